@@ -1,0 +1,32 @@
+"""The struct every value of ours derives from, and the one canonical way to turn a value into bytes."""
+
+import hashlib
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """An immutable, comparable value whose JSON form uses the manifests' camelCase names."""
+
+
+def canonical_json(value: Any) -> bytes:
+    """Encode `value` so that equal values give equal bytes (sorted keys, no spaces)."""
+    return msgspec.json.encode(value, order="deterministic")
+
+
+def digest_of(value: Any) -> str:
+    """Return the SHA-256 of the canonical JSON of `value`, in lower-case hex."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def decode(data: bytes | str, kind: type[T]) -> T:
+    """Decode JSON into a value of `kind`, strictly.
+
+    Raises:
+        msgspec.ValidationError: a field is missing, unknown or of the wrong type.
+        msgspec.DecodeError: `data` is not JSON.
+    """
+    return msgspec.json.decode(data, type=kind)

@@ -1,0 +1,40 @@
+"""What a source wants, resolved."""
+
+from orchestrator.model.base import Value
+from orchestrator.model.diagnostic import Diagnostic
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.spec import Deployment
+
+
+class Permissions(Value, frozen=True):
+    """What the operator allowed for this apply, beyond the ordinary."""
+
+    adopt: bool = False
+    allow_mass_prune: bool = False
+    allow_empty: bool = False
+
+
+class DesiredState(Value, frozen=True):
+    """Everything one source wants, sorted by key.
+
+    `invalid` names deployments that are written down but wrong: what they run keeps running. `unreadable_files`
+    are manifests of which not even the names could be read (as shown to the user): whatever they owned stays.
+    `empty` says that the source was read and held no deployment at all.
+    """
+
+    source: str
+    root: str = ""
+    root_reason: str = ""
+    revision: str | None = None
+    deployments: tuple[Deployment, ...] = ()
+    invalid: tuple[DeploymentKey, ...] = ()
+    unreadable_files: tuple[str, ...] = ()
+    empty: bool = False
+    permissions: Permissions = Permissions()
+
+
+class Resolution(Value, frozen=True):
+    """A desired state and every diagnostic met on the way, sorted by location."""
+
+    desired: DesiredState
+    diagnostics: tuple[Diagnostic, ...]

@@ -1,0 +1,48 @@
+"""What is wrong, where, why, and what to do about it."""
+
+from enum import Enum
+
+from orchestrator.model.base import Value
+
+
+class Severity(Enum):
+    """How bad a diagnostic is: an error makes its deployment invalid, a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Fault(Enum):
+    """Whose fault a problem is."""
+
+    MANIFEST = "manifest"  # yours
+    GUEST = "guest"  # the component's
+    HOST = "host"  # this machine's
+    BUG = "bug"  # ours
+
+
+class Location(Value, frozen=True, order=True):
+    """A place in a file as its reader would type it; line and column count from 1, 0 means the whole file."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+class Diagnostic(Value, frozen=True):
+    """One problem: `summary` says what in one line, `detail` why, `suggestion` what to do next."""
+
+    severity: Severity
+    summary: str
+    location: Location
+    detail: str = ""
+    suggestion: str = ""
+    fault: Fault = Fault.MANIFEST
+
+    @property
+    def is_error(self) -> bool:
+        """Whether this makes what it is about invalid."""
+        return self.severity is Severity.ERROR

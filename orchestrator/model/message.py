@@ -1,0 +1,81 @@
+"""What travels between senders and guests, and the closed set of answers a call into a guest can have."""
+
+from enum import Enum
+
+import msgspec
+
+from orchestrator.model.exits import ExitReason
+from orchestrator.model.ids import ComponentId
+from orchestrator.model.spec import Json
+
+MESSAGE_MAX_BYTES = 1 << 20
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One `component-message`. `timestamp_ns` is wall-clock nanoseconds since 1970.
+
+    `correlation_id` names the conversation: during a canary all messages of one stay on one version.
+    """
+
+    sender: ComponentId
+    payload: bytes
+    timestamp_ns: int
+    correlation_id: str | None = None
+    reply_to: ComponentId | None = None
+    content_type: str | None = None
+
+
+class Replied(msgspec.Struct, frozen=True):
+    """The guest returned ok; `payload` None means `none`, no reply."""
+
+    payload: bytes | None
+
+
+class Returned(msgspec.Struct, frozen=True):
+    """A typed call returned; `value` is the result as JSON (None where the function has no result)."""
+
+    value: Json
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The guest returned err: `case` is the variant's case (`runtime-error`), `detail` its text."""
+
+    case: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.case}: {self.detail}" if self.detail else self.case
+
+
+class Exited(msgspec.Struct, frozen=True):
+    """The call ended the instance; it is never entered again."""
+
+    reason: ExitReason
+
+
+class BadCall(msgspec.Struct, frozen=True):
+    """The caller's fault: no such function, or an argument that does not fit its WIT type. No guest code ran."""
+
+    problem: str
+    suggestion: str = ""
+
+
+class Undelivered(msgspec.Struct, frozen=True):
+    """No guest ever started on the message: the mailbox was full, the target unknown, suspended or stopping."""
+
+    case: str  # a messaging-error case: queue-full, target-not-found, delivery-failed, invalid-message
+    detail: str = ""
+
+
+Answer = Replied | Refused | Exited
+CallAnswer = Returned | Refused | Exited | BadCall
+Outcome = Replied | Returned | Refused | Exited | BadCall | Undelivered
+
+
+class Health(Enum):
+    """What `health()` said."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"

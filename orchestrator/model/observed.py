@@ -1,0 +1,120 @@
+"""What is: the recorded state of every deployment, and what its instances are doing."""
+
+from enum import Enum
+
+from orchestrator.model.base import Value
+from orchestrator.model.exits import ExitReason
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.message import Health
+from orchestrator.model.rollout import Cause, Rollout
+from orchestrator.model.spec import Deployment, Revision
+
+
+class Phase(Enum):
+    """Where an instance is in its life; `supervise/lifecycle.py` holds the table."""
+
+    INSTALLED = "installed"
+    STARTING = "starting"
+    RUNNING = "running"
+    UPDATING = "updating"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    BACKING_OFF = "backing-off"
+    GAVE_UP = "gave-up"
+
+    @property
+    def is_in_hand(self) -> bool:
+        """Whether the supervisor is already working on it, so that nobody plans for it."""
+        return self in (Phase.STARTING, Phase.BACKING_OFF, Phase.UPDATING, Phase.STOPPING)
+
+
+class ObservedInstance(Value, frozen=True):
+    """One instance: `ready` only after a real call answered; `restarts` counts since its set was started."""
+
+    name: str
+    revision: str
+    phase: Phase
+    ready: bool
+    restarts: int = 0
+    health: Health = Health.UNKNOWN
+    last_exit: ExitReason | None = None
+
+
+class Rejection(Value, frozen=True):
+    """A (revision, spec) pair that failed; it is not tried again until the spec changes or someone says retry."""
+
+    revision: str
+    spec_digest: str
+    reason: str
+    at_ms: int
+
+
+class Hold(Value, frozen=True):
+    """A (revision, spec) pair that someone rolled back from; released like a rejection."""
+
+    revision: str
+    spec_digest: str
+    reason: str
+    at_ms: int
+
+
+class Number(Value, frozen=True):
+    """One entry of a deployment's history: the n-th revision, what began it, from which commit, and how it ended."""
+
+    number: int
+    revision: Revision
+    cause: Cause
+    reason: str
+    started_ms: int
+    source_revision: str | None = None
+    outcome: str = ""  # "", "running", "superseded", "rejected"
+    ended_ms: int = 0
+
+
+class Record(Value, frozen=True):
+    """The durable truth about one deployment: the inventory entry, written before anything is created.
+
+    `source` owns it. `wanted` is what that source asked for last. `stable` is what serves (None until the first set is
+    Ready once), with the in-place fields in force. `generation` counts changed specs, `restart_nonce` restarts
+    that someone asked for.
+    `attempted` and `applied` are source revisions (git commits).
+    """
+
+    key: DeploymentKey
+    source: str
+    generation: int
+    wanted: Deployment
+    stable: Deployment | None = None
+    rollout: Rollout | None = None
+    rejected: tuple[Rejection, ...] = ()
+    held: Hold | None = None
+    adopted: bool = False
+    restart_nonce: int = 0
+    created_ms: int = 0
+    attempted: str | None = None
+    applied: str | None = None
+
+
+class ObservedDeployment(Value, frozen=True):
+    """A record and its instances; `instances` is None where no agent runs, which is not the same as none."""
+
+    record: Record
+    instances: tuple[ObservedInstance, ...] | None = None
+    mailbox_depth: int = 0
+
+
+class ObservedState(Value, frozen=True):
+    """Everything that is, sorted by key. `lineage` names the state directory, `serial` counts its decisions.
+
+    Two observations with equal lineage and serial have equal records.
+    """
+
+    lineage: str
+    serial: int
+    deployments: tuple[ObservedDeployment, ...] = ()
+    agent_running: bool = False
+
+    def by_key(self) -> dict[DeploymentKey, ObservedDeployment]:
+        """Index the deployments."""
+        return {d.record.key: d for d in self.deployments}

@@ -1,0 +1,62 @@
+"""A rollout in progress: durable, so that a restart of the agent continues it. Times are wall-clock milliseconds."""
+
+from enum import Enum
+
+from orchestrator.model.base import Value
+from orchestrator.model.spec import Deployment
+
+
+class RolloutPhase(Enum):
+    """Where a rollout is; `rollout/` holds the table of phase × event."""
+
+    PENDING = "pending"
+    STARTING = "starting"
+    GATING = "gating"
+    PROGRESSING = "progressing"
+    PAUSED = "paused"
+    PROMOTING = "promoting"
+    KEEPING = "keeping"
+    SUCCEEDED = "succeeded"
+    ROLLING_BACK = "rolling-back"
+    FAILED = "failed"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self in (RolloutPhase.SUCCEEDED, RolloutPhase.FAILED)
+
+
+class Cause(Enum):
+    """What began a rollout; it is written to the history."""
+
+    APPLY = "apply"
+    ROLLBACK = "rollback"  # someone asked
+    RETRY = "retry"
+
+
+class Rollout(Value, frozen=True):
+    """The way from `stable` (a revision id; None for a first deployment) to `target`.
+
+    `step` is the index into `target.rollout.steps` that is being carried out; -1 before the first. `weight` is the
+    percentage of conversations the new revision gets. `messages` and `errors` are the new revision's own counters at
+    the last analysis tick. `conclusion` says why it ended or waits.
+    """
+
+    target: Deployment
+    stable: str | None
+    cause: Cause
+    phase: RolloutPhase = RolloutPhase.PENDING
+    started_ms: int = 0
+    phase_since_ms: int = 0
+    deadline_ms: int = 0
+    step: int = -1
+    step_since_ms: int = 0
+    weight: int = 0
+    last_check_ms: int = 0
+    messages: int = 0
+    errors: int = 0
+    failed_checks: int = 0
+    inconclusive_checks: int = 0
+    healthy_instances: int = 0
+    keep_until_ms: int = 0
+    conclusion: str = ""

@@ -1,0 +1,83 @@
+"""What a source held at one moment; its answer is known, known-empty or unknown, and nothing follows from the last."""
+
+import msgspec
+
+from orchestrator.model.base import Value
+from orchestrator.model.world import ArtifactFault, World
+
+
+class Content(msgspec.Struct, frozen=True):
+    """A file that was read whole."""
+
+    data: bytes
+
+
+class Artifact(msgspec.Struct, frozen=True):
+    """A wasm file: its digest (`sha256:<hex>`), its bytes, and what inspecting it found."""
+
+    digest: str
+    data: bytes
+    world: World | ArtifactFault
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """A path that could not be read. `kind` is `missing`, `escapes`, `link`, `too-large`, `not-a-file` or `io`."""
+
+    kind: str
+    detail: str
+
+
+FileEntry = Content | Artifact | Unreadable
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The files a source held: manifests, and whatever those refer to (Component.toml, artifacts).
+
+    All paths are root-relative, `/`-separated and normalised. `manifests` lists the YAML files, sorted; `files` has
+    an entry for each of them and for every path they refer to, directly or through a Component.toml. `display` turns a
+    root-relative path into one as the user would type it: it is put in front. `revision` is the git commit, None for
+    a folder.
+    """
+
+    source: str
+    root: str
+    root_reason: str
+    folder: str
+    manifests: tuple[str, ...]
+    files: dict[str, FileEntry]
+    display: str = ""
+    revision: str | None = None
+
+    def shown(self, path: str) -> str:
+        """Return the path as the user would type it."""
+        return self.display + path
+
+
+class SourceFailure(Value, frozen=True):
+    """Why a source could not be read; what it said last still stands."""
+
+    source: str
+    summary: str
+    detail: str = ""
+    suggestion: str = ""
+
+
+class Known(msgspec.Struct, frozen=True):
+    """The source was read and holds at least one manifest file."""
+
+    snapshot: Snapshot
+
+
+class KnownEmpty(msgspec.Struct, frozen=True):
+    """The source was read and holds no manifest file at all."""
+
+    snapshot: Snapshot
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """The source could not be read; nothing may be concluded from that."""
+
+    failure: SourceFailure
+
+
+SourceAnswer = Known | KnownEmpty | Unknown

@@ -1,0 +1,154 @@
+"""What an operator asks for: the parts of a Deployment after defaults are filled in and units are normalised."""
+
+from enum import Enum
+from typing import Any
+
+from orchestrator.model.base import Value
+from orchestrator.model.ids import DeploymentKey
+
+
+class Limits(Value, frozen=True):
+    """What one instance may use: memory as a total in bytes, fuel and wall time per call, storage quota in bytes.
+
+    `storage_bytes` None means the component has no storage at all.
+    """
+
+    memory_bytes: int
+    fuel: int
+    timeout_ms: int
+    storage_bytes: int | None = None
+
+
+class Grant(Value, frozen=True, order=True):
+    """One capability (`messaging.send`, `storage.read`, `storage.write`) and the patterns it is granted for."""
+
+    capability: str
+    patterns: tuple[str, ...]
+
+
+class Mailbox(Value, frozen=True):
+    """The deployment's queue: at most `capacity` messages wait; one more is rejected."""
+
+    capacity: int = 1000
+
+
+class RestartType(Enum):
+    """Which exits start an instance again: every one, only abnormal ones, none."""
+
+    PERMANENT = "permanent"
+    TRANSIENT = "transient"
+    TEMPORARY = "temporary"
+
+
+class Backoff(Value, frozen=True):
+    """How long to wait before the n-th restart: initial × factor^n, at most `max_ms`."""
+
+    initial_ms: int = 100
+    factor: float = 2.0
+    max_ms: int = 30_000
+
+
+class RestartPolicy(Value, frozen=True):
+    """More than `intensity` restarts within `period_ms` and the supervisor gives up."""
+
+    type: RestartType = RestartType.PERMANENT
+    intensity: int = 5
+    period_ms: int = 60_000
+    backoff: Backoff = Backoff()
+
+
+class HealthPolicy(Value, frozen=True):
+    """How often `health()` is asked, how long it may take, and how many failures in a row end the instance."""
+
+    interval_ms: int = 5_000
+    timeout_ms: int = 1_000
+    failure_threshold: int = 3
+
+
+class Strategy(Enum):
+    """How another revision takes over."""
+
+    RECREATE = "recreate"
+    BLUE_GREEN = "blue-green"
+    CANARY = "canary"
+
+
+class WeightStep(Value, frozen=True, tag="weight"):
+    """Send `weight` percent of conversations to the new revision."""
+
+    weight: int
+
+
+class PauseStep(Value, frozen=True, tag="pause"):
+    """Wait `duration_ms`; None waits for `promote`."""
+
+    duration_ms: int | None = None
+
+
+class Analysis(Value, frozen=True):
+    """When a canary has failed: checks every `interval_ms`, on at least `minimum_messages` of its own messages."""
+
+    interval_ms: int = 5_000
+    minimum_messages: int = 50
+    failure_limit: int = 1
+    inconclusive_limit: int = 5
+    error_rate_max: float = 0.01
+
+
+class RolloutPolicy(Value, frozen=True):
+    """How another revision is rolled out, how long the old one is kept warm, and how many are kept for rollback."""
+
+    strategy: Strategy = Strategy.BLUE_GREEN
+    steps: tuple[WeightStep | PauseStep, ...] = ()
+    analysis: Analysis = Analysis()
+    progress_deadline_ms: int = 300_000
+    keep_previous_ms: int = 600_000
+    retain: int = 5
+
+
+class Revision(Value, frozen=True):
+    """Everything that makes an instance what it is; `id` hashes all of it, so equal ids mean equal content.
+
+    `artifact` is `sha256:<hex>`; `config` is the canonical JSON text of the config mapping. Grants are sorted.
+    `limits` are effective: the component's own, tightened by the deployment.
+    """
+
+    id: str
+    component: str
+    version: str
+    artifact: str
+    stateful: bool
+    config: str
+    grants: tuple[Grant, ...]
+    limits: Limits
+
+    @property
+    def short(self) -> str:
+        """The first ten hex digits of the id, as people see it."""
+        return self.id[:10]
+
+
+class Deployment(Value, frozen=True):
+    """One deployment as desired: its revision, and the fields that change in place.
+
+    `file` and `line` say where it was written, as the reader of the source would type it; they are not part of
+    what is compared (see `plan`). `labels` are sorted pairs. `rationale` is
+    why the component asks for each capability, in its author's words.
+    """
+
+    key: DeploymentKey
+    revision: Revision
+    replicas: int = 1
+    labels: tuple[tuple[str, str], ...] = ()
+    mailbox: Mailbox = Mailbox()
+    restart: RestartPolicy = RestartPolicy()
+    depends_on: tuple[DeploymentKey, ...] = ()
+    health: HealthPolicy = HealthPolicy()
+    rollout: RolloutPolicy = RolloutPolicy()
+    suspend: bool = False
+    file: str = ""
+    line: int = 0
+    rationale: tuple[tuple[str, str], ...] = ()
+
+
+Json = Any  # a decoded JSON value: None, bool, int, float, str, list or dict of the same
