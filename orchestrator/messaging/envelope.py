@@ -1,0 +1,50 @@
+"""One unit of work on its way to a guest, and the promise that it is settled exactly once."""
+
+from collections.abc import Callable
+from enum import Enum
+
+import msgspec
+
+from orchestrator.model.message import Message, Outcome
+from orchestrator.model.spec import Json
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A typed call: `function` as the component's world names it, arguments as JSON."""
+
+    function: str
+    arguments: tuple[Json, ...]
+
+
+class Stage(Enum):
+    """Where an envelope is. Only a queued one may be withdrawn; a started one is never started again."""
+
+    QUEUED = "queued"
+    STARTED = "started"
+    SETTLED = "settled"
+
+
+class Envelope:
+    """A message or call, its conversation, and who is told the outcome.
+
+    `on_outcome` is called exactly once, from whichever thread settles the envelope, with no lock held.
+    The route owns `stage`, `lane` and `sequence`.
+    """
+
+    __slots__ = ("conversation", "lane", "on_outcome", "sequence", "stage", "work")
+
+    def __init__(
+        self, work: Message | Call, on_outcome: Callable[[Outcome], None], conversation: str | None = None
+    ) -> None:
+        self.work = work
+        self.on_outcome = on_outcome
+        self.conversation = conversation
+        self.stage = Stage.QUEUED
+        self.lane = ""
+        self.sequence = 0
+
+    def settle(self, outcome: Outcome) -> None:
+        """Tell the sender; a second settling is a bug and says so."""
+        assert self.stage is not Stage.SETTLED, "an envelope has one outcome"
+        self.stage = Stage.SETTLED
+        self.on_outcome(outcome)

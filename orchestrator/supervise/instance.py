@@ -1,0 +1,287 @@
+"""One instance as an actor: it starts, takes messages one at a time, is asked how it is, exits, and starts again.
+
+The guest is touched by one job at a time: starting, a message, a health check or stopping. Phases change under the
+set's lock through the lifecycle table; no lock is held while the guest runs or while anyone is told something.
+"""
+
+import threading
+from collections.abc import Callable
+
+from orchestrator.messaging.envelope import Envelope
+from orchestrator.messaging.route import Route
+from orchestrator.model.exits import ExitKind, ExitReason
+from orchestrator.model.ids import ComponentId
+from orchestrator.model.message import Exited, Health, Message, Outcome
+from orchestrator.model.observed import ObservedInstance, Phase
+from orchestrator.model.spec import Deployment
+from orchestrator.supervise.lifecycle import Event, next_phase
+from orchestrator.supervise.policy import Forget, GiveUp, RestartAfter, decide
+from orchestrator.supervise.ports import Clock, Guest, Listener, StartGuest, Timer, Workers
+
+RESTARTS_KEPT = 1_000  # times remembered for the window; no intensity is larger
+STOP_GRACE_MS = 1_000  # beyond the call's own deadline, before a stopping instance is interrupted
+
+
+class Surroundings:
+    """What every instance of this process shares."""
+
+    __slots__ = ("clock", "listener", "start_guest", "workers")
+
+    def __init__(self, start_guest: StartGuest, workers: Workers, clock: Clock, listener: Listener) -> None:
+        self.start_guest, self.workers, self.clock, self.listener = start_guest, workers, clock, listener
+
+
+class Instance:
+    """One replica of one revision. `deployment` is replaced when its in-place fields change."""
+
+    def __init__(
+        self, name: str, deployment: Deployment, route: Route, around: Surroundings, on_change: Callable[[], None]
+    ) -> None:
+        self.id = ComponentId(deployment.key.namespace, deployment.key.name, name)
+        self.deployment = deployment
+        self.lane = deployment.revision.id
+        self.phase = Phase.INSTALLED
+        self.ready = False
+        self.was_unhealthy = False
+        self._route, self._around, self._on_change = route, around, on_change
+        self._lock = threading.Lock()
+        self._guest: Guest | None = None
+        self._checking = False
+        self._start_again = False
+        self._restarts_ms: list[int] = []
+        self._restart_count = 0
+        self._health = Health.UNKNOWN
+        self._failures = 0
+        self._last_exit: ExitReason | None = None
+        self._timer: Timer | None = None
+
+    def start(self) -> None:
+        """Start it; a gave-up or stopped instance gets a clean record."""
+        with self._lock:
+            self._restarts_ms.clear()
+            self._to(Event.START)
+        self._submit_start()
+
+    def stop(self) -> None:
+        """Ask it to end: no further message, then shutdown; a call that overruns is interrupted."""
+        with self._lock:
+            self._start_again = False
+            free = self._begin_stop()
+        self._finish_stop(free)
+
+    def restart(self) -> None:
+        """Stop it and start it anew, politely."""
+        with self._lock:
+            self._start_again = True
+            free = self.phase not in (Phase.STOPPED, Phase.GAVE_UP, Phase.INSTALLED) and self._begin_stop()
+            ended = self._takes_up_again()
+        if ended:
+            self.start()
+        else:
+            self._finish_stop(free)
+
+    def take(self, envelope: Envelope) -> None:
+        """Work on one message, on a worker."""
+        self._around.workers.submit(lambda: self._run(envelope))
+
+    def observe(self) -> ObservedInstance:
+        """Describe it."""
+        with self._lock:
+            return ObservedInstance(
+                name=self.id.instance,
+                revision=self.lane,
+                phase=self.phase,
+                ready=self.ready,
+                restarts=self._restart_count,
+                health=self._health,
+                last_exit=self._last_exit,
+            )
+
+    def _to(self, event: Event) -> None:
+        self.phase = next_phase(self.phase, event)
+
+    def _run(self, envelope: Envelope) -> None:
+        assert self._guest is not None
+        work = envelope.work
+        outcome: Outcome
+        if isinstance(work, Message):
+            outcome = self._guest.handle(work)
+        else:
+            outcome = self._guest.call(work.function, work.arguments)
+        self._route.finished(self, outcome)
+        if isinstance(outcome, Exited):
+            self._exited(outcome.reason)
+            envelope.settle(outcome)
+        else:
+            envelope.settle(outcome)
+            self._release()
+
+    def _release(self) -> None:
+        with self._lock:
+            stopping, ready = self.phase is Phase.STOPPING, self.ready
+        if stopping:
+            self._around.workers.submit_slow(self._say_goodbye)
+        elif ready:
+            self._route.idle(self)
+            self._leave_if_stopping()
+
+    def _leave_if_stopping(self) -> None:
+        # A stop that came between looking at the phase and becoming idle found nobody to claim.
+        if self.phase is Phase.STOPPING and self._route.claim(self):
+            self._around.workers.submit_slow(self._say_goodbye)
+
+    def _submit_start(self) -> None:
+        self._around.workers.submit_slow(self._start)
+        self._on_change()
+
+    def _start(self) -> None:
+        started = self._around.start_guest(self.deployment.revision, self.id)
+        if isinstance(started, Exited):
+            self._exited(started.reason)
+            return
+        health = started.health(self.deployment.revision.limits.timeout_ms)
+        with self._lock:
+            self._guest = started
+            if not isinstance(health, Exited):
+                self._to(Event.STARTED)
+        if isinstance(health, Exited):
+            self._exited(health.reason)
+        else:
+            self._judge(health)
+
+    def _judge(self, health: Health) -> None:
+        """Act on an answer of `health()`: ready, not ready, or failed too often."""
+        with self._lock:
+            self._checking = False
+            self._health = health
+            healthy = health is not Health.UNHEALTHY
+            self._failures = 0 if healthy else self._failures + 1
+            failed = self._failures >= self.deployment.health.failure_threshold
+            became_ready = healthy and not self.ready and self.phase is Phase.RUNNING
+            if not healthy:
+                self.ready = False
+            self.ready = self.ready or became_ready
+            if self.phase is Phase.RUNNING and not failed:
+                self._arm(self.deployment.health.interval_ms, self._check)
+        if failed:
+            self._exited(ExitReason(kind=ExitKind.UNHEALTHY, detail=f"health() failed {self._failures} times in a row"))
+            return
+        self._release()
+        self._on_change()
+
+    def _check(self) -> None:
+        with self._lock:
+            if self.phase is not Phase.RUNNING:
+                return
+            free = self._claim()
+            self._checking = free
+            if not free:  # it is at work, which its own deadline bounds
+                self._arm(self.deployment.health.interval_ms, self._check)
+        if free:
+            self._around.workers.submit(self._ask_health)
+
+    def _ask_health(self) -> None:
+        assert self._guest is not None
+        health = self._guest.health(self.deployment.health.timeout_ms)
+        if isinstance(health, Exited):
+            self._exited(health.reason)
+        else:
+            self._judge(health)
+
+    def _exited(self, reason: ExitReason) -> None:
+        with self._lock:
+            guest, self._guest = self._guest, None
+            self.ready = self._checking = False
+            self._failures = 0
+            self._health = Health.UNHEALTHY if reason.kind is ExitKind.UNHEALTHY else Health.UNKNOWN
+            self.was_unhealthy = self.was_unhealthy or reason.kind is ExitKind.UNHEALTHY
+            self._last_exit = reason
+            self._to(Event.EXITED)
+            then = self._decide(reason) if self.phase is Phase.FAILED else "stopped"
+            again = self._takes_up_again()
+        if guest is not None:
+            guest.close()
+        self._around.listener.exited(self.id, reason, then)
+        if again:
+            self.start()
+        self._on_change()
+
+    def _decide(self, reason: ExitReason) -> str:
+        now = self._around.clock.monotonic_ms()
+        match decide(reason, self.deployment.restart, self._restarts_ms, now):
+            case RestartAfter(delay):
+                self._to(Event.RETRY_LATER)
+                self._restarts_ms = [*self._restarts_ms[-RESTARTS_KEPT:], now]
+                self._arm(delay, self._backoff_over)
+                return f"starts again in {delay} ms"
+            case GiveUp(why):
+                self._to(Event.GIVE_UP)
+                return f"gave up: {why}"
+            case Forget():
+                self._to(Event.STOPPED)
+                return "is not started again"
+
+    def _backoff_over(self) -> None:
+        with self._lock:
+            if self.phase is not Phase.BACKING_OFF:
+                return
+            self._to(Event.BACKOFF_OVER)
+            self._restart_count += 1
+        self._submit_start()
+
+    def _begin_stop(self) -> bool:
+        """Enter the stopping phase; True when the guest is free, so that this caller has to end it."""
+        self._disarm()
+        if self.phase in (Phase.STOPPED, Phase.STOPPING):
+            return False
+        was_running = self.phase is Phase.RUNNING
+        self._to(Event.STOP)
+        free = was_running and self._claim()
+        self.ready = False
+        if was_running and not free:
+            limit_ms = self.deployment.revision.limits.timeout_ms + STOP_GRACE_MS
+            self._arm(limit_ms, self._interrupt)
+        return free
+
+    def _finish_stop(self, free: bool) -> None:
+        if free:
+            self._around.workers.submit_slow(self._say_goodbye)
+        self._on_change()
+
+    def _say_goodbye(self) -> None:
+        guest = self._guest
+        assert guest is not None
+        problem = guest.shutdown()
+        guest.close()
+        with self._lock:
+            self._guest = None
+            self._disarm()
+            self._last_exit = problem.reason if problem else ExitReason(kind=ExitKind.NORMAL)
+            self._to(Event.STOPPED)
+            again = self._takes_up_again()
+        if again:
+            self.start()
+        self._on_change()
+
+    def _takes_up_again(self) -> bool:
+        again = self._start_again and self.phase in (Phase.STOPPED, Phase.GAVE_UP)
+        self._start_again = self._start_again and not again
+        return again
+
+    def _interrupt(self) -> None:
+        guest = self._guest
+        if guest is not None:
+            guest.interrupt()
+
+    def _claim(self) -> bool:
+        """Take the guest for something else than messages; False while a job is using it."""
+        return self._route.claim(self) if self.ready else not self._checking
+
+    def _arm(self, delay_ms: int, call: Callable[[], None]) -> None:
+        self._disarm()
+        self._timer = self._around.clock.call_later(delay_ms, call)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

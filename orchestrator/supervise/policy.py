@@ -1,0 +1,57 @@
+"""Decides what follows an exit: exit reason × restart type × recent restarts × now. Rules are Erlang/OTP's."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from orchestrator.model.exits import ExitReason
+from orchestrator.model.spec import Backoff, RestartPolicy, RestartType
+
+
+class RestartAfter(msgspec.Struct, frozen=True):
+    """Start it again in `delay_ms`."""
+
+    delay_ms: int
+
+
+class GiveUp(msgspec.Struct, frozen=True):
+    """Stop trying; `reason` is what people see."""
+
+    reason: str
+
+
+class Forget(msgspec.Struct, frozen=True):
+    """It ended as it should; nobody misses it."""
+
+
+Decision = RestartAfter | GiveUp | Forget
+
+
+def decide(exit_reason: ExitReason, policy: RestartPolicy, restarts_ms: Sequence[int], now_ms: int) -> Decision:
+    """Decide what follows an exit; `restarts_ms` are the times of earlier restarts, on the same clock as `now_ms`."""
+    if not _is_missed(exit_reason, policy.type):
+        return Forget()
+    recent = [at for at in restarts_ms if now_ms - at < policy.period_ms]
+    if len(recent) >= policy.intensity:
+        return GiveUp(f"{len(recent)} restarts within {policy.period_ms / 1000:g}s; the last exit was {exit_reason}")
+    return RestartAfter(backoff_ms(policy.backoff, len(recent)))
+
+
+def backoff_ms(backoff: Backoff, attempt: int) -> int:
+    """Return the wait before the restart that follows `attempt` recent ones: initial × factor^attempt, capped."""
+    delay = float(backoff.initial_ms)
+    for _ in range(attempt):
+        delay *= backoff.factor
+        if delay >= backoff.max_ms:  # also keeps a large factor from overflowing
+            return backoff.max_ms
+    return min(int(delay), backoff.max_ms)
+
+
+def _is_missed(exit_reason: ExitReason, restart: RestartType) -> bool:
+    match restart:
+        case RestartType.PERMANENT:
+            return True
+        case RestartType.TRANSIENT:
+            return exit_reason.is_abnormal
+        case RestartType.TEMPORARY:
+            return False

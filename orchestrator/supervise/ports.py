@@ -1,0 +1,77 @@
+"""What supervision needs from outside, as protocols: a guest, a way to start one, workers, time.
+
+The real ones are in `runtime`, `supervise/workers.py` and `supervise/timers.py`; the simulation brings its own.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from orchestrator.model.exits import ExitReason
+from orchestrator.model.ids import ComponentId
+from orchestrator.model.message import Answer, CallAnswer, Exited, Health, Message
+from orchestrator.model.spec import Json, Revision
+
+
+class Guest(Protocol):
+    """A started instance. One call at a time, from any thread; after an `Exited` it is only closed."""
+
+    def handle(self, message: Message) -> Answer:
+        """Give it a message and wait for its answer."""
+
+    def call(self, function: str, arguments: Sequence[Json]) -> CallAnswer:
+        """Call an exported function with JSON arguments."""
+
+    def health(self, timeout_ms: int | None = None) -> Health | Exited:
+        """Ask how it is; a component without a lifecycle is healthy once it was instantiated."""
+
+    def shutdown(self) -> Exited | None:
+        """Let it say goodbye."""
+
+    def interrupt(self) -> None:
+        """End the call that is running, from another thread."""
+
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+StartGuest = Callable[[Revision, ComponentId], "Guest | Exited"]
+
+
+class Workers(Protocol):
+    """Threads that run guests."""
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Run `job` soon: message handling, short."""
+
+    def submit_slow(self, job: Callable[[], None]) -> None:
+        """Run `job` soon, apart from messages: starting (it may compile) and stopping."""
+
+
+class Timer(Protocol):
+    """A call that is due later."""
+
+    def cancel(self) -> None:
+        """Do not make it, if it was not made yet."""
+
+
+class Clock(Protocol):
+    """Time. Deadlines are monotonic; what is shown or stored is wall-clock. Both in milliseconds."""
+
+    def monotonic_ms(self) -> int:
+        """Return milliseconds that only ever grow."""
+
+    def wall_ms(self) -> int:
+        """Return milliseconds since 1970."""
+
+    def call_later(self, delay_ms: int, call: Callable[[], None]) -> Timer:
+        """Make a short, non-blocking call in `delay_ms`."""
+
+
+class Listener(Protocol):
+    """Who is told when something changed, so that the controller looks again."""
+
+    def changed(self) -> None:
+        """Say that an instance's phase or readiness changed; called with no lock held."""
+
+    def exited(self, instance: ComponentId, reason: ExitReason, then: str) -> None:
+        """Report an exit and what follows from it, in words."""

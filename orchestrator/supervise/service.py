@@ -1,0 +1,69 @@
+"""One deployment's running half: its route, and an instance set per revision that is alive."""
+
+import threading
+
+from orchestrator.messaging.route import Route
+from orchestrator.model.message import Undelivered
+from orchestrator.model.observed import ObservedInstance
+from orchestrator.model.spec import Deployment
+from orchestrator.supervise.instance import Surroundings
+from orchestrator.supervise.instances import InstanceSet
+
+
+class Service:
+    """Sets by revision id behind one mailbox. Every method may be repeated: it says what should be, not what to do."""
+
+    def __init__(self, deployment: Deployment, around: Surroundings) -> None:
+        self.key = deployment.key
+        self.route = Route(deployment.key, deployment.mailbox.capacity)
+        self._around = around
+        self._lock = threading.Lock()
+        self._sets: dict[str, InstanceSet] = {}
+
+    def ensure(self, deployment: Deployment) -> InstanceSet:
+        """Have a set for the deployment's revision, with its in-place fields in force."""
+        self.route.capacity = deployment.mailbox.capacity
+        with self._lock:
+            found = self._sets.get(deployment.revision.id)
+            if found is None or found.is_gone:
+                found = self._sets[deployment.revision.id] = InstanceSet(deployment, self.route, self._around)
+            fresh = found.deployment != deployment or not found.observe()
+        if fresh and not found.is_stopping:
+            found.scale(deployment)
+        return found
+
+    def drop(self, revision: str) -> bool:
+        """Stop the set of a revision; True once it is gone."""
+        found = self._sets.get(revision)
+        if found is None:
+            return True
+        if not found.is_stopping:
+            found.stop()
+        if not found.is_gone:
+            return False
+        with self._lock:
+            self._sets.pop(revision, None)
+        self.route.forget(revision)
+        return True
+
+    def revisions(self) -> tuple[str, ...]:
+        """Name the revisions that have a set."""
+        with self._lock:
+            return tuple(self._sets)
+
+    def find(self, revision: str) -> InstanceSet | None:
+        """Return the set of a revision that was not told to stop."""
+        found = self._sets.get(revision)
+        return None if found is None or found.is_stopping else found
+
+    def stop(self, refusal: Undelivered) -> bool:
+        """Refuse messages and stop every set; True once all are gone."""
+        self.route.refuse(refusal)
+        gone = [self.drop(revision) for revision in self.revisions()]
+        return all(gone)
+
+    def observe(self) -> tuple[ObservedInstance, ...]:
+        """Describe every instance, set by set."""
+        with self._lock:
+            sets = [*self._sets.values()]
+        return tuple(instance for one in sets for instance in one.observe())

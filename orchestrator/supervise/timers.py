@@ -1,0 +1,73 @@
+"""The real clock: one thread that makes due calls, in order."""
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable
+
+
+class _Due:
+    __slots__ = ("at_ms", "call", "number")
+
+    def __init__(self, at_ms: int, number: int, call: Callable[[], None]) -> None:
+        self.at_ms, self.number, self.call = at_ms, number, call
+
+    def __lt__(self, other: "_Due") -> bool:
+        return (self.at_ms, self.number) < (other.at_ms, other.number)
+
+    def cancel(self) -> None:
+        self.call = _nothing
+
+
+class SystemClock:
+    """Monotonic time for deadlines, wall-clock time for display, and timers."""
+
+    def __init__(self) -> None:
+        self._due: list[_Due] = []
+        self._numbers = itertools.count()
+        self._changed = threading.Condition()
+        self._closed = False
+        threading.Thread(target=self._run, name="airs-timers", daemon=True).start()
+
+    def monotonic_ms(self) -> int:
+        """Return milliseconds that only ever grow."""
+        return time.monotonic_ns() // 1_000_000
+
+    def wall_ms(self) -> int:
+        """Return milliseconds since 1970."""
+        return time.time_ns() // 1_000_000
+
+    def call_later(self, delay_ms: int, call: Callable[[], None]) -> _Due:
+        """Make a short call in `delay_ms`, never early."""
+        due = _Due(self.monotonic_ms() + delay_ms + 1, next(self._numbers), call)
+        with self._changed:
+            heapq.heappush(self._due, due)
+            self._changed.notify()
+        return due
+
+    def close(self) -> None:
+        """End the thread; what was due later is dropped."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._closed and not self._is_due():
+                    self._changed.wait(self._wait_s())
+                if self._closed:
+                    return
+                due = heapq.heappop(self._due)
+            due.call()
+
+    def _is_due(self) -> bool:
+        return bool(self._due) and self._due[0].at_ms <= self.monotonic_ms()
+
+    def _wait_s(self) -> float | None:
+        return max(0.0, (self._due[0].at_ms - self.monotonic_ms()) / 1000) if self._due else None
+
+
+def _nothing() -> None:
+    return
