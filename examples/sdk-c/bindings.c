@@ -1,0 +1,184 @@
+/* The canonical ABI of airssys:core/runtime-host, by hand: core signatures as `wasm-tools component embed --dummy`
+ * prints them, turned into the functions of airs.h. */
+#include "airs.h"
+
+#define WITHIN(interface) "airssys:core/" interface "@1.0.0"
+#define IMPORT(interface, function) __attribute__((import_module(WITHIN(interface)), import_name(function)))
+#define EXPORT(function) __attribute__((export_name(WITHIN("component-lifecycle") "#" function)))
+#define POST_RETURN(function) __attribute__((export_name("cabi_post_" WITHIN("component-lifecycle") "#" function)))
+
+_Static_assert(sizeof(void *) == 4, "wasm32 only");
+_Static_assert(sizeof(airs_result) == 16 && offsetof(airs_result, which) == 4, "result<option<list<u8>>, E>");
+_Static_assert(offsetof(airs_message, timestamp) == 72 && sizeof(airs_message) == 104, "component-message");
+_Static_assert(offsetof(airs_metadata, operations) == 40 && offsetof(airs_metadata, stateful) == 48, "component-metadata");
+
+void airs_empty_arena(void);
+
+/* ---- exports ---- */
+
+__attribute__((weak)) airs_result airs_on_initialize(const airs_config *config) {
+    (void)config;
+    return AIRS_OK;
+}
+__attribute__((weak)) airs_result airs_on_callback(const airs_message *message) {
+    (void)message;
+    return AIRS_OK;
+}
+__attribute__((weak)) airs_result airs_on_shutdown(void) { return AIRS_OK; }
+__attribute__((weak)) enum airs_health airs_on_health(void) { return AIRS_HEALTHY; }
+
+static bool initialized;
+static airs_result answer; /* what the host reads between a call and its post-return */
+
+static airs_result *answered(airs_result result) {
+    answer = result;
+    return &answer;
+}
+
+EXPORT("initialize")
+airs_result *initialize(const airs_pair *env_vars, size_t env_var_count, uint32_t has_data, const uint8_t *data,
+                        size_t data_size, uint64_t max_memory_bytes, uint64_t max_execution_time_ms,
+                        uint32_t has_max_fuel, uint64_t max_fuel) {
+    if (initialized) return answered(AIRS_FAIL(AIRS_ALREADY_INITIALIZED, AIRS_NOTHING));
+    airs_config config = {env_vars,         env_var_count,         {has_data != 0, {data, data_size}},
+                          max_memory_bytes, max_execution_time_ms, has_max_fuel != 0, max_fuel};
+    airs_result result = airs_on_initialize(&config);
+    initialized = !result.failed;
+    return answered(result);
+}
+
+static airs_result *received(const airs_message *message, airs_result (*receive)(const airs_message *)) {
+    if (!initialized) return answered(AIRS_FAIL(AIRS_RUNTIME_ERROR, AIRS_TEXT("a message before initialize")));
+    return answered(receive(message));
+}
+
+EXPORT("handle-message") airs_result *handle_message(const airs_message *message) {
+    return received(message, airs_on_message);
+}
+EXPORT("handle-callback") airs_result *handle_callback(const airs_message *message) {
+    return received(message, airs_on_callback);
+}
+EXPORT("metadata") const airs_metadata *metadata(void) { return &airs_about; }
+EXPORT("health") uint32_t health(void) { return airs_on_health(); }
+EXPORT("shutdown") airs_result *shutdown(void) {
+    if (!initialized) return answered(AIRS_FAIL(AIRS_NOT_INITIALIZED, AIRS_NOTHING));
+    return answered(airs_on_shutdown());
+}
+
+POST_RETURN("initialize") void after_initialize(const void *result) { (void)result, airs_empty_arena(); }
+POST_RETURN("handle-message") void after_message(const void *result) { (void)result, airs_empty_arena(); }
+POST_RETURN("handle-callback") void after_callback(const void *result) { (void)result, airs_empty_arena(); }
+POST_RETURN("metadata") void after_metadata(const void *result) { (void)result, airs_empty_arena(); }
+POST_RETURN("health") void after_health(uint32_t result) { (void)result, airs_empty_arena(); }
+POST_RETURN("shutdown") void after_shutdown(const void *result) { (void)result, airs_empty_arena(); }
+
+/* ---- host-services ---- */
+
+IMPORT("host-services", "log")
+void host_log(uint32_t level, const uint8_t *line, size_t line_size, uint32_t has_context, const airs_pair *context,
+              size_t context_size);
+IMPORT("host-services", "current-time") void host_current_time(airs_time *time);
+IMPORT("host-services", "current-time-millis") uint64_t host_current_time_millis(void);
+IMPORT("host-services", "sleep-millis") void host_sleep_millis(uint64_t milliseconds);
+typedef struct {
+    const airs_id *items;
+    size_t count;
+} id_list;
+IMPORT("host-services", "list-components") void host_list_components(id_list *found);
+
+void airs_log(enum airs_log_level level, airs_bytes line, const airs_pair *context, size_t context_size) {
+    host_log(level, line.data, line.size, context != NULL, context, context_size);
+}
+
+airs_time airs_now(void) {
+    airs_time time;
+    host_current_time(&time);
+    return time;
+}
+
+uint64_t airs_now_millis(void) { return host_current_time_millis(); }
+void airs_sleep_millis(uint64_t milliseconds) { host_sleep_millis(milliseconds); }
+
+const airs_id *airs_list_components(size_t *count) {
+    id_list found;
+    host_list_components(&found);
+    *count = found.count;
+    return found.items;
+}
+
+/* ---- host-messaging ---- */
+
+typedef struct { /* result<_, messaging-error>, whose largest case holds a component-id */
+    uint32_t failed, which;
+    union {
+        airs_bytes text;
+        airs_id target;
+    };
+} send_result;
+_Static_assert(sizeof(send_result) == 32, "result<_, messaging-error>");
+
+IMPORT("host-messaging", "self-id") void host_self_id(airs_id *id);
+IMPORT("host-messaging", "send")
+void host_send(const uint8_t *space, size_t space_size, const uint8_t *name, size_t name_size, const uint8_t *instance,
+               size_t instance_size, const uint8_t *payload, size_t payload_size, send_result *result);
+
+airs_id airs_self_id(void) {
+    airs_id id;
+    host_self_id(&id);
+    return id;
+}
+
+static airs_bytes send_problem(const send_result *result) {
+    airs_bytes slash = AIRS_TEXT("/");
+    switch (result->which & 0xff) {
+    case 0: return AIRS_JOIN(AIRS_TEXT("delivery-failed: "), result->text);
+    case 1: return AIRS_JOIN(AIRS_TEXT("correlation-timeout: "), result->text);
+    case 2: return AIRS_JOIN(AIRS_TEXT("invalid-message: "), result->text);
+    case 3: return AIRS_TEXT("queue-full");
+    default: return AIRS_JOIN(AIRS_TEXT("target-not-found: "), result->target.space, slash, result->target.name);
+    }
+}
+
+airs_optional_bytes airs_send(airs_id to, airs_bytes payload) {
+    send_result result = {0};
+    host_send(to.space.data, to.space.size, to.name.data, to.name.size, to.instance.data, to.instance.size,
+              payload.data, payload.size, &result);
+    if (!(result.failed & 0xff)) return (airs_optional_bytes){0};
+    return (airs_optional_bytes){true, send_problem(&result)};
+}
+
+/* ---- storage ---- */
+
+IMPORT("storage", "get") void host_get(const uint8_t *key, size_t key_size, airs_result *result);
+IMPORT("storage", "set")
+void host_set(const uint8_t *key, size_t key_size, const uint8_t *value, size_t value_size, airs_result *result);
+IMPORT("storage", "delete") void host_delete(const uint8_t *key, size_t key_size, airs_result *result);
+
+/* The host writes discriminants as single bytes; the result is zeroed first so that the whole words are right. */
+airs_result airs_storage_get(airs_bytes key) {
+    airs_result result = {0};
+    host_get(key.data, key.size, &result);
+    return result;
+}
+
+airs_result airs_storage_set(airs_bytes key, airs_bytes value) {
+    airs_result result = {0};
+    host_set(key.data, key.size, value.data, value.size, &result);
+    return result;
+}
+
+airs_result airs_storage_delete(airs_bytes key) {
+    airs_result result = {0};
+    host_delete(key.data, key.size, &result);
+    return result;
+}
+
+airs_bytes airs_storage_problem(airs_result failed) {
+    switch (failed.which) {
+    case 0: return AIRS_JOIN(AIRS_TEXT("not-found: "), failed.data);
+    case 1: return AIRS_JOIN(AIRS_TEXT("already-exists: "), failed.data);
+    case 2: return AIRS_TEXT("quota-exceeded");
+    case 3: return AIRS_JOIN(AIRS_TEXT("invalid-key: "), failed.data);
+    default: return AIRS_JOIN(AIRS_TEXT("io-error: "), failed.data);
+    }
+}

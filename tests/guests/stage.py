@@ -1,0 +1,112 @@
+"""A stage to put one guest on: stock wasmtime-py and a host that remembers what it was told.
+
+Real here: the committed `.wasm` files and the engine. Not ours: the host functions, which do what `wit/` says on a dict
+and three lists, so that these tests hold the guests to the contract and nothing of airs.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import wasmtime
+import wasmtime.component as component
+
+ROOT = Path(__file__).resolve().parents[2]
+LIFECYCLE = "airssys:core/component-lifecycle@1.0.0"
+FUEL = 1_000_000_000
+
+
+class Fields(component.Record):
+    """A record with kebab-case field names, as wasmtime-py wants to be given one."""
+
+    def __init__(self, **values: Any) -> None:
+        for name, value in values.items():
+            setattr(self, name.replace("_", "-"), value)
+
+
+def identity(name: str, instance: str = "") -> Fields:
+    """Return a component-id in the namespace `default`."""
+    return Fields(namespace="default", name=name, instance=instance)
+
+
+@dataclass
+class Host:
+    """What the host was told: log lines, messages sent, sleeps, and the stored values."""
+
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    sent: list[tuple[str, bytes]] = field(default_factory=list)
+    slept: list[int] = field(default_factory=list)
+    stored: dict[str, bytes] = field(default_factory=dict)
+    refusal: Any = None  # a storage-error or messaging-error to answer with, as a Variant
+
+    def ok(self, value: Any = None) -> Any:
+        """Return `value` as the ok of a result, or the refusal where one is set."""
+        return value if self.refusal is None else component.Variant("err", self.refusal)
+
+    def functions(self) -> dict[str, dict[str, Any]]:
+        """Return the host functions by interface and name; each takes the store's context first."""
+        return {
+            "host-services": {
+                "log": lambda _, level, line, context: self.lines.append((level, line)),
+                "current-time": lambda _: Fields(seconds=1, nanoseconds=2),
+                "current-time-millis": lambda _: 1000,
+                "sleep-millis": lambda _, milliseconds: self.slept.append(milliseconds),
+                "list-components": lambda _: [identity("hello", "hello-0"), identity("counter", "counter-0")],
+            },
+            "host-messaging": {
+                "send": lambda _, target, payload: self.ok(self.sent.append((target.name, payload))),
+                "self-id": lambda _: identity("guest", "guest-0"),
+            },
+            "storage": {
+                "get": lambda _, key: self.ok(self.stored.get(key)),
+                "set": lambda _, key, value: self.ok(self.stored.__setitem__(key, value)),
+                "delete": lambda _, key: self.ok(self.stored.pop(key, None) and None),
+            },
+        }
+
+
+class Stage:
+    """One instance of the component in `path`, its host, and calls by function name."""
+
+    def __init__(self, path: str, engine: wasmtime.Engine | None = None, memory_bytes: int = 16 << 20) -> None:
+        config = wasmtime.Config()
+        config.consume_fuel = True
+        self.engine = engine or wasmtime.Engine(config)
+        self.host = Host()
+        self.store = wasmtime.Store(self.engine)
+        self.store.set_limits(memory_size=memory_bytes)
+        self.store.set_fuel(FUEL)
+        guest = component.Component.from_file(self.engine, str(ROOT / path))
+        self.imports = set(guest.type.imports(self.engine))
+        linker = component.Linker(self.engine)
+        with linker.root() as root:
+            for interface, functions in self.host.functions().items():
+                with root.add_instance(f"airssys:core/{interface}@1.0.0") as instance:
+                    for name, function in functions.items():
+                        instance.add_func(name, function)
+        self.instance = linker.instantiate(self.store, guest)
+
+    def call(self, function: str, *arguments: Any, interface: str = LIFECYCLE) -> Any:
+        """Call an exported function with fresh fuel."""
+        self.store.set_fuel(FUEL)
+        within = self.instance.get_export_index(self.store, interface) if interface else None
+        index = self.instance.get_export_index(self.store, function, within)
+        called = self.instance.get_func(self.store, index)
+        assert called is not None
+        return called(self.store, *arguments)
+
+    def initialize(self, env_vars: list[tuple[str, str]] | None = None, data: bytes | None = None) -> Any:
+        """Call `initialize`; return None or the error."""
+        limits = Fields(max_memory_bytes=16 << 20, max_execution_time_ms=2000, max_fuel=FUEL)
+        result = self.call("initialize", Fields(env_vars=env_vars or [], config_data=data, resource_limits=limits))
+        return result
+
+    def handle(self, payload: bytes, function: str = "handle-message") -> Any:
+        """Send one message; return the reply, None, or the error."""
+        metadata = Fields(
+            correlation_id="c-1",
+            reply_to=identity("asker"),
+            timestamp=Fields(seconds=1, nanoseconds=0),
+            content_type=None,
+        )
+        return self.call(function, Fields(sender=identity("asker"), payload=payload, metadata=metadata))
