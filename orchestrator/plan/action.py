@@ -1,0 +1,113 @@
+"""The nouns of a plan's rows: what is to be done to one deployment, and why. Made by `rules.py` and `removals.py`."""
+
+from enum import Enum
+
+from orchestrator.model.base import Value
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.spec import Strategy
+
+
+class ActionKind(Enum):
+    """What is done; `blocked` and `held` say what would be done, were it not for their reason, and do nothing."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    ROLL_OUT = "roll-out"
+    REMOVE = "remove"
+    RESTART = "restart"
+    ADOPT = "adopt"
+    BLOCKED = "blocked"
+    HELD = "held"
+
+    @property
+    def sigil(self) -> str:
+        """The one character people see."""
+        return SIGILS[self]
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether applying leaves this alone, and says so."""
+        return self in (ActionKind.BLOCKED, ActionKind.HELD)
+
+
+SIGILS = {
+    ActionKind.CREATE: "+",
+    ActionKind.UPDATE: "~",
+    ActionKind.ROLL_OUT: "±",
+    ActionKind.REMOVE: "-",
+    ActionKind.RESTART: "↺",
+    ActionKind.ADOPT: "=",
+    ActionKind.BLOCKED: "!",
+    ActionKind.HELD: "!",
+}
+
+
+class Reason(Enum):
+    """Why an action is in the plan; the values are the words shown."""
+
+    NEW = "new"
+    ARTIFACT_CHANGED = "artifact-changed"
+    VERSION_CHANGED = "version-changed"
+    CONFIG_CHANGED = "config-changed"
+    GRANTS_CHANGED = "grants-changed"
+    LIMITS_CHANGED = "limits-changed"
+    REPLICAS_CHANGED = "replicas-changed"
+    MAILBOX_CHANGED = "mailbox-changed"
+    RESTART_CHANGED = "restart-changed"
+    HEALTH_CHANGED = "health-changed"
+    ROLLOUT_CHANGED = "rollout-changed"
+    LABELS_CHANGED = "labels-changed"
+    DEPENDS_ON_CHANGED = "depends-on-changed"
+    SUSPENDED = "suspended"
+    RESUMED = "resumed"
+    REMOVED_FROM_SOURCE = "removed-from-source"
+    NOT_RUNNING = "not-running"
+    RESTART_REQUESTED = "restart-requested"
+    ADOPTED = "adopted"
+    REJECTED_BEFORE = "rejected-before"
+    ROLLED_BACK = "rolled-back"
+    OWNED_BY_OTHER_SOURCE = "owned-by-other-source"
+    MISSING_DEPENDENCY = "missing-dependency"
+    MASS_PRUNE = "mass-prune"
+    SOURCE_EMPTY = "source-empty"
+    UNREADABLE_FILE = "unreadable-file"
+    DEPENDENCY_BLOCKED = "dependency-blocked"
+    REVERTED = "reverted"  # back to stable while a rollout to another was in progress
+
+
+class Change(Value, frozen=True):
+    """One field, named as in the manifest, and its value before and after as people write it; "" is absent."""
+
+    field: str
+    old: str
+    new: str
+
+
+class CapabilityChange(Value, frozen=True, order=True):
+    """One pattern of a capability that is granted or taken away; `rationale` is the author's word for wanting it."""
+
+    capability: str
+    pattern: str
+    added: bool
+    rationale: str = ""
+
+
+class Action(Value, frozen=True):
+    """One row of a plan. Versions and revision ids are None where there is none; `interrupts` is "" for nothing.
+
+    `changes` holds what differs from what is in force; `note` is a sentence for people.
+    """
+
+    kind: ActionKind
+    sigil: str
+    key: DeploymentKey
+    reasons: tuple[Reason, ...]
+    old_version: str | None = None
+    new_version: str | None = None
+    old_revision: str | None = None
+    new_revision: str | None = None
+    strategy: Strategy | None = None
+    interrupts: str = ""
+    changes: tuple[Change, ...] = ()
+    capabilities: tuple[CapabilityChange, ...] = ()
+    note: str = ""

@@ -1,0 +1,104 @@
+"""Who needs whom: the order in which actions are carried out, and what stands in the way of those that cannot be.
+
+Called by `make.py`. A cycle inside one source is the loader's to report; here it only must not hang or lose anything.
+"""
+
+from collections.abc import Iterable, Mapping
+from heapq import heapify, heappop, heappush
+
+import msgspec
+
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.spec import Deployment
+from orchestrator.plan.action import Reason
+
+Key = DeploymentKey
+
+
+class Obstacle(msgspec.Struct, frozen=True):
+    """Why a deployment cannot start: the reason, and a sentence that says what to do."""
+
+    reason: Reason
+    note: str
+
+
+def in_order(needs: Mapping[Key, Iterable[Key]]) -> list[Key]:
+    """Sort keys so that each comes after what it needs, by name among equals.
+
+    Where keys need each other in a circle, the first by name is taken as if it needed nothing.
+    """
+    waits = {key: {need for need in needs[key] if need in needs and need != key} for key in needs}
+    dependents = reversed_needs(waits)
+    ready, placed, order = [key for key, missing in waits.items() if not missing], set[Key](), list[Key]()
+    heapify(ready)
+    names = iter(sorted(needs))
+    while len(order) < len(needs):
+        key = heappop(ready) if ready else next(name for name in names if name not in placed)
+        if key in placed:
+            continue
+        placed.add(key)
+        order.append(key)
+        for dependent in dependents.get(key, ()):
+            waits[dependent].discard(key)
+            if not waits[dependent]:
+                heappush(ready, dependent)
+    return order
+
+
+def reversed_needs(needs: Mapping[Key, Iterable[Key]]) -> dict[Key, list[Key]]:
+    """Return who needs each key, sorted."""
+    dependents: dict[Key, list[Key]] = {}
+    for key in sorted(needs):
+        for need in needs[key]:
+            dependents.setdefault(need, []).append(key)
+    return dependents
+
+
+def find_obstacles(
+    wanted: Mapping[Key, Deployment], invalid: frozenset[Key], staying: frozenset[Key]
+) -> dict[Key, Obstacle]:
+    """Say for each wanted deployment whether what it depends on will be there; `staying` is what already is.
+
+    Something that is neither wanted nor staying is missing; something that is wanted, but itself invalid or stopped by
+    an obstacle, and not there already, stops its dependents.
+    """
+    known = staying | wanted.keys() | invalid
+    missing = {key: [n for n in sorted(d.depends_on) if n not in known] for key, d in wanted.items()}
+    stopped = spread(
+        {key for key, names in missing.items() if names and key not in staying} | (invalid - staying),
+        {key: d.depends_on for key, d in wanted.items()},
+        staying,
+    )
+    obstacles = {}
+    for key, deployment in wanted.items():
+        waiting = [need for need in sorted(deployment.depends_on) if need in stopped and need != key]
+        if missing[key]:
+            obstacles[key] = Obstacle(Reason.MISSING_DEPENDENCY, missing_note(missing[key]))
+        elif waiting:
+            obstacles[key] = Obstacle(Reason.DEPENDENCY_BLOCKED, f"waits for {names_of(waiting)}, not deployed either")
+    return obstacles
+
+
+def spread(stopped: set[Key], needs: Mapping[Key, Iterable[Key]], staying: frozenset[Key]) -> set[Key]:
+    """Add everything that needs something stopped, unless it is there already."""
+    dependents = reversed_needs(needs)
+    reached, front = set(stopped), sorted(stopped)
+    while front:
+        for dependent in dependents.get(front.pop(), ()):
+            if dependent not in reached and dependent not in staying:
+                reached.add(dependent)
+                front.append(dependent)
+    return reached
+
+
+def missing_note(names: list[Key]) -> str:
+    """Say what is missing and how to go on."""
+    verb = "is" if len(names) == 1 else "are"
+    return (
+        f"depends on {names_of(names)}, which {verb} neither wanted nor deployed; add it, or take it out of dependsOn"
+    )
+
+
+def names_of(keys: Iterable[Key]) -> str:
+    """List keys for a sentence."""
+    return ", ".join(str(key) for key in keys)

@@ -1,0 +1,179 @@
+"""Two deployments → what differs between them, as reasons, changes and capabilities. Called by `rules.py`.
+
+`spec_digest` is the identity under which a rejection is recorded; `execute` uses it too.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from orchestrator.model.base import Value, digest_of
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.spec import Deployment, PauseStep, Revision, WeightStep
+from orchestrator.plan.action import CapabilityChange, Change, Reason
+
+# Everything in a Deployment that changes without a new instance: the attribute, its name in the manifest, the reason.
+IN_PLACE = (
+    ("replicas", "replicas", Reason.REPLICAS_CHANGED),
+    ("mailbox", "mailbox", Reason.MAILBOX_CHANGED),
+    ("restart", "restart", Reason.RESTART_CHANGED),
+    ("health", "health", Reason.HEALTH_CHANGED),
+    ("rollout", "rollout", Reason.ROLLOUT_CHANGED),
+    ("labels", "labels", Reason.LABELS_CHANGED),
+    ("depends_on", "dependsOn", Reason.DEPENDS_ON_CHANGED),
+)
+
+# Everything in a Revision but its id. Another component or statefulness comes with other bytes, or ought to.
+REVISION = (
+    ("artifact", Reason.ARTIFACT_CHANGED),
+    ("component", Reason.ARTIFACT_CHANGED),
+    ("stateful", Reason.ARTIFACT_CHANGED),
+    ("version", Reason.VERSION_CHANGED),
+    ("config", Reason.CONFIG_CHANGED),
+    ("grants", Reason.GRANTS_CHANGED),
+    ("limits", Reason.LIMITS_CHANGED),
+)
+
+MANIFEST_NAMES = {"errorRateMax": "metrics.errorRate.max"}  # where the model is flatter than the manifest
+
+WORDS = {True: "true", False: "false", None: ""}
+DURATION_UNITS = ((3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms"))
+BYTE_UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
+
+
+def spec_digest(deployment: Deployment) -> str:
+    """Return the digest of everything a deployment asks for; where it is written and why do not count."""
+    return digest_of(msgspec.structs.replace(deployment, file="", line=0, rationale=()))
+
+
+def in_place_reasons(old: Deployment, new: Deployment) -> tuple[Reason, ...]:
+    """Name what differs apart from the revision; suspending and resuming come first."""
+    reasons = [reason for name, _, reason in IN_PLACE if getattr(old, name) != getattr(new, name)]
+    if old.suspend != new.suspend:
+        reasons.insert(0, Reason.SUSPENDED if new.suspend else Reason.RESUMED)
+    return tuple(reasons)
+
+
+def revision_reasons(old: Revision, new: Revision) -> tuple[Reason, ...]:
+    """Name what differs between two revisions; never empty, for it is asked only where their ids differ.
+
+    A new artifact usually has a new version: that is shown beside the name, and a reason only where it is the only one.
+    """
+    found = dict.fromkeys(reason for name, reason in REVISION if getattr(old, name) != getattr(new, name))
+    if Reason.ARTIFACT_CHANGED in found:
+        found.pop(Reason.VERSION_CHANGED, None)
+    return tuple(found) or (Reason.ARTIFACT_CHANGED,)
+
+
+def in_place_changes(old: Deployment, new: Deployment) -> tuple[Change, ...]:
+    """List each field that differs apart from the revision, as the manifest names it."""
+    changes = [
+        change
+        for name, field, _ in IN_PLACE
+        if getattr(old, name) != getattr(new, name)
+        for change in changes_between(flatten(field, getattr(old, name)), flatten(field, getattr(new, name)))
+    ]
+    if old.suspend != new.suspend:
+        changes.insert(0, Change(field="suspend", old=shown(old.suspend), new=shown(new.suspend)))
+    return tuple(changes)
+
+
+def revision_changes(old: Revision, new: Revision) -> tuple[Change, ...]:
+    """List what differs between two revisions; the version and the grants have places of their own."""
+    return changes_between(dict(revision_fields(old)), dict(revision_fields(new)))
+
+
+def all_changes(old: Deployment, new: Deployment) -> tuple[Change, ...]:
+    """List everything that differs between two deployments."""
+    return revision_changes(old.revision, new.revision) + in_place_changes(old, new)
+
+
+def capability_changes(old: Revision | None, new: Deployment) -> tuple[CapabilityChange, ...]:
+    """List the patterns granted anew and those taken away, added ones with their author's rationale."""
+    before, after = granted(old) if old else set(), granted(new.revision)
+    why = dict(new.rationale)
+    added = (CapabilityChange(capability=c, pattern=p, added=True, rationale=why.get(c, "")) for c, p in after - before)
+    removed = (CapabilityChange(capability=c, pattern=p, added=False) for c, p in before - after)
+    return tuple(sorted((*added, *removed)))
+
+
+def granted(revision: Revision) -> set[tuple[str, str]]:
+    """Return every (capability, pattern) of a revision."""
+    return {(grant.capability, pattern) for grant in revision.grants for pattern in grant.patterns}
+
+
+def revision_fields(revision: Revision) -> Iterator[tuple[str, str]]:
+    """Yield a revision's fields but for version and grants, as people write them."""
+    yield "component", revision.component
+    yield "stateful", shown(revision.stateful)
+    yield "artifact", short_digest(revision.artifact)
+    yield from config_fields(revision.config)
+    yield from flatten("limits", revision.limits).items()
+
+
+def config_fields(config: str) -> Iterator[tuple[str, str]]:
+    """Yield each top-level key of a config mapping with its value as JSON."""
+    decoded = msgspec.json.decode(config) if config else {}
+    if not isinstance(decoded, dict):
+        yield "config", config
+        return
+    for key, value in decoded.items():
+        yield f"config.{key}", json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def changes_between(old: dict[str, str], new: dict[str, str]) -> tuple[Change, ...]:
+    """Pair two flat mappings; a key that one side lacks is "" there. Keys keep the new side's order."""
+    names = dict.fromkeys((*new, *old))
+    pairs = ((name, old.get(name, ""), new.get(name, "")) for name in names)
+    return tuple(Change(field=name, old=before, new=after) for name, before, after in pairs if before != after)
+
+
+def flatten(name: str, value: object) -> dict[str, str]:
+    """Spread a value over dotted names: `restart` becomes `restart.type`, `restart.backoff.initial` and so on."""
+    if isinstance(value, Value) and not isinstance(value, DeploymentKey):
+        leaves: dict[str, str] = {}
+        for field in msgspec.structs.fields(value):
+            inner = MANIFEST_NAMES.get(field.encode_name, field.encode_name)
+            leaves |= flatten(f"{name}.{inner}", getattr(value, field.name))
+        return leaves
+    if name == "labels" and isinstance(value, tuple):
+        return {f"labels.{key}": text for key, text in value}
+    return dict([leaf(name, value)])
+
+
+def leaf(name: str, value: object) -> tuple[str, str]:
+    """Name and write one plain value, the unit moved from the name into the text."""
+    if name.endswith("Ms"):
+        return name.removesuffix("Ms"), scaled(value, DURATION_UNITS)
+    if name.endswith("Bytes"):
+        return name.removesuffix("Bytes"), scaled(value, BYTE_UNITS)
+    return name, shown(value)
+
+
+def scaled(value: Any, units: tuple[tuple[int, str], ...]) -> str:
+    """Write a whole number in the largest unit that divides it."""
+    if value is None:
+        return ""
+    size, unit = next((size, unit) for size, unit in units if value % size == 0 and (value or size == 1))
+    return f"{value // size}{unit}"
+
+
+def shown(value: object) -> str:
+    """Write one plain value as the manifest would."""
+    if isinstance(value, tuple):
+        return ", ".join(shown(item) for item in value)
+    if isinstance(value, WeightStep):
+        return f"weight {value.weight}"
+    if isinstance(value, PauseStep):
+        return f"pause {scaled(value.duration_ms, DURATION_UNITS)}".rstrip()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return WORDS[value] if isinstance(value, bool | None) else str(getattr(value, "value", value))
+
+
+def short_digest(artifact: str) -> str:
+    """Cut `sha256:<hex>` to what tells artifacts apart for people."""
+    algorithm, _, hexadecimal = artifact.partition(":")
+    return f"{algorithm}:{hexadecimal[:12]}"

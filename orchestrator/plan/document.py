@@ -1,0 +1,66 @@
+"""The Plan itself: an inert value that can be shown, saved, compared and applied on its own."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from orchestrator.model.base import Value
+from orchestrator.model.desired import DesiredState
+from orchestrator.model.diagnostic import Diagnostic
+from orchestrator.plan.action import Action, ActionKind
+
+FORMAT_VERSION = "1.0"
+
+
+class Summary(Value, frozen=True):
+    """How many actions of each kind; what is blocked or held is counted nowhere else."""
+
+    create: int = 0
+    update: int = 0
+    roll_out: int = 0
+    remove: int = 0
+    restart: int = 0
+    adopt: int = 0
+    blocked: int = 0
+    held: int = 0
+
+
+class Plan(Value, frozen=True):
+    """Everything that separates one source from what is observed, in the order in which it is carried out.
+
+    `lineage` and `serial` name the observation it was made from. `desired` is what it leads to. `digest` covers every
+    other field.
+    """
+
+    source: str
+    root: str
+    root_reason: str
+    source_revision: str | None
+    lineage: str
+    serial: int
+    agent_running: bool
+    desired: DesiredState
+    actions: tuple[Action, ...]
+    summary: Summary
+    diagnostics: tuple[Diagnostic, ...] = ()
+    format_version: str = FORMAT_VERSION
+    digest: str = ""
+
+
+def summarize(actions: Iterable[Action]) -> Summary:
+    """Count the actions by kind."""
+    count = Counter(action.kind for action in actions)
+    return Summary(
+        create=count[ActionKind.CREATE],
+        update=count[ActionKind.UPDATE],
+        roll_out=count[ActionKind.ROLL_OUT],
+        remove=count[ActionKind.REMOVE],
+        restart=count[ActionKind.RESTART],
+        adopt=count[ActionKind.ADOPT],
+        blocked=count[ActionKind.BLOCKED],
+        held=count[ActionKind.HELD],
+    )
+
+
+def has_changes(plan: Plan) -> bool:
+    """Whether anything differs from what is wanted, what is blocked or held included."""
+    return bool(plan.actions)

@@ -1,0 +1,98 @@
+"""(DesiredState, ObservedState) → Plan: what separates one source from what is. Called by the controller and the CLI.
+
+It looks at values only: the same two states give the same bytes, in whatever order their members come.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from orchestrator.model.base import digest_of
+from orchestrator.model.desired import DesiredState
+from orchestrator.model.diagnostic import Diagnostic
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import ObservedState
+from orchestrator.model.spec import Deployment
+from orchestrator.plan.action import Action, ActionKind
+from orchestrator.plan.dependencies import find_obstacles, in_order
+from orchestrator.plan.document import Plan, summarize
+from orchestrator.plan.removals import removals
+from orchestrator.plan.rules import Case, decide
+
+
+def make_plan(desired: DesiredState, observed: ObservedState, diagnostics: Iterable[Diagnostic] = ()) -> Plan:
+    """Return the actions that lead from `observed` to `desired`; `diagnostics` are carried along."""
+    desired = in_canonical_order(desired)
+    seen = observed.by_key()
+    leaving = removals(desired, {key: d.record for key, d in seen.items() if d.record.source == desired.source})
+    removed = {action.key for action in leaving if action.kind is ActionKind.REMOVE}
+    actions = decisions(desired, observed, frozenset(seen.keys() - removed))
+    needs = {key: d.record.wanted.depends_on for key, d in seen.items()}
+    needs |= {d.key: d.depends_on for d in desired.deployments}
+    ordered = in_execution_order((*actions, *leaving), needs)
+    plan = Plan(
+        source=desired.source,
+        root=desired.root,
+        root_reason=desired.root_reason,
+        source_revision=desired.revision,
+        lineage=observed.lineage,
+        serial=observed.serial,
+        agent_running=observed.agent_running,
+        desired=desired,
+        actions=ordered,
+        summary=summarize(ordered),
+        diagnostics=tuple(sorted(diagnostics, key=diagnostic_order)),
+    )
+    return msgspec.structs.replace(plan, digest=digest_of(plan))
+
+
+def decisions(desired: DesiredState, observed: ObservedState, staying: frozenset[DeploymentKey]) -> list[Action]:
+    """Decide about each deployment that is wanted."""
+    wanted, seen = {d.key: d for d in desired.deployments}, observed.by_key()
+    obstacles = find_obstacles(wanted, frozenset(desired.invalid), staying)
+    cases = (
+        Case(
+            source=desired.source,
+            wanted=deployment,
+            seen=seen.get(key),
+            obstacle=obstacles.get(key),
+            may_adopt=desired.permissions.adopt,
+            agent_running=observed.agent_running,
+        )
+        for key, deployment in wanted.items()
+    )
+    return [action for action in map(decide, cases) if action is not None]
+
+
+def in_canonical_order(desired: DesiredState) -> DesiredState:
+    """Sort everything whose order means nothing; what is both wanted and invalid is invalid."""
+    invalid = frozenset(desired.invalid)
+    unique: dict[DeploymentKey, Deployment] = {}
+    for deployment in sorted(desired.deployments, key=lambda d: (d.key, d.file, d.line)):
+        if deployment.key not in invalid:
+            unique.setdefault(deployment.key, deployment)
+    return msgspec.structs.replace(
+        desired,
+        deployments=tuple(unique.values()),
+        invalid=tuple(sorted(invalid)),
+        unreadable_files=tuple(sorted(set(desired.unreadable_files))),
+    )
+
+
+def in_execution_order(
+    actions: Iterable[Action], needs: dict[DeploymentKey, tuple[DeploymentKey, ...]]
+) -> tuple[Action, ...]:
+    """Sort: what is needed before what needs it, then removals the other way round, then what is stopped."""
+    by_key = {action.key: action for action in actions}
+    if not by_key:
+        return ()
+    order = [by_key[key] for key in in_order(needs) if key in by_key]
+    stopped = [action for action in order if action.kind.is_stopped]
+    leaving = [action for action in order if action.kind is ActionKind.REMOVE]
+    rest = [a for a in order if not a.kind.is_stopped and a.kind is not ActionKind.REMOVE]
+    return (*rest, *reversed(leaving), *stopped)
+
+
+def diagnostic_order(diagnostic: Diagnostic) -> tuple[object, ...]:
+    """Sort by place, then by what is said."""
+    return (diagnostic.location, diagnostic.severity.value, diagnostic.summary, diagnostic.detail)

@@ -1,0 +1,63 @@
+"""What a source no longer wants → removals, or removals held back because its answer may not mean that.
+
+Called by `make.py`. Only what the inventory says this source owns is ever named here.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from orchestrator.model.desired import DesiredState
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import Record
+from orchestrator.plan.action import Action, ActionKind, Reason
+from orchestrator.plan.dependencies import names_of, reversed_needs
+
+MASS_PRUNE_ABOVE = 3  # so many removals never wait, however small the inventory
+
+
+def removals(desired: DesiredState, inventory: Mapping[DeploymentKey, Record]) -> list[Action]:
+    """List a removal for each record of this source that it no longer wants; held where that is in doubt."""
+    wanted = {d.key for d in desired.deployments} | set(desired.invalid)
+    gone = [record for key, record in sorted(inventory.items()) if key not in wanted]
+    unreadable = set(desired.unreadable_files)
+    leaving = [record for record in gone if record.wanted.file not in unreadable]
+    why = doubt(desired, inventory.values(), len(leaving))
+    if why is not None:
+        return [removal(record, ActionKind.HELD, *why) for record in leaving]
+    needed_by = reversed_needs({d.key: d.depends_on for d in desired.deployments})
+    return [removal(r, ActionKind.REMOVE, Reason.REMOVED_FROM_SOURCE, still_needed(r, needed_by)) for r in leaving]
+
+
+def doubt(desired: DesiredState, inventory: Iterable[Record], leaving: int) -> tuple[Reason, str] | None:
+    """Say why removals wait, None when they need not; the first doubt wins."""
+    records, allowed = tuple(inventory), desired.permissions
+    strays = sorted(set(desired.unreadable_files) - {record.wanted.file for record in records})
+    if strays:  # it may be where any of them is written now
+        return Reason.UNREADABLE_FILE, f"{strays[0]} could not be read and may hold it; repair it first"
+    is_empty = desired.empty or not (desired.deployments or desired.invalid or desired.unreadable_files)
+    if is_empty:
+        return None if allowed.allow_empty else (Reason.SOURCE_EMPTY, "the source is empty; --allow-empty removes all")
+    if leaving > MASS_PRUNE_ABOVE and leaving * 2 > len(records) and not allowed.allow_mass_prune:
+        many = f"{leaving} of {len(records)} would be removed at once; --allow-mass-prune allows it"
+        return Reason.MASS_PRUNE, many
+    return None
+
+
+def still_needed(record: Record, needed_by: Mapping[DeploymentKey, list[DeploymentKey]]) -> str:
+    """Warn of those that depend on what is removed; "" when none does."""
+    dependents = needed_by.get(record.key)
+    return f"{names_of(dependents)} depends on it" if dependents else ""
+
+
+def removal(record: Record, kind: ActionKind, reason: Reason, note: str) -> Action:
+    """Make the row for one record that is no longer wanted."""
+    revision = (record.stable or record.wanted).revision
+    return Action(
+        kind=kind,
+        sigil=kind.sigil,
+        key=record.key,
+        reasons=(reason,),
+        old_version=revision.version,
+        old_revision=revision.id,
+        interrupts="stops every instance" if kind is ActionKind.REMOVE else "",
+        note=note,
+    )

@@ -1,0 +1,287 @@
+"""One desired deployment and what is observed of it → at most one action, by an ordered table; first match wins.
+
+Called by `make.py` for each deployment that its source wants. What is no longer wanted is `removals.py`'s.
+"""
+
+# ruff: noqa: D103 — each predicate and action is explained by the row of RULES that uses it
+from collections.abc import Callable
+
+import msgspec
+
+from orchestrator.model.observed import Hold, ObservedDeployment, Record, Rejection
+from orchestrator.model.rollout import RolloutPhase
+from orchestrator.model.spec import Deployment, Strategy
+from orchestrator.plan.action import Action, ActionKind, Reason
+from orchestrator.plan.dependencies import Obstacle
+from orchestrator.plan.differences import (
+    all_changes,
+    capability_changes,
+    in_place_changes,
+    in_place_reasons,
+    revision_reasons,
+    spec_digest,
+)
+
+
+class Case(msgspec.Struct, frozen=True):
+    """Everything a rule may look at. `seen` is None where nothing is known of the deployment yet."""
+
+    source: str
+    wanted: Deployment
+    seen: ObservedDeployment | None
+    obstacle: Obstacle | None
+    may_adopt: bool
+    agent_running: bool
+
+    @property
+    def record(self) -> Record:
+        """What is recorded; asked only by rules that come after those for nothing recorded."""
+        assert self.seen is not None
+        return self.seen.record
+
+    @property
+    def stable(self) -> Deployment | None:
+        """What serves."""
+        return self.record.stable
+
+    @property
+    def target(self) -> Deployment | None:
+        """What a rollout in progress leads to; one that only keeps the old version warm has already arrived."""
+        rollout = self.record.rollout
+        if rollout is None or rollout.phase.is_over or (rollout.phase is RolloutPhase.KEEPING and self.stable):
+            return None
+        return rollout.target
+
+    @property
+    def is_rolling_back(self) -> bool:
+        """Whether the rollout in progress is on its way back."""
+        return self.record.rollout is not None and self.record.rollout.phase is RolloutPhase.ROLLING_BACK
+
+    @property
+    def in_force(self) -> Deployment | None:
+        """What a difference is shown against: what serves, or for a first version what is about to."""
+        return self.stable or self.target
+
+
+Rule = tuple[Callable[[Case], bool], Callable[[Case], Action | None]]
+
+
+def decide(case: Case) -> Action | None:
+    """Return what is to be done about one wanted deployment; None for nothing."""
+    return next(act(case) for applies, act in RULES if applies(case))
+
+
+def is_unknown(case: Case) -> bool:
+    return case.seen is None
+
+
+def is_anothers(case: Case) -> bool:
+    return case.record.source != case.source
+
+
+def never_served(case: Case) -> bool:
+    return case.stable is None and case.target is None
+
+
+def has_arrived(case: Case) -> bool:
+    """Whether what serves is what is wanted, and no rollout says otherwise."""
+    return case.target is None and is_same_revision(case.wanted, case.stable)
+
+
+def is_under_way(case: Case) -> bool:
+    return is_same_revision(case.wanted, case.target)
+
+
+def is_coming_back(case: Case) -> bool:
+    return case.is_rolling_back and (is_under_way(case) or is_same_revision(case.wanted, case.stable))
+
+
+def is_reverted(case: Case) -> bool:
+    return case.target is not None and is_same_revision(case.wanted, case.stable)
+
+
+def is_refused(case: Case) -> bool:
+    return refusal(case) is not None
+
+
+def is_obstructed(case: Case) -> bool:
+    return case.obstacle is not None
+
+
+def differs_in_place(case: Case) -> bool:
+    old = case.target or case.stable
+    return old is not None and bool(in_place_reasons(old, case.wanted))
+
+
+def is_not_running(case: Case) -> bool:
+    """Whether an agent runs and has no instance at all; those backing off or given up are the supervisor's."""
+    has_none = case.agent_running and case.seen is not None and case.seen.instances == ()
+    return has_none and not case.wanted.suspend and case.wanted.replicas > 0
+
+
+def is_same_revision(wanted: Deployment, other: Deployment | None) -> bool:
+    return other is not None and other.revision.id == wanted.revision.id
+
+
+def refusal(case: Case) -> Rejection | Hold | None:
+    """Return the record of this very revision and spec having failed, or having been rolled back from."""
+    recorded = (*case.record.rejected, *((case.record.held,) if case.record.held else ()))
+    revision = case.wanted.revision.id
+    candidates = [entry for entry in reversed(recorded) if entry.revision == revision]
+    if not candidates:
+        return None
+    digest = spec_digest(case.wanted)
+    return next((entry for entry in candidates if entry.spec_digest == digest), None)
+
+
+def both(first: Callable[[Case], bool], second: Callable[[Case], bool]) -> Callable[[Case], bool]:
+    return lambda case: first(case) and second(case)
+
+
+def always(case: Case) -> bool:
+    return True
+
+
+def nothing(case: Case) -> None:
+    return None
+
+
+def action(case: Case, kind: ActionKind, *reasons: Reason, **more: object) -> Action:
+    """Start an action from what every kind shows."""
+    new = case.wanted.revision
+    old = case.in_force.revision if case.seen is not None and case.in_force else None
+    plain = Action(
+        kind=kind,
+        sigil=kind.sigil,
+        key=case.wanted.key,
+        reasons=reasons,
+        old_version=old.version if old else None,
+        new_version=new.version,
+        old_revision=old.id if old else None,
+        new_revision=new.id,
+    )
+    return msgspec.structs.replace(plain, **more)
+
+
+def create(case: Case) -> Action:
+    capabilities = capability_changes(None, case.wanted)
+    note = "" if case.seen is None else "recorded, but has never served"
+    return action(case, ActionKind.CREATE, Reason.NEW, capabilities=capabilities, note=note)
+
+
+def block_on_dependency(case: Case) -> Action:
+    assert case.obstacle is not None
+    return action(case, ActionKind.BLOCKED, case.obstacle.reason, note=case.obstacle.note)
+
+
+def block_as_anothers(case: Case) -> Action:
+    note = f"belongs to {case.record.source}; --adopt takes it over"
+    return action(case, ActionKind.BLOCKED, Reason.OWNED_BY_OTHER_SOURCE, note=note)
+
+
+def adopt(case: Case) -> Action:
+    old = case.in_force
+    changes = all_changes(old, case.wanted) if old else ()
+    capabilities = capability_changes(old.revision if old else None, case.wanted)
+    note = f"was owned by {case.record.source}"
+    return action(case, ActionKind.ADOPT, Reason.ADOPTED, changes=changes, capabilities=capabilities, note=note)
+
+
+def hold(case: Case) -> Action:
+    entry = refusal(case)
+    assert entry is not None
+    reason = Reason.ROLLED_BACK if isinstance(entry, Hold) else Reason.REJECTED_BEFORE
+    note = f"{entry.reason}; a changed spec or `airs rollout retry {case.wanted.key}` releases it"
+    return action(case, ActionKind.HELD, reason, note=note)
+
+
+def update_in_place(case: Case) -> Action:
+    old = case.target or case.stable
+    assert old is not None
+    stops = case.wanted.suspend and not old.suspend
+    return action(
+        case,
+        ActionKind.UPDATE,
+        *in_place_reasons(old, case.wanted),
+        interrupts="stops every instance" if stops else "",
+        changes=in_place_changes(old, case.wanted),
+    )
+
+
+def start(case: Case) -> Action:
+    return action(case, ActionKind.RESTART, Reason.NOT_RUNNING, note="the agent has no instance of it")
+
+
+def revert(case: Case) -> Action:
+    assert case.stable is not None
+    assert case.target is not None
+    return action(
+        case,
+        ActionKind.ROLL_OUT,
+        Reason.REVERTED,
+        strategy=case.wanted.rollout.strategy,
+        changes=in_place_changes(case.stable, case.wanted),
+        note=f"ends the rollout of {case.target.revision.version} in progress",
+    )
+
+
+def roll_out(case: Case) -> Action:
+    old = case.in_force
+    assert old is not None
+    return action(
+        case,
+        ActionKind.ROLL_OUT,
+        *revision_reasons(old.revision, case.wanted.revision),
+        strategy=case.wanted.rollout.strategy,
+        interrupts=interruption(case),
+        changes=all_changes(old, case.wanted),
+        capabilities=capability_changes(old.revision, case.wanted),
+        note=f"replaces the rollout of {case.target.revision.version} in progress" if case.target else "",
+    )
+
+
+def interruption(case: Case) -> str:
+    """Say what callers notice of a rollout by this deployment's strategy; a first version has no callers yet."""
+    if case.stable is None or case.stable.suspend:
+        return ""
+    if case.wanted.rollout.strategy is Strategy.RECREATE:
+        return "stops before it starts"
+    return "held for a moment" if case.wanted.revision.stateful or case.stable.revision.stateful else ""
+
+
+RULES: tuple[Rule, ...] = (
+    # New, but what it depends on will not be there: creating it could only fail.
+    (both(is_unknown, is_obstructed), block_on_dependency),
+    # New.
+    (is_unknown, create),
+    # Another source's, and the operator said to take it over: the next pass compares it like any other.
+    (both(is_anothers, lambda case: case.may_adopt), adopt),
+    # Another source's: two sources that both want it would overwrite each other for ever.
+    (is_anothers, block_as_anothers),
+    # Failed on its first try, and nothing was changed since: the same would happen again.
+    (both(never_served, is_refused), hold),
+    # Recorded but never tried to the end, and now something it depends on is gone.
+    (both(never_served, is_obstructed), block_on_dependency),
+    # Recorded but never tried to the end: an agent died between the record and the first instance.
+    (never_served, create),
+    # A rollback is on its way to what is wanted, or away from it: wait, for its end decides what is next.
+    (is_coming_back, nothing),
+    # The rollout in progress leads there; only what needs no new instance differs.
+    (both(is_under_way, differs_in_place), update_in_place),
+    # The rollout in progress leads there.
+    (is_under_way, nothing),
+    # Wanted again what serves, with nothing in progress; only what needs no new instance differs.
+    (both(has_arrived, differs_in_place), update_in_place),
+    # It serves, but an agent runs without a single instance of it.
+    (both(has_arrived, is_not_running), start),
+    # It is as wanted; a hold on something else no longer matters.
+    (has_arrived, nothing),
+    # Failed or was rolled back from. Before the next row: a manual rollback has what is still wanted as its stable.
+    (is_refused, hold),
+    # Wanted again what serves, while a rollout leads elsewhere.
+    (is_reverted, revert),
+    # Another revision, but what it depends on will not be there: everything is checked before the first step.
+    (is_obstructed, block_on_dependency),
+    # Another revision; replaces the rollout in progress, if there is one.
+    (always, roll_out),
+)

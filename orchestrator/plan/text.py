@@ -1,0 +1,211 @@
+"""A Plan → what people read: lines of styled segments, or the same as plain text. Called by the CLI and the agent.
+
+Styles are words, not colours; who prints them decides. Everything that was written by others is made printable here.
+"""
+
+from collections.abc import Iterable, Iterator
+from enum import Enum
+
+import msgspec
+
+from orchestrator.plan.action import Action, CapabilityChange, Change
+from orchestrator.plan.document import Plan, Summary, has_changes
+
+DEFAULT_WIDTH = 120
+NARROWEST = 40  # below this, nothing is cut any shorter
+INDENT = "    "
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+class Style(Enum):
+    """What a segment is, so that its printer can choose how it looks."""
+
+    PLAIN = "plain"
+    HEADING = "heading"
+    DIM = "dim"
+    CREATE = "create"
+    UPDATE = "update"
+    ROLL_OUT = "roll-out"
+    REMOVE = "remove"
+    RESTART = "restart"
+    ADOPT = "adopt"
+    BLOCKED = "blocked"
+    HELD = "held"
+    WARNING = "warning"
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """A run of printable text in one style."""
+
+    text: str
+    style: Style = Style.PLAIN
+
+
+Line = tuple[Segment, ...]
+
+
+def render_text(plan: Plan, width: int = DEFAULT_WIDTH) -> str:
+    """Write the plan as plain text, ending in a newline; values are cut so that most lines fit `width` columns."""
+    lines = ("".join(segment.text for segment in line).rstrip() for line in styled_lines(plan, width))
+    return "\n".join(lines) + "\n"
+
+
+def styled_lines(plan: Plan, width: int = DEFAULT_WIDTH) -> tuple[Line, ...]:
+    """Write the plan as lines of segments, of which `render_text` is the plain form."""
+    room = max(width, NARROWEST) - len(INDENT)
+    rows = tuple(action_lines(plan.actions, room))
+    gap: tuple[Line, ...] = ((),)
+    diagnostics = tuple(diagnostic_lines(plan))
+    return (
+        *header_lines(plan),
+        *gap,
+        *diagnostics,
+        *(gap if diagnostics else ()),
+        *rows,
+        *(gap if rows else ()),
+        last_line(plan),
+    )
+
+
+def header_lines(plan: Plan) -> Iterator[Line]:
+    """Say which source was compared with what."""
+    revision = f" at {plan.source_revision}" if plan.source_revision else ""
+    yield heading("source", f"{plan.source}{revision}")
+    if plan.root:
+        yield heading("root", f"{plan.root} ({plan.root_reason})" if plan.root_reason else plan.root)
+    running = "what the agent runs" if plan.agent_running else "the recorded state: no agent is running"
+    yield (Segment(f"compared with {running}", Style.DIM),)
+
+
+def heading(name: str, text: str) -> Line:
+    """Write one header line."""
+    return Segment(f"{name:<8}", Style.DIM), Segment(printable(text), Style.HEADING)
+
+
+def diagnostic_lines(plan: Plan) -> Iterator[Line]:
+    """Write each diagnostic on one line, and a line for what could not be resolved."""
+    for diagnostic in plan.diagnostics:
+        style = Style.BLOCKED if diagnostic.is_error else Style.WARNING
+        label = Segment(f"{diagnostic.severity.value}: ", style)
+        yield label, Segment(printable(f"{diagnostic.location}: {diagnostic.summary}"))
+    for key in plan.desired.invalid:
+        yield (
+            Segment("invalid: ", Style.WARNING),
+            Segment(printable(f"{key}: what it runs, if anything, keeps running")),
+        )
+
+
+def action_lines(actions: tuple[Action, ...], room: int) -> Iterator[Line]:
+    """Write every action: its row, in columns, and below it what it changes."""
+    cells = [row_cells(action) for action in actions]
+    widths = [max((len(row[column]) for row in cells), default=0) for column in range(3)]
+    told = ""
+    for action, row in zip(actions, cells, strict=True):
+        padded = "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width)
+        style = Style(action.kind.value)
+        reasons = ", ".join(reason.value for reason in action.reasons)
+        yield Segment(f"{action.sigil} ", style), Segment(padded), Segment(f"   {because(action)} {reasons}", style)
+        yield from detail_lines(action, room, told)
+        told = action.note
+
+
+def row_cells(action: Action) -> tuple[str, str, str]:
+    """Return the columns between the sigil and the reason."""
+    strategy = f"({action.strategy.value})" if action.strategy else ""
+    return printable(str(action.key)), printable(versions(action)), strategy
+
+
+def because(action: Action) -> str:
+    """Introduce the reasons; a row that does nothing says so."""
+    return f"{action.kind.value} because" if action.kind.is_stopped else "because"
+
+
+def versions(action: Action) -> str:
+    """Write the version, or the step from one to the next; a revision that kept its version shows its id."""
+    old, new = action.old_version, action.new_version
+    if old is None or new is None:
+        return old or new or ""
+    if old != new:
+        return f"{old} → {new}"
+    if action.old_revision == action.new_revision:
+        return new
+    return f"{new} ({(action.old_revision or '')[:10]} → {(action.new_revision or '')[:10]})"
+
+
+def detail_lines(action: Action, room: int, told: str) -> Iterator[Line]:
+    """Write what an action changes, grants, takes away and interrupts, and its note unless the row above told it."""
+    label = max((len(printable(change.field)) for change in action.changes), default=0)
+    label = max(min(label, room // 2), len("capabilities"))
+    for change in action.changes:
+        yield change_line(change, label, room)
+    patterns = max((len(granted(capability)) for capability in action.capabilities), default=0)
+    for index, capability in enumerate(action.capabilities):
+        yield capability_line(action, capability, "" if index else "capabilities", label, min(patterns, room // 2))
+    if action.interrupts:
+        yield labelled("interrupts", label, Segment(printable(action.interrupts), Style.WARNING))
+    if action.note != told and action.note:
+        yield labelled("note", label, Segment(printable(action.note)))
+
+
+def labelled(name: str, width: int, *segments: Segment) -> Line:
+    """Indent and label a second-level line."""
+    return Segment(f"{INDENT}{printable(name).ljust(width)}  ", Style.DIM), *segments
+
+
+def change_line(change: Change, label: int, room: int) -> Line:
+    """Write one field before and after, each cut to half of what is left of the line."""
+    half = max((room - label - len("   → ")) // 2, 8)
+    old, new = (clip(printable(text) or "(none)", half) for text in (change.old, change.new))
+    return labelled(change.field, label, Segment(f"{old} → {new}"))
+
+
+def capability_line(action: Action, change: CapabilityChange, name: str, label: int, width: int) -> Line:
+    """Write one pattern of one capability: new with its author's rationale, or gone."""
+    sign, style = ("+", Style.CREATE) if change.added else ("-", Style.REMOVE)
+    rationale = f': "{printable(change.rationale)}"' if change.rationale else ""
+    said = f"new{rationale}" if change.added else "taken away"
+    remark = Segment(f"   ← {said}", Style.DIM)
+    return labelled(name, label, Segment(f"{sign} {granted(change).ljust(width)}", style), remark)
+
+
+def granted(change: CapabilityChange) -> str:
+    """Write a capability and its pattern."""
+    return printable(f"{change.capability} {change.pattern}")
+
+
+def last_line(plan: Plan) -> Line:
+    """Sum the plan up."""
+    if not has_changes(plan):
+        return (Segment(unchanged(len(plan.desired.deployments), len(plan.desired.invalid)), Style.HEADING),)
+    return (Segment(f"Plan: {', '.join(counts(plan.summary))}.", Style.HEADING),)
+
+
+def unchanged(matching: int, invalid: int) -> str:
+    """Say that nothing is to be done, and of how many deployments that is known."""
+    matches = "1 deployment matches" if matching == 1 else f"{matching} deployments match"
+    return f"No changes. {matches}" + (f"; {invalid} invalid, left as it is." if invalid else ".")
+
+
+def counts(summary: Summary) -> Iterable[str]:
+    """Count each kind; those that are rarely there are named only when they are."""
+    yield f"{summary.create} to create"
+    yield f"{summary.update} to update"
+    yield f"{summary.roll_out} to roll out"
+    yield f"{summary.remove} to remove"
+    if summary.restart:
+        yield f"{summary.restart} to restart"
+    if summary.adopt:
+        yield f"{summary.adopt} to adopt"
+    yield f"{summary.blocked} blocked"
+    if summary.held:
+        yield f"{summary.held} held"
+
+
+def clip(text: str, length: int) -> str:
+    """Cut text to at most `length` characters, showing that it was."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """Replace whatever a terminal would act upon: control, format and separator characters."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else REPLACEMENT for c in text)
