@@ -3,13 +3,12 @@
 `spec_digest` is the identity under which a rejection is recorded; `execute` uses it too.
 """
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from orchestrator.model.base import Value, digest_of
+from orchestrator.model.base import Value, canonical_json, digest_of
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.spec import Deployment, PauseStep, Revision, WeightStep
 from orchestrator.plan.action import CapabilityChange, Change, Reason
@@ -120,7 +119,7 @@ def config_fields(config: str) -> Iterator[tuple[str, str]]:
         yield "config", config
         return
     for key, value in decoded.items():
-        yield f"config.{key}", json.dumps(value, ensure_ascii=False, sort_keys=True)
+        yield f"config.{key}", canonical_json(value).decode()
 
 
 def changes_between(old: dict[str, str], new: dict[str, str]) -> tuple[Change, ...]:

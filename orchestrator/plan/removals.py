@@ -1,17 +1,25 @@
 """What a source no longer wants → removals, or removals held back because its answer may not mean that.
 
-Called by `make.py`. Only what the inventory says this source owns is ever named here.
+Called by `make.py`. Only what the inventory says this source owns is ever named here. A mass removal that waits must
+go on waiting when the same pass has made the inventory larger, so whoever carries the plan out records it with
+`mass_prune_hold`.
 """
 
 from collections.abc import Iterable, Mapping
 
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.observed import Record
+from orchestrator.model.observed import Hold, Record
 from orchestrator.plan.action import Action, ActionKind, Reason
 from orchestrator.plan.dependencies import names_of, reversed_needs
 
 MASS_PRUNE_ABOVE = 3  # so many removals never wait, however small the inventory
+
+
+def mass_prune_hold(record: Record, at_ms: int) -> Hold:
+    """Return what is recorded with a removal that waits for `--allow-mass-prune`; it holds nothing else back."""
+    revision = (record.stable or record.wanted).revision.id
+    return Hold(revision=revision, spec_digest="", reason=Reason.MASS_PRUNE.value, at_ms=at_ms)
 
 
 def removals(desired: DesiredState, inventory: Mapping[DeploymentKey, Record]) -> list[Action]:
@@ -20,14 +28,14 @@ def removals(desired: DesiredState, inventory: Mapping[DeploymentKey, Record]) -
     gone = [record for key, record in sorted(inventory.items()) if key not in wanted]
     unreadable = set(desired.unreadable_files)
     leaving = [record for record in gone if record.wanted.file not in unreadable]
-    why = doubt(desired, inventory.values(), len(leaving))
+    why = doubt(desired, inventory.values(), leaving)
     if why is not None:
         return [removal(record, ActionKind.HELD, *why) for record in leaving]
     needed_by = reversed_needs({d.key: d.depends_on for d in desired.deployments})
     return [removal(r, ActionKind.REMOVE, Reason.REMOVED_FROM_SOURCE, still_needed(r, needed_by)) for r in leaving]
 
 
-def doubt(desired: DesiredState, inventory: Iterable[Record], leaving: int) -> tuple[Reason, str] | None:
+def doubt(desired: DesiredState, inventory: Iterable[Record], leaving: list[Record]) -> tuple[Reason, str] | None:
     """Say why removals wait, None when they need not; the first doubt wins."""
     records, allowed = tuple(inventory), desired.permissions
     strays = sorted(set(desired.unreadable_files) - {record.wanted.file for record in records})
@@ -36,10 +44,16 @@ def doubt(desired: DesiredState, inventory: Iterable[Record], leaving: int) -> t
     is_empty = desired.empty or not (desired.deployments or desired.invalid or desired.unreadable_files)
     if is_empty:
         return None if allowed.allow_empty else (Reason.SOURCE_EMPTY, "the source is empty; --allow-empty removes all")
-    if leaving > MASS_PRUNE_ABOVE and leaving * 2 > len(records) and not allowed.allow_mass_prune:
-        many = f"{leaving} of {len(records)} would be removed at once; --allow-mass-prune allows it"
+    if is_mass(leaving, len(records)) and not allowed.allow_mass_prune:
+        many = f"{len(leaving)} of {len(records)} would be removed at once; --allow-mass-prune allows it"
         return Reason.MASS_PRUNE, many
     return None
+
+
+def is_mass(leaving: list[Record], inventory: int) -> bool:
+    """Whether so many leave that someone has to say so, now or when they were first seen to leave."""
+    waited = any(record.held and record.held.reason == Reason.MASS_PRUNE.value for record in leaving)
+    return len(leaving) > MASS_PRUNE_ABOVE and (len(leaving) * 2 > inventory or waited)
 
 
 def still_needed(record: Record, needed_by: Mapping[DeploymentKey, list[DeploymentKey]]) -> str:
