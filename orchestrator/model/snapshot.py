@@ -35,8 +35,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     All paths are root-relative, `/`-separated and normalised. `manifests` lists the YAML files, sorted; `files` has
     an entry for each of them and for every path they refer to, directly or through a Component.toml. `display` turns a
-    root-relative path into one as the user would type it: it is put in front. `revision` is the git commit, None for
-    a folder.
+    root-relative path into one as the user would type it: it is put in front, after `here` (the directory below the
+    root that the user stands in, ending in `/`) is taken off. `revision` is the git commit, None for a folder.
     """
 
     source: str
@@ -47,9 +47,12 @@ class Snapshot(msgspec.Struct, frozen=True):
     files: dict[str, FileEntry]
     display: str = ""
     revision: str | None = None
+    here: str = ""
 
     def shown(self, path: str) -> str:
         """Return the path as the user would type it."""
+        if self.here and path.startswith(self.here):
+            return path.removeprefix(self.here)
         return self.display + path
 
 

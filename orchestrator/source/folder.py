@@ -1,0 +1,221 @@
+"""Turns a folder, or a single file, into a snapshot; `open_source` and the watcher call it.
+
+Every component of every path is opened relative to the directory before it and without following links, and files
+are read from the descriptor that was checked. A folder that is missing, unreadable or being replaced is unknown, never
+empty. It does not watch.
+"""
+
+import os
+import stat
+import time
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+
+from orchestrator.model.snapshot import Snapshot, SourceAnswer, SourceFailure, Unknown
+from orchestrator.source.artifacts import ArtifactCache
+from orchestrator.source.gather import References, TooMuch, answer, gather, manifest_paths, printable
+from orchestrator.source.spec import FolderSpec
+from orchestrator.source.walk import Directory, Kind, PathFault, fault_of, located_directory
+
+MAX_ATTEMPTS = 3  # at reading something that changes meanwhile
+YOUNG_NS = 2_000_000_000  # a file changed this lately may change again without its times showing it
+
+_NO_LINKS = os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class FolderDirectory:
+    """One open directory of a real file system; `root` is its tree's absolute, canonical path."""
+
+    def __init__(self, root: str, descriptor: int) -> None:
+        self.root = root
+        self._descriptor = descriptor
+
+    @classmethod
+    def at(cls, root: str) -> "FolderDirectory":
+        """Open the directory `root`; the caller closes it."""
+        return cls(root, os.open(root, os.O_PATH | os.O_DIRECTORY | _NO_LINKS))
+
+    @property
+    def inode(self) -> tuple[int, int]:
+        """Which directory this is, whatever it is called now."""
+        status = os.fstat(self._descriptor)
+        return status.st_dev, status.st_ino
+
+    def names(self) -> list[str]:
+        """List what is in it, sorted."""
+        descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS, dir_fd=self._descriptor)
+        try:
+            return sorted(os.listdir(descriptor))
+        finally:
+            os.close(descriptor)
+
+    def look(self, name: str) -> Kind:
+        """Tell what `name` is, without following it."""
+        try:
+            mode = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            return Kind.MISSING
+        return _kind(mode)
+
+    def target(self, name: str) -> str:
+        """Return where the link `name` points, as it is written."""
+        return os.readlink(name, dir_fd=self._descriptor)
+
+    def inside(self, target: str) -> tuple[str, ...] | None:
+        """Turn an absolute link target into components below the root; None if it is not below it."""
+        parts = tuple(p for p in target.split("/") if p not in ("", "."))
+        root = tuple(p for p in self.root.split("/") if p)
+        return parts[len(root) :] if parts[: len(root)] == root else None
+
+    def enter(self, name: str) -> "FolderDirectory":
+        """Open the directory `name`; the caller closes it."""
+        flags = os.O_PATH | os.O_DIRECTORY | _NO_LINKS
+        return FolderDirectory(self.root, os.open(name, flags, dir_fd=self._descriptor))
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator["FolderFile"]:
+        """Open the regular file `name`; a pipe that took its place does not make this wait."""
+        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | _NO_LINKS, dir_fd=self._descriptor)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise PathFault("not-a-file", "it is a pipe, a socket or a device")
+            yield FolderFile(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self._descriptor)
+
+
+class FolderFile:
+    """One open regular file."""
+
+    def __init__(self, descriptor: int, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self._descriptor = descriptor
+        self._now_ns = now_ns
+
+    @property
+    def identity(self) -> Hashable | None:
+        """Which inode it is and when it changed; None while that is so recent that another change could hide in it."""
+        status = os.fstat(self._descriptor)
+        if self._now_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < YOUNG_NS:
+            return None
+        return _change(status)
+
+    def read(self, limit: int) -> bytes:
+        """Read it whole, again if it was written to meanwhile.
+
+        Raises:
+            PathFault: it has more than `limit` bytes, or is written to all the time.
+        """
+        for _ in range(MAX_ATTEMPTS):
+            before = os.fstat(self._descriptor)
+            data = self._read_once(limit)
+            if _change(os.fstat(self._descriptor)) == _change(before) and len(data) == before.st_size:
+                return data
+        raise PathFault("io", "it is being written to")
+
+    def _read_once(self, limit: int) -> bytes:
+        if os.fstat(self._descriptor).st_size > limit:
+            raise PathFault("too-large", f"it is larger than {_size(limit)}")
+        chunks: list[bytes] = []
+        length = 0
+        while chunk := os.pread(self._descriptor, min(1024 * 1024, limit + 1 - length), length):
+            chunks.append(chunk)
+            length += len(chunk)
+            if length > limit:
+                raise PathFault("too-large", f"it is larger than {_size(limit)}")
+        return b"".join(chunks)
+
+
+class FolderSource:
+    """Reads one folder, as often as asked."""
+
+    def __init__(self, spec: FolderSpec, references: References, artifacts: ArtifactCache) -> None:
+        self.spec = spec
+        self._references = references
+        self._artifacts = artifacts
+
+    def read(self) -> SourceAnswer:
+        """Read the folder now; whatever goes wrong is in the answer."""
+        try:
+            for _ in range(MAX_ATTEMPTS):
+                snapshot = self._read_once()
+                if snapshot is not None:
+                    return answer(snapshot)
+        except PathFault as fault:
+            return self._unknown(fault.detail)
+        except OSError as error:
+            return self._unknown(fault_of(error).detail)
+        except TooMuch as excess:
+            return self._unknown(f"it holds {excess}", "Split it into several sources.")
+        return self._unknown("files appear and disappear in it faster than it can be read")
+
+    def _read_once(self) -> Snapshot | None:
+        """Read it; None if the list of manifests was another one at the end."""
+        with opened_root(self.spec.root) as root:
+            before = _listing(root, self.spec)
+            files = gather(root, before[1], self._references, self._artifacts)
+            with opened_root(self.spec.root) as again:
+                if again.inode != root.inode or _listing(again, self.spec) != before:
+                    return None
+        spec = self.spec
+        return Snapshot(
+            source=spec.identity,
+            root=spec.root,
+            root_reason=spec.root_reason,
+            folder=spec.folder,
+            manifests=tuple(sorted(printable(path) for path in before[1])),
+            files=files,
+            display=spec.display,
+            here=spec.here,
+        )
+
+    def _unknown(self, detail: str, suggestion: str = "Make it readable again; it is looked at again.") -> Unknown:
+        where = self.spec.path
+        return Unknown(
+            SourceFailure(
+                source=self.spec.identity,
+                summary=f"cannot read {where}",
+                detail=detail,
+                suggestion=suggestion,
+            )
+        )
+
+
+@contextmanager
+def opened_root(root: str) -> Iterator[FolderDirectory]:
+    """Open the directory everything else is looked up in."""
+    directory = FolderDirectory.at(root)
+    try:
+        yield directory
+    finally:
+        directory.close()
+
+
+def _listing(root: FolderDirectory, spec: FolderSpec) -> tuple[tuple[int, int], tuple[str, ...]]:
+    """Return which directory the folder is now, and the manifests in it."""
+    with located_directory(root, spec.folder) as folder:
+        assert isinstance(folder, FolderDirectory)
+        prefix = f"{spec.folder}/" if spec.folder else ""
+        return folder.inode, (prefix + spec.file,) if spec.file else tuple(manifest_paths(folder, prefix))
+
+
+def _kind(mode: int) -> Kind:
+    if stat.S_ISREG(mode):
+        return Kind.FILE
+    if stat.S_ISDIR(mode):
+        return Kind.DIRECTORY
+    return Kind.LINK if stat.S_ISLNK(mode) else Kind.OTHER
+
+
+def _change(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _size(limit: int) -> str:
+    return f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit // 2**10} KiB"
+
+
+_: type[Directory] = FolderDirectory

@@ -1,0 +1,88 @@
+"""What is real here: directories, links, pipes, git and its repositories, inotify. What is not: manifests and wasm.
+
+A "manifest" is lines `component DIR`, a "Component.toml" is lines `artifact NAME`, and a "wasm file" is any bytes
+whose world exports the functions it names; so that these tests do not depend on how manifests are written.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from orchestrator.model.snapshot import Content, FileEntry
+from orchestrator.model.world import ArtifactFault, Drive, World
+from orchestrator.source.artifacts import ArtifactCache
+from orchestrator.source.folder import FolderSource
+from orchestrator.source.spec import FolderSpec, parse_source
+
+
+@dataclass(frozen=True)
+class Wanted:
+    path: str
+    is_artifact: bool
+    confined_to: str | None
+
+
+def references(files: Mapping[str, FileEntry], manifests: Sequence[str]) -> tuple[Wanted, ...]:
+    found = []
+    for line in (line for m in manifests for line in _lines(files.get(m)) if line.startswith("component ")):
+        component = line.removeprefix("component ")
+        toml = f"{component}/Component.toml"
+        found.append(Wanted(toml, False, None))
+        for artifact in _lines(files.get(toml)):
+            found.append(Wanted(f"{component}/{artifact.removeprefix('artifact ')}", True, component))
+    return tuple(found)
+
+
+def _lines(entry):
+    return entry.data.decode(errors="replace").splitlines() if isinstance(entry, Content) else ()
+
+
+class Inspector:
+    """Stands in for the engine: counts what it was asked, refuses what does not start with `wasm`."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, data):
+        self.asked.append(data)
+        if not data.startswith(b"wasm"):
+            raise ArtifactFault("not a component")
+        return World(imports=(), exports=(), drives=frozenset({Drive.CALLABLE}))
+
+
+@pytest.fixture
+def inspector():
+    return Inspector()
+
+
+@pytest.fixture
+def artifacts(inspector):
+    return ArtifactCache(inspector)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """`app/manifests/a.yaml` deploys `app/components/hello`."""
+    write(tmp_path / "app/manifests/a.yaml", "component app/components/hello\n")
+    write(tmp_path / "app/components/hello/Component.toml", "artifact hello.wasm\n")
+    write(tmp_path / "app/components/hello/hello.wasm", "wasm 1")
+    return tmp_path
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def read(artifacts):
+    """Read a folder now: `read(folder, root=…)`."""
+
+    def read_now(folder, root=None):
+        spec = parse_source(str(folder), root=None if root is None else str(root), cwd=folder.parent)
+        assert isinstance(spec, FolderSpec)
+        return FolderSource(spec, references, artifacts).read()
+
+    return read_now
