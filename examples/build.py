@@ -85,6 +85,11 @@ GUESTS = (
     hello(2),
     counter(0),
     counter(1),
+    faulty("faulty"),
+    faulty("faulty-init", "INIT_FAILS"),
+    faulty("faulty-trap-init", "INIT_TRAPS"),
+    faulty("slow-init", "INIT_LOOPS"),
+    faulty("unhealthy", "UNHEALTHY"),
 )
 
 
@@ -189,7 +194,9 @@ def differences(outputs: dict[str, bytes]) -> list[str]:
 def main() -> int:
     """Build everything, then write it or compare it; return the exit code."""
     parser = argparse.ArgumentParser(description="Build the example and test components.")
-    parser.add_argument("--check", action="store_true", help="change nothing; fail if a committed file differs from a rebuild")
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; fail if a committed file differs from a rebuild"
+    )
     check = parser.parse_args().check
     outputs = build_all()
     if check:

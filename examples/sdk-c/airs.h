@@ -128,15 +128,29 @@ airs_time airs_now(void);
 uint64_t airs_now_millis(void);
 void airs_sleep_millis(uint64_t milliseconds);
 const airs_id *airs_list_components(size_t *count);
+/* On success an info; else `problem` says, for people, why there is none. */
+typedef struct {
+    airs_optional_bytes problem;
+    airs_id id;
+    airs_bytes name, version, health;
+} airs_component_info;
+airs_component_info airs_look_up(airs_id id);
 
-airs_id airs_self_id(void);
-/* Returns nothing on success, else what went wrong, for people. */
+/* These return nothing on success, else what went wrong, for people. */
 airs_optional_bytes airs_send(airs_id target, airs_bytes payload);
+airs_optional_bytes airs_broadcast(const airs_id *targets, size_t target_count, airs_bytes payload);
+airs_optional_bytes airs_cancel_request(airs_bytes request_id);
+airs_optional_bytes airs_request(airs_id target, airs_bytes payload, uint64_t timeout_ms, airs_bytes *correlation_id);
+airs_id airs_self_id(void);
 
 airs_result airs_storage_get(airs_bytes key); /* ok: `which` says whether there is a value */
 airs_result airs_storage_set(airs_bytes key, airs_bytes value);
 airs_result airs_storage_delete(airs_bytes key);
+airs_result airs_storage_exists(airs_bytes key); /* ok: `which` is the answer */
 airs_bytes airs_storage_problem(airs_result failed); /* a storage error, for people */
+/* These two return nothing on success, else a storage error, for people. */
+airs_optional_bytes airs_storage_list_keys(airs_optional_bytes prefix, const airs_bytes **keys, size_t *count);
+airs_optional_bytes airs_storage_usage(uint64_t *used_bytes, uint64_t *quota_bytes, uint64_t *key_count);
 
 /* ---- memory and text ---- */
 

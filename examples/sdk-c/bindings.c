@@ -106,21 +106,73 @@ const airs_id *airs_list_components(size_t *count) {
     return found.items;
 }
 
+typedef struct { /* result<component-info, component-error> */
+    uint32_t failed;
+    union {
+        struct {
+            airs_id id;
+            airs_bytes name, version, health;
+        } ok;
+        struct {
+            uint32_t which;
+            airs_bytes text;
+        } error;
+    };
+} info_result;
+_Static_assert(sizeof(info_result) == 52, "result<component-info, component-error>");
+IMPORT("host-services", "get-component-metadata")
+void host_get_component_metadata(const uint8_t *space, size_t space_size, const uint8_t *name, size_t name_size,
+                                 const uint8_t *instance, size_t instance_size, info_result *result);
+
+static airs_bytes component_problem(uint32_t which, airs_bytes text) {
+    switch (which & 0xff) {
+    case AIRS_INITIALIZATION_FAILED: return AIRS_JOIN(AIRS_TEXT("initialization-failed: "), text);
+    case AIRS_ALREADY_INITIALIZED: return AIRS_TEXT("already-initialized");
+    case AIRS_NOT_INITIALIZED: return AIRS_TEXT("not-initialized");
+    case AIRS_SHUTDOWN_FAILED: return AIRS_JOIN(AIRS_TEXT("shutdown-failed: "), text);
+    default: return AIRS_JOIN(AIRS_TEXT("invalid-state: "), text);
+    }
+}
+
+airs_component_info airs_look_up(airs_id id) {
+    info_result found = {0};
+    host_get_component_metadata(id.space.data, id.space.size, id.name.data, id.name.size, id.instance.data,
+                                id.instance.size, &found);
+    if (found.failed & 0xff)
+        return (airs_component_info){.problem = {true, component_problem(found.error.which, found.error.text)}};
+    return (airs_component_info){{0}, found.ok.id, found.ok.name, found.ok.version, found.ok.health};
+}
+
 /* ---- host-messaging ---- */
 
-typedef struct { /* result<_, messaging-error>, whose largest case holds a component-id */
-    uint32_t failed, which;
+typedef struct { /* result<_, messaging-error>, whose largest case holds a component-id, and result<string, …> */
+    uint32_t failed;
     union {
-        airs_bytes text;
-        airs_id target;
+        airs_bytes correlation_id;
+        struct {
+            uint32_t which;
+            union {
+                airs_bytes text;
+                airs_id target;
+            };
+        };
     };
-} send_result;
-_Static_assert(sizeof(send_result) == 32, "result<_, messaging-error>");
+} messaging_result;
+_Static_assert(sizeof(messaging_result) == 32, "result<_, messaging-error>");
 
 IMPORT("host-messaging", "self-id") void host_self_id(airs_id *id);
 IMPORT("host-messaging", "send")
 void host_send(const uint8_t *space, size_t space_size, const uint8_t *name, size_t name_size, const uint8_t *instance,
-               size_t instance_size, const uint8_t *payload, size_t payload_size, send_result *result);
+               size_t instance_size, const uint8_t *payload, size_t payload_size, messaging_result *result);
+IMPORT("host-messaging", "request")
+void host_request(const uint8_t *space, size_t space_size, const uint8_t *name, size_t name_size,
+                  const uint8_t *instance, size_t instance_size, const uint8_t *payload, size_t payload_size,
+                  uint64_t timeout_ms, messaging_result *result);
+IMPORT("host-messaging", "cancel-request")
+void host_cancel_request(const uint8_t *id, size_t id_size, messaging_result *result);
+IMPORT("host-messaging", "broadcast")
+void host_broadcast(const airs_id *targets, size_t target_count, const uint8_t *payload, size_t payload_size,
+                    messaging_result *result);
 
 airs_id airs_self_id(void) {
     airs_id id;
@@ -128,7 +180,7 @@ airs_id airs_self_id(void) {
     return id;
 }
 
-static airs_bytes send_problem(const send_result *result) {
+static airs_bytes messaging_error_text(const messaging_result *result) {
     airs_bytes slash = AIRS_TEXT("/");
     switch (result->which & 0xff) {
     case 0: return AIRS_JOIN(AIRS_TEXT("delivery-failed: "), result->text);
@@ -139,20 +191,77 @@ static airs_bytes send_problem(const send_result *result) {
     }
 }
 
+static airs_optional_bytes messaging_problem(const messaging_result *result) {
+    if (!(result->failed & 0xff)) return (airs_optional_bytes){0};
+    return (airs_optional_bytes){true, messaging_error_text(result)};
+}
+
 airs_optional_bytes airs_send(airs_id to, airs_bytes payload) {
-    send_result result = {0};
+    messaging_result result = {0};
     host_send(to.space.data, to.space.size, to.name.data, to.name.size, to.instance.data, to.instance.size,
               payload.data, payload.size, &result);
-    if (!(result.failed & 0xff)) return (airs_optional_bytes){0};
-    return (airs_optional_bytes){true, send_problem(&result)};
+    return messaging_problem(&result);
+}
+
+airs_optional_bytes airs_request(airs_id to, airs_bytes payload, uint64_t timeout_ms, airs_bytes *correlation_id) {
+    messaging_result result = {0};
+    host_request(to.space.data, to.space.size, to.name.data, to.name.size, to.instance.data, to.instance.size,
+                 payload.data, payload.size, timeout_ms, &result);
+    if (!(result.failed & 0xff)) *correlation_id = result.correlation_id;
+    return messaging_problem(&result);
+}
+
+airs_optional_bytes airs_cancel_request(airs_bytes request_id) {
+    messaging_result result = {0};
+    host_cancel_request(request_id.data, request_id.size, &result);
+    return messaging_problem(&result);
+}
+
+airs_optional_bytes airs_broadcast(const airs_id *targets, size_t target_count, airs_bytes payload) {
+    messaging_result result = {0};
+    host_broadcast(targets, target_count, payload.data, payload.size, &result);
+    return messaging_problem(&result);
 }
 
 /* ---- storage ---- */
+
+typedef struct { /* result<list<string>, storage-error> */
+    uint32_t failed;
+    union {
+        struct {
+            const airs_bytes *keys;
+            size_t count;
+        } ok;
+        struct {
+            uint32_t which;
+            airs_bytes text;
+        } error;
+    };
+} keys_result;
+_Static_assert(sizeof(keys_result) == 16, "result<list<string>, storage-error>");
+
+typedef struct { /* result<storage-usage, storage-error> */
+    uint64_t failed;
+    union {
+        struct {
+            uint64_t used_bytes, quota_bytes, key_count;
+        } ok;
+        struct {
+            uint32_t which;
+            airs_bytes text;
+        } error;
+    };
+} usage_result;
+_Static_assert(sizeof(usage_result) == 32, "result<storage-usage, storage-error>");
 
 IMPORT("storage", "get") void host_get(const uint8_t *key, size_t key_size, airs_result *result);
 IMPORT("storage", "set")
 void host_set(const uint8_t *key, size_t key_size, const uint8_t *value, size_t value_size, airs_result *result);
 IMPORT("storage", "delete") void host_delete(const uint8_t *key, size_t key_size, airs_result *result);
+IMPORT("storage", "exists") void host_exists(const uint8_t *key, size_t key_size, airs_result *result);
+IMPORT("storage", "list-keys")
+void host_list_keys(uint32_t has_prefix, const uint8_t *prefix, size_t prefix_size, keys_result *result);
+IMPORT("storage", "usage") void host_usage(usage_result *result);
 
 /* The host writes discriminants as single bytes; the result is zeroed first so that the whole words are right. */
 airs_result airs_storage_get(airs_bytes key) {
@@ -173,6 +282,12 @@ airs_result airs_storage_delete(airs_bytes key) {
     return result;
 }
 
+airs_result airs_storage_exists(airs_bytes key) {
+    airs_result result = {0};
+    host_exists(key.data, key.size, &result);
+    return result;
+}
+
 airs_bytes airs_storage_problem(airs_result failed) {
     switch (failed.which) {
     case 0: return AIRS_JOIN(AIRS_TEXT("not-found: "), failed.data);
@@ -181,4 +296,27 @@ airs_bytes airs_storage_problem(airs_result failed) {
     case 3: return AIRS_JOIN(AIRS_TEXT("invalid-key: "), failed.data);
     default: return AIRS_JOIN(AIRS_TEXT("io-error: "), failed.data);
     }
+}
+
+static airs_optional_bytes storage_problem(uint32_t which, airs_bytes text) {
+    return (airs_optional_bytes){true, airs_storage_problem(AIRS_FAIL(which & 0xff, text))};
+}
+
+airs_optional_bytes airs_storage_list_keys(airs_optional_bytes prefix, const airs_bytes **keys, size_t *count) {
+    keys_result result = {0};
+    host_list_keys(prefix.present, prefix.value.data, prefix.value.size, &result);
+    if (result.failed & 0xff) return storage_problem(result.error.which, result.error.text);
+    *keys = result.ok.keys;
+    *count = result.ok.count;
+    return (airs_optional_bytes){0};
+}
+
+airs_optional_bytes airs_storage_usage(uint64_t *used_bytes, uint64_t *quota_bytes, uint64_t *key_count) {
+    usage_result result = {0};
+    host_usage(&result);
+    if (result.failed & 0xff) return storage_problem(result.error.which, result.error.text);
+    *used_bytes = result.ok.used_bytes;
+    *quota_bytes = result.ok.quota_bytes;
+    *key_count = result.ok.key_count;
+    return (airs_optional_bytes){0};
 }

@@ -41,7 +41,7 @@ class Host:
 
     def ok(self, value: Any = None) -> Any:
         """Return `value` as the ok of a result, or the refusal where one is set."""
-        return value if self.refusal is None else component.Variant("err", self.refusal)
+        return value if self.refusal is None else self.refusal
 
     def functions(self) -> dict[str, dict[str, Any]]:
         """Return the host functions by interface and name; each takes the store's context first."""
@@ -52,15 +52,26 @@ class Host:
                 "current-time-millis": lambda _: 1000,
                 "sleep-millis": lambda _, milliseconds: self.slept.append(milliseconds),
                 "list-components": lambda _: [identity("hello", "hello-0"), identity("counter", "counter-0")],
+                "get-component-metadata": lambda _, who: self.ok(
+                    Fields(id=who, name=who.name, version="1.0.0", health="healthy")
+                ),
             },
             "host-messaging": {
                 "send": lambda _, target, payload: self.ok(self.sent.append((target.name, payload))),
+                "request": lambda _, target, payload, timeout_ms: self.ok(f"{target.name}-{timeout_ms}"),
+                "cancel-request": lambda _, request: self.ok(),
+                "broadcast": lambda _, targets, payload: self.ok(
+                    self.sent.extend((target.name, payload) for target in targets)
+                ),
                 "self-id": lambda _: identity("guest", "guest-0"),
             },
             "storage": {
                 "get": lambda _, key: self.ok(self.stored.get(key)),
                 "set": lambda _, key, value: self.ok(self.stored.__setitem__(key, value)),
                 "delete": lambda _, key: self.ok(self.stored.pop(key, None) and None),
+                "exists": lambda _, key: self.ok(key in self.stored),
+                "list-keys": lambda _, prefix: self.ok(sorted(k for k in self.stored if k.startswith(prefix or ""))),
+                "usage": lambda _: self.ok(Fields(used_bytes=7, quota_bytes=1 << 40, key_count=len(self.stored))),
             },
         }
 
