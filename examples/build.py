@@ -28,6 +28,11 @@ ACTOR_SDK = ("bindings.c", "alloc.c", "text.c")
 PLAIN_SDK = ("alloc.c", "text.c")
 
 
+def wit_files(folder: str) -> tuple[str, ...]:
+    """Return the WIT files of `folder`, root-relative and sorted."""
+    return tuple(sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / folder).glob("*.wit")))
+
+
 @dataclass(frozen=True)
 class Guest:
     """One `.wasm`: where it goes, the C file and macros it is made of, and the world it is embedded with."""
@@ -47,8 +52,7 @@ class Guest:
     @property
     def inputs(self) -> tuple[str, ...]:
         """Every file it depends on, root-relative and sorted."""
-        wit_files = (path.relative_to(ROOT).as_posix() for path in (ROOT / self.wit).glob("*.wit"))
-        return tuple(sorted({*self.c_files, *wit_files, "examples/sdk-c/airs.h"}))
+        return tuple(sorted({*self.c_files, *wit_files(self.wit), "examples/sdk-c/airs.h"}))
 
     @property
     def recipe(self) -> str:
@@ -85,6 +89,13 @@ GUESTS = (
     hello(2),
     counter(0),
     counter(1),
+    Guest(
+        "examples/03-calculator/components/calculator-1.0.0/calculator.wasm",
+        "examples/03-calculator/src/calculator.c",
+        wit="examples/03-calculator/wit",
+        world="calculator",
+        sdk=PLAIN_SDK,
+    ),
     faulty("faulty"),
     faulty("faulty-init", "INIT_FAILS"),
     faulty("faulty-trap-init", "INIT_TRAPS"),
@@ -129,7 +140,7 @@ def build(guest: Guest, scratch: Path) -> bytes:
 
 
 def build_reference(scratch: Path) -> bytes:
-    """Make a component that imports and exports all of `runtime-host` and does nothing: what guests are compared with."""
+    """Make a component that imports and exports all of `runtime-host` and does nothing: what guests are held to."""
     _, wasm_tools = tool_commands()
     embedded, component, final = (str(scratch / f"{step}.step") for step in ("embedded", "new", "final"))
     run([wasm_tools, "component", "embed", "wit", "--dummy", "--world", "runtime-host", "-o", embedded])
@@ -151,20 +162,20 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def inputs_digest(guest: Guest) -> str:
-    """Return one digest over the recipe and the content of every input of `guest`."""
-    parts = [guest.recipe, *(f"{path} {sha256((ROOT / path).read_bytes())}" for path in guest.inputs)]
-    return sha256("\n".join(parts).encode())
+def digest_over(recipe: str, paths: tuple[str, ...]) -> str:
+    """Return one digest over a recipe and the name and content of every file it takes."""
+    return sha256("\n".join([recipe, *(f"{path} {sha256((ROOT / path).read_bytes())}" for path in paths)]).encode())
 
 
-def reference_digest() -> str:
-    """Return one digest over `wit/`, which is all the reference is made of."""
-    return inputs_digest(Guest(REFERENCE.as_posix(), "wit/world.wit", sdk=()))
+def inputs() -> dict[str, str]:
+    """Return, for each output, the digest of what it is made of now. Needs no tools."""
+    made_of = {guest.output: digest_over(guest.recipe, guest.inputs) for guest in GUESTS}
+    return made_of | {REFERENCE.as_posix(): digest_over("dummy runtime-host", wit_files("wit"))}
 
 
 def lock_of(outputs: dict[str, bytes]) -> dict[str, dict[str, str]]:
     """Return, for each output, the digest of what it was made of and its own."""
-    made_of = {guest.output: inputs_digest(guest) for guest in GUESTS} | {REFERENCE.as_posix(): reference_digest()}
+    made_of = inputs()
     return {path: {"inputs": made_of[path], "sha256": sha256(outputs[path])} for path in sorted(outputs)}
 
 
@@ -174,7 +185,7 @@ def lock_text(outputs: dict[str, bytes]) -> str:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Replace `path` in one step, so that whoever watches the folder never sees half a file; leave it if it is equal."""
+    """Replace `path` in one step, so that nobody who watches sees half a file; leave it if it is equal."""
     if path.is_file() and path.read_bytes() == data:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
