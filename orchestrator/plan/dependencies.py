@@ -75,7 +75,9 @@ def find_obstacles(
         if missing[key]:
             obstacles[key] = Obstacle(Reason.MISSING_DEPENDENCY, missing_note(missing[key]))
         elif waiting:
-            obstacles[key] = Obstacle(Reason.DEPENDENCY_BLOCKED, f"waits for {names_of(waiting)}, not deployed either")
+            obstacles[key] = Obstacle(
+                Reason.DEPENDENCY_BLOCKED, f"waits for {names_of(waiting)}, which cannot be deployed"
+            )
     return obstacles
 
 
@@ -93,10 +95,8 @@ def spread(stopped: set[Key], needs: Mapping[Key, Iterable[Key]], staying: froze
 
 def missing_note(names: list[Key]) -> str:
     """Say what is missing and how to go on."""
-    verb = "is" if len(names) == 1 else "are"
-    return (
-        f"depends on {names_of(names)}, which {verb} neither wanted nor deployed; add it, or take it out of dependsOn"
-    )
+    verb, them = ("is", "it") if len(names) == 1 else ("are", "them")
+    return f"{names_of(names)} {verb} neither wanted nor deployed; add {them}, or take {them} out of dependsOn"
 
 
 def names_of(keys: Iterable[Key]) -> str:

@@ -3,7 +3,6 @@
 `spec_digest` is the identity under which a rejection is recorded; `execute` uses it too.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -81,7 +80,11 @@ def in_place_changes(old: Deployment, new: Deployment) -> tuple[Change, ...]:
 
 def revision_changes(old: Revision, new: Revision) -> tuple[Change, ...]:
     """List what differs between two revisions; the version and the grants have places of their own."""
-    return changes_between(dict(revision_fields(old)), dict(revision_fields(new)))
+    return tuple(
+        change
+        for fields in (content_fields, config_fields, limit_fields)
+        for change in changes_between(fields(old), fields(new))
+    )
 
 
 def all_changes(old: Deployment, new: Deployment) -> tuple[Change, ...]:
@@ -103,23 +106,21 @@ def granted(revision: Revision) -> set[tuple[str, str]]:
     return {(grant.capability, pattern) for grant in revision.grants for pattern in grant.patterns}
 
 
-def revision_fields(revision: Revision) -> Iterator[tuple[str, str]]:
-    """Yield a revision's fields but for version and grants, as people write them."""
-    yield "component", revision.component
-    yield "stateful", shown(revision.stateful)
-    yield "artifact", short_digest(revision.artifact)
-    yield from config_fields(revision.config)
-    yield from flatten("limits", revision.limits).items()
+def content_fields(revision: Revision) -> dict[str, str]:
+    """Write what a revision runs."""
+    artifact, stateful = short_digest(revision.artifact), shown(revision.stateful)
+    return {"component": revision.component, "stateful": stateful, "artifact": artifact}
 
 
-def config_fields(config: str) -> Iterator[tuple[str, str]]:
-    """Yield each top-level key of a config mapping with its value as JSON."""
-    decoded = msgspec.json.decode(config) if config else {}
-    if not isinstance(decoded, dict):
-        yield "config", config
-        return
-    for key, value in decoded.items():
-        yield f"config.{key}", canonical_json(value).decode()
+def config_fields(revision: Revision) -> dict[str, str]:
+    """Write each top-level key of a revision's config with its value as JSON."""
+    decoded = msgspec.json.decode(revision.config) if revision.config else {}
+    return {f"config.{key}": canonical_json(value).decode() for key, value in decoded.items()}
+
+
+def limit_fields(revision: Revision) -> dict[str, str]:
+    """Write a revision's limits."""
+    return flatten("limits", revision.limits)
 
 
 def changes_between(old: dict[str, str], new: dict[str, str]) -> tuple[Change, ...]:

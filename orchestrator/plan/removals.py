@@ -59,7 +59,7 @@ def is_mass(leaving: list[Record], inventory: int) -> bool:
 def still_needed(record: Record, needed_by: Mapping[DeploymentKey, list[DeploymentKey]]) -> str:
     """Warn of those that depend on what is removed; "" when none does."""
     dependents = needed_by.get(record.key)
-    return f"{names_of(dependents)} depends on it" if dependents else ""
+    return f"still needed by {names_of(dependents)}" if dependents else ""
 
 
 def removal(record: Record, kind: ActionKind, reason: Reason, note: str) -> Action:
@@ -72,6 +72,5 @@ def removal(record: Record, kind: ActionKind, reason: Reason, note: str) -> Acti
         reasons=(reason,),
         old_version=revision.version,
         old_revision=revision.id,
-        interrupts="stops every instance" if kind is ActionKind.REMOVE else "",
         note=note,
     )

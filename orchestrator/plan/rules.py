@@ -3,7 +3,7 @@
 Called by `make.py` for each deployment that its source wants. What is no longer wanted is `removals.py`'s.
 """
 
-# ruff: noqa: D103 — each predicate and action is explained by the row of RULES that uses it
+# ruff: noqa: D103 — the rows of RULES say what each predicate and action is for
 from collections.abc import Callable
 
 import msgspec
@@ -203,6 +203,8 @@ def update_in_place(case: Case) -> Action:
         case,
         ActionKind.UPDATE,
         *in_place_reasons(old, case.wanted),
+        old_version=old.revision.version,
+        old_revision=old.revision.id,
         interrupts="stops every instance" if stops else "",
         changes=in_place_changes(old, case.wanted),
     )

@@ -83,11 +83,13 @@ def heading(name: str, text: str) -> Line:
 
 
 def diagnostic_lines(plan: Plan) -> Iterator[Line]:
-    """Write each diagnostic on one line, and a line for what could not be resolved."""
+    """Write each diagnostic on one line, and a line for what could not be read or resolved."""
     for diagnostic in plan.diagnostics:
         style = Style.BLOCKED if diagnostic.is_error else Style.WARNING
         label = Segment(f"{diagnostic.severity.value}: ", style)
         yield label, Segment(printable(f"{diagnostic.location}: {diagnostic.summary}"))
+    for file in plan.desired.unreadable_files:
+        yield Segment("unreadable: ", Style.WARNING), Segment(printable(f"{file}: what was written in it stays"))
     for key in plan.desired.invalid:
         yield (
             Segment("invalid: ", Style.WARNING),
@@ -140,7 +142,8 @@ def detail_lines(action: Action, room: int, told: str) -> Iterator[Line]:
         yield change_line(change, label, room)
     patterns = max((len(granted(capability)) for capability in action.capabilities), default=0)
     for index, capability in enumerate(action.capabilities):
-        yield capability_line(action, capability, "" if index else "capabilities", label, min(patterns, room // 2))
+        name = "" if index else "capabilities"
+        yield capability_line(capability, name, label, min(patterns, room // 2), room)
     if action.interrupts:
         yield labelled("interrupts", label, Segment(printable(action.interrupts), Style.WARNING))
     if action.note != told and action.note:
@@ -159,10 +162,10 @@ def change_line(change: Change, label: int, room: int) -> Line:
     return labelled(change.field, label, Segment(f"{old} → {new}"))
 
 
-def capability_line(action: Action, change: CapabilityChange, name: str, label: int, width: int) -> Line:
+def capability_line(change: CapabilityChange, name: str, label: int, width: int, room: int) -> Line:
     """Write one pattern of one capability: new with its author's rationale, or gone."""
     sign, style = ("+", Style.CREATE) if change.added else ("-", Style.REMOVE)
-    rationale = f': "{printable(change.rationale)}"' if change.rationale else ""
+    rationale = f': "{clip(printable(change.rationale), room // 2)}"' if change.rationale else ""
     said = f"new{rationale}" if change.added else "taken away"
     remark = Segment(f"   ← {said}", Style.DIM)
     return labelled(name, label, Segment(f"{sign} {granted(change).ljust(width)}", style), remark)
