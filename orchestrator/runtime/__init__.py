@@ -1,1 +1,31 @@
-"""runtime."""
+"""Components in, answers out: the only package that imports wasmtime.
+
+`Runtime.load` turns an artifact's bytes into a `Loaded` component, `Runtime.start` that into a `Guest` under its revision's
+limits. `supervise` gets the start as a callable; `host` hands its functions in as `HostImport` values. What a grant allows,
+who is started again and what a message means are decided elsewhere.
+"""
+
+from orchestrator.runtime.cell import Ending, remaining_ms, sleep
+from orchestrator.runtime.guest import Guest, Start
+from orchestrator.runtime.link import HostImport
+from orchestrator.runtime.loaded import Loaded, Origin, digest_of_bytes
+from orchestrator.runtime.runtime import Runtime
+from orchestrator.runtime.values import Err, GuestTrap, Ok, Some, Variant
+
+__all__ = [
+    "Ending",
+    "Err",
+    "Guest",
+    "GuestTrap",
+    "HostImport",
+    "Loaded",
+    "Ok",
+    "Origin",
+    "Runtime",
+    "Some",
+    "Start",
+    "Variant",
+    "digest_of_bytes",
+    "remaining_ms",
+    "sleep",
+]

@@ -1,0 +1,114 @@
+"""The wasmtime C functions that the call path uses, declared a second time with plain addresses as arguments.
+
+Stock declarations build a ctypes pointer object for every argument. `raw` ones release the GIL, so that guests run on
+all cores; `quick` ones keep it: they take well under a microsecond, and handing the GIL over costs more than that.
+"""
+
+import ctypes
+from ctypes import c_bool, c_char_p, c_int64, c_size_t, c_uint8, c_uint64, c_void_p
+from typing import Any
+
+from wasmtime import _ffi as ffi
+
+_VAL_BYTES, _PAYLOAD_OFFSET, _ENTRY_BYTES = 32, 8, 48
+_quick_library = ctypes.PyDLL(ffi.dll._name)
+
+
+class UnknownLayout(Exception):
+    """This wasmtime lays its values out in another way than the call path was written for."""
+
+
+def check_layout() -> None:
+    """Compare wasmtime's value layout, as its own binding declares it, with the one `layout` writes.
+
+    Raises:
+        UnknownLayout: they differ; nothing may be called then.
+    """
+    val, entry = ffi.wasmtime_component_val_t, ffi.wasmtime_component_valrecord_entry_t
+    found = (
+        ctypes.sizeof(val),
+        val.of.offset,
+        ctypes.sizeof(entry),
+        entry.val.offset,
+        ffi.wasmtime_component_vallist_t.data.offset,
+        ffi.wasmtime_component_valresult_t.val.offset,
+        ffi.wasmtime_component_valvariant_t.val.offset,
+        ctypes.sizeof(ffi.wasm_byte_vec_t),
+    )
+    if found != (_VAL_BYTES, _PAYLOAD_OFFSET, _ENTRY_BYTES, 16, 8, 8, 16, 16):
+        raise UnknownLayout(f"wasmtime's component values are laid out as {found}; install the wasmtime that airs pins")
+
+
+def _declare(library: Any, name: str, result: Any, *arguments: Any) -> Any:
+    function = library[name]  # by item, not by attribute: a fresh object, the stock declaration stays as it is
+    function.restype, function.argtypes = result, arguments
+    return function
+
+
+func_call = _declare(
+    ffi.dll, "wasmtime_component_func_call", c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t
+)
+instantiate = _declare(
+    ffi.dll, "wasmtime_component_linker_instantiate", c_void_p, c_void_p, c_void_p, c_void_p, c_void_p
+)
+get_func = _declare(
+    _quick_library, "wasmtime_component_instance_get_func", c_bool, c_void_p, c_void_p, c_void_p, c_void_p
+)
+
+val_new = _declare(_quick_library, "wasmtime_component_val_new", c_void_p, c_void_p)
+val_delete = _declare(_quick_library, "wasmtime_component_val_delete", None, c_void_p)
+bytes_new = _declare(_quick_library, "wasm_byte_vec_new", None, c_void_p, c_size_t, c_char_p)
+bytes_delete = _declare(_quick_library, "wasm_byte_vec_delete", None, c_void_p)
+list_new = _declare(_quick_library, "wasmtime_component_vallist_new_uninit", None, c_void_p, c_size_t)
+record_new = _declare(_quick_library, "wasmtime_component_valrecord_new_uninit", None, c_void_p, c_size_t)
+tuple_new = _declare(_quick_library, "wasmtime_component_valtuple_new_uninit", None, c_void_p, c_size_t)
+flags_new = _declare(_quick_library, "wasmtime_component_valflags_new_uninit", None, c_void_p, c_size_t)
+
+error_new = _declare(_quick_library, "wasmtime_error_new", c_void_p, c_char_p)
+error_message = _declare(_quick_library, "wasmtime_error_message", None, c_void_p, c_void_p)
+error_delete = _declare(_quick_library, "wasmtime_error_delete", None, c_void_p)
+
+store_new = _declare(_quick_library, "wasmtime_store_new", c_void_p, c_void_p, c_void_p, c_void_p)
+store_context = _declare(_quick_library, "wasmtime_store_context", c_void_p, c_void_p)
+store_delete = _declare(ffi.dll, "wasmtime_store_delete", None, c_void_p)
+store_limits = _declare(
+    _quick_library, "wasmtime_store_limiter", None, c_void_p, c_int64, c_int64, c_int64, c_int64, c_int64
+)
+get_data = _declare(_quick_library, "wasmtime_context_get_data", c_void_p, c_void_p)
+set_fuel = _declare(_quick_library, "wasmtime_context_set_fuel", c_void_p, c_void_p, c_uint64)
+get_fuel = _declare(_quick_library, "wasmtime_context_get_fuel", c_void_p, c_void_p, c_void_p)
+set_epoch_deadline = _declare(_quick_library, "wasmtime_context_set_epoch_deadline", None, c_void_p, c_uint64)
+set_wasi = _declare(_quick_library, "wasmtime_context_set_wasi", c_void_p, c_void_p, c_void_p)
+
+EpochCallback = ctypes.CFUNCTYPE(c_size_t, c_void_p, c_void_p, ctypes.POINTER(c_uint64), ctypes.POINTER(c_uint8))
+epoch_callback = _declare(
+    _quick_library, "wasmtime_store_epoch_deadline_callback", None, c_void_p, EpochCallback, c_void_p, c_void_p
+)
+
+HostCallback = ctypes.CFUNCTYPE(c_size_t, c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t)
+add_func = _declare(
+    _quick_library,
+    "wasmtime_component_linker_instance_add_func",
+    c_void_p,
+    c_void_p,
+    c_char_p,
+    c_size_t,
+    HostCallback,
+    c_void_p,
+    c_void_p,
+)
+
+
+def address_of(pointer: Any) -> int:
+    """Return the address a ctypes pointer holds."""
+    return ctypes.cast(pointer, c_void_p).value or 0
+
+
+def take_error(error: int) -> str:
+    """Return the text of a wasmtime error and free it."""
+    message = (c_size_t * 2)()
+    error_message(error, message)
+    text = ctypes.string_at(message[1], message[0]).decode("utf-8", "replace")
+    bytes_delete(message)
+    error_delete(error)
+    return text

@@ -1,0 +1,74 @@
+"""The wasmtime engine all guests share, its settings, and the tick that lets running calls be looked at.
+
+The tick only makes a running guest ask; whether its time is over is decided on the monotonic clock, so a tick that comes
+early or late never ends a call early.
+"""
+
+import threading
+from typing import Any
+
+from importlib.metadata import version
+from wasmtime import Config, Engine
+from wasmtime import _ffi as ffi
+
+from orchestrator.runtime import capi
+from orchestrator.runtime.cell import Cells
+
+TICK_S = 0.01
+MAX_WASM_STACK_BYTES = 512 << 10  # Python threads have 8 MiB; a guest's recursion ends long before
+_CONTINUE = 0  # wasmtime_update_deadline_kind_t
+
+_SETTINGS: dict[str, Any] = {
+    "consume_fuel": True,
+    "epoch_interruption": True,
+    "wasm_component_model": True,
+    "max_wasm_stack": MAX_WASM_STACK_BYTES,
+    "cranelift_opt_level": "speed",
+    "cranelift_nan_canonicalization": True,  # the same answer on every machine
+    "wasm_relaxed_simd_deterministic": True,
+}
+
+
+def settings_text() -> str:
+    """Name everything that compiled code depends on beside the component."""
+    return f"wasmtime {version('wasmtime')} {ffi.filename.parent.name} {sorted(_SETTINGS.items())}"
+
+
+class SharedEngine:
+    """The engine, the cells of its instances, and its ticking thread. It lives as long as the process: so may stores."""
+
+    def __init__(self) -> None:
+        """Make the engine and start its tick.
+
+        Raises:
+            UnknownLayout: the installed wasmtime is not the one this was written for.
+        """
+        capi.check_layout()
+        config = Config()
+        for name, value in _SETTINGS.items():
+            setattr(config, name, value)
+        self.engine = Engine(config)
+        self.address = capi.address_of(self.engine.ptr())
+        self.cells = Cells()
+        self.epoch_callback = capi.EpochCallback(self._look)
+        self._stopping = threading.Event()
+        threading.Thread(target=self._tick, name="airs-epoch", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop ticking; calls that are still running would no longer be ended."""
+        self._stopping.set()
+
+    def _tick(self) -> None:
+        while not self._stopping.wait(TICK_S):
+            self.engine.increment_epoch()
+
+    def _look(self, _context: int, number: int, delta: Any, kind: Any) -> int:
+        delta[0], kind[0] = 1, _CONTINUE
+        cell = self.cells[number]
+        try:
+            cell.ending = cell.due()
+        except BaseException as problem:  # noqa: BLE001 — a signal may arrive here; it belongs to the caller
+            cell.raised = problem
+        if cell.ending is None and cell.raised is None:
+            return 0
+        return int(capi.error_new(b"ended by the host"))

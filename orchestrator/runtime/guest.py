@@ -1,0 +1,148 @@
+"""A started component and the ways to drive it: as an actor, by typed calls, or not at all until someone asks.
+
+`start` brings one to life; `supervise` owns it afterwards. Whether it starts again is not decided here.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from orchestrator.model.exits import ExitKind, ExitReason
+from orchestrator.model.ids import ComponentId
+from orchestrator.model.message import (
+    Answer,
+    BadCall,
+    CallAnswer,
+    Exited,
+    Health,
+    Message,
+    Refused,
+    Replied,
+    Returned,
+)
+from orchestrator.model.spec import Json, Revision
+from orchestrator.model.world import Drive
+from orchestrator.runtime import lifecycle, typed
+from orchestrator.runtime.instance import Instance
+from orchestrator.runtime.loaded import Loaded
+from orchestrator.runtime.values import Err
+
+
+class Start(msgspec.Struct, frozen=True):
+    """What to start: `context` is handed to every host function this instance calls."""
+
+    id: ComponentId
+    revision: Revision
+    loaded: Loaded
+    context: object = None
+
+
+class Guest:
+    """A started instance. One call at a time, from any thread; after an `Exited` every call answers the same."""
+
+    def __init__(self, instance: Instance, loaded: Loaded) -> None:
+        self._instance = instance
+        self._exports = loaded.description.exports
+        self._is_actor = Drive.ACTOR in loaded.world.drives
+
+    def handle(self, message: Message) -> Answer:
+        """Give it a message and wait for its answer; only for an actor."""
+        if not self._is_actor:
+            return Refused("export-not-found", "this component is no actor: it does not export component-lifecycle")
+        answer = self._lifecycle(lifecycle.HANDLE_MESSAGE, lifecycle.message_value(message))
+        if isinstance(answer, Exited):
+            return answer
+        return _refused(answer) if isinstance(answer, Err) else Replied(answer.value)
+
+    def call(self, function: str, arguments: Sequence[Json]) -> CallAnswer:
+        """Call an exported function with JSON arguments; `interface#function` or any end of that which is unique."""
+        try:
+            export = typed.find(function, self._exports)
+            values = typed.arguments(export, arguments)
+        except typed.Unsuitable as problem:
+            return BadCall(problem.problem, problem.suggestion)
+        answer = self._instance.invoke(export, values)
+        if isinstance(answer, Exited):
+            return answer
+        if isinstance(answer, Err):
+            return Refused("err", typed.err_text(export, answer))
+        return Returned(typed.result_json(export, answer))
+
+    def health(self, timeout_ms: int | None = None) -> Health | Exited:
+        """Ask how it is; a component without a lifecycle is healthy while it lives."""
+        if not self._is_actor:
+            return self._instance.exited or Health.HEALTHY
+        answer = self._lifecycle(lifecycle.HEALTH, timeout_ms=timeout_ms)
+        return answer if isinstance(answer, Exited) else Health(answer)
+
+    def shutdown(self) -> Exited | None:
+        """Let it say goodbye; None when it did, or has no lifecycle. Its refusal is a normal exit with what it said."""
+        if not self._is_actor:
+            return None
+        answer = self._lifecycle(lifecycle.SHUTDOWN)
+        if isinstance(answer, Err):
+            return Exited(ExitReason(kind=ExitKind.NORMAL, detail=f"shutdown refused: {_refused(answer)}"))
+        return answer if isinstance(answer, Exited) else None
+
+    @property
+    def fuel_used(self) -> int:
+        """The fuel that the last call used; equal for equal messages, state and host answers."""
+        return self._instance.fuel_used
+
+    def interrupt(self) -> None:
+        """Make the running call, or else the next, end as killed; from any thread."""
+        self._instance.interrupt()
+
+    def close(self) -> None:
+        """Free what it holds, once a running call has been interrupted; a second time does nothing."""
+        self._instance.close()
+
+    def _lifecycle(self, name: str, *values: Any, timeout_ms: int | None = None) -> Any:
+        return self._instance.invoke(self._exports[name], values, timeout_ms)
+
+    def begin(self, revision: Revision) -> Exited | None:
+        """Check what it says it is and initialize it; None when it is ready for messages."""
+        if not self._is_actor:
+            return None
+        metadata = self._lifecycle(lifecycle.METADATA)
+        if isinstance(metadata, Exited):
+            return metadata
+        if metadata["stateful"] != revision.stateful:
+            return _not_started(
+                f"metadata() says stateful = {_word(metadata['stateful'])}, Component.toml says {_word(revision.stateful)}"
+            )
+        answer = self._lifecycle(lifecycle.INITIALIZE, lifecycle.config_value(revision))
+        if isinstance(answer, Err):
+            return _not_started(f"initialize refused: {_refused(answer)}")
+        return answer if isinstance(answer, Exited) else None
+
+
+def start(request: Start) -> Guest | Exited:
+    """Instantiate a component under its limits and initialize it."""
+    loaded = request.loaded
+    if loaded.missing:
+        return _not_started(f"nothing provides its imports {', '.join(loaded.missing)}")
+    cell = loaded.engine.cells.add(request.id, request.context)
+    instance = Instance(loaded, cell, request.revision.limits)
+    exited = instance.instantiate()
+    guest = Guest(instance, loaded)
+    if exited is None:
+        exited = guest.begin(request.revision)
+    if exited is not None:
+        instance.close()
+        return exited
+    return guest
+
+
+def _refused(err: Err) -> Refused:
+    detail = err.payload if isinstance(err.payload, str) else ""
+    return Refused(err.case, detail)
+
+
+def _not_started(detail: str) -> Exited:
+    return Exited(ExitReason(kind=ExitKind.INITIALIZE_FAILED, detail=detail))
+
+
+def _word(value: bool) -> str:
+    return "true" if value else "false"

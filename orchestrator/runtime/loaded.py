@@ -1,0 +1,197 @@
+"""A component ready to be instantiated, and how it became so: compiled, from the cache, or already in memory."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from enum import Enum
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from wasmtime import WasmtimeError
+from wasmtime import component as wc
+
+from orchestrator.model.world import World
+from orchestrator.runtime import artifact as artifacts
+from orchestrator.runtime import capi
+from orchestrator.runtime.cache import CompileCache
+from orchestrator.runtime.call import Signature
+from orchestrator.runtime.component import Description, Export, describe
+from orchestrator.runtime.engine import SharedEngine
+from orchestrator.runtime.link import HostImport, Linked, link, missing_imports
+
+MAX_HELD = 64  # components kept in memory beyond those that instances hold themselves
+WASI_VERSION = "@0.2."
+
+
+class Origin(Enum):
+    """Where a loaded component came from."""
+
+    COMPILED = "compiled"
+    CACHE = "cache"
+    MEMORY = "memory"
+
+
+class _Prepared:
+    """What all loads of one artifact share."""
+
+    def __init__(self, engine: SharedEngine, component: wc.Component, description: Description) -> None:
+        self.engine, self.component, self.description = engine, component, description
+        self.linked: Linked
+        self.missing: list[str] = []
+        self.signatures: dict[str, Signature] = {}
+        self.indexes: dict[str, wc.ExportIndex] = {}
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A component that can be started, by any number of threads, any number of times."""
+
+    artifact: str
+    origin: Origin
+    prepared: Any
+
+    @property
+    def world(self) -> World:
+        """Its imports, exports and drives."""
+        world: World = self.prepared.description.world
+        return world
+
+    @property
+    def description(self) -> Description:
+        """Its exports and needs with their types."""
+        description: Description = self.prepared.description
+        return description
+
+    @property
+    def missing(self) -> list[str]:
+        """The imports that nothing provides; with any of them it cannot be started."""
+        missing: list[str] = self.prepared.missing
+        return missing
+
+    @property
+    def engine(self) -> SharedEngine:
+        """The engine it was compiled for."""
+        engine: SharedEngine = self.prepared.engine
+        return engine
+
+    @property
+    def linked(self) -> Linked:
+        """Its linker."""
+        linked: Linked = self.prepared.linked
+        return linked
+
+    @property
+    def component_address(self) -> int:
+        """Where wasmtime keeps it."""
+        return capi.address_of(self.prepared.component.ptr())
+
+    def signature_of(self, export: Export) -> Signature:
+        """Return the conversions of an export; made once."""
+        signatures: dict[str, Signature] = self.prepared.signatures
+        found = signatures.get(export.name)
+        if found is None:
+            found = signatures.setdefault(export.name, Signature(export.kind))
+        return found
+
+    def index_of(self, export: Export) -> int:
+        """Return the address of an export's index; looked up once."""
+        indexes: dict[str, wc.ExportIndex] = self.prepared.indexes
+        found = indexes.get(export.name)
+        if found is None:
+            found = indexes.setdefault(export.name, self._find(export))
+        return capi.address_of(found.ptr())
+
+    def _find(self, export: Export) -> wc.ExportIndex:
+        component: wc.Component = self.prepared.component
+        outer = None if export.interface is None else component.get_export_index(export.interface)
+        found = component.get_export_index(export.function, outer)
+        assert found is not None, f"{export.name} was there when the component was read"
+        return found
+
+
+class Loader:
+    """Loads components once, whoever asks and from however many threads."""
+
+    def __init__(self, engine: SharedEngine, cache: CompileCache | None, hosts: Sequence[HostImport]) -> None:
+        self._engine, self._cache, self._hosts = engine, cache, tuple(hosts)
+        self._lock = threading.Lock()
+        self._linking = threading.Lock()  # wasmtime's binding keeps tables of its own while linking
+        self._held: OrderedDict[str, _Prepared] = OrderedDict()
+        self._loading: dict[str, threading.Lock] = {}
+
+    def load(self, artifact: str, data: Callable[[], bytes]) -> Loaded:
+        """Return the component, from memory, the cache, or compiled from `data()`."""
+        with self._lock:
+            turn = self._loading.setdefault(artifact, threading.Lock())
+        with turn:
+            prepared = self._from_memory(artifact)
+            if prepared is not None:
+                return Loaded(artifact, Origin.MEMORY, prepared)
+            origin, component = self._from_cache_or_source(artifact, data)
+            prepared = self._prepare(component)
+            with self._lock:
+                self._hold(artifact, prepared)
+            return Loaded(artifact, origin, prepared)
+
+    def _from_memory(self, artifact: str) -> _Prepared | None:
+        with self._lock:
+            prepared = self._held.get(artifact)
+            if prepared is not None:
+                self._held.move_to_end(artifact)
+            return prepared
+
+    def _hold(self, artifact: str, prepared: _Prepared) -> None:
+        self._held[artifact] = prepared
+        self._loading.pop(artifact, None)
+        while len(self._held) > MAX_HELD:
+            self._held.popitem(last=False)
+
+    def _from_cache_or_source(self, artifact: str, data: Callable[[], bytes]) -> tuple[Origin, wc.Component]:
+        cached = self._from_cache(artifact)
+        if cached is not None:
+            return Origin.CACHE, cached
+        component = self._compile(artifact, data())
+        if self._cache is not None:
+            self._keep(artifact, component)
+        return Origin.COMPILED, component
+
+    def _from_cache(self, artifact: str) -> wc.Component | None:
+        code = None if self._cache is None else self._cache.read(artifact)
+        if code is None:
+            return None
+        try:
+            return wc.Component.deserialize(self._engine.engine, code)
+        except WasmtimeError:  # authentic, but for another processor: compile again
+            return None
+
+    def _compile(self, artifact: str, data: bytes) -> wc.Component:
+        artifacts.check(data)
+        if artifact != digest_of_bytes(data):
+            raise artifacts.wrong_digest(artifact)
+        try:
+            return wc.Component(self._engine.engine, data)
+        except WasmtimeError as refusal:
+            raise artifacts.rejected(str(refusal)) from None
+
+    def _keep(self, artifact: str, component: wc.Component) -> None:
+        assert self._cache is not None
+        try:
+            self._cache.write(artifact, bytes(component.serialize()))
+        except OSError:
+            return  # a full disk costs a compilation next time, nothing more
+
+    def _prepare(self, component: wc.Component) -> _Prepared:
+        prepared = _Prepared(self._engine, component, describe(component, self._engine.engine))
+        description = prepared.description
+        with self._linking:
+            linker = wc.Linker(self._engine.engine)
+            if description.wants_wasi:
+                linker.add_wasip2()
+            prepared.linked = link(linker, description.needed, self._hosts, self._engine.cells)
+        prepared.missing = missing_imports(description.needed, self._hosts)
+        return prepared
+
+
+def digest_of_bytes(data: bytes) -> str:
+    """Return an artifact's identity: `sha256:<hex>` of its bytes."""
+    return "sha256:" + sha256(data).hexdigest()

@@ -1,0 +1,52 @@
+"""The runtime as its users see it: inspect an artifact, load it, start it."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from orchestrator.model.message import Exited
+from orchestrator.model.world import World
+from orchestrator.runtime import guest
+from orchestrator.runtime.cache import CompileCache
+from orchestrator.runtime.engine import SharedEngine, settings_text
+from orchestrator.runtime.guest import Guest, Start
+from orchestrator.runtime.link import HostImport
+from orchestrator.runtime.loaded import Loaded, Loader, digest_of_bytes
+
+
+class Runtime:
+    """An engine, its compile cache, and the host functions that its guests may import. Safe to use from many threads."""
+
+    def __init__(self, cache_dir: Path | None, imports: Sequence[HostImport] = ()) -> None:
+        """Set up an engine; `cache_dir` None means that nothing compiled is kept on disk.
+
+        Raises:
+            OSError: the cache folder cannot be made, or belongs to somebody else.
+            UnknownLayout: the installed wasmtime is not the one this was written for.
+        """
+        cache = None if cache_dir is None else CompileCache(cache_dir, settings_text())
+        self._engine = SharedEngine()
+        self._loader = Loader(self._engine, cache, imports)
+
+    def inspect(self, data: bytes) -> World:
+        """Read what a component is; what is compiled for that is kept for `load`.
+
+        Raises:
+            ArtifactFault: these bytes are no component that runs here.
+        """
+        return self._loader.load(digest_of_bytes(data), lambda: data).world
+
+    def load(self, artifact: str, data: Callable[[], bytes]) -> Loaded:
+        """Return a component ready to start; `data` is asked for only when nothing compiled is at hand.
+
+        Raises:
+            ArtifactFault: the bytes are no component that runs here, or not those of `artifact` (`sha256:<hex>`).
+        """
+        return self._loader.load(artifact, data)
+
+    def start(self, request: Start) -> Guest | Exited:
+        """Instantiate and initialize a component under its revision's limits; or say why it did not start."""
+        return guest.start(request)
+
+    def close(self) -> None:
+        """Stop the engine's tick; only after every guest was closed."""
+        self._engine.stop()
