@@ -7,10 +7,9 @@ who is started again and what a message means are decided elsewhere.
 
 from orchestrator.runtime.cell import Ending, remaining_ms, sleep
 from orchestrator.runtime.guest import Guest, Start
-from orchestrator.runtime.link import HostImport
 from orchestrator.runtime.loaded import Loaded, Origin, digest_of_bytes
 from orchestrator.runtime.runtime import Runtime
-from orchestrator.runtime.values import Err, GuestTrap, Ok, Some, Variant
+from orchestrator.runtime.values import Err, GuestTrap, HostImport, Ok, Some, Variant
 
 __all__ = [
     "Ending",

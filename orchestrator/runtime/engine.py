@@ -5,9 +5,9 @@ early or late never ends a call early.
 """
 
 import threading
+from importlib.metadata import version
 from typing import Any
 
-from importlib.metadata import version
 from wasmtime import Config, Engine
 from wasmtime import _ffi as ffi
 

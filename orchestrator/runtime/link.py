@@ -5,11 +5,10 @@ wasmtime gets an error value and the reason waits in the instance's `Cell`. Whic
 """
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from ctypes import memmove, string_at
 from typing import Any
 
-import msgspec
 from wasmtime import component as wc
 
 from orchestrator.model.exits import ExitKind, ExitReason
@@ -17,24 +16,7 @@ from orchestrator.runtime import capi
 from orchestrator.runtime.cell import Cell, Cells, Ending, running
 from orchestrator.runtime.layout import VAL, Unfit, lifting, lowering
 from orchestrator.runtime.types import FunctionType
-from orchestrator.runtime.values import GuestTrap
-
-
-class HostImport(msgspec.Struct, frozen=True):
-    """One function of an interface that guests may import: `call(context, *values)`.
-
-    It returns the plain value of its WIT result (`Ok` or `Err` where that is a `result`), or raises `GuestTrap`. It may be
-    called by several threads at once, each with another instance's context.
-    """
-
-    interface: str
-    function: str
-    call: Callable[..., Any]
-
-    @property
-    def name(self) -> str:
-        """`interface#function`, as in messages."""
-        return f"{self.interface}#{self.function}"
+from orchestrator.runtime.values import GuestTrap, HostImport
 
 
 class _Linked:

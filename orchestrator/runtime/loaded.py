@@ -18,7 +18,8 @@ from orchestrator.runtime.cache import CompileCache
 from orchestrator.runtime.call import Signature
 from orchestrator.runtime.component import Description, Export, describe
 from orchestrator.runtime.engine import SharedEngine
-from orchestrator.runtime.link import HostImport, Linked, link, missing_imports
+from orchestrator.runtime.link import Linked, link, missing_imports
+from orchestrator.runtime.values import HostImport
 
 MAX_HELD = 64  # components kept in memory beyond those that instances hold themselves
 WASI_VERSION = "@0.2."

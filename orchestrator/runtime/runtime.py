@@ -9,8 +9,8 @@ from orchestrator.runtime import guest
 from orchestrator.runtime.cache import CompileCache
 from orchestrator.runtime.engine import SharedEngine, settings_text
 from orchestrator.runtime.guest import Guest, Start
-from orchestrator.runtime.link import HostImport
 from orchestrator.runtime.loaded import Loaded, Loader, digest_of_bytes
+from orchestrator.runtime.values import HostImport
 
 
 class Runtime:

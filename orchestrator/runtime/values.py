@@ -5,6 +5,7 @@ bool, int, float and str stand for themselves (an enum is its case's name, a cha
 names for flags, None for `none`. The record `component-id` is a `ComponentId`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -41,3 +42,20 @@ class Some(msgspec.Struct, frozen=True):
 
 class GuestTrap(Exception):
     """Raised by a host function to trap the guest that called it, with the reason people will read."""
+
+
+class HostImport(msgspec.Struct, frozen=True):
+    """One function of an interface that guests may import: `call(context, *values)`.
+
+    It returns the plain value of its WIT result (`Ok` or `Err` where that is a `result`), or raises `GuestTrap`. It may be
+    called by several threads at once, each with another instance's context.
+    """
+
+    interface: str
+    function: str
+    call: Callable[..., Any]
+
+    @property
+    def name(self) -> str:
+        """`interface#function`, as in messages."""
+        return f"{self.interface}#{self.function}"
