@@ -4,6 +4,7 @@ Folder and git reading call it. It decides nothing about what the files mean.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Protocol
 
 from orchestrator.model.snapshot import Content, FileEntry, Known, KnownEmpty, Snapshot, SourceAnswer, Unreadable
@@ -12,6 +13,7 @@ from orchestrator.source.walk import Directory, Kind, PathFault, fault_of, locat
 
 MAX_MANIFESTS = 10_000
 MAX_DEPTH = 32  # directories below the folder
+MAX_NAMES = 200_000  # looked at while listing manifests; a tree can name one subtree many times over
 MAX_MANIFEST_BYTES = 1024 * 1024
 MAX_COMPONENT_BYTES = 64 * 1024
 MAX_ARTIFACT_BYTES = 128 * 1024 * 1024
@@ -55,14 +57,18 @@ def manifest_paths(folder: Directory, prefix: str) -> list[str]:
         TooMuch: there are more than `MAX_MANIFESTS`, or directories are nested deeper than `MAX_DEPTH`.
     """
     found: list[str] = []
-    for path in _manifests_in(folder, prefix, 0):
-        found.append(path)
+    for looked_at, path in enumerate(_names_below(folder, prefix, 0)):
+        if looked_at >= MAX_NAMES:
+            raise TooMuch(f"more than {MAX_NAMES} names")
+        if path.endswith(SUFFIXES):
+            found.append(path)
         if len(found) > MAX_MANIFESTS:
             raise TooMuch(f"more than {MAX_MANIFESTS} manifests")
     return sorted(found)
 
 
-def _manifests_in(folder: Directory, prefix: str, depth: int) -> Iterator[str]:
+def _names_below(folder: Directory, prefix: str, depth: int) -> Iterator[str]:
+    """Yield every name that is not hidden; a directory's with a slash at its end, before what is in it."""
     if depth > MAX_DEPTH:
         raise TooMuch(f"directories nested more than {MAX_DEPTH} deep")
     for name in folder.names():
@@ -70,12 +76,10 @@ def _manifests_in(folder: Directory, prefix: str, depth: int) -> Iterator[str]:
             continue
         kind = folder.look(name)
         if kind is Kind.DIRECTORY:
-            inner = folder.enter(name)
-            try:
-                yield from _manifests_in(inner, f"{prefix}{name}/", depth + 1)
-            finally:
-                inner.close()
-        elif kind is not Kind.MISSING and name.endswith(SUFFIXES):
+            yield f"{prefix}{name}/"
+            with closing(folder.enter(name)) as inner:
+                yield from _names_below(inner, f"{prefix}{name}/", depth + 1)
+        elif kind is not Kind.MISSING:
             yield prefix + name
 
 

@@ -1,0 +1,33 @@
+"""Turns a `SourceSpec` into something with `read()`; the controller and the CLI call it once per source."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator.model.snapshot import SourceAnswer
+from orchestrator.source.artifacts import ArtifactCache
+from orchestrator.source.folder import FolderSource
+from orchestrator.source.gather import References
+from orchestrator.source.git import GitSource
+from orchestrator.source.spec import FolderSpec, SourceSpec
+
+
+class Source(Protocol):
+    """A place manifests come from."""
+
+    def read(self) -> SourceAnswer:
+        """Read it now; it never raises for what the place does, and blocks at most for git's own limits."""
+
+
+def open_source(
+    spec: SourceSpec,
+    *,
+    references: References,
+    artifacts: ArtifactCache,
+    work_dir: Path,
+    passed_on: Mapping[str, str] | None = None,
+) -> Source:
+    """Return what reads `spec`; repositories are mirrored under `work_dir`, `passed_on` may hold SSH_AUTH_SOCK."""
+    if isinstance(spec, FolderSpec):
+        return FolderSource(spec, references, artifacts)
+    return GitSource(spec, work_dir, references, artifacts, passed_on=passed_on)
