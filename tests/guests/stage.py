@@ -5,6 +5,7 @@ and three lists, so that these tests hold the guests to the contract and nothing
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ class Host:
     sent: list[tuple[str, bytes]] = field(default_factory=list)
     slept: list[int] = field(default_factory=list)
     stored: dict[str, bytes] = field(default_factory=dict)
-    refusal: Any = None  # a storage-error or messaging-error to answer with, as a Variant
+    refusal: Any = None  # an error to answer every call that may have one, as a Variant
+    write_refusal: Any = None  # the same for storage.set alone
 
     def ok(self, value: Any = None) -> Any:
         """Return `value` as the ok of a result, or the refusal where one is set."""
@@ -67,7 +69,7 @@ class Host:
             },
             "storage": {
                 "get": lambda _, key: self.ok(self.stored.get(key)),
-                "set": lambda _, key, value: self.ok(self.stored.__setitem__(key, value)),
+                "set": lambda _, key, value: self.write_refusal or self.ok(self.stored.__setitem__(key, value)),
                 "delete": lambda _, key: self.ok(self.stored.pop(key, None) and None),
                 "exists": lambda _, key: self.ok(key in self.stored),
                 "list-keys": lambda _, prefix: self.ok(sorted(k for k in self.stored if k.startswith(prefix or ""))),
@@ -76,26 +78,35 @@ class Host:
         }
 
 
+@cache
+def engine() -> wasmtime.Engine:
+    """Return the one engine of these tests; it counts fuel."""
+    config = wasmtime.Config()
+    config.consume_fuel = True
+    return wasmtime.Engine(config)
+
+
+@cache
+def compiled(path: str) -> component.Component:
+    """Return the component at the root-relative `path`, compiled once."""
+    return component.Component.from_file(engine(), str(ROOT / path))
+
+
 class Stage:
     """One instance of the component in `path`, its host, and calls by function name."""
 
-    def __init__(self, path: str, engine: wasmtime.Engine | None = None, memory_bytes: int = 16 << 20) -> None:
-        config = wasmtime.Config()
-        config.consume_fuel = True
-        self.engine = engine or wasmtime.Engine(config)
+    def __init__(self, path: str, memory_bytes: int = 16 << 20) -> None:
         self.host = Host()
-        self.store = wasmtime.Store(self.engine)
+        self.store = wasmtime.Store(engine())
         self.store.set_limits(memory_size=memory_bytes)
         self.store.set_fuel(FUEL)
-        guest = component.Component.from_file(self.engine, str(ROOT / path))
-        self.imports = set(guest.type.imports(self.engine))
-        linker = component.Linker(self.engine)
+        linker = component.Linker(engine())
         with linker.root() as root:
             for interface, functions in self.host.functions().items():
                 with root.add_instance(f"airssys:core/{interface}@1.0.0") as instance:
                     for name, function in functions.items():
                         instance.add_func(name, function)
-        self.instance = linker.instantiate(self.store, guest)
+        self.instance = linker.instantiate(self.store, compiled(path))
 
     def call(self, function: str, *arguments: Any, interface: str = LIFECYCLE) -> Any:
         """Call an exported function with fresh fuel."""
@@ -106,11 +117,14 @@ class Stage:
         assert called is not None
         return called(self.store, *arguments)
 
+    def spent(self) -> int:
+        """Return the fuel the last call took."""
+        return FUEL - self.store.get_fuel()
+
     def initialize(self, env_vars: list[tuple[str, str]] | None = None, data: bytes | None = None) -> Any:
         """Call `initialize`; return None or the error."""
         limits = Fields(max_memory_bytes=16 << 20, max_execution_time_ms=2000, max_fuel=FUEL)
-        result = self.call("initialize", Fields(env_vars=env_vars or [], config_data=data, resource_limits=limits))
-        return result
+        return self.call("initialize", Fields(env_vars=env_vars or [], config_data=data, resource_limits=limits))
 
     def handle(self, payload: bytes, function: str = "handle-message") -> Any:
         """Send one message; return the reply, None, or the error."""
