@@ -39,7 +39,9 @@ class Rollout(Value, frozen=True):
 
     `step` is the index into `target.rollout.steps` that is being carried out; -1 before the first. `weight` is the
     percentage of conversations the new revision gets. `messages` and `errors` are the new revision's own counters at
-    the last analysis tick. `conclusion` says why it ended or waits.
+    the last analysis tick. `passed_checks` counts those since the last failed one, `inconclusive_checks` those in a row.
+    `handed_over` says that the old set is out of the way where only one may work at a time. `conclusion` says why it
+    ended or waits.
     """
 
     target: Deployment
@@ -55,8 +57,10 @@ class Rollout(Value, frozen=True):
     last_check_ms: int = 0
     messages: int = 0
     errors: int = 0
+    passed_checks: int = 0
     failed_checks: int = 0
     inconclusive_checks: int = 0
     healthy_instances: int = 0
+    handed_over: bool = False
     keep_until_ms: int = 0
     conclusion: str = ""

@@ -1,0 +1,86 @@
+"""What a person may say to a rollout: every phase answers every command with a rollout or a reason why not."""
+
+from enum import Enum
+
+import msgspec
+from msgspec.structs import replace
+
+from orchestrator.model.rollout import Cause, Rollout, RolloutPhase
+from orchestrator.rollout import steps
+from orchestrator.rollout.advance import begin
+from orchestrator.rollout.course import course
+from orchestrator.rollout.phases import promoting, rolling_back
+
+P = RolloutPhase
+
+
+class Command(Enum):
+    """The commands."""
+
+    PROMOTE = "promote"
+    ABORT = "abort"
+    RETRY = "retry"
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a command does nothing, and what would."""
+
+    reason: str
+
+
+def command(rollout: Rollout, said: Command, now_ms: int) -> Rollout | Refusal:
+    """Answer a command.
+
+    `promote` ends a wait: at a `pause` without duration the next step begins, elsewhere the new version gets
+    everything. `retry` begins a new rollout to the same target; the caller forgets the rejection.
+    """
+    return {Command.PROMOTE: _promote, Command.ABORT: _abort, Command.RETRY: _retry}[said](rollout, now_ms)
+
+
+def _promote(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
+    if rollout.phase not in (P.PROGRESSING, P.PAUSED):
+        return Refusal(_CANNOT_PROMOTE[rollout.phase])
+    vouched = replace(rollout, inconclusive_checks=0)
+    more = rollout.step + 1 < len(rollout.target.rollout.steps)
+    if rollout.phase is P.PAUSED and more and steps.is_endless(steps.current(rollout)):
+        return steps.next_step(vouched, now_ms)
+    return promoting(vouched, now_ms)
+
+
+def _abort(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
+    if rollout.phase in _CANNOT_ABORT:
+        return Refusal(_CANNOT_ABORT[rollout.phase])
+    if rollout.phase is P.PROMOTING and course(rollout).holds:
+        return Refusal(_CANNOT_ABORT[P.KEEPING])
+    return rolling_back(rollout, "aborted by request", now_ms)
+
+
+def _retry(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
+    if rollout.phase is P.FAILED:
+        return begin(rollout.target, rollout.stable, Cause.RETRY, now_ms)
+    if rollout.phase is P.SUCCEEDED:
+        return Refusal("the rollout succeeded; there is nothing to retry")
+    if rollout.phase is P.KEEPING:
+        return Refusal("the new version already serves; there is nothing to retry")
+    if rollout.phase is P.ROLLING_BACK:
+        return Refusal("the rollout is still going back; retry once it has failed")
+    return Refusal("the rollout is still in progress; abort it first")
+
+
+_NOT_READY = "the new version is not ready yet; it is promoted only after its gates"
+_CANNOT_PROMOTE = {
+    P.PENDING: _NOT_READY,
+    P.STARTING: _NOT_READY,
+    P.GATING: _NOT_READY,
+    P.PROMOTING: "the new version is already being promoted",
+    P.KEEPING: "the new version already serves",
+    P.SUCCEEDED: "the rollout succeeded; the new version already serves",
+    P.ROLLING_BACK: "the rollout is going back; retry once it has failed",
+    P.FAILED: "the rollout failed; retry begins it again",
+}
+_CANNOT_ABORT = {
+    P.KEEPING: "the new version already serves; `airs rollback` returns to the previous one",
+    P.SUCCEEDED: "the rollout succeeded; `airs rollback` returns to the previous version",
+    P.ROLLING_BACK: "the rollout is already going back",
+    P.FAILED: "the rollout has already failed",
+}
