@@ -5,7 +5,7 @@ go on waiting when the same pass has made the inventory larger, so whoever carri
 `mass_prune_hold`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
@@ -28,24 +28,27 @@ def removals(desired: DesiredState, inventory: Mapping[DeploymentKey, Record]) -
     gone = [record for key, record in sorted(inventory.items()) if key not in wanted]
     unreadable = set(desired.unreadable_files)
     leaving = [record for record in gone if record.wanted.file not in unreadable]
-    why = doubt(desired, inventory.values(), leaving)
+    strays = sorted(unreadable - {record.wanted.file for record in gone})
+    why = doubt(desired, strays, leaving, len(inventory))
     if why is not None:
         return [removal(record, ActionKind.HELD, *why) for record in leaving]
     needed_by = reversed_needs({d.key: d.depends_on for d in desired.deployments})
     return [removal(r, ActionKind.REMOVE, Reason.REMOVED_FROM_SOURCE, still_needed(r, needed_by)) for r in leaving]
 
 
-def doubt(desired: DesiredState, inventory: Iterable[Record], leaving: list[Record]) -> tuple[Reason, str] | None:
-    """Say why removals wait, None when they need not; the first doubt wins."""
-    records, allowed = tuple(inventory), desired.permissions
-    strays = sorted(set(desired.unreadable_files) - {record.wanted.file for record in records})
-    if strays:  # it may be where any of them is written now
+def doubt(desired: DesiredState, strays: list[str], leaving: list[Record], inventory: int) -> tuple[Reason, str] | None:
+    """Say why removals wait, None when they need not; the first doubt wins.
+
+    `strays` are unreadable files that explain no removal: any of what leaves may have moved there.
+    """
+    allowed = desired.permissions
+    if strays:
         return Reason.UNREADABLE_FILE, f"{strays[0]} could not be read and may hold it; repair it first"
     is_empty = desired.empty or not (desired.deployments or desired.invalid or desired.unreadable_files)
     if is_empty:
         return None if allowed.allow_empty else (Reason.SOURCE_EMPTY, "the source is empty; --allow-empty removes all")
-    if is_mass(leaving, len(records)) and not allowed.allow_mass_prune:
-        many = f"{len(leaving)} of {len(records)} would be removed at once; --allow-mass-prune allows it"
+    if is_mass(leaving, inventory) and not allowed.allow_mass_prune:
+        many = f"{len(leaving)} of {inventory} would be removed at once; --allow-mass-prune allows it"
         return Reason.MASS_PRUNE, many
     return None
 

@@ -8,7 +8,15 @@ from orchestrator.model.base import digest_of
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Health
-from orchestrator.model.observed import Hold, ObservedDeployment, ObservedInstance, ObservedState, Phase, Record, Rejection
+from orchestrator.model.observed import (
+    Hold,
+    ObservedDeployment,
+    ObservedInstance,
+    ObservedState,
+    Phase,
+    Record,
+    Rejection,
+)
 from orchestrator.model.rollout import Cause, Rollout, RolloutPhase
 from orchestrator.model.spec import Deployment, Grant, Limits, Revision, RolloutPolicy, Strategy
 from orchestrator.plan.differences import spec_digest
@@ -87,7 +95,10 @@ def running(of: Deployment) -> tuple[ObservedInstance, ...]:
 
 def observed(*members: Deployment | Record | ObservedDeployment, agent: bool = False, serial: int = 7) -> ObservedState:
     return ObservedState(
-        lineage="a-state", serial=serial, deployments=tuple(seen(member, agent) for member in members), agent_running=agent
+        lineage="a-state",
+        serial=serial,
+        deployments=tuple(seen(member, agent) for member in members),
+        agent_running=agent,
     )
 
 

@@ -22,7 +22,9 @@ def test_a_scenario_gives_the_plan_beside_it(folder: Path, updates_golden: bool)
         for name, content in produced.items():
             (folder / name).write_bytes(content)
     for name, content in produced.items():
-        assert content.decode() == (folder / name).read_text(), f"{folder / name}: --update-golden, then look at the diff"
+        assert content.decode() == (folder / name).read_text(), (
+            f"{folder / name}: --update-golden, then look at the diff"
+        )
 
 
 def test_there_are_scenarios() -> None:

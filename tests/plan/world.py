@@ -8,6 +8,7 @@ from orchestrator.model.spec import Deployment
 from orchestrator.plan.action import Action, ActionKind, Reason
 from orchestrator.plan.document import Plan
 from orchestrator.plan.removals import mass_prune_hold
+
 from .build import rejection, running
 
 
