@@ -137,8 +137,8 @@ def _core_module(data: bytes) -> ArtifactFault:
         return ArtifactFault(
             "a core module for WASI preview 1, not a component",
             f"it imports {_PREVIEW1.decode()}",
-            f"Wrap it: `{_NEW} core.wasm --adapt wasi_snapshot_preview1=<reactor adapter>.wasm -o component.wasm`, or build "
-            "for wasm32-wasip2.",
+            "Build it for wasm32-wasip2, or wrap it: "
+            f"`{_NEW} core.wasm --adapt wasi_snapshot_preview1=<reactor adapter>.wasm -o component.wasm`.",
         )
     return ArtifactFault(
         "a core module, not a component",
@@ -150,13 +150,11 @@ def _core_module(data: bytes) -> ArtifactFault:
 def _other_version(version: bytes) -> ArtifactFault:
     number = int.from_bytes(version[:2], "little")
     if version[2:] == _COMPONENT_LAYER:
-        age = "newer" if number > _COMPONENT[0] else "older"
+        is_newer = number > _COMPONENT[0]
         return ArtifactFault(
-            f"a component in an {'older' if age == 'older' else 'unknown, newer'} binary format",
+            f"a component in {'a newer' if is_newer else 'an older'} binary format",
             f"it has format version {number:#x}, this airs runs {_COMPONENT[0]:#x}",
-            "Update airs, or build it with tools of the same age."
-            if age == "newer"
-            else "Build it with current tools.",
+            "Update airs, or build it with older tools." if is_newer else "Build it with current tools.",
         )
     return ArtifactFault(
         "WebAssembly in an unknown binary format",
@@ -186,7 +184,7 @@ def _broken_section(data: bytes) -> int | None:
 
 
 def _leb(data: bytes, at: int) -> tuple[int, int]:
-    """Read an unsigned LEB128 of at most five bytes; return it and where it ended. A cut-off one lies beyond the file."""
+    """Read an unsigned LEB128 of at most five bytes; return it and where it ended, beyond the file if cut off."""
     value = shift = 0
     for index in range(at, at + 5):
         if index >= len(data):

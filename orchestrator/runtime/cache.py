@@ -1,7 +1,8 @@
 """Compiled components on disk, authenticated: bytes that airs did not write itself are never given to wasmtime.
 
-Deserialising runs what it reads as native code, and a flipped byte is not noticed. So a file holds a keyed hash over its
-own name and its content; it is read once, checked, and those very bytes are loaded. Every doubt is a miss, and a miss is only slow.
+Deserialising runs what it reads as native code, and a flipped byte is not noticed. So a file holds a keyed hash over
+its own name and its content; it is read once, checked, and those very bytes are loaded. Every doubt is a miss, and a
+miss is only slow.
 """
 
 import contextlib

@@ -15,7 +15,7 @@ _quick_library = ctypes.PyDLL(ffi.dll._name)
 
 
 class UnknownLayout(Exception):
-    """This wasmtime lays its values out in another way than the call path was written for."""
+    """The installed wasmtime lays its values out in another way than the call path was written for."""
 
 
 def check_layout() -> None:
@@ -24,15 +24,19 @@ def check_layout() -> None:
     Raises:
         UnknownLayout: they differ; nothing may be called then.
     """
-    val, entry = ffi.wasmtime_component_val_t, ffi.wasmtime_component_valrecord_entry_t
+    val: Any = ffi.wasmtime_component_val_t
+    entry: Any = ffi.wasmtime_component_valrecord_entry_t
+    vallist: Any = ffi.wasmtime_component_vallist_t
+    result: Any = ffi.wasmtime_component_valresult_t
+    variant: Any = ffi.wasmtime_component_valvariant_t
     found = (
         ctypes.sizeof(val),
         val.of.offset,
         ctypes.sizeof(entry),
         entry.val.offset,
-        ffi.wasmtime_component_vallist_t.data.offset,
-        ffi.wasmtime_component_valresult_t.val.offset,
-        ffi.wasmtime_component_valvariant_t.val.offset,
+        vallist.data.offset,
+        result.val.offset,
+        variant.val.offset,
         ctypes.sizeof(ffi.wasm_byte_vec_t),
     )
     if found != (_VAL_BYTES, _PAYLOAD_OFFSET, _ENTRY_BYTES, 16, 8, 8, 16, 16):

@@ -1,10 +1,11 @@
 """The wasmtime engine all guests share, its settings, and the tick that lets running calls be looked at.
 
-The tick only makes a running guest ask; whether its time is over is decided on the monotonic clock, so a tick that comes
-early or late never ends a call early.
+The tick only makes a running guest ask; whether its time is over is decided on the monotonic clock, so a tick that
+comes early or late never ends a call early.
 """
 
 import threading
+import weakref
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +14,7 @@ from wasmtime import _ffi as ffi
 
 from orchestrator.runtime import capi
 from orchestrator.runtime.cell import Cells
+from orchestrator.runtime.memory import Memories
 
 TICK_S = 0.01
 MAX_WASM_STACK_BYTES = 512 << 10  # Python threads have 8 MiB; a guest's recursion ends long before
@@ -26,6 +28,7 @@ _SETTINGS: dict[str, Any] = {
     "cranelift_opt_level": "speed",
     "cranelift_nan_canonicalization": True,  # the same answer on every machine
     "wasm_relaxed_simd_deterministic": True,
+    "memory_init_cow": False,  # wasmtime refuses copy-on-write data in memories that we make
 }
 
 
@@ -35,7 +38,7 @@ def settings_text() -> str:
 
 
 class SharedEngine:
-    """The engine, the cells of its instances, and its ticking thread. It lives as long as the process: so may stores."""
+    """The engine, its linear memories, the cells of its instances, and its tick. Every store keeps it alive."""
 
     def __init__(self) -> None:
         """Make the engine and start its tick.
@@ -47,20 +50,19 @@ class SharedEngine:
         config = Config()
         for name, value in _SETTINGS.items():
             setattr(config, name, value)
+        self.memories = Memories()
+        self.memories.install(config)
         self.engine = Engine(config)
         self.address = capi.address_of(self.engine.ptr())
         self.cells = Cells()
         self.epoch_callback = capi.EpochCallback(self._look)
         self._stopping = threading.Event()
-        threading.Thread(target=self._tick, name="airs-epoch", daemon=True).start()
+        arguments = (weakref.ref(self), self._stopping)
+        threading.Thread(target=_tick, args=arguments, name="airs-epoch", daemon=True).start()
 
     def stop(self) -> None:
         """Stop ticking; calls that are still running would no longer be ended."""
         self._stopping.set()
-
-    def _tick(self) -> None:
-        while not self._stopping.wait(TICK_S):
-            self.engine.increment_epoch()
 
     def _look(self, _context: int, number: int, delta: Any, kind: Any) -> int:
         delta[0], kind[0] = 1, _CONTINUE
@@ -72,3 +74,12 @@ class SharedEngine:
         if cell.ending is None and cell.raised is None:
             return 0
         return int(capi.error_new(b"ended by the host"))
+
+
+def _tick(reference: "weakref.ref[SharedEngine]", stopping: threading.Event) -> None:
+    while not stopping.wait(TICK_S):
+        shared = reference()
+        if shared is None:
+            return
+        shared.engine.increment_epoch()
+        del shared  # not kept alive while waiting

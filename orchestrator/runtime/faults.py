@@ -1,6 +1,7 @@
 """What wasmtime says when a call fails, turned into an `ExitReason`."""
 
 from orchestrator.model.exits import ExitKind, ExitReason
+from orchestrator.runtime.memory import NO_ADDRESS_SPACE, OVER_LIMIT
 
 MAX_FRAMES = 32
 MAX_DETAIL = 500  # characters; a guest chooses its function names, and so how long a message gets
@@ -8,7 +9,8 @@ MAX_DETAIL = 500  # characters; a guest chooses its function names, and so how l
 _KINDS = (
     ("all fuel consumed", ExitKind.OUT_OF_FUEL, "used all the fuel that one call may use"),
     ("call stack exhausted", ExitKind.STACK, "call stack exhausted"),
-    ("exceeds memory limits", ExitKind.MEMORY, "needs more memory at its start than its limit"),
+    (OVER_LIMIT, ExitKind.MEMORY, "needs more memory at its start than its limit"),
+    (NO_ADDRESS_SPACE, ExitKind.HOST_FAULT, NO_ADDRESS_SPACE),
     ("memory count too high", ExitKind.MEMORY, "has more linear memories than allowed"),
     ("table count too high", ExitKind.MEMORY, "has more tables than allowed"),
     ("exceeds table limits", ExitKind.MEMORY, "needs larger tables than allowed"),
@@ -16,7 +18,7 @@ _KINDS = (
 
 
 def exit_reason(text: str) -> ExitReason:
-    """Classify a failure by its last cause: what stands before it, names in the backtrace too, is the guest's to choose."""
+    """Classify a failure by its last cause; what stands before it, such as names of frames, a guest can choose."""
     cause = _last_cause(text)
     for phrase, kind, detail in _KINDS:
         if phrase in cause:
@@ -31,9 +33,17 @@ def frames(text: str) -> tuple[str, ...]:
     return tuple(line[:MAX_DETAIL] for line in lines if line)[:MAX_FRAMES]
 
 
+def causes(text: str) -> list[str]:
+    """Return a failure's lines without their numbers, outermost cause first."""
+    lines = (line.strip() for line in text.splitlines())
+    return [_unnumbered(line) for line in lines if line and line != "Caused by:"]
+
+
 def _last_cause(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    last = lines[-1] if lines else "the guest failed without saying why"
-    number, colon, rest = last.partition(": ")
-    cause = rest if colon and number.isdigit() else last
-    return cause.removeprefix("wasm trap: ")
+    found = causes(text)
+    return found[-1].removeprefix("wasm trap: ") if found else "the guest failed without saying why"
+
+
+def _unnumbered(line: str) -> str:
+    number, colon, rest = line.partition(": ")
+    return rest if colon and number.isdigit() else line

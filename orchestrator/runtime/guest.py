@@ -25,6 +25,7 @@ from orchestrator.model.spec import Json, Revision
 from orchestrator.model.world import Drive
 from orchestrator.runtime import lifecycle, typed
 from orchestrator.runtime.instance import Instance
+from orchestrator.runtime.layout import Unfit
 from orchestrator.runtime.loaded import Loaded
 from orchestrator.runtime.values import Err
 
@@ -50,7 +51,10 @@ class Guest:
         """Give it a message and wait for its answer; only for an actor."""
         if not self._is_actor:
             return Refused("export-not-found", "this component is no actor: it does not export component-lifecycle")
-        answer = self._lifecycle(lifecycle.HANDLE_MESSAGE, lifecycle.message_value(message))
+        try:
+            answer = self._lifecycle(lifecycle.HANDLE_MESSAGE, lifecycle.message_value(message))
+        except Unfit as problem:  # a text that is no UTF-8, a time before 1970: the sender's fault, and no code ran
+            return Refused("runtime-error", f"not a message: {problem}")
         if isinstance(answer, Exited):
             return answer
         return _refused(answer) if isinstance(answer, Err) else Replied(answer.value)
@@ -109,9 +113,8 @@ class Guest:
         if isinstance(metadata, Exited):
             return metadata
         if metadata["stateful"] != revision.stateful:
-            return _not_started(
-                f"metadata() says stateful = {_word(metadata['stateful'])}, Component.toml says {_word(revision.stateful)}"
-            )
+            said, written = _word(metadata["stateful"]), _word(revision.stateful)
+            return _not_started(f"metadata() says stateful = {said}, Component.toml says stateful = {written}")
         answer = self._lifecycle(lifecycle.INITIALIZE, lifecycle.config_value(revision))
         if isinstance(answer, Err):
             return _not_started(f"initialize refused: {_refused(answer)}")

@@ -1,7 +1,9 @@
 """One wasmtime store with one instance in it: calls under limits, and what ended it. `guest` gives it a life.
 
-Limits are set anew before every call: fuel, and a deadline on the monotonic clock that wasmtime asks about at every tick of the
-epoch. After a trap the instance is dead: every further call answers what the trap was.
+Limits are set anew before every call: fuel, and a deadline on the monotonic clock, which is looked at on every tick of
+the epoch. After a trap the instance is dead: every further call answers what the trap was. A call that was refused
+memory and then trapped is taken to have failed for want of it, though it may have got over that and failed at something
+else.
 """
 
 import threading
@@ -22,6 +24,7 @@ from orchestrator.runtime.call import CallFailed, Entry
 from orchestrator.runtime.cell import Cell
 from orchestrator.runtime.component import Export
 from orchestrator.runtime.loaded import Loaded
+from orchestrator.runtime.memory import Allowance
 
 MAX_TABLE_ELEMENTS = 200_000  # of each table; 8 bytes each
 MAX_TABLES = 64
@@ -41,6 +44,7 @@ class Instance:
         self._owner = 0  # the thread that is inside
         self._instance = create_string_buffer(_INSTANCE_BYTES)
         self._fuel_set = 0
+        self._allowance = Allowance(limits.memory_bytes)
         self.exited: Exited | None = None
         self._open()
 
@@ -51,17 +55,24 @@ class Instance:
         self._free = weakref.finalize(self, _free, store, self._cell, engine, self._loaded)
         self._free.atexit = False  # the process's end frees it as well, in better order
         capi.epoch_callback(store, engine.epoch_callback, self._cell.number, None)
-        self._store = store
+        capi.store_limits(store, -1, MAX_TABLE_ELEMENTS, MAX_CORE_INSTANCES, MAX_TABLES, MAX_MEMORIES)
 
     def instantiate(self) -> Exited | None:
         """Instantiate the component; None when that went well."""
         with self._entered():
-            self._set_limits(1)
             self._arm(self._limits.timeout_ms)
             self._wasi()
+            self._loaded.engine.memories.opening.allowance = self._allowance
             linked, component = self._loaded.linked, self._loaded.component_address
             error = capi.instantiate(linked.address, self._context, component, self._instance)
-            return self._end(capi.take_error(error)) if error else None
+            return self._not_instantiated(capi.take_error(error)) if error else None
+
+    def _not_instantiated(self, text: str) -> Exited:
+        exited = self._end(text)
+        if exited.reason.kind is ExitKind.TRAPPED and not exited.reason.backtrace:  # no code ran: it does not link
+            detail = ": ".join(faults.causes(text))[: faults.MAX_DETAIL]
+            self.exited = exited = Exited(ExitReason(kind=ExitKind.INITIALIZE_FAILED, detail=detail))
+        return exited
 
     def invoke(self, export: Export, values: Sequence[Any], timeout_ms: int | None = None) -> Any | Exited:
         """Call an export with plain values that fit its type; its plain result, or why the instance ended."""
@@ -70,7 +81,8 @@ class Instance:
         with self._entered():
             entry = self._entries.get(export.name) or self._enter(export)
             self._arm(self._limits.timeout_ms if timeout_ms is None else timeout_ms)
-            if self._cell.is_interrupted:
+            self._cell.ending = self._cell.due() if self._cell.is_interrupted else None
+            if self._cell.ending is not None:
                 return self._end("")
             try:
                 return entry(values)
@@ -79,7 +91,9 @@ class Instance:
 
     @property
     def fuel_used(self) -> int:
-        """What the last call used."""
+        """What the last call used; 0 once closed."""
+        if not self._free.alive:
+            return 0
         left = c_uint64()
         error = capi.get_fuel(self._context, byref(left))
         assert not error
@@ -103,13 +117,10 @@ class Instance:
             raise RuntimeError("a host function called back into the guest that called it")
         return _Entered(self)
 
-    def _set_limits(self, memories: int) -> None:
-        share = self._limits.memory_bytes // memories
-        capi.store_limits(self._store, share, MAX_TABLE_ELEMENTS, MAX_CORE_INSTANCES, MAX_TABLES, memories)
-
     def _arm(self, timeout_ms: int) -> None:
         cell = self._cell
         cell.ending = cell.raised = None
+        self._allowance.was_refused = False
         self._fuel_set = self._limits.fuel
         error = capi.set_fuel(self._context, self._limits.fuel)
         assert not error
@@ -131,16 +142,16 @@ class Instance:
 
     def _end(self, text: str) -> Exited:
         cell = self._cell
-        raised, ending = cell.raised, cell.ending
-        if ending is None and cell.is_interrupted:
-            ending = cell.due()
         reason = faults.exit_reason(text)
-        if ending is not None:
-            reason = ExitReason(kind=ending.kind, detail=ending.detail, backtrace=reason.backtrace)
+        if cell.ending is not None:
+            reason = ExitReason(kind=cell.ending.kind, detail=cell.ending.detail, backtrace=reason.backtrace)
+        elif reason.kind is ExitKind.TRAPPED and self._allowance.was_refused:
+            detail = f"reached its memory limit of {self._limits.memory_bytes} bytes, then: {reason.detail}"
+            reason = ExitReason(kind=ExitKind.MEMORY, detail=detail, backtrace=reason.backtrace)
         self.exited = Exited(reason)
         self._entries.clear()
-        if raised is not None:
-            raise raised
+        if cell.raised is not None:
+            raise cell.raised
         return self.exited
 
 

@@ -1,9 +1,9 @@
 """Conversions between plain Python values and wasmtime's component values, compiled once per WIT type.
 
-`lowering(type)` gives a function that turns a value into the 32-byte image of a `wasmtime_component_val_t`; what the image
-points to is allocated by wasmtime and freed by it with the value. `lifting(type)` gives the way back; it copies, and
-frees nothing. `list<u8>` moves as a block in both directions. Values are trusted to fit their type: JSON was checked
-by `typed`, and a host function that returns something else is a bug, reported as `Unfit`.
+`lowering(type)` gives a function that turns a value into the 32-byte image of a `wasmtime_component_val_t`; what the
+image points to is allocated by wasmtime and freed by it with the value. `lifting(type)` gives the way back; it copies,
+and frees nothing. `list<u8>` moves as a block in both directions. Values are trusted to fit their type: JSON was
+checked by `typed`, and a host function that returns something else is a bug, reported as `Unfit`.
 """
 
 import ctypes
@@ -20,7 +20,6 @@ from orchestrator.runtime.types import (
     EnumOf,
     FlagsOf,
     ListOf,
-    Opaque,
     OptionOf,
     RecordOf,
     ResultOf,
@@ -79,7 +78,7 @@ _U8 = bytes([ffi.WASMTIME_COMPONENT_U8.value])
 COMPONENT_ID = RecordOf((("namespace", Scalar("string")), ("name", Scalar("string")), ("instance", Scalar("string"))))
 
 
-def lowering(kind: WitType) -> Lower:
+def lowering(kind: WitType) -> Lower:  # noqa: PLR0911 — one row a kind
     """Compile the conversion from Python for `kind`; it raises `Unfit` for a value that does not fit."""
     match kind:
         case Scalar("string"):
@@ -100,21 +99,29 @@ def lowering(kind: WitType) -> Lower:
             return _cases_lowering(kind)
 
 
+def _lowering_of(kind: WitType | None) -> Lower | None:
+    return None if kind is None else lowering(kind)
+
+
+def _lifting_of(kind: WitType | None) -> Lift | None:
+    return None if kind is None else lifting(kind)
+
+
 def _cases_lowering(kind: WitType) -> Lower:
     match kind:
         case VariantOf(cases):
-            return _variant_lowering({name: payload and lowering(payload) for name, payload in cases})
+            return _variant_lowering({name: _lowering_of(payload) for name, payload in cases})
         case EnumOf(names):
             return _enum_lowering(frozenset(names))
         case FlagsOf(names):
             return _flags_lowering(names)
         case ResultOf(ok, err):
-            return _result_lowering(ok and lowering(ok), err and lowering(err), err)
+            return _result_lowering(_lowering_of(ok), _lowering_of(err), err)
         case _:
             return _refuse_opaque
 
 
-def lifting(kind: WitType) -> Lift:
+def lifting(kind: WitType) -> Lift:  # noqa: PLR0911 — one row a kind
     """Compile the conversion to Python for `kind`."""
     match kind:
         case Scalar("string") | EnumOf():
@@ -138,11 +145,11 @@ def lifting(kind: WitType) -> Lift:
 def _cases_lifting(kind: WitType) -> Lift:
     match kind:
         case VariantOf(cases):
-            return _variant_lifting({name: payload and lifting(payload) for name, payload in cases})
+            return _variant_lifting({name: _lifting_of(payload) for name, payload in cases})
         case FlagsOf():
             return _lift_flags
         case ResultOf(ok, err):
-            return _result_lifting(ok and lifting(ok), err and lifting(err), err)
+            return _result_lifting(_lifting_of(ok), _lifting_of(err), err)
         case _:
             return _refuse_opaque_back
 

@@ -1,7 +1,8 @@
-"""Host functions as values, turned into what a component's imports are linked to. `Runtime` calls this once a component.
+"""Host functions as values, turned into what a component's imports are linked to; done once a component.
 
 A host function is called with the instance's context and plain Python values. Whatever it raises stays on this side:
-wasmtime gets an error value and the reason waits in the instance's `Cell`. Which grants an instance has is not known here.
+wasmtime gets an error value and the reason waits in the instance's `Cell`. Which grants an instance has is not known
+here.
 """
 
 import traceback
@@ -79,7 +80,7 @@ class Linked:
 def link(
     linker: wc.Linker, needed: dict[str, dict[str, FunctionType]], hosts: Sequence[HostImport], cells: Cells
 ) -> Linked:
-    """Define on `linker` those functions of `hosts` that are `needed` (interface → function → type); one thread at a time."""
+    """Define on `linker` those of `hosts` that are `needed` (interface → function → type); one thread at a time."""
     linked = Linked(linker)
     for interface, functions in needed.items():
         offered = [host for host in hosts if host.interface == interface and host.function in functions]

@@ -128,10 +128,13 @@ class Loader:
             prepared = self._from_memory(artifact)
             if prepared is not None:
                 return Loaded(artifact, Origin.MEMORY, prepared)
-            origin, component = self._from_cache_or_source(artifact, data)
-            prepared = self._prepare(component)
-            with self._lock:
+            try:
+                origin, component = self._from_cache_or_source(artifact, data)
+                prepared = self._prepare(component)
                 self._hold(artifact, prepared)
+            finally:
+                with self._lock:
+                    self._loading.pop(artifact, None)
             return Loaded(artifact, origin, prepared)
 
     def _from_memory(self, artifact: str) -> _Prepared | None:
@@ -142,10 +145,10 @@ class Loader:
             return prepared
 
     def _hold(self, artifact: str, prepared: _Prepared) -> None:
-        self._held[artifact] = prepared
-        self._loading.pop(artifact, None)
-        while len(self._held) > MAX_HELD:
-            self._held.popitem(last=False)
+        with self._lock:
+            self._held[artifact] = prepared
+            while len(self._held) > MAX_HELD:
+                self._held.popitem(last=False)
 
     def _from_cache_or_source(self, artifact: str, data: Callable[[], bytes]) -> tuple[Origin, wc.Component]:
         cached = self._from_cache(artifact)

@@ -14,7 +14,7 @@ from orchestrator.runtime.values import HostImport
 
 
 class Runtime:
-    """An engine, its compile cache, and the host functions that its guests may import. Safe to use from many threads."""
+    """An engine, its compile cache, and the host functions its guests may import. Safe to use from many threads."""
 
     def __init__(self, cache_dir: Path | None, imports: Sequence[HostImport] = ()) -> None:
         """Set up an engine; `cache_dir` None means that nothing compiled is kept on disk.

@@ -160,7 +160,7 @@ def _children(kind: WitType) -> tuple[WitType | None, ...]:
             return ()
 
 
-_SCALARS: dict[type[wc.ValType], Scalar] = {
+_SCALARS: dict[type, Scalar] = {
     wc.Bool: Scalar("bool"),
     wc.S8: Scalar("s8"),
     wc.S16: Scalar("s16"),
@@ -176,7 +176,7 @@ _SCALARS: dict[type[wc.ValType], Scalar] = {
     wc.String: Scalar("string"),
 }
 
-_OPAQUE: dict[type[wc.ValType], Opaque] = {
+_OPAQUE: dict[type, Opaque] = {
     wc.OwnType: Opaque("own<resource>"),
     wc.BorrowType: Opaque("borrow<resource>"),
     wc.StreamType: Opaque("stream"),
@@ -238,7 +238,7 @@ class TypeReader:
         return ResultOf(ok=self._optional(kind.ok), err=self._optional(kind.err))
 
 
-_COMPOUND: dict[type[wc.ValType], Callable[..., WitType]] = {
+_COMPOUND: dict[type, Callable[..., WitType]] = {
     wc.ListType: TypeReader._list,
     wc.RecordType: TypeReader._record,
     wc.TupleType: TypeReader._tuple,

@@ -20,7 +20,7 @@ class Ok(msgspec.Struct, frozen=True):
 class Err(msgspec.Struct, frozen=True):
     """The err side of a `result`.
 
-    Where its type is a variant or an enum, `case` names the case; otherwise `payload` is the whole value and `case` is `err`.
+    Where its type is a variant or an enum, `case` names the case; otherwise `payload` is the whole value.
     """
 
     case: str = "err"
@@ -47,8 +47,8 @@ class GuestTrap(Exception):
 class HostImport(msgspec.Struct, frozen=True):
     """One function of an interface that guests may import: `call(context, *values)`.
 
-    It returns the plain value of its WIT result (`Ok` or `Err` where that is a `result`), or raises `GuestTrap`. It may be
-    called by several threads at once, each with another instance's context.
+    It returns the plain value of its WIT result (`Ok` or `Err` where that is a `result`), or raises `GuestTrap`.
+    Several threads may call it at once, each with another instance's context.
     """
 
     interface: str
