@@ -287,6 +287,11 @@ def test_a_rollout_whose_dependency_is_missing_waits_but_what_runs_is_left_alone
     assert planned(with_fields(old, depends_on=(key("ledger"),)), with_fields(old, depends_on=(key("ledger"),))) is None
 
 
+def test_what_was_recorded_but_never_served_is_blocked_like_something_new() -> None:
+    wanted = deployment("console", needs=["ledger"])
+    assert said(planned(wanted, record(None, wanted=wanted))) == ("blocked", "missing-dependency")
+
+
 def test_dependencies_come_first_removals_last_and_what_is_stopped_at_the_end() -> None:
     state = desired(
         deployment("a", needs=["z"]),
