@@ -155,10 +155,10 @@ class FolderSource:
     def _read_once(self) -> Snapshot | None:
         """Read it; None if the list of manifests was another one at the end."""
         with opened_root(self.spec.root) as root:
-            before = _listing(root, self.spec)
+            before = listing(root, self.spec)
             files = gather(root, before[1], self._references, self._artifacts)
             with opened_root(self.spec.root) as again:
-                if again.inode != root.inode or _listing(again, self.spec) != before:
+                if again.inode != root.inode or listing(again, self.spec) != before:
                     return None
         spec = self.spec
         return Snapshot(
@@ -194,7 +194,7 @@ def opened_root(root: str) -> Iterator[FolderDirectory]:
         directory.close()
 
 
-def _listing(root: FolderDirectory, spec: FolderSpec) -> tuple[tuple[int, int], tuple[str, ...]]:
+def listing(root: FolderDirectory, spec: FolderSpec) -> tuple[tuple[int, int], tuple[str, ...]]:
     """Return which directory the folder is now, and the manifests in it."""
     with located_directory(root, spec.folder) as folder:
         assert isinstance(folder, FolderDirectory)
