@@ -4,7 +4,6 @@ Called by `make.py`. A cycle inside one source is the loader's to report; here i
 """
 
 from collections.abc import Iterable, Mapping
-from heapq import heapify, heappop, heappush
 
 import msgspec
 
@@ -23,25 +22,26 @@ class Obstacle(msgspec.Struct, frozen=True):
 
 
 def in_order(needs: Mapping[Key, Iterable[Key]]) -> list[Key]:
-    """Sort keys so that each comes after what it needs, by name among equals.
+    """Sort keys by name, each after what it needs.
 
-    Where keys need each other in a circle, the first by name is taken as if it needed nothing.
+    Only where keys need each other in a circle does one come before what it needs: a walk that places every key once
+    all it needs is begun cannot be wrong about anything else.
     """
-    waits = {key: {need for need in needs[key] if need in needs and need != key} for key in needs}
-    dependents = reversed_needs(waits)
-    ready, placed, order = [key for key, missing in waits.items() if not missing], set[Key](), list[Key]()
-    heapify(ready)
-    names = iter(sorted(needs))
-    while len(order) < len(needs):
-        key = heappop(ready) if ready else next(name for name in names if name not in placed)
-        if key in placed:
+    begun, order = set[Key](), list[Key]()
+    for first in sorted(needs):
+        if first in begun:
             continue
-        placed.add(key)
-        order.append(key)
-        for dependent in dependents.get(key, ()):
-            waits[dependent].discard(key)
-            if not waits[dependent]:
-                heappush(ready, dependent)
+        begun.add(first)
+        path = [(first, iter(sorted(needs[first])))]
+        while path:
+            key, left = path[-1]
+            need = next((need for need in left if need in needs and need not in begun), None)
+            if need is None:
+                order.append(key)
+                path.pop()
+            else:
+                begun.add(need)
+                path.append((need, iter(sorted(needs[need]))))
     return order
 
 

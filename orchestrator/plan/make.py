@@ -27,7 +27,7 @@ def make_plan(desired: DesiredState, observed: ObservedState, diagnostics: Itera
     leaving = removals(desired, {key: d.record for key, d in seen.items() if d.record.source == desired.source})
     removed = {action.key for action in leaving if action.kind is ActionKind.REMOVE}
     actions = decisions(desired, observed, frozenset(seen.keys() - removed))
-    needs = {key: d.record.wanted.depends_on for key, d in seen.items()}
+    needs = {action.key: seen[action.key].record.wanted.depends_on for action in leaving}
     needs |= {d.key: d.depends_on for d in desired.deployments}
     ordered = in_execution_order((*actions, *leaving), needs)
     plan = Plan(

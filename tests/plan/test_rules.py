@@ -306,6 +306,12 @@ def test_dependencies_come_first_removals_last_and_what_is_stopped_at_the_end() 
     ]  # fmt: skip
 
 
+def test_a_circle_puts_nothing_outside_it_in_the_wrong_place() -> None:
+    circle = (deployment("y", needs=["z"]), deployment("z", needs=["y"]))
+    actions = make_plan(desired(deployment("a", needs=["y"]), *circle), observed()).actions
+    assert [a.key.name for a in actions] == ["z", "y", "a"]
+
+
 def test_what_is_invalid_and_runs_is_left_alone() -> None:
     assert make_plan(desired(ONE, invalid=(TWO.key,)), observed(TWO)).actions == ()
     assert make_plan(desired(invalid=(TWO.key,)), observed(TWO)).actions == ()
