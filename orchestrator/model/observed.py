@@ -76,8 +76,8 @@ class Record(Value, frozen=True):
     """The durable truth about one deployment: the inventory entry, written before anything is created.
 
     `source` owns it. `wanted` is what that source asked for last. `stable` is what serves (None until the first set is
-    Ready once), with the in-place fields in force. `generation` counts changed specs, `restart_nonce` restarts
-    that someone asked for.
+    Ready once), with the in-place fields in force. `generation` counts changed specs. `deleted` means that
+    someone asked for its removal, which a restart of the agent does not forget.
     `attempted` and `applied` are source revisions (git commits).
     """
 
@@ -90,7 +90,7 @@ class Record(Value, frozen=True):
     rejected: tuple[Rejection, ...] = ()
     held: Hold | None = None
     adopted: bool = False
-    restart_nonce: int = 0
+    deleted: bool = False
     created_ms: int = 0
     attempted: str | None = None
     applied: str | None = None

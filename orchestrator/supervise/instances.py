@@ -75,6 +75,11 @@ class InstanceSet:
         return any(i.phase is Phase.GAVE_UP for i in self._members())
 
     @property
+    def is_under_way(self) -> bool:
+        """Whether an instance is starting, stopping or waiting to start again."""
+        return any(i.phase.is_in_hand for i in self._members())
+
+    @property
     def was_unhealthy(self) -> bool:
         """Whether `health()` ever failed so often that an instance was ended for it."""
         return any(i.was_unhealthy for i in self._members())

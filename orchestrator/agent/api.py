@@ -1,0 +1,322 @@
+"""The HTTP API on the agent's socket: JSON in and out, one route per verb, thin over `operations` and `views`.
+
+Callers are hostile: bodies are capped before they are read, values are decoded strictly, and no answer holds a
+credential. Long-lived answers (logs, events) are newline-delimited JSON.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from orchestrator.agent import views
+from orchestrator.agent.operations import Operations, Pending
+from orchestrator.agent.problem import INVALID, USAGE, Problem, Trouble
+from orchestrator.controller.loop import Controller
+from orchestrator.model.base import Value
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.message import (
+    MESSAGE_MAX_BYTES,
+    BadCall,
+    Exited,
+    Outcome,
+    Refused,
+    Replied,
+    Returned,
+    Undelivered,
+)
+from orchestrator.observe.events import Journals
+from orchestrator.observe.journal import Journal
+from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan
+
+JSON = "application/json"
+CALL_MAX_BYTES = 4 << 20
+TIMEOUT_MAX_S = 3_600.0
+NO_REPLY = "airs-no-reply"  # header of an empty answer that means `none`
+T = TypeVar("T")
+
+
+class Applied(Value, frozen=True):
+    """What applying a plan began."""
+
+    outcomes: tuple[Any, ...]
+
+
+class Done(Value, frozen=True):
+    """What a verb did, in words."""
+
+    message: str
+
+
+class CallBody(Value, frozen=True):
+    """A typed call."""
+
+    function: str
+    arguments: list[Any]
+
+
+class Api:
+    """The routes over one agent's parts."""
+
+    def __init__(
+        self, operations: Operations, controller: Controller, journals: Journals, about: views.AgentView, key: bytes,
+        stop: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._operations, self._controller, self._journals = operations, controller, journals
+        self._about, self._key, self._stop = about, key, stop
+        self._closing = asyncio.Event()
+
+    def application(self) -> Starlette:
+        """Return the ASGI application."""
+        one = "/v1/deployments/{namespace}/{name}"
+        routes = [
+            Route("/v1/agent", self.agent),
+            Route("/v1/agent/stop", self.stop, methods=["POST"]),
+            Route("/v1/state", self.state),
+            Route("/v1/apply", self.apply, methods=["POST"]),
+            Route("/v1/deployments", self.deployments),
+            Route("/v1/sources", self.sources),
+            Route(one, self.deployment),
+            Route(one, self.delete, methods=["DELETE"]),
+            Route(one + "/history", self.history),
+            Route(one + "/send", self.send, methods=["POST"]),
+            Route(one + "/request", self.request, methods=["POST"]),
+            Route(one + "/call", self.call, methods=["POST"]),
+            Route(one + "/restart", self.restart, methods=["POST"]),
+            Route(one + "/rollback", self.rollback, methods=["POST"]),
+            Route(one + "/rollout/{verb:str}", self.rollout, methods=["POST"]),
+            Route("/v1/logs", self.logs),
+            Route("/v1/events", self.events),
+        ]
+        return Starlette(routes=routes, exception_handlers={Trouble: _troubled, ClientDisconnect: _gone})
+
+    def close(self) -> None:
+        """End the answers that follow something."""
+        self._closing.set()
+
+    async def agent(self, _request: Request) -> Response:
+        """Say who this is."""
+        return _json(self._about)
+
+    async def stop(self, _request: Request) -> Response:
+        """Stop the agent, politely."""
+        self._stop()
+        return _json(Done(message="stopping"))
+
+    async def state(self, _request: Request) -> Response:
+        """Return the observed state a plan is made from."""
+        return _json(await self._on_loop(self._controller.observe))
+
+    async def apply(self, request: Request) -> Response:
+        """Apply a sealed plan."""
+        body = await _body(request, PLAN_MAX_BYTES)
+        fresh = request.query_params.get("fresh", "true") == "true"
+        try:
+            plan = await run_in_threadpool(read_plan, body, self._key)
+        except PlanRefused as refused:
+            problem = Problem(
+                summary=refused.summary, detail=refused.detail, suggestion=refused.suggestion, exit_code=INVALID
+            )
+            raise Trouble(400, problem) from None
+        return _json(Applied(outcomes=await run_in_threadpool(self._operations.apply, plan, fresh=fresh)))
+
+    async def deployments(self, _request: Request) -> Response:
+        """List every deployment."""
+        observed = await run_in_threadpool(self._controller.observe_all)
+        return _json([views.deployment_view(seen) for seen in observed.deployments])
+
+    async def deployment(self, request: Request) -> Response:
+        """Describe one deployment."""
+        key = _key(request)
+        observed = await run_in_threadpool(self._controller.observe_all)
+        found = observed.by_key().get(key)
+        if found is None:
+            raise Trouble(404, Problem(summary=f"no deployment {key}", suggestion="`airs get deployments` lists them."))
+        return _json(views.deployment_view(found))
+
+    async def sources(self, _request: Request) -> Response:
+        """List every source that wants something."""
+        statuses = {status.source: status for status in self._controller.sources.statuses()}
+        desired = self._controller.ledger.desired
+        counts = {name: len(d.deployments) for name, d in desired.items()}
+        names = sorted({*statuses, *(name for name, count in counts.items() if count)})
+        return _json([views.source_view(name, counts.get(name, 0), statuses.get(name)) for name in names])
+
+    async def history(self, request: Request) -> Response:
+        """List a deployment's revisions, oldest first."""
+        key = _key(request)
+        record = self._controller.ledger.records.get(key)
+        if record is None:
+            raise Trouble(404, Problem(summary=f"no deployment {key}", suggestion="`airs get deployments` lists them."))
+        return _json([views.history_view(record, number) for number in self._controller.ledger.history(key)])
+
+    async def send(self, request: Request) -> Response:
+        """Queue a message; the answer says queued, nothing more."""
+        payload = await _body(request, MESSAGE_MAX_BYTES)
+        self._operations.deliver(_key(request), payload, request.query_params.get("conversation"))
+        return _json(Done(message="queued"))
+
+    async def request(self, request: Request) -> Response:
+        """Send a message and return the reply's bytes."""
+        payload = await _body(request, MESSAGE_MAX_BYTES)
+        pending = self._operations.deliver(_key(request), payload, request.query_params.get("conversation"))
+        return _reply(await _outcome(pending, _timeout_s(request)))
+
+    async def call(self, request: Request) -> Response:
+        """Make a typed call and return its result as JSON."""
+        body = _decoded(await _body(request, CALL_MAX_BYTES), CallBody)
+        pending = self._operations.call(_key(request), body.function, body.arguments)
+        return _reply(await _outcome(pending, _timeout_s(request)))
+
+    async def delete(self, request: Request) -> Response:
+        """Remove a deployment."""
+        return await self._verb(self._operations.delete, _key(request))
+
+    async def restart(self, request: Request) -> Response:
+        """Restart a deployment's instances."""
+        return await self._verb(self._operations.restart, _key(request))
+
+    async def rollback(self, request: Request) -> Response:
+        """Go back to an earlier revision."""
+        to = request.query_params.get("to")
+        if to is not None and not (to.isascii() and to.isdigit() and len(to) < 10):
+            raise Trouble(400, Problem(summary=f"--to takes a revision's number, not {to[:20]!r}", exit_code=USAGE))
+        return await self._verb(self._operations.rollback, _key(request), int(to) if to else None)
+
+    async def rollout(self, request: Request) -> Response:
+        """Promote, abort or retry a rollout."""
+        verb = request.path_params["verb"]
+        if verb not in ("promote", "abort", "retry"):
+            raise Trouble(404, Problem(summary=f"no rollout verb {verb[:20]!r}", exit_code=USAGE))
+        return await self._verb(self._operations.rollout, _key(request), verb)
+
+    async def logs(self, request: Request) -> Response:
+        """Return log lines, of one deployment or of all; with `follow`, those to come as well."""
+        wanted = request.query_params.get("deployment")
+        key = DeploymentKey.parse(wanted) if wanted else None
+        return self._lines(request, self._journals.logs, lambda line: key is None or line.key == key)
+
+    async def events(self, request: Request) -> Response:
+        """Return events; with `follow`, those to come as well."""
+        wanted = request.query_params.get("deployment")
+        key = DeploymentKey.parse(wanted) if wanted else None
+        return self._lines(request, self._journals.events, lambda event: key is None or event.key == key)
+
+    def _lines(self, request: Request, journal: Journal[T], wanted: Callable[[T], bool]) -> Response:
+        follow = request.query_params.get("follow") == "true"
+        return StreamingResponse(self._stream(journal, wanted, follow), media_type="application/x-ndjson")
+
+    async def _stream(self, journal: Journal[T], wanted: Callable[[T], bool], follow: bool) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        woken = asyncio.Event()
+        leave = journal.follow(lambda: loop.call_soon_threadsafe(woken.set))
+        last = 0
+        try:
+            while True:
+                woken.clear()
+                for number, entry in journal.since(last):
+                    last = number
+                    if wanted(entry):
+                        yield msgspec.json.encode(entry) + b"\n"
+                if not follow or not await self._more(woken):
+                    return
+        finally:
+            leave()
+
+    async def _more(self, woken: asyncio.Event) -> bool:
+        """Wait for another entry; False when the agent closes."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (woken, self._closing)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        return not self._closing.is_set()
+
+    async def _on_loop(self, act: Callable[[], T]) -> T:
+        return await asyncio.wrap_future(self._controller.submit(act))
+
+    async def _verb(self, act: Callable[..., str], *arguments: object) -> Response:
+        return _json(Done(message=await run_in_threadpool(act, *arguments)))
+
+
+async def _outcome(pending: Pending, timeout_s: float) -> Outcome:
+    # Shielded: a caller that stops waiting must not cancel what a worker is about to settle.
+    waiting = asyncio.shield(asyncio.wrap_future(pending.future))
+    try:
+        return await asyncio.wait_for(waiting, timeout_s)
+    except TimeoutError:
+        raise pending.give_up(timeout_s) from None
+
+
+def _reply(outcome: Outcome) -> Response:
+    match outcome:
+        case Replied(payload=None):
+            return Response(b"", media_type="application/octet-stream", headers={NO_REPLY: "true"})
+        case Replied(payload=payload):
+            return Response(payload, media_type="application/octet-stream")
+        case Returned(value=value):
+            return _json(value)
+        case Refused():
+            raise Trouble(422, Problem(summary=str(outcome)))
+        case Exited(reason=reason):
+            raise Trouble(502, Problem(
+                summary=f"the guest failed: {reason}", detail="\n".join(reason.backtrace),
+                suggestion="`airs logs` and `airs status` show what its supervisor did about it.",
+            ))  # fmt: skip
+        case BadCall(problem=problem, suggestion=suggestion):
+            raise Trouble(400, Problem(summary=problem, suggestion=suggestion, exit_code=USAGE))
+        case Undelivered():
+            raise Trouble(503, Problem(summary=f"{outcome.case}: {outcome.detail}"))
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise Trouble(413, Problem(summary=f"the payload is over {limit} bytes", exit_code=USAGE))
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _decoded(data: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, RecursionError) as problem:
+        raise Trouble(
+            400, Problem(summary="the request cannot be read", detail=str(problem), exit_code=USAGE)
+        ) from None
+
+
+def _key(request: Request) -> DeploymentKey:
+    return DeploymentKey(namespace=request.path_params["namespace"], name=request.path_params["name"])
+
+
+def _timeout_s(request: Request) -> float:
+    text = request.query_params.get("timeout", "30")
+    try:
+        timeout = float(text)
+    except ValueError:
+        timeout = -1.0
+    if not 0 < timeout <= TIMEOUT_MAX_S:
+        raise Trouble(400, Problem(summary=f"a timeout lies between 0 and {TIMEOUT_MAX_S:g}s", exit_code=USAGE))
+    return timeout
+
+
+def _json(value: object) -> Response:
+    return Response(msgspec.json.encode(value), media_type=JSON)
+
+
+def _troubled(_request: Request, trouble: Exception) -> Response:
+    assert isinstance(trouble, Trouble)
+    return Response(msgspec.json.encode(trouble.problem), status_code=trouble.status, media_type=JSON)
+
+
+def _gone(_request: Request, _trouble: Exception) -> Response:
+    return Response(status_code=499)

@@ -1,0 +1,270 @@
+"""What can be asked of a running agent. Decisions run on the controller's thread; messages go to the router."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Any
+
+from msgspec.structs import replace
+
+from orchestrator.agent.problem import TIMED_OUT, Problem, Trouble
+from orchestrator.controller.loop import Controller
+from orchestrator.execute.actions import Actions
+from orchestrator.execute.history import RUNNING, SUPERSEDED
+from orchestrator.execute.outcome import ActionOutcome
+from orchestrator.messaging.envelope import Call, Envelope
+from orchestrator.model.desired import DesiredState
+from orchestrator.model.ids import ComponentId, DeploymentKey
+from orchestrator.model.message import Message, Outcome
+from orchestrator.model.observed import Hold, Number, Record
+from orchestrator.model.rollout import RolloutPhase
+from orchestrator.model.spec import Strategy
+from orchestrator.plan.differences import spec_digest
+from orchestrator.plan.document import Plan
+from orchestrator.plan.make import make_plan
+from orchestrator.plan.saved import PlanRefused, check_fresh
+from orchestrator.rollout.commands import Command, Refusal, command
+from orchestrator.store.decisions import PutDesired, PutRecord
+from orchestrator.supervise.ports import Clock
+
+CALLER = ComponentId("airs", "client")  # who a message from the command line comes from
+
+
+class Operations:
+    """The verbs of the API. Methods block; they are called from the API's worker threads."""
+
+    def __init__(
+        self, controller: Controller, actions: Actions, clock: Clock, has_artifact: Callable[[str], bool]
+    ) -> None:
+        self._controller, self._actions, self._clock = controller, actions, clock
+        self._has_artifact = has_artifact
+
+    def apply(self, plan: Plan, *, fresh: bool) -> tuple[ActionOutcome, ...]:
+        """Make what the plan leads to the wanted state, and begin carrying it out.
+
+        With `fresh`, a plan made from another observation is refused; without, the difference is worked out anew.
+
+        Raises:
+            Trouble: the plan is stale, or an artifact that it names is not in the store.
+        """
+        missing = [d for d in plan.desired.deployments if not self._has_artifact(d.revision.artifact)]
+        if missing:
+            names = ", ".join(str(d.key) for d in missing)
+            raise Trouble(409, Problem(
+                summary="the plan names artifacts that are not in the store", detail=f"for {names}",
+                suggestion="Make the plan again with --out on this machine.",
+            ))  # fmt: skip
+        return self._command(lambda: self._apply(plan, fresh))
+
+    def _apply(self, plan: Plan, fresh: bool) -> tuple[ActionOutcome, ...]:
+        observed = self._controller.observe()
+        if fresh:
+            try:
+                check_fresh(plan, observed)
+            except PlanRefused as refused:
+                problem = Problem(summary=refused.summary, detail=refused.detail, suggestion=refused.suggestion)
+                raise Trouble(409, problem) from None
+        self._controller.ledger.decide([PutDesired(desired=plan.desired)])
+        return self._controller.execute(make_plan(plan.desired, observed))
+
+    def rollback(self, key: DeploymentKey, to: int | None) -> str:
+        """Begin the way back to an earlier revision, and hold what the source wants; returns what was begun.
+
+        Raises:
+            Trouble: there is no such revision, or it already serves.
+        """
+        return self._command(lambda: self._rollback(key, to))
+
+    def _rollback(self, key: DeploymentKey, to: int | None) -> str:
+        record = self._record(key)
+        history = self._controller.ledger.history(key)
+        if to is None and _in_progress(record):
+            return self._rollout_command(key, Command.ABORT)
+        number = _rollback_target(record, history, to)
+        if record.stable is not None and number.revision.id == record.stable.revision.id and not _in_progress(record):
+            return f"{key} already runs {number.revision.version}; nothing to do"
+        reason = f"rolled back to revision {number.number} ({number.revision.version}) on request"
+        if record.wanted.revision.id != number.revision.id:
+            held = Hold(
+                revision=record.wanted.revision.id,
+                spec_digest=spec_digest(record.wanted),
+                reason=reason,
+                at_ms=self._clock.wall_ms(),
+            )
+            record = replace(record, held=held)
+        like = record.stable or record.wanted
+        # The fast path, never the steps: whoever rolls back wants out.
+        policy = replace(like.rollout, strategy=Strategy.BLUE_GREEN, steps=())
+        self._actions.begin_rollback(record, replace(like, revision=number.revision, rollout=policy), reason)
+        return f"{key}: {reason}"
+
+    def rollout(self, key: DeploymentKey, verb: str) -> str:
+        """Promote, abort or retry; returns what was done.
+
+        Raises:
+            Trouble: the phase does not allow it; the reason says why.
+        """
+        if verb == "retry":
+            return self._command(lambda: self._retry(key))
+        return self._command(lambda: self._rollout_command(key, Command(verb)))
+
+    def _retry(self, key: DeploymentKey) -> str:
+        record = self._record(key)
+        if _in_progress(record):
+            raise _refused(f"{key} has a rollout in progress", "Wait for it, or `airs rollout abort` it first.")
+        wanted = record.wanted.revision.id
+        if record.stable is not None and record.stable.revision.id == wanted:
+            raise _refused(f"{key} runs what its source wants; there is nothing to retry")
+        rejected = tuple(r for r in record.rejected if r.revision != wanted)
+        self._actions.begin_retry(replace(record, rejected=rejected, held=None))
+        return f"{key}: trying {record.wanted.revision.version} again"
+
+    def _rollout_command(self, key: DeploymentKey, verb: Command) -> str:
+        record = self._record(key)
+        if record.rollout is None:
+            raise _refused(f"{key} has no rollout in progress")
+        result = command(record.rollout, verb, self._clock.wall_ms())
+        if isinstance(result, Refusal):
+            raise _refused(f"{key}: {result.reason}")
+        self._controller.ledger.decide([PutRecord(record=replace(record, rollout=result))])
+        return f"{key}: {verb.value} of {result.target.revision.version}"
+
+    def restart(self, key: DeploymentKey) -> str:
+        """Restart every instance of what serves, one after another.
+
+        Raises:
+            Trouble: nothing serves, or it is suspended.
+        """
+        return self._command(lambda: self._restart(key))
+
+    def _restart(self, key: DeploymentKey) -> str:
+        record = self._record(key)
+        if record.stable is None:
+            raise _refused(f"{key} never ran", f"`airs rollout retry {key}` tries its first version again.")
+        if record.stable.suspend:
+            raise _refused(f"{key} is suspended", "Set `suspend: false` in its manifest.")
+        serving = self._controller.fleet.have(record.stable).ensure(record.stable)
+        serving.restart()
+        return f"{key}: restarting {record.stable.replicas} instance(s) of {record.stable.revision.version}"
+
+    def delete(self, key: DeploymentKey) -> str:
+        """Remove a deployment; its stored data are kept.
+
+        Raises:
+            Trouble: a watched source still wants it.
+        """
+        return self._command(lambda: self._delete(key))
+
+    def _delete(self, key: DeploymentKey) -> str:
+        record = self._record(key)
+        ledger = self._controller.ledger
+        desired = ledger.desired.get(record.source)
+        if self._controller.sources.wants(key, desired):
+            hint = "Remove it from there, or set `suspend: true` in its manifest."
+            raise _refused(f"{key} is still wanted by {record.source}, which is watched", hint)
+        changes = [PutDesired(desired=_without(desired, key))] if desired else []
+        ledger.decide([*changes, PutRecord(record=replace(record, deleted=True))])
+        return f"{key}: removing; its stored data are kept"
+
+    def deliver(self, key: DeploymentKey, payload: bytes, conversation: str | None) -> "Pending":
+        """Put a message into a deployment's mailbox.
+
+        Raises:
+            Trouble: it was not queued.
+        """
+        message = Message(
+            sender=CALLER,
+            payload=payload,
+            timestamp_ns=self._clock.wall_ms() * 1_000_000,
+            correlation_id=conversation,
+        )
+        return self._send(key, message, conversation)
+
+    def call(self, key: DeploymentKey, function: str, arguments: list[Any]) -> "Pending":
+        """Queue a typed call.
+
+        Raises:
+            Trouble: it was not queued.
+        """
+        return self._send(key, Call(function, tuple(arguments)), None)
+
+    def _send(self, key: DeploymentKey, work: Message | Call, conversation: str | None) -> "Pending":
+        future: Future[Outcome] = Future()
+        envelope = Envelope(work, future.set_result, conversation)
+        refused = self._controller.fleet.router.deliver(key, envelope)
+        if refused is not None:
+            known = sorted(str(k) for k in self._controller.fleet.services)
+            hint = f"There are: {', '.join(known[:10])}." if refused.case == "target-not-found" and known else ""
+            raise Trouble(503, Problem(summary=f"{refused.case}: {refused.detail}", suggestion=hint))
+        return Pending(self._controller, key, envelope, future)
+
+    def _record(self, key: DeploymentKey) -> Record:
+        record = self._controller.ledger.records.get(key)
+        if record is None:
+            known = ", ".join(map(str, sorted(self._controller.ledger.records)[:10]))
+            hint = f"There are: {known}." if known else "Nothing is deployed."
+            raise Trouble(404, Problem(summary=f"no deployment {key}", suggestion=hint))
+        return record
+
+    def _command(self, act: Callable[[], Any]) -> Any:
+        future = self._controller.submit(act)
+        result = future.result()
+        self._controller.wake()
+        return result
+
+
+class Pending:
+    """A message on its way: wait for its outcome, or take it back."""
+
+    def __init__(
+        self, controller: Controller, key: DeploymentKey, envelope: Envelope, future: "Future[Outcome]"
+    ) -> None:
+        self._controller, self._key, self._envelope, self.future = controller, key, envelope, future
+
+    def wait(self, timeout_s: float) -> Outcome:
+        """Return the outcome.
+
+        Raises:
+            Trouble: there was none in time; a message no guest had started on was taken back.
+        """
+        try:
+            return self.future.result(timeout_s)
+        except FutureTimeout:
+            raise self.give_up(timeout_s) from None
+
+    def give_up(self, timeout_s: float) -> Trouble:
+        """Take the message back if nobody started on it, and say so."""
+        route = self._controller.fleet.router.find(self._key)
+        taken_back = route is not None and route.withdraw(self._envelope)
+        detail = "no instance had started on it; it was taken back" if taken_back else "an instance is at work on it"
+        problem = Problem(
+            summary=f"no answer from {self._key} within {timeout_s:g}s", detail=detail, exit_code=TIMED_OUT
+        )
+        return Trouble(504, problem)
+
+
+def _refused(summary: str, suggestion: str = "") -> Trouble:
+    return Trouble(409, Problem(summary=summary, suggestion=suggestion))
+
+
+def _in_progress(record: Record) -> bool:
+    rollout = record.rollout
+    return rollout is not None and not rollout.phase.is_over and rollout.phase is not RolloutPhase.KEEPING
+
+
+def _without(desired: DesiredState, key: DeploymentKey) -> DesiredState:
+    return replace(desired, deployments=tuple(d for d in desired.deployments if d.key != key))
+
+
+def _rollback_target(record: Record, history: "list[Number] | tuple[Number, ...]", to: int | None) -> Number:
+    serving = record.stable.revision.id if record.stable else None
+    if to is not None:
+        found = next((n for n in history if n.number == to), None)
+        if found is None:
+            kept = ", ".join(str(n.number) for n in history)
+            raise _refused(f"{record.key} has no revision {to}", f"Kept are: {kept}.")
+        return found
+    usable = [n for n in history if n.outcome in (RUNNING, SUPERSEDED) and n.revision.id != serving]
+    if not usable:
+        raise _refused(f"{record.key} has no earlier revision to go back to", "`airs history` shows what there is.")
+    return usable[-1]

@@ -1,0 +1,274 @@
+"""What the API says of things: flat documents for tools, made from records and services. Nothing here decides."""
+
+from msgspec.structs import replace
+
+from orchestrator.controller.watched import SourceStatus
+from orchestrator.model.base import Value
+from orchestrator.model.diagnostic import Diagnostic
+from orchestrator.model.exits import ExitReason
+from orchestrator.model.observed import Number, ObservedDeployment, ObservedInstance, Phase, Record
+from orchestrator.model.rollout import RolloutPhase
+
+
+class InstanceView(Value, frozen=True):
+    """One instance."""
+
+    kind: str
+    namespace: str
+    deployment: str
+    name: str
+    revision: str
+    phase: str
+    ready: bool
+    restarts: int
+    health: str
+    last_exit: ExitReason | None
+
+
+class RolloutView(Value, frozen=True):
+    """A rollout, in progress or the last one."""
+
+    phase: str
+    cause: str
+    target_version: str
+    target_revision: str
+    stable_revision: str | None
+    weight: int
+    step: int
+    steps: int
+    messages: int
+    errors: int
+    failed_checks: int
+    inconclusive_checks: int
+    conclusion: str
+    started_at: int
+    keep_until: int
+
+
+class DeploymentView(Value, frozen=True):
+    """One deployment: what serves (`version`, `revision`), what is wanted, and how it is.
+
+    `phase` is the one word of status: pending, progressing, running, degraded, failed, suspended, removing. `sync`
+    is synced, out-of-sync or held. Times are wall-clock milliseconds.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    version: str
+    revision: str
+    phase: str
+    ready: int
+    replicas: int
+    sync: str
+    wanted_version: str
+    wanted_revision: str
+    message: str
+    source: str
+    source_revision: str | None
+    attempted_revision: str | None
+    generation: int
+    restarts: int
+    mailbox: int
+    labels: dict[str, str]
+    instances: tuple[InstanceView, ...]
+    rollout: RolloutView | None
+
+
+class HistoryView(Value, frozen=True):
+    """One numbered revision of a deployment."""
+
+    kind: str
+    namespace: str
+    name: str
+    number: int
+    version: str
+    revision: str
+    cause: str
+    reason: str
+    outcome: str
+    source_revision: str | None
+    started_at: int
+    ended_at: int
+
+
+class SourceView(Value, frozen=True):
+    """A source that wants something: whether it is watched, its commit, its problems."""
+
+    kind: str
+    name: str
+    watched: bool
+    revision: str | None
+    deployments: int
+    stale_since: int | None
+    failure: str
+    diagnostics: tuple[Diagnostic, ...]
+
+
+class AgentView(Value, frozen=True):
+    """The agent process."""
+
+    pid: int
+    socket: str
+    version: str
+    started_at: str
+    state_dir: str
+    lineage: str
+
+
+def deployment_view(seen: ObservedDeployment) -> DeploymentView:
+    """Describe a deployment."""
+    record = seen.record
+    serving = record.stable
+    instances = seen.instances or ()
+    own = [i for i in instances if serving is not None and i.revision == serving.revision.id]
+    shown = serving or record.wanted
+    return DeploymentView(
+        kind="Deployment",
+        namespace=record.key.namespace,
+        name=record.key.name,
+        version=shown.revision.version,
+        revision=shown.revision.id,
+        phase=_phase(record, own),
+        ready=sum(i.ready for i in own),
+        replicas=shown.replicas,
+        sync=_sync(record),
+        wanted_version=record.wanted.revision.version,
+        wanted_revision=record.wanted.revision.id,
+        message=_message(record, own),
+        source=record.source,
+        source_revision=record.applied,
+        attempted_revision=record.attempted,
+        generation=record.generation,
+        restarts=sum(i.restarts for i in instances),
+        mailbox=seen.mailbox_depth,
+        labels=dict(shown.labels),
+        instances=tuple(instance_view(record, i) for i in instances),
+        rollout=rollout_view(record),
+    )
+
+
+def instance_view(record: Record, seen: ObservedInstance) -> InstanceView:
+    """Describe an instance."""
+    return InstanceView(
+        kind="Instance",
+        namespace=record.key.namespace,
+        deployment=record.key.name,
+        name=seen.name,
+        revision=seen.revision,
+        phase=seen.phase.value,
+        ready=seen.ready,
+        restarts=seen.restarts,
+        health=seen.health.value,
+        last_exit=replace(seen.last_exit) if seen.last_exit else None,
+    )
+
+
+def rollout_view(record: Record) -> RolloutView | None:
+    """Describe a deployment's rollout."""
+    rollout = record.rollout
+    if rollout is None:
+        return None
+    return RolloutView(
+        phase=rollout.phase.value,
+        cause=rollout.cause.value,
+        target_version=rollout.target.revision.version,
+        target_revision=rollout.target.revision.id,
+        stable_revision=rollout.stable,
+        weight=rollout.weight,
+        step=rollout.step,
+        steps=len(rollout.target.rollout.steps),
+        messages=rollout.messages,
+        errors=rollout.errors,
+        failed_checks=rollout.failed_checks,
+        inconclusive_checks=rollout.inconclusive_checks,
+        conclusion=rollout.conclusion,
+        started_at=rollout.started_ms,
+        keep_until=rollout.keep_until_ms,
+    )
+
+
+def history_view(record: Record, number: Number) -> HistoryView:
+    """Describe one entry of a deployment's history."""
+    return HistoryView(
+        kind="Revision",
+        namespace=record.key.namespace,
+        name=record.key.name,
+        number=number.number,
+        version=number.revision.version,
+        revision=number.revision.id,
+        cause=number.cause.value,
+        reason=number.reason,
+        outcome=number.outcome,
+        source_revision=number.source_revision,
+        started_at=number.started_ms,
+        ended_at=number.ended_ms,
+    )
+
+
+def source_view(name: str, deployments: int, status: SourceStatus | None) -> SourceView:
+    """Describe a source."""
+    failure = status.failure if status else None
+    return SourceView(
+        kind="Source",
+        name=name,
+        watched=status is not None,
+        revision=status.revision if status else None,
+        deployments=deployments,
+        stale_since=status.stale_since_ms if status else None,
+        failure=f"{failure.summary}: {failure.detail}" if failure else "",
+        diagnostics=status.diagnostics if status else (),
+    )
+
+
+def is_held(record: Record) -> bool:
+    """Whether what the source wants is held back."""
+    serving = record.stable.revision.id if record.stable else None
+    wanted = record.wanted.revision.id
+    if wanted == serving:
+        return False
+    holds = [r.revision for r in record.rejected] + ([record.held.revision] if record.held else [])
+    return wanted in holds and not _is_rolling(record)
+
+
+def _is_rolling(record: Record) -> bool:
+    phase = record.rollout.phase if record.rollout else RolloutPhase.SUCCEEDED
+    return not phase.is_over and phase is not RolloutPhase.KEEPING
+
+
+def _sync(record: Record) -> str:
+    if is_held(record):
+        return "held"
+    arrived = record.stable is not None and record.stable.revision.id == record.wanted.revision.id
+    return "synced" if arrived else "out-of-sync"
+
+
+def _phase(record: Record, own: list[ObservedInstance]) -> str:
+    if record.deleted:
+        return "removing"
+    if (record.stable or record.wanted).suspend:
+        return "suspended"
+    if _is_rolling(record):
+        return "progressing"
+    return "failed" if record.stable is None else _how_many(record.stable.replicas, own)
+
+
+def _how_many(replicas: int, own: list[ObservedInstance]) -> str:
+    ready = sum(i.ready for i in own)
+    if ready >= replicas:
+        return "running"
+    if ready:
+        return "degraded"
+    return "failed" if any(i.phase is Phase.GAVE_UP for i in own) else "progressing"
+
+
+def _message(record: Record, own: list[ObservedInstance]) -> str:
+    if is_held(record):
+        reasons = [r.reason for r in record.rejected if r.revision == record.wanted.revision.id]
+        why = reasons[-1] if reasons else (record.held.reason if record.held else "")
+        running = record.stable.revision.version if record.stable else "nothing"
+        return f"running {running}, the source wants {record.wanted.revision.version}, held because {why}"
+    if record.rollout is not None and _is_rolling(record):
+        return record.rollout.conclusion
+    exits = [str(i.last_exit) for i in own if i.last_exit is not None and not i.ready]
+    return exits[0] if exits else ""

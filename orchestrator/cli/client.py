@@ -1,0 +1,144 @@
+"""Talks to the agent over its Unix socket."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+from orchestrator.agent.api import NO_REPLY
+from orchestrator.agent.views import AgentView, DeploymentView, HistoryView, SourceView
+from orchestrator.cli.failure import FAILED, NO_AGENT, Failure, Problem
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import ObservedState
+from orchestrator.store.state_dir import socket_path
+
+T = TypeVar("T")
+CONNECT_S = 5.0
+ANSWER_S = 60.0
+SLACK_S = 10.0  # beyond a message's own timeout, before we stop believing in the agent
+
+
+class AgentClient:
+    """One connection to one agent."""
+
+    def __init__(self, state_dir: Path, runtime_dir: Path | None) -> None:
+        self.state_dir = state_dir
+        self.socket = socket_path(state_dir, runtime_dir)
+        transport = httpx.HTTPTransport(uds=str(self.socket))
+        timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
+        self._http = httpx.Client(transport=transport, base_url="http://airs", timeout=timeout)
+
+    def answers(self) -> bool:
+        """Whether an agent is there."""
+        try:
+            return self._http.get("/v1/agent").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    def about(self) -> AgentView:
+        """Ask who it is."""
+        return self._get("/v1/agent", AgentView)
+
+    def state(self) -> ObservedState:
+        """Ask for the observed state."""
+        return self._get("/v1/state", ObservedState)
+
+    def deployments(self) -> list[DeploymentView]:
+        """List the deployments."""
+        return self._get("/v1/deployments", list[DeploymentView])
+
+    def deployment(self, key: DeploymentKey) -> DeploymentView:
+        """Describe one deployment."""
+        return self._get(_path(key), DeploymentView)
+
+    def sources(self) -> list[SourceView]:
+        """List the sources."""
+        return self._get("/v1/sources", list[SourceView])
+
+    def history(self, key: DeploymentKey) -> list[HistoryView]:
+        """List a deployment's revisions, oldest first."""
+        return self._get(_path(key) + "/history", list[HistoryView])
+
+    def apply(self, sealed: bytes, *, fresh: bool) -> list[dict[str, Any]]:
+        """Apply a sealed plan; returns one outcome per action."""
+        answer = self._ask("POST", "/v1/apply", content=sealed, params={"fresh": str(fresh).lower()})
+        outcomes: list[dict[str, Any]] = msgspec.json.decode(answer.content)["outcomes"]
+        return outcomes
+
+    def verb(self, key: DeploymentKey, path: str, **params: str) -> str:
+        """Do something to a deployment; returns what was done, in words."""
+        answer = self._ask("POST", f"{_path(key)}/{path}", params=params)
+        return str(msgspec.json.decode(answer.content)["message"])
+
+    def delete(self, key: DeploymentKey) -> str:
+        """Remove a deployment."""
+        return str(msgspec.json.decode(self._ask("DELETE", _path(key)).content)["message"])
+
+    def send(self, key: DeploymentKey, payload: bytes, conversation: str | None) -> None:
+        """Queue a message."""
+        self._ask("POST", f"{_path(key)}/send", content=payload, params=_conversation(conversation))
+
+    def request(self, key: DeploymentKey, payload: bytes, conversation: str | None, timeout_s: float) -> bytes | None:
+        """Send a message and return the reply; None for `none`."""
+        params = {"timeout": str(timeout_s), **_conversation(conversation)}
+        answer = self._ask("POST", f"{_path(key)}/request", content=payload, params=params, wait_s=timeout_s)
+        return None if NO_REPLY in answer.headers else answer.content
+
+    def call(self, key: DeploymentKey, function: str, arguments: list[Any], timeout_s: float) -> Any:
+        """Make a typed call and return its result."""
+        body = msgspec.json.encode({"function": function, "arguments": arguments})
+        params = {"timeout": str(timeout_s)}
+        answer = self._ask("POST", f"{_path(key)}/call", content=body, params=params, wait_s=timeout_s)
+        return msgspec.json.decode(answer.content)
+
+    def stop(self) -> None:
+        """Ask the agent to stop."""
+        self._ask("POST", "/v1/agent/stop")
+
+    def lines(self, path: str, kind: type[T], *, follow: bool, deployment: DeploymentKey | None) -> Iterator[T]:
+        """Yield log lines or events; with `follow`, until the agent or the reader goes."""
+        params = {"follow": str(follow).lower()} | ({"deployment": str(deployment)} if deployment else {})
+        timeout = httpx.Timeout(None, connect=CONNECT_S)
+        try:
+            with self._http.stream("GET", path, params=params, timeout=timeout) as answer:
+                for line in answer.iter_lines():
+                    yield msgspec.json.decode(line, type=kind)
+        except httpx.TransportError as problem:
+            if not follow:
+                raise _lost(problem) from None
+
+    def _get(self, path: str, kind: type[T]) -> T:
+        return msgspec.json.decode(self._ask("GET", path).content, type=kind)
+
+    def _ask(self, method: str, path: str, wait_s: float = ANSWER_S, **more: Any) -> httpx.Response:
+        timeout = httpx.Timeout(wait_s + SLACK_S, connect=CONNECT_S)
+        try:
+            answer = self._http.request(method, path, timeout=timeout, **more)
+        except httpx.TransportError as problem:
+            raise _lost(problem) from None
+        if answer.is_success:
+            return answer
+        raise _failure(answer)
+
+
+def _path(key: DeploymentKey) -> str:
+    return f"/v1/deployments/{key.namespace}/{key.name}"
+
+
+def _conversation(conversation: str | None) -> dict[str, str]:
+    return {} if conversation is None else {"conversation": conversation}
+
+
+def _lost(problem: Exception) -> Failure:
+    return Failure("the agent does not answer", str(problem), "`airs agent status` tells.", NO_AGENT)
+
+
+def _failure(answer: httpx.Response) -> Failure:
+    try:
+        problem = msgspec.json.decode(answer.content, type=Problem)
+    except msgspec.MsgspecError:
+        detail = f"HTTP {answer.status_code}"
+        return Failure("the agent could not do it", detail, "agent.log in the state directory says more.", FAILED)
+    return Failure(problem.summary, problem.detail, problem.suggestion, problem.exit_code)

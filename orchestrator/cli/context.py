@@ -1,0 +1,127 @@
+"""What every command shares: the global options, two consoles, and where the state is."""
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+from rich.console import Console
+
+from orchestrator.cli.client import AgentClient
+from orchestrator.cli.failure import NO_AGENT, Failure
+
+F = TypeVar("F", bound=Callable[..., Any])
+WIDTH_PIPED = 160  # columns when the output is no terminal, so that nothing is wrapped
+
+
+class Settings:
+    """The global options. They may stand before or after the command; the later one wins."""
+
+    def __init__(self) -> None:
+        self.state_dir = default_state_dir()
+        self.output = "text"
+        self.color: bool | None = None
+        self.verbose = False
+
+    @property
+    def is_json(self) -> bool:
+        """Whether tools read the output."""
+        return self.output == "json"
+
+    def out(self) -> Console:
+        """Return the console for the document asked for."""
+        return self._console(sys.stdout)
+
+    def err(self) -> Console:
+        """Return the console for everything else."""
+        return self._console(sys.stderr)
+
+    def _console(self, stream: Any) -> Console:
+        width = None if stream.isatty() else WIDTH_PIPED
+        return Console(file=stream, no_color=self.color is False, highlight=False, width=width, soft_wrap=True)
+
+    def print_json(self, value: Any) -> None:
+        """Print a value as indented JSON, the same bytes for the same value."""
+        text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+        click.echo(text)
+
+    def client(self) -> AgentClient:
+        """Return a client of the agent at the state directory.
+
+        Raises:
+            Failure: no agent answers there.
+        """
+        client = AgentClient(self.state_dir, runtime_dir())
+        if not client.answers():
+            raise Failure(
+                f"no agent is running on {self.state_dir}",
+                suggestion="Start one with `airs agent start`, or name another --state-dir.",
+                exit_code=NO_AGENT,
+            )
+        return client
+
+
+def default_state_dir() -> Path:
+    """Return `AIRS_STATE_DIR`, else the user's state folder."""
+    named = os.environ.get("AIRS_STATE_DIR")
+    if named:
+        return Path(named).absolute()
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base and os.path.isabs(base) else Path.home() / ".local" / "state") / "airs"
+
+
+def runtime_dir() -> Path | None:
+    """Return the user's folder for sockets, where the system provides one."""
+    named = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(named) if named else None
+
+
+def _set(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def remember(context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
+        if value is not None:
+            setattr(context.ensure_object(Settings), name, value)
+        return value
+
+    return remember
+
+
+def global_options(function: F) -> F:
+    """Add the global options to a command or group."""
+    for option in reversed((
+        click.option(
+            "--state-dir", type=click.Path(path_type=Path, resolve_path=True), expose_value=False,
+            callback=_set("state_dir"), help="Where state is kept [env: AIRS_STATE_DIR].",
+        ),
+        click.option(
+            "-o", "--output", type=click.Choice(["text", "json"]), expose_value=False, callback=_set("output"),
+            help="Text for people, JSON for tools.",
+        ),
+        click.option(
+            "--no-color", "color", flag_value=False, type=bool, default=None, expose_value=False,
+            callback=_set("color"), help="Print no colours.",
+        ),
+        click.option(
+            "-v", "--verbose", is_flag=True, default=None, expose_value=False, callback=_set("verbose"),
+            help="Say more.",
+        ),
+    )):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def command(*arguments: Any, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
+    """Declare a command that takes the global options and gets the `Settings` first."""
+
+    def declare(function: Callable[..., Any]) -> click.Command:
+        @click.pass_context
+        @wraps(function)
+        def run(context: click.Context, *given: Any, **named: Any) -> Any:
+            return function(context.ensure_object(Settings), *given, **named)
+
+        return click.command(*arguments, **attributes)(global_options(run))
+
+    return declare

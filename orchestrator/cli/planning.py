@@ -1,0 +1,170 @@
+"""`airs validate`, `airs plan` and `airs apply`."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestrator.cli.background import ensure_agent
+from orchestrator.cli.client import AgentClient
+from orchestrator.cli.context import Settings, command
+from orchestrator.cli.durations import DURATION
+from orchestrator.cli.failure import CHANGES, FAILED, INVALID, Failure
+from orchestrator.cli.reading import (
+    Place,
+    Planned,
+    keep_artifacts,
+    make_plan_for,
+    read_snapshot,
+    refuse_invalid,
+    resolve_here,
+)
+from orchestrator.cli.show import show_diagnostics, show_plan
+from orchestrator.cli.waiting import wait_for
+from orchestrator.model.desired import Permissions
+from orchestrator.model.diagnostic import Diagnostic
+from orchestrator.plan.action import ActionKind
+from orchestrator.plan.document import Plan, has_changes
+from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan, render_json, seal
+from orchestrator.store.state_dir import StateDir
+
+source_option = click.option("--source", help="The source's name, instead of its path.")
+root_option = click.option("--root", help="The folder that nothing outside of is read.")
+adopt_option = click.option("--adopt", is_flag=True, help="Take over deployments that another source owns.")
+mass_prune_option = click.option("--allow-mass-prune", is_flag=True, help="Allow removing more than half at once.")
+empty_option = click.option("--allow-empty", is_flag=True, help="Allow a source that has become empty to remove all.")
+
+
+@command()
+@click.argument("paths", nargs=-1, required=True)
+@root_option
+def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> None:
+    """Check manifests, components and artifacts; needs no agent and no state."""
+    diagnostics: list[Diagnostic] = []
+    count = 0
+    for path in paths:
+        resolution = resolve_here(read_snapshot(Place(path, root=root), settings.state_dir / "git"), ())
+        diagnostics += resolution.diagnostics
+        count += len(resolution.desired.deployments)
+    errors = sum(diagnostic.is_error for diagnostic in diagnostics)
+    if settings.is_json:
+        settings.print_json({"valid": not errors, "deployments": count, "diagnostics": diagnostics})
+    else:
+        show_diagnostics(settings.err(), diagnostics)
+        told = f"{count} deployment{'s' * (count != 1)} valid" if not errors else f"{errors} error{'s' * (errors != 1)}"
+        (settings.err() if errors else settings.out()).print(told, style="bold red" if errors else "green")
+    if errors:
+        sys.exit(INVALID)
+
+
+@command()
+@click.argument("path")
+@source_option
+@root_option
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan to apply it later.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
+@adopt_option
+@mass_prune_option
+@empty_option
+def plan(
+    settings: Settings, path: str, source: str | None, root: str | None, out: Path | None, detailed_exitcode: bool,
+    adopt: bool, allow_mass_prune: bool, allow_empty: bool,
+) -> None:  # fmt: skip
+    """Show what would change, and why. Touches nothing."""
+    permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
+    place = Place(path, source, root)
+    state = StateDir(settings.state_dir) if out is not None else None  # a saved plan belongs to a state
+    planned = make_plan_for(settings, place, permissions)
+    if settings.is_json:
+        sys.stdout.buffer.write(render_json(planned.plan))
+        sys.stdout.buffer.flush()
+    else:
+        show_plan(settings.out(), planned.plan)
+    show_diagnostics(settings.err(), planned.resolution.diagnostics)
+    refuse_invalid(planned.resolution)
+    if out is not None and state is not None:
+        _save(state, planned, out, settings)
+    if detailed_exitcode and has_changes(planned.plan):
+        sys.exit(CHANGES)
+
+
+def _save(state: StateDir, planned: Planned, out: Path, settings: Settings) -> None:
+    keep_artifacts(state, planned)
+    try:
+        out.write_bytes(seal(planned.plan, state.key))
+    except OSError as problem:
+        raise Failure(f"cannot save the plan to {out}", str(problem.strerror)) from None
+    settings.err().print(f"Saved to {out}; `airs apply {out}` carries out exactly this.", style="dim")
+
+
+@command()
+@click.argument("path")
+@source_option
+@root_option
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--wait/--no-wait", default=True, help="Wait until everything is Ready.")
+@click.option("--timeout", type=DURATION, default="5m", help="How long to wait.")
+@click.option("--no-start", is_flag=True, help="Do not start an agent where none runs.")
+@adopt_option
+@mass_prune_option
+@empty_option
+def apply(settings: Settings, path: str, source: str | None, root: str | None, yes: bool, **options: Any) -> None:
+    """Make it so: a folder, a file, REPOSITORY#ref:path, or a saved plan."""
+    permissions = Permissions(
+        adopt=options["adopt"], allow_mass_prune=options["allow_mass_prune"], allow_empty=options["allow_empty"]
+    )
+    if _is_saved_plan(Path(path)):
+        client = ensure_agent(settings, may_start=not options["no_start"])
+        plan = _read_saved(Path(path), StateDir(settings.state_dir).key)
+        show_plan(settings.err() if settings.is_json else settings.out(), plan)
+        invalid = None
+    else:
+        client = ensure_agent(settings, may_start=not options["no_start"])
+        planned = make_plan_for(settings, Place(path, source, root), permissions)
+        plan = planned.plan
+        show_plan(settings.err() if settings.is_json else settings.out(), plan)
+        show_diagnostics(settings.err(), planned.resolution.diagnostics)
+        keep_artifacts(StateDir(settings.state_dir), planned)
+        _confirm(plan, yes)
+        invalid = planned.resolution
+    _carry_out(settings, client, plan, options["wait"], options["timeout"])
+    if invalid is not None:
+        refuse_invalid(invalid)
+
+
+def _is_saved_plan(path: Path) -> bool:
+    return path.is_file() and path.suffix not in (".yaml", ".yml")
+
+
+def _read_saved(path: Path, key: bytes) -> Plan:
+    try:
+        with path.open("rb") as file:
+            return read_plan(file.read(PLAN_MAX_BYTES + 1), key)
+    except OSError as problem:
+        raise Failure(f"cannot read {path}", str(problem.strerror)) from None
+    except PlanRefused as refused:
+        raise Failure(refused.summary, refused.detail, refused.suggestion, INVALID) from None
+
+
+def _confirm(plan: Plan, yes: bool) -> None:
+    """Ask before something is removed, where there is a person to ask."""
+    removes = any(action.kind is ActionKind.REMOVE for action in plan.actions)
+    if removes and not yes and sys.stdin.isatty() and not click.confirm("Remove what the plan says?", err=True):
+        raise Failure("nothing was changed")
+
+
+def _carry_out(settings: Settings, client: AgentClient, plan: Plan, wait: bool, timeout_ms: int) -> None:
+    stopped = [action for action in plan.actions if action.kind.is_stopped]
+    client.apply(seal(plan, StateDir(settings.state_dir).key), fresh=True)
+    moving = [action for action in plan.actions if not action.kind.is_stopped]
+    settled = wait_for(settings, client, moving, timeout_ms) if wait else []
+    if settings.is_json:
+        settings.print_json({"actions": plan.actions, "summary": plan.summary, "deployments": settled})
+    failures = [view for view in settled if view.phase == "failed" or view.sync == "held"]
+    if failures:
+        names = ", ".join(f"{view.namespace}/{view.name}" for view in failures)
+        raise Failure(f"{names} did not become Ready", "\n".join(view.message for view in failures), exit_code=FAILED)
+    if stopped:
+        what = ", ".join(f"{a.key} ({', '.join(r.value for r in a.reasons)})" for a in stopped)
+        raise Failure(f"left alone: {what}", "\n".join(a.note for a in stopped if a.note), exit_code=FAILED)

@@ -1,0 +1,125 @@
+"""From a path on the command line to a plan: read the source here, ask the agent (or the record) what is, compare.
+
+Used by `validate`, `plan` and `apply`; the files are read with the caller's own permissions, never by the agent.
+"""
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+import msgspec
+
+from orchestrator.cli.client import AgentClient
+from orchestrator.cli.context import Settings, runtime_dir
+from orchestrator.cli.failure import FAILED, INVALID, USAGE, Failure
+from orchestrator.manifest import references, resolve
+from orchestrator.model.desired import Permissions, Resolution
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import ObservedState
+from orchestrator.model.snapshot import Artifact, Snapshot, Unknown
+from orchestrator.plan.document import Plan
+from orchestrator.plan.make import make_plan
+from orchestrator.runtime import Runtime
+from orchestrator.source.artifacts import ArtifactCache
+from orchestrator.source.open import open_source
+from orchestrator.source.spec import SourceRefused, SourceSpec, parse_source
+from orchestrator.store.state_dir import StateDir, read_recorded
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A source as named on the command line."""
+
+    path: str
+    source: str | None = None
+    root: str | None = None
+
+    def spec(self) -> SourceSpec:
+        """Decide what it names.
+
+        Raises:
+            Failure: it is nothing that can be read.
+        """
+        try:
+            return parse_source(self.path, name=self.source, root=self.root, cwd=Path.cwd())
+        except SourceRefused as refused:
+            raise Failure(refused.summary, refused.detail, refused.suggestion, USAGE) from None
+
+
+def read_snapshot(place: Place, work_dir: Path) -> Snapshot:
+    """Read a source once.
+
+    Raises:
+        Failure: it cannot be read, which says nothing about what it holds.
+    """
+    runtime = Runtime(None)
+    try:
+        artifacts = ArtifactCache(runtime.inspect)
+        source = open_source(
+            place.spec(), references=references, artifacts=artifacts, work_dir=work_dir, passed_on=passed_to_git()
+        )
+        answer = source.read()
+    finally:
+        runtime.close()
+    if isinstance(answer, Unknown):
+        failure = answer.failure
+        raise Failure(failure.summary, failure.detail, failure.suggestion, FAILED)
+    return answer.snapshot
+
+
+def passed_to_git() -> dict[str, str]:
+    """Return what git may see of the environment: the ssh agent's socket."""
+    return {name: os.environ[name] for name in ("SSH_AUTH_SOCK",) if name in os.environ}
+
+
+def observed_state(settings: Settings) -> ObservedState:
+    """Ask the agent what is; without one, read what is recorded."""
+    client = AgentClient(settings.state_dir, runtime_dir())
+    return client.state() if client.answers() else read_recorded(settings.state_dir)
+
+
+def resolve_here(
+    snapshot: Snapshot, known: Collection[DeploymentKey], permissions: Permissions | None = None
+) -> Resolution:
+    """Resolve a snapshot with the permissions of the command line."""
+    return resolve(snapshot, known, permissions or Permissions())
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """A plan, and the artifacts that it needs by digest."""
+
+    plan: Plan
+    resolution: Resolution
+    artifacts: dict[str, bytes]
+
+
+def make_plan_for(settings: Settings, place: Place, permissions: Permissions) -> Planned:
+    """Read, resolve and compare."""
+    snapshot = read_snapshot(place, settings.state_dir / "git")
+    observed = observed_state(settings)
+    known = [seen.record.key for seen in observed.deployments]
+    resolution = resolve_here(snapshot, known, permissions)
+    plan = make_plan(resolution.desired, observed, resolution.diagnostics)
+    return Planned(plan, resolution, artifacts_of(snapshot))
+
+
+def artifacts_of(snapshot: Snapshot) -> dict[str, bytes]:
+    """Return every artifact of a snapshot by digest."""
+    return {entry.digest: entry.data for entry in snapshot.files.values() if isinstance(entry, Artifact)}
+
+
+def keep_artifacts(state: StateDir, planned: Planned) -> None:
+    """Put what the plan's deployments run into the content-addressed store, so that the plan can be applied later."""
+    for digest in {deployment.revision.artifact for deployment in planned.plan.desired.deployments}:
+        if not state.artifacts.has(digest):
+            state.artifacts.put(planned.artifacts[digest])
+
+
+def refuse_invalid(resolution: Resolution) -> None:
+    """End with exit code 65 if there is any error.
+
+    Raises:
+        Failure: there is one; the diagnostics themselves are the caller's to print.
+    """
+    errors = sum(diagnostic.is_error for diagnostic in resolution.diagnostics)
+    if errors:
+        raise Failure(f"{errors} error{'s' if errors > 1 else ''} in the manifests", exit_code=INVALID)

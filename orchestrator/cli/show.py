@@ -1,0 +1,72 @@
+"""How things look on a terminal: diagnostics, plans, tables. Text from outside loses its control characters."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.cli.failure import Failure
+from orchestrator.model.diagnostic import Diagnostic
+from orchestrator.observe.events import printable
+from orchestrator.plan.document import Plan
+from orchestrator.plan.text import styled_lines
+
+SHORT = 10  # hex digits of a revision or commit
+
+PHASE_STYLES = {
+    "running": "green", "ready": "green", "synced": "green", "succeeded": "green", "normal": "dim",
+    "progressing": "cyan", "starting": "cyan", "keeping": "cyan", "suspended": "dim", "stopped": "dim",
+    "degraded": "yellow", "backing-off": "yellow", "held": "yellow", "out-of-sync": "yellow", "warning": "yellow",
+    "failed": "red", "gave-up": "red", "rejected": "red",
+}  # fmt: skip
+
+
+def show_diagnostics(console: Console, diagnostics: Iterable[Diagnostic]) -> None:
+    """Print each as `file:line:column: error: what`, then why, then what to do."""
+    for diagnostic in diagnostics:
+        style = "bold red" if diagnostic.is_error else "bold yellow"
+        line = Text(f"{printable(str(diagnostic.location))}: ", style="bold")
+        line.append(f"{diagnostic.severity.value}: ", style=style)
+        line.append(printable(diagnostic.summary))
+        console.print(line)
+        if diagnostic.detail:
+            console.print(Text("    " + printable(diagnostic.detail)))
+        if diagnostic.suggestion:
+            console.print(Text("    → " + printable(diagnostic.suggestion), style="cyan"))
+
+
+def show_failure(console: Console, failure: Failure) -> None:
+    """Print why a command could not do what was asked."""
+    console.print(Text.assemble(("error: ", "bold red"), printable(failure.summary)))
+    for line in failure.detail.splitlines():
+        console.print(Text("    " + printable(line)))
+    if failure.suggestion:
+        console.print(Text("    → " + printable(failure.suggestion), style="cyan"))
+
+
+def show_plan(console: Console, plan: Plan) -> None:
+    """Print a plan as people read it."""
+    for line in styled_lines(plan):
+        console.print(Text.assemble(*((text, style) for text, style in line)))
+
+
+def table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under columns; a cell that names a state is coloured like it."""
+    shown = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for column in columns:
+        shown.add_column(column, no_wrap=True)
+    for row in rows:
+        shown.add_row(*(Text(printable(cell), style=PHASE_STYLES.get(cell, "")) for cell in row))
+    console.print(shown, soft_wrap=False)
+
+
+def clock(at_ms: int) -> str:
+    """Return a wall-clock time as people read it, in local time."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S") if at_ms else ""
+
+
+def short(revision: str | None) -> str:
+    """Shorten a revision or commit."""
+    return (revision or "")[:SHORT]

@@ -1,0 +1,74 @@
+"""Waits until what an apply changed has come to rest, and shows how far it is on a terminal."""
+
+import time
+from collections.abc import Iterable, Sequence
+
+from rich.live import Live
+from rich.text import Text
+
+from orchestrator.agent.views import DeploymentView
+from orchestrator.cli.client import AgentClient
+from orchestrator.cli.context import Settings
+from orchestrator.cli.failure import TIMED_OUT, Failure
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.plan.action import Action, ActionKind
+
+LOOK_S = 0.05
+RESTING = ("keeping", "succeeded", "failed")
+
+
+def wait_for(
+    settings: Settings, client: AgentClient, actions: Sequence[Action], timeout_ms: int
+) -> list[DeploymentView]:
+    """Wait until every deployment of `actions` is Ready, failed, held or gone; returns those that exist.
+
+    Raises:
+        Failure: time ran out; what was begun goes on.
+    """
+    keys = {action.key for action in actions}
+    gone = {action.key for action in actions if action.kind is ActionKind.REMOVE}
+    deadline = time.monotonic() + timeout_ms / 1000
+    console = settings.err()
+    with Live(console=console, transient=True, auto_refresh=False) as live:
+        while True:
+            views = [v for v in client.deployments() if key_of(v) in keys]
+            waiting = [v for v in views if not is_at_rest(v) or key_of(v) in gone]
+            missing = keys - gone - {key_of(v) for v in views}
+            if not waiting and not missing:
+                return views
+            if time.monotonic() > deadline:
+                raise _late(waiting, missing, timeout_ms)
+            if console.is_terminal:
+                live.update(Text("\n".join(progress(v) for v in waiting)), refresh=True)
+            time.sleep(LOOK_S)
+
+
+def key_of(view: DeploymentView) -> DeploymentKey:
+    """Return a view's key."""
+    return DeploymentKey(namespace=view.namespace, name=view.name)
+
+
+def is_at_rest(view: DeploymentView) -> bool:
+    """Whether a deployment waits for nothing but time, or for a person."""
+    if view.phase in ("suspended", "failed"):
+        return True
+    if view.rollout is not None and view.rollout.phase == "paused" and view.ready:
+        return True
+    rolling = view.rollout is not None and view.rollout.phase not in RESTING
+    return not rolling and (view.sync == "held" or view.phase == "running")
+
+
+def progress(view: DeploymentView) -> str:
+    """Describe a deployment under way in one line."""
+    rollout = view.rollout
+    how = f"{rollout.phase} {rollout.target_version}" if rollout is not None else view.phase
+    share = f", {rollout.weight} %" if rollout is not None and rollout.weight not in (0, 100) else ""
+    return f"  {view.namespace}/{view.name}  {how}{share}  {view.ready}/{view.replicas} ready  {view.message}"
+
+
+def _late(waiting: Iterable[DeploymentView], missing: Iterable[DeploymentKey], timeout_ms: int) -> Failure:
+    lines = [progress(view).strip() for view in waiting] + [f"{key} is not created yet" for key in sorted(missing)]
+    return Failure(
+        f"not Ready after {timeout_ms / 1000:g}s", "\n".join(lines),
+        "What was begun goes on; `airs status -w` shows it.", TIMED_OUT,
+    )  # fmt: skip

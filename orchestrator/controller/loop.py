@@ -1,0 +1,127 @@
+"""The controller reads a snapshot, resolves it, plans, executes, and observes again.
+
+Level-triggered: whatever happens only wakes it, and it looks at everything anew. One thread runs it; that thread is the
+only writer of the ledger and the only one that changes the fleet. Commands from outside run between two passes.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from orchestrator.controller.watched import WatchedSources
+from orchestrator.execute.actions import Actions
+from orchestrator.execute.fleet import Fleet
+from orchestrator.execute.ledger import Ledger
+from orchestrator.execute.outcome import ActionOutcome
+from orchestrator.execute.settle import Settling
+from orchestrator.model.desired import DesiredState, Permissions
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import ObservedState
+from orchestrator.observe.state import observe
+from orchestrator.plan.action import ActionKind
+from orchestrator.plan.document import Plan
+from orchestrator.plan.make import make_plan
+from orchestrator.store.decisions import PutDesired
+
+T = TypeVar("T")
+IDLE_LOOK_MS = 30_000  # how long nothing may wake the loop before it looks on its own
+SECOND_LOOK_MS = 50  # how soon a source seen in a new state is read again, to see whether it is still being written
+
+
+class Controller:
+    """The loop and what it goes round with."""
+
+    def __init__(
+        self, sources: WatchedSources, ledger: Ledger, fleet: Fleet, actions: Actions, settling: Settling
+    ) -> None:
+        self.sources, self.ledger, self.fleet = sources, ledger, fleet
+        self._actions, self._settling = actions, settling
+        self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._woken = threading.Event()
+        self._leaving: set[DeploymentKey] = set()
+
+    def step(self) -> int:
+        """Go round once; returns in how many milliseconds to look again if nothing wakes the loop before."""
+        self.sources.read()
+        self._leaving = {key for key, record in self.ledger.records.items() if record.deleted}
+        for desired in self.resolve():
+            plan = make_plan(desired, self.observe())
+            self.execute(plan)
+        return self.settle()
+
+    def resolve(self) -> Iterator[DesiredState]:
+        """Return what each source wants: what it says now, or what it said when it was last known."""
+        for resolution in self.sources.resolved(self.ledger.records):
+            if resolution != self.ledger.desired.get(resolution.source):
+                self.ledger.decide([PutDesired(desired=resolution)])
+        yield from sorted(self.ledger.desired.values(), key=lambda desired: desired.source)
+
+    def observe(self) -> ObservedState:
+        """Return what is."""
+        records = [record for record in self.ledger.records.values() if not record.deleted]
+        return observe(self.ledger.lineage, self.ledger.serial, records, self.fleet.services)
+
+    def observe_all(self) -> ObservedState:
+        """Return what is, what is being deleted included; for showing, from any thread."""
+        return observe(self.ledger.lineage, self.ledger.serial, self.ledger.records.values(), self.fleet.services)
+
+    def execute(self, plan: Plan) -> tuple[ActionOutcome, ...]:
+        """Carry a plan out as far as it goes in one pass."""
+        outcomes = self._actions.execute(plan)
+        self._leaving |= {action.key for action in plan.actions if action.kind is ActionKind.REMOVE}
+        if plan.desired.permissions != Permissions() and not _removes(plan):
+            # What the operator allowed was meant for that apply, not for every later pass.
+            self.ledger.decide([PutDesired(desired=replace(plan.desired, permissions=Permissions()))])
+        return outcomes
+
+    def settle(self) -> int:
+        """Bring instances and traffic to what is recorded, and finish deletions."""
+        for key in [key for key, record in self.ledger.records.items() if record.deleted]:
+            self._actions.remove(key)
+        wait_ms = self._settling.settle(frozenset(self._leaving))
+        waits = (IDLE_LOOK_MS, wait_ms, SECOND_LOOK_MS if self.sources.are_settling else None)
+        return min(wait for wait in waits if wait is not None)
+
+    def run(self, stop: threading.Event) -> None:
+        """Go round until `stop` is set."""
+        while not stop.is_set():
+            self._woken.clear()
+            self._obey()
+            wait_ms = self.step()
+            self._woken.wait(wait_ms / 1000)
+        self._obey()
+
+    def wake(self) -> None:
+        """Make the loop look again; may be called from any thread, any number of times."""
+        self._woken.set()
+
+    def submit(self, command: Callable[[], T]) -> "Future[T]":
+        """Run `command` on the loop's thread between two passes."""
+        future: Future[T] = Future()
+
+        def obey() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(command())
+                except Exception as problem:  # noqa: BLE001 — handed to whoever asked, who knows what it means
+                    future.set_exception(problem)
+
+        self._inbox.put(obey)
+        self.wake()
+        return future
+
+    def _obey(self) -> None:
+        while True:
+            try:
+                obey = self._inbox.get_nowait()
+            except Empty:
+                return
+            obey()
+
+
+def _removes(plan: Plan) -> bool:
+    return any(action.kind is ActionKind.REMOVE for action in plan.actions)

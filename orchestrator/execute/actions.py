@@ -1,0 +1,181 @@
+"""Walks a plan: each action becomes a durable decision; the instances follow in `settle.py`."""
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from orchestrator.execute.fleet import Fleet
+from orchestrator.execute.history import begun
+from orchestrator.execute.ledger import Ledger
+from orchestrator.execute.outcome import ActionOutcome, Status
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import Record
+from orchestrator.model.rollout import Cause, RolloutPhase
+from orchestrator.model.spec import Deployment
+from orchestrator.plan.action import Action, ActionKind, Reason
+from orchestrator.plan.differences import spec_digest
+from orchestrator.plan.document import Plan
+from orchestrator.plan.removals import mass_prune_hold
+from orchestrator.rollout.advance import begin
+from orchestrator.rollout.commands import Command, Refusal, command
+from orchestrator.store.decisions import AppendHistory, Change, DeleteRecord, PutRecord, UpdateHistory
+from orchestrator.supervise.ports import Clock
+
+ANNOUNCE = Callable[[DeploymentKey, str, str], None]  # key, reason, message
+
+
+class Actions:
+    """Carries out the actions of one plan at a time, on the controller's thread."""
+
+    def __init__(self, ledger: Ledger, fleet: Fleet, clock: Clock, announce: ANNOUNCE) -> None:
+        self._ledger, self._fleet, self._clock, self._announce = ledger, fleet, clock, announce
+
+    def execute(self, plan: Plan) -> tuple[ActionOutcome, ...]:
+        """Carry out every action in the plan's order; one that fails or waits does not stop the others."""
+        self.note_wanted(plan)
+        wanted = {deployment.key: deployment for deployment in plan.desired.deployments}
+        return tuple(self._act(action, wanted.get(action.key), plan) for action in plan.actions)
+
+    def note_wanted(self, plan: Plan) -> None:
+        """Record what the source wants now of each deployment it owns, whether or not it can be had."""
+        changes: list[Change] = []
+        for deployment in plan.desired.deployments:
+            record = self._ledger.records.get(deployment.key)
+            if record is not None and record.source == plan.source:
+                noted = self._noted(record, deployment, plan)
+                if noted != record:
+                    changes.append(PutRecord(record=noted))
+        self._ledger.decide(changes)
+
+    def _noted(self, record: Record, wanted: Deployment, plan: Plan) -> Record:
+        grown = spec_digest(record.wanted) != spec_digest(wanted)
+        arrived = record.stable is not None and record.stable.revision.id == wanted.revision.id
+        resting = record.rollout is None or record.rollout.phase in (RolloutPhase.KEEPING, RolloutPhase.SUCCEEDED)
+        in_force = arrived and resting and not any(a.key == record.key for a in plan.actions)
+        return replace(
+            record,
+            wanted=wanted,
+            generation=record.generation + grown,
+            attempted=plan.source_revision,
+            applied=plan.source_revision if in_force else record.applied,
+        )
+
+    def _act(self, action: Action, wanted: Deployment | None, plan: Plan) -> ActionOutcome:
+        status, detail = Status.LEFT_ALONE, action.note
+        match action.kind:
+            case ActionKind.CREATE if wanted is not None:
+                status, detail = self._create(wanted, plan)
+            case ActionKind.ROLL_OUT if wanted is not None:
+                status, detail = self._roll_out(action, wanted, plan)
+            case ActionKind.UPDATE if wanted is not None:
+                status, detail = self._update(wanted)
+            case ActionKind.ADOPT if wanted is not None:
+                status, detail = self._adopt(wanted, plan)
+            case ActionKind.REMOVE:
+                status, detail = self.remove(action.key)
+            case ActionKind.RESTART:
+                status, detail = Status.IN_HAND, ""  # settling starts what is recorded and not there
+            case ActionKind.HELD if action.reasons[0] is Reason.MASS_PRUNE:
+                self._keep_waiting(action.key)
+        return ActionOutcome(key=action.key, status=status, detail=detail)
+
+    def _create(self, wanted: Deployment, plan: Plan) -> tuple[Status, str]:
+        missing = [key for key in wanted.depends_on if not self._is_ready(key)]
+        if missing:
+            return Status.WAITING, f"waits for {', '.join(map(str, missing))} to be Ready"
+        now = self._clock.wall_ms()
+        old = self._ledger.records.get(wanted.key)
+        if old is not None and old.deleted:
+            return Status.WAITING, "waits for its deletion to end"
+        record = old or Record(
+            key=wanted.key,
+            source=plan.source,
+            generation=1,
+            wanted=wanted,
+            created_ms=now,
+            attempted=plan.source_revision,
+        )
+        self._begin(record, wanted, Cause.APPLY, "created", plan.source_revision)
+        return Status.IN_HAND, ""
+
+    def _roll_out(self, action: Action, wanted: Deployment, plan: Plan) -> tuple[Status, str]:
+        record = self._ledger.records[action.key]
+        if Reason.REVERTED in action.reasons and record.rollout is not None:
+            return self.abort(record, "the source wants the stable revision again")
+        because = ", ".join(reason.value for reason in action.reasons)
+        self._begin(record, wanted, Cause.APPLY, because, plan.source_revision)
+        return Status.IN_HAND, ""
+
+    def begin_rollback(self, record: Record, target: Deployment, reason: str) -> None:
+        """Begin the way back to `target`; the caller has put the hold into `record`."""
+        self._begin(record, target, Cause.ROLLBACK, reason, record.attempted)
+
+    def begin_retry(self, record: Record) -> None:
+        """Try again what was rejected or held."""
+        self._begin(record, record.wanted, Cause.RETRY, "retried on request", record.attempted)
+
+    def abort(self, record: Record, reason: str) -> tuple[Status, str]:
+        """Send the rollout in progress back to stable."""
+        assert record.rollout is not None
+        result = command(record.rollout, Command.ABORT, self._clock.wall_ms())
+        if isinstance(result, Refusal):
+            return Status.FAILED, result.reason
+        self._ledger.decide([PutRecord(record=replace(record, rollout=replace(result, conclusion=reason)))])
+        self._announce(record.key, "rolling-back", reason)
+        return Status.IN_HAND, ""
+
+    def _begin(
+        self, record: Record, target: Deployment, cause: Cause, reason: str, source_revision: str | None
+    ) -> None:
+        now = self._clock.wall_ms()
+        stable = record.stable.revision.id if record.stable else None
+        rollout = begin(target, stable, cause, now)
+        history = self._ledger.history(record.key)
+        entries = begun(history, rollout, reason, source_revision, now)
+        self._ledger.decide(
+            [
+                PutRecord(record=replace(record, rollout=rollout)),
+                *(UpdateHistory(key=record.key, number=number) for number in entries[:-1]),
+                AppendHistory(key=record.key, number=entries[-1]),
+            ]
+        )
+        old = record.stable.revision.version if record.stable else ""
+        self._announce(record.key, "rollout-started", f"{old or 'nothing'} → {target.revision.version}: {reason}")
+
+    def _update(self, wanted: Deployment) -> tuple[Status, str]:
+        record = self._ledger.records[wanted.key]
+        rollout, stable = record.rollout, record.stable
+        if rollout is not None and rollout.target.revision.id == wanted.revision.id and not rollout.phase.is_over:
+            rollout = replace(rollout, target=wanted)
+        if stable is not None and stable.revision.id == wanted.revision.id:
+            stable = wanted
+        self._ledger.decide([PutRecord(record=replace(record, stable=stable, rollout=rollout))])
+        self._announce(wanted.key, "updated", "updated in place")
+        return Status.DONE, ""
+
+    def _adopt(self, wanted: Deployment, plan: Plan) -> tuple[Status, str]:
+        record = self._ledger.records[wanted.key]
+        self._ledger.decide([PutRecord(record=replace(record, source=plan.source, adopted=True, wanted=wanted))])
+        self._announce(wanted.key, "adopted", f"taken over from {record.source} by {plan.source}")
+        return Status.DONE, ""
+
+    def remove(self, key: DeploymentKey) -> tuple[Status, str]:
+        """Stop a deployment and, once nothing of it is left, forget it; repeated until then."""
+        if not self._fleet.stop(key):
+            return Status.IN_HAND, "its instances are stopping"
+        self._ledger.decide([DeleteRecord(key=key)])
+        self._announce(key, "removed", "removed; its stored data are kept")
+        return Status.DONE, ""
+
+    def _keep_waiting(self, key: DeploymentKey) -> None:
+        record = self._ledger.records[key]
+        if record.held is None or record.held.reason != Reason.MASS_PRUNE.value:
+            hold = mass_prune_hold(record, self._clock.wall_ms())
+            self._ledger.decide([PutRecord(record=replace(record, held=hold))])
+
+    def _is_ready(self, key: DeploymentKey) -> bool:
+        record, service = self._ledger.records.get(key), self._fleet.services.get(key)
+        if record is None or record.stable is None or service is None:
+            return False
+        serving = service.find(record.stable.revision.id)
+        return serving is not None and serving.ready >= min(1, record.stable.replicas)

@@ -1,0 +1,54 @@
+"""The services that are alive in this process, reachable through the router."""
+
+from collections.abc import Mapping
+
+from orchestrator.messaging.router import Router
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.message import Undelivered
+from orchestrator.model.spec import Deployment, Grant
+from orchestrator.supervise.instance import Surroundings
+from orchestrator.supervise.service import Service
+
+
+class Fleet:
+    """One service per deployment, made on demand. Changed by the controller's thread alone; read by any."""
+
+    def __init__(self, around: Surroundings, router: Router) -> None:
+        self.router = router
+        self._around = around
+        self._services: dict[DeploymentKey, Service] = {}
+        self._grants: dict[DeploymentKey, tuple[Grant, ...]] = {}
+
+    @property
+    def services(self) -> Mapping[DeploymentKey, Service]:
+        """The services by key; a mapping that is replaced, never changed."""
+        return self._services
+
+    def have(self, deployment: Deployment) -> Service:
+        """Return the deployment's service, making it if there is none."""
+        found = self._services.get(deployment.key)
+        if found is None:
+            found = Service(deployment, self._around)
+            self._services = {**self._services, deployment.key: found}
+            self.router.add(found.route)
+        return found
+
+    def stop(self, key: DeploymentKey) -> bool:
+        """Stop a deployment's instances and answer its waiting messages; True once nothing of it is left."""
+        service = self._services.get(key)
+        if service is None:
+            return True
+        if not service.stop(Undelivered("target-not-found", f"{key} is being removed")):
+            return False
+        self.router.remove(key)
+        self._services = {k: s for k, s in self._services.items() if k != key}
+        self._grants.pop(key, None)
+        return True
+
+    def put_in_force(self, key: DeploymentKey, grants: tuple[Grant, ...]) -> None:
+        """Set what the source grants now; a grant that is missing here is denied at once."""
+        self._grants[key] = grants
+
+    def grants_in_force(self, key: DeploymentKey) -> tuple[Grant, ...] | None:
+        """Return what the source grants now, None before anybody said."""
+        return self._grants.get(key)

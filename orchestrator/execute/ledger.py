@@ -1,0 +1,83 @@
+"""The records as this process knows them: read once, written through, so that a pass costs no database read."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from orchestrator.model.desired import DesiredState
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import Number, Record
+from orchestrator.store.decisions import Change, DeleteRecord, PutDesired, PutRecord
+
+
+class Decisions(Protocol):
+    """What a ledger is kept in: the store."""
+
+    @property
+    def lineage(self) -> str:
+        """Name the state directory."""
+
+    @property
+    def serial(self) -> int:
+        """Count the decisions."""
+
+    def records(self) -> Sequence[Record]:
+        """Read every record."""
+
+    def desired(self) -> Sequence[DesiredState]:
+        """Read every source's recorded desired state."""
+
+    def history(self, key: DeploymentKey) -> Sequence[Number]:
+        """Read a deployment's history, oldest first."""
+
+    def decide(self, changes: Sequence[Change]) -> int:
+        """Write changes and the next serial in one synced batch."""
+
+
+class Ledger:
+    """Every record and every source's last desired state. Owned by the controller's thread."""
+
+    def __init__(self, store: Decisions) -> None:
+        self._store = store
+        self._records = {record.key: record for record in store.records()}
+        self._desired = {desired.source: desired for desired in store.desired()}
+
+    @property
+    def records(self) -> Mapping[DeploymentKey, Record]:
+        """The records by key."""
+        return self._records
+
+    @property
+    def desired(self) -> Mapping[str, DesiredState]:
+        """What each source wanted when it was last known."""
+        return self._desired
+
+    @property
+    def lineage(self) -> str:
+        """Name the state directory."""
+        return self._store.lineage
+
+    @property
+    def serial(self) -> int:
+        """Count the decisions."""
+        return self._store.serial
+
+    def history(self, key: DeploymentKey) -> Sequence[Number]:
+        """Return a deployment's history, oldest first."""
+        return self._store.history(key)
+
+    def decide(self, changes: Sequence[Change]) -> None:
+        """Make changes durable, all or none, before anything acts on them."""
+        if not changes:
+            return
+        self._store.decide(changes)
+        # Replaced, not changed: the API's threads read these mappings while the controller works.
+        records, desired = dict(self._records), dict(self._desired)
+        for change in changes:
+            match change:
+                case PutRecord(record=record):
+                    records[record.key] = record
+                case DeleteRecord(key=key):
+                    records.pop(key, None)
+                case PutDesired(desired=wanted):
+                    desired[wanted.source] = wanted
+        self._records, self._desired = records, desired

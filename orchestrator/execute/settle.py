@@ -1,0 +1,209 @@
+"""Brings every deployment's instances and traffic to what its record says, and moves its rollout on.
+
+Called on each pass, for each record: look at the facts, let `rollout` decide, make the decision durable, then shape
+the service. Every step may be repeated, so a crash between any two of them is healed by the next pass.
+"""
+
+from msgspec.structs import replace
+
+from orchestrator.execute import history
+from orchestrator.execute.actions import ANNOUNCE
+from orchestrator.execute.fleet import Fleet
+from orchestrator.execute.ledger import Ledger
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.message import Undelivered
+from orchestrator.model.observed import Number, Record, Rejection
+from orchestrator.model.rollout import Rollout, RolloutPhase
+from orchestrator.model.spec import Deployment
+from orchestrator.plan.differences import spec_digest
+from orchestrator.rollout.advance import advance, due_ms
+from orchestrator.rollout.facts import Facts
+from orchestrator.rollout.shape import NewSet, OldSet, Shape, shape
+from orchestrator.store.decisions import Change, DeleteHistory, PutRecord, UpdateHistory
+from orchestrator.supervise.ports import Clock
+from orchestrator.supervise.service import Service
+
+ARRIVED = (RolloutPhase.KEEPING, RolloutPhase.SUCCEEDED)
+WAITING_FOR_TIME = (RolloutPhase.PROGRESSING, RolloutPhase.PAUSED, RolloutPhase.KEEPING)
+SETTLING_MS = 100  # how soon to look again at a rollout that waits for instances, beyond the events that wake us
+HOLDING_MS = 10  # the same while messages are held back, as every caller waits with us
+
+
+class Settling:
+    """Applies records to services, on the controller's thread."""
+
+    def __init__(self, ledger: Ledger, fleet: Fleet, clock: Clock, announce: ANNOUNCE) -> None:
+        self._ledger, self._fleet, self._clock, self._announce = ledger, fleet, clock, announce
+
+    def settle(self, leaving: frozenset[DeploymentKey]) -> int | None:
+        """Settle every record but those `leaving`; returns in how many ms to look again, None when at rest."""
+        waits = [self._settle(r) for key, r in self._ledger.records.items() if key not in leaving]
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _settle(self, record: Record) -> int | None:
+        service = self._fleet.have(record.stable or record.wanted)
+        self._fleet.put_in_force(record.key, record.wanted.revision.grants)
+        if (record.stable or record.wanted).suspend:
+            return self._suspend(service)
+        service.route.refuse(None)
+        if record.rollout is None or record.rollout.phase.is_over:
+            self._rest(record, service)
+            return None
+        return self._see_through(record, record.rollout, service)
+
+    def _see_through(self, record: Record, rollout: Rollout, service: Service) -> int | None:
+        """Move a rollout on as far as it goes now: each step durable, then its shape applied, then the next."""
+        for _ in RolloutPhase:
+            self._shape(record, rollout, service)
+            moved = self._advance(record, rollout, service)
+            assert moved.rollout is not None
+            if moved.rollout == rollout:
+                break
+            record, rollout = moved, moved.rollout
+        if rollout.phase.is_over:
+            self._rest(record, service)
+        return _next_look_ms(rollout, self._clock.wall_ms())
+
+    def _suspend(self, service: Service) -> None:
+        gone = service.stop(Undelivered("delivery-failed", f"{service.key} is suspended"))
+        service.route.direct({}, hold=gone)
+
+    def _rest(self, record: Record, service: Service) -> None:
+        """No rollout: what is stable serves, and nothing else is alive."""
+        if record.stable is None:
+            self._fail_waiting(record, service)
+            return
+        serving = service.ensure(record.stable)
+        service.route.direct({record.stable.revision.id: 100}, hold=False)
+        _drop_all_but(service, record.stable.revision.id)
+        if serving.has_given_up and not serving.ready and not serving.is_under_way:
+            service.route.refuse(Undelivered("delivery-failed", f"{record.key} gave up; `airs restart` tries again"))
+
+    def _fail_waiting(self, record: Record, service: Service) -> None:
+        why = record.rollout.conclusion if record.rollout else "it never started"
+        service.route.refuse(Undelivered("delivery-failed", f"{record.key} has no version that runs: {why}"))
+        _drop_all_but(service)
+
+    def _advance(self, record: Record, before: Rollout, service: Service) -> Record:
+        now = self._clock.wall_ms()
+        after = advance(before, facts_of(before, service), now)
+        if after == before:
+            return record
+        changed, entries = self._consequences(replace(record, rollout=after), after, now)
+        self._ledger.decide([PutRecord(record=changed), *entries])
+        if after.phase is not before.phase:
+            said = f"{after.target.revision.version}: {after.conclusion}" if after.conclusion else ""
+            self._announce(record.key, after.phase.value, said or after.target.revision.version)
+        elif after.weight != before.weight:
+            self._announce(record.key, "weight", f"{after.target.revision.version} gets {after.weight} %")
+        return changed
+
+    def _consequences(self, record: Record, rollout: Rollout, now: int) -> tuple[Record, list[Change]]:
+        """Return what else changes with the rollout's phase: what is stable, what is rejected, the history."""
+        numbers = self._ledger.history(record.key)
+        arrived = record.stable is not None and record.stable.revision.id == rollout.target.revision.id
+        if rollout.phase in ARRIVED and not arrived:
+            record = replace(record, stable=rollout.target, applied=record.attempted)
+            return record, [*_updates(record, history.promoted(numbers, now)), *self._trimmed(record, numbers)]
+        if rollout.phase is RolloutPhase.ROLLING_BACK and arrived and rollout.stable is not None:
+            old = _deployment_of(rollout.target, rollout.stable, numbers)
+            return replace(record, stable=old or record.stable), []
+        if rollout.phase is RolloutPhase.FAILED:
+            record = _rejecting(record, rollout, now)
+            return record, _updates(record, history.rejected(numbers, rollout.conclusion, now))
+        return record, []
+
+    def _trimmed(self, record: Record, numbers: "list[Number] | tuple[Number, ...]") -> list[Change]:
+        old = history.beyond(numbers, record.wanted.rollout.retain)
+        return [DeleteHistory(key=record.key, number=number.number) for number in old]
+
+    def _shape(self, record: Record, rollout: Rollout, service: Service) -> None:
+        wanted = shape(rollout)
+        new, old = rollout.target.revision.id, rollout.stable
+        # Traffic first, then instances: nothing is stopped that a message could still be given to.
+        service.route.direct(_weights(wanted, new, old), hold=wanted.hold)
+        alive = []
+        if wanted.new is NewSet.RUNNING:
+            service.ensure(rollout.target)
+            alive.append(new)
+        if old is not None and wanted.old is not OldSet.STOPPED:
+            before = self._old_deployment(record, rollout, old)
+            if before is not None and wanted.old is not OldSet.DRAINED:
+                service.ensure(before)
+            alive.append(old)
+        _drop_all_but(service, *alive)
+
+    def _old_deployment(self, record: Record, rollout: Rollout, revision: str) -> Deployment | None:
+        if record.stable is not None and record.stable.revision.id == revision:
+            return record.stable
+        return _deployment_of(rollout.target, revision, self._ledger.history(record.key))
+
+
+def facts_of(rollout: Rollout, service: Service) -> Facts:
+    """Read what the rollout's next decision depends on off the service."""
+    new = service.find(rollout.target.revision.id)
+    old = service.find(rollout.stable) if rollout.stable else None
+    counters = service.route.counters(rollout.target.revision.id)
+    exits = [i.last_exit for i in new.observe() if i.last_exit is not None] if new else []
+    new_gone = rollout.target.revision.id not in service.revisions()
+    return Facts(
+        wanted=rollout.target.replicas,
+        ready=new.ready if new else 0,
+        old_ready=old.ready if old else 0,
+        gave_up=new.has_given_up if new else False,
+        unhealthy=new.was_unhealthy if new else False,
+        failed_start=str(exits[-1]) if exits else "",
+        old_drained=rollout.stable is None or service.route.busy(rollout.stable) == 0,
+        old_gone=rollout.stable is None or rollout.stable not in service.revisions(),
+        new_gone=new_gone,
+        new_messages=counters.handled,
+        new_errors=counters.errors,
+    )
+
+
+def _weights(wanted: Shape, new: str, old: str | None) -> dict[str, int]:
+    weights = {new: wanted.weight} if wanted.new is NewSet.RUNNING else {}
+    if old is not None and wanted.old is OldSet.SERVING:
+        weights[old] = 100 - wanted.weight
+    return weights
+
+
+def _drop_all_but(service: Service, *alive: str) -> None:
+    for revision in service.revisions():
+        if revision not in alive:
+            service.drop(revision)
+
+
+def _updates(record: Record, numbers: "list[Number]") -> list[Change]:
+    return [UpdateHistory(key=record.key, number=number) for number in numbers]
+
+
+def _rejecting(record: Record, rollout: Rollout, now: int) -> Record:
+    # Only what the source still wants is held back; a revision nobody asks for needs no rejection.
+    if record.wanted.revision.id != rollout.target.revision.id:
+        return record
+    rejection = Rejection(
+        revision=rollout.target.revision.id,
+        spec_digest=spec_digest(record.wanted),
+        reason=rollout.conclusion,
+        at_ms=now,
+    )
+    others = tuple(r for r in record.rejected if r.revision != rejection.revision)
+    return replace(record, rejected=(*others, rejection))
+
+
+def _deployment_of(like: Deployment, revision: str, numbers: "list[Number] | tuple[Number, ...]") -> Deployment | None:
+    """Return the deployment a revision in the history stands for, with the in-place fields of `like`."""
+    found = next((n.revision for n in reversed(numbers) if n.revision.id == revision), None)
+    return replace(like, revision=found) if found else None
+
+
+def _next_look_ms(rollout: Rollout, now_ms: int) -> int | None:
+    if rollout.phase.is_over:
+        return None
+    if shape(rollout).hold:
+        return HOLDING_MS
+    due = due_ms(rollout)
+    if rollout.phase in WAITING_FOR_TIME and due is not None:
+        return max(HOLDING_MS, due - now_ms)
+    return SETTLING_MS

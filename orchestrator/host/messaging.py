@@ -1,0 +1,43 @@
+"""`airssys:core/host-messaging`: sending to other deployments, behind `messaging.send`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from orchestrator.host.context import GuestContext
+from orchestrator.messaging.envelope import Envelope
+from orchestrator.messaging.router import Router
+from orchestrator.model.ids import ComponentId
+from orchestrator.model.message import Message, Outcome
+from orchestrator.runtime.values import Err, HostImport, Ok
+from orchestrator.security.grants import may_send
+
+INTERFACE = "airssys:core/host-messaging@1.0.0"
+Unheard = Callable[[ComponentId, ComponentId, Outcome], None]
+
+
+def messaging_imports(router: Router, now_ns: Callable[[], int], unheard: Unheard) -> Sequence[HostImport]:
+    """Return the interface's functions. `unheard` is told how each sent message ended, as its sender is not."""
+
+    def send(context: GuestContext, target: ComponentId, payload: bytes) -> Ok | Err:
+        if not all(may_send(g, context.id.deployment, target.deployment) for g in context.grant_sets()):
+            why = f"capability denied: {context.id.deployment} was not granted messaging.send: [{target.deployment}]"
+            return Err("delivery-failed", why)
+        message = Message(sender=context.id, payload=payload, timestamp_ns=now_ns())
+        sender = context.id
+        envelope = Envelope(message, lambda outcome: unheard(sender, target, outcome))
+        refused = router.deliver(target.deployment, envelope)
+        if refused is None:
+            return Ok(None)
+        return Err(refused.case, {"target-not-found": target, "queue-full": None}.get(refused.case, refused.detail))
+
+    def self_id(context: GuestContext) -> ComponentId:
+        return context.id
+
+    def unavailable(_context: GuestContext, *_arguments: Any) -> Err:
+        return Err("delivery-failed", "this version of airs delivers by send only")
+
+    return [
+        HostImport(INTERFACE, "send", send),
+        HostImport(INTERFACE, "self-id", self_id),
+        *(HostImport(INTERFACE, name, unavailable) for name in ("request", "cancel-request", "broadcast")),
+    ]

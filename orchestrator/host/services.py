@@ -1,0 +1,71 @@
+"""`airssys:core/host-services`: log, clock, sleep and a look at the neighbours. Nothing here needs a grant."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from orchestrator.host.context import GuestContext
+from orchestrator.model.ids import ComponentId
+from orchestrator.runtime.values import Err, HostImport, Ok
+
+INTERFACE = "airssys:core/host-services@1.0.0"
+
+Context = Sequence[tuple[str, str]] | None
+
+
+class Surroundings(Protocol):
+    """What the services show of the process around the guest."""
+
+    def now_ns(self) -> int:
+        """Return wall-clock nanoseconds since 1970."""
+
+    def sleep_ms(self, duration_ms: int) -> None:
+        """Wait."""
+
+    def blocked(self) -> AbstractContextManager[None]:
+        """Mark the calling worker as waiting."""
+
+    def log(self, sender: ComponentId, level: str, message: str, context: Context) -> None:
+        """Keep a log line."""
+
+    def components(self) -> Sequence[ComponentId]:
+        """Name every running instance."""
+
+    def component_info(self, target: ComponentId) -> tuple[str, str, str] | None:
+        """Return name, version and health of a deployment, None when there is none."""
+
+
+def service_imports(around: Surroundings) -> Sequence[HostImport]:
+    """Return the interface's functions."""
+
+    def log(context: GuestContext, level: str, message: str, pairs: Context) -> None:
+        around.log(context.id, level, message, pairs)
+
+    def current_time(_context: GuestContext) -> dict[str, int]:
+        seconds, nanoseconds = divmod(around.now_ns(), 1_000_000_000)
+        return {"seconds": seconds, "nanoseconds": nanoseconds}
+
+    def current_time_millis(_context: GuestContext) -> int:
+        return around.now_ns() // 1_000_000
+
+    def sleep_millis(context: GuestContext, duration_ms: int) -> None:
+        # The wait counts against the call's deadline: a longer one ends there, and the deadline ends the call.
+        with around.blocked():
+            around.sleep_ms(min(duration_ms, context.limits.timeout_ms))
+
+    def list_components(_context: GuestContext) -> Sequence[ComponentId]:
+        return around.components()
+
+    def get_component_metadata(_context: GuestContext, target: ComponentId) -> Ok | Err:
+        found = around.component_info(target)
+        if found is None:
+            return Err("invalid-state", f"no deployment {target.deployment}")
+        name, version, health = found
+        return Ok({"id": target, "name": name, "version": version, "health": health})
+
+    functions: dict[str, Callable[..., Any]] = {
+        "log": log, "current-time": current_time, "current-time-millis": current_time_millis,
+        "sleep-millis": sleep_millis, "list-components": list_components,
+        "get-component-metadata": get_component_metadata,
+    }  # fmt: skip
+    return [HostImport(INTERFACE, name, call) for name, call in functions.items()]
