@@ -1,0 +1,99 @@
+"""What can be decided, and how each decision is written and read: one row per record, source and history entry."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from orchestrator.model.desired import DesiredState
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import Number, Record
+from orchestrator.store import keys
+from orchestrator.store.database import Database, Write
+
+
+class PutRecord(msgspec.Struct, frozen=True):
+    """Write a deployment's record, over the one before."""
+
+    record: Record
+
+
+class DeleteRecord(msgspec.Struct, frozen=True):
+    """Forget a deployment. Its history and its guests' data stay."""
+
+    key: DeploymentKey
+
+
+class PutDesired(msgspec.Struct, frozen=True):
+    """Write what a source wants, over what it wanted."""
+
+    desired: DesiredState
+
+
+class DeleteDesired(msgspec.Struct, frozen=True):
+    """Forget a source."""
+
+    source: str
+
+
+class AppendHistory(msgspec.Struct, frozen=True):
+    """Write a new entry of a deployment's history."""
+
+    key: DeploymentKey
+    number: Number
+
+
+class UpdateHistory(msgspec.Struct, frozen=True):
+    """Write an entry over the one with the same number."""
+
+    key: DeploymentKey
+    number: Number
+
+
+class DeleteHistory(msgspec.Struct, frozen=True):
+    """Drop the entry with this number."""
+
+    key: DeploymentKey
+    number: int
+
+
+Change = PutRecord | DeleteRecord | PutDesired | DeleteDesired | AppendHistory | UpdateHistory | DeleteHistory
+
+
+def as_write(change: Change) -> Write:
+    """Turn a change into the row that it writes."""
+    match change:
+        case PutRecord(record=record):
+            return keys.of_deployment(keys.RECORDS, record.key), keys.pack(record)
+        case DeleteRecord(key=key):
+            return keys.of_deployment(keys.RECORDS, key), None
+        case PutDesired(desired=desired):
+            return keys.DESIRED + keys.part(desired.source), keys.pack(desired)
+        case DeleteDesired(source=source):
+            return keys.DESIRED + keys.part(source), None
+        case AppendHistory(key=key, number=number) | UpdateHistory(key=key, number=number):
+            return keys.of_number(key, number.number), keys.pack(number)
+        case DeleteHistory(key=key, number=dropped):
+            return keys.of_number(key, dropped), None
+
+
+def read_serial(database: Database) -> int:
+    """Read how many decisions there have been."""
+    row = database.get(keys.SERIAL)
+    return 0 if row is None else keys.unpack(row, int)
+
+
+def read_records(database: Database) -> list[Record]:
+    """Read every record, sorted by key."""
+    found = [keys.unpack(row, Record) for _, row in database.scan(keys.RECORDS)]
+    return sorted(found, key=lambda record: record.key)
+
+
+def read_desired(database: Database) -> list[DesiredState]:
+    """Read what every source wants, sorted by source."""
+    found = [keys.unpack(row, DesiredState) for _, row in database.scan(keys.DESIRED)]
+    return sorted(found, key=lambda desired: desired.source)
+
+
+def read_history(database: Database, key: DeploymentKey) -> Sequence[Number]:
+    """Read a deployment's history, oldest first."""
+    return [keys.unpack(row, Number) for _, row in database.scan(keys.of_deployment(keys.HISTORY, key))]

@@ -1,0 +1,54 @@
+"""How rows are named and encoded: a table's byte, then length-prefixed parts, so that no two names can meet."""
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.store.database import DatabaseFault
+
+T = TypeVar("T")
+
+SERIAL = b"s"
+RECORDS = b"r"
+DESIRED = b"w"
+HISTORY = b"h"
+DATA = b"d"
+USAGE = b"u"
+
+FORMAT = b"\x01"
+
+
+def part(text: str) -> bytes:
+    """Encode one part of a name: two bytes of length, then UTF-8."""
+    data = text.encode()
+    return len(data).to_bytes(2, "big") + data
+
+
+def of_deployment(table: bytes, key: DeploymentKey) -> bytes:
+    """Name a deployment's row, or begin the names of its rows."""
+    return table + part(key.namespace) + part(key.name)
+
+
+def of_number(key: DeploymentKey, number: int) -> bytes:
+    """Name one entry of a deployment's history; entries sort by number."""
+    return of_deployment(HISTORY, key) + number.to_bytes(8, "big")
+
+
+def pack(value: Any) -> bytes:
+    """Encode a row: a format byte, then MessagePack."""
+    return FORMAT + msgspec.msgpack.encode(value)
+
+
+def unpack(row: bytes, kind: type[T]) -> T:
+    """Decode a row.
+
+    Raises:
+        DatabaseFault: the row is not one of ours.
+    """
+    if row[:1] != FORMAT:
+        raise DatabaseFault(f"a {kind.__name__} is in unknown format {row[:1].hex()}; a newer airs may have written it")
+    try:
+        return msgspec.msgpack.decode(memoryview(row)[1:], type=kind)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise DatabaseFault(f"a {kind.__name__} cannot be read: {error}") from error

@@ -1,0 +1,101 @@
+"""Who holds the state directory: one process at a time, by a lock that the system lets go of when its holder dies."""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+import msgspec
+
+from orchestrator.model.base import Value, canonical_json, decode
+
+PATIENCE_S = 0.2  # someone who only looks who holds the lock has it for an instant
+_LOOK_EVERY_S = 0.01
+_OWNER_MAX_BYTES = 8192
+
+
+class Owner(Value, frozen=True):
+    """The process that holds a state directory; `started_at` is RFC 3339, `command` what was typed."""
+
+    pid: int
+    started_at: str
+    command: str
+    socket: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} (`{self.command}`, since {self.started_at})"
+
+
+class StateLocked(Exception):
+    """Another process holds the state directory; `owner` is None where it has not said who it is."""
+
+    def __init__(self, folder: Path, owner: Owner | None) -> None:
+        who = str(owner) if owner else "a process that has not said who it is"
+        super().__init__(f"{folder} is in use by {who}; stop it, or name another --state-dir")
+        self.owner = owner
+
+
+class StateLock:
+    """A lock that is held until `release`, or until the process ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    def release(self) -> None:
+        """Let go; again does nothing."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.ftruncate(descriptor, 0)
+            os.close(descriptor)
+
+    def __enter__(self) -> "StateLock":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def acquire(path: Path, owner: Owner) -> StateLock:
+    """Take the lock at `path` for `owner`.
+
+    Raises:
+        StateLocked: another process has it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not _take(descriptor, fcntl.LOCK_EX):
+        if time.monotonic() > deadline_s:
+            found = _read(descriptor)
+            os.close(descriptor)
+            raise StateLocked(path.parent, found)
+        time.sleep(_LOOK_EVERY_S)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, canonical_json(owner), 0)
+    return StateLock(descriptor)
+
+
+def holder(path: Path) -> Owner | None:
+    """Say who holds the lock now; None for nobody, or somebody who has not said."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        return None if _take(descriptor, fcntl.LOCK_SH) else _read(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read(descriptor: int) -> Owner | None:
+    try:
+        return decode(os.pread(descriptor, _OWNER_MAX_BYTES, 0), Owner)
+    except (msgspec.ValidationError, msgspec.DecodeError):
+        return None

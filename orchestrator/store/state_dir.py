@@ -1,0 +1,159 @@
+"""The state directory: what lies where, whose it is, and which version of airs may use it.
+
+    VERSION   lineage   key   lock   artifacts/sha256/<hex>   cache/   db/   agent.log   agent.sock
+
+Called by the agent, which holds the lock while it runs, and by the CLI, which makes plans and reads without it.
+"""
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+from orchestrator.model.observed import ObservedDeployment, ObservedState
+from orchestrator.store import lock
+from orchestrator.store.artifacts import Artifacts
+from orchestrator.store.database import Database
+from orchestrator.store.decisions import read_records, read_serial
+from orchestrator.store.files import NotPrivate, check_own_folder, have_private_folder, read_private, write_once
+
+STATE_VERSION = 1
+SOCKET_PATH_MAX_BYTES = 100  # sun_path has 108 on Linux, 104 elsewhere
+_KEY_BYTES = 32
+
+
+class StateTooNew(Exception):
+    """A newer airs has written this state; using it could lose what it wrote."""
+
+
+class StateDamaged(Exception):
+    """A file of the state directory does not hold what it must."""
+
+
+class StateDir:
+    """A state directory that exists, is private, and has a format that is known here."""
+
+    def __init__(self, path: Path) -> None:
+        """Have the directory at `path`, creating what is missing.
+
+        Raises:
+            NotPrivate: it is not the user's own.
+            StateTooNew: a newer version wrote it.
+            StateDamaged: its identity cannot be read.
+        """
+        have_private_folder(path)
+        self.path = path
+        write_once(path / "VERSION", f"{STATE_VERSION}\n".encode())
+        _check_version(path)
+        write_once(path / "lineage", secrets.token_hex(16).encode())
+        write_once(path / "key", secrets.token_bytes(_KEY_BYTES))
+        self.lineage = _read_lineage(path)
+        self.key = _read_key(path)
+        self.artifacts = Artifacts(path / "artifacts" / "sha256")
+
+    @property
+    def cache(self) -> Path:
+        """The folder for what can be made again."""
+        folder = self.path / "cache"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+    @property
+    def database(self) -> Path:
+        """The database's folder."""
+        return self.path / "db"
+
+    @property
+    def log(self) -> Path:
+        """The background agent's log."""
+        return self.path / "agent.log"
+
+    def lock(self, owner: lock.Owner) -> lock.StateLock:
+        """Hold the directory for `owner`; needed to open the store for writing.
+
+        Raises:
+            StateLocked: another process holds it, and which.
+        """
+        return lock.acquire(self.path / "lock", owner)
+
+
+def holder(path: Path) -> lock.Owner | None:
+    """Say who holds the state directory at `path`; None for nobody."""
+    return lock.holder(path / "lock")
+
+
+def read_recorded(path: Path) -> ObservedState:
+    """Read what is recorded at `path`, without an agent and without creating anything.
+
+    Where there is no state, the lineage is empty and the serial 0.
+
+    Raises:
+        NotPrivate, StateTooNew, StateDamaged, DatabaseFault: there is one, and it cannot be read.
+    """
+    if not (path / "VERSION").exists():
+        return ObservedState(lineage="", serial=0)
+    check_own_folder(path)
+    _check_version(path)
+    database = Database(path / "db", readonly=True)
+    try:
+        deployments = tuple(ObservedDeployment(record=record) for record in read_records(database))
+        return ObservedState(lineage=_read_lineage(path), serial=read_serial(database), deployments=deployments)
+    finally:
+        database.close()
+
+
+def socket_path(state_dir: Path, runtime_dir: Path | None) -> Path:
+    """Say where the agent of a state directory listens; agent and client get the same answer.
+
+    A path that is too long for a socket is replaced by one in `runtime_dir`, or in a private folder under /tmp.
+
+    Raises:
+        NotPrivate: that folder is not the user's own.
+    """
+    real = Path(os.path.realpath(state_dir))
+    name = hashlib.sha256(os.fsencode(real)).hexdigest()[:16] + ".sock"
+    if _fits(real / "agent.sock"):
+        return real / "agent.sock"
+    if runtime_dir is not None and runtime_dir.is_dir() and _fits(runtime_dir / "airs" / name):
+        return _private(runtime_dir / "airs") / name
+    return _private(Path(f"/tmp/airs-{os.geteuid()}")) / name  # noqa: S108 — checked to be ours
+
+
+def _fits(path: Path) -> bool:
+    return len(os.fsencode(path)) <= SOCKET_PATH_MAX_BYTES
+
+
+def _private(folder: Path) -> Path:
+    if folder.is_symlink():
+        raise NotPrivate(f"{folder} is a link; remove it, the agent's socket goes there")
+    have_private_folder(folder)
+    return folder
+
+
+def _check_version(path: Path) -> None:
+    text = (path / "VERSION").read_text(errors="replace").strip()
+    if not text.isdecimal():
+        raise StateDamaged(f"{path / 'VERSION'} holds {text[:20]!r}, not a number; is this a state directory?")
+    if int(text) > STATE_VERSION:
+        raise StateTooNew(f"{path} has state format {text}, this airs knows up to {STATE_VERSION}; use the newer airs")
+
+
+def _read_lineage(path: Path) -> str:
+    text = _read(path / "lineage").decode("ascii", errors="replace")
+    if len(text) != 32:
+        raise StateDamaged(f"{path / 'lineage'} must hold 32 hex digits")
+    return text
+
+
+def _read_key(path: Path) -> bytes:
+    key = _read(path / "key")
+    if len(key) != _KEY_BYTES:
+        raise StateDamaged(f"{path / 'key'} must hold {_KEY_BYTES} bytes; without it, saved plans cannot be checked")
+    return key
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_private(path)
+    except FileNotFoundError:
+        raise StateDamaged(f"{path} is missing") from None

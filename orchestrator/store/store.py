@@ -1,0 +1,80 @@
+"""The store of one state directory: decisions, each batch synced before it returns, and the guests' data."""
+
+import threading
+from collections.abc import Sequence
+
+from orchestrator.model.desired import DesiredState
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import Number, Record
+from orchestrator.store import keys
+from orchestrator.store.data import Data
+from orchestrator.store.database import Database
+from orchestrator.store.decisions import (
+    Change,
+    as_write,
+    read_desired,
+    read_history,
+    read_records,
+    read_serial,
+)
+from orchestrator.store.state_dir import StateDir
+
+
+class Store:
+    """An open store; all methods may be called from any thread."""
+
+    def __init__(self, database: Database, lineage: str) -> None:
+        self.lineage = lineage
+        self.data = Data(database)
+        self._database = database
+        self._deciding = threading.Lock()
+        self._serial = read_serial(database)
+
+    @classmethod
+    def open(cls, state: StateDir, *, readonly: bool = False) -> "Store":
+        """Open the store of `state`; for writing, hold its lock.
+
+        Raises:
+            DatabaseFault: it is damaged, or another process has it open for writing.
+        """
+        return cls(Database(state.database, readonly=readonly), state.lineage)
+
+    @property
+    def serial(self) -> int:
+        """How many decisions there have been."""
+        return self._serial
+
+    def decide(self, changes: Sequence[Change]) -> int:
+        """Write all changes and the next serial, or nothing; they are on the disk when the new serial is returned.
+
+        Raises:
+            DatabaseFault: they could not be written.
+        """
+        with self._deciding:
+            if changes:
+                serial = self._serial + 1
+                rows = [as_write(change) for change in changes]
+                self._database.write([*rows, (keys.SERIAL, keys.pack(serial))], sync=True)
+                self._serial = serial
+            return self._serial
+
+    def records(self) -> Sequence[Record]:
+        """Read every record, sorted by key."""
+        return read_records(self._database)
+
+    def record(self, key: DeploymentKey) -> Record | None:
+        """Read a deployment's record."""
+        row = self._database.get(keys.of_deployment(keys.RECORDS, key))
+        return None if row is None else keys.unpack(row, Record)
+
+    def desired(self) -> Sequence[DesiredState]:
+        """Read what every source wanted when it was last known, sorted by source."""
+        return read_desired(self._database)
+
+    def history(self, key: DeploymentKey) -> Sequence[Number]:
+        """Read a deployment's history, oldest first."""
+        return read_history(self._database, key)
+
+    def close(self) -> None:
+        """Sync and close; again does nothing."""
+        self._database.close()
