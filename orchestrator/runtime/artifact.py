@@ -16,16 +16,7 @@ _COMPONENT_LAYER = b"\x01\x00"
 _PREVIEW1 = b"wasi_snapshot_preview1"
 _NEW = "wasm-tools component new"
 _CORE_IMPORT_SECTION = 2
-_NEWER = (
-    "feature",
-    "not enabled",
-    "disabled",
-    "unsupported",
-    "illegal opcode",
-    "unknown opcode",
-    "requires the",
-    "support is not",
-)
+_NEWER = ("feature", "enabled", "disabled", "proposal", "illegal opcode", "unknown opcode")
 _OTHER_FILES = (
     (b"\x1f\x8b", "a gzip archive"),
     (b"PK", "a zip archive"),
@@ -62,8 +53,6 @@ def rejected(message: str) -> ArtifactFault:
     causes = [line.strip() for line in message.splitlines() if line.strip() and line.strip() != "Caused by:"]
     detail = ": ".join(causes)[:MAX_DETAIL]
     lowered = message.lower()
-    if "unexpected end" in lowered or "out of bounds (bound" in lowered:
-        return _truncated(detail)
     if any(word in lowered for word in _NEWER):
         return ArtifactFault(
             "a component that uses WebAssembly features this airs does not run",
@@ -159,7 +148,7 @@ def _other_version(version: bytes) -> ArtifactFault:
     return ArtifactFault(
         "WebAssembly in an unknown binary format",
         f"its header says version {version.hex(' ')}",
-        "Build it as a component for WASI 0.2, or update airs.",
+        "Update airs, or build it as a component for WASI 0.2.",
     )
 
 

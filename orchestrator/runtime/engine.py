@@ -24,6 +24,7 @@ _SETTINGS: dict[str, Any] = {
     "consume_fuel": True,
     "epoch_interruption": True,
     "wasm_component_model": True,
+    "wasm_threads": False,  # a shared memory is not counted, and a guest that waits on one cannot be ended
     "max_wasm_stack": MAX_WASM_STACK_BYTES,
     "cranelift_opt_level": "speed",
     "cranelift_nan_canonicalization": True,  # the same answer on every machine
