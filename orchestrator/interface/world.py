@@ -1,0 +1,26 @@
+"""Answers questions about one component's world. Pure; called while a manifest is resolved."""
+
+import re
+from collections.abc import Collection
+
+from orchestrator.model.world import HOST_INTERFACES, TYPE_INTERFACES, Drive, World
+
+STORAGE = "airssys:core/storage@1.0.0"
+PROVIDED = frozenset((*HOST_INTERFACES, *TYPE_INTERFACES))
+_WASI_0_2 = re.compile(r"wasi:[a-z0-9-]+/[a-z0-9-]+@0\.2\.[0-9]+")
+
+
+def unmet_imports(world: World, provided: Collection[str] = PROVIDED) -> tuple[str, ...]:
+    """Return every imported interface that is neither among `provided` nor part of WASI 0.2, sorted."""
+    names = {imported.interface for imported in world.imports}
+    return tuple(sorted(n for n in names if n not in provided and not _WASI_0_2.fullmatch(n)))
+
+
+def needs_storage(world: World) -> bool:
+    """Decide whether the component imports key-value storage."""
+    return any(imported.interface == STORAGE for imported in world.imports)
+
+
+def is_driven(world: World) -> bool:
+    """Decide whether something here can drive it: messages to an actor, or typed calls."""
+    return bool(world.drives & {Drive.ACTOR, Drive.CALLABLE})

@@ -1,0 +1,206 @@
+"""Turns one Component.toml and the artifact it names into a component that deployments can use, or into what is wrong.
+
+Each file is read once however many deployments name it: its diagnostics stand at its own lines, and every deployment
+that names it gets the `Failure` as one line of its own.
+"""
+
+import msgspec
+
+from orchestrator.interface import is_driven, needs_storage, unmet_imports
+from orchestrator.manifest.check import check
+from orchestrator.manifest.node import Node, Problem, find, items, nearest, text_at
+from orchestrator.manifest.paths import BadPathError
+from orchestrator.manifest.printable import excerpt
+from orchestrator.manifest.references import artifact_path
+from orchestrator.manifest.toml import read_toml
+from orchestrator.manifest.units import duration_ms, size_bytes
+from orchestrator.model.diagnostic import Diagnostic
+from orchestrator.model.snapshot import Artifact, Content, FileEntry, Unreadable
+from orchestrator.model.spec import Limits
+from orchestrator.model.world import ArtifactFault, World
+
+CAPABILITIES = ("messaging.send", "storage.read", "storage.write")
+
+
+class Component(msgspec.Struct, frozen=True):
+    """What a Component.toml says, with units normalised. `asks` has an entry for every capability asked for."""
+
+    name: str
+    version: str
+    stateful: bool
+    artifact: str  # sha256:<hex>
+    limits: Limits
+    asks: dict[str, tuple[str, ...]]
+    rationale: tuple[tuple[str, str], ...]
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a component cannot be used, as a deployment that names it says so."""
+
+    summary: str
+    detail: str = ""
+    suggestion: str = ""
+
+
+class ComponentFile(msgspec.Struct, frozen=True):
+    """The outcome of reading one Component.toml: a component or a failure, and the file's own diagnostics."""
+
+    outcome: Component | Failure
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def read_component(path: str, shown: str, files: dict[str, FileEntry], collided: dict[str, str]) -> ComponentFile:
+    """Read the Component.toml at `path`; `collided` maps paths to others that some file systems cannot tell apart."""
+    entry = files.get(path, _ABSENT)
+    if path in collided:
+        return ComponentFile(Failure(collision_summary(path, collided[path]), suggestion="rename one of them"))
+    if isinstance(entry, Unreadable):
+        return ComponentFile(Failure(unreadable_summary(shown, entry), entry.detail, unreadable_hint(entry)))
+    read = read_toml(entry.data)
+    if read.root is None:
+        return _failed(shown, list(read.problems))
+    problems = [*check("component", read.root), *_written_twice(read.root)]
+    artifact, artifact_problems = _artifact(path, read.root, files, collided)
+    problems += artifact_problems
+    if problems or artifact is None:
+        return _failed(shown, problems)
+    return ComponentFile(_component(read.root, artifact))
+
+
+def collision_summary(path: str, other: str) -> str:
+    """Say that two paths are one on some file systems."""
+    return f"{excerpt(path)} and {excerpt(other)} are one file where letter case or accents do not count"
+
+
+def unreadable_summary(shown: str, entry: Unreadable) -> str:
+    """Say why a path could not be read."""
+    return f"{excerpt(shown)} {_UNREADABLE.get(entry.kind, _UNREADABLE['io'])[0]}"
+
+
+def unreadable_hint(entry: Unreadable) -> str:
+    """Say what to do about a path that could not be read."""
+    return _UNREADABLE.get(entry.kind, _UNREADABLE["io"])[1]
+
+
+_ABSENT = Unreadable("missing", "")
+_UNREADABLE = {
+    "missing": ("does not exist", "check the path; it is relative to the file it is written in"),
+    "escapes": ("leads outside", "move it inside, or choose a wider root with --root"),
+    "link": ("is a link that cannot be followed", "replace it by the file"),
+    "too-large": ("is too large", "make it smaller"),
+    "not-a-file": ("is not a file", "name a file"),
+    "io": ("could not be read", "check its permissions"),
+}
+
+
+def _failed(shown: str, problems: list[Problem]) -> ComponentFile:
+    ordered = sorted(problems)
+    first = ordered[0].within(shown)
+    more = f" ({len(ordered) - 1} more there)" if len(ordered) > 1 else ""
+    summary = f"its component cannot be used: {first.summary}"
+    failure = Failure(summary, f"See {first.location}{more}.", first.suggestion)
+    return ComponentFile(failure, tuple(problem.within(shown) for problem in ordered))
+
+
+def _written_twice(root: Node) -> list[Problem]:
+    asked = find(root, "capabilities")
+    twice = [name for name in CAPABILITIES if find(asked, name) and find(asked, *name.split("."))]
+    return [
+        Problem(*nearest(root, "capabilities", name), f"`{name}` is asked for twice, with and without quotes")
+        for name in twice
+    ]
+
+
+def _artifact(
+    path: str, root: Node, files: dict[str, FileEntry], collided: dict[str, str]
+) -> tuple[Artifact | None, list[Problem]]:
+    written = text_at(root, "artifact", "path")
+    if not written:
+        return None, []
+    place = nearest(root, "artifact", "path")
+    try:
+        target = artifact_path(path, written)
+    except BadPathError as error:
+        summary = f"`artifact.path` is {excerpt(written)}: {error}"
+        return None, [Problem(*place, summary, suggestion="put the artifact beside its Component.toml, or below")]
+    if target in collided:
+        return None, [Problem(*place, collision_summary(target, collided[target]), suggestion="rename one of them")]
+    entry = files.get(target, _ABSENT)
+    if isinstance(entry, Unreadable):
+        summary = unreadable_summary(written, entry)
+        return None, [Problem(*place, summary, entry.detail, unreadable_hint(entry))]
+    if isinstance(entry, Content):
+        return None, [Problem(*place, f"{excerpt(written)} is not a wasm file")]
+    return entry, [*_digest_problems(root, entry), *_world_problems(root, entry.world)]
+
+
+def _digest_problems(root: Node, artifact: Artifact) -> list[Problem]:
+    wanted = text_at(root, "artifact", "sha256")
+    if wanted is None or f"sha256:{wanted}" == artifact.digest:
+        return []
+    place = nearest(root, "artifact", "sha256")
+    detail = f"The file's digest is {artifact.digest.removeprefix('sha256:')}."
+    return [Problem(*place, "the artifact is not the one `artifact.sha256` names", detail, "rebuild it, or correct it")]
+
+
+def _world_problems(root: Node, world: World | ArtifactFault) -> list[Problem]:
+    place = nearest(root, "artifact", "path")
+    if isinstance(world, ArtifactFault):
+        return [Problem(*place, world.summary, world.detail, world.suggestion)]
+    problems = []
+    unmet = unmet_imports(world)
+    if unmet:
+        summary = "the component imports what nothing here provides: " + ", ".join(excerpt(name) for name in unmet)
+        problems.append(Problem(*place, summary, suggestion="build it against wit/, or without these imports"))
+    if not is_driven(world):
+        summary = "nothing here drives this component yet: it is neither an actor nor callable"
+        problems.append(Problem(*place, summary, _DRIVES, "export `component-lifecycle` or a function"))
+    if needs_storage(world) and find(root, "resources", "storage") is None:
+        summary = "the component imports storage, but has no storage quota"
+        problems.append(
+            Problem(*nearest(root, "resources"), summary, suggestion='add `storage = "10MiB"` to [resources]')
+        )
+    return problems
+
+
+_DRIVES = "HTTP services and jobs are recognised, but this version does not run them."
+
+
+def _component(root: Node, artifact: Artifact) -> Component:
+    return Component(
+        name=text_at(root, "package", "name") or "",
+        version=text_at(root, "package", "version") or "",
+        stateful=_value(root, "package", "stateful") is True,
+        artifact=artifact.digest,
+        limits=_limits(root),
+        asks={name: asked for name in CAPABILITIES if (asked := _asked(root, name))},
+        rationale=_rationale(root),
+    )
+
+
+def _limits(root: Node) -> Limits:
+    fuel = _value(root, "resources", "fuel")
+    storage = text_at(root, "resources", "storage")
+    return Limits(
+        memory_bytes=size_bytes(text_at(root, "resources", "memory") or ""),
+        fuel=fuel if isinstance(fuel, int) else 0,
+        timeout_ms=duration_ms(text_at(root, "resources", "timeout") or ""),
+        storage_bytes=None if storage is None else size_bytes(storage),
+    )
+
+
+def _value(root: Node, *path: str) -> object:
+    node = find(root, *path)
+    return node.value if node is not None else None
+
+
+def _asked(root: Node, capability: str) -> tuple[str, ...]:
+    asked = find(root, "capabilities", capability) or find(root, "capabilities", *capability.split("."))
+    return tuple(sorted(item.value for item in items(asked) if isinstance(item.value, str)))
+
+
+def _rationale(root: Node) -> tuple[tuple[str, str], ...]:
+    reasons = find(root, "capabilities", "rationale")
+    if reasons is None or not isinstance(reasons.value, dict):
+        return ()
+    return tuple(sorted((name, node.value) for name, node in reasons.value.items() if isinstance(node.value, str)))

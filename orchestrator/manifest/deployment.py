@@ -1,0 +1,365 @@
+"""Turns one YAML document and the component it names into a Deployment with every default filled in, or into problems.
+
+`draft` looks at the document alone, `assemble` adds the component. What takes several documents to see (duplicates,
+dependencies) is `resolve`'s business.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from orchestrator.manifest.check import check
+from orchestrator.manifest.component import Component
+from orchestrator.manifest.documents import Document
+from orchestrator.manifest.node import Node, Place, Problem, find, items, nearest, plain, text_at
+from orchestrator.manifest.printable import did_you_mean, excerpt
+from orchestrator.manifest.units import duration_ms, size_bytes
+from orchestrator.manifest.versions import parse_range, parse_version
+from orchestrator.model.base import canonical_json, digest_of
+from orchestrator.model.ids import DEFAULT_NAMESPACE, NAME_MAX_LENGTH, NAME_PATTERN, DeploymentKey
+from orchestrator.model.spec import (
+    Analysis,
+    Backoff,
+    Deployment,
+    Grant,
+    HealthPolicy,
+    Mailbox,
+    PauseStep,
+    RestartPolicy,
+    RestartType,
+    Revision,
+    RolloutPolicy,
+    Strategy,
+    WeightStep,
+)
+
+KIND = "Deployment"
+KINDS_TO_COME = ("Policy", "Route")
+Spec = dict[str, Any]
+_NAME = re.compile(NAME_PATTERN)
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A document read on its own: its key when it can be told, and everything wrong with it so far.
+
+    `is_other` says that the document is of a kind that owns no deployment. `is_whole` says that the tree is all of it.
+    """
+
+    root: Node
+    line: int
+    column: int
+    key: DeploymentKey | None
+    problems: tuple[Problem, ...]
+    is_other: bool = False
+    is_whole: bool = True
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing that was found so far makes it invalid."""
+        return not any(problem.is_error for problem in self.problems)
+
+    @property
+    def place(self) -> Place:
+        """Where the document begins."""
+        return (self.line, self.column)
+
+
+def draft(document: Document) -> Draft:
+    """Check one document by itself."""
+    root = document.root if document.root is not None else Node(None, document.line, document.column)
+    well_formed = document.whole and not any(problem.is_error for problem in document.problems)
+    if not document.whole:
+        return Draft(root, document.line, document.column, _key(root), document.problems, is_whole=False)
+    problem = _kind_problem(root)
+    if problem is not None:
+        is_other = text_at(root, "kind") in KINDS_TO_COME
+        problems = (*document.problems, problem)
+        return Draft(root, document.line, document.column, None, problems, is_other, well_formed)
+    found = check("deployment", root)
+    problems = (*document.problems, *(found or _contradictions(root)))
+    return Draft(root, document.line, document.column, _key(root), problems, is_whole=well_formed)
+
+
+def assemble(source: Draft, key: DeploymentKey, component: Component, file: str) -> Deployment | list[Problem]:
+    """Return the deployment that a sound draft and its component make, or why they make none."""
+    problems = [
+        *_version_problems(source.root, component),
+        *_grant_problems(source.root, key.namespace, component),
+        *_limit_problems(source.root, component),
+        *_stateful_problems(source.root, component),
+    ]
+    return problems or _deployment(source, key, component, file)
+
+
+def dependencies(source: Draft, key: DeploymentKey) -> list[tuple[DeploymentKey, Place]]:
+    """Return what a draft's `dependsOn` names, and where."""
+    named = [item for item in items(find(source.root, "spec", "dependsOn")) if isinstance(item.value, str)]
+    return [(DeploymentKey.parse(str(item.value), key.namespace), item.place) for item in named]
+
+
+def _kind_problem(root: Node) -> Problem | None:
+    if not isinstance(root.value, dict):
+        return Problem(*root.place, "a manifest must be a mapping", suggestion="begin with `apiVersion: airs.dev/v1`")
+    kind = text_at(root, "kind")
+    if kind == KIND:
+        return None
+    if kind is None:
+        return Problem(*nearest(root, "kind"), "`kind` is missing", suggestion="add `kind: Deployment`")
+    place = nearest(root, "kind")
+    if kind in KINDS_TO_COME:
+        return Problem(*place, f"kind {kind} is not implemented by this version", suggestion="remove the document")
+    return Problem(*place, f"unknown kind {excerpt(kind)}", suggestion=did_you_mean(kind, (KIND,)))
+
+
+def _key(root: Node) -> DeploymentKey | None:
+    name = text_at(root, "metadata", "name")
+    namespace = find(root, "metadata", "namespace")
+    where = DEFAULT_NAMESPACE if namespace is None else namespace.value
+    if not _is_name(name) or not _is_name(where):
+        return None
+    return DeploymentKey(namespace=str(where), name=str(name))
+
+
+def _is_name(text: object) -> bool:
+    return isinstance(text, str) and len(text) <= NAME_MAX_LENGTH and _NAME.fullmatch(text) is not None
+
+
+def _contradictions(root: Node) -> list[Problem]:
+    return [*_rollout_contradictions(root), *_backoff_contradictions(root), *_range_problems(root)]
+
+
+def _rollout_contradictions(root: Node) -> list[Problem]:
+    strategy = text_at(root, "spec", "rollout", "strategy") or Strategy.BLUE_GREEN.value
+    steps = list(items(find(root, "spec", "rollout", "steps")))
+    if strategy == Strategy.CANARY.value:
+        if any(find(step, "weight") for step in steps):
+            return []
+        place = nearest(root, "spec", "rollout", "steps" if steps else "strategy")
+        return [Problem(*place, "a canary needs at least one `weight` step", suggestion="add `steps: [{weight: 10}]`")]
+    return [
+        Problem(
+            *nearest(root, "spec", "rollout", part),
+            f"`spec.rollout.{part}` says how a canary goes, but the strategy is {strategy}",
+            suggestion=f"write `strategy: canary`, or remove `{part}`",
+        )
+        for part in ("steps", "analysis")
+        if (node := find(root, "spec", "rollout", part)) is not None and node.value
+    ]
+
+
+def _backoff_contradictions(root: Node) -> list[Problem]:
+    backoff = _backoff(_mapping(find(root, "spec", "restart", "backoff")))
+    if backoff.initial_ms <= backoff.max_ms:
+        return []
+    place = nearest(root, "spec", "restart", "backoff", "initial")
+    return [
+        Problem(*place, "the first backoff is longer than the longest", suggestion="raise `max`, or lower `initial`")
+    ]
+
+
+def _range_problems(root: Node) -> list[Problem]:
+    written = text_at(root, "spec", "component", "version")
+    if written is None:
+        return []
+    try:
+        parse_range(written)
+    except ValueError:
+        place = nearest(root, "spec", "component", "version")
+        summary = f"`spec.component.version` is {excerpt(written)}, which is not a version range"
+        return [Problem(*place, summary, suggestion="write `^1.4`, `~1.2.3`, `>=1, <2`, `1.4.0` or `*`")]
+    return []
+
+
+def _version_problems(root: Node, component: Component) -> list[Problem]:
+    written = text_at(root, "spec", "component", "version") or "*"
+    if parse_version(component.version) in parse_range(written) or written.strip() == "*":
+        return []
+    place = nearest(root, "spec", "component", "version")
+    summary = f"component {component.name} has version {component.version}, which {excerpt(written)} leaves out"
+    return [Problem(*place, summary, suggestion="widen the range, or name another component")]
+
+
+def _grant_problems(root: Node, namespace: str, component: Component) -> list[Problem]:
+    grants = find(root, "spec", "grants")
+    if grants is None or not isinstance(grants.value, dict):
+        return []
+    problems = []
+    for capability, granted in sorted(grants.value.items()):
+        asked = component.asks.get(capability, ())
+        beyond = [item for item in items(granted) if not _covers(asked, str(item.value), namespace)]
+        problems += [_beyond_problem(item, capability, asked, component.name) for item in beyond]
+    return problems
+
+
+def _beyond_problem(item: Node, capability: str, asked: tuple[str, ...], component: str) -> Problem:
+    what = f"`{capability}` on {excerpt(str(item.value))}"
+    listed = ", ".join(asked) if asked else "nothing"
+    detail = f"For {capability} the component asks for {listed}."
+    return Problem(*item.place, f"grants {what}, which {component} does not ask for", detail, "remove it")
+
+
+def _covers(asked: tuple[str, ...], granted: str, namespace: str) -> bool:
+    wanted = DeploymentKey.parse(granted, namespace)
+    offers = (DeploymentKey.parse(pattern, namespace) for pattern in asked)
+    return any(o.namespace == wanted.namespace and o.name in ("*", wanted.name) for o in offers)
+
+
+def _limit_problems(root: Node, component: Component) -> list[Problem]:
+    wanted = _limits(_mapping(find(root, "spec", "limits")))
+    own = msgspec.structs.asdict(component.limits)
+    problems = []
+    for field, value in wanted.items():
+        key = field.partition("_")[0]
+        place = nearest(root, "spec", "limits", key)
+        if own[field] is None:
+            summary = f"`spec.limits.{key}` limits storage that component {component.name} does not have"
+            problems.append(Problem(*place, summary, suggestion="remove it"))
+        elif value > own[field]:
+            summary = f"`spec.limits.{key}` is looser than the component's own; limits may only tighten"
+            problems.append(Problem(*place, summary, suggestion="lower or remove it"))
+    return problems
+
+
+def _stateful_problems(root: Node, component: Component) -> list[Problem]:
+    if not component.stateful:
+        return []
+    problems = []
+    replicas = find(root, "spec", "replicas")
+    if replicas is not None and isinstance(replicas.value, int) and replicas.value > 1:
+        summary = f"component {component.name} is stateful: `spec.replicas` must be 0 or 1, not {replicas.value}"
+        problems.append(Problem(*replicas.place, summary, _LOST_UPDATES, "write `replicas: 1`"))
+    if text_at(root, "spec", "rollout", "strategy") == Strategy.CANARY.value:
+        place = nearest(root, "spec", "rollout", "strategy")
+        summary = f"component {component.name} is stateful: it cannot be rolled out as a canary"
+        problems.append(Problem(*place, summary, _LOST_UPDATES, "write `strategy: blue-green`"))
+    return problems
+
+
+_LOST_UPDATES = "Two instances that read, change and write the same key lose each other's updates."
+
+
+def _deployment(source: Draft, key: DeploymentKey, component: Component, file: str) -> Deployment:
+    spec = _mapping(find(source.root, "spec"))
+    depends_on = {dependency for dependency, _ in dependencies(source, key)}
+    return Deployment(
+        key=key,
+        revision=_revision(spec, component),
+        replicas=spec.get("replicas", 1),
+        labels=tuple(sorted(_mapping(find(source.root, "metadata", "labels")).items())),
+        mailbox=Mailbox(**spec.get("mailbox", {})),
+        restart=_restart(spec.get("restart", {})),
+        depends_on=tuple(sorted(depends_on)),
+        health=_health(spec.get("health", {})),
+        rollout=_rollout(spec.get("rollout", {})),
+        suspend=spec.get("suspend", False),
+        file=file,
+        line=source.line,
+        rationale=component.rationale,
+    )
+
+
+def _revision(spec: Spec, component: Component) -> Revision:
+    content = Revision(
+        id="",
+        component=component.name,
+        version=component.version,
+        artifact=component.artifact,
+        stateful=component.stateful,
+        config=canonical_json(spec.get("config", {})).decode(),
+        grants=_grants(spec.get("grants", {})),
+        limits=msgspec.structs.replace(component.limits, **_limits(spec.get("limits", {}))),
+    )
+    hashed = msgspec.structs.asdict(content)
+    del hashed["id"]
+    return msgspec.structs.replace(content, id=digest_of(hashed))
+
+
+def _grants(grants: Spec) -> tuple[Grant, ...]:
+    given = ((capability, tuple(sorted(patterns))) for capability, patterns in sorted(grants.items()))
+    return tuple(Grant(capability=capability, patterns=patterns) for capability, patterns in given if patterns)
+
+
+def _limits(limits: Spec) -> dict[str, int]:
+    written = {
+        "memory_bytes": _convert(limits, "memory", size_bytes),
+        "fuel": limits.get("fuel"),
+        "timeout_ms": _convert(limits, "timeout", duration_ms),
+        "storage_bytes": _convert(limits, "storage", size_bytes),
+    }
+    return {field: value for field, value in written.items() if value is not None}
+
+
+def _convert(section: Spec, key: str, convert: Callable[[str], int]) -> int | None:
+    return convert(section[key]) if key in section else None
+
+
+def _given(section: Spec, **fields: tuple[str, Any]) -> dict[str, Any]:
+    """Return the fields that the section has, converted; what it has not keeps the model's default."""
+    return {field: convert(section[key]) for field, (key, convert) in fields.items() if key in section}
+
+
+def _restart(restart: Spec) -> RestartPolicy:
+    given = _given(
+        restart,
+        type=("type", RestartType),
+        intensity=("intensity", int),
+        period_ms=("period", duration_ms),
+        backoff=("backoff", _backoff),
+    )
+    return RestartPolicy(**given)
+
+
+def _backoff(backoff: Spec) -> Backoff:
+    given = _given(backoff, initial_ms=("initial", duration_ms), factor=("factor", float), max_ms=("max", duration_ms))
+    return Backoff(**given)
+
+
+def _health(health: Spec) -> HealthPolicy:
+    given = _given(
+        health,
+        interval_ms=("interval", duration_ms),
+        timeout_ms=("timeout", duration_ms),
+        failure_threshold=("failureThreshold", int),
+    )
+    return HealthPolicy(**given)
+
+
+def _rollout(rollout: Spec) -> RolloutPolicy:
+    given = _given(
+        rollout,
+        strategy=("strategy", Strategy),
+        steps=("steps", _steps),
+        analysis=("analysis", _analysis),
+        progress_deadline_ms=("progressDeadline", duration_ms),
+        keep_previous_ms=("keepPrevious", duration_ms),
+        retain=("retain", int),
+    )
+    return RolloutPolicy(**given)
+
+
+def _steps(steps: list[Spec]) -> tuple[WeightStep | PauseStep, ...]:
+    return tuple(
+        WeightStep(weight=step["weight"])
+        if "weight" in step
+        else PauseStep(duration_ms=duration_ms(step["pause"]) if step["pause"] else None)
+        for step in steps
+    )
+
+
+def _analysis(analysis: Spec) -> Analysis:
+    given = _given(
+        analysis,
+        interval_ms=("interval", duration_ms),
+        minimum_messages=("minimumMessages", int),
+        failure_limit=("failureLimit", int),
+        inconclusive_limit=("inconclusiveLimit", int),
+    )
+    error_rate = analysis.get("metrics", {}).get("errorRate", {})
+    return Analysis(**given, **_given(error_rate, error_rate_max=("max", float)))
+
+
+def _mapping(node: Node | None) -> Spec:
+    value = plain(node) if node is not None else {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,82 @@
+"""Says which further files a snapshot needs: the Component.toml of every deployment, and the artifact of each of those.
+
+The source reader calls `references` while it reads. It says nothing about what is wrong: `resolve` does, later.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from orchestrator.manifest.documents import read_documents
+from orchestrator.manifest.node import Node, text_at
+from orchestrator.manifest.paths import BadPathError, folder_of, join_confined
+from orchestrator.manifest.toml import read_toml
+from orchestrator.model.snapshot import Content, FileEntry
+
+COMPONENT_FILE = "Component.toml"
+
+
+class Reference(msgspec.Struct, frozen=True, order=True):
+    """A root-relative path to read. `confined_to` is the folder it may not leave, links included; empty is the root."""
+
+    path: str
+    is_artifact: bool
+    confined_to: str
+
+
+def references(files: Mapping[str, FileEntry], manifests: Sequence[str]) -> tuple[Reference, ...]:
+    """Return what the given files refer to, sorted: components of the `manifests`, artifacts of every `*.toml`.
+
+    Call it with the manifests, then with the Component.toml files that were read and no manifests; nothing refers
+    any further. Calling it with everything read so far is right as well, and parses again. A path that leaves the
+    root, or the component's folder, is never among them.
+    """
+    found = {ref for path in manifests for ref in _components(path, files.get(path))}
+    for path, entry in files.items():
+        if path.endswith(".toml"):
+            found.update(_artifacts(path, entry))
+    return tuple(sorted(found))
+
+
+def component_path(manifest: str, written: str) -> str:
+    """Return the root-relative path of the Component.toml that `written`, in `manifest`, means.
+
+    Raises:
+        BadPathError: it may not be followed.
+    """
+    path = join_confined(folder_of(manifest), written)
+    if path.endswith(".toml"):
+        return path
+    return f"{path}/{COMPONENT_FILE}" if path else COMPONENT_FILE
+
+
+def artifact_path(component: str, written: str) -> str:
+    """Return the root-relative path of the artifact that `written`, in the Component.toml `component`, means.
+
+    Raises:
+        BadPathError: it may not be followed.
+    """
+    folder = folder_of(component)
+    return join_confined(folder, written, folder)
+
+
+def _components(manifest: str, entry: FileEntry | None) -> Iterator[Reference]:
+    if not isinstance(entry, Content):
+        return
+    for document in read_documents(entry.data).documents:
+        written = text_at(document.root, "spec", "component", "path")
+        if written is not None:
+            try:
+                yield Reference(component_path(manifest, written), False, "")
+            except BadPathError:
+                continue
+
+
+def _artifacts(component: str, entry: FileEntry) -> Iterator[Reference]:
+    root: Node | None = read_toml(entry.data).root if isinstance(entry, Content) else None
+    written = text_at(root, "artifact", "path")
+    if written is not None:
+        try:
+            yield Reference(artifact_path(component, written), True, folder_of(component))
+        except BadPathError:
+            return

@@ -1,0 +1,50 @@
+"""Turns a manifest's bytes into text with Unix line ends, or into the one problem that says why it is not text."""
+
+import codecs
+import re
+
+from orchestrator.manifest.node import Problem
+
+_UTF16 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
+
+
+class NotTextError(ValueError):
+    """Bytes that are not a manifest's text; `problem` says what is wrong and where."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.summary)
+        self.problem = problem
+
+
+def decode_text(data: bytes, max_bytes: int) -> str:
+    """Decode UTF-8, with or without a byte order mark, and any kind of line end.
+
+    Raises:
+        NotTextError: too large, another encoding, not valid, or with control characters in it.
+    """
+    if len(data) > max_bytes:
+        raise _refuse(0, 0, f"the file has {len(data)} bytes; at most {max_bytes} are read", "split it")
+    if data.startswith(_UTF16):
+        raise _refuse(0, 0, "the file is UTF-16 or UTF-32, not UTF-8", "save it as UTF-8")
+    try:
+        text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+    except UnicodeDecodeError as error:
+        line, column = _place(data[: error.start].decode("utf-8"))
+        raise _refuse(line, column, "the file is not valid UTF-8", "save it as UTF-8") from error
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    found = _FORBIDDEN.search(text)
+    if found:
+        line, column = _place(text[: found.start()])
+        code = f"U+{ord(found[0]):04X}"
+        raise _refuse(line, column, f"the control character {code} is not allowed", "remove it, or write an escape")
+    return text
+
+
+def _place(before: str) -> tuple[int, int]:
+    before = before.replace("\r\n", "\n").replace("\r", "\n")
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+def _refuse(line: int, column: int, summary: str, suggestion: str) -> NotTextError:
+    return NotTextError(Problem(line=line, column=column, summary=summary, suggestion=suggestion))
