@@ -215,7 +215,11 @@ class Api:
     async def _stream(self, journal: Journal[T], wanted: Callable[[T], bool], follow: bool) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
-        leave = journal.follow(lambda: loop.call_soon_threadsafe(woken.set))
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(woken.set)
+
+        leave = journal.follow(wake)
         last = 0
         try:
             while True:

@@ -1,9 +1,9 @@
 """What can be asked of a running agent. Decisions run on the controller's thread; messages go to the router."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -27,6 +27,7 @@ from orchestrator.rollout.commands import Command, Refusal, command
 from orchestrator.store.decisions import PutDesired, PutRecord
 from orchestrator.supervise.ports import Clock
 
+T = TypeVar("T")
 CALLER = ComponentId("airs", "client")  # who a message from the command line comes from
 
 
@@ -206,7 +207,7 @@ class Operations:
             raise Trouble(404, Problem(summary=f"no deployment {key}", suggestion=hint))
         return record
 
-    def _command(self, act: Callable[[], Any]) -> Any:
+    def _command(self, act: Callable[[], T]) -> T:
         future = self._controller.submit(act)
         result = future.result()
         self._controller.wake()
@@ -256,7 +257,7 @@ def _without(desired: DesiredState, key: DeploymentKey) -> DesiredState:
     return replace(desired, deployments=tuple(d for d in desired.deployments if d.key != key))
 
 
-def _rollback_target(record: Record, history: "list[Number] | tuple[Number, ...]", to: int | None) -> Number:
+def _rollback_target(record: Record, history: Sequence[Number], to: int | None) -> Number:
     serving = record.stable.revision.id if record.stable else None
     if to is not None:
         found = next((n for n in history if n.number == to), None)

@@ -122,6 +122,7 @@ def command(*arguments: Any, **attributes: Any) -> Callable[[Callable[..., Any]]
         def run(context: click.Context, *given: Any, **named: Any) -> Any:
             return function(context.ensure_object(Settings), *given, **named)
 
-        return click.command(*arguments, **attributes)(global_options(run))
+        declared: click.Command = click.command(*arguments, **attributes)(global_options(run))
+        return declared
 
     return declare

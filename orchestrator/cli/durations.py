@@ -9,7 +9,7 @@ UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 _PATTERN = re.compile(r"(\d{1,9})(ms|s|m|h)", re.ASCII)
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[int]):
     """`100ms`, `5s`, `2m`, `1h` → milliseconds."""
 
     name = "duration"

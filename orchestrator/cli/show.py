@@ -11,7 +11,7 @@ from orchestrator.cli.failure import Failure
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.observe.events import printable
 from orchestrator.plan.document import Plan
-from orchestrator.plan.text import styled_lines
+from orchestrator.plan.text import Style, styled_lines
 
 SHORT = 10  # hex digits of a revision or commit
 
@@ -20,6 +20,12 @@ PHASE_STYLES = {
     "progressing": "cyan", "starting": "cyan", "keeping": "cyan", "suspended": "dim", "stopped": "dim",
     "degraded": "yellow", "backing-off": "yellow", "held": "yellow", "out-of-sync": "yellow", "warning": "yellow",
     "failed": "red", "gave-up": "red", "rejected": "red",
+}  # fmt: skip
+
+PLAN_STYLES = {
+    Style.PLAIN: "", Style.HEADING: "bold", Style.DIM: "dim", Style.CREATE: "green", Style.UPDATE: "yellow",
+    Style.ROLL_OUT: "bold cyan", Style.REMOVE: "red", Style.RESTART: "cyan", Style.ADOPT: "cyan",
+    Style.BLOCKED: "bold red", Style.HELD: "bold yellow", Style.WARNING: "yellow",
 }  # fmt: skip
 
 
@@ -49,7 +55,7 @@ def show_failure(console: Console, failure: Failure) -> None:
 def show_plan(console: Console, plan: Plan) -> None:
     """Print a plan as people read it."""
     for line in styled_lines(plan):
-        console.print(Text.assemble(*((text, style) for text, style in line)))
+        console.print(Text.assemble(*((segment.text, PLAN_STYLES[segment.style]) for segment in line)))
 
 
 def table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

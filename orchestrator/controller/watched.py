@@ -4,12 +4,12 @@ from collections.abc import Callable, Collection, Iterator
 
 import msgspec
 
-from orchestrator.model.desired import DesiredState, Resolution
+from orchestrator.model.desired import DesiredState, Permissions, Resolution
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.snapshot import Known, KnownEmpty, Snapshot, SourceAnswer, SourceFailure, Unknown
 
-Resolve = Callable[[Snapshot, Collection[DeploymentKey]], Resolution]
+Resolve = Callable[[Snapshot, Collection[DeploymentKey], Permissions], Resolution]
 Keep = Callable[[Snapshot], None]
 
 
@@ -26,12 +26,23 @@ class SourceStatus(msgspec.Struct, frozen=True):
 class Watched:
     """One watched source. `read` may be slow (git); `look` is set from any thread.
 
-    An `is_atomic` source (a commit) is believed at the first look.
+    `permissions` hold as long as it is watched. An `is_atomic` source (a commit) is believed at the first look. `seen`
+    tells the watching thread what was read.
     """
 
-    def __init__(self, source: str, read: Callable[[], SourceAnswer], *, is_atomic: bool) -> None:
+    def __init__(
+        self,
+        source: str,
+        read: Callable[[], SourceAnswer],
+        seen: Callable[[Snapshot], None],
+        permissions: Permissions,
+        *,
+        is_atomic: bool,
+    ) -> None:
         self.source = source
         self.read = read
+        self.seen = seen
+        self.permissions = permissions
         self.is_atomic = is_atomic
         self.resolution: tuple[Snapshot, frozenset[DeploymentKey], Resolution] | None = None
         self.look = True
@@ -91,7 +102,7 @@ class WatchedSources:
         cached = watched.resolution
         if cached is not None and cached[0] is snapshot and cached[1] == known:
             return cached[2]
-        resolution = self._resolve(snapshot, known)
+        resolution = self._resolve(snapshot, known, watched.permissions)
         self._keep(snapshot)
         watched.resolution = (snapshot, known, resolution)
         self._note(watched, diagnostics=resolution.diagnostics, revision=snapshot.revision)
@@ -103,6 +114,7 @@ class WatchedSources:
             since = watched.status.stale_since_ms or self._now_ms()
             self._note(watched, failure=answer.failure, stale_since_ms=since)
             return
+        watched.seen(answer.snapshot)
         believed = watched.is_atomic or _agree(answer, watched.pending) or _is(answer, watched.snapshot)
         if not believed:
             watched.pending = answer  # it may be half-written: a file at a time, or one file in several writes

@@ -4,6 +4,8 @@ Called on each pass, for each record: look at the facts, let `rollout` decide, m
 the service. Every step may be repeated, so a crash between any two of them is healed by the next pass.
 """
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from orchestrator.execute import history
@@ -44,7 +46,8 @@ class Settling:
         service = self._fleet.have(record.stable or record.wanted)
         self._fleet.put_in_force(record.key, record.wanted.revision.grants)
         if (record.stable or record.wanted).suspend:
-            return self._suspend(service)
+            self._suspend(service)
+            return None
         service.route.refuse(None)
         if record.rollout is None or record.rollout.phase.is_over:
             self._rest(record, service)
@@ -113,7 +116,7 @@ class Settling:
             return record, _updates(record, history.rejected(numbers, rollout.conclusion, now))
         return record, []
 
-    def _trimmed(self, record: Record, numbers: "list[Number] | tuple[Number, ...]") -> list[Change]:
+    def _trimmed(self, record: Record, numbers: Sequence[Number]) -> list[Change]:
         old = history.beyond(numbers, record.wanted.rollout.retain)
         return [DeleteHistory(key=record.key, number=number.number) for number in old]
 
@@ -174,7 +177,7 @@ def _drop_all_but(service: Service, *alive: str) -> None:
             service.drop(revision)
 
 
-def _updates(record: Record, numbers: "list[Number]") -> list[Change]:
+def _updates(record: Record, numbers: Sequence[Number]) -> list[Change]:
     return [UpdateHistory(key=record.key, number=number) for number in numbers]
 
 
@@ -184,7 +187,7 @@ def _rejecting(record: Record, rollout: Rollout, now: int) -> Record:
         return record
     rejection = Rejection(
         revision=rollout.target.revision.id,
-        spec_digest=spec_digest(record.wanted),
+        spec_digest=spec_digest(rollout.target),
         reason=rollout.conclusion,
         at_ms=now,
     )
@@ -192,7 +195,7 @@ def _rejecting(record: Record, rollout: Rollout, now: int) -> Record:
     return replace(record, rejected=(*others, rejection))
 
 
-def _deployment_of(like: Deployment, revision: str, numbers: "list[Number] | tuple[Number, ...]") -> Deployment | None:
+def _deployment_of(like: Deployment, revision: str, numbers: Sequence[Number]) -> Deployment | None:
     """Return the deployment a revision in the history stands for, with the in-place fields of `like`."""
     found = next((n.revision for n in reversed(numbers) if n.revision.id == revision), None)
     return replace(like, revision=found) if found else None

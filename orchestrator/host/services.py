@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from orchestrator.host.context import GuestContext
 from orchestrator.model.ids import ComponentId
-from orchestrator.runtime.values import Err, HostImport, Ok
+from orchestrator.runtime import Err, HostImport, Ok, sleep
 
 INTERFACE = "airssys:core/host-services@1.0.0"
 
@@ -18,9 +18,6 @@ class Surroundings(Protocol):
 
     def now_ns(self) -> int:
         """Return wall-clock nanoseconds since 1970."""
-
-    def sleep_ms(self, duration_ms: int) -> None:
-        """Wait."""
 
     def blocked(self) -> AbstractContextManager[None]:
         """Mark the calling worker as waiting."""
@@ -49,9 +46,9 @@ def service_imports(around: Surroundings) -> Sequence[HostImport]:
         return around.now_ns() // 1_000_000
 
     def sleep_millis(context: GuestContext, duration_ms: int) -> None:
-        # The wait counts against the call's deadline: a longer one ends there, and the deadline ends the call.
+        # The wait counts against the call's deadline: a longer one ends there, and the call with it.
         with around.blocked():
-            around.sleep_ms(min(duration_ms, context.limits.timeout_ms))
+            sleep(min(duration_ms, context.limits.timeout_ms) / 1000)
 
     def list_components(_context: GuestContext) -> Sequence[ComponentId]:
         return around.components()

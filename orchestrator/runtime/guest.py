@@ -149,3 +149,17 @@ def _not_started(detail: str) -> Exited:
 
 def _word(value: bool) -> str:
     return "true" if value else "false"
+
+
+def read_metadata(request: Start) -> dict[str, Any] | Exited | None:
+    """Ask a component what it says it is, on an instance that is thrown away; None for one that is no actor."""
+    cell = request.loaded.engine.cells.add(request.id, request.context)
+    instance = Instance(request.loaded, cell, request.revision.limits)
+    try:
+        exited = instance.instantiate()
+        if exited is not None or Drive.ACTOR not in request.loaded.world.drives:
+            return exited
+        said: dict[str, Any] | Exited = instance.invoke(request.loaded.description.exports[lifecycle.METADATA], ())
+        return said
+    finally:
+        instance.close()

@@ -1,0 +1,99 @@
+"""Puts the parts of an agent together: the list of what there is, and the place to swap one of them."""
+
+from collections.abc import Callable
+
+from orchestrator.agent.operations import Operations
+from orchestrator.agent.surroundings import Announcer, HostSurroundings
+from orchestrator.controller.loop import Controller
+from orchestrator.controller.watched import SourceStatus, WatchedSources
+from orchestrator.execute.actions import Actions
+from orchestrator.execute.fleet import Fleet
+from orchestrator.execute.ledger import Ledger
+from orchestrator.execute.settle import Settling
+from orchestrator.host.context import GuestContext
+from orchestrator.host.messaging import messaging_imports
+from orchestrator.host.services import service_imports
+from orchestrator.host.storage import storage_imports
+from orchestrator.manifest import resolve
+from orchestrator.messaging.router import Router
+from orchestrator.model.exits import ExitKind, ExitReason
+from orchestrator.model.ids import ComponentId, DeploymentKey
+from orchestrator.model.message import Exited, Undelivered
+from orchestrator.model.snapshot import Artifact, Snapshot
+from orchestrator.model.spec import Revision
+from orchestrator.model.world import ArtifactFault
+from orchestrator.observe.events import Event, Journals
+from orchestrator.runtime import Guest, Runtime, Start
+from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing
+from orchestrator.store.state_dir import StateDir
+from orchestrator.store.store import Store
+from orchestrator.supervise.instance import Surroundings
+from orchestrator.supervise.timers import SystemClock
+from orchestrator.supervise.workers import ThreadWorkers
+
+GOODBYE = "the agent is stopping"
+
+
+class Agent:
+    """Every part of one running agent, over one state directory that the caller has locked."""
+
+    def __init__(self, state: StateDir, say: Callable[[Event], None], report: Callable[[SourceStatus], None]) -> None:
+        self.state = state
+        self.store = Store.open(state)
+        self.journals = Journals()
+        self.clock = SystemClock()
+        self.workers = ThreadWorkers()
+        self.announcer = Announcer(self.journals, say)
+        self.router = Router()
+        self.fleet = Fleet(Surroundings(self.start_guest, self.workers, self.clock, self.announcer), self.router)
+        self.ledger = Ledger(self.store)
+        around = HostSurroundings(self.journals, self.workers, lambda: self.fleet.services, self._describe)
+        imports = [
+            *storage_imports(self.store.data),
+            *messaging_imports(self.router, around.now_ns, self.announcer.unheard),
+            *service_imports(around),
+        ]
+        self.runtime = Runtime(state.cache, imports)
+        actions = Actions(self.ledger, self.fleet, self.clock, self.announcer.announce)
+        settling = Settling(self.ledger, self.fleet, self.clock, self.announcer.announce)
+        self.sources = WatchedSources(resolve, self.keep, self.clock.wall_ms, report)
+        self.controller = Controller(self.sources, self.ledger, self.fleet, actions, settling)
+        self.operations = Operations(self.controller, actions, self.clock, state.artifacts.has)
+        self.announcer.wake = self.controller.wake
+
+    def start_guest(self, revision: Revision, instance: ComponentId) -> Guest | Exited:
+        """Start an instance of a revision: from the compile cache, else from its stored artifact."""
+        digest = revision.artifact
+        try:
+            loaded = self.runtime.load(digest, lambda: self.state.artifacts.read(digest))
+        except (ArtifactFault, ArtifactMissing, ArtifactDamaged) as fault:
+            return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail=str(fault)))
+        deployment = instance.deployment
+        context = GuestContext(instance, revision, lambda: self.fleet.grants_in_force(deployment))
+        return self.runtime.start(Start(id=instance, revision=revision, loaded=loaded, context=context))
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Put a snapshot's artifacts into the store, so that what is wanted can be started after a restart."""
+        for entry in snapshot.files.values():
+            if not isinstance(entry, Artifact) or isinstance(entry.world, ArtifactFault):
+                continue
+            if not self.state.artifacts.has(entry.digest):
+                self.state.artifacts.put(entry.data)
+
+    def stop_guests(self) -> bool:
+        """Stop every instance politely; True once all are gone."""
+        goodbye = Undelivered("delivery-failed", GOODBYE)
+        gone = [service.stop(goodbye) for service in self.fleet.services.values()]
+        return all(gone)
+
+    def close(self) -> None:
+        """Release what is held; only after the controller has ended."""
+        self.workers.close()
+        self.clock.close()
+        self.store.close()
+
+    def _describe(self, key: DeploymentKey) -> tuple[str, str] | None:
+        record = self.ledger.records.get(key)
+        if record is None or record.stable is None:
+            return None
+        return record.stable.revision.component, record.stable.revision.version

@@ -1,0 +1,124 @@
+"""Runs an agent until it is told to stop: lock, socket, controller thread, HTTP server, polite end."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvicorn
+
+from orchestrator import __version__
+from orchestrator.agent.api import Api
+from orchestrator.agent.assembly import Agent
+from orchestrator.agent.views import AgentView
+from orchestrator.controller.watched import SourceStatus
+from orchestrator.observe.events import Event
+from orchestrator.store.lock import Owner
+from orchestrator.store.state_dir import StateDir
+
+BACKLOG = 128
+STOP_LIMIT_S = 15.0  # for all guests to say goodbye, before the process ends anyway
+STOP_LOOK_S = 0.01
+
+
+class AgentOptions:
+    """How one agent is run: where, what it is called by, who is told, and what is done once it is up."""
+
+    def __init__(
+        self, state_dir: Path, socket_path: Path, command: str, *, say: Callable[[Event], None],
+        report: Callable[[SourceStatus], None], ready: Callable[[Agent, threading.Event], None],
+    ) -> None:  # fmt: skip
+        self.state_dir, self.socket_path, self.command = state_dir, socket_path, command
+        self.say, self.report, self.ready = say, report, ready
+
+
+def run_agent(options: AgentOptions) -> None:
+    """Run an agent in this process until SIGTERM, SIGINT or a request to stop.
+
+    Raises:
+        StateLocked: another agent has the state directory; the error names it.
+    """
+    state = StateDir(options.state_dir)
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    owner = Owner(pid=os.getpid(), started_at=started_at, command=options.command, socket=str(options.socket_path))
+    with state.lock(owner), _listening(options.socket_path) as listener:
+        agent = Agent(state, options.say, options.report)
+        about = AgentView(
+            pid=os.getpid(),
+            socket=str(options.socket_path),
+            version=__version__,
+            started_at=started_at,
+            state_dir=str(options.state_dir),
+            lineage=state.lineage,
+        )
+        asyncio.run(_serve(agent, about, listener, options))
+
+
+async def _serve(agent: Agent, about: AgentView, listener: socket.socket, options: AgentOptions) -> None:
+    stop = threading.Event()
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    controller = threading.Thread(target=_control, args=(agent, stop, lambda: loop.call_soon_threadsafe(stopping.set)))
+    api = Api(agent.operations, agent.controller, agent.journals, about, agent.state.key, stopping.set)
+    config = uvicorn.Config(api.application(), log_config=None, access_log=False, lifespan="off", ws="none")
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    controller.start()
+    options.ready(agent, stop)
+    waits = {serving, asyncio.create_task(stopping.wait())}
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    agent.controller.wake()
+    await asyncio.to_thread(_end_guests, agent, controller)
+    api.close()
+    server.should_exit = True
+    await serving
+    agent.close()
+
+
+class _Server(uvicorn.Server):
+    """A server whose signals are ours: its own handlers would end it before the guests have said goodbye."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _control(agent: Agent, stop: threading.Event, ended: Callable[[], None]) -> None:
+    try:
+        agent.controller.run(stop)
+    finally:
+        ended()  # a controller that died takes the agent with it, so that nobody believes a status that is not kept
+
+
+def _end_guests(agent: Agent, controller: threading.Thread) -> None:
+    controller.join(STOP_LIMIT_S)
+    deadline = time.monotonic() + STOP_LIMIT_S
+    while not agent.stop_guests() and time.monotonic() < deadline:
+        time.sleep(STOP_LOOK_S)
+
+
+@contextlib.contextmanager
+def _listening(path: Path) -> Iterator[socket.socket]:
+    """Listen on a Unix socket of mode 0600; as the state directory is locked, a socket found there is a dead one."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    listener.listen(BACKLOG)
+    try:
+        yield listener
+    finally:
+        listener.close()
+        path.unlink(missing_ok=True)

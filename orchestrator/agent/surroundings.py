@@ -1,0 +1,108 @@
+"""What guests and supervisors see of the process around them: time, sleep, log lines, neighbours, events."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+from orchestrator.host.services import Context
+from orchestrator.model.exits import ExitReason
+from orchestrator.model.ids import ComponentId, DeploymentKey
+from orchestrator.model.message import Exited, Outcome, Refused, Undelivered
+from orchestrator.observe.events import Event, EventType, Journals, LogLine, printable
+from orchestrator.supervise.service import Service
+from orchestrator.supervise.workers import ThreadWorkers
+
+CONTEXT_MAX = 32  # pairs of a log line's context that are kept
+WARNINGS = frozenset({"rolling-back", "failed", "source-stale", "exited", "undelivered"})
+
+
+class HostSurroundings:
+    """The real surroundings of guests. `services` and `version_of` are asked anew on each call."""
+
+    def __init__(
+        self, journals: Journals, workers: ThreadWorkers, services: Callable[[], Mapping[DeploymentKey, Service]],
+        describe: Callable[[DeploymentKey], tuple[str, str] | None],
+    ) -> None:  # fmt: skip
+        self._journals, self._workers, self._services, self._describe = journals, workers, services, describe
+
+    def now_ns(self) -> int:
+        """Return wall-clock nanoseconds since 1970."""
+        return time.time_ns()
+
+    def blocked(self) -> AbstractContextManager[None]:
+        """Mark the calling worker as waiting."""
+        return self._workers.blocked()
+
+    def log(self, sender: ComponentId, level: str, message: str, context: Context) -> None:
+        """Keep a log line."""
+        pairs = tuple((printable(k), printable(v)) for k, v in (context or ())[:CONTEXT_MAX])
+        line = LogLine(
+            at_ms=time.time_ns() // 1_000_000,
+            key=sender.deployment,
+            instance=sender.instance,
+            level=level,
+            text=printable(message),
+            context=pairs,
+        )
+        self._journals.logs.append(line)
+
+    def components(self) -> Sequence[ComponentId]:
+        """Name every instance that is Ready."""
+        return [
+            ComponentId(key.namespace, key.name, instance.name)
+            for key, service in sorted(self._services().items())
+            for instance in service.observe()
+            if instance.ready
+        ]
+
+    def component_info(self, target: ComponentId) -> tuple[str, str, str] | None:
+        """Return name, version and health of a deployment, None when there is none."""
+        service = self._services().get(target.deployment)
+        described = self._describe(target.deployment)
+        if service is None or described is None:
+            return None
+        states = [i.health.value for i in service.observe() if target.instance in ("", i.name)]
+        worst = next((word for word in ("unhealthy", "degraded", "unknown", "healthy") if word in states), "unknown")
+        return (*described, worst)
+
+
+class Announcer:
+    """Turns what happens into events, and wakes the controller where that may change what it would do."""
+
+    def __init__(self, journals: Journals, say: Callable[[Event], None]) -> None:
+        self._journals, self._say = journals, say
+        self.wake: Callable[[], None] = _nothing
+
+    def announce(self, key: DeploymentKey | None, reason: str, message: str) -> None:
+        """Record one event."""
+        kind = EventType.WARNING if reason in WARNINGS else EventType.NORMAL
+        event = Event(at_ms=time.time_ns() // 1_000_000, reason=reason, message=printable(message), key=key, type=kind)
+        self._journals.events.append(event)
+        self._say(event)
+
+    def changed(self) -> None:
+        """Look again: an instance's phase or readiness changed."""
+        self.wake()
+
+    def exited(self, instance: ComponentId, reason: ExitReason, then: str) -> None:
+        """Record an exit, and the guest's backtrace among its log lines."""
+        self.announce(instance.deployment, "exited", f"{instance.instance} {reason}; it {then}")
+        for frame in reason.backtrace:
+            line = LogLine(
+                at_ms=time.time_ns() // 1_000_000,
+                key=instance.deployment,
+                instance=instance.instance,
+                level="error",
+                text=printable(frame),
+            )
+            self._journals.logs.append(line)
+
+    def unheard(self, sender: ComponentId, target: ComponentId, outcome: Outcome) -> None:
+        """Record how a message ended whose sender does not wait for it, when it did not end well."""
+        if isinstance(outcome, Refused | Exited | Undelivered):
+            what = outcome.reason if isinstance(outcome, Exited) else outcome
+            self.announce(target.deployment, "undelivered", f"message from {sender}: {what}")
+
+
+def _nothing() -> None:
+    return

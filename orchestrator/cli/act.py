@@ -1,0 +1,132 @@
+"""Commands that do something to what runs: messages and calls, restart, rollback, delete, and rollouts."""
+
+import sys
+import time
+from typing import Any
+
+import click
+import msgspec
+
+from orchestrator.cli.context import Settings, command
+from orchestrator.cli.durations import DURATION
+from orchestrator.cli.failure import FAILED, TIMED_OUT, USAGE, Failure
+from orchestrator.cli.look import key_argument, rollout_status
+from orchestrator.cli.waiting import is_at_rest
+from orchestrator.model.ids import DeploymentKey
+
+conversation_option = click.option("--conversation", help="Messages of one conversation stay on one version.")
+timeout_option = click.option("--timeout", type=DURATION, default="30s", help="How long to wait for the answer.")
+
+
+@command()
+@key_argument
+@click.argument("payload")
+@conversation_option
+def send(settings: Settings, name: DeploymentKey, payload: str, conversation: str | None) -> None:
+    """Queue a message. Queued means in memory; nobody waits for what becomes of it."""
+    settings.client().send(name, payload.encode(), conversation)
+    settings.err().print("queued", style="dim")
+
+
+@command()
+@key_argument
+@click.argument("payload")
+@conversation_option
+@timeout_option
+def request(settings: Settings, name: DeploymentKey, payload: str, conversation: str | None, timeout: int) -> None:
+    """Send a message and print the reply, and nothing else."""
+    reply = settings.client().request(name, payload.encode(), conversation, timeout / 1000)
+    if reply is None:
+        return
+    sys.stdout.buffer.write(reply)
+    if not reply.endswith(b"\n"):
+        sys.stdout.buffer.write(b"\n")
+    sys.stdout.buffer.flush()
+
+
+@command(context_settings={"ignore_unknown_options": True})
+@key_argument
+@click.argument("function")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@timeout_option
+def call(settings: Settings, name: DeploymentKey, function: str, arguments: tuple[str, ...], timeout: int) -> None:
+    """Call an exported function: each argument is JSON. Prints the result as JSON."""
+    decoded = [_json_argument(number, text) for number, text in enumerate(arguments)]
+    result = settings.client().call(name, function, decoded, timeout / 1000)
+    click.echo(msgspec.json.encode(result))
+
+
+def _json_argument(number: int, text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as problem:
+        raise Failure(
+            f"argument {number} is not JSON: {text[:40]!r}",
+            str(problem),
+            "Numbers and true/false go as they are; a string needs its quotes: '\"text\"'.",
+            USAGE,
+        ) from None
+
+
+@command()
+@click.argument("names", nargs=-1, required=True)
+def restart(settings: Settings, names: tuple[str, ...]) -> None:
+    """Restart deployments: their instances one after another, so that the others keep answering."""
+    client = settings.client()
+    for name in names:
+        settings.err().print(client.verb(DeploymentKey.parse(name), "restart"))
+
+
+@command()
+@click.argument("names", nargs=-1, required=True)
+def delete(settings: Settings, names: tuple[str, ...]) -> None:
+    """Remove deployments; their stored data are kept."""
+    client = settings.client()
+    for name in names:
+        settings.err().print(client.delete(DeploymentKey.parse(name)))
+
+
+@command()
+@key_argument
+@click.option("--to", type=int, help="The revision's number in `airs history`; the previous one by default.")
+@click.option("--wait/--no-wait", default=True, help="Wait until it serves.")
+@click.option("--timeout", type=DURATION, default="5m", help="How long to wait.")
+def rollback(settings: Settings, name: DeploymentKey, to: int | None, wait: bool, timeout: int) -> None:
+    """Go back to an earlier revision; what the source wants is held until it changes."""
+    client = settings.client()
+    said = client.verb(name, "rollback", **({} if to is None else {"to": str(to)}))
+    settings.err().print(said)
+    if wait:
+        _wait_for_one(settings, name, timeout)
+
+
+def _wait_for_one(settings: Settings, name: DeploymentKey, timeout_ms: int) -> None:
+    client = settings.client()
+    deadline = time.monotonic() + timeout_ms / 1000
+    while not is_at_rest(view := client.deployment(name)):
+        if time.monotonic() > deadline:
+            raise Failure(f"{name} is not there after {timeout_ms / 1000:g}s", view.message, exit_code=TIMED_OUT)
+        time.sleep(0.02)
+    if view.phase == "failed":
+        raise Failure(f"{name} failed", view.message, exit_code=FAILED)
+    settings.err().print(f"{name} runs {view.version}, {view.ready}/{view.replicas} ready")
+
+
+@click.group()
+def rollout() -> None:
+    """Look at a rollout, promote it, abort it, or try a rejected revision again."""
+
+
+def _verb(verb: str, help_text: str) -> click.Command:
+    @command(verb, help=help_text)
+    @key_argument
+    def run(settings: Settings, name: DeploymentKey) -> None:
+        settings.err().print(settings.client().verb(name, f"rollout/{verb}"))
+
+    return run
+
+
+rollout.add_command(rollout_status)
+rollout.add_command(_verb("promote", "Go on: end the pause, or give the new version everything."))
+rollout.add_command(_verb("abort", "Send all traffic back to the stable version and reject the new one."))
+rollout.add_command(_verb("retry", "Try again what was rejected or held."))

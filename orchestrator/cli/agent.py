@@ -1,0 +1,168 @@
+"""`airs up` and `airs agent start|stop|status`."""
+
+import shlex
+import sys
+import threading
+from collections.abc import Callable
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from orchestrator.agent.assembly import Agent
+from orchestrator.agent.process import AgentOptions, run_agent
+from orchestrator.cli.background import start_agent, stop_agent
+from orchestrator.cli.context import Settings, command, global_options, runtime_dir
+from orchestrator.cli.durations import DURATION
+from orchestrator.cli.failure import FAILED, Failure
+from orchestrator.cli.planning import empty_option, mass_prune_option, root_option, source_option
+from orchestrator.cli.reading import Place, passed_to_git
+from orchestrator.cli.show import PHASE_STYLES, clock, show_diagnostics
+from orchestrator.controller.watched import SourceStatus, Watched
+from orchestrator.manifest import references
+from orchestrator.model.desired import Permissions
+from orchestrator.observe.events import Event
+from orchestrator.source.artifacts import ArtifactCache
+from orchestrator.source.open import open_source
+from orchestrator.source.spec import FolderSpec, SourceSpec
+from orchestrator.source.watch import watch
+from orchestrator.store.lock import StateLocked
+from orchestrator.store.state_dir import holder, socket_path
+
+STOP_S = 60.0
+
+
+@command()
+@click.argument("path")
+@source_option
+@root_option
+@mass_prune_option
+@empty_option
+@click.option("--adopt", is_flag=True, help="Take over deployments that another source owns.")
+@click.option("--interval", type=DURATION, default="15s", help="How often a git repository is looked at.")
+def up(
+    settings: Settings, path: str, source: str | None, root: str | None, interval: int, adopt: bool,
+    allow_mass_prune: bool, allow_empty: bool,
+) -> None:  # fmt: skip
+    """Run an agent in the foreground that watches a folder or REPOSITORY#ref:path."""
+    spec = Place(path, source, root).spec()
+    permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
+    console = settings.out()
+    console.print(Text.assemble("Watching ", (spec.identity, "bold"), f" (root: {_root(spec)})"))
+    console.print("Press Ctrl-C to stop.", style="dim")
+
+    def ready(agent: Agent, stop: threading.Event) -> None:
+        _watch(agent, spec, stop, interval / 1000, permissions, settings)
+
+    _run(settings, ready, console)
+
+
+def _root(spec: SourceSpec) -> str:
+    return f"{spec.root}, {spec.root_reason}" if isinstance(spec, FolderSpec) else "the repository"
+
+
+def _watch(
+    agent: Agent, spec: SourceSpec, stop: threading.Event, interval_s: float, permissions: Permissions,
+    settings: Settings,
+) -> None:  # fmt: skip
+    artifacts = ArtifactCache(agent.runtime.inspect)
+    source = open_source(
+        spec, references=references, artifacts=artifacts, work_dir=settings.state_dir / "git",
+        passed_on=passed_to_git(),
+    )  # fmt: skip
+
+    def wake() -> None:
+        watched.look = True
+        agent.controller.wake()
+
+    watching = watch(spec, stop, wake, interval_s=interval_s)
+    is_folder = isinstance(spec, FolderSpec)
+    watched = Watched(spec.identity, source.read, watching.update, permissions, is_atomic=not is_folder)
+    agent.sources.add(watched)
+    agent.controller.wake()
+
+
+@click.group()
+@global_options
+def agent() -> None:
+    """Start, stop or look at the background agent."""
+
+
+@command()
+def start(settings: Settings) -> None:
+    """Start an agent in the background, if none runs."""
+    owner = holder(settings.state_dir) if settings.state_dir.exists() else None
+    if owner is not None:
+        settings.err().print(f"Already running: {owner}")
+        return
+    client = start_agent(settings)
+    settings.err().print(f"Started an agent (process {client.about().pid}) on {settings.state_dir}")
+
+
+@command()
+def stop(settings: Settings) -> None:
+    """Stop the agent politely: messages in hand are finished, instances say goodbye."""
+    client = settings.client()
+    if not stop_agent(client, STOP_S):
+        raise Failure("the agent is still stopping", suggestion="`airs agent status` tells when it has.")
+    settings.err().print("Stopped.")
+
+
+@command()
+def status(settings: Settings) -> None:
+    """Say whether an agent runs, and which."""
+    about = settings.client().about()
+    if settings.is_json:
+        settings.print_json(about)
+        return
+    console = settings.out()
+    console.print(Text.assemble(("running", "green"), f"  process {about.pid}, airs {about.version}"))
+    console.print(f"since      {about.started_at}\nstate      {about.state_dir}\nsocket     {about.socket}")
+
+
+@command(hidden=True)
+def run(settings: Settings) -> None:
+    """Run an agent in the foreground that watches nothing."""
+    _run(settings, lambda _agent, _stop: None, settings.out())
+
+
+agent.add_command(start)
+agent.add_command(stop)
+agent.add_command(status)
+agent.add_command(run)
+
+
+def _run(settings: Settings, ready: Callable[[Agent, threading.Event], None], console: Console) -> None:
+    try:
+        options = AgentOptions(
+            settings.state_dir,
+            socket_path(settings.state_dir, runtime_dir()),
+            shlex.join(["airs", *sys.argv[1:]]),
+            say=lambda event: _say(console, event),
+            report=lambda status: _report(console, status),
+            ready=ready,
+        )
+        run_agent(options)
+    except StateLocked as locked:
+        raise Failure(
+            f"an agent already runs on {settings.state_dir}",
+            f"It is {locked.owner}." if locked.owner else "It has not said who it is.",
+            "Use it, stop it with `airs agent stop`, or name another --state-dir.",
+            FAILED,
+        ) from None
+
+
+def _say(console: Console, event: Event) -> None:
+    who = f"{event.key}  " if event.key else ""
+    style = PHASE_STYLES.get(event.reason, "yellow" if event.type.value == "warning" else "cyan")
+    console.print(
+        Text.assemble((clock(event.at_ms)[11:], "dim"), f"  {who}", (event.reason, style), f"  {event.message}")
+    )
+
+
+def _report(console: Console, status: SourceStatus) -> None:
+    if status.failure is not None:
+        failure = status.failure
+        console.print(Text.assemble(("stale: ", "bold yellow"), f"{failure.summary}: {failure.detail}"))
+        console.print(Text("    what runs keeps running", style="dim"))
+    show_diagnostics(console, status.diagnostics)

@@ -1,0 +1,79 @@
+"""Starts an agent in the background: own session, no inherited descriptors or input, output to agent.log."""
+
+import os
+import subprocess
+import sys
+import time
+
+from orchestrator.cli.client import AgentClient
+from orchestrator.cli.context import Settings, runtime_dir
+from orchestrator.cli.failure import NO_AGENT, Failure
+from orchestrator.store.state_dir import StateDir, holder
+
+START_LIMIT_S = 20.0
+LOOK_S = 0.02
+LOG_TAIL = 2_000  # bytes of agent.log shown when it does not come up
+
+
+def ensure_agent(settings: Settings, *, may_start: bool) -> AgentClient:
+    """Return a client of the running agent, starting one in the background where none runs (and saying so).
+
+    Raises:
+        Failure: none runs and none may be started, or it does not come up.
+    """
+    client = AgentClient(settings.state_dir, runtime_dir())
+    if client.answers():
+        return client
+    if not may_start:
+        raise Failure(
+            f"no agent is running on {settings.state_dir}",
+            suggestion="Start one with `airs agent start`, or leave out --no-start.",
+            exit_code=NO_AGENT,
+        )
+    start_agent(settings)
+    settings.err().print(f"Started an agent in the background on {settings.state_dir}", style="dim")
+    return client
+
+
+def start_agent(settings: Settings) -> AgentClient:
+    """Start an agent and wait until it answers.
+
+    Raises:
+        Failure: it ended, or does not answer; the end of its log says why.
+    """
+    state = StateDir(settings.state_dir)
+    command = [sys.executable, "-m", "orchestrator.cli.main", "agent", "run", "--state-dir", str(settings.state_dir)]
+    log = os.open(state.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    begin = os.fstat(log).st_size
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, start_new_session=True, cwd="/"
+        )
+    finally:
+        os.close(log)
+    client = AgentClient(settings.state_dir, runtime_dir())
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline:
+        if client.answers():
+            return client
+        if process.poll() is not None and holder(settings.state_dir) is None:
+            break
+        time.sleep(LOOK_S)
+    raise Failure("the agent did not come up", _tail(state, begin), f"The whole log is {state.log}.", NO_AGENT)
+
+
+def stop_agent(client: AgentClient, timeout_s: float) -> bool:
+    """Ask the agent to stop and wait until it let go of its state directory."""
+    client.stop()
+    deadline = time.monotonic() + timeout_s
+    while holder(client.state_dir) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(LOOK_S)
+    return True
+
+
+def _tail(state: StateDir, begin: int) -> str:
+    with state.log.open("rb") as file:
+        file.seek(begin)
+        return file.read()[-LOG_TAIL:].decode(errors="replace").strip()

@@ -1,0 +1,281 @@
+"""Commands that only look: `status`, `get`, `history`, `logs`, `events`, `rollout status`."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from orchestrator.agent.views import DeploymentView, SourceView
+from orchestrator.cli.client import AgentClient
+from orchestrator.cli.context import Settings, command
+from orchestrator.cli.failure import USAGE, Failure
+from orchestrator.cli.show import PHASE_STYLES, clock, short, show_diagnostics, table
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.observe.events import Event, LogLine, printable
+
+WATCH_S = 0.5
+KINDS = ("deployments", "instances", "revisions", "sources")
+
+
+def key_argument(function: Any) -> Any:
+    """Add the argument NAME or NAMESPACE/NAME."""
+    return click.argument("name", metavar="NAME", callback=lambda _c, _p, text: DeploymentKey.parse(text))(function)
+
+
+@command()
+@click.argument("name", required=False)
+@click.option("-w", "--watch", is_flag=True, help="Keep showing it.")
+def status(settings: Settings, name: str | None, watch: bool) -> None:
+    """Show how everything is, or one deployment in detail."""
+    client = settings.client()
+    show = _show_all if name is None else _show_one(DeploymentKey.parse(name))
+    if not watch:
+        show(settings, client, settings.out())
+        return
+    try:
+        _keep_showing(settings, client, show)
+    except KeyboardInterrupt:
+        return
+
+
+Show = Callable[[Settings, AgentClient, Console], None]
+
+
+def _keep_showing(settings: Settings, client: AgentClient, show: Show) -> None:
+    out = settings.out()
+    if not out.is_terminal:
+        while True:
+            show(settings, client, out)
+            out.file.flush()
+            time.sleep(WATCH_S)
+    with Live(console=out, auto_refresh=False, screen=True) as live:
+        while True:
+            with out.capture() as captured:
+                show(settings, client, out)
+            live.update(Text.from_ansi(captured.get()), refresh=True)
+            time.sleep(WATCH_S)
+
+
+def _show_all(settings: Settings, client: AgentClient, console: Console) -> None:
+    views = client.deployments()
+    sources = client.sources()
+    if settings.is_json:
+        settings.print_json({"deployments": views, "sources": sources})
+        return
+    if not views:
+        console.print("Nothing is deployed. `airs apply PATH` deploys a folder of manifests.")
+    else:
+        _deployment_table(console, views)
+        for view in views:
+            if view.message:
+                name = f"{view.namespace}/{view.name}"
+                console.print(Text.assemble(("\n" + name, "bold"), f"  {printable(view.message)}"))
+    _show_sources(console, sources)
+
+
+def _deployment_table(console: Console, views: Sequence[DeploymentView]) -> None:
+    rows = [
+        (
+            f"{v.namespace}/{v.name}", v.version, short(v.revision), v.phase, f"{v.ready}/{v.replicas}", v.sync,
+            str(v.restarts), _rollout_word(v),
+        )
+        for v in views
+    ]  # fmt: skip
+    table(console, ("DEPLOYMENT", "VERSION", "REVISION", "PHASE", "READY", "SYNC", "RESTARTS", "ROLLOUT"), rows)
+
+
+def _rollout_word(view: DeploymentView) -> str:
+    rollout = view.rollout
+    if rollout is None or rollout.phase == "succeeded":
+        return ""
+    share = f" {rollout.weight} %" if rollout.phase in ("progressing", "paused") else ""
+    return f"{rollout.phase} {rollout.target_version}{share}"
+
+
+def _show_sources(console: Console, sources: Sequence[SourceView]) -> None:
+    for source in sources:
+        at = f" at {short(source.revision)}" if source.revision else ""
+        how = "watched" if source.watched else "applied"
+        console.print(Text(f"\nsource {printable(source.name)}{at} ({how})", style="dim"))
+        if source.stale_since:
+            since = clock(source.stale_since)
+            console.print(Text(f"  stale since {since}: {printable(source.failure)}", style="yellow"))
+        show_diagnostics(console, source.diagnostics)
+
+
+def _show_one(key: DeploymentKey) -> Show:
+    def show(settings: Settings, client: AgentClient, console: Console) -> None:
+        view = client.deployment(key)
+        if settings.is_json:
+            settings.print_json(view)
+            return
+        _deployment_table(console, [view])
+        if view.message:
+            console.print("\n" + printable(view.message))
+        console.print(Text(f"\nsource     {printable(view.source)}", style="dim"))
+        if view.attempted_revision:
+            applied, attempted = short(view.source_revision), short(view.attempted_revision)
+            console.print(Text(f"commit     applied {applied or 'none'}, attempted {attempted}", style="dim"))
+        console.print()
+        rows = [
+            (
+                i.name, short(i.revision), i.phase, "ready" if i.ready else "not ready", i.health, str(i.restarts),
+                f"{i.last_exit.kind.value}: {i.last_exit.detail}" if i.last_exit else "",
+            )
+            for i in view.instances
+        ]  # fmt: skip
+        table(console, ("INSTANCE", "REVISION", "PHASE", "READY", "HEALTH", "RESTARTS", "LAST EXIT"), rows)
+
+    return show
+
+
+@command()
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("name", required=False)
+def get(settings: Settings, kind: str, name: str | None) -> None:
+    """List things of one kind; with -o json, an array of objects."""
+    client = settings.client()
+    views = client.deployments() if kind != "sources" else []
+    if name is not None and kind != "sources":
+        views = [client.deployment(DeploymentKey.parse(name))]
+    console = settings.out()
+    found: list[Any]
+    match kind:
+        case "deployments":
+            found = list(views)
+        case "instances":
+            found = [instance for view in views for instance in view.instances]
+        case "revisions":
+            keys = [DeploymentKey(namespace=v.namespace, name=v.name) for v in views]
+            found = [number for key in keys for number in client.history(key)]
+        case _:
+            found = [s for s in client.sources() if name in (None, s.name)]
+    if settings.is_json:
+        settings.print_json(found)
+        return
+    _TABLES[kind](console, found)
+
+
+def _instance_table(console: Console, found: Sequence[Any]) -> None:
+    rows = [(f"{i.namespace}/{i.deployment}", i.name, i.phase, i.health, str(i.restarts)) for i in found]
+    table(console, ("DEPLOYMENT", "INSTANCE", "PHASE", "HEALTH", "RESTARTS"), rows)
+
+
+def _history_table(console: Console, found: Sequence[Any]) -> None:
+    rows = [
+        (str(n.number), n.version, short(n.revision), n.cause, n.outcome or "in progress", short(n.source_revision),
+         clock(n.started_at), n.reason)
+        for n in found
+    ]  # fmt: skip
+    table(console, ("NUMBER", "VERSION", "REVISION", "CAUSE", "OUTCOME", "COMMIT", "STARTED", "REASON"), rows)
+
+
+def _source_table(console: Console, found: Sequence[Any]) -> None:
+    rows = [
+        (s.name, "watched" if s.watched else "applied", short(s.revision), str(s.deployments), s.failure) for s in found
+    ]
+    table(console, ("SOURCE", "HOW", "COMMIT", "DEPLOYMENTS", "PROBLEM"), rows)
+
+
+_TABLES: dict[str, Callable[[Console, Sequence[Any]], None]] = {
+    "deployments": _deployment_table,
+    "instances": _instance_table,
+    "revisions": _history_table,
+    "sources": _source_table,
+}
+
+
+@command()
+@key_argument
+def history(settings: Settings, name: DeploymentKey) -> None:
+    """List a deployment's revisions: what began each, from which commit, and how it ended."""
+    found = settings.client().history(name)
+    if settings.is_json:
+        settings.print_json(found)
+        return
+    _history_table(settings.out(), found)
+
+
+@command()
+@click.argument("name", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Keep printing what comes.")
+def logs(settings: Settings, name: str | None, follow: bool) -> None:
+    """Print what a deployment's guests logged."""
+    client = settings.client()
+    key = DeploymentKey.parse(name) if name else None
+    if key is not None:
+        client.deployment(key)  # a misspelt name is an error, not an empty log
+    _follow(settings, client, "/v1/logs", LogLine, follow, key, _log_text)
+
+
+def _log_text(line: LogLine) -> Text:
+    extra = "".join(f" {k}={v}" for k, v in line.context)
+    style = {"error": "red", "warn": "yellow", "debug": "dim", "trace": "dim"}.get(line.level, "")
+    who = f"{line.key}/{line.instance}"
+    return Text.assemble(
+        (clock(line.at_ms)[11:], "dim"), f" {who} ", (f"{line.level:5}", style), f" {line.text}{extra}"
+    )
+
+
+@command()
+@click.argument("name", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Keep printing what comes.")
+def events(settings: Settings, name: str | None, follow: bool) -> None:
+    """Print what happened since the agent started."""
+    key = DeploymentKey.parse(name) if name else None
+    _follow(settings, settings.client(), "/v1/events", Event, follow, key, _event_text)
+
+
+def _event_text(event: Event) -> Text:
+    who = str(event.key) if event.key else "-"
+    style = PHASE_STYLES.get(event.reason, "yellow" if event.type.value == "warning" else "")
+    return Text.assemble((clock(event.at_ms), "dim"), f"  {who:24}  ", (f"{event.reason:16}", style), event.message)
+
+
+def _follow(
+    settings: Settings, client: AgentClient, path: str, kind: Any, follow: bool, key: DeploymentKey | None,
+    show: Callable[[Any], Text],
+) -> None:  # fmt: skip
+    console = settings.out()
+    try:
+        for entry in client.lines(path, kind, follow=follow, deployment=key):
+            if settings.is_json:
+                click.echo(_one_line(entry))
+            else:
+                console.print(show(entry))
+    except KeyboardInterrupt:
+        return
+
+
+def _one_line(entry: Any) -> bytes:
+    return msgspec.json.encode(entry)
+
+
+@command("status")
+@key_argument
+def rollout_status(settings: Settings, name: DeploymentKey) -> None:
+    """Show how far a rollout is, and what its analysis has counted."""
+    view = settings.client().deployment(name)
+    rollout = view.rollout
+    if rollout is None:
+        raise Failure(f"{name} has had no rollout", exit_code=USAGE)
+    if settings.is_json:
+        settings.print_json(rollout)
+        return
+    console = settings.out()
+    stable = short(rollout.stable_revision) or "nothing"
+    console.print(Text.assemble(
+        (f"{name}", "bold"), f"  {stable} → {rollout.target_version} ({short(rollout.target_revision)})  ",
+        (rollout.phase, PHASE_STYLES.get(rollout.phase, "cyan")),
+    ))  # fmt: skip
+    console.print(f"weight     {rollout.weight} %, step {max(rollout.step + 1, 0)} of {rollout.steps}")
+    rate = f"{rollout.errors / rollout.messages:.1%}" if rollout.messages else "none yet"
+    console.print(f"messages   {rollout.messages}, errors {rollout.errors} ({rate})")
+    console.print(f"checks     {rollout.failed_checks} failed, {rollout.inconclusive_checks} inconclusive")
+    if rollout.conclusion:
+        console.print(f"because    {printable(rollout.conclusion)}")

@@ -1,0 +1,72 @@
+"""The `airs` command: the list of its commands, and the one place where failures become exit codes."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+import msgspec
+from rich.console import Console
+
+from orchestrator import __version__
+from orchestrator.cli import act, agent, look, planning, starting
+from orchestrator.cli.context import global_options
+from orchestrator.cli.failure import FAILED, USAGE, Failure
+from orchestrator.cli.show import show_failure
+from orchestrator.store.database import DatabaseFault
+from orchestrator.store.files import NotPrivate
+from orchestrator.store.state_dir import StateDamaged, StateTooNew
+
+INTERRUPTED = 130
+ENVIRONMENT = (NotPrivate, StateTooNew, StateDamaged, DatabaseFault, msgspec.MsgspecError)
+COMMANDS = (
+    planning.validate, planning.plan, planning.apply, agent.up, agent.agent,
+    look.status, look.get, look.history, look.logs, look.events,
+    act.send, act.request, act.call, act.restart, act.rollback, act.rollout, act.delete,
+    starting.init, starting.schema,
+)  # fmt: skip
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="airs")
+@global_options
+def cli() -> None:
+    """Run WebAssembly components the GitOps way: plan, apply, supervise, update, roll back."""
+
+
+for each in COMMANDS:
+    cli.add_command(each)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    try:
+        result = cli.main(args=arguments, prog_name="airs", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return FAILED
+    except (Failure, *ENVIRONMENT) as problem:
+        failure = problem if isinstance(problem, Failure) else _explained(problem)
+        show_failure(Console(stderr=True, highlight=False, soft_wrap=True), failure)
+        return failure.exit_code
+    return result if isinstance(result, int) else 0
+
+
+def _explained(problem: Exception) -> Failure:
+    if isinstance(problem, msgspec.MsgspecError):
+        hint = "Restart the agent with this version: `airs agent stop`, then `airs agent start`."
+        return Failure("the agent speaks another version of the API", str(problem), hint)
+    return Failure("the state directory cannot be used", str(problem))
+
+
+if __name__ == "__main__":
+    main()

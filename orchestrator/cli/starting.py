@@ -1,0 +1,183 @@
+"""`airs init` (both manifests for a bare component) and `airs schema`."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestrator.cli.context import Settings, command
+from orchestrator.cli.failure import FAILED, INVALID, USAGE, Failure
+from orchestrator.manifest import schema_kinds, schema_text
+from orchestrator.model.ids import NAME_MAX_LENGTH, ComponentId
+from orchestrator.model.message import Exited
+from orchestrator.model.spec import Limits, Revision
+from orchestrator.model.world import ArtifactFault, Drive, World
+from orchestrator.runtime import GuestTrap, HostImport, Runtime, Start, digest_of_bytes
+from orchestrator.runtime.guest import read_metadata
+
+MEMORY, FUEL, TIMEOUT_MS, STORAGE = "64MiB", 1_000_000_000, 10_000, "10MiB"
+ARTIFACT_MAX = 128 << 20
+
+
+class Described:
+    """What a bare component turned out to be."""
+
+    def __init__(self, world: World, metadata: dict[str, Any] | None) -> None:
+        said = metadata or {}
+        self.version = said["version"] if _SEMVER.fullmatch(said.get("version", "")) else "0.1.0"
+        self.description = _one_line(said.get("description", ""))
+        self.stateful = bool(said.get("stateful", False))
+        self.imports = {entry.interface.split("/")[-1].split("@")[0] for entry in world.imports}
+        self.drives = world.drives
+
+
+_SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", re.ASCII)
+
+
+@command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--name", help="The component's and deployment's name; by default the file's.")
+@click.option("--force", is_flag=True, help="Overwrite manifests that are there.")
+def init(settings: Settings, file: Path, name: str | None, force: bool) -> None:
+    """Write a Component.toml and a deployment for a bare component FILE, ready to apply."""
+    described = _describe(_read(file))
+    name = name or _name_from(file)
+    component, deployment = file.parent / "Component.toml", file.parent / f"{name}.yaml"
+    for path in (component, deployment):
+        if path.exists() and not force:
+            raise Failure(f"{path} exists already", suggestion="Give another --name, or --force to overwrite.")
+    component.write_text(_component_toml(name, file.name, described), encoding="utf-8")
+    deployment.write_text(_deployment_yaml(name, described), encoding="utf-8")
+    settings.err().print(f"Wrote {component} and {deployment}.")
+    settings.err().print(f"Next: airs apply {deployment}", style="bold")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        if file.stat().st_size > ARTIFACT_MAX:
+            raise Failure(f"{file} is over {ARTIFACT_MAX >> 20} MiB", exit_code=INVALID)
+        return file.read_bytes()
+    except OSError as problem:
+        raise Failure(f"cannot read {file}", str(problem.strerror), exit_code=USAGE) from None
+
+
+def _name_from(file: Path) -> str:
+    name = re.sub(r"[^a-z0-9]+", "-", file.stem.lower()).strip("-")[:NAME_MAX_LENGTH].rstrip("-")
+    if not name or not name[0].isalpha():
+        raise Failure(f"{file.name} gives no name", "a name begins with a letter", "Give one with --name.", USAGE)
+    return name
+
+
+def _describe(data: bytes) -> Described:
+    """Inspect the component, and ask it for its metadata with every import denied."""
+    plain = Runtime(None)
+    try:
+        world = plain.inspect(data)
+    except ArtifactFault as fault:
+        raise Failure(fault.summary, fault.detail, fault.suggestion, INVALID) from None
+    finally:
+        plain.close()
+    if not world.drives & {Drive.ACTOR, Drive.CALLABLE}:
+        raise Failure("nothing here drives this component yet", "it exports neither a lifecycle nor functions")
+    return Described(world, _metadata(data, world) if Drive.ACTOR in world.drives else None)
+
+
+def _metadata(data: bytes, world: World) -> dict[str, Any]:
+    denied = [HostImport(i.interface, f, _denied) for i in world.imports for f in i.functions if _is_ours(i.interface)]
+    runtime = Runtime(None, denied)
+    limits = Limits(memory_bytes=64 << 20, fuel=FUEL, timeout_ms=TIMEOUT_MS)
+    revision = Revision(
+        id="", component="", version="", artifact="", stateful=False, config="", grants=(), limits=limits
+    )
+    try:
+        loaded = runtime.load(digest_of_bytes(data), lambda: data)
+        said = read_metadata(Start(id=ComponentId("airs", "init", "0"), revision=revision, loaded=loaded))
+    finally:
+        runtime.close()
+    if isinstance(said, Exited):
+        raise Failure("the component does not say what it is", str(said.reason), exit_code=FAILED)
+    return said or {}
+
+
+def _is_ours(interface: str) -> bool:
+    return interface.startswith("airssys:")
+
+
+def _denied(*_arguments: Any) -> None:
+    raise GuestTrap("metadata() called an import")
+
+
+def _one_line(text: str) -> str:
+    return "".join(c for c in text if c.isprintable() and c not in '"\\')[:200]
+
+
+def _component_toml(name: str, artifact: str, described: Described) -> str:
+    described_as = f'description = "{described.description}"\n' if described.description else ""
+    lines = [
+        "# What this component is and what it asks for; its author's side. `airs schema component` lists every field.",
+        "manifest-version = 1",
+        "",
+        "[package]",
+        f'name = "{name}"',
+        f'version = "{described.version}"',
+        *described_as.splitlines(),
+        f"stateful = {str(described.stateful).lower()}  # must agree with what its metadata() says",
+        "",
+        "[artifact]",
+        f'path = "{artifact}"  # beside this file; it may not lie outside',
+        "",
+        "# Nothing runs without limits. A deployment may only tighten them.",
+        "[resources]",
+        f'memory = "{MEMORY}"  # of linear memory, in total',
+        f"fuel = {FUEL:_}  # per call",
+        f'timeout = "{TIMEOUT_MS // 1000}s"  # per call, wall clock',
+    ]
+    if "storage" in described.imports:
+        lines.append(f'storage = "{STORAGE}"  # quota of its own key-value data')
+    lines += _capabilities_toml(described)
+    return "\n".join(lines) + "\n"
+
+
+def _capabilities_toml(described: Described) -> list[str]:
+    lines = ["", "# What it asks to be allowed; a deployment grants it. Absent means no.", "[capabilities]"]
+    if "storage" in described.imports:
+        lines += ['storage.read = ["self"]', 'storage.write = ["self"]']
+    if "host-messaging" in described.imports:
+        lines.append('# messaging.send = ["other-deployment", "namespace/*"]  # whom it may send to')
+    return lines if len(lines) > 3 else []
+
+
+def _deployment_yaml(name: str, described: Described) -> str:
+    lines = [
+        "# yaml-language-server: $schema=https://airs.dev/schemas/deployment.schema.json",
+        "# What should run; the operator's side. `airs schema deployment` lists every field and its default.",
+        "apiVersion: airs.dev/v1",
+        "kind: Deployment",
+        f"metadata: {{name: {name}}}",
+        "spec:",
+        "  component:",
+        "    path: .                # the folder that holds Component.toml, relative to this file",
+        "  replicas: 1              # a stateful component runs one instance at a time",
+    ]
+    if "storage" in described.imports:
+        lines += ["  grants:                  # of what Component.toml asks for", "    storage.read: [self]",
+                  "    storage.write: [self]"]  # fmt: skip
+    lines += [
+        "  # config: {greeting: hello}   # handed to initialize() as JSON; top-level scalars also as env-vars",
+        "  # rollout: {strategy: blue-green}   # or recreate, or canary with steps",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+@command()
+@click.argument("kind", required=False)
+def schema(settings: Settings, kind: str | None) -> None:
+    """Print the JSON Schema of a KIND of document; without one, list the kinds."""
+    if kind is None:
+        click.echo("\n".join(schema_kinds()))
+        return
+    try:
+        click.echo(schema_text(kind.lower()), nl=False)
+    except LookupError as problem:
+        raise Failure(str(problem), exit_code=USAGE) from None
