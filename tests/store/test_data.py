@@ -1,3 +1,4 @@
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -116,8 +117,13 @@ def test_counters_hold_when_many_write_at_once(data):
             data.set(COUNTER, f"{worker}-{n}", b"1234", 1 << 20)
             data.set(COUNTER, "shared", b"x" * (worker + n), 1 << 20)
 
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(write, range(4)))
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that a missing lock shows
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(write, range(4)))
+    finally:
+        sys.setswitchinterval(interval_s)
     kept = data.list_keys(COUNTER)
     assert data.usage(COUNTER).key_count == len(kept) == 401
     assert data.usage(COUNTER).used_bytes == sum(len(k) + len(data.get(COUNTER, k)) for k in kept)

@@ -1,4 +1,5 @@
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,12 +16,13 @@ ROUNDS = 10
 
 def killed_after(path: Path, lines: int) -> list[list[str]]:
     """Run a writer, kill it with SIGKILL once it has said `lines` things, and return all that it said."""
-    command = [sys.executable, "-m", "tests.store.writer", str(path)]
+    command = [sys.executable, "-m", "tests.store.writer", str(path), "promise"]
     root = Path(__file__).parents[2]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as child:
         said = [child.stdout.readline() for _ in range(lines)]
         child.kill()
         said += child.stdout.readlines()
+    assert all(said[:lines]), "the writer ended by itself"
     return [line.split() for line in said if line.endswith("\n")]
 
 
@@ -39,6 +41,18 @@ def test_nothing_acknowledged_is_lost_when_the_writer_is_killed(tmp_path, seed):
                 case ["deleted", name, key]:
                     kept[name, key] = None
         decided = examine(path, kept, decided)
+
+
+def test_counters_agree_with_the_data_wherever_the_end_fell(tmp_path):
+    chance = random.Random(7)
+    for _ in range(ROUNDS):
+        command = [sys.executable, "-m", "tests.store.writer", str(tmp_path / "state"), "spin", str(chance.random())]
+        ended = subprocess.run(command, cwd=Path(__file__).parents[2], check=False)
+        assert ended.returncode == -signal.SIGPROF
+        store = Store.open(StateDir(tmp_path / "state"))
+        agrees_with_its_counters(store, COUNTER)
+        assert store.data.usage(COUNTER).key_count > 0
+        store.close()
 
 
 def examine(path: Path, kept: dict, decided: int) -> int:

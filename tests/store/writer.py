@@ -1,5 +1,6 @@
 """A process that decides and writes until it is killed, printing each thing only once it is acknowledged."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -10,10 +11,7 @@ from orchestrator.store.store import Store
 from tests.store.values import COUNTER, OWNER, number, record
 
 
-def main(path: str) -> None:
-    state = StateDir(Path(path))
-    state.lock(OWNER)
-    store = Store.open(state)
+def promise(store: Store) -> None:
     first = store.serial + 1
     for n in range(first, first + 1_000_000):
         key = DeploymentKey(namespace="default", name=f"d-{n % 10}")
@@ -26,5 +24,19 @@ def main(path: str) -> None:
         print("deleted", key.name, f"k{n}-0", flush=True)
 
 
+def spin(store: Store, chance: float) -> None:
+    """Write until a timer of our own ends the process: a kill from outside falls where we wait, not where we write."""
+    store.data.set(COUNTER, "k0", b"", 1 << 30)
+    signal.setitimer(signal.ITIMER_PROF, 0.001 + 0.02 * chance)
+    while True:
+        for n in range(50):
+            store.data.set(COUNTER, f"k{n}", b"x" * (n + 1), 1 << 30)
+        for n in range(1, 50):
+            store.data.delete(COUNTER, f"k{n}")
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    state = StateDir(Path(sys.argv[1]))
+    state.lock(OWNER)
+    opened = Store.open(state)
+    promise(opened) if sys.argv[2] == "promise" else spin(opened, float(sys.argv[3]))
