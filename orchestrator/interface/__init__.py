@@ -1,8 +1,1 @@
-"""Decides what a component's world means for running it here: what it lacks, what drives it, what it wants from us.
-
-`manifest` asks it of every artifact before anything changes. Reading a world off a binary is `runtime`'s business.
-"""
-
-from orchestrator.interface.world import is_driven, needs_storage, unmet_imports
-
-__all__ = ["is_driven", "needs_storage", "unmet_imports"]
+"""Compares the worlds of two versions of a component. Nothing asks for that yet; `manifest.world` judges a single one."""

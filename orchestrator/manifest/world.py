@@ -1,4 +1,4 @@
-"""Answers questions about one component's world. Pure; called while a manifest is resolved."""
+"""Decides what a component's world means for running it here: what it lacks, and whether anything drives it. Pure."""
 
 import re
 from collections.abc import Collection
