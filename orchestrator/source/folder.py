@@ -195,11 +195,20 @@ def opened_root(root: str) -> Iterator[FolderDirectory]:
 
 
 def listing(root: FolderDirectory, spec: FolderSpec) -> tuple[tuple[int, int], tuple[str, ...]]:
-    """Return which directory the folder is now, and the manifests in it."""
+    """Return which directory the folder is now, and the manifests in it.
+
+    Raises:
+        PathFault: the folder, or the one file that was named, is gone.
+        TooMuch: it holds more than a snapshot may.
+    """
     with located_directory(root, spec.folder) as folder:
         assert isinstance(folder, FolderDirectory)
         prefix = f"{spec.folder}/" if spec.folder else ""
-        return folder.inode, (prefix + spec.file,) if spec.file else tuple(manifest_paths(folder, prefix))
+        if spec.file is None:
+            return folder.inode, tuple(manifest_paths(folder, prefix))
+        if folder.look(spec.file) is Kind.MISSING:
+            raise PathFault("missing", f"there is no {spec.file}")
+        return folder.inode, (prefix + spec.file,)
 
 
 def _kind(mode: int) -> Kind:

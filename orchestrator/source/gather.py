@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Protocol
 
-from orchestrator.model.snapshot import Content, FileEntry, Known, KnownEmpty, Snapshot, SourceAnswer, Unreadable
+from orchestrator.model.snapshot import (
+    Artifact,
+    Content,
+    FileEntry,
+    Known,
+    KnownEmpty,
+    Snapshot,
+    SourceAnswer,
+    Unreadable,
+)
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.walk import Directory, Kind, PathFault, fault_of, located
 
@@ -123,6 +132,7 @@ class _Files:
         self._root = root
         self._artifacts = artifacts
         self._bytes = 0
+        self._counted: set[str] = set()
 
     def add_manifest(self, path: str) -> None:
         name = printable(path)
@@ -162,11 +172,19 @@ class _Files:
 
     def _put(self, path: str, entry: FileEntry) -> None:
         self.entries[path] = entry
-        self._bytes += 0 if isinstance(entry, Unreadable) else len(entry.data)
+        self._bytes += self._weight(entry)
         if len(self.entries) > MAX_FILES:
             raise TooMuch(f"more than {MAX_FILES} files")
         if self._bytes > MAX_TOTAL_BYTES:
             raise TooMuch(f"more than {MAX_TOTAL_BYTES // 2**20} MiB of files")
+
+    def _weight(self, entry: FileEntry) -> int:
+        """Return the bytes it adds; one artifact at several paths is held once."""
+        if isinstance(entry, Unreadable) or (isinstance(entry, Artifact) and entry.digest in self._counted):
+            return 0
+        if isinstance(entry, Artifact):
+            self._counted.add(entry.digest)
+        return len(entry.data)
 
 
 def answer(snapshot: Snapshot) -> SourceAnswer:

@@ -86,7 +86,7 @@ class GitSource:
         """Bring the mirror up to date and return the commit."""
         settings = _pinned(self.spec)
         self._prepare()
-        fetch = ("fetch", "--quiet", "--no-tags", "--force", "--depth=1", "--no-recurse-submodules")
+        fetch = ("fetch", "--quiet", "--no-tags", "--depth=1", "--no-recurse-submodules")
         tame = ("--no-write-fetch-head", "--no-auto-maintenance", "--upload-pack=git-upload-pack")
         what = ("--end-of-options", self.spec.repository, f"+{self.spec.ref}:{_FETCHED}")
         self._command.run(*fetch, *tame, *what, settings=settings, limit_s=FETCH_LIMIT_S)

@@ -119,6 +119,8 @@ def _folder(text: str, name: str | None, root: str | None, cwd: Path, home: Path
             break
     if not _is_below(path, where):
         raise SourceRefused(f"{text} lies outside the root {where}", reason, "Name a --root that holds it.")
+    if not (path + where).isprintable():
+        raise SourceRefused(f"cannot read {path!a}", "its path has control characters or is not UTF-8")
     file = None if folder == path else os.path.basename(path)
     if file is not None and not (os.path.isfile(path) and file.endswith(SUFFIXES)):
         raise SourceRefused(

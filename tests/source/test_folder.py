@@ -1,9 +1,14 @@
+import contextlib
 import hashlib
 import os
 import shutil
 import socket
+import tempfile
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from orchestrator.model.snapshot import Artifact, Content, Known, KnownEmpty, Unknown, Unreadable
 from orchestrator.model.world import ArtifactFault
@@ -13,7 +18,7 @@ from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.folder import FolderDirectory, FolderFile, FolderSource, opened_root
 from orchestrator.source.spec import parse_source
 from orchestrator.source.walk import Kind, PathFault, located
-from tests.source.conftest import references, write
+from tests.source.conftest import Wanted, references, write
 
 
 def test_a_snapshot_holds_the_manifests_and_everything_they_refer_to(project, read):
@@ -110,6 +115,8 @@ def test_a_single_manifest_is_read_alone(project, read):
         ("hello.wasm", "../../../secret", "escapes"),
         ("hello.wasm", "/etc/passwd", "escapes"),
         ("hello.wasm", "../other/other.wasm", "escapes"),
+        ("hello.wasm", "{project}/app/components/other/other.wasm", "escapes"),
+        ("hello.wasm", "{project}/app/components", "escapes"),
         ("hello.wasm", "hello.wasm", "link"),
         ("hello.wasm", "nowhere", "missing"),
         ("hello.wasm", ".", "not-a-file"),
@@ -123,12 +130,97 @@ def test_a_link_is_followed_only_while_it_stays_where_it_must(project, read, lin
     write(project / "app/components/other/other.wasm", "wasm other")
     path = project / "app/components/hello" / link
     path.unlink()
-    path.symlink_to(target)
+    path.symlink_to(target.format(project=project))
 
     entry = read(project / "app/manifests", project).snapshot.files[f"app/components/hello/{link}"]
 
     assert isinstance(entry, Unreadable)
     assert entry.kind == kind
+
+
+def test_a_single_manifest_that_is_gone_is_unknown(project, artifacts):
+    path = project / "app/manifests/a.yaml"
+    source = FolderSource(parse_source(str(path), cwd=project), references, artifacts)
+    path.unlink()
+    assert isinstance(source.read(), Unknown)
+
+
+def test_more_bytes_than_a_snapshot_may_hold_are_unknown_and_equal_artifacts_count_once(project, read, monkeypatch):
+    monkeypatch.setattr(gather_module, "MAX_TOTAL_BYTES", 10_000)
+    for name in ("one", "two"):
+        write(project / f"app/components/{name}/Component.toml", "artifact x.wasm\n")
+        write(project / f"app/components/{name}/x.wasm", "wasm " + "x" * 6_000)
+        write(project / f"app/manifests/{name}.yaml", f"component app/components/{name}\n")
+    assert isinstance(read(project / "app/manifests", project), Known)
+    write(project / "app/components/two/x.wasm", "wasm " + "y" * 6_000)
+    assert isinstance(read(project / "app/manifests", project), Unknown)
+
+
+def test_of_two_references_to_one_path_the_stricter_counts(project, artifacts):
+    write(project / "app/shared.wasm", "wasm shared")
+    path = project / "app/components/hello/hello.wasm"
+    path.unlink()
+    path.symlink_to("../../shared.wasm")
+
+    def both(files, manifests):
+        loose = Wanted("app/components/hello/hello.wasm", True, "app")
+        return (loose, *references(files, manifests)) if len(files) > 1 else references(files, manifests)
+
+    spec = parse_source(str(project / "app/manifests"), root=str(project), cwd=project)
+    files = FolderSource(spec, both, artifacts).read().snapshot.files
+    assert files["app/components/hello/hello.wasm"].kind == "escapes"
+
+
+NAMES = ("a", "b", "c")
+TARGETS = st.one_of(
+    st.lists(st.sampled_from((*NAMES, "..", ".", "secret")), min_size=1, max_size=5).map("/".join),
+    st.lists(st.sampled_from((*NAMES, "..")), max_size=3).map(lambda parts: "/".join(["{root}", *parts])),
+    st.sampled_from(["/etc/passwd", "{root}/../secret", "{root}x/secret"]),
+)
+PATHS = st.lists(st.sampled_from((*NAMES, "..")), min_size=1, max_size=5).map("/".join)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    links=st.dictionaries(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map("/".join), TARGETS, max_size=6),
+    files=st.sets(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map("/".join), max_size=6),
+    path=PATHS,
+    confined_to=st.sampled_from([None, *NAMES]),
+)
+def test_whatever_links_there_are_only_what_lies_inside_is_read(links, files, path, confined_to):
+    with tempfile.TemporaryDirectory() as name:
+        top = Path(os.path.realpath(name))
+        root = top / "root"
+        for outside in (top / "secret", top / "rootx/secret"):
+            write(outside, "outside")
+        for file in sorted(files):
+            _try(write, root / file, file)
+        for link, target in sorted(links.items()):
+            _try(_link, root / link, target.format(root=root))
+        root.mkdir(exist_ok=True)
+        try:
+            with (
+                opened_root(str(root)) as opened,
+                located(opened, path, confined_to) as (directory, last),
+                directory.opened(last) as found,
+            ):
+                content = found.read(1000)
+        except PathFault:
+            return
+        real = os.path.realpath(root / path)
+        inside = os.path.realpath(root / (confined_to or ""))
+        assert real.startswith(f"{inside}/")
+        assert content == Path(real).read_bytes() != b"outside"
+
+
+def _link(path, target):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+
+
+def _try(act, *arguments):
+    with contextlib.suppress(OSError):
+        act(*arguments)
 
 
 def test_links_inside_are_followed(project, read):

@@ -313,6 +313,27 @@ def test_a_folder_named_by_a_link_wakes_when_the_link_moves_and_when_its_target_
     one.see_until(lambda answer: _text(answer, "current/a.yaml") == b"three")
 
 
+def test_a_file_that_is_a_link_wakes_when_what_it_leads_to_changes(project, watched):
+    write(project / "shared/deep/b.yaml", "one")
+    (project / "app/manifests/b.yaml").symlink_to("../../shared/deep/b.yaml")
+    one = watched()
+    for text in ("two", "three"):
+        write(manifest(project), text)
+        one.assert_wakes()
+    write(project / "shared/deep/b.yaml", "two")
+    one.assert_wakes()
+
+
+def test_a_directory_that_was_made_empty_is_watched(project, watched):
+    one = watched()
+    (project / "app/manifests/new").mkdir()
+    for text in ("two", "three"):
+        write(manifest(project), text)
+        one.assert_wakes()
+    manifest_added_in_a_new_directory(project)
+    one.assert_wakes()
+
+
 def test_a_single_file_is_watched_alone(project, watched):
     one = watched(manifest(project))
     write(project / "app/manifests/b.yaml", "x")
