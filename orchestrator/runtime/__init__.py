@@ -6,7 +6,7 @@ a grant allows, who is started again and what a message means are decided elsewh
 """
 
 from orchestrator.runtime.cell import Ending, remaining_ms, sleep
-from orchestrator.runtime.guest import Guest, Start
+from orchestrator.runtime.guest import Guest, Start, read_metadata
 from orchestrator.runtime.loaded import Loaded, Origin, digest_of_bytes
 from orchestrator.runtime.runtime import Runtime
 from orchestrator.runtime.values import Err, GuestTrap, HostImport, Ok, Some, Variant
@@ -25,6 +25,7 @@ __all__ = [
     "Start",
     "Variant",
     "digest_of_bytes",
+    "read_metadata",
     "remaining_ms",
     "sleep",
 ]

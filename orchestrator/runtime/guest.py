@@ -126,16 +126,33 @@ def start(request: Start) -> Guest | Exited:
     loaded = request.loaded
     if loaded.missing:
         return _not_started(f"nothing provides its imports {', '.join(loaded.missing)}")
-    cell = loaded.engine.cells.add(request.id, request.context)
-    instance = Instance(loaded, cell, request.revision.limits)
-    exited = instance.instantiate()
+    instance = _instance(request)
     guest = Guest(instance, loaded)
-    if exited is None:
-        exited = guest.begin(request.revision)
+    exited = instance.instantiate() or guest.begin(request.revision)
     if exited is not None:
         instance.close()
         return exited
     return guest
+
+
+def read_metadata(request: Start) -> dict[str, Any] | Exited | None:
+    """Ask a component what it says it is, on an instance that is thrown away; None for one that is no actor."""
+    if Drive.ACTOR not in request.loaded.world.drives:
+        return None
+    instance = _instance(request)
+    try:
+        exited = instance.instantiate()
+        if exited is not None:
+            return exited
+        said: dict[str, Any] | Exited = instance.invoke(request.loaded.description.exports[lifecycle.METADATA], ())
+        return said
+    finally:
+        instance.close()
+
+
+def _instance(request: Start) -> Instance:
+    cell = request.loaded.engine.cells.add(request.id, request.context)
+    return Instance(request.loaded, cell, request.revision.limits)
 
 
 def _refused(err: Err) -> Refused:
@@ -149,17 +166,3 @@ def _not_started(detail: str) -> Exited:
 
 def _word(value: bool) -> str:
     return "true" if value else "false"
-
-
-def read_metadata(request: Start) -> dict[str, Any] | Exited | None:
-    """Ask a component what it says it is, on an instance that is thrown away; None for one that is no actor."""
-    cell = request.loaded.engine.cells.add(request.id, request.context)
-    instance = Instance(request.loaded, cell, request.revision.limits)
-    try:
-        exited = instance.instantiate()
-        if exited is not None or Drive.ACTOR not in request.loaded.world.drives:
-            return exited
-        said: dict[str, Any] | Exited = instance.invoke(request.loaded.description.exports[lifecycle.METADATA], ())
-        return said
-    finally:
-        instance.close()
