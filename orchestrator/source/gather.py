@@ -49,6 +49,7 @@ class Reference(Protocol):
         """The root-relative directory it may not leave, None for the root."""
 
 
+# Told the files that are new since it was last asked, and which of those are manifests.
 References = Callable[[Mapping[str, FileEntry], Sequence[str]], Sequence[Reference]]
 
 
@@ -103,13 +104,15 @@ def gather(
     files = _Files(root, artifacts)
     for path in manifests:
         files.add_manifest(path)
-    names = sorted(printable(path) for path in manifests)
+    new: Mapping[str, FileEntry] = dict(files.entries)
+    names = sorted(new)
     for _ in range(MAX_ROUNDS):
-        wanted = [r for r in references(files.entries, names) if r.path not in files.entries]
-        if not wanted:
-            return files.entries
+        wanted = [r for r in references(new, names) if r.path not in files.entries]
         for reference in sorted(wanted, key=_strictest_first):
             files.add(reference)
+        new, names = {r.path: files.entries[r.path] for r in wanted}, []
+        if not new:
+            break
     return files.entries
 
 

@@ -20,17 +20,18 @@ from orchestrator.source.spec import FolderSpec, parse_source
 class Wanted:
     path: str
     is_artifact: bool
-    confined_to: str | None
+    confined_to: str
 
 
 def references(files: Mapping[str, FileEntry], manifests: Sequence[str]) -> tuple[Wanted, ...]:
     found = []
-    for line in (line for m in manifests for line in _lines(files.get(m)) if line.startswith("component ")):
-        component = line.removeprefix("component ")
-        toml = f"{component}/Component.toml"
-        found.append(Wanted(toml, False, None))
-        for artifact in _lines(files.get(toml)):
-            found.append(Wanted(f"{component}/{artifact.removeprefix('artifact ')}", True, component))
+    for path, entry in files.items():
+        folder = path.rpartition("/")[0]
+        for kind, _, name in (line.partition(" ") for line in _lines(entry)):
+            if kind == "component" and path in manifests:
+                found.append(Wanted(f"{name}/Component.toml", False, ""))
+            if kind == "artifact" and path.endswith(".toml"):
+                found.append(Wanted(f"{folder}/{name}", True, folder))
     return tuple(found)
 
 

@@ -40,6 +40,23 @@ def test_a_snapshot_holds_the_manifests_and_everything_they_refer_to(project, re
     }
 
 
+def test_every_file_is_asked_about_once(project, artifacts):
+    asked = []
+
+    def counting(files, manifests):
+        asked.append((sorted(files), list(manifests)))
+        return references(files, manifests)
+
+    FolderSource(
+        parse_source(str(project / "app/manifests"), root=str(project), cwd=project), counting, artifacts
+    ).read()
+    assert asked == [
+        (["app/manifests/a.yaml"], ["app/manifests/a.yaml"]),
+        (["app/components/hello/Component.toml"], []),
+        (["app/components/hello/hello.wasm"], []),
+    ]
+
+
 def test_manifests_are_found_below_and_sorted_and_editors_files_are_not(tmp_path, read):
     folder = tmp_path / "m"
     for name in ("z.yaml", "b/c.yml", "a.yaml"):
@@ -164,7 +181,7 @@ def test_of_two_references_to_one_path_the_stricter_counts(project, artifacts):
 
     def both(files, manifests):
         loose = Wanted("app/components/hello/hello.wasm", True, "app")
-        return (loose, *references(files, manifests)) if len(files) > 1 else references(files, manifests)
+        return (loose, *references(files, manifests)) if not manifests else references(files, manifests)
 
     spec = parse_source(str(project / "app/manifests"), root=str(project), cwd=project)
     files = FolderSource(spec, both, artifacts).read().snapshot.files
