@@ -154,7 +154,7 @@ def facts_of(rollout: Rollout, service: Service) -> Facts:
         ready=new.ready if new else 0,
         old_ready=old.ready if old else 0,
         gave_up=new.has_given_up if new else False,
-        unhealthy=new.was_unhealthy if new else False,
+        unhealthy=new.is_ill if new else False,
         failed_start=str(exits[-1]) if exits else "",
         old_drained=rollout.stable is None or service.route.busy(rollout.stable) == 0,
         old_gone=rollout.stable is None or rollout.stable not in service.revisions(),

@@ -42,7 +42,7 @@ class Instance:
         self.lane = deployment.revision.id
         self.phase = Phase.INSTALLED
         self.ready = False
-        self.was_unhealthy = False
+        self._was_ready = False
         self._route, self._around, self._on_change = route, around, on_change
         self._lock = threading.Lock()
         self._guest: Guest | None = None
@@ -83,6 +83,11 @@ class Instance:
     def take(self, envelope: Envelope) -> None:
         """Work on one message, on a worker."""
         self._around.workers.submit(lambda: self._run(envelope))
+
+    @property
+    def is_ill(self) -> bool:
+        """Whether it had been Ready and now is not, because `health()` says so."""
+        return self._was_ready and not self.ready and self._health is Health.UNHEALTHY
 
     def observe(self) -> ObservedInstance:
         """Describe it."""
@@ -161,6 +166,7 @@ class Instance:
             if not healthy:
                 self.ready = False
             self.ready = self.ready or became_ready
+            self._was_ready = self._was_ready or self.ready
             if self.phase is Phase.RUNNING and not failed:
                 self._arm(self.deployment.health.interval_ms, self._check)
         if failed:
@@ -194,7 +200,6 @@ class Instance:
             self.ready = self._checking = False
             self._failures = 0
             self._health = Health.UNHEALTHY if reason.kind is ExitKind.UNHEALTHY else Health.UNKNOWN
-            self.was_unhealthy = self.was_unhealthy or reason.kind is ExitKind.UNHEALTHY
             self._last_exit = reason
             self._to(Event.EXITED)
             then = self._decide(reason) if self.phase is Phase.FAILED else "stopped"

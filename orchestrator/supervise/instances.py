@@ -80,9 +80,9 @@ class InstanceSet:
         return any(i.phase.is_in_hand for i in self._members())
 
     @property
-    def was_unhealthy(self) -> bool:
-        """Whether `health()` ever failed so often that an instance was ended for it."""
-        return any(i.was_unhealthy for i in self._members())
+    def is_ill(self) -> bool:
+        """Whether an instance that had been Ready is not any more, because `health()` says so."""
+        return any(i.is_ill for i in self._members())
 
     def _members(self) -> list[Instance]:
         with self._lock:
