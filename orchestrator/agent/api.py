@@ -145,8 +145,14 @@ class Api:
         statuses = {status.source: status for status in self._controller.sources.statuses()}
         desired = self._controller.ledger.desired
         counts = {name: len(d.deployments) for name, d in desired.items()}
-        names = sorted({*statuses, *(name for name, count in counts.items() if count)})
-        return _json([views.source_view(name, counts.get(name, 0), statuses.get(name)) for name in names])
+        owners = {record.source for record in self._controller.ledger.records.values()}
+        not_done = self._controller.not_done
+        return _json(
+            [
+                views.source_view(name, counts.get(name, 0), statuses.get(name), not_done.get(name, ()))
+                for name in sorted({*statuses, *owners})
+            ]
+        )
 
     async def history(self, request: Request) -> Response:
         """List a deployment's revisions, oldest first."""

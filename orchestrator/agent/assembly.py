@@ -57,7 +57,7 @@ class Agent:
         actions = Actions(self.ledger, self.fleet, self.clock, self.announcer.announce)
         settling = Settling(self.ledger, self.fleet, self.clock, self.announcer.announce)
         self.sources = WatchedSources(resolve, self.keep, self.clock.wall_ms, report)
-        self.controller = Controller(self.sources, self.ledger, self.fleet, actions, settling)
+        self.controller = Controller(self.sources, self.ledger, self.fleet, actions, settling, self.announcer.announce)
         self.operations = Operations(self.controller, actions, self.clock, state.artifacts.has)
         self.announcer.wake = self.controller.wake
 

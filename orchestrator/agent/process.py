@@ -64,8 +64,9 @@ async def _serve(agent: Agent, about: AgentView, listener: socket.socket, option
     stop = threading.Event()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            loop.add_signal_handler(number, stopping.set)
     controller = threading.Thread(target=_control, args=(agent, stop, lambda: loop.call_soon_threadsafe(stopping.set)))
     api = Api(agent.operations, agent.controller, agent.journals, about, agent.state.key, stopping.set)
     config = uvicorn.Config(api.application(), log_config=None, access_log=False, lifespan="off", ws="none")

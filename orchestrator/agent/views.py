@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from orchestrator.controller.watched import SourceStatus
+from orchestrator.execute.outcome import ActionOutcome
 from orchestrator.model.base import Value
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.exits import ExitReason
@@ -103,6 +104,7 @@ class SourceView(Value, frozen=True):
     stale_since: int | None
     failure: str
     diagnostics: tuple[Diagnostic, ...]
+    not_done: tuple[ActionOutcome, ...]
 
 
 class AgentView(Value, frozen=True):
@@ -206,7 +208,9 @@ def history_view(record: Record, number: Number) -> HistoryView:
     )
 
 
-def source_view(name: str, deployments: int, status: SourceStatus | None) -> SourceView:
+def source_view(
+    name: str, deployments: int, status: SourceStatus | None, not_done: tuple[ActionOutcome, ...]
+) -> SourceView:
     """Describe a source."""
     failure = status.failure if status else None
     return SourceView(
@@ -218,6 +222,7 @@ def source_view(name: str, deployments: int, status: SourceStatus | None) -> Sou
         stale_since=status.stale_since_ms if status else None,
         failure=f"{failure.summary}: {failure.detail}" if failure else "",
         diagnostics=status.diagnostics if status else (),
+        not_done=not_done,
     )
 
 

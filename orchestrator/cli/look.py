@@ -105,6 +105,9 @@ def _show_sources(console: Console, sources: Sequence[SourceView]) -> None:
         if source.stale_since:
             since = clock(source.stale_since)
             console.print(Text(f"  stale since {since}: {printable(source.failure)}", style="yellow"))
+        for left in source.not_done:
+            told = f"{left.key} {left.status.value}: {printable(left.detail)}"
+            console.print(Text(f"  ! {told}", style="yellow"))
         show_diagnostics(console, source.diagnostics)
 
 

@@ -13,10 +13,10 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from orchestrator.controller.watched import WatchedSources
-from orchestrator.execute.actions import Actions
+from orchestrator.execute.actions import ANNOUNCE, Actions
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Ledger
-from orchestrator.execute.outcome import ActionOutcome
+from orchestrator.execute.outcome import ActionOutcome, Status
 from orchestrator.execute.settle import Settling
 from orchestrator.model.desired import DesiredState, Permissions
 from orchestrator.model.ids import DeploymentKey
@@ -29,6 +29,7 @@ from orchestrator.store.decisions import PutDesired
 
 T = TypeVar("T")
 IDLE_LOOK_MS = 30_000  # how long nothing may wake the loop before it looks on its own
+NOT_DONE = (Status.LEFT_ALONE, Status.WAITING, Status.FAILED)
 SECOND_LOOK_MS = 50  # how soon a source seen in a new state is read again, to see whether it is still being written
 
 
@@ -36,13 +37,20 @@ class Controller:
     """The loop and what it goes round with."""
 
     def __init__(
-        self, sources: WatchedSources, ledger: Ledger, fleet: Fleet, actions: Actions, settling: Settling
+        self,
+        sources: WatchedSources,
+        ledger: Ledger,
+        fleet: Fleet,
+        actions: Actions,
+        settling: Settling,
+        announce: ANNOUNCE,
     ) -> None:
         self.sources, self.ledger, self.fleet = sources, ledger, fleet
-        self._actions, self._settling = actions, settling
+        self._actions, self._settling, self._announce = actions, settling, announce
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._woken = threading.Event()
         self._leaving: set[DeploymentKey] = set()
+        self.not_done: dict[str, tuple[ActionOutcome, ...]] = {}  # by source; replaced, never changed
 
     def step(self) -> int:
         """Go round once; returns in how many milliseconds to look again if nothing wakes the loop before."""
@@ -72,11 +80,20 @@ class Controller:
     def execute(self, plan: Plan) -> tuple[ActionOutcome, ...]:
         """Carry a plan out as far as it goes in one pass."""
         outcomes = self._actions.execute(plan)
+        self._tell(plan, outcomes)
         self._leaving |= {action.key for action in plan.actions if action.kind is ActionKind.REMOVE}
         if plan.desired.permissions != Permissions() and not _removes(plan):
             # What the operator allowed was meant for that apply, not for every later pass.
             self.ledger.decide([PutDesired(desired=replace(plan.desired, permissions=Permissions()))])
         return outcomes
+
+    def _tell(self, plan: Plan, outcomes: tuple[ActionOutcome, ...]) -> None:
+        """Keep what could not be done, for status, and announce what is new of it: once, not on every pass."""
+        left = tuple(o for o in outcomes if o.status in NOT_DONE)
+        news = [outcome for outcome in left if outcome not in self.not_done.get(plan.source, ())]
+        self.not_done = {**self.not_done, plan.source: left}
+        for outcome in news:
+            self._announce(outcome.key, outcome.status.value, outcome.detail)
 
     def settle(self) -> int:
         """Bring instances and traffic to what is recorded, and finish deletions."""

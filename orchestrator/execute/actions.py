@@ -74,7 +74,8 @@ class Actions:
             case ActionKind.REMOVE:
                 status, detail = self.remove(action.key)
             case ActionKind.RESTART:
-                status, detail = Status.IN_HAND, ""  # settling starts what is recorded and not there
+                status = Status.IN_HAND  # settling starts what is recorded and not there
+                self._announce(action.key, "resumed", f"starting {action.new_version} again")
             case ActionKind.HELD if action.reasons[0] is Reason.MASS_PRUNE:
                 self._keep_waiting(action.key)
         return ActionOutcome(key=action.key, status=status, detail=detail)

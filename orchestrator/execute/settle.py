@@ -95,8 +95,7 @@ class Settling:
         changed, entries = self._consequences(replace(record, rollout=after), after, now)
         self._ledger.decide([PutRecord(record=changed), *entries])
         if after.phase is not before.phase:
-            said = f"{after.target.revision.version}: {after.conclusion}" if after.conclusion else ""
-            self._announce(record.key, after.phase.value, said or after.target.revision.version)
+            self._announce(record.key, after.phase.value, said_of(after))
         elif after.weight != before.weight:
             self._announce(record.key, "weight", f"{after.target.revision.version} gets {after.weight} %")
         return changed
@@ -140,6 +139,24 @@ class Settling:
         if record.stable is not None and record.stable.revision.id == revision:
             return record.stable
         return _deployment_of(rollout.target, revision, self._ledger.history(record.key))
+
+
+def said_of(rollout: Rollout) -> str:
+    """Say in a sentence what a rollout's phase means for its versions."""
+    new = rollout.target.revision.version
+    if rollout.conclusion:
+        return f"{new}: {rollout.conclusion}"
+    count = rollout.target.replicas
+    sentences = {
+        RolloutPhase.STARTING: f"starting {count} instance{'s' * (count != 1)} of {new}",
+        RolloutPhase.GATING: f"{new} answers; checked before it gets traffic",
+        RolloutPhase.PROGRESSING: f"{new} gets its first share of conversations",
+        RolloutPhase.PAUSED: f"{new} waits for `airs rollout promote`",
+        RolloutPhase.PROMOTING: f"{new} gets all traffic",
+        RolloutPhase.KEEPING: f"{new} serves; the old version stays warm for a while",
+        RolloutPhase.SUCCEEDED: f"{new} serves",
+    }
+    return sentences.get(rollout.phase, new)
 
 
 def facts_of(rollout: Rollout, service: Service) -> Facts:
