@@ -19,7 +19,7 @@ PHASE_STYLES = {
     "running": "green", "ready": "green", "synced": "green", "succeeded": "green", "normal": "dim",
     "progressing": "cyan", "starting": "cyan", "keeping": "cyan", "suspended": "dim", "stopped": "dim",
     "degraded": "yellow", "backing-off": "yellow", "held": "yellow", "out-of-sync": "yellow", "warning": "yellow",
-    "failed": "red", "gave-up": "red", "rejected": "red",
+    "failed": "red", "blocked": "red", "waiting": "yellow", "gave-up": "red", "rejected": "red",
 }  # fmt: skip
 
 PLAN_STYLES = {

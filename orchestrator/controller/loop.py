@@ -29,7 +29,7 @@ from orchestrator.store.decisions import PutDesired
 
 T = TypeVar("T")
 IDLE_LOOK_MS = 30_000  # how long nothing may wake the loop before it looks on its own
-NOT_DONE = (Status.LEFT_ALONE, Status.WAITING, Status.FAILED)
+NOT_DONE = (Status.BLOCKED, Status.HELD, Status.WAITING, Status.FAILED)
 SECOND_LOOK_MS = 50  # how soon a source seen in a new state is read again, to see whether it is still being written
 
 

@@ -61,7 +61,7 @@ class Actions:
         )
 
     def _act(self, action: Action, wanted: Deployment | None, plan: Plan) -> ActionOutcome:
-        status, detail = Status.LEFT_ALONE, action.note
+        status, detail = Status.BLOCKED, action.note
         match action.kind:
             case ActionKind.CREATE if wanted is not None:
                 status, detail = self._create(wanted, plan)
@@ -76,8 +76,10 @@ class Actions:
             case ActionKind.RESTART:
                 status = Status.IN_HAND  # settling starts what is recorded and not there
                 self._announce(action.key, "resumed", f"starting {action.new_version} again")
-            case ActionKind.HELD if action.reasons[0] is Reason.MASS_PRUNE:
-                self._keep_waiting(action.key)
+            case ActionKind.HELD:
+                status = Status.HELD
+                if Reason.MASS_PRUNE in action.reasons:
+                    self._keep_waiting(action.key)
         return ActionOutcome(key=action.key, status=status, detail=detail)
 
     def _create(self, wanted: Deployment, plan: Plan) -> tuple[Status, str]:

@@ -12,7 +12,8 @@ class Status(Enum):
     DONE = "done"
     IN_HAND = "in-hand"  # begun; later passes see it through
     WAITING = "waiting"  # for something it depends on
-    LEFT_ALONE = "left-alone"  # blocked or held
+    BLOCKED = "blocked"  # it could only fail
+    HELD = "held"  # until someone says so, or the source changes
     FAILED = "failed"
 
 
