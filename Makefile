@@ -1,0 +1,75 @@
+# airs: everything that needs more than one command. `make` alone lists it.
+#
+# Nothing here touches the machine outside this folder: .venv and .venv-guests are made on first use from the lock files,
+# and made current again when those change.
+
+VENV := .venv
+GUESTS := .venv-guests
+BIN := $(VENV)/bin
+PIP := -m pip --disable-pip-version-check --quiet
+INSTALL := $(PIP) install --require-hashes -r
+# The build backend is in the lock too, so that installing ourselves fetches nothing.
+INSTALL_US := $(PIP) install --no-deps --no-build-isolation --editable .
+JOBS ?= 2
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format components lock bench wheel clean
+
+help: ## list what make can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/runtime.stamp ## show the main job on examples/01-hello, in about a minute
+	@$(BIN)/python examples/demo.py
+
+test: $(VENV)/dev.stamp ## run the tests; TESTS=tests/plan for some of them, JOBS=4 for more at once
+	$(BIN)/pytest --numprocesses $(JOBS) --dist worksteal $(TESTS)
+
+check: $(VENV)/dev.stamp ## look at the code without running it: format, lint, types, imports, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python .ci/generated.py
+
+format: $(VENV)/dev.stamp ## format the code, and repair what ruff can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+components: $(GUESTS)/guests.stamp ## compile the guests of examples/ and tests/ from their C sources
+	$(GUESTS)/bin/python examples/build.py
+
+lock: $(VENV)/dev.stamp ## resolve the dependencies anew into requirements*.lock; UPGRADE=1 for the newest of each
+	$(BIN)/python .ci/lock.py $(if $(UPGRADE),--upgrade)
+
+bench: $(VENV)/dev.stamp ## measure, side by side with stock wasmtime-py
+	$(BIN)/python -m benchmarks
+
+wheel: $(VENV)/dev.stamp ## build dist/*.whl
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
+clean: ## remove everything that make made
+	rm -rf $(VENV) $(GUESTS) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: newer than what they were made of when the environment is current. The development environment is the runtime
+# one and more, so that either may come first.
+$(VENV)/runtime.stamp: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing the locked dependencies into $(VENV) …"
+	@$(BIN)/python $(INSTALL) requirements.lock
+	@$(BIN)/python $(INSTALL_US)
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock pyproject.toml | $(BIN)/python
+	@echo "Installing the locked development dependencies into $(VENV) …"
+	@$(BIN)/python $(INSTALL) requirements-dev.lock
+	@$(BIN)/python $(INSTALL_US)
+	@touch $@ $(VENV)/runtime.stamp
+
+$(GUESTS)/guests.stamp: requirements-guests.lock | $(GUESTS)/bin/python
+	@echo "Installing the guests' compilers into $(GUESTS) …"
+	@$(GUESTS)/bin/python $(INSTALL) requirements-guests.lock
+	@touch $@
+
+$(VENV)/bin/python $(GUESTS)/bin/python:
+	@.ci/venv $(@:/bin/python=)
