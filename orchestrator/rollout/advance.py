@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from orchestrator.model.rollout import Cause, Rollout, RolloutPhase
 from orchestrator.model.spec import Deployment
 from orchestrator.rollout import steps
-from orchestrator.rollout.analysis import checked, counted_from, next_check_ms
+from orchestrator.rollout.analysis import checked, counted_from, next_check_ms, since_last_check
 from orchestrator.rollout.course import Course, course
 from orchestrator.rollout.facts import Facts
 from orchestrator.rollout.phases import entered, promoting, rolling_back
@@ -183,8 +183,9 @@ def _deadline(rollout: Rollout) -> str:
 def _checked(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
     after, policy = checked(rollout, facts, now_ms), rollout.target.rollout.analysis
     if after.failed_checks > policy.failure_limit:
-        failed = f"{after.failed_checks} checks ({policy.failure_limit} allowed)"
-        why = f"the error rate was over {policy.error_rate_max:g} in {failed}"
+        messages, errors = since_last_check(rollout, facts)
+        checks = f"{after.failed_checks} failed check{'s' * (after.failed_checks != 1)}, {policy.failure_limit} allowed"
+        why = f"{errors} errors in {messages} messages, over the {policy.error_rate_max * 100:.4g} % allowed ({checks})"
         return rolling_back(after, why, now_ms)
     is_silent = after.inconclusive_checks >= max(policy.inconclusive_limit, 1)
     if rollout.phase is not RolloutPhase.PROGRESSING or not is_silent:
