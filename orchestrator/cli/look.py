@@ -276,7 +276,8 @@ def rollout_status(settings: Settings, name: DeploymentKey) -> None:
         (f"{name}", "bold"), f"  {stable} → {rollout.target_version} ({short(rollout.target_revision)})  ",
         (rollout.phase, PHASE_STYLES.get(rollout.phase, "cyan")),
     ))  # fmt: skip
-    console.print(f"weight     {rollout.weight} %, step {min(max(rollout.step + 1, 0), rollout.steps)} of {rollout.steps}")
+    step = min(max(rollout.step + 1, 0), rollout.steps)
+    console.print(f"weight     {rollout.weight} %, step {step} of {rollout.steps}")
     rate = f"{rollout.errors / rollout.messages:.1%}" if rollout.messages else "none yet"
     console.print(f"messages   {rollout.messages}, errors {rollout.errors} ({rate})")
     console.print(f"checks     {rollout.failed_checks} failed, {rollout.inconclusive_checks} inconclusive")

@@ -39,9 +39,9 @@ class Rollout(Value, frozen=True):
 
     `step` is the index into `target.rollout.steps` that is being carried out; -1 before the first. `weight` is the
     percentage of conversations the new revision gets. `messages` and `errors` are the new revision's own counters at
-    the last analysis tick. `passed_checks` counts those since the last failed one, `inconclusive_checks` those in a row.
-    `handed_over` says that the old set is out of the way where only one may work at a time. `conclusion` says why it
-    ended or waits.
+    the last analysis tick. `passed_checks` counts those since the last failed one, `inconclusive_checks` those in a
+    row. `handed_over` says that the old set is out of the way where only one may work at a time. `conclusion` says why
+    it ended or waits.
     """
 
     target: Deployment
