@@ -1,5 +1,6 @@
 """Talks to the agent over its Unix socket."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,9 +34,23 @@ class AgentClient:
     def answers(self) -> bool:
         """Whether an agent is there."""
         try:
-            return self._http.get("/v1/agent").status_code == httpx.codes.OK
+            return self._listens() and self._http.get("/v1/agent").status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._http.close()
+
+    def _listens(self) -> bool:
+        """Whether anybody listens; asked first, as the HTTP library does not close a socket it could not connect."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+            trial.settimeout(CONNECT_S)
+            try:
+                trial.connect(str(self.socket))
+            except OSError:
+                return False
+        return True
 
     def about(self) -> AgentView:
         """Ask who it is."""
