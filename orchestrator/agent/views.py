@@ -49,7 +49,8 @@ class RolloutView(Value, frozen=True):
 class DeploymentView(Value, frozen=True):
     """One deployment: what serves (`version`, `revision`), what is wanted, and how it is.
 
-    `phase` is the one word of status: pending, progressing, running, degraded, failed, suspended, removing. `sync`
+    `phase` is the one word of status: pending, progressing, running, degraded, failed, stopped,
+    suspended, removing. `sync`
     is synced, out-of-sync or held. Times are wall-clock milliseconds.
     """
 
@@ -264,7 +265,9 @@ def _how_many(replicas: int, own: list[ObservedInstance]) -> str:
         return "running"
     if ready:
         return "degraded"
-    return "failed" if any(i.phase is Phase.GAVE_UP for i in own) else "progressing"
+    if any(i.phase is Phase.GAVE_UP for i in own):
+        return "failed"
+    return "stopped" if own and all(i.phase is Phase.STOPPED for i in own) else "progressing"
 
 
 def _message(record: Record, own: list[ObservedInstance]) -> str:

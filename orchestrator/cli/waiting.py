@@ -50,7 +50,7 @@ def key_of(view: DeploymentView) -> DeploymentKey:
 
 def is_at_rest(view: DeploymentView) -> bool:
     """Whether a deployment waits for nothing but time, or for a person."""
-    if view.phase in ("suspended", "failed"):
+    if view.phase in ("suspended", "failed", "stopped"):
         return True
     if view.rollout is not None and view.rollout.phase == "paused" and view.ready:
         return True

@@ -48,7 +48,6 @@ class Settling:
         if (record.stable or record.wanted).suspend:
             self._suspend(service)
             return None
-        service.route.refuse(None)
         if record.rollout is None or record.rollout.phase.is_over:
             self._rest(record, service)
             return None
@@ -56,6 +55,7 @@ class Settling:
 
     def _see_through(self, record: Record, rollout: Rollout, service: Service) -> int | None:
         """Move a rollout on as far as it goes now: each step durable, then its shape applied, then the next."""
+        service.route.refuse(None)
         for _ in RolloutPhase:
             self._shape(record, rollout, service)
             moved = self._advance(record, rollout, service)
@@ -79,8 +79,8 @@ class Settling:
         serving = service.ensure(record.stable)
         service.route.direct({record.stable.revision.id: 100}, hold=False)
         _drop_all_but(service, record.stable.revision.id)
-        if serving.has_given_up and not serving.ready and not serving.is_under_way:
-            service.route.refuse(Undelivered("delivery-failed", f"{record.key} gave up; `airs restart` tries again"))
+        dead = Undelivered("delivery-failed", _why_dead(record.stable)) if serving.is_dead else None
+        service.route.refuse(dead)
 
     def _fail_waiting(self, record: Record, service: Service) -> None:
         why = record.rollout.conclusion if record.rollout else "it never started"
@@ -179,6 +179,12 @@ def facts_of(rollout: Rollout, service: Service) -> Facts:
         new_messages=counters.handled,
         new_errors=counters.errors,
     )
+
+
+def _why_dead(stable: Deployment) -> str:
+    if stable.replicas == 0:
+        return f"{stable.key} has no instances: replicas is 0"
+    return f"{stable.key} has no instance left; `airs status {stable.key}` says why, `airs restart` tries again"
 
 
 def _weights(wanted: Shape, new: str, old: str | None) -> dict[str, int]:

@@ -58,8 +58,7 @@ class Instance:
     def start(self) -> None:
         """Start it; a gave-up or stopped instance gets a clean record."""
         with self._lock:
-            self._restarts_ms.clear()
-            self._to(Event.START)
+            self._begin_start()
         self._submit_start()
 
     def stop(self) -> None:
@@ -76,7 +75,7 @@ class Instance:
             free = self.phase not in (Phase.STOPPED, Phase.GAVE_UP, Phase.INSTALLED) and self._begin_stop()
             ended = self._takes_up_again()
         if ended:
-            self.start()
+            self._submit_start()
         else:
             self._finish_stop(free)
 
@@ -208,7 +207,7 @@ class Instance:
             guest.close()
         self._around.listener.exited(self.id, reason, then)
         if again:
-            self.start()
+            self._submit_start()
         self._on_change()
 
     def _decide(self, reason: ExitReason) -> str:
@@ -265,13 +264,20 @@ class Instance:
             self._to(Event.STOPPED)
             again = self._takes_up_again()
         if again:
-            self.start()
+            self._submit_start()
         self._on_change()
 
     def _takes_up_again(self) -> bool:
-        again = self._start_again and self.phase in (Phase.STOPPED, Phase.GAVE_UP)
-        self._start_again = self._start_again and not again
+        """Begin the start that was asked for with the stop, in the same step, so that nobody sees it as ended."""
+        again = self._start_again and self.phase in (Phase.STOPPED, Phase.GAVE_UP, Phase.INSTALLED)
+        if again:
+            self._begin_start()
         return again
+
+    def _begin_start(self) -> None:
+        self._start_again = False
+        self._restarts_ms.clear()
+        self._to(Event.START)
 
     def _interrupt(self) -> None:
         guest = self._guest

@@ -75,9 +75,9 @@ class InstanceSet:
         return any(i.phase is Phase.GAVE_UP for i in self._members())
 
     @property
-    def is_under_way(self) -> bool:
-        """Whether an instance is starting, stopping or waiting to start again."""
-        return any(i.phase.is_in_hand for i in self._members())
+    def is_dead(self) -> bool:
+        """Whether no instance is left that could ever take a message, unless someone asks for a restart."""
+        return all(i.phase in (Phase.GAVE_UP, Phase.STOPPED) for i in self._members())
 
     @property
     def is_ill(self) -> bool:
