@@ -55,7 +55,7 @@ class Settings:
         Raises:
             Failure: no agent answers there.
         """
-        client = AgentClient(self.state_dir, runtime_dir())
+        client = connect(self.state_dir)
         if not client.answers():
             raise Failure(
                 f"no agent is running on {self.state_dir}",
@@ -63,6 +63,13 @@ class Settings:
                 exit_code=NO_AGENT,
             )
         return client
+
+
+def connect(state_dir: Path) -> AgentClient:
+    """Return a client of the agent at `state_dir`, closed when the command ends."""
+    client = AgentClient(state_dir, runtime_dir())
+    click.get_current_context().call_on_close(client.close)
+    return client
 
 
 def default_state_dir() -> Path:

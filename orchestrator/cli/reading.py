@@ -9,8 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from orchestrator.cli.client import AgentClient
-from orchestrator.cli.context import Settings, runtime_dir
+from orchestrator.cli.context import Settings, connect
 from orchestrator.cli.failure import FAILED, INVALID, USAGE, Failure
 from orchestrator.manifest import references, resolve
 from orchestrator.model.desired import Permissions, Resolution
@@ -73,7 +72,7 @@ def passed_to_git() -> dict[str, str]:
 
 def observed_state(settings: Settings) -> ObservedState:
     """Ask the agent what is; without one, read what is recorded."""
-    client = AgentClient(settings.state_dir, runtime_dir())
+    client = connect(settings.state_dir)
     return client.state() if client.answers() else read_recorded(settings.state_dir)
 
 
