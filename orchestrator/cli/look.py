@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from io import StringIO
 from typing import Any
 
 import click
@@ -55,9 +56,10 @@ def _keep_showing(settings: Settings, client: AgentClient, show: Show) -> None:
             time.sleep(WATCH_S)
     with Live(console=out, auto_refresh=False, screen=True) as live:
         while True:
-            with out.capture() as captured:
-                show(settings, client, out)
-            live.update(Text.from_ansi(captured.get()), refresh=True)
+            drawn = StringIO()
+            page = Console(file=drawn, force_terminal=True, width=out.width, no_color=out.no_color, highlight=False)
+            show(settings, client, page)
+            live.update(Text.from_ansi(drawn.getvalue()), refresh=True)
             time.sleep(WATCH_S)
 
 

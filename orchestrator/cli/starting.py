@@ -46,7 +46,8 @@ def init(settings: Settings, file: Path, name: str | None, force: bool) -> None:
     component, deployment = file.parent / "Component.toml", file.parent / f"{name}.yaml"
     for path in (component, deployment):
         if path.exists() and not force:
-            raise Failure(f"{path} exists already", suggestion="Give another --name, or --force to overwrite.")
+            hint = f"Move {file.name} into a folder of its own, or use --force to overwrite."
+            raise Failure(f"{path} exists already", suggestion=hint)
     component.write_text(_component_toml(name, file.name, described), encoding="utf-8")
     deployment.write_text(_deployment_yaml(name, described), encoding="utf-8")
     settings.err().print(f"Wrote {component} and {deployment}.")
@@ -158,7 +159,7 @@ def _deployment_yaml(name: str, described: Described) -> str:
         "spec:",
         "  component:",
         "    path: .                # the folder that holds Component.toml, relative to this file",
-        "  replicas: 1              # a stateful component runs one instance at a time",
+        f"  replicas: 1              # {'stateful: one at a time' if described.stateful else '0 to 1000'}",
     ]
     if "storage" in described.imports:
         lines += ["  grants:                  # of what Component.toml asks for", "    storage.read: [self]",
