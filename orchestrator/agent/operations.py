@@ -65,7 +65,7 @@ class Operations:
             except PlanRefused as refused:
                 problem = Problem(summary=refused.summary, detail=refused.detail, suggestion=refused.suggestion)
                 raise Trouble(409, problem) from None
-        self._controller.ledger.decide([PutDesired(desired=plan.desired)])
+        self._controller.want(plan.desired)
         return self._controller.execute(make_plan(plan.desired, observed))
 
     def rollback(self, key: DeploymentKey, to: int | None) -> str:

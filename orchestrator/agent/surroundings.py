@@ -13,7 +13,9 @@ from orchestrator.supervise.service import Service
 from orchestrator.supervise.workers import ThreadWorkers
 
 CONTEXT_MAX = 32  # pairs of a log line's context that are kept
-WARNINGS = frozenset({"rolling-back", "failed", "source-stale", "exited", "undelivered"})
+WARNINGS = frozenset(
+    {"host-fault", "blocked", "held", "waiting", "rolling-back", "failed", "source-stale", "exited", "undelivered"}
+)
 
 
 class HostSurroundings:

@@ -25,10 +25,12 @@ from orchestrator.observe.state import observe
 from orchestrator.plan.action import ActionKind
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
+from orchestrator.store.database import DatabaseFault
 from orchestrator.store.decisions import PutDesired
 
 T = TypeVar("T")
 IDLE_LOOK_MS = 30_000  # how long nothing may wake the loop before it looks on its own
+FAULT_LOOK_MS = 2_000  # how soon to try again when the machine would not let us
 NOT_DONE = (Status.BLOCKED, Status.HELD, Status.WAITING, Status.FAILED)
 SECOND_LOOK_MS = 50  # how soon a source seen in a new state is read again, to see whether it is still being written
 
@@ -50,6 +52,7 @@ class Controller:
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._woken = threading.Event()
         self._leaving: set[DeploymentKey] = set()
+        self._allowed: dict[str, Permissions] = {}
         self.not_done: dict[str, tuple[ActionOutcome, ...]] = {}  # by source; replaced, never changed
 
     def step(self) -> int:
@@ -63,10 +66,17 @@ class Controller:
 
     def resolve(self) -> Iterator[DesiredState]:
         """Return what each source wants: what it says now, or what it said when it was last known."""
-        for resolution in self.sources.resolved(self.ledger.records):
-            if resolution != self.ledger.desired.get(resolution.source):
-                self.ledger.decide([PutDesired(desired=resolution)])
-        yield from sorted(self.ledger.desired.values(), key=lambda desired: desired.source)
+        for desired in self.sources.resolved(self.ledger.records):
+            self.want(desired)
+        for source, desired in sorted(self.ledger.desired.items()):
+            yield replace(desired, permissions=self._allowed.get(source, Permissions()))
+
+    def want(self, desired: DesiredState) -> None:
+        """Record what a source wants; what its operator allowed beyond the ordinary holds until it is carried out."""
+        self._allowed[desired.source] = desired.permissions
+        recorded = replace(desired, permissions=Permissions())
+        if recorded != self.ledger.desired.get(desired.source):
+            self.ledger.decide([PutDesired(desired=recorded)])
 
     def observe(self) -> ObservedState:
         """Return what is."""
@@ -82,9 +92,9 @@ class Controller:
         outcomes = self._actions.execute(plan)
         self._tell(plan, outcomes)
         self._leaving |= {action.key for action in plan.actions if action.kind is ActionKind.REMOVE}
-        if plan.desired.permissions != Permissions() and not _removes(plan):
-            # What the operator allowed was meant for that apply, not for every later pass.
-            self.ledger.decide([PutDesired(desired=replace(plan.desired, permissions=Permissions()))])
+        if not _removes(plan):
+            # Meant for that apply, not for every later pass; a watched source is asked again each time.
+            self._allowed.pop(plan.source, None)
         return outcomes
 
     def _tell(self, plan: Plan, outcomes: tuple[ActionOutcome, ...]) -> None:
@@ -108,9 +118,15 @@ class Controller:
         while not stop.is_set():
             self._woken.clear()
             self._obey()
-            wait_ms = self.step()
-            self._woken.wait(wait_ms / 1000)
+            self._woken.wait(self._step_or_wait() / 1000)
         self._obey()
+
+    def _step_or_wait(self) -> int:
+        try:
+            return self.step()
+        except (DatabaseFault, OSError) as fault:  # a full disk, say: what runs goes on, and the next pass tries again
+            self._announce(None, "host-fault", f"nothing can be decided: {fault}")
+            return FAULT_LOOK_MS
 
     def wake(self) -> None:
         """Make the loop look again; may be called from any thread, any number of times."""

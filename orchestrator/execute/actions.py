@@ -21,7 +21,7 @@ from orchestrator.rollout.commands import Command, Refusal, command
 from orchestrator.store.decisions import AppendHistory, Change, DeleteRecord, PutRecord, UpdateHistory
 from orchestrator.supervise.ports import Clock
 
-ANNOUNCE = Callable[[DeploymentKey, str, str], None]  # key, reason, message
+ANNOUNCE = Callable[[DeploymentKey | None, str, str], None]  # key, reason, message
 
 
 class Actions:
