@@ -9,11 +9,10 @@ from msgspec.structs import replace
 
 from orchestrator.agent.problem import TIMED_OUT, Problem, Trouble
 from orchestrator.controller.loop import Controller
-from orchestrator.execute.actions import Actions
+from orchestrator.execute.actions import Actions, without
 from orchestrator.execute.history import RUNNING, SUPERSEDED
 from orchestrator.execute.outcome import ActionOutcome
 from orchestrator.messaging.envelope import Call, Envelope
-from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Message, Outcome
 from orchestrator.model.observed import Hold, Number, Record
@@ -163,7 +162,7 @@ class Operations:
         if self._controller.sources.wants(key, desired):
             hint = "Remove it from there, or set `suspend: true` in its manifest."
             raise _refused(f"{key} is still wanted by {record.source}, which is watched", hint)
-        changes = [PutDesired(desired=_without(desired, key))] if desired else []
+        changes = [PutDesired(desired=without(desired, key))] if desired else []
         ledger.decide([*changes, PutRecord(record=replace(record, deleted=True))])
         return f"{key}: removing; its stored data are kept"
 
@@ -251,10 +250,6 @@ def _refused(summary: str, suggestion: str = "") -> Trouble:
 def _in_progress(record: Record) -> bool:
     rollout = record.rollout
     return rollout is not None and not rollout.phase.is_over and rollout.phase is not RolloutPhase.KEEPING
-
-
-def _without(desired: DesiredState, key: DeploymentKey) -> DesiredState:
-    return replace(desired, deployments=tuple(d for d in desired.deployments if d.key != key))
 
 
 def _rollback_target(record: Record, history: Sequence[Number], to: int | None) -> Number:

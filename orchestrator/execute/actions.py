@@ -8,6 +8,7 @@ from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.history import begun
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.outcome import ActionOutcome, Status
+from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Record
 from orchestrator.model.rollout import Cause, RolloutPhase
@@ -18,7 +19,7 @@ from orchestrator.plan.document import Plan
 from orchestrator.plan.removals import mass_prune_hold
 from orchestrator.rollout.advance import begin
 from orchestrator.rollout.commands import Command, Refusal, command
-from orchestrator.store.decisions import AppendHistory, Change, DeleteRecord, PutRecord, UpdateHistory
+from orchestrator.store.decisions import AppendHistory, Change, DeleteRecord, PutDesired, PutRecord, UpdateHistory
 from orchestrator.supervise.ports import Clock
 
 ANNOUNCE = Callable[[DeploymentKey | None, str, str], None]  # key, reason, message
@@ -158,7 +159,10 @@ class Actions:
 
     def _adopt(self, wanted: Deployment, plan: Plan) -> tuple[Status, str]:
         record = self._ledger.records[wanted.key]
-        self._ledger.decide([PutRecord(record=replace(record, source=plan.source, adopted=True, wanted=wanted))])
+        before = self._ledger.desired.get(record.source)
+        given_up = [PutDesired(desired=without(before, wanted.key))] if before else []
+        adopted = replace(record, source=plan.source, adopted=True, wanted=wanted)
+        self._ledger.decide([PutRecord(record=adopted), *given_up])
         self._announce(wanted.key, "adopted", f"taken over from {record.source} by {plan.source}")
         return Status.DONE, ""
 
@@ -182,3 +186,8 @@ class Actions:
             return False
         serving = service.find(record.stable.revision.id)
         return serving is not None and serving.ready >= min(1, record.stable.replicas)
+
+
+def without(desired: DesiredState, key: DeploymentKey) -> DesiredState:
+    """Return what a source wants, less one deployment."""
+    return replace(desired, deployments=tuple(d for d in desired.deployments if d.key != key))
