@@ -178,7 +178,8 @@ def _type_problem(shape: _Shape, node: Node, path: str) -> Problem | None:
     if not shape.types or actual in shape.types or (actual == "integer" and "number" in shape.types):
         return None
     wanted = " or ".join(_TYPE_WORDS[t] for t in shape.types)
-    summary = f"{_named(path)} must be {wanted}, but is {_TYPE_WORDS[actual]}"
+    found = "a decimal number" if actual == "number" else _TYPE_WORDS[actual]
+    summary = f"{_named(path)} must be {wanted}, but is {found}"
     return Problem(*node.place, summary, suggestion=_type_hint(shape, actual))
 
 
@@ -248,7 +249,7 @@ def _check_other_key(shape: _Shape, key: str, child: Node, place: Place, path: s
         yield Problem(*place, f"unknown key {excerpt(key)}{where}", suggestion=did_you_mean(key, shape.properties))
         return
     if shape.names is not None:
-        what = f"the key {excerpt(key)} of {_named(path)}"
+        what = f"a key of {_named(path)}"
         if shape.names.choices and key not in shape.names.choices:
             yield Problem(
                 *place, f"unknown key {excerpt(key)} in `{path}`", suggestion=did_you_mean(key, shape.names.choices)

@@ -19,6 +19,7 @@ from orchestrator.model.snapshot import Artifact, Content, FileEntry, Unreadable
 from orchestrator.model.spec import Limits
 from orchestrator.model.world import ArtifactFault, World
 
+ROOT = "the source's root"
 CAPABILITIES = ("messaging.send", "storage.read", "storage.write")
 
 
@@ -55,7 +56,9 @@ def read_component(path: str, shown: str, files: dict[str, FileEntry], collided:
     if path in collided:
         return ComponentFile(Failure(collision_summary(path, collided[path]), suggestion="rename one of them"))
     if isinstance(entry, Unreadable):
-        return ComponentFile(Failure(unreadable_summary(shown, entry), entry.detail, unreadable_hint(entry)))
+        return ComponentFile(
+            Failure(unreadable_summary(shown, entry, ROOT), entry.detail, unreadable_hint(entry, ROOT))
+        )
     read = read_toml(entry.data)
     if read.root is None:
         return _failed(shown, list(read.problems))
@@ -72,20 +75,21 @@ def collision_summary(path: str, other: str) -> str:
     return f"{excerpt(path)} and {excerpt(other)} are one file where letter case or accents do not count"
 
 
-def unreadable_summary(shown: str, entry: Unreadable) -> str:
-    """Say why a path could not be read."""
-    return f"{excerpt(shown)} {_UNREADABLE.get(entry.kind, _UNREADABLE['io'])[0]}"
+def unreadable_summary(shown: str, entry: Unreadable, inside: str) -> str:
+    """Say why a path could not be read; `inside` is where it has to lie."""
+    return f"{excerpt(shown)} {_UNREADABLE.get(entry.kind, _UNREADABLE['io'])[0].format(inside=inside)}"
 
 
-def unreadable_hint(entry: Unreadable) -> str:
-    """Say what to do about a path that could not be read."""
-    return _UNREADABLE.get(entry.kind, _UNREADABLE["io"])[1]
+def unreadable_hint(entry: Unreadable, inside: str) -> str:
+    """Say what to do about a path that could not be read; `inside` is where it has to lie."""
+    return _UNREADABLE.get(entry.kind, _UNREADABLE["io"])[1].format(inside=inside)
 
 
 _ABSENT = Unreadable("missing", "")
+_OWN_FOLDER = "its component's folder"
 _UNREADABLE = {
     "missing": ("does not exist", "check the path; it is relative to the file it is written in"),
-    "escapes": ("leads outside", "move it inside, or choose a wider root with --root"),
+    "escapes": ("leads out of {inside}", "keep it inside {inside}, links included"),
     "link": ("is a link that cannot be followed", "replace it by the file"),
     "too-large": ("is too large", "make it smaller"),
     "not-a-file": ("is not a file", "name a file"),
@@ -98,7 +102,7 @@ def _failed(shown: str, problems: list[Problem]) -> ComponentFile:
     first = ordered[0].within(shown)
     more = f" ({len(ordered) - 1} more there)" if len(ordered) > 1 else ""
     summary = f"its component cannot be used: {first.summary}"
-    failure = Failure(summary, f"See {first.location}{more}.", first.suggestion)
+    failure = Failure(summary, f"See {first.location}{more}. {first.detail}".rstrip(), first.suggestion)
     return ComponentFile(failure, tuple(problem.within(shown) for problem in ordered))
 
 
@@ -127,8 +131,8 @@ def _artifact(
         return None, [Problem(*place, collision_summary(target, collided[target]), suggestion="rename one of them")]
     entry = files.get(target, _ABSENT)
     if isinstance(entry, Unreadable):
-        summary = unreadable_summary(written, entry)
-        return None, [Problem(*place, summary, entry.detail, unreadable_hint(entry))]
+        summary = unreadable_summary(written, entry, _OWN_FOLDER)
+        return None, [Problem(*place, summary, entry.detail, unreadable_hint(entry, _OWN_FOLDER))]
     if isinstance(entry, Content):
         return None, [Problem(*place, f"{excerpt(written)} is not a wasm file")]
     return entry, [*_digest_problems(root, entry), *_world_problems(root, entry.world)]

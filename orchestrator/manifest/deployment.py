@@ -1,9 +1,10 @@
 """Turns one YAML document and the component it names into a Deployment with every default filled in, or into problems.
 
-`draft` looks at the document alone, `assemble` adds the component. What takes several documents to see (duplicates,
-dependencies) is `resolve`'s business.
+`draft` looks at the document alone, `disagreements` at the component too, and `assemble` makes a deployment of both.
+What takes several documents to see (duplicates, dependencies) is `resolve`'s business.
 """
 
+import operator
 import re
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.manifest.check import check
-from orchestrator.manifest.component import Component
+from orchestrator.manifest.component import CAPABILITIES, Component
 from orchestrator.manifest.documents import Document
 from orchestrator.manifest.node import Node, Place, Problem, find, items, nearest, plain, text_at
 from orchestrator.manifest.printable import did_you_mean, excerpt
@@ -77,20 +78,21 @@ def draft(document: Document) -> Draft:
         is_other = text_at(root, "kind") in KINDS_TO_COME
         problems = (*document.problems, problem)
         return Draft(root, document.line, document.column, None, problems, is_other, well_formed)
-    found = check("deployment", root)
-    problems = (*document.problems, *(found or _contradictions(root)))
+    # A value that could not be read stands as nothing in the tree: what that breaks further up is not news.
+    told = {(problem.line, problem.column) for problem in document.problems if problem.is_error}
+    found = [problem for problem in check("deployment", root) if (problem.line, problem.column) not in told]
+    problems = (*document.problems, *found, *_contradictions(root))
     return Draft(root, document.line, document.column, _key(root), problems, is_whole=well_formed)
 
 
-def assemble(source: Draft, key: DeploymentKey, component: Component, file: str) -> Deployment | list[Problem]:
-    """Return the deployment that a sound draft and its component make, or why they make none."""
-    problems = [
+def disagreements(source: Draft, key: DeploymentKey, component: Component) -> list[Problem]:
+    """Return what a draft asks that its component does not allow; a part that is malformed is passed over."""
+    return [
         *_version_problems(source.root, component),
         *_grant_problems(source.root, key.namespace, component),
         *_limit_problems(source.root, component),
         *_stateful_problems(source.root, component),
     ]
-    return problems or _deployment(source, key, component, file)
 
 
 def dependencies(source: Draft, key: DeploymentKey) -> list[tuple[DeploymentKey, Place]]:
@@ -132,6 +134,8 @@ def _contradictions(root: Node) -> list[Problem]:
 
 def _rollout_contradictions(root: Node) -> list[Problem]:
     strategy = text_at(root, "spec", "rollout", "strategy") or Strategy.BLUE_GREEN.value
+    if strategy not in {known.value for known in Strategy}:
+        return []
     steps = list(items(find(root, "spec", "rollout", "steps")))
     if strategy == Strategy.CANARY.value:
         if any(find(step, "weight") for step in steps):
@@ -150,7 +154,10 @@ def _rollout_contradictions(root: Node) -> list[Problem]:
 
 
 def _backoff_contradictions(root: Node) -> list[Problem]:
-    backoff = _backoff(_mapping(find(root, "spec", "restart", "backoff")))
+    try:
+        backoff = _backoff(_mapping(find(root, "spec", "restart", "backoff")))
+    except (TypeError, ValueError):  # malformed, and said to be
+        return []
     if backoff.initial_ms <= backoff.max_ms:
         return []
     place = nearest(root, "spec", "restart", "backoff", "initial")
@@ -174,7 +181,11 @@ def _range_problems(root: Node) -> list[Problem]:
 
 def _version_problems(root: Node, component: Component) -> list[Problem]:
     written = text_at(root, "spec", "component", "version") or "*"
-    if parse_version(component.version) in parse_range(written) or written.strip() == "*":
+    try:
+        wanted = parse_range(written)
+    except ValueError:  # malformed, and said to be
+        return []
+    if parse_version(component.version) in wanted or not wanted.bounds:
         return []
     place = nearest(root, "spec", "component", "version")
     summary = f"component {component.name} has version {component.version}, which {excerpt(written)} leaves out"
@@ -188,7 +199,8 @@ def _grant_problems(root: Node, namespace: str, component: Component) -> list[Pr
     problems = []
     for capability, granted in sorted(grants.value.items()):
         asked = component.asks.get(capability, ())
-        beyond = [item for item in items(granted) if not _covers(asked, str(item.value), namespace)]
+        written = (item for item in items(granted) if capability in CAPABILITIES and isinstance(item.value, str))
+        beyond = [item for item in written if not _covers(asked, str(item.value), namespace)]
         problems += [_beyond_problem(item, capability, asked, component.name) for item in beyond]
     return problems
 
@@ -207,11 +219,15 @@ def _covers(asked: tuple[str, ...], granted: str, namespace: str) -> bool:
 
 
 def _limit_problems(root: Node, component: Component) -> list[Problem]:
-    wanted = _limits(_mapping(find(root, "spec", "limits")))
     own = msgspec.structs.asdict(component.limits)
+    limits = _mapping(find(root, "spec", "limits"))
     problems = []
-    for field, value in wanted.items():
-        key = field.partition("_")[0]
+    for key in sorted(limits.keys() & _LIMITS.keys()):
+        field, read = _LIMITS[key]
+        try:
+            value = read(limits[key])
+        except (TypeError, ValueError):  # malformed, and said to be
+            continue
         place = nearest(root, "spec", "limits", key)
         if own[field] is None:
             summary = f"`spec.limits.{key}` limits storage that component {component.name} does not have"
@@ -240,7 +256,8 @@ def _stateful_problems(root: Node, component: Component) -> list[Problem]:
 _LOST_UPDATES = "Two instances that read, change and write the same key lose each other's updates."
 
 
-def _deployment(source: Draft, key: DeploymentKey, component: Component, file: str) -> Deployment:
+def assemble(source: Draft, key: DeploymentKey, component: Component, file: str) -> Deployment:
+    """Return the deployment that a sound draft makes with a component it agrees with; `file` is as people type it."""
     spec = _mapping(find(source.root, "spec"))
     depends_on = {dependency for dependency, _ in dependencies(source, key)}
     return Deployment(
@@ -281,18 +298,16 @@ def _grants(grants: Spec) -> tuple[Grant, ...]:
     return tuple(Grant(capability=capability, patterns=patterns) for capability, patterns in given if patterns)
 
 
+_LIMITS: dict[str, tuple[str, Callable[[Any], int]]] = {
+    "memory": ("memory_bytes", size_bytes),
+    "fuel": ("fuel", operator.index),
+    "timeout": ("timeout_ms", duration_ms),
+    "storage": ("storage_bytes", size_bytes),
+}
+
+
 def _limits(limits: Spec) -> dict[str, int]:
-    written = {
-        "memory_bytes": _convert(limits, "memory", size_bytes),
-        "fuel": limits.get("fuel"),
-        "timeout_ms": _convert(limits, "timeout", duration_ms),
-        "storage_bytes": _convert(limits, "storage", size_bytes),
-    }
-    return {field: value for field, value in written.items() if value is not None}
-
-
-def _convert(section: Spec, key: str, convert: Callable[[str], int]) -> int | None:
-    return convert(section[key]) if key in section else None
+    return {_LIMITS[key][0]: _LIMITS[key][1](value) for key, value in limits.items()}
 
 
 def _given(section: Spec, **fields: tuple[str, Any]) -> dict[str, Any]:

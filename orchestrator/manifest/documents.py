@@ -19,7 +19,7 @@ from orchestrator.manifest.printable import excerpt
 from orchestrator.manifest.scalars import LOOKS_BOOLEAN, BadScalarError, resolve_plain, resolve_tagged
 from orchestrator.manifest.text import NotTextError, decode_text
 
-FILE_MAX_BYTES = 8 << 20
+FILE_MAX_BYTES = 4 << 20
 DOCUMENT_MAX_BYTES = 1 << 20
 DOCUMENTS_MAX = 10_000
 DEPTH_MAX = 64
@@ -104,7 +104,9 @@ def _read_document(line: int, chunk: str) -> Document:
         whole = False
     except yaml.MarkedYAMLError as error:
         whole = False
-        composer.note(_place_of(error, line), f"not YAML: {_words_of(error)}", suggestion=_hint(error))
+        began = error.context_mark
+        detail = f"It began on line {line + began.line}, column {began.column + 1}." if began else ""
+        composer.note(_place_of(error, line), f"not YAML: {_words_of(error)}", detail, _hint(error))
     except yaml.YAMLError:
         whole = False
         composer.note((line, 1), "not YAML: it has characters that YAML does not allow")

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 import msgspec
 
 from orchestrator.manifest.component import (
-    Component,
+    ROOT,
     ComponentFile,
     Failure,
     collision_summary,
@@ -17,7 +17,7 @@ from orchestrator.manifest.component import (
     unreadable_hint,
     unreadable_summary,
 )
-from orchestrator.manifest.deployment import Draft, assemble, dependencies, draft
+from orchestrator.manifest.deployment import Draft, assemble, dependencies, disagreements, draft
 from orchestrator.manifest.documents import read_documents
 from orchestrator.manifest.graph import cycle_through, knots, written
 from orchestrator.manifest.node import Problem, nearest, text_at
@@ -82,7 +82,9 @@ def _read(snapshot: Snapshot, collided: dict[str, str]) -> _Files:
         file = _shown(snapshot, path)
         content = snapshot.files.get(path, Unreadable("missing", ""))
         if isinstance(content, Unreadable):
-            problem = Problem(0, 0, unreadable_summary(file, content), content.detail, unreadable_hint(content))
+            problem = Problem(
+                0, 0, unreadable_summary(file, content, ROOT), content.detail, unreadable_hint(content, ROOT)
+            )
             read.diagnostics.append(problem.within(file))
             read.unreadable.add(file)
             continue
@@ -135,16 +137,12 @@ def _assemble(entry: _Entry, components: dict[str, ComponentFile]) -> None:
         return
     if isinstance(outcome, Failure):
         entry.problems.append(Problem(*place, outcome.summary, outcome.detail, outcome.suggestion))
-    elif entry.draft.is_sound:
-        _join(entry, key, outcome)
-
-
-def _join(entry: _Entry, key: DeploymentKey, component: Component) -> None:
-    made = assemble(entry.draft, key, component, entry.file)
-    if isinstance(made, list):
-        entry.problems += made
-    else:
-        entry.deployment = made
+        return
+    told = {(problem.line, problem.column) for problem in entry.problems if problem.is_error}
+    found = disagreements(entry.draft, key, outcome)
+    entry.problems += (problem for problem in found if (problem.line, problem.column) not in told)
+    if entry.is_sound:
+        entry.deployment = assemble(entry.draft, key, outcome, entry.file)
 
 
 def _by_key(entries: Iterable[_Entry]) -> dict[DeploymentKey, list[_Entry]]:
@@ -174,7 +172,7 @@ def _refuse_dependencies(keyed: dict[DeploymentKey, list[_Entry]], known: set[De
                     summary = f"{key} depends on itself"
                     entry.problems.append(Problem(*place, summary, suggestion="remove it"))
                 elif wanted not in existing:
-                    entry.problems.append(_missing(wanted, place, existing))
+                    entry.problems.append(_missing(wanted, place, existing - {key}))
                 elif wanted in edges:
                     edges[key].append(wanted)
     for group in knots(edges):

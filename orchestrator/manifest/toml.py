@@ -17,6 +17,7 @@ from orchestrator.manifest.text import NotTextError, decode_text
 FILE_MAX_BYTES = 64 << 10
 DEPTH_MAX = 16
 KEY_PARTS_MAX = 16
+BARE_MAX_CHARACTERS = 256
 
 Path = tuple[str | int, ...]
 
@@ -45,11 +46,11 @@ def read_toml(data: bytes) -> TomlFile:
         text = decode_text(data, FILE_MAX_BYTES)
         places = _Scanner(text).places()
         return TomlFile(_node(tomllib.loads(text), (), places), ())
-    except (NotTextError, _TooDeepError) as error:
+    except (NotTextError, _RefusedError) as error:
         return TomlFile(None, (error.problem,))
     except tomllib.TOMLDecodeError as error:
         return TomlFile(None, (_syntax_problem(error, text),))
-    except ValueError:  # an integer of thousands of digits, a date that no calendar has
+    except ValueError:  # a number or a date that tomllib lets through to int() or datetime()
         return TomlFile(None, (Problem(0, 0, "not TOML: it has a number or a date that cannot be read"),))
 
 
@@ -82,7 +83,7 @@ def _scalar(value: object) -> Scalar:
 _KEY = -1  # ends the path of a key's own place, as opposed to its value's
 
 
-class _TooDeepError(ValueError):
+class _RefusedError(ValueError):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.summary)
         self.problem = problem
@@ -165,7 +166,7 @@ class _Scanner:
             self._index += 1
             path = (*path, _unquoted(token))
             if len(path) > KEY_PARTS_MAX:
-                raise _TooDeepError(Problem(*start, f"the path of a key has more than {KEY_PARTS_MAX} parts"))
+                raise _RefusedError(Problem(*start, f"the path of a key has more than {KEY_PARTS_MAX} parts"))
             self._places.setdefault((*path, _KEY), token.place)
             self._places.setdefault(path, token.place)
             if not self._take("."):
@@ -182,7 +183,7 @@ class _Scanner:
         token = self._next()
         self._places[path] = token.place
         if depth >= DEPTH_MAX:
-            raise _TooDeepError(Problem(*token.place, f"nested deeper than {DEPTH_MAX} levels"))
+            raise _RefusedError(Problem(*token.place, f"nested deeper than {DEPTH_MAX} levels"))
         if token.kind == "mark" and token.text == "[":
             return self._array(path, depth + 1)
         if token.kind == "mark" and token.text == "{":
@@ -231,6 +232,9 @@ def _tokens(text: str) -> list[_Token]:
     line, line_start = 1, 0
     for match in _TOKEN.finditer(text):
         kind = match.lastgroup or ""
+        if kind == "bare" and len(match[0]) > BARE_MAX_CHARACTERS:
+            place = (line, match.start() - line_start + 1)
+            raise _RefusedError(Problem(*place, f"a number or a key of more than {BARE_MAX_CHARACTERS} characters"))
         if kind != "skip":
             found.append(_Token(kind, match[0], (line, match.start() - line_start + 1)))
         breaks = match[0].count("\n")

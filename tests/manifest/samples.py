@@ -1,0 +1,73 @@
+"""Snapshots built in memory: a good Component.toml, a good deployment, and what goes around them."""
+
+from orchestrator.manifest import resolve
+from orchestrator.model.snapshot import Artifact, Content, FileEntry, Snapshot
+from orchestrator.model.world import Drive, Import, World
+
+ACTOR = World(imports=(), exports=(), drives=frozenset({Drive.ACTOR}))
+DIGEST = "sha256:" + "ab" * 32
+WASM = Artifact(digest=DIGEST, data=b"", world=ACTOR)
+TOML_PATH = "components/counter/Component.toml"
+WASM_PATH = "components/counter/counter.wasm"
+
+TOML = """\
+manifest-version = 1
+
+[package]
+name = "counter"
+version = "1.4.0"
+
+[artifact]
+path = "counter.wasm"
+
+[resources]
+memory = "16MiB"
+fuel = 50_000_000
+timeout = "2s"
+storage = "10MiB"
+
+[capabilities]
+storage.read = ["self"]
+"storage.write" = ["self"]
+messaging.send = ["ledger", "billing/*"]
+
+[capabilities.rationale]
+"storage.read" = "Remembers the count"
+"""
+
+
+def deployment(name: str = "counter", spec: str = "") -> str:
+    """Write a deployment of the counter; `spec` is indented by two already."""
+    head = "apiVersion: airs.dev/v1\nkind: Deployment\nmetadata: {name: " + name + "}\nspec:\n"
+    return head + "  component: {path: ../components/counter}\n" + spec
+
+
+def world(*imports: str, drives: frozenset[Drive] = frozenset({Drive.ACTOR})) -> World:
+    return World(imports=tuple(Import(interface=i, functions=()) for i in sorted(imports)), exports=(), drives=drives)
+
+
+def snapshot(manifests, toml: str | bytes | FileEntry = TOML, wasm: FileEntry = WASM, **extra: FileEntry) -> Snapshot:
+    """Build a snapshot; a manifest or the Component.toml is text, bytes or an entry of its own."""
+    if not isinstance(manifests, dict):
+        manifests = {"app.yaml": manifests}
+    files = {f"manifests/{name}": _entry(content) for name, content in manifests.items()}
+    names = tuple(sorted(files))
+    files |= {TOML_PATH: _entry(toml), WASM_PATH: wasm} | extra
+    return Snapshot(
+        source="test", root="/r", root_reason="given", folder="manifests", manifests=names, files=files, display="./"
+    )
+
+
+def _entry(content: str | bytes | FileEntry) -> FileEntry:
+    if isinstance(content, str):
+        return Content(data=content.encode())
+    return Content(data=content) if isinstance(content, bytes) else content
+
+
+def said(resolution) -> list[str]:
+    """Every diagnostic as `file:line:column: summary`, a warning marked."""
+    return [f"{d.location}: {'' if d.is_error else 'warning: '}{d.summary}" for d in resolution.diagnostics]
+
+
+def diagnose(manifests, toml: str | bytes | FileEntry = TOML, wasm: FileEntry = WASM, **extra: FileEntry) -> list[str]:
+    return said(resolve(snapshot(manifests, toml, wasm, **extra)))
