@@ -20,6 +20,8 @@ import pytest
 from orchestrator.cli.client import AgentClient
 from orchestrator.store.state_dir import holder
 
+from .stage import stage  # noqa: F401 — the fixture of the tests about what happens while an agent runs
+
 T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLES = REPOSITORY / "examples"
