@@ -65,5 +65,9 @@ def next_phase(phase: Phase, event: Event) -> Phase:
 
 def diagram() -> str:
     """Draw the table as a Mermaid state diagram (ARCHITECTURE.md holds a copy that a test compares)."""
-    lines = [f"    {a.value} --> {b.value}: {event.value}" for (a, event), b in TABLE.items() if a is not b]
+    lines = [f"    {_id(a)} --> {_id(b)}: {event.value}" for (a, event), b in TABLE.items() if a is not b]
     return "\n".join(["stateDiagram-v2", "    [*] --> installed", *lines, "    stopped --> [*]"])
+
+
+def _id(phase: Phase) -> str:
+    return phase.value.replace("-", "_")  # Mermaid reads a dash as part of an arrow

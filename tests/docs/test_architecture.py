@@ -1,0 +1,57 @@
+"""What the documents say about the code holds: diagrams, the code map, layers, and every link between files."""
+
+import re
+import runpy
+import tomllib
+from urllib.parse import unquote
+
+import pytest
+
+from tests.docs.documents import ROOT, fenced, markdown_files
+
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+
+
+def test_the_diagrams_are_those_of_the_tables():
+    drawn = runpy.run_path(str(ROOT / "docs/draw.py"))["drawn"](ARCHITECTURE)
+    assert drawn == ARCHITECTURE, "run .venv/bin/python docs/draw.py"
+    assert ARCHITECTURE.count("```mermaid\nstateDiagram-v2\n") == 2
+
+
+def test_every_package_is_in_the_code_map():
+    mapped = re.findall(r"^\| `(\w+)`(?: ○)? \|", ARCHITECTURE.split("## Code map")[1].split("###")[0], re.MULTILINE)
+    packages = {path.parent.name for path in (ROOT / "orchestrator").glob("*/__init__.py")}
+    assert packages == set(mapped)
+    assert len(mapped) == len(set(mapped))
+
+
+def test_the_layers_are_those_that_are_enforced():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    assert [line.replace("orchestrator.", "") for line in layers] == fenced(ARCHITECTURE, "text")[1].splitlines()
+
+
+def test_packages_marked_pure_are_those_held_to_it():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    pure = next(contract for contract in contracts if "pure" in contract["name"])["source_modules"]
+    assert {name.removeprefix("orchestrator.") for name in pure} == set(
+        re.findall(r"^\| `(\w+)` ○", ARCHITECTURE, re.M)
+    )
+
+
+@pytest.mark.parametrize("path", markdown_files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(path):
+    prose = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    links = re.findall(r"\]\(([^)\s]+)\)", prose)
+    local = [unquote(link.partition("#")[0]) for link in links if not re.match(r"[a-z]+:|#", link)]
+    assert [link for link in local if not (path.parent / link).exists()] == []
+
+
+def test_a_file_that_the_documents_name_exists():
+    named = set(re.findall(r"`((?:orchestrator|examples|tests|docs|schemas|wit|benchmarks)/[\w./-]*)`", everything()))
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def everything():
+    ours = [path for path in markdown_files() if path.parent in (ROOT, ROOT / "docs")]
+    return "\n".join(path.read_text(encoding="utf-8") for path in ours)
