@@ -21,6 +21,7 @@ class Stage(Enum):
 
     QUEUED = "queued"
     STARTED = "started"
+    REFUSED = "refused"  # out of the queue, its sender is about to be told
     SETTLED = "settled"
 
 

@@ -61,6 +61,8 @@ class Route:
         self._sequence = 0
         self._refusal: Undelivered | None = None
         self._conversations = Conversations()
+        self._at_work = 0
+        self._alone = False
 
     def offer(self, envelope: Envelope) -> Undelivered | None:
         """Queue `envelope`, or say why not; a refused envelope is not settled and stays the caller's."""
@@ -79,7 +81,7 @@ class Route:
     def withdraw(self, envelope: Envelope) -> bool:
         """Take a message back; False when a guest has started on it (it then runs to its end, unheard)."""
         with self._lock:
-            if envelope.stage is not Stage.QUEUED:
+            if envelope.stage is not Stage.QUEUED or not envelope.sequence:  # started, settled or never queued
                 return False
             queue = self._held if envelope in self._held else self._lanes[envelope.lane].queue
             queue.remove(envelope)
@@ -111,6 +113,18 @@ class Route:
             lane.busy -= 1
             lane.counters.handled += 1
             lane.counters.errors += isinstance(outcome, Refused | Exited)
+            self._at_work -= 1
+            pairs = self._match_all() if self._alone else []
+        _hand_over(pairs)
+
+    def work_alone(self, alone: bool) -> None:
+        """Have at most one message at work, whichever revisions take: what a stateful component needs."""
+        with self._lock:
+            if alone == self._alone:
+                return
+            self._alone = alone
+            pairs = self._match_all()
+        _hand_over(pairs)
 
     def direct(self, weights: dict[str, int], *, hold: bool) -> None:
         """Set who takes, in percent by revision; with `hold` (or nobody) messages wait. One atomic step."""
@@ -128,6 +142,8 @@ class Route:
             self._refusal = refusal
             dropped = self._take_all() if refusal is not None else []
             self._depth -= len(dropped)
+            for envelope in dropped:
+                envelope.stage = Stage.REFUSED
         for envelope in dropped:
             assert refusal is not None
             envelope.settle(refusal)
@@ -171,13 +187,17 @@ class Route:
 
     def _match(self, lane: _Lane) -> Pairs:
         pairs: Pairs = []
-        while lane.queue and lane.idle:
+        while lane.queue and lane.idle and not (self._alone and self._at_work):
             envelope = lane.queue.popleft()
             envelope.stage = Stage.STARTED
             self._depth -= 1
+            self._at_work += 1
             lane.busy += 1
             pairs.append((lane.idle.popleft(), envelope))
         return pairs
+
+    def _match_all(self) -> Pairs:
+        return [pair for lane in self._lanes.values() for pair in self._match(lane)]
 
     def _take_all(self) -> list[Envelope]:
         waiting = [*self._held]

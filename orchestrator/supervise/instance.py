@@ -1,13 +1,16 @@
 """One instance as an actor: it starts, takes messages one at a time, is asked how it is, exits, and starts again.
 
-The guest is touched by one job at a time: starting, a message, a health check or stopping. Phases change under the
-set's lock through the lifecycle table; no lock is held while the guest runs or while anyone is told something.
+The guest is touched by one job at a time: starting, a message, a health check or stopping. A job that ends hands the
+guest on in `_release`: to the route, to a stop that waits for it, or nowhere (`_parked`), where whoever wants it claims
+it. Phases change under the instance's lock through the lifecycle table; no lock is held while the guest runs or while
+anyone is told something.
 """
 
 import threading
 from collections.abc import Callable
+from typing import TypeVar
 
-from orchestrator.messaging.envelope import Envelope
+from orchestrator.messaging.envelope import Call, Envelope
 from orchestrator.messaging.route import Route
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
@@ -18,6 +21,7 @@ from orchestrator.supervise.lifecycle import Event, next_phase
 from orchestrator.supervise.policy import Forget, GiveUp, RestartAfter, decide
 from orchestrator.supervise.ports import Clock, Guest, Listener, StartGuest, Timer, Workers
 
+T = TypeVar("T")
 RESTARTS_KEPT = 1_000  # times remembered for the window; no intensity is larger
 STOP_GRACE_MS = 1_000  # beyond the call's own deadline, before a stopping instance is interrupted
 
@@ -46,7 +50,8 @@ class Instance:
         self._route, self._around, self._on_change = route, around, on_change
         self._lock = threading.Lock()
         self._guest: Guest | None = None
-        self._checking = False
+        self._parked = False  # runs and is not Ready, so that the route does not have it; no job is using the guest
+        self._leaving = False  # told to end for good
         self._start_again = False
         self._restarts_ms: list[int] = []
         self._restart_count = 0
@@ -56,23 +61,27 @@ class Instance:
         self._timer: Timer | None = None
 
     def start(self) -> None:
-        """Start it; a gave-up or stopped instance gets a clean record."""
+        """Start it, once; one that was told to end meanwhile stays where it is."""
         with self._lock:
+            if self._leaving:
+                return
             self._begin_start()
         self._submit_start()
 
     def stop(self) -> None:
-        """Ask it to end: no further message, then shutdown; a call that overruns is interrupted."""
+        """Ask it to end for good: no further message, then shutdown; a call that overruns is interrupted."""
         with self._lock:
-            self._start_again = False
+            self._leaving, self._start_again = True, False
             free = self._begin_stop()
         self._finish_stop(free)
 
     def restart(self) -> None:
-        """Stop it and start it anew, politely."""
+        """Stop it and start it anew, politely and with a clean record; one that was told to end is left to it."""
         with self._lock:
+            if self._leaving or self.phase is Phase.INSTALLED:  # the latter is about to be started
+                return
             self._start_again = True
-            free = self.phase not in (Phase.STOPPED, Phase.GAVE_UP, Phase.INSTALLED) and self._begin_stop()
+            free = self._begin_stop()
             ended = self._takes_up_again()
         if ended:
             self._submit_start()
@@ -105,24 +114,27 @@ class Instance:
         self.phase = next_phase(self.phase, event)
 
     def _run(self, envelope: Envelope) -> None:
-        assert self._guest is not None
-        work = envelope.work
-        outcome: Outcome
-        if isinstance(work, Message):
-            outcome = self._guest.handle(work)
-        else:
-            outcome = self._guest.call(work.function, work.arguments)
+        outcome = _asked(lambda: self._answer(envelope.work))
         self._route.finished(self, outcome)
         if isinstance(outcome, Exited):
             self._exited(outcome.reason)
             envelope.settle(outcome)
-        else:
+            return
+        try:
             envelope.settle(outcome)
+        finally:  # whoever hears of it may fail; the instance goes on
             self._release()
+
+    def _answer(self, work: Message | Call) -> Outcome:
+        assert self._guest is not None
+        if isinstance(work, Message):
+            return self._guest.handle(work)
+        return self._guest.call(work.function, work.arguments)
 
     def _release(self) -> None:
         with self._lock:
             stopping, ready = self.phase is Phase.STOPPING, self.ready
+            self._parked = not stopping and not ready
         if stopping:
             self._around.workers.submit_slow(self._say_goodbye)
         elif ready:
@@ -139,11 +151,14 @@ class Instance:
         self._on_change()
 
     def _start(self) -> None:
-        started = self._around.start_guest(self.deployment.revision, self.id)
+        if self.phase is Phase.STOPPING:  # told to end before its turn came
+            self._ended(None)
+            return
+        started = _asked(lambda: self._around.start_guest(self.deployment.revision, self.id))
         if isinstance(started, Exited):
             self._exited(started.reason)
             return
-        health = started.health(self.deployment.revision.limits.timeout_ms)
+        health = _asked(lambda: started.health(self.deployment.revision.limits.timeout_ms))
         with self._lock:
             self._guest = started
             if not isinstance(health, Exited):
@@ -156,17 +171,14 @@ class Instance:
     def _judge(self, health: Health) -> None:
         """Act on an answer of `health()`: ready, not ready, or failed too often."""
         with self._lock:
-            self._checking = False
             self._health = health
             healthy = health is not Health.UNHEALTHY
             self._failures = 0 if healthy else self._failures + 1
-            failed = self._failures >= self.deployment.health.failure_threshold
-            became_ready = healthy and not self.ready and self.phase is Phase.RUNNING
-            if not healthy:
-                self.ready = False
-            self.ready = self.ready or became_ready
+            running = self.phase is Phase.RUNNING
+            failed = running and self._failures >= self.deployment.health.failure_threshold
+            self.ready = running and healthy
             self._was_ready = self._was_ready or self.ready
-            if self.phase is Phase.RUNNING and not failed:
+            if running and not failed:
                 self._arm(self.deployment.health.interval_ms, self._check)
         if failed:
             self._exited(ExitReason(kind=ExitKind.UNHEALTHY, detail=f"health() failed {self._failures} times in a row"))
@@ -179,15 +191,15 @@ class Instance:
             if self.phase is not Phase.RUNNING:
                 return
             free = self._claim()
-            self._checking = free
             if not free:  # it is at work, which its own deadline bounds
                 self._arm(self.deployment.health.interval_ms, self._check)
         if free:
             self._around.workers.submit(self._ask_health)
 
     def _ask_health(self) -> None:
-        assert self._guest is not None
-        health = self._guest.health(self.deployment.health.timeout_ms)
+        guest = self._guest
+        assert guest is not None
+        health = _asked(lambda: guest.health(self.deployment.health.timeout_ms))
         if isinstance(health, Exited):
             self._exited(health.reason)
         else:
@@ -195,8 +207,9 @@ class Instance:
 
     def _exited(self, reason: ExitReason) -> None:
         with self._lock:
+            self._disarm()
             guest, self._guest = self._guest, None
-            self.ready = self._checking = False
+            self.ready = False
             self._failures = 0
             self._health = Health.UNHEALTHY if reason.kind is ExitKind.UNHEALTHY else Health.UNKNOWN
             self._last_exit = reason
@@ -235,17 +248,19 @@ class Instance:
 
     def _begin_stop(self) -> bool:
         """Enter the stopping phase; True when the guest is free, so that this caller has to end it."""
-        self._disarm()
         if self.phase in (Phase.STOPPED, Phase.STOPPING):
             return False
-        was_running = self.phase is Phase.RUNNING
+        self._disarm()
         self._to(Event.STOP)
-        free = was_running and self._claim()
+        free = self._guest is not None and self._claim()
         self.ready = False
-        if was_running and not free:
-            limit_ms = self.deployment.revision.limits.timeout_ms + STOP_GRACE_MS
-            self._arm(limit_ms, self._interrupt)
+        self._limit_stop()
         return free
+
+    def _limit_stop(self) -> None:
+        # Bound to this guest: a call that is made late must not meet the next one.
+        if self._guest is not None:
+            self._arm(self.deployment.revision.limits.timeout_ms + STOP_GRACE_MS, self._guest.interrupt)
 
     def _finish_stop(self, free: bool) -> None:
         if free:
@@ -253,10 +268,16 @@ class Instance:
         self._on_change()
 
     def _say_goodbye(self) -> None:
-        guest = self._guest
-        assert guest is not None
-        problem = guest.shutdown()
+        with self._lock:
+            guest = self._guest
+            assert guest is not None
+            self._limit_stop()
+        problem = _asked(guest.shutdown)
         guest.close()
+        self._ended(problem)
+
+    def _ended(self, problem: Exited | None) -> None:
+        """Note that it has ended as it was asked to."""
         with self._lock:
             self._guest = None
             self._disarm()
@@ -269,7 +290,7 @@ class Instance:
 
     def _takes_up_again(self) -> bool:
         """Begin the start that was asked for with the stop, in the same step, so that nobody sees it as ended."""
-        again = self._start_again and self.phase in (Phase.STOPPED, Phase.GAVE_UP, Phase.INSTALLED)
+        again = self._start_again and self.phase is Phase.STOPPED
         if again:
             self._begin_start()
         return again
@@ -279,14 +300,10 @@ class Instance:
         self._restarts_ms.clear()
         self._to(Event.START)
 
-    def _interrupt(self) -> None:
-        guest = self._guest
-        if guest is not None:
-            guest.interrupt()
-
     def _claim(self) -> bool:
         """Take the guest for something else than messages; False while a job is using it."""
-        return self._route.claim(self) if self.ready else not self._checking
+        parked, self._parked = self._parked, False
+        return parked or self._route.claim(self)
 
     def _arm(self, delay_ms: int, call: Callable[[], None]) -> None:
         self._disarm()
@@ -296,3 +313,10 @@ class Instance:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _asked(call: Callable[[], T]) -> T | Exited:
+    try:
+        return call()
+    except Exception as problem:  # noqa: BLE001 — the actor's boundary: what goes wrong inside ends this instance alone
+        return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail=f"{type(problem).__name__}: {problem}"))

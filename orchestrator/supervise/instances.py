@@ -23,6 +23,7 @@ class InstanceSet:
         self._leaving: list[Instance] = []
         self._to_restart: list[Instance] = []
         self._restarting: Instance | None = None
+        self._restart_begun = False
 
     def scale(self, deployment: Deployment) -> None:
         """Take over the deployment's in-place fields: so many replicas, this restart and health policy."""
@@ -32,24 +33,30 @@ class InstanceSet:
                 instance.deployment = deployment
             surplus = [self._instances.pop(n) for n in sorted(self._instances) if n >= deployment.replicas]
             self._leaving += surplus
-            missing = [self._add(n) for n in range(deployment.replicas) if n not in self._instances]
+            self._to_restart = [instance for instance in self._to_restart if instance not in surplus]
+            given_up = [i for i in self._instances.values() if i.phase is Phase.GAVE_UP]
+            missing = self._fill()
         for instance in surplus:
             instance.stop()
+        for instance in given_up:  # a changed spec is a new chance
+            instance.restart()
         for instance in missing:
             instance.start()
 
     def stop(self) -> None:
         """Stop every instance, the youngest first."""
-        self.is_stopping = True
         with self._lock:
+            self.is_stopping = True
             self._to_restart.clear()
             members = [*self._instances.values()]
         for instance in reversed(members):
             instance.stop()
 
     def restart(self) -> None:
-        """Restart every instance, one after another, so that the others keep answering."""
+        """Restart every instance, one after another, so that the others keep answering; nothing if it is stopping."""
         with self._lock:
+            if self.is_stopping:
+                return
             self._to_restart = [self._instances[n] for n in sorted(self._instances)]
         self._restart_next()
 
@@ -88,8 +95,17 @@ class InstanceSet:
         with self._lock:
             return [*self._instances.values(), *self._leaving]
 
+    def _fill(self) -> list[Instance]:
+        # A place is taken again once the instance that had it has ended: where one may work, two never do.
+        taken = {i.id.instance for i in self._leaving if i.phase is not Phase.STOPPED}
+        missing = (n for n in range(self.deployment.replicas) if n not in self._instances)
+        return [self._add(n) for n in missing if self._name(n) not in taken]
+
+    def _name(self, ordinal: int) -> str:
+        return f"{self.lane[:NAME_DIGITS]}-{ordinal}"
+
     def _add(self, ordinal: int) -> Instance:
-        name = f"{self.lane[:NAME_DIGITS]}-{ordinal}"
+        name = self._name(ordinal)
         instance = Instance(name, self.deployment, self._route, self._around, self._changed)
         self._instances[ordinal] = instance
         return instance
@@ -97,18 +113,28 @@ class InstanceSet:
     def _changed(self) -> None:
         with self._lock:
             self._leaving = [i for i in self._leaving if i.phase is not Phase.STOPPED]
+            missing = [] if self.is_stopping else self._fill()
+        for instance in missing:
+            instance.start()
         self._restart_next()
         self._around.listener.changed()
 
     def _restart_next(self) -> None:
+        while (following := self._next_to_restart()) is not None:
+            following.restart()
+            with self._lock:
+                self._restart_begun = True
+
+    def _next_to_restart(self) -> Instance | None:
         with self._lock:
             busy = self._restarting
-            if busy is not None and not busy.ready and busy.phase in _UNDER_WAY:
-                return
-            following = self._to_restart.pop(0) if self._to_restart else None
-            self._restarting = following
-        if following is not None:
-            following.restart()
+            # Until its restart has begun, the one that was chosen last still looks as Ready as before.
+            if busy is not None and not (self._restart_begun and _is_back(busy)):
+                return None
+            self._restarting = self._to_restart.pop(0) if self._to_restart else None
+            self._restart_begun = False
+            return self._restarting
 
 
-_UNDER_WAY = (Phase.STOPPING, Phase.STOPPED, Phase.STARTING)
+def _is_back(instance: Instance) -> bool:
+    return instance.ready or instance.phase in (Phase.GAVE_UP, Phase.STOPPED)

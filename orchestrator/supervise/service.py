@@ -28,6 +28,8 @@ class Service:
             if found is None or found.is_gone:
                 found = self._sets[deployment.revision.id] = InstanceSet(deployment, self.route, self._around)
             fresh = found.deployment != deployment or not found.observe()
+            alone = any(one.deployment.revision.stateful for one in self._sets.values())
+        self.route.work_alone(alone)
         if fresh and not found.is_stopping:
             found.scale(deployment)
         return found

@@ -28,7 +28,7 @@ class SystemClock:
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
-        threading.Thread(target=self._run, name="airs-timers", daemon=True).start()
+        self._spawn()
 
     def monotonic_ms(self) -> int:
         """Return milliseconds that only ever grow."""
@@ -52,6 +52,9 @@ class SystemClock:
             self._closed = True
             self._changed.notify()
 
+    def _spawn(self) -> None:
+        threading.Thread(target=self._run, name="airs-timers", daemon=True).start()
+
     def _run(self) -> None:
         while True:
             with self._changed:
@@ -60,7 +63,11 @@ class SystemClock:
                 if self._closed:
                     return
                 due = heapq.heappop(self._due)
-            due.call()
+            try:
+                due.call()
+            except BaseException:  # a bug of ours, reported where this thread ends; another takes its place
+                self._spawn()
+                raise
 
     def _is_due(self) -> bool:
         return bool(self._due) and self._due[0].at_ms <= self.monotonic_ms()

@@ -58,7 +58,11 @@ class Pool:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            job()
+            try:
+                job()
+            except BaseException:  # a bug of ours, reported where this thread ends; another takes its place
+                self._spawn()
+                raise
             if self._surplus and self._leave():
                 return
 
