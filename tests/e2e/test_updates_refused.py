@@ -1,4 +1,4 @@
-"""A new version that never gets healthy: the old one never stops answering, status says why, and it is not tried again."""
+"""A new version that never gets healthy: the old one never stops answering, status says why, it is not tried again."""
 
 import pytest
 
