@@ -10,11 +10,14 @@ import msgspec
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.failure import FAILED, TIMED_OUT, USAGE, Failure
-from orchestrator.cli.look import key_argument, rollout_status
+from orchestrator.cli.look import rollout_status
+from orchestrator.cli.names import WORD, key_argument, keys_argument
 from orchestrator.cli.waiting import is_at_rest
 from orchestrator.model.ids import DeploymentKey
 
-conversation_option = click.option("--conversation", help="Messages of one conversation stay on one version.")
+conversation_option = click.option(
+    "--conversation", type=WORD, help="Messages of one conversation stay on one version."
+)
 timeout_option = click.option("--timeout", type=DURATION, default="30s", help="How long to wait for the answer.")
 
 
@@ -24,8 +27,13 @@ timeout_option = click.option("--timeout", type=DURATION, default="30s", help="H
 @conversation_option
 def send(settings: Settings, name: DeploymentKey, payload: str, conversation: str | None) -> None:
     """Queue a message. Queued means in memory; nobody waits for what becomes of it."""
-    settings.client().send(name, payload.encode(), conversation)
+    settings.client().send(name, _bytes(payload), conversation)
     settings.err().print("queued", style="dim")
+
+
+def _bytes(payload: str) -> bytes:
+    """Return what was typed, byte for byte, where it is no UTF-8."""
+    return payload.encode("utf-8", "surrogateescape")
 
 
 @command()
@@ -35,7 +43,7 @@ def send(settings: Settings, name: DeploymentKey, payload: str, conversation: st
 @timeout_option
 def request(settings: Settings, name: DeploymentKey, payload: str, conversation: str | None, timeout: int) -> None:
     """Send a message and print the reply, and nothing else."""
-    reply = settings.client().request(name, payload.encode(), conversation, timeout / 1000)
+    reply = settings.client().request(name, _bytes(payload), conversation, timeout / 1000)
     if reply is None:
         return
     sys.stdout.buffer.write(reply)
@@ -46,12 +54,12 @@ def request(settings: Settings, name: DeploymentKey, payload: str, conversation:
 
 @command(context_settings={"ignore_unknown_options": True})
 @key_argument
-@click.argument("function")
+@click.argument("function", type=WORD)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @timeout_option
 def call(settings: Settings, name: DeploymentKey, function: str, arguments: tuple[str, ...], timeout: int) -> None:
     """Call an exported function: each argument is JSON. Prints the result as JSON."""
-    decoded = [_json_argument(number, text) for number, text in enumerate(arguments)]
+    decoded = [_json_argument(number, text) for number, text in enumerate(arguments, 1)]
     result = settings.client().call(name, function, decoded, timeout / 1000)
     click.echo(msgspec.json.encode(result))
 
@@ -59,9 +67,9 @@ def call(settings: Settings, name: DeploymentKey, function: str, arguments: tupl
 def _json_argument(number: int, text: str) -> Any:
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as problem:
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as problem:
         raise Failure(
-            f"argument {number} is not JSON: {text[:40]!r}",
+            f"argument {number} is not JSON: {text[:40]!a}",
             str(problem),
             "Numbers and true/false go as they are; a string needs its quotes: '\"text\"'.",
             USAGE,
@@ -69,21 +77,21 @@ def _json_argument(number: int, text: str) -> Any:
 
 
 @command()
-@click.argument("names", nargs=-1, required=True)
-def restart(settings: Settings, names: tuple[str, ...]) -> None:
+@keys_argument
+def restart(settings: Settings, names: tuple[DeploymentKey, ...]) -> None:
     """Restart deployments: their instances one after another, so that the others keep answering."""
     client = settings.client()
     for name in names:
-        settings.err().print(client.verb(DeploymentKey.parse(name), "restart"))
+        settings.err().print(client.verb(name, "restart"))
 
 
 @command()
-@click.argument("names", nargs=-1, required=True)
-def delete(settings: Settings, names: tuple[str, ...]) -> None:
+@keys_argument
+def delete(settings: Settings, names: tuple[DeploymentKey, ...]) -> None:
     """Remove deployments; their stored data are kept."""
     client = settings.client()
     for name in names:
-        settings.err().print(client.delete(DeploymentKey.parse(name)))
+        settings.err().print(client.delete(name))
 
 
 @command()

@@ -48,10 +48,10 @@ def up(
     spec = Place(path, source, root).spec()
     permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
     console = settings.out()
-    console.print(Text.assemble("Watching ", (spec.identity, "bold"), f" (root: {_root(spec)})"))
-    console.print("Press Ctrl-C to stop.", style="dim")
 
     def ready(agent: Agent, stop: threading.Event) -> None:
+        console.print(Text.assemble("Watching ", (spec.identity, "bold"), f" (root: {_root(spec)})"))
+        console.print("Press Ctrl-C to stop.", style="dim")
         _watch(agent, spec, stop, interval / 1000, permissions, settings)
 
     _run(settings, ready, console)

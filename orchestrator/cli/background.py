@@ -6,7 +6,7 @@ import sys
 import time
 
 from orchestrator.cli.client import AgentClient
-from orchestrator.cli.context import Settings, connect
+from orchestrator.cli.context import Settings
 from orchestrator.cli.failure import NO_AGENT, Failure
 from orchestrator.store.state_dir import StateDir, holder
 
@@ -21,7 +21,7 @@ def ensure_agent(settings: Settings, *, may_start: bool) -> AgentClient:
     Raises:
         Failure: none runs and none may be started, or it does not come up.
     """
-    client = connect(settings.state_dir)
+    client = settings.connection()
     if client.answers():
         return client
     if not may_start:
@@ -51,7 +51,7 @@ def start_agent(settings: Settings) -> AgentClient:
         )
     finally:
         os.close(log)
-    client = connect(settings.state_dir)
+    client = settings.connection()
     deadline = time.monotonic() + START_LIMIT_S
     while time.monotonic() < deadline:
         if client.answers():

@@ -1,7 +1,7 @@
 """Talks to the agent over its Unix socket."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,12 +24,14 @@ SLACK_S = 10.0  # beyond a message's own timeout, before we stop believing in th
 class AgentClient:
     """One connection to one agent."""
 
-    def __init__(self, state_dir: Path, runtime_dir: Path | None) -> None:
+    def __init__(self, state_dir: Path, runtime_dir: Path | None, tell: Callable[[str], None] | None = None) -> None:
         self.state_dir = state_dir
         self.socket = socket_path(state_dir, runtime_dir)
         transport = httpx.HTTPTransport(uds=str(self.socket))
         timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
         self._http = httpx.Client(transport=transport, base_url="http://airs", timeout=timeout)
+        if tell is not None:
+            self._http.event_hooks = {"response": [lambda answer: tell(_exchange(answer))]}
 
     def answers(self) -> bool:
         """Whether an agent is there."""
@@ -140,6 +142,10 @@ class AgentClient:
 
 def _path(key: DeploymentKey) -> str:
     return f"/v1/deployments/{key.namespace}/{key.name}"
+
+
+def _exchange(answer: httpx.Response) -> str:
+    return f"{answer.request.method} {answer.request.url.raw_path.decode()} → {answer.status_code}"
 
 
 def _conversation(conversation: str | None) -> dict[str, str]:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from orchestrator.cli.client import AgentClient
 from orchestrator.cli.failure import NO_AGENT, Failure
+from orchestrator.observe.events import printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 WIDTH_PIPED = 160  # columns when the output is no terminal, so that nothing is wrapped
@@ -46,8 +47,16 @@ class Settings:
 
     def print_json(self, value: Any) -> None:
         """Print a value as indented JSON, the same bytes for the same value."""
-        text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-        click.echo(text)
+        click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))  # bytes: UTF-8 whatever the locale
+
+    def connection(self) -> AgentClient:
+        """Return a client of whatever agent there may be, closed when the command ends; `-v` tells what it asks."""
+        client = AgentClient(self.state_dir, runtime_dir(), self._tell if self.verbose else None)
+        click.get_current_context().call_on_close(client.close)
+        return client
+
+    def _tell(self, what: str) -> None:
+        self.err().print(printable(what), style="dim", markup=False)
 
     def client(self) -> AgentClient:
         """Return a client of the agent at the state directory.
@@ -55,7 +64,7 @@ class Settings:
         Raises:
             Failure: no agent answers there.
         """
-        client = connect(self.state_dir)
+        client = self.connection()
         if not client.answers():
             raise Failure(
                 f"no agent is running on {self.state_dir}",
@@ -63,13 +72,6 @@ class Settings:
                 exit_code=NO_AGENT,
             )
         return client
-
-
-def connect(state_dir: Path) -> AgentClient:
-    """Return a client of the agent at `state_dir`, closed when the command ends."""
-    client = AgentClient(state_dir, runtime_dir())
-    click.get_current_context().call_on_close(client.close)
-    return client
 
 
 def default_state_dir() -> Path:
@@ -87,6 +89,16 @@ def runtime_dir() -> Path | None:
     return Path(named) if named else None
 
 
+class Folder(click.Path):
+    """A path; empty text is none, though it would resolve to where one stands."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read one."""
+        if not str(value):
+            self.fail("it is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def _set(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     def remember(context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
         if value is not None:
@@ -100,7 +112,7 @@ def global_options(function: F) -> F:
     """Add the global options to a command or group."""
     for option in reversed((
         click.option(
-            "--state-dir", type=click.Path(path_type=Path, resolve_path=True), expose_value=False,
+            "--state-dir", type=Folder(path_type=Path, resolve_path=True), expose_value=False,
             callback=_set("state_dir"), help="Where state is kept [env: AIRS_STATE_DIR].",
         ),
         click.option(
@@ -113,7 +125,7 @@ def global_options(function: F) -> F:
         ),
         click.option(
             "-v", "--verbose", is_flag=True, default=None, expose_value=False, callback=_set("verbose"),
-            help="Say more.",
+            help="Say what is asked of the agent, too.",
         ),
     )):  # fmt: skip
         function = option(function)

@@ -15,26 +15,23 @@ from orchestrator.agent.views import DeploymentView, SourceView
 from orchestrator.cli.client import AgentClient
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.failure import USAGE, Failure
+from orchestrator.cli.names import NAME, key_argument, optional_key_argument
 from orchestrator.cli.show import PHASE_STYLES, clock, short, show_diagnostics, table
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.observe.events import Event, LogLine, printable
 
 WATCH_S = 0.5
+HISTORY_COLUMNS = ("NUMBER", "VERSION", "REVISION", "CAUSE", "OUTCOME", "COMMIT", "STARTED", "REASON")
 KINDS = ("deployments", "instances", "revisions", "sources")
 
 
-def key_argument(function: Any) -> Any:
-    """Add the argument NAME or NAMESPACE/NAME."""
-    return click.argument("name", metavar="NAME", callback=lambda _c, _p, text: DeploymentKey.parse(text))(function)
-
-
 @command()
-@click.argument("name", required=False)
+@optional_key_argument
 @click.option("-w", "--watch", is_flag=True, help="Keep showing it.")
-def status(settings: Settings, name: str | None, watch: bool) -> None:
+def status(settings: Settings, name: DeploymentKey | None, watch: bool) -> None:
     """Show how everything is, or one deployment in detail."""
     client = settings.client()
-    show = _show_all if name is None else _show_one(DeploymentKey.parse(name))
+    show = _show_all if name is None else _show_one(name)
     if not watch:
         show(settings, client, settings.out())
         return
@@ -147,7 +144,7 @@ def get(settings: Settings, kind: str, name: str | None) -> None:
     client = settings.client()
     views = client.deployments() if kind != "sources" else []
     if name is not None and kind != "sources":
-        views = [client.deployment(DeploymentKey.parse(name))]
+        views = [client.deployment(NAME.convert(name, None, click.get_current_context()))]
     console = settings.out()
     found: list[Any]
     match kind:
@@ -171,13 +168,21 @@ def _instance_table(console: Console, found: Sequence[Any]) -> None:
     table(console, ("DEPLOYMENT", "INSTANCE", "PHASE", "HEALTH", "RESTARTS"), rows)
 
 
+def _revision_table(console: Console, found: Sequence[Any]) -> None:
+    rows = [(f"{n.namespace}/{n.name}", *row) for n, row in zip(found, _history_rows(found), strict=True)]
+    table(console, ("DEPLOYMENT", *HISTORY_COLUMNS), rows)
+
+
 def _history_table(console: Console, found: Sequence[Any]) -> None:
-    rows = [
+    table(console, HISTORY_COLUMNS, _history_rows(found))
+
+
+def _history_rows(found: Sequence[Any]) -> list[tuple[str, ...]]:
+    return [
         (str(n.number), n.version, short(n.revision), n.cause, n.outcome or "in progress", short(n.source_revision),
          clock(n.started_at), n.reason)
         for n in found
     ]  # fmt: skip
-    table(console, ("NUMBER", "VERSION", "REVISION", "CAUSE", "OUTCOME", "COMMIT", "STARTED", "REASON"), rows)
 
 
 def _source_table(console: Console, found: Sequence[Any]) -> None:
@@ -190,7 +195,7 @@ def _source_table(console: Console, found: Sequence[Any]) -> None:
 _TABLES: dict[str, Callable[[Console, Sequence[Any]], None]] = {
     "deployments": _deployment_table,
     "instances": _instance_table,
-    "revisions": _history_table,
+    "revisions": _revision_table,
     "sources": _source_table,
 }
 
@@ -207,15 +212,14 @@ def history(settings: Settings, name: DeploymentKey) -> None:
 
 
 @command()
-@click.argument("name", required=False)
+@optional_key_argument
 @click.option("-f", "--follow", is_flag=True, help="Keep printing what comes.")
-def logs(settings: Settings, name: str | None, follow: bool) -> None:
+def logs(settings: Settings, name: DeploymentKey | None, follow: bool) -> None:
     """Print what a deployment's guests logged."""
     client = settings.client()
-    key = DeploymentKey.parse(name) if name else None
-    if key is not None:
-        client.deployment(key)  # a misspelt name is an error, not an empty log
-    _follow(settings, client, "/v1/logs", LogLine, follow, key, _log_text)
+    if name is not None:
+        client.deployment(name)  # a misspelt name is an error, not an empty log
+    _follow(settings, client, "/v1/logs", LogLine, follow, name, _log_text)
 
 
 def _log_text(line: LogLine) -> Text:
@@ -228,12 +232,11 @@ def _log_text(line: LogLine) -> Text:
 
 
 @command()
-@click.argument("name", required=False)
+@optional_key_argument
 @click.option("-f", "--follow", is_flag=True, help="Keep printing what comes.")
-def events(settings: Settings, name: str | None, follow: bool) -> None:
+def events(settings: Settings, name: DeploymentKey | None, follow: bool) -> None:
     """Print what happened since the agent started."""
-    key = DeploymentKey.parse(name) if name else None
-    _follow(settings, settings.client(), "/v1/events", Event, follow, key, _event_text)
+    _follow(settings, settings.client(), "/v1/events", Event, follow, name, _event_text)
 
 
 def _event_text(event: Event) -> Text:

@@ -1,5 +1,7 @@
 """The `airs` command: the list of its commands, and the one place where failures become exit codes."""
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -17,7 +19,7 @@ from orchestrator.store.files import NotPrivate
 from orchestrator.store.state_dir import StateDamaged, StateTooNew
 
 INTERRUPTED = 130
-ENVIRONMENT = (NotPrivate, StateTooNew, StateDamaged, DatabaseFault, msgspec.MsgspecError)
+ENVIRONMENT = (NotPrivate, StateTooNew, StateDamaged, DatabaseFault, msgspec.MsgspecError, OSError)
 COMMANDS = (
     planning.validate, planning.plan, planning.apply, agent.up, agent.agent,
     look.status, look.get, look.history, look.logs, look.events,
@@ -39,7 +41,21 @@ for each in COMMANDS:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
-    sys.exit(run(arguments))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a locale that cannot write ± is no reason to fail
+    code = run(arguments)
+    sys.exit(code if _flushed() else FAILED)
+
+
+def _flushed() -> bool:
+    """Write out what is buffered; False when the reader has gone, as after `| head`."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
+        return False
+    return True
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +68,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()
         return FAILED
     except (Failure, *ENVIRONMENT) as problem:
         failure = problem if isinstance(problem, Failure) else _explained(problem)
@@ -65,6 +80,9 @@ def _explained(problem: Exception) -> Failure:
     if isinstance(problem, msgspec.MsgspecError):
         hint = "Restart the agent with this version: `airs agent stop`, then `airs agent start`."
         return Failure("the agent speaks another version of the API", str(problem), hint)
+    if isinstance(problem, OSError):
+        where = f"{problem.filename}: " if problem.filename is not None else ""
+        return Failure("the system refused something", f"{where}{problem.strerror or problem}")
     return Failure("the state directory cannot be used", str(problem))
 
 

@@ -11,6 +11,7 @@ from orchestrator.cli.client import AgentClient
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.failure import CHANGES, FAILED, INVALID, Failure
+from orchestrator.cli.names import WORD
 from orchestrator.cli.reading import (
     Place,
     Planned,
@@ -29,7 +30,7 @@ from orchestrator.plan.document import Plan, has_changes
 from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan, render_json, seal
 from orchestrator.store.state_dir import StateDir
 
-source_option = click.option("--source", help="The source's name, instead of its path.")
+source_option = click.option("--source", type=WORD, help="The source's name, instead of its path.")
 root_option = click.option("--root", help="The folder that nothing outside of is read.")
 adopt_option = click.option("--adopt", is_flag=True, help="Take over deployments that another source owns.")
 mass_prune_option = click.option("--allow-mass-prune", is_flag=True, help="Allow removing more than half at once.")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from orchestrator.cli.context import Settings, connect
+from orchestrator.cli.context import Settings
 from orchestrator.cli.failure import FAILED, INVALID, USAGE, Failure
 from orchestrator.manifest import references, resolve
 from orchestrator.model.desired import Permissions, Resolution
@@ -72,7 +72,7 @@ def passed_to_git() -> dict[str, str]:
 
 def observed_state(settings: Settings) -> ObservedState:
     """Ask the agent what is; without one, read what is recorded."""
-    client = connect(settings.state_dir)
+    client = settings.connection()
     return client.state() if client.answers() else read_recorded(settings.state_dir)
 
 

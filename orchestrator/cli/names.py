@@ -1,0 +1,59 @@
+"""What deployments and other things are called on the command line, checked before anybody is asked about them."""
+
+import re
+from typing import Any
+
+import click
+
+from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN, DeploymentKey
+
+_NAME = re.compile(NAME_PATTERN, re.ASCII)
+
+
+class Name(click.ParamType[DeploymentKey]):
+    """`hello` or `billing/hello` → a deployment's key."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> DeploymentKey:
+        """Read one."""
+        if isinstance(value, DeploymentKey):
+            return value
+        key = DeploymentKey.parse(value)
+        if not all(_NAME.fullmatch(part) and len(part) <= NAME_MAX_LENGTH for part in (key.namespace, key.name)):
+            self.fail(
+                f"{value[:80]!a} names no deployment: write NAME or NAMESPACE/NAME, of lower-case letters, digits, -",
+                param, ctx,
+            )  # fmt: skip
+        return key
+
+
+class Word(click.ParamType[str]):
+    """Text that ends up in documents: not empty, UTF-8, no control characters."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read one."""
+        if not value or not value.isprintable():  # what is no UTF-8 has become surrogates, which do not print
+            self.fail(f"{value[:80]!a} is empty, or has characters that do not print", param, ctx)
+        return str(value)
+
+
+NAME = Name()
+WORD = Word()
+
+
+def key_argument(function: Any) -> Any:
+    """Add the argument NAME."""
+    return click.argument("name", metavar="NAME", type=NAME)(function)
+
+
+def optional_key_argument(function: Any) -> Any:
+    """Add the argument [NAME]."""
+    return click.argument("name", metavar="[NAME]", required=False, type=NAME)(function)
+
+
+def keys_argument(function: Any) -> Any:
+    """Add the argument NAME..., of which there is at least one."""
+    return click.argument("names", metavar="NAME...", nargs=-1, required=True, type=NAME)(function)
