@@ -1,25 +1,155 @@
-"""Puts the diagrams that are made from tables into ARCHITECTURE.md, between their markers. `tests/docs` compares.
+"""Puts what is made from tables, schemas and the command tree into the documents, between their markers.
 
-.venv/bin/python docs/draw.py
+    .venv/bin/python docs/draw.py
+
+`tests/docs` fails when a document is not what this would write.
 """
 
+import json
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import click
+
+from orchestrator.cli.main import cli
 from orchestrator.rollout import phases
 from orchestrator.supervise import lifecycle
 
-ARCHITECTURE = Path(__file__).resolve().parent.parent / "ARCHITECTURE.md"
-DIAGRAMS = {"lifecycle": lifecycle.diagram, "rollout": phases.diagram}
+ROOT = Path(__file__).resolve().parent.parent
+EVERYWHERE = {"state_dir", "output", "color", "verbose", "help"}  # options described once
+WORDS = {"object": "mapping", "array": "list", "string": "text", "integer": "whole number", "boolean": "true or false"}
+KINDS = {"duration": "duration", "size": "size"}
 
 
-def drawn(text: str) -> str:
-    """Return the document with every diagram as its table has it now."""
-    for name, diagram in DIAGRAMS.items():
+def diagram(draw: Callable[[], str]) -> str:
+    """Fence a Mermaid diagram."""
+    return f"```mermaid\n{draw().strip()}\n```\n"
+
+
+def schema_table(kind: str) -> str:
+    """Write every field of a schema as a table."""
+    schema = json.loads((ROOT / f"schemas/{kind}.schema.json").read_text(encoding="utf-8"))
+    rows = "".join(f"| {' | '.join(row)} |\n" for row in fields(schema, schema, ""))
+    return f"| field | takes | default | says |\n|---|---|---|---|\n{rows}"
+
+
+def fields(schema: dict[str, Any], whole: dict[str, Any], path: str) -> Iterator[tuple[str, str, str, str]]:
+    """Yield a row for each leaf, in the schema's order; a quoted key that repeats a dotted one is left out."""
+    properties = schema.get("properties", {})
+    for name, raw in properties.items():
+        group, dot, member = name.partition(".")
+        if dot and member in properties.get(group, {}).get("properties", {}):
+            continue
+        field = followed(raw, whole)
+        inner = f'{path.rstrip(".")}["{name}"]' if dot else f"{path}{name}"
+        items = followed(field.get("items", {}), whole)
+        if "properties" in field:
+            yield from fields(field, whole, f"{inner}.")
+        elif "properties" in items:
+            yield row(inner, field, name in schema.get("required", ()))
+            yield from fields(items, whole, f"{inner}[].")
+        else:
+            yield row(inner, field, name in schema.get("required", ()))
+
+
+def followed(raw: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
+    """Merge what a `$ref` names into what stands beside it."""
+    if "$ref" not in raw:
+        return raw
+    return {**followed(whole["$defs"][raw["$ref"].removeprefix("#/$defs/")], whole), **raw}
+
+
+def row(name: str, field: dict[str, Any], required: bool) -> tuple[str, str, str, str]:
+    """Write one field."""
+    default = f"`{json.dumps(field['default'])}`" if "default" in field else "none"
+    return f"`{name}`", takes(field), "**required**" if required else default, field["description"].replace("|", "\\|")
+
+
+def takes(field: dict[str, Any]) -> str:
+    """Say which values a field takes."""
+    if "const" in field:
+        return f"`{field['const']}`"
+    if "enum" in field:
+        return ", ".join(f"`{choice}`" for choice in field["enum"])
+    if field.get("type") == "array" and "enum" in field["items"]:
+        return "list of " + ", ".join(f"`{choice}`" for choice in field["items"]["enum"])
+    kind = field["type"] if isinstance(field["type"], str) else "string"
+    word = KINDS.get(field.get("x-unit", ""), WORDS.get(kind, kind))
+    bounds = (field.get("x-minimum", field.get("minimum")), field.get("x-maximum", field.get("maximum")))
+    if None not in bounds:
+        word += f", {bounds[0]} to {bounds[1]}"
+    elif bounds[1] is not None:
+        word += f", at most {bounds[1]}"
+    return word + (", or `{}`" if "object" in field["type"] and "string" in field["type"] else "")
+
+
+def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    """Yield every command that is not hidden, with its full name."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        elif not command.hidden:
+            yield f"{path} {name}", command
+
+
+def usage(name: str, command: click.Command) -> str:
+    """Write a command's usage line, help, and its own options."""
+    arguments = " ".join(
+        p.make_metavar(click.Context(command)) for p in command.params if isinstance(p, click.Argument)
+    )
+    own = [p for p in command.params if isinstance(p, click.Option) and p.name not in EVERYWHERE]
+    lines = [
+        f"    {name}{' [OPTIONS]' * bool(own)} {arguments}".rstrip(),
+        "",
+        " ".join((command.help or "").split()),
+        "",
+    ]
+    if own:
+        lines += ["| option | does |", "|---|---|", *(option_row(option) for option in own), ""]
+    return "\n".join(lines)
+
+
+def option_row(option: click.Option) -> str:
+    """Write one option, with its default where that says something."""
+    names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+    value = "" if option.is_flag else f" {option.make_metavar(click.Context(click.Command(None)))}"
+    shown = f" Default: {option.default}." if isinstance(option.default, str) else ""
+    return f"| {names}{value} | {option.help}{shown} |"
+
+
+MADE: dict[str, dict[str, Callable[[], str]]] = {
+    "ARCHITECTURE.md": {
+        "lifecycle": lambda: diagram(lifecycle.diagram),
+        "rollout": lambda: diagram(phases.diagram),
+    },
+    "docs/manifests.md": {
+        "component fields": lambda: schema_table("component"),
+        "deployment fields": lambda: schema_table("deployment"),
+    },
+    "docs/cli.md": {
+        name: (lambda name=name, command=command: usage(name, command)) for name, command in commands(cli, "airs")
+    },
+}
+
+
+def drawn(document: str) -> str:
+    """Return a document with everything made in it as it would be made now.
+
+    Raises:
+        LookupError: a marker is missing.
+    """
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for name, make in MADE[document].items():
         between = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        text = between.sub(rf"\g<1>```mermaid\n{diagram().strip()}\n```\n\g<2>", text)
+        if not between.search(text):
+            raise LookupError(f"{document} has no <!-- {name} --> … <!-- /{name} -->")
+        made = make()
+        text = between.sub(lambda found, made=made: found[1] + made + found[2], text)
     return text
 
 
 if __name__ == "__main__":
-    ARCHITECTURE.write_text(drawn(ARCHITECTURE.read_text(encoding="utf-8")), encoding="utf-8")
+    for document in MADE:
+        (ROOT / document).write_text(drawn(document), encoding="utf-8")
