@@ -142,6 +142,9 @@ class Stage:
         wait_until(lambda: self.rollout_phase(name) in phases, f"{name} {phases}")
         return self.view(name)
 
+    def key(self, name: str) -> DeploymentKey:
+        return key(name)
+
     def is_running(self, name: str, version: str) -> bool:
         view = self.view(name)
         return (view.phase, view.version) == ("running", version)
