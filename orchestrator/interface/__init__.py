@@ -1,1 +1,1 @@
-"""Compares the worlds of two versions of a component. Nothing does yet; `manifest.world` judges a single one."""
+"""Judges a component's world: what it lacks here, whether anything drives it. Pure; the types are read in `runtime`."""

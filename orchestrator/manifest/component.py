@@ -6,6 +6,7 @@ that names it gets the `Failure` as one line of its own.
 
 import msgspec
 
+from orchestrator.interface.fitness import is_driven, needs_storage, unmet_imports
 from orchestrator.manifest.check import check
 from orchestrator.manifest.node import Node, Problem, find, items, nearest, text_at
 from orchestrator.manifest.paths import BadPathError
@@ -13,7 +14,6 @@ from orchestrator.manifest.printable import excerpt
 from orchestrator.manifest.references import artifact_path
 from orchestrator.manifest.toml import read_toml
 from orchestrator.manifest.units import duration_ms, size_bytes
-from orchestrator.manifest.world import is_driven, needs_storage, unmet_imports
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.snapshot import Artifact, Content, FileEntry, Unreadable
 from orchestrator.model.spec import Limits

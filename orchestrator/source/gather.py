@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Protocol
 
+from orchestrator.manifest import COMPONENT_MAX_BYTES, MANIFEST_MAX_BYTES
 from orchestrator.model.snapshot import (
     Artifact,
     Content,
@@ -23,8 +24,6 @@ from orchestrator.source.walk import Directory, Kind, PathFault, fault_of, locat
 MAX_MANIFESTS = 10_000
 MAX_DEPTH = 32  # directories below the folder
 MAX_NAMES = 200_000  # looked at while listing manifests; a tree can name one subtree many times over
-MAX_MANIFEST_BYTES = 1024 * 1024
-MAX_COMPONENT_BYTES = 64 * 1024
 MAX_ARTIFACT_BYTES = 128 * 1024 * 1024
 MAX_FILES = 50_000  # manifests and all they refer to
 MAX_TOTAL_BYTES = 1024 * 1024 * 1024  # of one snapshot
@@ -140,7 +139,7 @@ class _Files:
     def add_manifest(self, path: str) -> None:
         name = printable(path)
         if name == path:
-            self.add_text(path, MAX_MANIFEST_BYTES)
+            self.add_text(path, MANIFEST_MAX_BYTES)
         else:
             self._put(name, Unreadable("io", "its name has control characters or is not UTF-8; rename it"))
 
@@ -150,7 +149,7 @@ class _Files:
         if reference.is_artifact:
             self._put(reference.path, self._artifact(reference.path, reference.confined_to))
         else:
-            self.add_text(reference.path, MAX_COMPONENT_BYTES, reference.confined_to)
+            self.add_text(reference.path, COMPONENT_MAX_BYTES, reference.confined_to)
 
     def add_text(self, path: str, limit: int, confined_to: str | None = None) -> None:
         self._put(path, self._text(path, limit, confined_to))

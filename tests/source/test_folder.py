@@ -324,13 +324,13 @@ def test_a_pipe_that_takes_a_files_place_after_the_look_does_not_make_opening_wa
 
 def test_every_kind_of_file_has_its_size_limit(project, read, monkeypatch):
     monkeypatch.setattr(gather_module, "MAX_ARTIFACT_BYTES", 5)
-    write(project / "app/manifests/big.yaml", "x" * (1024 * 1024 + 1))
+    write(project / "app/manifests/big.yaml", "x" * (4 * 1024 * 1024 + 1))
     write(project / "app/manifests/b.yaml", "component app/components/b\n")
     write(project / "app/components/b/Component.toml", "x" * (64 * 1024 + 1))
 
     files = read(project / "app/manifests", project).snapshot.files
 
-    assert files["app/manifests/big.yaml"] == Unreadable("too-large", "it is larger than 1 MiB")
+    assert files["app/manifests/big.yaml"] == Unreadable("too-large", "it is larger than 4 MiB")
     assert files["app/components/b/Component.toml"] == Unreadable("too-large", "it is larger than 64 KiB")
     assert files["app/components/hello/hello.wasm"].kind == "too-large"
 

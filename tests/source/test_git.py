@@ -423,7 +423,7 @@ def test_links_that_stay_inside_are_followed(repository, source):
 
 
 def test_sizes_are_limited_and_what_comes_after_a_giant_is_still_read(repository, source, monkeypatch):
-    monkeypatch.setattr(gather_module, "MAX_MANIFEST_BYTES", 100)
+    monkeypatch.setattr(gather_module, "MANIFEST_MAX_BYTES", 100)
     repository.write("manifests/0.yaml", "x" * 3_000_000)
     repository.push()
     files = source().read().snapshot.files
