@@ -1,0 +1,73 @@
+"""What users install: a wheel is really built, opened, installed and run from where nothing else of the project is."""
+
+import json
+import re
+import sys
+import tomllib
+import zipfile
+
+import pytest
+
+import orchestrator
+
+from .tree import ROOT, run
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dist")
+    built = run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
+    assert built.returncode == 0, built.stdout
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder, wheel)
+    done = run(*pip, PIP_DISABLE_PIP_VERSION_CHECK="1")
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+def test_it_holds_every_schema_and_wit_file_the_licence_and_the_type_marker(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    data = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("schemas/*.json"), *ROOT.glob("wit/*.wit"))]
+    assert len(data) >= 10
+    assert [path for path in data if f"orchestrator/_data/{path}" not in names] == []
+    assert any(re.search(r"\.dist-info/licenses/LICENSE$", name) for name in names)
+    assert "orchestrator/py.typed" in names
+
+
+def test_it_holds_nothing_but_the_package(wheel):
+    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"orchestrator"}
+
+
+@pytest.mark.parametrize("kind", ["component", "deployment", "plan"])
+def test_what_is_installed_prints_its_own_schemas(installed, tmp_path, kind):
+    done = run(installed / "bin/airs", "schema", kind, cwd=tmp_path, PYTHONPATH=str(installed))
+    assert done.returncode == 0, done.stdout
+    assert json.loads(done.stdout) == json.loads((ROOT / f"schemas/{kind}.schema.json").read_bytes())
+
+
+def test_what_is_installed_is_what_runs_and_needs_no_repository(installed, tmp_path):
+    told = "import orchestrator; print(orchestrator.__file__)"
+    env = {"PYTHONPATH": str(installed), "AIRS_STATE_DIR": str(tmp_path)}
+    assert run(sys.executable, "-c", told, cwd=tmp_path, **env).stdout.startswith(str(installed))
+    done = run(installed / "bin/airs", "validate", ROOT / "examples/01-hello/manifests", cwd=tmp_path, **env)
+    assert (done.returncode, done.stdout) == (0, "1 deployment valid\n")
+
+
+def test_there_is_one_version():
+    assert PROJECT["version"] == orchestrator.__version__
+
+
+def test_the_licence_is_there_and_is_the_one_that_is_named():
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert PROJECT["license"] == "Apache-2.0"
+    assert "Apache License" in text
+    assert "Version 2.0, January 2004" in text
+    assert "END OF TERMS AND CONDITIONS" in text
