@@ -7,7 +7,7 @@ from typing import Any
 import click
 import msgspec
 
-from orchestrator.cli.context import Settings, command
+from orchestrator.cli.context import Settings, command, global_options
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.failure import FAILED, TIMED_OUT, USAGE, Failure
 from orchestrator.cli.look import rollout_status
@@ -121,6 +121,7 @@ def _wait_for_one(settings: Settings, name: DeploymentKey, timeout_ms: int) -> N
 
 
 @click.group()
+@global_options
 def rollout() -> None:
     """Look at a rollout, promote it, abort it, or try a rejected revision again."""
 

@@ -157,6 +157,8 @@ def get(settings: Settings, kind: str, name: str | None) -> None:
             found = [number for key in keys for number in client.history(key)]
         case _:
             found = [s for s in client.sources() if name in (None, s.name)]
+            if name is not None and not found:
+                raise Failure(f"no source {name}", suggestion="`airs get sources` lists them.")
     if settings.is_json:
         settings.print_json(found)
         return

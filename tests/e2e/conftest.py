@@ -4,6 +4,7 @@ Nothing is mocked. Nobody sleeps for a while and hopes: `wait_until` polls for w
 """
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 import pytest
 
 from orchestrator.cli.client import AgentClient
+from orchestrator.cli.main import run
 from orchestrator.store.state_dir import holder
 
 from .stage import stage  # noqa: F401 — the fixture of the tests about what happens while an agent runs
@@ -105,9 +107,20 @@ class Airs:
             raise AssertionError(f"airs {arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
 
+    def quick(self, *arguments: str | Path, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        """Run `airs` inside this process, where a new one would only cost time; paths must be absolute."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+        command = ["--state-dir", str(self.state_dir), *map(str, arguments)]
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = run(command)
+        texts = [stream.buffer.getvalue().decode() for stream in (out, err)]
+        if check and code != 0:
+            raise AssertionError(f"airs {arguments} ended with {code}\n{texts[0]}\n{texts[1]}")
+        return subprocess.CompletedProcess(command, code, *texts)
+
     def json(self, *arguments: str | Path, check: bool = True) -> Any:
         """Run `airs` with `-o json` and return the document."""
-        return json.loads(self.run(*arguments, "-o", "json", check=check).stdout)
+        return json.loads(self.quick(*arguments, "-o", "json", check=check).stdout)
 
     def background(self, *arguments: str | Path) -> Background:
         """Start `airs` and let it run; it is ended after the test."""
