@@ -65,6 +65,8 @@ bytes_new = _declare(_quick_library, "wasm_byte_vec_new", None, c_void_p, c_size
 bytes_delete = _declare(_quick_library, "wasm_byte_vec_delete", None, c_void_p)
 list_new = _declare(_quick_library, "wasmtime_component_vallist_new_uninit", None, c_void_p, c_size_t)
 record_new = _declare(_quick_library, "wasmtime_component_valrecord_new_uninit", None, c_void_p, c_size_t)
+record_copy = _declare(_quick_library, "wasmtime_component_valrecord_copy", None, c_void_p, c_void_p)
+record_delete = _declare(_quick_library, "wasmtime_component_valrecord_delete", None, c_void_p)
 tuple_new = _declare(_quick_library, "wasmtime_component_valtuple_new_uninit", None, c_void_p, c_size_t)
 flags_new = _declare(_quick_library, "wasmtime_component_valflags_new_uninit", None, c_void_p, c_size_t)
 
