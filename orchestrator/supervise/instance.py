@@ -59,6 +59,7 @@ class Instance:
         self._failures = 0
         self._last_exit: ExitReason | None = None
         self._timer: Timer | None = None
+        self._check_is_due = False  # health is to be asked before the next message: under load it is never idle
 
     def start(self) -> None:
         """Start it, once; one that was told to end meanwhile stays where it is."""
@@ -134,9 +135,12 @@ class Instance:
     def _release(self) -> None:
         with self._lock:
             stopping, ready = self.phase is Phase.STOPPING, self.ready
-            self._parked = not stopping and not ready
+            asked, self._check_is_due = self._check_is_due and not stopping, False
+            self._parked = not stopping and not ready and not asked
         if stopping:
             self._around.workers.submit_slow(self._say_goodbye)
+        elif asked:
+            self._around.workers.submit(self._ask_health)
         elif ready:
             self._route.idle(self)
             self._leave_if_stopping()
@@ -172,6 +176,7 @@ class Instance:
         """Act on an answer of `health()`: ready, not ready, or failed too often."""
         with self._lock:
             self._health = health
+            self._check_is_due = False
             healthy = health is not Health.UNHEALTHY
             self._failures = 0 if healthy else self._failures + 1
             running = self.phase is Phase.RUNNING
@@ -191,6 +196,7 @@ class Instance:
             if self.phase is not Phase.RUNNING:
                 return
             free = self._claim()
+            self._check_is_due = not free
             if not free:  # it is at work, which its own deadline bounds
                 self._arm(self.deployment.health.interval_ms, self._check)
         if free:
