@@ -6,7 +6,7 @@
 VENV := .venv
 GUESTS := .venv-guests
 BIN := $(VENV)/bin
-PIP := -m pip --disable-pip-version-check --quiet
+PIP := -m pip --disable-pip-version-check --quiet --quiet
 INSTALL := $(PIP) install --require-hashes -r
 # The build backend is in the lock too, so that installing ourselves fetches nothing.
 INSTALL_US := $(PIP) install --no-deps --no-build-isolation --editable .
