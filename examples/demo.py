@@ -196,7 +196,7 @@ class Load:
         self._enough = Event()
         self._tallies = [Tally() for _ in range(CLIENTS)]
         self._threads = [
-            Thread(target=self._keep_asking, args=(stage.client(), tally, f"guest-{number}"))
+            Thread(target=self._keep_asking, args=(stage.client(), tally, f"guest-{number}"), daemon=True)
             for number, tally in enumerate(self._tallies, start=1)
         ]
 
