@@ -32,6 +32,7 @@ T = TypeVar("T")
 IDLE_LOOK_MS = 30_000  # how long nothing may wake the loop before it looks on its own
 FAULT_LOOK_MS = 2_000  # how soon to try again when the machine would not let us
 NOT_DONE = (Status.BLOCKED, Status.HELD, Status.WAITING, Status.FAILED)
+AGAIN_MS = 10  # how soon to look again after a pass that decided something: what waited for that may go on
 SECOND_LOOK_MS = 50  # how soon a source seen in a new state is read again, to see whether it is still being written
 
 
@@ -57,12 +58,14 @@ class Controller:
 
     def step(self) -> int:
         """Go round once; returns in how many milliseconds to look again if nothing wakes the loop before."""
+        before = self.ledger.serial
         self.sources.read()
         self._leaving = {key for key, record in self.ledger.records.items() if record.deleted}
         for desired in self.resolve():
             plan = make_plan(desired, self.observe())
             self.execute(plan)
-        return self.settle()
+        wait_ms = self.settle()
+        return wait_ms if self.ledger.serial == before else min(wait_ms, AGAIN_MS)
 
     def resolve(self) -> Iterator[DesiredState]:
         """Return what each source wants: what it says now, or what it said when it was last known."""

@@ -45,9 +45,8 @@ class Settling:
     def _settle(self, record: Record) -> int | None:
         service = self._fleet.have(record.stable or record.wanted)
         self._fleet.put_in_force(record.key, record.wanted.revision.grants)
-        if (record.stable or record.wanted).suspend:
-            self._suspend(service)
-            return None
+        if _is_suspended(record):
+            return self._suspend(record, service)
         if record.rollout is None or record.rollout.phase.is_over:
             self._rest(record, service)
             return None
@@ -55,7 +54,6 @@ class Settling:
 
     def _see_through(self, record: Record, rollout: Rollout, service: Service) -> int | None:
         """Move a rollout on as far as it goes now: each step durable, then its shape applied, then the next."""
-        service.route.refuse(None)
         for _ in RolloutPhase:
             self._shape(record, rollout, service)
             moved = self._advance(record, rollout, service)
@@ -67,9 +65,13 @@ class Settling:
             self._rest(record, service)
         return _next_look_ms(rollout, self._clock.wall_ms())
 
-    def _suspend(self, service: Service) -> None:
+    def _suspend(self, record: Record, service: Service) -> int | None:
         gone = service.stop(Undelivered("delivery-failed", f"{service.key} is suspended"))
         service.route.direct({}, hold=gone)
+        going_back = record.rollout is not None and record.rollout.phase is RolloutPhase.ROLLING_BACK
+        if record.rollout is not None and going_back and gone:  # nothing is left to go back from
+            self._advance(record, record.rollout, service)
+        return None
 
     def _rest(self, record: Record, service: Service) -> None:
         """No rollout: what is stable serves, and nothing else is alive."""
@@ -123,10 +125,11 @@ class Settling:
         wanted = shape(rollout)
         new, old = rollout.target.revision.id, rollout.stable
         # Traffic first, then instances: nothing is stopped that a message could still be given to.
-        service.route.direct(_weights(wanted, new, old), hold=wanted.hold)
+        self._direct(service, _weights(wanted, new, old), wanted, old)
         alive = []
         if wanted.new is NewSet.RUNNING:
             service.ensure(rollout.target)
+        if wanted.new is NewSet.RUNNING or rollout.phase is RolloutPhase.PENDING:  # still warm from before, it stays so
             alive.append(new)
         if old is not None and wanted.old is not OldSet.STOPPED:
             before = self._old_deployment(record, rollout, old)
@@ -134,6 +137,16 @@ class Settling:
                 service.ensure(before)
             alive.append(old)
         _drop_all_but(service, *alive)
+
+    def _direct(self, service: Service, weights: dict[str, int], wanted: Shape, old: str | None) -> None:
+        """Send messages where somebody can ever take them: to whichever version is not dead, or back to the sender."""
+        living = {revision: weight for revision, weight in weights.items() if not _is_dead(service, revision)}
+        if weights and not living and wanted.old is OldSet.WARM and old is not None and not _is_dead(service, old):
+            living = {old: 100}
+        service.route.direct(living or weights, hold=wanted.hold)
+        nobody = bool(weights) and not living and not wanted.hold
+        why = f"{service.key} has no instance left; `airs status {service.key}` says why"
+        service.route.refuse(Undelivered("delivery-failed", why) if nobody else None)
 
     def _old_deployment(self, record: Record, rollout: Rollout, revision: str) -> Deployment | None:
         if record.stable is not None and record.stable.revision.id == revision:
@@ -185,6 +198,19 @@ def _why_dead(stable: Deployment) -> str:
     if stable.replicas == 0:
         return f"{stable.key} has no instances: replicas is 0"
     return f"{stable.key} has no instance left; `airs status {stable.key}` says why, `airs restart` tries again"
+
+
+def _is_suspended(record: Record) -> bool:
+    """Whether what is in force says so: what a rollout leads to, else what serves, else what is wanted."""
+    rollout = record.rollout
+    leads_on = rollout is not None and not rollout.phase.is_over and rollout.phase is not RolloutPhase.ROLLING_BACK
+    target = rollout.target if rollout is not None and leads_on else None
+    return (target or record.stable or record.wanted).suspend
+
+
+def _is_dead(service: Service, revision: str) -> bool:
+    found = service.find(revision)
+    return found is not None and found.is_dead
 
 
 def _weights(wanted: Shape, new: str, old: str | None) -> dict[str, int]:

@@ -169,6 +169,11 @@ class Route:
             return Counters(found.counters.handled, found.counters.errors) if found else Counters()
 
     @property
+    def weights(self) -> dict[str, int]:
+        """Who takes, in percent by revision; nobody while messages are held."""
+        return {} if self._hold else dict(self._weights)
+
+    @property
     def depth(self) -> int:
         """How many messages wait."""
         return self._depth

@@ -28,17 +28,20 @@ class InstanceSet:
     def scale(self, deployment: Deployment) -> None:
         """Take over the deployment's in-place fields: so many replicas, this restart and health policy."""
         with self._lock:
+            # A changed spec is a new chance: for what was given up always, for what was let go when that rule changed.
+            same_rule = deployment.restart == self.deployment.restart
+            ended = (Phase.GAVE_UP,) if same_rule else (Phase.GAVE_UP, Phase.STOPPED)
             self.deployment = deployment
             for instance in self._instances.values():
                 instance.deployment = deployment
             surplus = [self._instances.pop(n) for n in sorted(self._instances) if n >= deployment.replicas]
             self._leaving += surplus
             self._to_restart = [instance for instance in self._to_restart if instance not in surplus]
-            given_up = [i for i in self._instances.values() if i.phase is Phase.GAVE_UP]
+            revived = [i for i in self._instances.values() if i.phase in ended]
             missing = self._fill()
         for instance in surplus:
             instance.stop()
-        for instance in given_up:  # a changed spec is a new chance
+        for instance in revived:
             instance.restart()
         for instance in missing:
             instance.start()

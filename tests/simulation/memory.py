@@ -1,0 +1,73 @@
+"""A store in memory for the many histories; some run on the real one. What is read had been encoded, as there."""
+
+from collections.abc import Callable, Sequence
+
+from orchestrator.model.base import canonical_json, decode
+from orchestrator.model.desired import DesiredState
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import Number, Record
+from orchestrator.store.decisions import (
+    AppendHistory,
+    Change,
+    DeleteHistory,
+    DeleteRecord,
+    PutDesired,
+    PutRecord,
+    UpdateHistory,
+)
+
+
+class MemoryDecisions:
+    """Rows of bytes that outlive the agents that open it."""
+
+    def __init__(self) -> None:
+        self.lineage = "simulated"
+        self.serial = 0
+        self._records: dict[DeploymentKey, bytes] = {}
+        self._desired: dict[str, bytes] = {}
+        self._history: dict[DeploymentKey, dict[int, bytes]] = {}
+
+    def records(self) -> Sequence[Record]:
+        return [decode(self._records[key], Record) for key in sorted(self._records)]
+
+    def desired(self) -> Sequence[DesiredState]:
+        return [decode(self._desired[source], DesiredState) for source in sorted(self._desired)]
+
+    def history(self, key: DeploymentKey) -> Sequence[Number]:
+        return [decode(row, Number) for _, row in sorted(self._history.get(key, {}).items())]
+
+    def decide(self, changes: Sequence[Change]) -> int:
+        self.serial += bool(changes)
+        for change in changes:
+            match change:
+                case PutRecord(record=record):
+                    self._records[record.key] = canonical_json(record)
+                case DeleteRecord(key=key):
+                    self._records.pop(key, None)
+                case PutDesired(desired=desired):
+                    self._desired[desired.source] = canonical_json(desired)
+                case AppendHistory(key=key, number=number) | UpdateHistory(key=key, number=number):
+                    self._history.setdefault(key, {})[number.number] = canonical_json(number)
+                case DeleteHistory(key=key, number=dropped):
+                    self._history.get(key, {}).pop(dropped, None)
+        return self.serial
+
+
+class Crash(BaseException):
+    """The process ends here: nothing after this point happens."""
+
+
+class CrashingDecisions:
+    """A store before which, or after which, the process may end."""
+
+    def __init__(self, store: object, about_to: Callable[[], None]) -> None:
+        self._store, self._about_to = store, about_to
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def decide(self, changes: Sequence[Change]) -> int:
+        self._about_to()
+        serial = self._store.decide(changes)
+        self._about_to()
+        return serial

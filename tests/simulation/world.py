@@ -1,0 +1,310 @@
+"""One agent in a world of fakes, and everything that can happen to it; the promises are looked at after each step."""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from random import Random
+from typing import Any, TypeVar
+
+from orchestrator.agent.operations import Operations
+from orchestrator.agent.problem import Trouble
+from orchestrator.controller.loop import Controller
+from orchestrator.controller.watched import Watched, WatchedSources
+from orchestrator.execute.actions import Actions
+from orchestrator.execute.fleet import Fleet
+from orchestrator.execute.ledger import Decisions, Ledger
+from orchestrator.execute.settle import Settling
+from orchestrator.messaging.envelope import Envelope
+from orchestrator.messaging.router import Router
+from orchestrator.model.desired import Permissions
+from orchestrator.model.exits import ExitReason
+from orchestrator.model.ids import ComponentId, DeploymentKey
+from orchestrator.model.message import Message, Outcome
+from orchestrator.model.observed import Record
+from orchestrator.supervise.instance import Surroundings
+from tests.simulation.guest import FakeGuest, FakeRuntime, Script
+from tests.simulation.memory import Crash, CrashingDecisions, MemoryDecisions
+from tests.simulation.source import SOURCE, FlippingSource, resolve
+from tests.simulation.time import FakeClock, SeededWorkers
+
+T = TypeVar("T")
+SENDER = ComponentId("airs", "simulation")
+NEST_MAX = 2  # what happens during a guest's call may itself be interrupted so often
+
+
+class SteppedController(Controller):
+    """The controller without its thread: a command is obeyed when it is given, between two passes as ever."""
+
+    def submit(self, command: Callable[[], T]) -> "Future[T]":
+        future = super().submit(command)
+        self._obey()
+        return future
+
+
+class Sent:
+    """A message and what became of it."""
+
+    def __init__(self, number: int, key: DeploymentKey) -> None:
+        self.number, self.key = number, key
+        self.envelope: Envelope | None = None
+        self.outcomes: list[Outcome] = []
+        self.was_withdrawn = self.was_lost = False
+
+    @property
+    def is_settled(self) -> bool:
+        return bool(self.outcomes) or self.was_withdrawn or self.was_lost
+
+
+class Listener:
+    """Wakes the controller, and remembers which deployments were disturbed by a crash of an instance."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self.crashed: set[DeploymentKey] = set()
+
+    def changed(self) -> None:
+        self._wake()
+
+    def exited(self, instance: ComponentId, reason: ExitReason, then: str) -> None:
+        self.crashed.add(instance.deployment)
+
+
+class World:
+    """Everything that outlives an agent, and the agent that runs now."""
+
+    def __init__(self, seed: int, store: Decisions | None = None) -> None:
+        self.random = Random(seed)
+        self.clock = FakeClock()
+        self.workers = SeededWorkers(self.random)
+        self.runtime = FakeRuntime(self.meanwhile, self._heard)
+        self.source = FlippingSource()
+        self.store: Decisions = CrashingDecisions(store or MemoryDecisions(), self._maybe_crash)
+        self.trail: list[str] = []
+        self.sent: list[Sent] = []
+        self.started: Counter[int] = Counter()  # by message number, over all agents' lives
+        self.deleted: set[DeploymentKey] = set()  # by an operator's word
+        self.disturbed: set[DeploymentKey] = set()  # since its rollout began
+        self.crash_in: int | None = None  # decisions until the process ends
+        self.interruptions = 0.0  # the chance that something else happens during a guest's call
+        self.interrupt_with: Callable[[], None] = self._step_of_another_thread
+        self._nesting = 0
+        self._due_ms = 0
+        self._is_controlling = False
+        self._is_awake = True
+        self.start_agent()
+
+    def start_agent(self) -> None:
+        """Start an agent over what is stored; one that ran before is gone with all its memory."""
+        self.workers.jobs.clear()
+        self.clock.forget()
+        self.runtime.forget()
+        self._nesting = 0
+        self._is_controlling = False
+        for sent in self.sent:
+            sent.was_lost = sent.was_lost or not sent.is_settled
+        self.listener = Listener(self._wake)
+        self.source.begin_again()
+        self.router = Router()
+        around = Surroundings(self.runtime.start, self.workers, self.clock, self.listener)
+        self.fleet = Fleet(around, self.router)
+        self.ledger = Ledger(self.store)
+        actions = Actions(self.ledger, self.fleet, self.clock, _announce)
+        settling = Settling(self.ledger, self.fleet, self.clock, _announce)
+        self.sources = WatchedSources(resolve, _ignore, self.clock.wall_ms, _ignore)
+        self.controller = SteppedController(self.sources, self.ledger, self.fleet, actions, settling, _announce)
+        self.operations = Operations(self.controller, actions, self.clock, lambda _: True)
+        watched = Watched(SOURCE, self.source.read, _ignore, Permissions(), is_atomic=False)
+        self.sources.add(watched)
+        self.disturbed |= self.ledger.records.keys()
+        self._is_awake = True
+
+    # What can happen.
+
+    def control(self) -> None:
+        """Let the controller go round once."""
+        assert not self._is_controlling
+        self._is_controlling, self._is_awake = True, False
+        try:
+            self._due_ms = self.clock.now_ms + self.controller.step()
+        finally:
+            self._is_controlling = False
+        if self.source.is_written:
+            self.look()
+        self.disturbed |= self.listener.crashed
+        self.listener.crashed.clear()
+
+    def control_if_due(self) -> None:
+        """Let the controller go round if it was woken or meant to look by now: it must not depend on more."""
+        if not self._is_controlling and (self._is_awake or self.clock.now_ms >= self._due_ms):
+            self.control()
+
+    def pass_time(self, milliseconds: int) -> None:
+        """Let time pass; a timer that has begun to fire can no longer be cancelled, and fires a little later."""
+        for due in self.clock.pass_time(milliseconds):
+            if self.random.random() < 0.2 and not due.is_cancelled:
+                due.has_begun = True
+                self.workers.submit(due.fire)
+            else:
+                due.fire()
+
+    def send(self, key: DeploymentKey, conversation: str | None = None, word: str = "echo") -> Sent:
+        """Send a message; its number travels with it."""
+        sent = Sent(len(self.sent), key)
+        self.sent.append(sent)
+        payload = f"{word} {sent.number}".encode()
+        message = Message(sender=SENDER, payload=payload, timestamp_ns=0, correlation_id=conversation)
+        envelope = Envelope(message, sent.outcomes.append, conversation)
+        refused = self.router.deliver(key, envelope)
+        if refused is not None:
+            sent.outcomes.append(refused)
+        sent.envelope = envelope
+        return sent
+
+    def withdraw(self, sent: Sent) -> None:
+        """Take a message back, if it can be."""
+        route = self.router.find(sent.key)
+        if route is not None and sent.envelope is not None and not sent.is_settled and route.withdraw(sent.envelope):
+            sent.was_withdrawn = True
+
+    def change(self, files: dict[DeploymentKey, Any]) -> None:
+        """Save manifests; sometimes the next look falls between two of the files."""
+        if self.random.random() < 0.3:
+            self.source.half = {**self.source.files, **dict(list(files.items())[: len(files) // 2])}
+            if self.random.random() < 0.5:
+                self.source.half = dict(list(files.items())[: len(files) // 2])
+        self.source.files = files
+        self.look()
+
+    def look(self) -> None:
+        """Wake the sources, as a file event does."""
+        self.sources.wake()
+        self._wake()
+
+    def command(self, verb: str, key: DeploymentKey) -> None:
+        """Say something to a deployment; a refusal is an answer."""
+        said: dict[str, Callable[[], object]] = {
+            "rollback": lambda: self.operations.rollback(key, None),
+            "rollback-to": lambda: self.operations.rollback(key, self.random.randint(1, 4)),
+            "restart": lambda: self.operations.restart(key),
+            "delete": lambda: self.operations.delete(key),
+            "promote": lambda: self.operations.rollout(key, "promote"),
+            "abort": lambda: self.operations.rollout(key, "abort"),
+            "retry": lambda: self.operations.rollout(key, "retry"),
+        }
+        try:
+            said[verb]()
+        except Trouble as refusal:
+            self.note(f"{verb} {key}: {refusal.problem.summary}")
+            return
+        self.note(f"{verb} {key}: done")
+        if verb in ("restart", "delete"):
+            self.disturbed.add(key)
+        if verb == "delete":
+            self.deleted.add(key)
+
+    def crash_instance(self) -> None:
+        """Have one guest trap at its next call."""
+        if self.runtime.open:
+            guest = self.random.choice(self.runtime.open)
+            guest.trap_next = True
+            self.disturbed.add(guest.id.deployment)
+
+    def script(self, artifact: str, script: Script) -> None:
+        """Say how an artifact's instances behave."""
+        self.runtime.scripts[artifact] = script
+
+    def meanwhile(self) -> None:
+        """During a guest's call other threads go on."""
+        while self._nesting < NEST_MAX and self.random.random() < self.interruptions:
+            self._nesting += 1
+            try:
+                self.interrupt_with()
+            finally:
+                self._nesting -= 1
+
+    def _step_of_another_thread(self) -> None:
+        self.random.choice((self.workers.run_one, self.workers.run_one, self.control_if_due))()
+
+    def survive(self, step: Callable[[], object]) -> None:
+        """Take a step; if the process ends in it, start another agent."""
+        try:
+            step()
+        except Crash:
+            self.crash_in = None
+            self.note("agent crashed in the middle of that")
+            self.start_agent()
+
+    def run_until_quiet(self, rounds: int = 300, stride_ms: int = 1_000) -> None:
+        """Let time pass until nothing is left to do but waiting for health checks."""
+        quiet = 0
+        for _ in range(rounds):
+            before = self.standing()
+            self.workers.run_all()
+            self.control_if_due()
+            self.workers.run_all()
+            moved = self.standing() != before or self.workers.jobs or self.is_under_way()
+            quiet = 0 if moved else quiet + 1
+            if (
+                quiet > 22
+            ):  # longer than any deadline, shorter than the loop's idle look, which would hide a lost wake-up
+                return
+            self.pass_time(stride_ms)
+        raise AssertionError(f"never came to rest: {self.describe()}")
+
+    def standing(self) -> list[object]:
+        """Return how far every deployment has got; a paused rollout that checks again has got no further."""
+        return [
+            (record.wanted, record.stable, record.deleted, r and (r.target, r.phase, r.weight, r.step))
+            for record in self.ledger.records.values()
+            for r in (record.rollout,)
+        ]
+
+    def is_under_way(self) -> bool:
+        """Whether an instance is starting, stopping or backing off."""
+        return any(i.phase.is_in_hand for service in self.fleet.services.values() for i in service.observe())
+
+    def note(self, what: str) -> None:
+        self.trail.append(f"{self.clock.now_ms:>7} {what}")
+
+    def describe(self) -> str:
+        """Say what is, for a failure's message."""
+        lines = []
+        for key, record in self.ledger.records.items():
+            service = self.fleet.services.get(key)
+            lines.append(f"{key}: {_recorded(record)}")
+            lines += [f"    {i.name} {i.phase.value} ready={i.ready}" for i in (service.observe() if service else ())]
+        return "\n".join(lines)
+
+    def _heard(self, guest: FakeGuest, message: Message) -> None:
+        number = int(message.payload.split()[1])
+        self.started[number] += 1
+        assert self.started[number] == 1, f"message {number} was started twice"
+        assert guest.was_healthy, f"message {number} went to {guest.id}, which never said that it is healthy"
+        if guest.revision.stateful:
+            others = [g for g in self.runtime.open if g.message is not None and g.id.deployment == guest.id.deployment]
+            assert others == [guest], f"two instances of {guest.id.deployment}, which is stateful, are at work"
+
+    def _wake(self) -> None:
+        self._is_awake = True
+
+    def _maybe_crash(self) -> None:
+        if self.crash_in is None:
+            return
+        self.crash_in -= 1
+        if self.crash_in < 0:
+            raise Crash
+
+
+def _recorded(record: Record) -> str:
+    stable = record.stable.revision.version if record.stable else None
+    rollout = record.rollout
+    towards = f"{rollout.phase.value} {rollout.stable} → {rollout.target.revision.version}" if rollout else "no rollout"
+    return f"wanted {record.wanted.revision.version}, stable {stable}, {towards}"
+
+
+def _announce(key: DeploymentKey | None, reason: str, message: str) -> None:
+    return
+
+
+def _ignore(_: object) -> None:
+    return
