@@ -1,5 +1,7 @@
 """What the API says of things: flat documents for tools, made from records and services. Nothing here decides."""
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from orchestrator.controller.watched import SourceStatus
@@ -138,7 +140,7 @@ def deployment_view(seen: ObservedDeployment) -> DeploymentView:
         sync=_sync(record),
         wanted_version=record.wanted.revision.version,
         wanted_revision=record.wanted.revision.id,
-        message=_message(record, own),
+        message=_message(record, instances),
         source=record.source,
         source_revision=record.applied,
         attempted_revision=record.attempted,
@@ -270,13 +272,17 @@ def _how_many(replicas: int, own: list[ObservedInstance]) -> str:
     return "stopped" if own and all(i.phase is Phase.STOPPED for i in own) else "progressing"
 
 
-def _message(record: Record, own: list[ObservedInstance]) -> str:
+def _message(record: Record, instances: Iterable[ObservedInstance]) -> str:
     if is_held(record):
         reasons = [r.reason for r in record.rejected if r.revision == record.wanted.revision.id]
         why = reasons[-1] if reasons else (record.held.reason if record.held else "")
         running = record.stable.revision.version if record.stable else "nothing"
         return f"running {running}, the source wants {record.wanted.revision.version}, held because {why}"
+    shown = record.stable
     if record.rollout is not None and _is_rolling(record):
-        return record.rollout.conclusion
-    exits = [str(i.last_exit) for i in own if i.last_exit is not None and not i.ready]
+        if record.rollout.conclusion:
+            return record.rollout.conclusion
+        shown = record.rollout.target
+    of = shown.revision.id if shown else ""
+    exits = [str(i.last_exit) for i in instances if i.revision == of and i.last_exit is not None and not i.ready]
     return exits[0] if exits else ""

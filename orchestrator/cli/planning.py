@@ -10,7 +10,7 @@ from orchestrator.cli.background import ensure_agent
 from orchestrator.cli.client import AgentClient
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.durations import DURATION
-from orchestrator.cli.failure import CHANGES, FAILED, INVALID, Failure
+from orchestrator.cli.failure import CHANGES, FAILED, INVALID, OK, Failure
 from orchestrator.cli.names import WORD
 from orchestrator.cli.reading import (
     Place,
@@ -40,7 +40,7 @@ empty_option = click.option("--allow-empty", is_flag=True, help="Allow a source 
 @command()
 @click.argument("paths", nargs=-1, required=True)
 @root_option
-def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> None:
+def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> int:
     """Check manifests, components and artifacts; needs no agent and no state."""
     diagnostics: list[Diagnostic] = []
     count = 0
@@ -55,8 +55,7 @@ def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> No
         show_diagnostics(settings.err(), diagnostics)
         told = f"{count} deployment{'s' * (count != 1)} valid" if not errors else f"{errors} error{'s' * (errors != 1)}"
         (settings.err() if errors else settings.out()).print(told, style="bold red" if errors else "green")
-    if errors:
-        sys.exit(INVALID)
+    return INVALID if errors else OK
 
 
 @command()
@@ -71,12 +70,12 @@ def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> No
 def plan(
     settings: Settings, path: str, source: str | None, root: str | None, out: Path | None, detailed_exitcode: bool,
     adopt: bool, allow_mass_prune: bool, allow_empty: bool,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """Show what would change, and why. Touches nothing."""
     permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
     place = Place(path, source, root)
     state = StateDir(settings.state_dir) if out is not None else None  # a saved plan belongs to a state
-    planned = make_plan_for(settings, place, permissions)
+    planned = make_plan_for(settings, read_snapshot(place, settings.state_dir / "git"), permissions)
     if settings.is_json:
         sys.stdout.buffer.write(render_json(planned.plan))
         sys.stdout.buffer.flush()
@@ -86,8 +85,7 @@ def plan(
     refuse_invalid(planned.resolution)
     if out is not None and state is not None:
         _save(state, planned, out, settings)
-    if detailed_exitcode and has_changes(planned.plan):
-        sys.exit(CHANGES)
+    return CHANGES if detailed_exitcode and has_changes(planned.plan) else OK
 
 
 def _save(state: StateDir, planned: Planned, out: Path, settings: Settings) -> None:
@@ -116,13 +114,14 @@ def apply(settings: Settings, path: str, source: str | None, root: str | None, y
         adopt=options["adopt"], allow_mass_prune=options["allow_mass_prune"], allow_empty=options["allow_empty"]
     )
     if _is_saved_plan(Path(path)):
-        client = ensure_agent(settings, may_start=not options["no_start"])
         plan = _read_saved(Path(path), StateDir(settings.state_dir).key)
+        client = ensure_agent(settings, may_start=not options["no_start"])
         show_plan(settings.err() if settings.is_json else settings.out(), plan)
         invalid = None
     else:
+        snapshot = read_snapshot(Place(path, source, root), settings.state_dir / "git")  # before anything is started
         client = ensure_agent(settings, may_start=not options["no_start"])
-        planned = make_plan_for(settings, Place(path, source, root), permissions)
+        planned = make_plan_for(settings, snapshot, permissions)
         plan = planned.plan
         show_plan(settings.err() if settings.is_json else settings.out(), plan)
         show_diagnostics(settings.err(), planned.resolution.diagnostics)
@@ -158,8 +157,10 @@ def _confirm(plan: Plan, yes: bool) -> None:
 def _carry_out(settings: Settings, client: AgentClient, plan: Plan, wait: bool, timeout_ms: int) -> None:
     stopped = [action for action in plan.actions if action.kind.is_stopped]
     client.apply(seal(plan, StateDir(settings.state_dir).key), fresh=True)
-    moving = [action for action in plan.actions if not action.kind.is_stopped]
-    settled = wait_for(settings, client, moving, timeout_ms) if wait else []
+    left_alone = {action.key for action in stopped}
+    wanted = {deployment.key for deployment in plan.desired.deployments} - left_alone
+    gone = {action.key for action in plan.actions if action.kind is ActionKind.REMOVE}
+    settled = wait_for(settings, client, wanted, gone, timeout_ms) if wait else []
     if settings.is_json:
         settings.print_json({"actions": plan.actions, "summary": plan.summary, "deployments": settled})
     failures = [view for view in settled if view.phase == "failed" or view.sync == "held"]

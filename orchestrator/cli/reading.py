@@ -91,9 +91,8 @@ class Planned(msgspec.Struct, frozen=True):
     artifacts: dict[str, bytes]
 
 
-def make_plan_for(settings: Settings, place: Place, permissions: Permissions) -> Planned:
-    """Read, resolve and compare."""
-    snapshot = read_snapshot(place, settings.state_dir / "git")
+def make_plan_for(settings: Settings, snapshot: Snapshot, permissions: Permissions) -> Planned:
+    """Resolve a snapshot and compare it with what is."""
     observed = observed_state(settings)
     known = [seen.record.key for seen in observed.deployments]
     resolution = resolve_here(snapshot, known, permissions)

@@ -1,7 +1,7 @@
 """Waits until what an apply changed has come to rest, and shows how far it is on a terminal."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Set
 
 from rich.live import Live
 from rich.text import Text
@@ -11,29 +11,27 @@ from orchestrator.cli.client import AgentClient
 from orchestrator.cli.context import Settings
 from orchestrator.cli.failure import TIMED_OUT, Failure
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.plan.action import Action, ActionKind
 
 LOOK_S = 0.05
 RESTING = ("keeping", "succeeded", "failed")
 
 
 def wait_for(
-    settings: Settings, client: AgentClient, actions: Sequence[Action], timeout_ms: int
+    settings: Settings, client: AgentClient, wanted: Set[DeploymentKey], gone: Set[DeploymentKey], timeout_ms: int
 ) -> list[DeploymentView]:
-    """Wait until every deployment of `actions` is Ready, failed, held or gone; returns those that exist.
+    """Wait until what is `wanted` is Ready, failed or held, and what shall be `gone` is; returns what there is of both.
 
     Raises:
         Failure: time ran out; what was begun goes on.
     """
-    keys = {action.key for action in actions}
-    gone = {action.key for action in actions if action.kind is ActionKind.REMOVE}
+    keys = wanted | gone
     deadline = time.monotonic() + timeout_ms / 1000
     console = settings.err()
     with Live(console=console, transient=True, auto_refresh=False) as live:
         while True:
             views = [v for v in client.deployments() if key_of(v) in keys]
             waiting = [v for v in views if not is_at_rest(v) or key_of(v) in gone]
-            missing = keys - gone - {key_of(v) for v in views}
+            missing = wanted - {key_of(v) for v in views}
             if not waiting and not missing:
                 return views
             if time.monotonic() > deadline:

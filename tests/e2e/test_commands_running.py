@@ -23,6 +23,7 @@ def stocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airs]:
         user.copy_component("faulty")
         (user.folder / "faulty").mkdir()
         (user.folder / "faulty" / "faulty.yaml").write_text(deployment("faulty", "../components/faulty"))
+        user.run("agent", "start")
         for folder in ("01-hello/manifests", "02-counter/manifests", "03-calculator/manifests", "faulty"):
             user.quick("apply", user.folder / folder)
         yield user
