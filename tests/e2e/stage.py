@@ -153,11 +153,15 @@ class Stage:
 
     def start(self) -> None:
         """Start the agent and wait until it answers."""
+        self.spawn()
+        wait_until(self._is_up, "the agent to answer")
+
+    def spawn(self) -> None:
+        """Start the agent and wait for nothing."""
         command = [sys.executable, "-m", "orchestrator.cli.main", "agent", "run", "--state-dir", str(self.state_dir)]
         self.state_dir.mkdir(mode=0o700, exist_ok=True)
         with (self.state_dir / "agent.log").open("ab") as log:
             self._agent = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
-        wait_until(self._is_up, "the agent to answer")
 
     def _is_up(self) -> bool:
         assert self._agent is not None
