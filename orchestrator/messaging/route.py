@@ -36,6 +36,8 @@ class Counters(msgspec.Struct):
 class _Lane:
     """The queue of one revision, its idle instances (longest idle first) and how many are at work."""
 
+    __slots__ = ("busy", "counters", "idle", "queue")
+
     def __init__(self) -> None:
         self.queue: deque[Envelope] = deque()
         self.idle: deque[Taker] = deque()
@@ -179,7 +181,10 @@ class Route:
         return self._depth
 
     def _lane(self, name: str) -> _Lane:
-        return self._lanes.setdefault(name, _Lane())
+        found = self._lanes.get(name)
+        if found is None:
+            found = self._lanes[name] = _Lane()
+        return found
 
     def _place(self, envelope: Envelope) -> Pairs:
         if self._hold or not self._weights:
