@@ -81,8 +81,8 @@ def plan(
         sys.stdout.buffer.flush()
     else:
         show_plan(settings.out(), planned.plan)
-    show_diagnostics(settings.err(), planned.resolution.diagnostics)
-    refuse_invalid(planned.resolution)
+    show_diagnostics(settings.err(), planned.plan.diagnostics)
+    refuse_invalid(planned.plan.diagnostics)
     if out is not None and state is not None:
         _save(state, planned, out, settings)
     return CHANGES if detailed_exitcode and has_changes(planned.plan) else OK
@@ -116,21 +116,23 @@ def apply(settings: Settings, path: str, source: str | None, root: str | None, y
     if _is_saved_plan(Path(path)):
         plan = _read_saved(Path(path), StateDir(settings.state_dir).key)
         client = ensure_agent(settings, may_start=not options["no_start"])
-        show_plan(settings.err() if settings.is_json else settings.out(), plan)
-        invalid = None
+        _show(settings, plan)
     else:
         snapshot = read_snapshot(Place(path, source, root), settings.state_dir / "git")  # before anything is started
         client = ensure_agent(settings, may_start=not options["no_start"])
         planned = make_plan_for(settings, snapshot, permissions)
         plan = planned.plan
-        show_plan(settings.err() if settings.is_json else settings.out(), plan)
-        show_diagnostics(settings.err(), planned.resolution.diagnostics)
+        _show(settings, plan)
         keep_artifacts(StateDir(settings.state_dir), planned)
         _confirm(plan, yes)
-        invalid = planned.resolution
     _carry_out(settings, client, plan, options["wait"], options["timeout"])
-    if invalid is not None:
-        refuse_invalid(invalid)
+    refuse_invalid(plan.diagnostics)
+
+
+def _show(settings: Settings, plan: Plan) -> None:
+    """Show a plan that is about to be applied; with `-o json`, stdout is for what came of it."""
+    show_plan(settings.err() if settings.is_json else settings.out(), plan)
+    show_diagnostics(settings.err(), plan.diagnostics)
 
 
 def _is_saved_plan(path: Path) -> bool:

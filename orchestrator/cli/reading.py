@@ -4,7 +4,7 @@ Used by `validate`, `plan` and `apply`; the files are read with the caller's own
 """
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import msgspec
@@ -13,6 +13,7 @@ from orchestrator.cli.context import Settings
 from orchestrator.cli.failure import FAILED, INVALID, USAGE, Failure
 from orchestrator.manifest import references, resolve
 from orchestrator.model.desired import Permissions, Resolution
+from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedState
 from orchestrator.model.snapshot import Artifact, Snapshot, Unknown
@@ -87,7 +88,6 @@ class Planned(msgspec.Struct, frozen=True):
     """A plan, and the artifacts that it needs by digest."""
 
     plan: Plan
-    resolution: Resolution
     artifacts: dict[str, bytes]
 
 
@@ -97,7 +97,7 @@ def make_plan_for(settings: Settings, snapshot: Snapshot, permissions: Permissio
     known = [seen.record.key for seen in observed.deployments]
     resolution = resolve_here(snapshot, known, permissions)
     plan = make_plan(resolution.desired, observed, resolution.diagnostics)
-    return Planned(plan, resolution, artifacts_of(snapshot))
+    return Planned(plan, artifacts_of(snapshot))
 
 
 def artifacts_of(snapshot: Snapshot) -> dict[str, bytes]:
@@ -112,12 +112,12 @@ def keep_artifacts(state: StateDir, planned: Planned) -> None:
             state.artifacts.put(planned.artifacts[digest])
 
 
-def refuse_invalid(resolution: Resolution) -> None:
+def refuse_invalid(diagnostics: Iterable[Diagnostic]) -> None:
     """End with exit code 65 if there is any error.
 
     Raises:
         Failure: there is one; the diagnostics themselves are the caller's to print.
     """
-    errors = sum(diagnostic.is_error for diagnostic in resolution.diagnostics)
+    errors = sum(diagnostic.is_error for diagnostic in diagnostics)
     if errors:
         raise Failure(f"{errors} error{'s' if errors > 1 else ''} in the manifests", exit_code=INVALID)

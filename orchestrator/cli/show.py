@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -53,8 +54,8 @@ def show_failure(console: Console, failure: Failure) -> None:
 
 
 def show_plan(console: Console, plan: Plan) -> None:
-    """Print a plan as people read it."""
-    for line in styled_lines(plan):
+    """Print a plan as people read it; its diagnostics are for stderr, with what to do about them."""
+    for line in styled_lines(replace(plan, diagnostics=())):
         console.print(Text.assemble(*((segment.text, PLAN_STYLES[segment.style]) for segment in line)))
 
 
