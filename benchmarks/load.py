@@ -1,0 +1,126 @@
+"""Loading and starting components: compile, load from the authenticated cache, instantiate, initialize."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from wasmtime.component import Component
+
+from benchmarks import stock
+from benchmarks.measure import Each, Effort, Row, Table, race
+from benchmarks.stage import CLIENT, EXAMPLES
+from orchestrator.model.spec import Limits, Revision
+from orchestrator.model.world import World
+from orchestrator.runtime import Guest, HostImport, Loaded, Origin, Runtime, Start, digest_of_bytes
+
+HELLO = EXAMPLES / "01-hello" / "components" / "hello-1.0.0" / "hello.wasm"
+CALCULATOR = EXAMPLES / "03-calculator" / "components" / "calculator-1.0.0" / "calculator.wasm"
+LIMITS = Limits(memory_bytes=16 << 20, fuel=50_000_000, timeout_ms=2_000)
+REVISION = Revision(
+    id="0", component="", version="", artifact="", stateful=False, config="", grants=(), limits=LIMITS
+)  # fmt: skip
+NOTES = (
+    "`load` ends with a component that is described, linked and ready to start; stock ends with a `Component`.",
+    "From the cache: the file is read, its keyed hash checked, those very bytes deserialized. Stock deserializes bytes "
+    "that are in memory already, unchecked.",
+    "`instantiate` makes a store with its limits and an instance in it; `start` also asks `metadata()` and calls "
+    "`initialize()`. The same on both sides; airs also counts all linear memories of an instance together.",
+)
+
+
+def measure(effort: Effort) -> Table:
+    """Measure with the components of 01-hello and 03-calculator, 9 KiB each."""
+    with tempfile.TemporaryDirectory(prefix="airs-bench-") as folder:
+        rows = (*_loading(effort, Path(folder)), *_starting(effort))
+        return Table("Load and start a component", rows, NOTES)
+
+
+def _loading(effort: Effort, folder: Path) -> list[Row]:
+    data = HELLO.read_bytes()
+    artifact, plain = digest_of_bytes(data), stock.StockEngine()
+    code = bytes(plain.compile(data).serialize())
+    warm = _runtime(folder / "warm", data)
+    warm.load(artifact, lambda: data)
+
+    def load(origin: Origin, runtime: Runtime) -> tuple[Runtime, Loaded]:
+        loaded = runtime.load(artifact, lambda: data)
+        assert loaded.origin is origin, loaded.origin
+        return runtime, loaded
+
+    def closed(made: tuple[Runtime, Loaded]) -> None:
+        made[0].close()
+
+    took = race(
+        {
+            "compile": Each(lambda: _runtime(None, data), lambda r: load(Origin.COMPILED, r), closed),
+            "cache": Each(lambda: _runtime(folder / "warm", data), lambda r: load(Origin.CACHE, r), closed),
+            "memory": lambda: load(Origin.MEMORY, warm),
+            "stock compile": lambda: plain.compile(data),
+            "stock deserialize": lambda: Component.deserialize(plain.engine, code),
+        },
+        effort,
+    )
+    warm.close()
+    compile_s, deserialize_s = took["stock compile"], took["stock deserialize"]
+    return [
+        Row("load, compiling", took["compile"], f"{stock.NAME}: Component(engine, bytes)", compile_s),
+        Row("load, from the authenticated cache", took["cache"], f"{stock.NAME}: deserialize", deserialize_s),
+        Row("the same", took["cache"], f"{stock.NAME}: Component(engine, bytes)", compile_s),
+        Row("load, already held", took["memory"]),
+    ]
+
+
+def _starting(effort: Effort) -> list[Row]:
+    plain = stock.StockEngine()
+    return [
+        *_lives("instantiate", CALCULATOR.read_bytes(), plain, plain.instantiate, effort),
+        *_lives("start", HELLO.read_bytes(), plain, plain.start, effort),
+    ]
+
+
+def _lives(
+    what: str, data: bytes, plain: stock.StockEngine, make: Callable[[Component], object], effort: Effort
+) -> list[Row]:
+    runtime, component = _runtime(None, data), plain.compile(data)
+    request = Start(id=CLIENT, revision=REVISION, loaded=runtime.load(digest_of_bytes(data), lambda: data))
+    took = race(
+        {
+            "airs": Each(lambda: request, runtime.start, _close),
+            "stock": Each(lambda: component, make),
+            "airs, whole": lambda: _close(runtime.start(request)),
+            "stock, whole": lambda: make(component),
+        },
+        effort,
+    )
+    runtime.close()
+    return [
+        Row(what, took["airs"], stock.NAME, took["stock"]),
+        Row(f"{what}, and free it again", took["airs, whole"], stock.NAME, took["stock, whole"]),
+    ]
+
+
+def _close(started: object) -> None:
+    assert isinstance(started, Guest), started
+    started.close()
+
+
+def _runtime(cache: Path | None, data: bytes) -> Runtime:
+    """Return a runtime with the imports of one component, none of which does anything."""
+    imports = _IMPORTS.get(data)
+    if imports is None:
+        plain = Runtime(None)
+        imports = _IMPORTS[data] = _imports(plain.inspect(data))
+        plain.close()
+    return Runtime(cache, imports)
+
+
+_IMPORTS: dict[bytes, tuple[HostImport, ...]] = {}
+
+
+def _imports(world: World) -> tuple[HostImport, ...]:
+    ours = [entry for entry in world.imports if entry.interface.startswith("airssys:")]
+    return tuple(HostImport(entry.interface, name, _nothing) for entry in ours for name in entry.functions)
+
+
+def _nothing(*_arguments: object) -> None:
+    return

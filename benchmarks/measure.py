@@ -1,0 +1,107 @@
+"""Turns things that can be called into medians: contenders take turns, so that a busy moment of the machine hits all.
+
+Every benchmark uses it. It knows nothing of what it measures, and prints nothing.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+Act = Callable[[], object]
+
+
+class Effort(NamedTuple):
+    """How much to measure: `rounds` turns per contender, each of about `slice_s`; `scale` is for what is slow.
+
+    `scale` 1 is what the tables are made with; a test passes less.
+    """
+
+    rounds: int = 15
+    slice_s: float = 0.05
+    scale: float = 1.0
+
+    def few(self, count: int) -> int:
+        """Return how often something slow is done, at least once."""
+        return max(1, round(count * self.scale))
+
+
+TINY = Effort(rounds=1, slice_s=0.0, scale=0.0)
+
+
+class Row(NamedTuple):
+    """One line of a table: what takes airs how long, and what `beside` takes for the same."""
+
+    what: str
+    airs_s: float
+    beside: str = ""
+    beside_s: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times as long `beside` takes; above 1, airs is faster."""
+        return None if self.beside_s is None else self.beside_s / self.airs_s
+
+
+class Table(NamedTuple):
+    """The rows of one subject, and what one has to know to read them."""
+
+    subject: str
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Each:
+    """A contender whose `act` gets something new each time; making it by `prepare` and `discard` are not measured."""
+
+    def __init__(
+        self, prepare: Callable[[], Any], act: Callable[[Any], Any], discard: Callable[[Any], object] = lambda _: None
+    ) -> None:
+        self._prepare, self._act, self._discard = prepare, act, discard
+
+    def seconds(self) -> float:
+        """Do it once; return how long that took."""
+        prepared = self._prepare()
+        began = time.perf_counter()
+        made = self._act(prepared)
+        took = time.perf_counter() - began
+        self._discard(made)
+        return took
+
+
+def race(contenders: Mapping[str, Act | Each], effort: Effort) -> dict[str, float]:
+    """Return the median seconds of one call of each contender; they take turns, each round another one first."""
+    names = list(contenders)
+    counts = {name: _count_for(contenders[name], effort.slice_s) for name in names}
+    took: dict[str, list[float]] = {name: [] for name in names}
+    for round_number in range(effort.rounds):
+        first = round_number % len(names)
+        for name in names[first:] + names[:first]:
+            took[name].append(_mean(contenders[name], counts[name]))
+    return {name: statistics.median(times) for name, times in took.items()}
+
+
+def median_of(act: Callable[[], float], times: int) -> float:
+    """Return the median of what `act` returns."""
+    return statistics.median(act() for _ in range(times))
+
+
+def timed(act: Act) -> float:
+    """Return how many seconds one call takes."""
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def _count_for(contender: Act | Each, slice_s: float) -> int:
+    _mean(contender, 1)  # whatever is only slow the first time
+    return max(1, int(slice_s / max(_mean(contender, 3), 1e-7))) if slice_s else 1
+
+
+def _mean(contender: Act | Each, count: int) -> float:
+    if isinstance(contender, Each):
+        return statistics.fmean(contender.seconds() for _ in range(count))
+    began = time.perf_counter()
+    for _ in range(count):
+        contender()
+    return (time.perf_counter() - began) / count

@@ -1,0 +1,123 @@
+"""Runs every benchmark, prints one table, and writes RESULTS.md beside this file; `make bench` calls it.
+
+    python -m benchmarks                         all
+    python -m benchmarks calls load              some of them, printed only
+
+It measures nothing itself.
+"""
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks import calls, load, plan, reconcile, store
+from benchmarks.measure import Effort, Row, Table
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+SUBJECTS: Mapping[str, Callable[[Effort], Table]] = {
+    "calls": calls.measure,
+    "load": load.measure,
+    "reconcile": reconcile.measure,
+    "plan": plan.measure,
+    "store": store.measure,
+}
+VERSIONS = ("wasmtime", "rocksdict", "msgspec", "pyyaml")
+HEAD = ("", "airs", "beside it", "takes", "ratio")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure what the command line names, everything by default."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure airs beside stock wasmtime-py.")
+    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"of {', '.join(SUBJECTS)}; default: all")
+    parser.add_argument("--date", default=date.today().isoformat(), help="what RESULTS.md says it was measured on")
+    asked = parser.parse_args(arguments)
+    unknown = set(asked.subjects) - SUBJECTS.keys()
+    if unknown:
+        parser.error(f"no subject {', '.join(sorted(unknown))}; there are {', '.join(SUBJECTS)}")
+    load_before = os.getloadavg()[0]
+    tables = list(measured(asked.subjects or SUBJECTS, Effort()))
+    print("\n\n".join(as_text(table) for table in tables))
+    if not asked.subjects:
+        RESULTS.write_text(as_markdown(tables, asked.date, machine(), load_before), encoding="utf-8")
+        print(f"\nWrote {RESULTS}.", file=sys.stderr)
+
+
+def measured(subjects: Sequence[str] | Mapping[str, object], effort: Effort) -> Iterator[Table]:
+    """Measure one subject after the other, and say which on stderr."""
+    for name in subjects:
+        print(f"measuring {name} …", file=sys.stderr, flush=True)
+        yield SUBJECTS[name](effort)
+
+
+def machine() -> tuple[str, ...]:
+    """Describe what was measured on, a line each."""
+    packages = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
+    return (
+        f"{_processor()}, {os.cpu_count()} cores",
+        f"{platform.system()} {platform.release()}, {platform.python_implementation()} {platform.python_version()}",
+        f"airs {version('airs-orchestrator')}, {packages}",
+    )
+
+
+def as_text(table: Table) -> str:
+    """Lay a table out for a terminal."""
+    lines = [HEAD, *map(_cells, table.rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
+    shown = (_aligned(line, widths) for line in lines)
+    return "\n".join((table.subject, *shown, *(f"  {note}" for note in table.notes)))
+
+
+def as_markdown(tables: Sequence[Table], day: str, described: Sequence[str], load_before: float) -> str:
+    """Write the results as a document."""
+    parts = [
+        "# Measured\n",
+        f"On {day}, by `make bench`:\n",
+        *(f"- {line}" for line in described),
+        f"- load average when it began: {load_before:.2f}\n",
+        "Medians of rounds in which the contenders take turns. The ratio is how many times as long the other side",
+        "takes: above 1, airs is faster. Ratios are what to compare; absolute figures belong to this machine at that",
+        "moment, and are noisy where other work ran beside.\n",
+    ]
+    for table in tables:
+        parts += [f"## {table.subject}\n", _markdown_line(HEAD), "|---|--:|---|--:|--:|"]
+        parts += [_markdown_line(_cells(row)) for row in table.rows]
+        parts += ["", *(f"- {note}" for note in table.notes), ""]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    beside = "" if row.beside_s is None else duration(row.beside_s)
+    return (row.what, duration(row.airs_s), row.beside, beside, "" if row.ratio is None else f"{row.ratio:.3g}×")
+
+
+def duration(seconds: float) -> str:
+    """Write a duration with three digits and the unit that suits it."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:#.3g} {unit}".replace(". ", " ")
+    return f"{seconds / 1e-6:#.3g} µs".replace(". ", " ")
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    words = (0, 2)
+    shown = [c.ljust(w) if n in words else c.rjust(w) for n, (c, w) in enumerate(zip(cells, widths, strict=True))]
+    return ("  " + "  ".join(shown)).rstrip()
+
+
+def _markdown_line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _processor() -> str:
+    """Return the processor's name where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,132 @@
+"""A whole agent in this process, without its socket: real store, runtime, controller, router, in a folder of its own.
+
+The benchmarks of calls and of storage use it. Deployments come from manifests, as everything does.
+"""
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from orchestrator.agent.assembly import Agent
+from orchestrator.manifest import references, resolve
+from orchestrator.model.desired import Permissions
+from orchestrator.model.ids import ComponentId, DeploymentKey
+from orchestrator.model.message import Message, Outcome, Replied
+from orchestrator.model.observed import ObservedInstance
+from orchestrator.model.snapshot import Known, Snapshot
+from orchestrator.plan.make import make_plan
+from orchestrator.runtime import Guest
+from orchestrator.source.artifacts import ArtifactCache
+from orchestrator.source.open import Source, open_source
+from orchestrator.source.spec import parse_source
+from orchestrator.store.state_dir import StateDir
+
+ROOT = Path(__file__).resolve().parent.parent
+FAULTY = ROOT / "tests" / "components" / "faulty"
+EXAMPLES = ROOT / "examples"
+HELLO = EXAMPLES / "01-hello"
+CLIENT = ComponentId("airs", "client")
+GRANTS = "{storage.read: [self], storage.write: [self]}"
+LIMIT_S = 60.0  # for anything that is waited for; reached only when something is broken
+
+
+class Stage:
+    """A running agent, and the guests that were started on it."""
+
+    def __init__(self, agent: Agent, folder: Path) -> None:
+        self.agent, self.folder = agent, folder
+        self.started: dict[DeploymentKey, Guest] = {}
+
+    def deploy(self, name: str, component: Path, spec: str = "") -> DeploymentKey:
+        """Deploy one instance of a component's folder and wait until it is ready."""
+        target = self.folder / "manifests" / name
+        shutil.copytree(component, target)
+        lines = f"{{path: {name}}}{spec}"
+        document = (
+            f"apiVersion: airs.dev/v1\nkind: Deployment\nmetadata: {{name: {name}}}\nspec:\n  component: {lines}\n"
+        )
+        (target.parent / f"{name}.yaml").write_text(document)
+        snapshot = read(folder_source(target.parent, ArtifactCache(self.agent.runtime.inspect)))
+        self.agent.keep(snapshot)
+        resolution = resolve(snapshot, (), Permissions())
+        assert not resolution.diagnostics, resolution.diagnostics
+        plan = make_plan(resolution.desired, self.agent.controller.observe())
+        self.agent.operations.apply(plan, fresh=True)
+        key = DeploymentKey("default", name)
+        wait_until(lambda: [i for i in self._observed(key) if i.ready])
+        return key
+
+    def _observed(self, key: DeploymentKey) -> Sequence[ObservedInstance]:
+        service = self.agent.fleet.services.get(key)
+        return service.observe() if service else ()
+
+    def guest(self, key: DeploymentKey) -> Guest:
+        """Start another instance of a deployment's revision beside the supervised one, for calls without a mailbox."""
+        found = self.started.get(key)
+        if found is None:
+            record = self.agent.ledger.records[key]
+            started = self.agent.start_guest(record.wanted.revision, ComponentId(key.namespace, key.name, "alone"))
+            assert isinstance(started, Guest), started
+            found = self.started[key] = started
+        return found
+
+
+@contextmanager
+def running_agent() -> Iterator[Stage]:
+    """Run an agent until the block ends."""
+    folder = Path(tempfile.mkdtemp(prefix="airs-bench-"))
+    agent = Agent(StateDir(folder / "state"), lambda _event: None, lambda _status: None)
+    stop = threading.Event()
+    controller = threading.Thread(target=agent.controller.run, args=(stop,), name="controller")
+    controller.start()
+    stage = Stage(agent, folder)
+    try:
+        yield stage
+    finally:
+        stop.set()
+        agent.controller.wake()
+        controller.join()
+        for guest in stage.started.values():
+            guest.close()
+        wait_until(agent.stop_guests)
+        agent.close()
+        agent.runtime.close()
+        shutil.rmtree(folder)
+
+
+def message(payload: bytes) -> Message:
+    """Return the message that the API makes of a payload."""
+    return Message(sender=CLIENT, payload=payload, timestamp_ns=1_700_000_000_000_000_000)
+
+
+def folder_source(folder: Path, artifacts: ArtifactCache) -> Source:
+    """Open a folder of manifests that is its own root."""
+    spec = parse_source(str(folder), root=str(folder), cwd=folder)
+    return open_source(spec, references=references, artifacts=artifacts, work_dir=folder / "unused")
+
+
+def read(source: Source) -> Snapshot:
+    """Read a source that is known to hold something."""
+    answer = source.read()
+    assert isinstance(answer, Known), answer
+    return answer.snapshot
+
+
+def replied(outcome: Outcome) -> bytes:
+    """Return a reply's payload; anything else is a mistake of the benchmark."""
+    assert isinstance(outcome, Replied), outcome
+    assert outcome.payload is not None
+    return outcome.payload
+
+
+def wait_until(look: Callable[[], object], limit_s: float = LIMIT_S, every_s: float = 0.005) -> object:
+    """Look until what is seen is true, and return it."""
+    deadline = time.monotonic() + limit_s
+    while not (seen := look()):
+        assert time.monotonic() < deadline, f"not within {limit_s:g}s: {look}"
+        time.sleep(every_s)
+    return seen

@@ -1,0 +1,71 @@
+"""Every benchmark runs here with counts so small that its figures mean nothing; it still checks what it compares.
+
+Everything is real, `airs up` as a process included. Not a package: it would hide the one it tests.
+"""
+
+import pytest
+
+from benchmarks import run
+from benchmarks.measure import TINY, Each, Effort, Row, Table, race
+
+EXPECTED = {
+    "calls": ("echo 16 B, through mailbox and router", "echo 1 KiB, through mailbox and router"),
+    "load": ("instantiate", "load, from the authenticated cache"),
+    "reconcile": ("manifest edited, new version answers", "wasm file rebuilt, new version answers"),
+    "plan": ("1 documents loaded", "1 deployments: plan, all changed", "1 deployments: plan, nothing changed"),
+    "store": ("storage.get from a guest", "storage.set from a guest"),
+}
+
+
+def test_every_subject_is_expected_here():
+    assert run.SUBJECTS.keys() == EXPECTED.keys()
+
+
+@pytest.mark.parametrize("subject", EXPECTED)
+def test_measures_what_it_says(subject: str):
+    (table,) = run.measured([subject], TINY)
+
+    names = [row.what for row in table.rows]
+    assert set(EXPECTED[subject]) <= set(names)
+    assert all(row.airs_s > 0 for row in table.rows)
+    assert all(row.beside and row.ratio for row in table.rows if row.beside_s is not None)
+
+
+def test_results_say_what_was_measured_on_and_when():
+    table = Table("A subject", (Row("work", 2e-6, "stock", 17e-6), Row("alone", 0.25)), ("a note",))
+
+    written = run.as_markdown([table], "2025-01-31", run.machine(), 0.5)
+
+    assert "On 2025-01-31" in written
+    assert "wasmtime " in written
+    assert "| work | 2.00 µs | stock | 17.0 µs | 8.5× |" in written
+    assert "| alone | 250 ms |  |  |  |" in written
+    assert "- a note" in written
+
+
+def test_text_table_lines_up():
+    table = Table("A subject", (Row("work", 2e-6, "stock", 17e-6), Row("longer work", 0.25)))
+
+    assert run.as_text(table).splitlines() == [
+        "A subject",
+        "                  airs  beside it    takes  ratio",
+        "  work         2.00 µs  stock      17.0 µs   8.5×",
+        "  longer work   250 ms",
+    ]
+
+
+def test_contenders_take_turns_and_what_is_prepared_is_handed_on():
+    order: list[str] = []
+    each = Each(lambda: 3, lambda given: order.append("b") or given + 1, lambda made: order.append(str(made)))
+
+    took = race({"a": lambda: order.append("a"), "b": each}, Effort(rounds=2, slice_s=0.0))
+
+    assert "".join(order[-6:]) == "ab4b4a"
+    assert took.keys() == {"a", "b"}
+
+
+def test_unknown_subject_is_refused(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        run.main(["nonsense"])
+
+    assert "no subject nonsense; there are calls" in capsys.readouterr().err
