@@ -38,7 +38,6 @@ from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan
 JSON = "application/json"
 CALL_MAX_BYTES = 4 << 20
 TIMEOUT_MAX_S = 3_600.0
-NO_REPLY = "airs-no-reply"  # header of an empty answer that means `none`
 T = TypeVar("T")
 
 
@@ -266,7 +265,7 @@ async def _outcome(pending: Pending, timeout_s: float) -> Outcome:
 def _reply(outcome: Outcome) -> Response:
     match outcome:
         case Replied(payload=None):
-            return Response(b"", media_type="application/octet-stream", headers={NO_REPLY: "true"})
+            return Response(b"", media_type="application/octet-stream", headers={views.NO_REPLY: "true"})
         case Replied(payload=payload):
             return Response(payload, media_type="application/octet-stream")
         case Returned(value=value):

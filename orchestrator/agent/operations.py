@@ -23,6 +23,7 @@ from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
 from orchestrator.plan.saved import PlanRefused, check_fresh
 from orchestrator.rollout.commands import Command, Refusal, command
+from orchestrator.rollout.suspended import is_suspended
 from orchestrator.store.decisions import PutDesired, PutRecord
 from orchestrator.supervise.ports import Clock
 
@@ -141,7 +142,7 @@ class Operations:
         record = self._record(key)
         if record.stable is None:
             raise _refused(f"{key} never ran", f"`airs rollout retry {key}` tries its first version again.")
-        if record.stable.suspend:
+        if is_suspended(record):
             raise _refused(f"{key} is suspended", "Set `suspend: false` in its manifest.")
         serving = self._controller.fleet.have(record.stable).ensure(record.stable)
         serving.restart()

@@ -11,6 +11,9 @@ from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.observed import Number, ObservedDeployment, ObservedInstance, Phase, Record
 from orchestrator.model.rollout import RolloutPhase
+from orchestrator.rollout.suspended import is_suspended
+
+NO_REPLY = "airs-no-reply"  # header of an empty answer that means `none`
 
 
 class InstanceView(Value, frozen=True):
@@ -254,7 +257,7 @@ def _sync(record: Record) -> str:
 def _phase(record: Record, own: list[ObservedInstance]) -> str:
     if record.deleted:
         return "removing"
-    if (record.stable or record.wanted).suspend:
+    if is_suspended(record):
         return "suspended"
     if _is_rolling(record):
         return "progressing"

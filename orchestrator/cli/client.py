@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
-from orchestrator.agent.api import NO_REPLY
-from orchestrator.agent.views import AgentView, DeploymentView, HistoryView, SourceView
+from orchestrator.agent.views import NO_REPLY, AgentView, DeploymentView, HistoryView, SourceView
 from orchestrator.cli.failure import FAILED, NO_AGENT, Failure, Problem
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedState

@@ -4,39 +4,47 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 import msgspec
 from rich.console import Console
 
 from orchestrator import __version__
-from orchestrator.cli import act, agent, look, planning, starting
 from orchestrator.cli.context import global_options
 from orchestrator.cli.failure import FAILED, USAGE, Failure
 from orchestrator.cli.show import show_failure
-from orchestrator.store.database import DatabaseFault
-from orchestrator.store.files import NotPrivate
-from orchestrator.store.state_dir import StateDamaged, StateTooNew
 
 INTERRUPTED = 130
-ENVIRONMENT = (NotPrivate, StateTooNew, StateDamaged, DatabaseFault, msgspec.MsgspecError, OSError)
-COMMANDS = (
-    planning.validate, planning.plan, planning.apply, agent.up, agent.agent,
-    look.status, look.get, look.history, look.logs, look.events,
-    act.send, act.request, act.call, act.restart, act.rollback, act.rollout, act.delete,
-    starting.init, starting.schema,
-)  # fmt: skip
+COMMANDS = {  # each lies in the module of this package that is named after it here
+    **dict.fromkeys(("validate", "plan", "apply"), "planning"),
+    **dict.fromkeys(("up", "agent"), "agent"),
+    **dict.fromkeys(("status", "get", "history", "logs", "events"), "look"),
+    **dict.fromkeys(("send", "request", "call", "restart", "rollback", "rollout", "delete"), "act"),
+    **dict.fromkeys(("init", "schema"), "starting"),
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Commands(click.Group):
+    """Imports a command only when it is asked for: most need neither wasmtime nor an HTTP server to start first."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands in the order of their use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, None for an unknown one."""
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = getattr(import_module(f"orchestrator.cli.{COMMANDS[cmd_name]}"), cmd_name)
+        return found
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="airs")
 @global_options
 def cli() -> None:
     """Run WebAssembly components the GitOps way: plan, apply, supervise, update, roll back."""
-
-
-for each in COMMANDS:
-    cli.add_command(each)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -69,11 +77,20 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return FAILED
-    except (Failure, *ENVIRONMENT) as problem:
+    except _foreseen() as problem:
         failure = problem if isinstance(problem, Failure) else _explained(problem)
         show_failure(Console(stderr=True, highlight=False, soft_wrap=True), failure)
         return failure.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _foreseen() -> tuple[type[Exception], ...]:
+    """Return what a command may fail with that is no bug; asked for only when something went wrong."""
+    from orchestrator.store.database import DatabaseFault
+    from orchestrator.store.files import NotPrivate
+    from orchestrator.store.state_dir import StateDamaged, StateTooNew
+
+    return Failure, NotPrivate, StateTooNew, StateDamaged, DatabaseFault, msgspec.MsgspecError, OSError
 
 
 def _explained(problem: Exception) -> Failure:

@@ -10,6 +10,10 @@ from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN, DeploymentKey
 _NAME = re.compile(NAME_PATTERN, re.ASCII)
 
 
+def _is_label(text: str) -> bool:
+    return len(text) <= NAME_MAX_LENGTH and _NAME.fullmatch(text) is not None
+
+
 class Name(click.ParamType[DeploymentKey]):
     """`hello` or `billing/hello` → a deployment's key."""
 
@@ -20,12 +24,24 @@ class Name(click.ParamType[DeploymentKey]):
         if isinstance(value, DeploymentKey):
             return value
         key = DeploymentKey.parse(value)
-        if not all(_NAME.fullmatch(part) and len(part) <= NAME_MAX_LENGTH for part in (key.namespace, key.name)):
+        if not (_is_label(key.namespace) and _is_label(key.name)):
             self.fail(
                 f"{value[:80]!a} names no deployment: write NAME or NAMESPACE/NAME, of lower-case letters, digits, -",
                 param, ctx,
             )  # fmt: skip
         return key
+
+
+class Label(click.ParamType[str]):
+    """The name of one thing, without a namespace."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read one."""
+        if not _is_label(value):
+            self.fail(f"{value[:80]!a} is no name: write lower-case letters, digits, -", param, ctx)
+        return str(value)
 
 
 class Word(click.ParamType[str]):
@@ -41,6 +57,7 @@ class Word(click.ParamType[str]):
 
 
 NAME = Name()
+LABEL = Label()
 WORD = Word()
 
 

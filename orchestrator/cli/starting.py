@@ -8,6 +8,7 @@ import click
 
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.failure import FAILED, INVALID, USAGE, Failure
+from orchestrator.cli.names import LABEL
 from orchestrator.manifest import schema_kinds, schema_text
 from orchestrator.model.ids import NAME_MAX_LENGTH, ComponentId
 from orchestrator.model.message import Exited
@@ -37,7 +38,7 @@ _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)
 
 @command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--name", help="The component's and deployment's name; by default the file's.")
+@click.option("--name", type=LABEL, help="The component's and deployment's name; by default the file's.")
 @click.option("--force", is_flag=True, help="Overwrite manifests that are there.")
 def init(settings: Settings, file: Path, name: str | None, force: bool) -> None:
     """Write a Component.toml and a deployment for a bare component FILE, ready to apply."""

@@ -1,7 +1,7 @@
 """Waits until what an apply changed has come to rest, and shows how far it is on a terminal."""
 
 import time
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 
 from rich.live import Live
 from rich.text import Text
@@ -35,7 +35,7 @@ def wait_for(
             if not waiting and not missing:
                 return views
             if time.monotonic() > deadline:
-                raise _late(waiting, missing, timeout_ms)
+                raise _late(waiting, _reasons(client, missing), timeout_ms)
             if console.is_terminal:
                 live.update(Text("\n".join(progress(v) for v in waiting)), refresh=True)
             time.sleep(LOOK_S)
@@ -64,8 +64,15 @@ def progress(view: DeploymentView) -> str:
     return f"  {view.namespace}/{view.name}  {how}{share}  {view.ready}/{view.replicas} ready  {view.message}"
 
 
-def _late(waiting: Iterable[DeploymentView], missing: Iterable[DeploymentKey], timeout_ms: int) -> Failure:
-    lines = [progress(view).strip() for view in waiting] + [f"{key} is not created yet" for key in sorted(missing)]
+def _reasons(client: AgentClient, missing: Set[DeploymentKey]) -> dict[DeploymentKey, str]:
+    """Ask why each deployment does not exist yet."""
+    told = {left.key: left.detail for source in client.sources() for left in source.not_done}
+    return {key: told.get(key, "") for key in sorted(missing)}
+
+
+def _late(waiting: Iterable[DeploymentView], missing: Mapping[DeploymentKey, str], timeout_ms: int) -> Failure:
+    lines = [progress(view).strip() for view in waiting]
+    lines += [f"{key}  is not created yet" + (f": it {why}" if why else "") for key, why in missing.items()]
     return Failure(
         f"not Ready after {timeout_ms / 1000:g}s", "\n".join(lines),
         "What was begun goes on; `airs status -w` shows it.", TIMED_OUT,
