@@ -43,7 +43,8 @@ class Operations:
     def apply(self, plan: Plan, *, fresh: bool) -> tuple[ActionOutcome, ...]:
         """Make what the plan leads to the wanted state, and begin carrying it out.
 
-        With `fresh`, a plan made from another observation is refused; without, the difference is worked out anew.
+        With `fresh`, a plan made from another observation is refused; without, one that would come to other actions
+        now. The latter is for a plan made a moment ago: a rollout that moves on does not change what was shown.
 
         Raises:
             Trouble: the plan is stale, or an artifact that it names is not in the store.
@@ -59,14 +60,15 @@ class Operations:
 
     def _apply(self, plan: Plan, fresh: bool) -> tuple[ActionOutcome, ...]:
         observed = self._controller.observe()
-        if fresh:
+        now = make_plan(plan.desired, observed)
+        if fresh or now.actions != plan.actions:
             try:
                 check_fresh(plan, observed)
             except PlanRefused as refused:
                 problem = Problem(summary=refused.summary, detail=refused.detail, suggestion=refused.suggestion)
                 raise Trouble(409, problem) from None
         self._controller.want(plan.desired)
-        return self._controller.execute(make_plan(plan.desired, observed))
+        return self._controller.execute(now)
 
     def rollback(self, key: DeploymentKey, to: int | None) -> str:
         """Begin the way back to an earlier revision, and hold what the source wants; returns what was begun.

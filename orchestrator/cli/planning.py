@@ -117,6 +117,7 @@ def apply(settings: Settings, path: str, source: str | None, root: str | None, y
         plan = _read_saved(Path(path), StateDir(settings.state_dir).key)
         client = ensure_agent(settings, may_start=not options["no_start"])
         _show(settings, plan)
+        is_saved = True
     else:
         snapshot = read_snapshot(Place(path, source, root), settings.state_dir / "git")  # before anything is started
         client = ensure_agent(settings, may_start=not options["no_start"])
@@ -125,7 +126,9 @@ def apply(settings: Settings, path: str, source: str | None, root: str | None, y
         _show(settings, plan)
         keep_artifacts(StateDir(settings.state_dir), planned)
         _confirm(plan, yes)
-    _carry_out(settings, client, plan, options["wait"], options["timeout"])
+        is_saved = False
+    client.apply(seal(plan, StateDir(settings.state_dir).key), fresh=is_saved)
+    _see_through(settings, client, plan, options["wait"], options["timeout"])
     refuse_invalid(plan.diagnostics)
 
 
@@ -156,9 +159,8 @@ def _confirm(plan: Plan, yes: bool) -> None:
         raise Failure("nothing was changed")
 
 
-def _carry_out(settings: Settings, client: AgentClient, plan: Plan, wait: bool, timeout_ms: int) -> None:
+def _see_through(settings: Settings, client: AgentClient, plan: Plan, wait: bool, timeout_ms: int) -> None:
     stopped = [action for action in plan.actions if action.kind.is_stopped]
-    client.apply(seal(plan, StateDir(settings.state_dir).key), fresh=True)
     left_alone = {action.key for action in stopped}
     wanted = {deployment.key for deployment in plan.desired.deployments} - left_alone
     gone = {action.key for action in plan.actions if action.kind is ActionKind.REMOVE}

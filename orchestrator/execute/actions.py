@@ -132,7 +132,8 @@ class Actions:
         self, record: Record, target: Deployment, cause: Cause, reason: str, source_revision: str | None
     ) -> None:
         now = self._clock.wall_ms()
-        stable = record.stable.revision.id if record.stable else None
+        # What is suspended serves nobody: it is neither started for the occasion nor kept warm.
+        stable = record.stable.revision.id if record.stable and not record.stable.suspend else None
         rollout = begin(target, stable, cause, now)
         history = self._ledger.history(record.key)
         entries = begun(history, rollout, reason, source_revision, now)

@@ -21,6 +21,7 @@ from orchestrator.plan.differences import spec_digest
 from orchestrator.rollout.advance import advance, due_ms
 from orchestrator.rollout.facts import Facts
 from orchestrator.rollout.shape import NewSet, OldSet, Shape, shape
+from orchestrator.rollout.suspended import is_suspended
 from orchestrator.store.decisions import Change, DeleteHistory, PutRecord, UpdateHistory
 from orchestrator.supervise.ports import Clock
 from orchestrator.supervise.service import Service
@@ -45,7 +46,7 @@ class Settling:
     def _settle(self, record: Record) -> int | None:
         service = self._fleet.have(record.stable or record.wanted)
         self._fleet.put_in_force(record.key, record.wanted.revision.grants)
-        if _is_suspended(record):
+        if is_suspended(record):
             return self._suspend(record, service)
         if record.rollout is None or record.rollout.phase.is_over:
             self._rest(record, service)
@@ -61,9 +62,7 @@ class Settling:
             if moved.rollout == rollout:
                 break
             record, rollout = moved, moved.rollout
-        if rollout.phase.is_over:
-            self._rest(record, service)
-        return _next_look_ms(rollout, self._clock.wall_ms())
+        return self._settle(record) if rollout.phase.is_over else _next_look_ms(rollout, self._clock.wall_ms())
 
     def _suspend(self, record: Record, service: Service) -> int | None:
         gone = service.stop(Undelivered("delivery-failed", f"{service.key} is suspended"))
@@ -198,14 +197,6 @@ def _why_dead(stable: Deployment) -> str:
     if stable.replicas == 0:
         return f"{stable.key} has no instances: replicas is 0"
     return f"{stable.key} has no instance left; `airs status {stable.key}` says why, `airs restart` tries again"
-
-
-def _is_suspended(record: Record) -> bool:
-    """Whether what is in force says so: what a rollout leads to, else what serves, else what is wanted."""
-    rollout = record.rollout
-    leads_on = rollout is not None and not rollout.phase.is_over and rollout.phase is not RolloutPhase.ROLLING_BACK
-    target = rollout.target if rollout is not None and leads_on else None
-    return (target or record.stable or record.wanted).suspend
 
 
 def _is_dead(service: Service, revision: str) -> bool:
