@@ -8,6 +8,7 @@ from importlib import import_module
 
 import click
 import msgspec
+from click.exceptions import NoSuchCommand
 from rich.console import Console
 
 from orchestrator import __version__
@@ -38,6 +39,15 @@ class Commands(click.Group):
             return None
         found: click.Command = getattr(import_module(f"orchestrator.cli.{COMMANDS[cmd_name]}"), cmd_name)
         return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is named first, or say which one may have been meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand:
+            raise NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx) from None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
