@@ -5,12 +5,14 @@ credential. Long-lived answers (logs, events) are newline-delimited JSON.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -20,7 +22,7 @@ from orchestrator.agent.operations import Operations, Pending
 from orchestrator.agent.problem import INVALID, USAGE, Problem, Trouble
 from orchestrator.controller.loop import Controller
 from orchestrator.model.base import Value
-from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN, DeploymentKey
 from orchestrator.model.message import (
     MESSAGE_MAX_BYTES,
     BadCall,
@@ -38,7 +40,10 @@ from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan
 JSON = "application/json"
 CALL_MAX_BYTES = 4 << 20
 TIMEOUT_MAX_S = 3_600.0
+CONVERSATION_MAX = 256  # characters
+SHOWN_MAX = 100  # characters of something mistaken that are repeated to whoever sent it
 T = TypeVar("T")
+_LABEL = re.compile(NAME_PATTERN, re.ASCII)
 
 
 class Applied(Value, frozen=True):
@@ -93,7 +98,10 @@ class Api:
             Route("/v1/logs", self.logs),
             Route("/v1/events", self.events),
         ]
-        return Starlette(routes=routes, exception_handlers={Trouble: _troubled, ClientDisconnect: _gone})
+        answers = {Trouble: _troubled, HTTPException: _no_such_route, ClientDisconnect: _gone}
+        application = Starlette(routes=routes, exception_handlers=answers)
+        application.router.redirect_slashes = False
+        return application
 
     def close(self) -> None:
         """End the answers that follow something."""
@@ -164,13 +172,13 @@ class Api:
     async def send(self, request: Request) -> Response:
         """Queue a message; the answer says queued, nothing more."""
         payload = await _body(request, MESSAGE_MAX_BYTES)
-        self._operations.deliver(_key(request), payload, request.query_params.get("conversation"))
+        self._operations.deliver(_key(request), payload, _conversation(request))
         return _json(Done(message="queued"))
 
     async def request(self, request: Request) -> Response:
         """Send a message and return the reply's bytes."""
         payload = await _body(request, MESSAGE_MAX_BYTES)
-        pending = self._operations.deliver(_key(request), payload, request.query_params.get("conversation"))
+        pending = self._operations.deliver(_key(request), payload, _conversation(request))
         return _reply(await _outcome(pending, _timeout_s(request)))
 
     async def call(self, request: Request) -> Response:
@@ -286,11 +294,14 @@ def _reply(outcome: Outcome) -> Response:
 async def _body(request: Request, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise Trouble(413, Problem(summary=f"the payload is over {limit} bytes", exit_code=USAGE))
-        parts.append(part)
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise Trouble(413, Problem(summary=f"the payload is over {limit} bytes", exit_code=USAGE))
+            parts.append(part)
+    except asyncio.CancelledError:  # only the server cancels, at its end, a caller that never finished
+        raise Trouble(503, Problem(summary="the agent is stopping")) from None
     return b"".join(parts)
 
 
@@ -304,7 +315,20 @@ def _decoded(data: bytes, kind: type[T]) -> T:
 
 
 def _key(request: Request) -> DeploymentKey:
-    return DeploymentKey(namespace=request.path_params["namespace"], name=request.path_params["name"])
+    namespace, name = request.path_params["namespace"], request.path_params["name"]
+    for label in (namespace, name):
+        if len(label) > NAME_MAX_LENGTH or not _LABEL.fullmatch(label):
+            raise Trouble(400, Problem(summary=f"{label[:SHOWN_MAX]!a} names no deployment", exit_code=USAGE))
+    return DeploymentKey(namespace=namespace, name=name)
+
+
+def _conversation(request: Request) -> str | None:
+    conversation = request.query_params.get("conversation")
+    if conversation is not None and not 0 < len(conversation) <= CONVERSATION_MAX:
+        raise Trouble(
+            400, Problem(summary=f"a conversation's name has 1 to {CONVERSATION_MAX} characters", exit_code=USAGE)
+        )
+    return conversation
 
 
 def _timeout_s(request: Request) -> float:
@@ -325,6 +349,13 @@ def _json(value: object) -> Response:
 def _troubled(_request: Request, trouble: Exception) -> Response:
     assert isinstance(trouble, Trouble)
     return Response(msgspec.json.encode(trouble.problem), status_code=trouble.status, media_type=JSON)
+
+
+def _no_such_route(request: Request, refused: Exception) -> Response:
+    assert isinstance(refused, HTTPException)
+    summary = f"the API has no {request.method[:20]} {request.url.path[:SHOWN_MAX]}"
+    problem = Problem(summary=summary, suggestion="Use an airs of the agent's version.", exit_code=USAGE)
+    return Response(msgspec.json.encode(problem), refused.status_code, refused.headers, JSON)
 
 
 def _gone(_request: Request, _trouble: Exception) -> Response:

@@ -24,6 +24,7 @@ from orchestrator.store.state_dir import StateDir
 
 BACKLOG = 128
 STOP_LIMIT_S = 15.0  # for all guests to say goodbye, before the process ends anyway
+CALLERS_LIMIT_S = 2  # for callers that are still sending when all guests have gone
 STOP_LOOK_S = 0.01
 
 
@@ -69,7 +70,10 @@ async def _serve(agent: Agent, about: AgentView, listener: socket.socket, option
             loop.add_signal_handler(number, stopping.set)
     controller = threading.Thread(target=_control, args=(agent, stop, lambda: loop.call_soon_threadsafe(stopping.set)))
     api = Api(agent.operations, agent.controller, agent.journals, about, agent.state.key, stopping.set)
-    config = uvicorn.Config(api.application(), log_config=None, access_log=False, lifespan="off", ws="none")
+    config = uvicorn.Config(
+        api.application(), log_config=None, access_log=False, lifespan="off", ws="none",
+        timeout_graceful_shutdown=CALLERS_LIMIT_S,
+    )  # fmt: skip
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     controller.start()
