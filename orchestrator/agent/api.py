@@ -122,7 +122,7 @@ class Api:
 
     async def apply(self, request: Request) -> Response:
         """Apply a sealed plan."""
-        body = await _body(request, PLAN_MAX_BYTES)
+        body = await self._body(request, PLAN_MAX_BYTES)
         fresh = request.query_params.get("fresh", "true") == "true"
         try:
             plan = await run_in_threadpool(read_plan, body, self._key)
@@ -171,19 +171,19 @@ class Api:
 
     async def send(self, request: Request) -> Response:
         """Queue a message; the answer says queued, nothing more."""
-        payload = await _body(request, MESSAGE_MAX_BYTES)
+        payload = await self._body(request, MESSAGE_MAX_BYTES)
         self._operations.deliver(_key(request), payload, _conversation(request))
         return _json(Done(message="queued"))
 
     async def request(self, request: Request) -> Response:
         """Send a message and return the reply's bytes."""
-        payload = await _body(request, MESSAGE_MAX_BYTES)
+        payload = await self._body(request, MESSAGE_MAX_BYTES)
         pending = self._operations.deliver(_key(request), payload, _conversation(request))
         return _reply(await _outcome(pending, _timeout_s(request)))
 
     async def call(self, request: Request) -> Response:
         """Make a typed call and return its result as JSON."""
-        body = _decoded(await _body(request, CALL_MAX_BYTES), CallBody)
+        body = _decoded(await self._body(request, CALL_MAX_BYTES), CallBody)
         pending = self._operations.call(_key(request), body.function, body.arguments)
         return _reply(await _outcome(pending, _timeout_s(request)))
 
@@ -254,6 +254,17 @@ class Api:
             wait.cancel()
         return not self._closing.is_set()
 
+    async def _body(self, request: Request, limit: int) -> bytes:
+        """Read a body whole, or until the agent closes: who never finishes sending must not keep it from ending."""
+        reading = asyncio.ensure_future(_whole(request, limit))
+        closing = asyncio.ensure_future(self._closing.wait())
+        await asyncio.wait((reading, closing), return_when=asyncio.FIRST_COMPLETED)
+        closing.cancel()
+        if not reading.done():
+            reading.cancel()
+            raise Trouble(503, Problem(summary="the agent is stopping"))
+        return reading.result()
+
     async def _on_loop(self, act: Callable[[], T]) -> T:
         return await asyncio.wrap_future(self._controller.submit(act))
 
@@ -291,17 +302,14 @@ def _reply(outcome: Outcome) -> Response:
             raise Trouble(503, Problem(summary=f"{outcome.case}: {outcome.detail}"))
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def _whole(request: Request, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                raise Trouble(413, Problem(summary=f"the payload is over {limit} bytes", exit_code=USAGE))
-            parts.append(part)
-    except asyncio.CancelledError:  # only the server cancels, at its end, a caller that never finished
-        raise Trouble(503, Problem(summary="the agent is stopping")) from None
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise Trouble(413, Problem(summary=f"the payload is over {limit} bytes", exit_code=USAGE))
+        parts.append(part)
     return b"".join(parts)
 
 
@@ -346,17 +354,17 @@ def _json(value: object) -> Response:
     return Response(msgspec.json.encode(value), media_type=JSON)
 
 
-def _troubled(_request: Request, trouble: Exception) -> Response:
+async def _troubled(_request: Request, trouble: Exception) -> Response:
     assert isinstance(trouble, Trouble)
     return Response(msgspec.json.encode(trouble.problem), status_code=trouble.status, media_type=JSON)
 
 
-def _no_such_route(request: Request, refused: Exception) -> Response:
+async def _no_such_route(request: Request, refused: Exception) -> Response:
     assert isinstance(refused, HTTPException)
     summary = f"the API has no {request.method[:20]} {request.url.path[:SHOWN_MAX]}"
     problem = Problem(summary=summary, suggestion="Use an airs of the agent's version.", exit_code=USAGE)
     return Response(msgspec.json.encode(problem), refused.status_code, refused.headers, JSON)
 
 
-def _gone(_request: Request, _trouble: Exception) -> Response:
+async def _gone(_request: Request, _trouble: Exception) -> Response:
     return Response(status_code=499)

@@ -17,7 +17,6 @@ from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Message, Outcome
 from orchestrator.model.observed import Hold, Number, Record
 from orchestrator.model.rollout import RolloutPhase
-from orchestrator.model.spec import Strategy
 from orchestrator.plan.differences import spec_digest
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
@@ -96,9 +95,7 @@ class Operations:
             )
             record = replace(record, held=held)
         like = record.stable or record.wanted
-        # The fast path, never the steps: whoever rolls back wants out.
-        policy = replace(like.rollout, strategy=Strategy.BLUE_GREEN, steps=())
-        self._actions.begin_rollback(record, replace(like, revision=number.revision, rollout=policy), reason)
+        self._actions.begin_rollback(record, replace(like, revision=number.revision), reason)
         return f"{key}: {reason}"
 
     def rollout(self, key: DeploymentKey, verb: str) -> str:

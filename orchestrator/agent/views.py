@@ -277,8 +277,8 @@ def _how_many(replicas: int, own: list[ObservedInstance]) -> str:
 
 def _message(record: Record, instances: Iterable[ObservedInstance]) -> str:
     if is_held(record):
-        reasons = [r.reason for r in record.rejected if r.revision == record.wanted.revision.id]
-        why = reasons[-1] if reasons else (record.held.reason if record.held else "")
+        holds = [h for h in (*record.rejected, record.held) if h and h.revision == record.wanted.revision.id]
+        why = max(holds, key=lambda hold: hold.at_ms).reason
         running = record.stable.revision.version if record.stable else "nothing"
         return f"running {running}, the source wants {record.wanted.revision.version}, held because {why}"
     shown = record.stable

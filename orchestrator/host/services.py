@@ -1,4 +1,4 @@
-"""`airssys:core/host-services`: log, clock, sleep and a look at the neighbours. Nothing here needs a grant."""
+"""`airssys:core/host-services`: log, clock, sleep and a look at the own namespace. Nothing here needs a grant."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -50,11 +50,11 @@ def service_imports(around: Surroundings) -> Sequence[HostImport]:
         with around.blocked():
             sleep(min(duration_ms, context.limits.timeout_ms) / 1000)
 
-    def list_components(_context: GuestContext) -> Sequence[ComponentId]:
-        return around.components()
+    def list_components(context: GuestContext) -> Sequence[ComponentId]:
+        return [one for one in around.components() if one.namespace == context.id.namespace]
 
-    def get_component_metadata(_context: GuestContext, target: ComponentId) -> Ok | Err:
-        found = around.component_info(target)
+    def get_component_metadata(context: GuestContext, target: ComponentId) -> Ok | Err:
+        found = around.component_info(target) if target.namespace == context.id.namespace else None
         if found is None:
             return Err("invalid-state", f"no deployment {target.deployment}")
         name, version, health = found

@@ -185,7 +185,8 @@ def _checked(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
     if after.failed_checks > policy.failure_limit:
         messages, errors = since_last_check(rollout, facts)
         checks = f"{after.failed_checks} failed check{'s' * (after.failed_checks != 1)}, {policy.failure_limit} allowed"
-        why = f"{errors} errors in {messages} messages, over the {policy.error_rate_max * 100:.4g} % allowed ({checks})"
+        found = f"{errors} error{'s' * (errors != 1)} in {messages} messages"
+        why = f"{found}, over the {policy.error_rate_max * 100:.4g} % allowed ({checks})"
         return rolling_back(after, why, now_ms)
     is_silent = after.inconclusive_checks >= max(policy.inconclusive_limit, 1)
     if rollout.phase is not RolloutPhase.PROGRESSING or not is_silent:
