@@ -22,7 +22,7 @@ LIFE = {
 }
 
 
-@pytest.mark.parametrize(("phase", "event"), itertools.product(Phase, Event))
+@pytest.mark.parametrize(("phase", "event"), list(itertools.product(Phase, Event)))
 def test_every_event_leads_from_every_phase_where_it_should_or_is_refused(phase, event):
     expected = LIFE[phase].get(event)
     if expected is None:

@@ -23,7 +23,7 @@ WINDOWS = {
 }
 
 
-@pytest.mark.parametrize(("restart", "kind", "window"), itertools.product(RestartType, ExitKind, WINDOWS))
+@pytest.mark.parametrize(("restart", "kind", "window"), list(itertools.product(RestartType, ExitKind, WINDOWS)))
 def test_every_exit_has_the_answer_of_its_restart_type_and_window(restart, kind, window):
     times, recent = WINDOWS[window]
     policy = RestartPolicy(type=restart, intensity=3, period_ms=60_000, backoff=BACKOFF)
