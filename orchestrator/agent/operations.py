@@ -139,10 +139,10 @@ class Operations:
 
     def _restart(self, key: DeploymentKey) -> str:
         record = self._record(key)
-        if record.stable is None:
-            raise _refused(f"{key} never ran", f"`airs rollout retry {key}` tries its first version again.")
         if is_suspended(record):
             raise _refused(f"{key} is suspended", "Set `suspend: false` in its manifest.")
+        if record.stable is None:
+            raise _refused(f"{key} never ran", f"`airs rollout retry {key}` tries its first version again.")
         serving = self._controller.fleet.have(record.stable).ensure(record.stable)
         serving.restart()
         return f"{key}: restarting {record.stable.replicas} instance(s) of {record.stable.revision.version}"

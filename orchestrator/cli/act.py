@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
@@ -9,11 +10,13 @@ import msgspec
 
 from orchestrator.cli.context import Settings, command, global_options
 from orchestrator.cli.durations import DURATION
-from orchestrator.cli.failure import FAILED, TIMED_OUT, USAGE, Failure
+from orchestrator.cli.failure import FAILED, OK, TIMED_OUT, USAGE, Failure
 from orchestrator.cli.look import rollout_status
 from orchestrator.cli.names import WORD, key_argument, keys_argument
+from orchestrator.cli.show import show_failure
 from orchestrator.cli.waiting import is_at_rest
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.observe.events import printable
 
 conversation_option = click.option(
     "--conversation", type=WORD, help="Messages of one conversation stay on one version."
@@ -78,20 +81,29 @@ def _json_argument(number: int, text: str) -> Any:
 
 @command()
 @keys_argument
-def restart(settings: Settings, names: tuple[DeploymentKey, ...]) -> None:
+def restart(settings: Settings, names: tuple[DeploymentKey, ...]) -> int:
     """Restart deployments: their instances one after another, so that the others keep answering."""
     client = settings.client()
-    for name in names:
-        settings.err().print(client.verb(name, "restart"))
+    return _each(settings, names, lambda name: client.verb(name, "restart"))
 
 
 @command()
 @keys_argument
-def delete(settings: Settings, names: tuple[DeploymentKey, ...]) -> None:
+def delete(settings: Settings, names: tuple[DeploymentKey, ...]) -> int:
     """Remove deployments; their stored data are kept."""
-    client = settings.client()
+    return _each(settings, names, settings.client().delete)
+
+
+def _each(settings: Settings, names: Iterable[DeploymentKey], act: Callable[[DeploymentKey], str]) -> int:
+    """Do something to each deployment; one that refuses does not stop the others. Returns the first one's exit code."""
+    codes = []
     for name in names:
-        settings.err().print(client.delete(name))
+        try:
+            settings.err().print(printable(act(name)))
+        except Failure as failure:
+            show_failure(settings.err(), failure)
+            codes.append(failure.exit_code)
+    return codes[0] if codes else OK
 
 
 @command()

@@ -35,7 +35,7 @@ def test_start_stop_and_start_again(airs: Airs):
     assert airs.run("agent", "start").stdout == ""
     first = pid_of(airs)
     assert airs.quick("agent", "stop").stdout == ""
-    assert is_gone(first)
+    wait_until(lambda: is_gone(first))
     assert airs.quick("agent", "stop", check=False).returncode == NO_AGENT
     assert not (airs.state_dir / "agent.sock").exists()
     airs.run("agent", "start")
