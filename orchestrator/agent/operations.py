@@ -83,7 +83,9 @@ class Operations:
         if to is None and _in_progress(record):
             return self._rollout_command(key, Command.ABORT)
         number = _rollback_target(record, history, to)
-        if record.stable is not None and number.revision.id == record.stable.revision.id and not _in_progress(record):
+        if record.stable is not None and number.revision.id == record.stable.revision.id:
+            if _in_progress(record):  # what serves is where an abort leads; a rollout from it to itself would never end
+                return self._rollout_command(key, Command.ABORT)
             return f"{key} already runs {number.revision.version}; nothing to do"
         reason = f"rolled back to revision {number.number} ({number.revision.version}) on request"
         if record.wanted.revision.id != number.revision.id:
