@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from orchestrator.execute.ledger import Decisions
 from orchestrator.model.base import canonical_json, decode
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
@@ -58,16 +59,18 @@ class Crash(BaseException):
 
 
 class CrashingDecisions:
-    """A store before which, or after which, the process may end."""
+    """A store; the world is told of each decision before and after it is written, and may end the process there."""
 
-    def __init__(self, store: object, about_to: Callable[[], None]) -> None:
-        self._store, self._about_to = store, about_to
+    def __init__(
+        self, store: Decisions, before: Callable[[Sequence[Change]], None], after: Callable[[Sequence[Change]], None]
+    ) -> None:
+        self._store, self._before, self._after = store, before, after
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
     def decide(self, changes: Sequence[Change]) -> int:
-        self._about_to()
+        self._before(changes)
         serial = self._store.decide(changes)
-        self._about_to()
+        self._after(changes)
         return serial

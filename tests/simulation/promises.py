@@ -18,17 +18,18 @@ PAST_ITS_GATES = (P.PROGRESSING, P.PAUSED, P.PROMOTING, P.KEEPING, P.SUCCEEDED)
 
 
 class Promises:
-    """Looks at a world after each step, and remembers what a promise compares with."""
+    """Looks at a world after each step, and remembers what a promise compares with.
+
+    What is promised of a single message or deletion the world itself looks at, at that very moment.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._ready_before: dict[tuple[DeploymentKey, int, str], int] = {}
-        self._records: set[DeploymentKey] = set()
 
     def check(self) -> None:
         """Hold the world to what it promises at every moment."""
         self.every_message_has_at_most_one_outcome()
-        self.nothing_is_deleted_that_was_not_seen_to_go()
         for record, service in self._alive():
             self.never_fewer_ready_instances_than_before(record, service)
 
@@ -58,14 +59,6 @@ class Promises:
     def every_message_has_one_outcome(self) -> None:
         waiting = [sent.number for sent in self._world.sent if not sent.is_settled]
         assert not waiting, f"messages {waiting} wait for ever"
-
-    def nothing_is_deleted_that_was_not_seen_to_go(self) -> None:
-        now = set(self._world.ledger.records)
-        for key in self._records - now:
-            seen_to_go = key in self._world.source.dropped or key in self._world.deleted
-            assert seen_to_go, f"{key} was deleted, though no source that was known said so"
-        self._records = now
-        self._world.deleted -= set(self._world.source.files) - now
 
     def never_fewer_ready_instances_than_before(self, record: Record, service: Service) -> None:
         rollout = record.rollout

@@ -1,7 +1,7 @@
 """One agent in a world of fakes, and everything that can happen to it; the promises are looked at after each step."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from random import Random
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Message, Outcome
 from orchestrator.model.observed import Record
+from orchestrator.store.decisions import Change, DeleteRecord, PutDesired
 from orchestrator.supervise.instance import Surroundings
 from tests.simulation.guest import FakeGuest, FakeRuntime, Script
 from tests.simulation.memory import Crash, CrashingDecisions, MemoryDecisions
@@ -56,17 +57,16 @@ class Sent:
 
 
 class Listener:
-    """Wakes the controller, and remembers which deployments were disturbed by a crash of an instance."""
+    """Wakes the controller, and notes which deployments were disturbed by a crash of an instance."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-        self.crashed: set[DeploymentKey] = set()
+    def __init__(self, wake: Callable[[], None], disturbed: set[DeploymentKey]) -> None:
+        self._wake, self._disturbed = wake, disturbed
 
     def changed(self) -> None:
         self._wake()
 
     def exited(self, instance: ComponentId, reason: ExitReason, then: str) -> None:
-        self.crashed.add(instance.deployment)
+        self._disturbed.add(instance.deployment)
 
 
 class World:
@@ -78,7 +78,7 @@ class World:
         self.workers = SeededWorkers(self.random)
         self.runtime = FakeRuntime(self.meanwhile, self._heard)
         self.source = FlippingSource()
-        self.store: Decisions = CrashingDecisions(store or MemoryDecisions(), self._maybe_crash)
+        self.store: Decisions = CrashingDecisions(store or MemoryDecisions(), self._deciding, self._decided)
         self.trail: list[str] = []
         self.sent: list[Sent] = []
         self.started: Counter[int] = Counter()  # by message number, over all agents' lives
@@ -102,7 +102,7 @@ class World:
         self._is_controlling = False
         for sent in self.sent:
             sent.was_lost = sent.was_lost or not sent.is_settled
-        self.listener = Listener(self._wake)
+        self.listener = Listener(self._wake, self.disturbed)
         self.source.begin_again()
         self.router = Router()
         around = Surroundings(self.runtime.start, self.workers, self.clock, self.listener)
@@ -115,7 +115,7 @@ class World:
         self.operations = Operations(self.controller, actions, self.clock, lambda _: True)
         watched = Watched(SOURCE, self.source.read, _ignore, Permissions(), is_atomic=False)
         self.sources.add(watched)
-        self.disturbed |= self.ledger.records.keys()
+        self.disturbed.update(self.ledger.records)
         self._is_awake = True
 
     # What can happen.
@@ -130,8 +130,6 @@ class World:
             self._is_controlling = False
         if self.source.is_written:
             self.look()
-        self.disturbed |= self.listener.crashed
-        self.listener.crashed.clear()
 
     def control_if_due(self) -> None:
         """Let the controller go round if it was woken or meant to look by now: it must not depend on more."""
@@ -286,6 +284,20 @@ class World:
 
     def _wake(self) -> None:
         self._is_awake = True
+
+    def _deciding(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if isinstance(change, DeleteRecord):
+                seen_to_go = change.key in self.source.dropped or change.key in self.deleted
+                assert seen_to_go, f"{change.key} is deleted, though no source that was known said so"
+                self.deleted.discard(change.key)
+        self._maybe_crash()
+
+    def _decided(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if isinstance(change, PutDesired) and change.desired.source == SOURCE:
+                self.source.dropped -= {d.key for d in change.desired.deployments} | {*change.desired.invalid}
+        self._maybe_crash()
 
     def _maybe_crash(self) -> None:
         if self.crash_in is None:
