@@ -36,6 +36,7 @@ from orchestrator.model.message import (
 from orchestrator.observe.events import Journals
 from orchestrator.observe.journal import Journal
 from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan
+from orchestrator.store.database import DatabaseFault
 
 JSON = "application/json"
 CALL_MAX_BYTES = 4 << 20
@@ -98,7 +99,10 @@ class Api:
             Route("/v1/logs", self.logs),
             Route("/v1/events", self.events),
         ]
-        answers = {Trouble: _troubled, HTTPException: _no_such_route, ClientDisconnect: _gone}
+        answers = {
+            Trouble: _troubled, HTTPException: _no_such_route, ClientDisconnect: _gone,
+            DatabaseFault: _not_written, OSError: _not_written,
+        }  # fmt: skip
         application = Starlette(routes=routes, exception_handlers=answers)
         application.router.redirect_slashes = False
         return application
@@ -357,6 +361,15 @@ def _json(value: object) -> Response:
 async def _troubled(_request: Request, trouble: Exception) -> Response:
     assert isinstance(trouble, Trouble)
     return Response(msgspec.json.encode(trouble.problem), status_code=trouble.status, media_type=JSON)
+
+
+async def _not_written(_request: Request, fault: Exception) -> Response:
+    problem = Problem(
+        summary="the machine refused what the agent needs for this",
+        detail=str(fault),
+        suggestion="What runs keeps running. Mend that (is the disk full?) and ask again.",
+    )
+    return Response(msgspec.json.encode(problem), status_code=503, media_type=JSON)
 
 
 async def _no_such_route(request: Request, refused: Exception) -> Response:

@@ -103,15 +103,23 @@ class Database:
             self._unsynced.set()
 
     def close(self) -> None:
-        """Sync and close; closing again does nothing."""
+        """Sync and close; closing again does nothing.
+
+        Raises:
+            DatabaseFault: what was not on the disk yet could not be brought there; it is closed all the same.
+        """
         with self._closing:
             self._stopping.set()
             self._unsynced.set()
             if self._syncing.is_alive():
                 self._syncing.join()
-            if self._db is not None and self._failure is not self._closed:
+            was_closed, self._failure = self._failure is self._closed, self._closed
+            if self._db is None or was_closed:
+                return
+            try:
                 self._db.close()  # and stays: whoever reads later is told, instead of finding nothing
-            self._failure = self._closed
+            except Exception as error:  # rocksdict raises nothing narrower
+                raise self._fault("closed", error) from error
 
     def _sync_until_closed(self) -> None:
         while not self._stopping.is_set():
