@@ -1,7 +1,7 @@
 """Commands that only look: `status`, `get`, `history`, `logs`, `events`, `rollout status`."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from io import StringIO
 from typing import Any
 
@@ -72,9 +72,15 @@ def _show_all(settings: Settings, client: AgentClient, console: Console) -> None
         _deployment_table(console, views)
         for view in views:
             if view.message:
-                name = f"{view.namespace}/{view.name}"
-                console.print(Text.assemble(("\n" + name, "bold"), f"  {printable(view.message)}"))
-    _show_sources(console, sources)
+                _show_message(console, view)
+    _show_sources(console, sources, {f"{view.namespace}/{view.name}" for view in views if view.sync == "held"})
+
+
+def _show_message(console: Console, view: DeploymentView) -> None:
+    name = f"{view.namespace}/{view.name}"
+    console.print(Text.assemble(("\n" + name, "bold"), f"  {printable(view.message)}"))
+    if view.sync == "held":
+        console.print(Text(f"    → a changed spec or `airs rollout retry {name}` releases it", style="cyan"))
 
 
 def _deployment_table(console: Console, views: Sequence[DeploymentView]) -> None:
@@ -96,7 +102,8 @@ def _rollout_word(view: DeploymentView) -> str:
     return f"{rollout.phase} {rollout.target_version}{share}"
 
 
-def _show_sources(console: Console, sources: Sequence[SourceView]) -> None:
+def _show_sources(console: Console, sources: Sequence[SourceView], told: Collection[str]) -> None:
+    """Show the sources, and what each could not do that was not `told` already."""
     for source in sources:
         at = f" at {short(source.revision)}" if source.revision else ""
         how = "watched" if source.watched else "applied"
@@ -105,8 +112,9 @@ def _show_sources(console: Console, sources: Sequence[SourceView]) -> None:
             since = clock(source.stale_since)
             console.print(Text(f"  stale since {since}: {printable(source.failure)}", style="yellow"))
         for left in source.not_done:
-            told = f"{left.key} {left.status.value}: {printable(left.detail)}"
-            console.print(Text(f"  ! {told}", style="yellow"))
+            if str(left.key) not in told:
+                line = f"  ! {left.key} {left.status.value}: {printable(left.detail)}"
+                console.print(Text(line, style="yellow"))
         show_diagnostics(console, source.diagnostics)
 
 
@@ -118,7 +126,7 @@ def _show_one(key: DeploymentKey) -> Show:
             return
         _deployment_table(console, [view])
         if view.message:
-            console.print("\n" + printable(view.message))
+            _show_message(console, view)
         console.print(Text(f"\nsource     {printable(view.source)}", style="dim"))
         if view.attempted_revision:
             applied, attempted = short(view.source_revision), short(view.attempted_revision)
