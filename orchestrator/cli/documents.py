@@ -1,0 +1,75 @@
+"""What `-o json` prints → its JSON Schemas, committed as `schemas/*.schema.json`; `airs schema KIND` prints one.
+
+`python -m orchestrator.cli.documents FOLDER` writes them; a test keeps them current and holds real output against them.
+The plan's own is made in `plan/schema.py`.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from orchestrator.agent.views import AgentView, DeploymentView, HistoryView, InstanceView, RolloutView, SourceView
+from orchestrator.model.base import Value
+from orchestrator.model.diagnostic import Diagnostic
+from orchestrator.observe.events import Event, LogLine
+from orchestrator.plan.action import Action
+from orchestrator.plan.document import Summary
+
+SCHEMA_ID = "https://airs.dev/schemas/{}.schema.json"
+
+
+class Validation(Value, frozen=True):
+    """What `validate` found; `valid` when no diagnostic is an error."""
+
+    valid: bool
+    deployments: int
+    diagnostics: tuple[Diagnostic, ...]
+
+
+class Application(Value, frozen=True):
+    """What `apply` did, and what the deployments it waited for came to; none with `--no-wait`."""
+
+    actions: tuple[Action, ...]
+    summary: Summary
+    deployments: tuple[DeploymentView, ...]
+
+
+class Everything(Value, frozen=True):
+    """What `status` without a name shows."""
+
+    deployments: tuple[DeploymentView, ...]
+    sources: tuple[SourceView, ...]
+
+
+DOCUMENTS: dict[str, Any] = {
+    "validate": Validation,
+    "apply": Application,
+    "status": Everything,
+    "status-deployment": DeploymentView,  # `status NAME`
+    "get-deployments": tuple[DeploymentView, ...],
+    "get-instances": tuple[InstanceView, ...],
+    "get-revisions": tuple[HistoryView, ...],  # `history` as well
+    "get-sources": tuple[SourceView, ...],
+    "rollout-status": RolloutView,
+    "agent-status": AgentView,
+    "logs": LogLine,  # one line of it
+    "events": Event,  # one line of it
+}
+
+
+def document_schema(name: str) -> bytes:
+    """Return the JSON Schema (2020-12) of one document."""
+    described = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA_ID.format(name),
+        "title": f"airs {name.replace('-', ' ')} -o json",
+        **msgspec.json.schema(DOCUMENTS[name]),
+    }
+    return msgspec.json.format(msgspec.json.encode(described), indent=2) + b"\n"
+
+
+if __name__ == "__main__":
+    for each in DOCUMENTS:
+        Path(sys.argv[1], f"{each}.schema.json").write_bytes(document_schema(each))
