@@ -89,13 +89,14 @@ class Announcer:
     def exited(self, instance: ComponentId, reason: ExitReason, then: str) -> None:
         """Record an exit, and the guest's backtrace among its log lines."""
         self.announce(instance.deployment, "exited", f"{instance.instance} {reason}; it {then}")
-        for frame in reason.backtrace:
+        told = (str(reason), *(f"  {frame}" for frame in reason.backtrace)) if reason.backtrace else ()
+        for text in told:
             line = LogLine(
                 at_ms=time.time_ns() // 1_000_000,
                 key=instance.deployment,
                 instance=instance.instance,
                 level="error",
-                text=printable(frame),
+                text=printable(text),
             )
             self._journals.logs.append(line)
 

@@ -11,6 +11,7 @@ import msgspec
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import (
+    MESSAGE_MAX_BYTES,
     Answer,
     BadCall,
     CallAnswer,
@@ -57,7 +58,7 @@ class Guest:
             return Refused("runtime-error", f"not a message: {problem}")
         if isinstance(answer, Exited):
             return answer
-        return _refused(answer) if isinstance(answer, Err) else Replied(answer.value)
+        return _refused(answer) if isinstance(answer, Err) else _replied(answer.value)
 
     def call(self, function: str, arguments: Sequence[Json]) -> CallAnswer:
         """Call an exported function with JSON arguments; `interface#function` or any end of that which is unique."""
@@ -153,6 +154,13 @@ def read_metadata(request: Start) -> dict[str, Any] | Exited | None:
 def _instance(request: Start) -> Instance:
     cell = request.loaded.engine.cells.add(request.id, request.context)
     return Instance(request.loaded, cell, request.revision.limits)
+
+
+def _replied(payload: bytes | None) -> Replied | Refused:
+    size = 0 if payload is None else len(payload)
+    if size > MESSAGE_MAX_BYTES:
+        return Refused("resource-limit-exceeded", f"a reply of {size} bytes; it may have {MESSAGE_MAX_BYTES}")
+    return Replied(payload)
 
 
 def _refused(err: Err) -> Refused:

@@ -2,7 +2,7 @@ import pytest
 
 from orchestrator.model.exits import ExitKind
 from orchestrator.model.ids import ComponentId
-from orchestrator.model.message import BadCall, Exited, Health, Message, Refused, Replied
+from orchestrator.model.message import MESSAGE_MAX_BYTES, BadCall, Exited, Health, Message, Refused, Replied
 from orchestrator.runtime import Start, digest_of_bytes, read_metadata
 from tests.runtime.guests import (
     FAULTY,
@@ -52,6 +52,14 @@ def test_none_is_no_reply(faulty):
 def test_an_error_is_a_refusal_with_its_case(faulty):
     assert faulty.handle(message("err out of order")) == Refused("runtime-error", "out of order")
     assert faulty.handle(message("echo fine")) == Replied(b"fine")
+
+
+def test_a_reply_is_a_message_and_no_longer_than_one(faulty):
+    assert faulty.handle(message(f"bytes {MESSAGE_MAX_BYTES}")) == Replied(b"x" * MESSAGE_MAX_BYTES)
+    refused = faulty.handle(message(f"bytes {MESSAGE_MAX_BYTES + 1}"))
+    assert isinstance(refused, Refused)
+    assert refused.case == "resource-limit-exceeded"
+    assert str(MESSAGE_MAX_BYTES + 1) in refused.detail
 
 
 def test_an_error_case_without_payload_has_no_detail(faulty):
