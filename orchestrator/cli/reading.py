@@ -23,7 +23,7 @@ from orchestrator.runtime import Runtime
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import open_source
 from orchestrator.source.spec import SourceRefused, SourceSpec, parse_source
-from orchestrator.store.state_dir import StateDir, read_recorded
+from orchestrator.store.state_dir import CACHE, StateDir, read_recorded
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -45,18 +45,19 @@ class Place(msgspec.Struct, frozen=True):
             raise Failure(refused.summary, refused.detail, refused.suggestion, USAGE) from None
 
 
-def read_snapshot(place: Place, work_dir: Path) -> Snapshot:
-    """Read a source once.
+def read_snapshot(place: Place, state_dir: Path) -> Snapshot:
+    """Read a source once; `state_dir` need not exist.
 
     Raises:
         Failure: it cannot be read, which says nothing about what it holds.
     """
-    runtime = Runtime(None)
+    runtime = _runtime(state_dir)
     try:
         artifacts = ArtifactCache(runtime.inspect)
         source = open_source(
-            place.spec(), references=references, artifacts=artifacts, work_dir=work_dir, passed_on=passed_to_git()
-        )
+            place.spec(), references=references, artifacts=artifacts, work_dir=state_dir / "git",
+            passed_on=passed_to_git(),
+        )  # fmt: skip
         answer = source.read()
     finally:
         runtime.close()
@@ -64,6 +65,15 @@ def read_snapshot(place: Place, work_dir: Path) -> Snapshot:
         failure = answer.failure
         raise Failure(failure.summary, failure.detail, failure.suggestion, FAILED)
     return answer.snapshot
+
+
+def _runtime(state_dir: Path) -> Runtime:
+    """Return a runtime that shares what the agent has compiled, where there is an agent's state to share."""
+    cache = state_dir / CACHE
+    try:
+        return Runtime(cache if cache.is_dir() else None)
+    except OSError:  # it may not be written, or is somebody else's: compile, as without any state
+        return Runtime(None)
 
 
 def passed_to_git() -> dict[str, str]:

@@ -18,6 +18,7 @@ from orchestrator.store.decisions import read_records, read_serial
 from orchestrator.store.files import NotPrivate, check_own_folder, have_private_folder, read_private, write_once
 
 STATE_VERSION = 1
+CACHE = "cache"  # the folder of what can be made again
 SOCKET_PATH_MAX_BYTES = 100  # sun_path has 108 on Linux, 104 elsewhere
 _KEY_BYTES = 32
 
@@ -54,7 +55,7 @@ class StateDir:
     @property
     def cache(self) -> Path:
         """The folder for what can be made again."""
-        folder = self.path / "cache"
+        folder = self.path / CACHE
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 

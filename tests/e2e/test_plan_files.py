@@ -1,5 +1,6 @@
 """Plans: what they print, what they return, and what becomes of one that was saved."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -33,6 +34,22 @@ def test_plan_and_validate_create_no_state(airs: Airs, manifest: Path):
     assert airs.quick("plan", manifest.parent).returncode == 0
     assert airs.quick("validate", manifest.parent).stdout == "1 deployment valid\n"
     assert not airs.state_dir.exists()
+
+
+def test_what_a_plan_compiled_is_at_hand_for_the_next_one_and_the_agent(airs: Airs, manifest: Path):
+    airs.run("agent", "start")
+    wasm = manifest.parents[1] / "components" / "hello-1.0.0" / "hello.wasm"
+    compiled = f"{hashlib.sha256(wasm.read_bytes()).hexdigest()}-*.cwasm"
+    airs.quick("plan", manifest)
+    assert len(list((airs.state_dir / "cache").glob(compiled))) == 1
+
+
+def test_a_cache_that_belongs_to_nobody_here_keeps_nobody_from_planning(airs: Airs, manifest: Path):
+    airs.run("agent", "start")
+    key = airs.state_dir / "cache" / "key"
+    key.unlink()
+    key.mkdir()
+    assert "1 to create" in airs.quick("plan", manifest).stdout
 
 
 def test_only_the_detailed_exit_code_tells_of_changes(airs: Airs, manifest: Path):
