@@ -79,6 +79,10 @@ class History:
         self._leave_in_peace()
         world.run_until_quiet()
         self.promises.check_at_rest()
+        world.change({key: one for key, one in world.source.files.items() if self.random.random() < 0.5})
+        world.note(f"only {[key.name for key in world.source.files]} are left")
+        world.run_until_quiet()
+        self.promises.check_at_rest()
 
     def _leave_in_peace(self) -> None:
         self.world.crash_in = None

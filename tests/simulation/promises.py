@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from orchestrator.execute.history import RUNNING
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Health
 from orchestrator.model.observed import Phase, Record
@@ -49,6 +50,7 @@ class Promises:
         self.every_rollout_has_ended_or_waits_for_a_person()
         self.what_is_wanted_is_what_serves()
         self.what_serves_runs()
+        self.the_history_says_what_serves()
         self.no_guest_is_left_over()
 
     def every_message_has_at_most_one_outcome(self) -> None:
@@ -136,6 +138,16 @@ class Promises:
             ended = {Phase.GAVE_UP} if is_missed else {Phase.GAVE_UP, Phase.STOPPED}
             bad = [i for i in own if not i.ready and i.phase not in ended and i.health is not Health.UNHEALTHY]
             assert not bad, f"{record.key}: {bad}"
+
+    def the_history_says_what_serves(self) -> None:
+        for record, _ in self._alive():
+            numbers = self._world.store.history(record.key)
+            running = [n.revision.id for n in numbers if n.outcome == RUNNING]
+            assert len(running) <= 1, f"{record.key}: {len(running)} entries are said to be running"
+            open_ended = [n.number for n in numbers if not n.outcome]
+            assert not open_ended or _in_progress(record.rollout), f"{record.key}: {open_ended} never ended"
+            if record.stable is not None and not _in_progress(record.rollout):
+                assert running == [record.stable.revision.id], f"{record.key}: what serves is not what is said to run"
 
     def no_guest_is_left_over(self) -> None:
         running = {

@@ -37,7 +37,7 @@ class FlippingSource:
         self.is_written, self.half = self.half is not None, None
         snapshot = _snapshot(files, self.broken)
         if snapshot == self._last:
-            self.dropped |= self._held - files.keys()
+            self.dropped |= self._held - files.keys() if files else set()  # an empty source is not believed unasked
             self._held |= files.keys()
         self._last = snapshot
         return Known(snapshot) if files else KnownEmpty(snapshot)

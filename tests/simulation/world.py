@@ -84,7 +84,8 @@ class World:
         self.started: Counter[int] = Counter()  # by message number, over all agents' lives
         self.deleted: set[DeploymentKey] = set()  # by an operator's word
         self.disturbed: set[DeploymentKey] = set()  # since its rollout began
-        self.crash_in: int | None = None  # decisions until the process ends
+        self.crash_in: int | None = None  # steps, before or after a decision, until the process ends
+        self.used = 0
         self.interruptions = 0.0  # the chance that something else happens during a guest's call
         self.interrupt_with: Callable[[], None] = self._step_of_another_thread
         self._nesting = 0
