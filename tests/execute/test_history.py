@@ -10,7 +10,8 @@ from orchestrator.model.spec import Deployment, Limits, Revision
 def revision(version: str) -> Revision:
     limits = Limits(memory_bytes=1, fuel=1, timeout_ms=1)
     return Revision(
-        id=version, component="c", version=version, artifact="sha256:0", stateful=False, config="", grants=(), limits=limits
+        id=version, component="c", version=version, artifact="sha256:0", stateful=False, config="", grants=(),
+        limits=limits,
     )  # fmt: skip
 
 
