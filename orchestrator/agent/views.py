@@ -11,6 +11,7 @@ from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.observed import Number, ObservedDeployment, ObservedInstance, Phase, Record
 from orchestrator.model.rollout import RolloutPhase
+from orchestrator.model.spec import Revision
 from orchestrator.rollout.suspended import is_suspended
 
 NO_REPLY = "airs-no-reply"  # header of an empty answer that means `none`
@@ -275,12 +276,21 @@ def _how_many(replicas: int, own: list[ObservedInstance]) -> str:
     return "stopped" if own and all(i.phase is Phase.STOPPED for i in own) else "progressing"
 
 
+def _told_apart(running: Revision | None, wanted: Revision) -> tuple[str, str]:
+    """Name two revisions by their versions, and by their ids as well where the versions are the same."""
+    if running is None:
+        return "nothing", wanted.version
+    if running.version != wanted.version:
+        return running.version, wanted.version
+    return f"{running.version} ({running.short})", f"{wanted.version} ({wanted.short})"
+
+
 def _message(record: Record, instances: Iterable[ObservedInstance]) -> str:
     if is_held(record):
         holds = [h for h in (*record.rejected, record.held) if h and h.revision == record.wanted.revision.id]
         why = max(holds, key=lambda hold: hold.at_ms).reason
-        running = record.stable.revision.version if record.stable else "nothing"
-        return f"running {running}, the source wants {record.wanted.revision.version}, held because {why}"
+        running, wanted = _told_apart(record.stable.revision if record.stable else None, record.wanted.revision)
+        return f"running {running}, the source wants {wanted}, held because {why}"
     shown = record.stable
     if record.rollout is not None and _is_rolling(record):
         if record.rollout.conclusion:

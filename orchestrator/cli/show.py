@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli.failure import Failure
@@ -60,13 +59,17 @@ def show_plan(console: Console, plan: Plan) -> None:
 
 
 def table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows under columns; a cell that names a state is coloured like it."""
-    shown = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for column in columns:
-        shown.add_column(column, no_wrap=True)
-    for row in rows:
-        shown.add_row(*(Text(printable(cell), style=PHASE_STYLES.get(cell, "")) for cell in row))
-    console.print(shown, soft_wrap=False)
+    """Print rows under columns; a cell that names a state is coloured like it.
+
+    No cell is ever shortened: where a terminal is too narrow, it wraps the last column, which is the longest.
+    """
+    lines = [[Text(name, style="bold") for name in columns]]
+    lines += [[Text(printable(cell), style=PHASE_STYLES.get(cell, "")) for cell in row] for row in rows]
+    widths = [max(cell.cell_len for cell in column) for column in zip(*lines, strict=True)]
+    for line in lines:
+        for cell, width in zip(line[:-1], widths, strict=False):
+            cell.append(" " * (width - cell.cell_len))
+        console.print(Text("  ").join(line))
 
 
 def clock(at_ms: int) -> str:

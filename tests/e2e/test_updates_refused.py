@@ -35,6 +35,16 @@ def test_a_version_that_burns_too_much_to_start_is_refused_by_its_fuel(stage: St
     assert stage.is_running("hello", "1.0.0")
 
 
+def test_two_revisions_of_one_version_are_told_apart_by_their_ids(stage: Stage):
+    stage.have("hello", "hello-1.0.0")
+    stage.write("hello", "hello-1.0.0", limits={"memory": "64KiB"}, **QUICK)
+    stage.apply(code=1)
+    view = stage.view("hello")
+    running, wanted = f"1.0.0 ({view.revision[:10]})", f"1.0.0 ({view.wanted_revision[:10]})"
+    assert running != wanted
+    assert f"running {running}, the source wants {wanted}, held because" in stage.run("status").out
+
+
 def test_a_version_that_starts_slowly_but_in_time_takes_over(stage: Stage):
     stage.have("hello", "hello-1.0.0")
     with stage.load("hello", clients=1, payload=lambda _c, n: f"echo {n}") as load:
