@@ -28,6 +28,8 @@ class InstanceSet:
     def scale(self, deployment: Deployment) -> None:
         """Take over the deployment's in-place fields: so many replicas, this restart and health policy."""
         with self._lock:
+            if self.is_stopping:
+                return
             # A changed spec is a new chance: for what was given up always, for what was let go when that rule changed.
             same_rule = deployment.restart == self.deployment.restart
             ended = (Phase.GAVE_UP,) if same_rule else (Phase.GAVE_UP, Phase.STOPPED)
