@@ -4,12 +4,13 @@ import json
 import os
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from orchestrator.store.state_dir import holder
-from tests.e2e.conftest import Airs, deployment, wait_until
+from tests.e2e.conftest import AIRS, Airs, deployment, wait_until
 
 FAILED, NO_AGENT = 1, 69
 
@@ -196,3 +197,13 @@ def test_a_dependency_that_is_missing_blocks_and_is_named(airs: Airs):
     assert blocked.returncode in (FAILED, 65)
     assert "nobody" in blocked.stdout + blocked.stderr
     assert airs.json("get", "deployments") == []
+
+
+def test_the_agent_inherits_no_open_file_of_whoever_started_it(airs: Airs):
+    secret = airs.folder / "open-in-the-shell"
+    with secret.open("w") as file:
+        subprocess.run(
+            [*AIRS, "agent", "start"], pass_fds=(file.fileno(),), env=airs.env, check=True, capture_output=True
+        )
+    descriptors = Path(f"/proc/{pid_of(airs)}/fd")
+    assert str(secret) not in {os.readlink(one) for one in descriptors.iterdir() if one.is_symlink()}
