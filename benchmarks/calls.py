@@ -17,6 +17,8 @@ from orchestrator.model.message import Outcome
 
 UNDER_WAY = 64
 NOTES = (
+    "Stock: `Linker`, `Instance` and `Func` as they come; fuel and epoch interruption on, set anew before each call as "
+    "airs does; imports are the simplest Python functions that will do; the call is made on the calling thread.",
     "`guest alone` is `Guest.handle` on the calling thread: limits set anew, record built, guest run, reply copied.",
     f"`{UNDER_WAY} under way` is the time per message while that many wait in the mailbox of one instance.",
     "01-hello writes a log line for each message, so it has one host call more than echo.",

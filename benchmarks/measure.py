@@ -14,11 +14,12 @@ Act = Callable[[], object]
 class Effort(NamedTuple):
     """How much to measure: `rounds` turns per contender, each of about `slice_s`; `scale` is for what is slow.
 
-    `scale` 1 is what the tables are made with; a test passes less.
+    Turns are shorter than a scheduler's time slice, so that on a busy machine most of them are not interrupted and the
+    median is of those. `scale` 1 is what the tables are made with; a test passes less.
     """
 
-    rounds: int = 15
-    slice_s: float = 0.05
+    rounds: int = 151
+    slice_s: float = 0.002
     scale: float = 1.0
 
     def few(self, count: int) -> int:
@@ -79,11 +80,6 @@ def race(contenders: Mapping[str, Act | Each], effort: Effort) -> dict[str, floa
         for name in names[first:] + names[:first]:
             took[name].append(_mean(contenders[name], counts[name]))
     return {name: statistics.median(times) for name, times in took.items()}
-
-
-def median_of(act: Callable[[], float], times: int) -> float:
-    """Return the median of what `act` returns."""
-    return statistics.median(act() for _ in range(times))
 
 
 def timed(act: Act) -> float:
