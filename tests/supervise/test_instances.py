@@ -1,0 +1,307 @@
+"""What a set of instances does, one job and one timer at a time."""
+
+from random import Random
+
+import pytest
+from msgspec.structs import replace
+
+from orchestrator.messaging.envelope import Envelope
+from orchestrator.model.exits import ExitKind
+from orchestrator.model.message import Exited, Message, Refused, Replied
+from orchestrator.model.spec import Backoff, HealthPolicy, RestartPolicy, RestartType
+from orchestrator.supervise.instance import STOP_GRACE_MS
+from tests.simulation.guest import Script
+from tests.simulation.time import SeededWorkers
+from tests.supervise.surroundings import SENDER, Stage
+
+HEALTH = HealthPolicy(interval_ms=1_000, timeout_ms=100, failure_threshold=2)
+RESTART = RestartPolicy(intensity=2, period_ms=60_000, backoff=Backoff(initial_ms=100, factor=2.0, max_ms=1_000))
+
+
+def stage(script: Script | None = None, **fields: object) -> Stage:
+    made = Stage(SeededWorkers(Random(0)), **{"health": HEALTH, "restart": RESTART, **fields})
+    made.runtime.scripts[made.deployment.revision.artifact] = script or Script()
+    made.set.scale(made.deployment)
+    return made
+
+
+def running(script: Script | None = None, **fields: object) -> Stage:
+    made = stage(script, **fields)
+    made.workers.run_all()
+    return made
+
+
+def answered(made: Stage, text: str) -> object:
+    outcomes = made.send(text)
+    made.workers.run_all()
+    return outcomes[0] if outcomes else None
+
+
+def kinds(made: Stage) -> list[ExitKind]:
+    return [reason.kind for reason, _ in made.heard.exits]
+
+
+def test_it_is_ready_only_once_a_real_call_has_answered():
+    made = stage(Script(never_healthy=True))
+    made.workers.run_all()
+    assert made.phases == ["running"]
+    assert made.set.ready == 0
+    assert answered(made, "echo x") is None
+    assert made.route.depth == 1
+
+
+def test_a_message_is_answered_by_the_instance_that_is_idle():
+    made = running()
+    assert answered(made, "echo hello") == Replied(b"hello")
+    assert answered(made, "err no") == Refused("runtime-error", "no")
+
+
+def test_an_instance_that_exits_starts_again_after_its_backoff_and_takes_what_waited():
+    made = running()
+    exited = answered(made, "trap")
+    assert isinstance(exited, Exited)
+    assert made.phases == ["backing-off"]
+    waiting = made.send("echo later")
+    made.fire(99)
+    assert made.phases == ["backing-off"]
+    made.fire(1)
+    made.workers.run_all()
+    assert waiting == [Replied(b"later")]
+    assert made.set.observe()[0].restarts == 1
+
+
+def test_the_second_restart_waits_longer_and_the_third_exit_is_given_up():
+    made = running()
+    answered(made, "trap")
+    made.fire(100)
+    made.workers.run_all()
+    answered(made, "trap")
+    made.fire(199)
+    assert made.phases == ["backing-off"]
+    made.fire(1)
+    made.workers.run_all()
+    answered(made, "trap")
+    assert made.phases == ["gave-up"]
+    assert made.set.is_dead
+    assert made.set.has_given_up
+    assert "gave up: 2 restarts within 60s" in made.heard.exits[-1][1]
+
+
+def test_what_was_given_up_is_tried_again_with_a_clean_record_when_asked_or_when_the_spec_changes():
+    made = running(Script(failing_starts=3))
+    for _ in range(2):
+        made.fire(1_000)
+        made.workers.run_all()
+    assert made.phases == ["gave-up"]
+    made.set.restart()
+    made.workers.run_all()
+    assert made.phases == ["running"]
+    made = running(Script(failing_starts=3))
+    for _ in range(2):
+        made.fire(1_000)
+        made.workers.run_all()
+    made.set.scale(replace(made.deployment, restart=replace(RESTART, intensity=3)))
+    made.workers.run_all()
+    assert made.phases == ["running"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "word", "phase"),
+    [
+        (RestartType.TEMPORARY, "trap", "stopped"),
+        (RestartType.TRANSIENT, "trap", "backing-off"),
+        (RestartType.PERMANENT, "trap", "backing-off"),
+    ],
+)
+def test_the_restart_type_says_which_exit_is_missed(kind, word, phase):
+    made = running(restart=replace(RESTART, type=kind))
+    answered(made, word)
+    assert made.phases == [phase]
+
+
+def test_what_was_let_go_starts_when_it_is_to_be_permanent_after_all_and_not_for_anything_else():
+    made = running(restart=replace(RESTART, type=RestartType.TEMPORARY))
+    answered(made, "trap")
+    made.set.scale(replace(made.deployment, labels=(("team", "core"),)))
+    made.workers.run_all()
+    assert made.phases == ["stopped"]
+    made.set.scale(replace(made.deployment, restart=RESTART))
+    made.workers.run_all()
+    assert made.phases == ["running"]
+
+
+def test_health_is_asked_again_and_again_and_enough_failures_in_a_row_end_the_instance():
+    made = running(Script(unhealthy_from=3))
+    for expected in (1, 0, 0):
+        made.fire(1_000)
+        made.workers.run_all()
+        assert made.set.ready == expected
+    assert kinds(made) == [ExitKind.UNHEALTHY]
+    assert made.phases == ["backing-off"]
+
+
+def test_one_failed_check_takes_it_out_of_service_and_the_next_good_one_brings_it_back():
+    made = running()
+    answered(made, "health unhealthy")
+    made.fire(1_000)
+    made.workers.run_all()
+    assert made.set.ready == 0
+    assert made.set.is_ill
+    waiting = made.send("echo x")
+    made.runtime.guests[0].heal()
+    made.fire(1_000)
+    made.workers.run_all()
+    assert waiting == [Replied(b"x")]
+    assert not made.set.is_ill
+
+
+def test_a_call_of_ours_that_raises_ends_that_instance_as_the_hosts_fault_and_no_other():
+    made = running(Script(raises_every=1), replicas=2)
+    outcome = answered(made, "echo x")
+    assert isinstance(outcome, Exited)
+    assert outcome.reason.kind is ExitKind.HOST_FAULT
+    assert "a bug of ours" in outcome.reason.detail
+    assert sorted(made.phases) == ["backing-off", "running"]
+
+
+def test_a_sender_that_fails_to_hear_its_answer_does_not_take_the_instance_with_it():
+    made = running()
+
+    def deaf(_outcome: object) -> None:
+        raise ValueError("nobody listens")
+
+    made.route.offer(Envelope(Message(sender=SENDER, payload=b"echo x", timestamp_ns=0), deaf))
+    with pytest.raises(ValueError, match="nobody listens"):
+        made.workers.run_all()
+    assert answered(made, "echo still here") == Replied(b"still here")
+
+
+def test_a_stop_lets_what_was_begun_end_and_takes_nothing_more():
+    made = running()
+    begun, waiting = made.send("echo begun"), made.send("echo waiting")
+    made.set.stop()
+    made.workers.run_all()
+    assert (begun, waiting) == ([Replied(b"begun")], [])
+    assert made.set.is_gone
+    assert not made.runtime.open
+
+
+def test_a_call_that_overruns_a_stop_is_interrupted_after_its_limit_and_a_grace():
+    made = running()
+    outcomes = made.send("echo slow")  # handed over; no worker has come to it
+    made.set.stop()
+    made.fire(made.deployment.revision.limits.timeout_ms + STOP_GRACE_MS)
+    made.workers.run_all()
+    assert outcomes[0].reason.kind is ExitKind.KILLED
+    assert made.set.is_gone
+
+
+def test_a_second_stop_or_restart_does_not_lift_the_limit_of_the_first():
+    made = running()
+    outcomes = made.send("echo slow")
+    made.set.restart()
+    made.set.restart()
+    made.set.stop()
+    made.fire(made.deployment.revision.limits.timeout_ms + STOP_GRACE_MS)
+    made.workers.run_all()
+    assert outcomes[0].reason.kind is ExitKind.KILLED
+
+
+def test_an_interruption_meant_for_one_guest_never_meets_the_next():
+    made = running()
+    made.send("trap")
+    made.set.restart()
+    made.workers.run_all()
+    made.fire(made.deployment.revision.limits.timeout_ms + STOP_GRACE_MS)
+    assert answered(made, "echo fine") == Replied(b"fine")
+
+
+def test_what_was_told_to_end_before_its_start_came_is_never_started():
+    made = stage()
+    made.set.stop()
+    made.workers.run_all()
+    assert made.set.is_gone
+    assert not made.runtime.guests
+
+
+def test_a_stop_while_backing_off_ends_at_once_and_the_backoff_starts_nothing():
+    made = running()
+    answered(made, "trap")
+    made.set.stop()
+    assert made.set.is_gone
+    made.fire(10_000)
+    assert not made.workers.jobs
+
+
+def test_a_restart_while_backing_off_starts_at_once_and_only_once():
+    made = running()
+    answered(made, "trap")
+    made.set.restart()
+    made.workers.run_all()
+    made.fire(10_000)
+    made.workers.run_all()
+    assert made.phases == ["running"]
+    assert len(made.runtime.guests) == 2
+
+
+def test_a_set_that_is_stopping_is_neither_restarted_nor_scaled():
+    made = running()
+    made.set.stop()
+    made.set.restart()
+    made.set.scale(replace(made.deployment, replicas=3))
+    made.workers.run_all()
+    assert made.set.is_gone
+    assert made.phases == ["stopped"]
+
+
+def test_a_restart_goes_on_with_the_next_only_when_the_last_is_ready_again():
+    made = running(replicas=3)
+    made.set.restart()
+    least = made.set.ready
+    while made.workers.jobs:
+        made.workers.run_one()
+        least = min(least, made.set.ready)
+    assert least == 2
+    assert len(made.runtime.guests) == 6
+
+
+def test_a_restart_that_fails_stops_there_and_leaves_the_others_alone():
+    made = running(replicas=3)
+    made.runtime.scripts[made.deployment.revision.artifact] = Script(never_starts=True)
+    made.set.restart()
+    made.workers.run_all()
+    assert sorted(made.phases) == ["backing-off", "running", "running"]
+
+
+def test_scaling_down_stops_the_youngest_and_a_place_is_taken_again_once_it_is_free():
+    made = running(replicas=2)
+    made.send("echo x")
+    made.send("echo y")
+    made.set.scale(replace(made.deployment, replicas=0))
+    made.set.scale(replace(made.deployment, replicas=1))
+    assert made.phases == ["stopping", "stopping"]
+    made.workers.run_all()
+    assert made.phases == ["running"]
+    assert [len(outcomes) for outcomes in made.outcomes] == [1, 1]
+
+
+def test_one_scaled_away_while_it_waited_for_its_restart_is_not_brought_back():
+    made = running(replicas=3)
+    made.set.restart()
+    made.set.scale(replace(made.deployment, replicas=1))
+    made.workers.run_all()
+    made.fire(5_000)
+    made.workers.run_all()
+    assert made.phases == ["running"]
+    assert len(made.runtime.open) == 1
+
+
+def test_whoever_listens_is_told_of_every_change():
+    made = stage()
+    before = made.heard.changes
+    made.workers.run_all()
+    assert made.heard.changes > before
+    before = made.heard.changes
+    made.set.stop()
+    made.workers.run_all()
+    assert made.heard.changes > before
