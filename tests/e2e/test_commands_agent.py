@@ -78,7 +78,9 @@ def test_callers_that_never_finish_do_not_keep_it_from_stopping(airs: Airs, mani
 
 def test_whoever_follows_ends_with_the_agent(airs: Airs, manifests: Path):
     airs.run("apply", manifests)
+    airs.quick("request", "hello", "Ada")  # which it logs
     following = airs.background("logs", "-f"), airs.background("events", "-f")
+    following[0].says("greeting Ada")
     following[1].says("1.0.0 serves")
     airs.quick("agent", "stop")
     assert [one.process.wait(20) for one in following] == [0, 0]
