@@ -14,7 +14,7 @@ JOBS ?= 2
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format components lock bench wheel clean
+.PHONY: help demo test check format components generate lock bench wheel clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,11 @@ format: $(VENV)/dev.stamp ## format the code, and repair what ruff can
 
 components: $(GUESTS)/guests.stamp ## compile the guests of examples/ and tests/ from their C sources
 	$(GUESTS)/bin/python examples/build.py
+
+generate: $(VENV)/dev.stamp ## make the schemas of what airs prints, and the made parts of the documents
+	$(BIN)/python -m orchestrator.plan.schema >schemas/plan.schema.json
+	$(BIN)/python -m orchestrator.cli.documents schemas
+	$(BIN)/python docs/draw.py
 
 lock: $(VENV)/dev.stamp ## resolve the dependencies anew into requirements*.lock; UPGRADE=1 for the newest of each
 	$(BIN)/python .ci/lock.py $(if $(UPGRADE),--upgrade)

@@ -1,13 +1,15 @@
 """Say which generated files no longer agree with what they are made of; exit 1 if there are any. Part of `make check`.
 
-Looks at the lock files (against pyproject.toml, without asking a registry), `schemas/plan.schema.json` (against the
-plan's types) and `examples/components.lock` (against sources and components). Writes nothing: each line says which
-command does. `tests/project` runs it on copies that were made stale.
+Looks at the lock files (against pyproject.toml, without asking a registry), the schemas of what airs prints (against
+the types it prints), the documents' made parts (as `docs/draw.py` would make them) and `examples/components.lock`
+(against sources and components). Writes nothing: each line says which command does. `tests/project` runs it on copies
+that were made stale.
 """
 
 import hashlib
 import json
 import re
+import runpy
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from types import ModuleType
 
 from packaging.requirements import Requirement
 
+from orchestrator.cli.documents import DOCUMENTS, document_schema
 from orchestrator.plan.schema import plan_schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -105,15 +108,27 @@ def component_problems(root: Path) -> Iterator[str]:
 
 
 def schema_problems(root: Path) -> Iterator[str]:
-    """Yield whether the committed schema of plans is older than their types."""
-    if (root / "schemas/plan.schema.json").read_bytes() != plan_schema():
-        yield "schemas/plan.schema.json: the plan's types have changed"
+    """Yield the committed schemas that are older than the types of what they describe."""
+    made = {"plan": plan_schema(), **{name: document_schema(name) for name in DOCUMENTS}}
+    for name, schema in made.items():
+        path = root / f"schemas/{name}.schema.json"
+        if not path.is_file() or path.read_bytes() != schema:
+            yield f"schemas/{path.name}: its types have changed"
+
+
+def document_problems(root: Path) -> Iterator[str]:
+    """Yield the documents whose made parts are older than the tables, schemas and commands they are made from."""
+    draw = runpy.run_path(str(root / "docs/draw.py"))
+    for document in draw["MADE"]:
+        if draw["drawn"](document) != (root / document).read_text(encoding="utf-8"):
+            yield f"{document}: what it is made from has changed"
 
 
 CHECKS = (
     (lock_problems, "make lock"),
     (component_problems, "make components"),
-    (schema_problems, ".venv/bin/python -m orchestrator.plan.schema >schemas/plan.schema.json"),
+    (schema_problems, "make generate"),
+    (document_problems, "make generate"),
 )
 
 

@@ -10,6 +10,7 @@ from .tree import ROOT
 COPIED = (
     "pyproject.toml", "requirements.lock", "requirements-dev.lock", "requirements-guests.lock",
     "examples", "schemas", "wit", "tests/components", "tests/guests",
+    "docs", "ARCHITECTURE.md",
 )  # fmt: skip
 HELLO = "examples/01-hello/components/hello-1.0.0/hello.wasm"
 
@@ -53,7 +54,9 @@ def test_everything_committed_is_current(copy, capsys):
         ("requirements-dev.lock", "\nanyio==", "\nanyio==0.", "anyio is 0.", "make lock"),
         ("examples/01-hello/src/hello.c", "Hello", "Hallo", HELLO, "make components"),
         ("wit/types.wit", "record", "// more\nrecord", HELLO, "make components"),
-        ("schemas/plan.schema.json", "airs plan", "airs plans", "plan.schema.json", "orchestrator.plan.schema"),
+        ("schemas/plan.schema.json", "airs plan", "airs plans", "plan.schema.json", "make generate"),
+        ("schemas/status.schema.json", "airs status", "airs stats", "status.schema.json", "make generate"),
+        ("docs/cli.md", "<!-- airs apply -->\n", "<!-- airs apply -->\nmore\n", "docs/cli.md", "make generate"),
     ],
 )
 def test_a_stale_file_is_named_with_the_command_that_makes_it_current(copy, capsys, file, old, new, said, remedy):
