@@ -57,6 +57,7 @@ class Actions:
             record,
             wanted=wanted,
             generation=record.generation + grown,
+            held=None if _waits_for_leave(record) else record.held,
             attempted=plan.source_revision,
             applied=plan.source_revision if in_force else record.applied,
         )
@@ -177,7 +178,7 @@ class Actions:
 
     def _keep_waiting(self, key: DeploymentKey) -> None:
         record = self._ledger.records[key]
-        if record.held is None or record.held.reason != Reason.MASS_PRUNE.value:
+        if record.held is None:  # what a person asked for stays; the others of the mass say that it waits
             hold = mass_prune_hold(record, self._clock.wall_ms())
             self._ledger.decide([PutRecord(record=replace(record, held=hold))])
 
@@ -192,3 +193,7 @@ class Actions:
 def without(desired: DesiredState, key: DeploymentKey) -> DesiredState:
     """Return what a source wants, less one deployment."""
     return replace(desired, deployments=tuple(d for d in desired.deployments if d.key != key))
+
+
+def _waits_for_leave(record: Record) -> bool:
+    return record.held is not None and record.held.reason == Reason.MASS_PRUNE.value
