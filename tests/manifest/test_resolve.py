@@ -391,5 +391,5 @@ def test_every_schema_has_a_text_and_no_other_name_has():
     assert {"component", "deployment"} <= set(schema_kinds())
     assert '"title": "Deployment"' in schema_text("deployment")
     for wrong in ("nothing", "../pyproject", "", "Deployment"):
-        with pytest.raises(LookupError, match="there are .*component, "):
+        with pytest.raises(LookupError, match=r"there are .*component, "):
             schema_text(wrong)
