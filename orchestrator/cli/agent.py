@@ -1,9 +1,11 @@
 """`airs up` and `airs agent start|stop|status`."""
 
+import contextlib
 import shlex
 import sys
 import threading
 from collections.abc import Callable
+from typing import TypeVar
 
 import click
 from rich.console import Console
@@ -30,6 +32,7 @@ from orchestrator.store.lock import StateLocked
 from orchestrator.store.state_dir import holder, socket_path
 
 STOP_S = 60.0
+T = TypeVar("T")
 
 
 @command()
@@ -47,14 +50,17 @@ def up(
     """Run an agent in the foreground that watches a folder or REPOSITORY#ref:path."""
     spec = Place(path, source, root).spec()
     permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
-    console = settings.out()
 
     def ready(agent: Agent, stop: threading.Event) -> None:
-        console.print(Text.assemble("Watching ", (spec.identity, "bold"), f" (root: {_root(spec)})"))
-        console.print("Press Ctrl-C to stop.", style="dim")
+        _aloud(settings, _greet)(spec)
         _watch(agent, spec, stop, interval / 1000, permissions, settings)
 
-    _run(settings, ready, console)
+    _run(settings, ready)
+
+
+def _greet(console: Console, spec: SourceSpec) -> None:
+    console.print(Text.assemble("Watching ", (spec.identity, "bold"), f" (root: {_root(spec)})"))
+    console.print("Press Ctrl-C to stop.", style="dim")
 
 
 def _root(spec: SourceSpec) -> str:
@@ -123,7 +129,7 @@ def status(settings: Settings) -> None:
 @command(hidden=True)
 def run(settings: Settings) -> None:
     """Run an agent in the foreground that watches nothing."""
-    _run(settings, lambda _agent, _stop: None, settings.out())
+    _run(settings, lambda _agent, _stop: None)
 
 
 agent.add_command(start)
@@ -132,14 +138,14 @@ agent.add_command(status)
 agent.add_command(run)
 
 
-def _run(settings: Settings, ready: Callable[[Agent, threading.Event], None], console: Console) -> None:
+def _run(settings: Settings, ready: Callable[[Agent, threading.Event], None]) -> None:
     try:
         options = AgentOptions(
             settings.state_dir,
             socket_path(settings.state_dir, runtime_dir()),
             shlex.join(["airs", *sys.argv[1:]]),
-            say=lambda event: _say(console, event),
-            report=lambda status: _report(console, status),
+            say=_aloud(settings, _say),
+            report=_aloud(settings, _report),
             ready=ready,
         )
         run_agent(options)
@@ -150,6 +156,16 @@ def _run(settings: Settings, ready: Callable[[Agent, threading.Event], None], co
             "Use it, stop it with `airs agent stop`, or name another --state-dir.",
             FAILED,
         ) from None
+
+
+def _aloud(settings: Settings, show: Callable[[Console, T], None]) -> Callable[[T], None]:
+    """Return `show` for somebody who does not care whether it could be printed, such as the controller."""
+
+    def show_or_drop(what: T) -> None:
+        with contextlib.suppress(OSError):  # agent.log on a full disk is no reason to end what runs
+            show(settings.out(), what)  # a new console each time: one that failed keeps what it could not print
+
+    return show_or_drop
 
 
 def _say(console: Console, event: Event) -> None:

@@ -17,6 +17,7 @@ from orchestrator.cli.failure import FAILED, USAGE, Failure
 from orchestrator.cli.show import show_failure
 
 INTERRUPTED = 130
+FIRST_FREE = 3  # file descriptors below are the standard streams
 COMMANDS = {  # each lies in the module of this package that is named after it here
     **dict.fromkeys(("validate", "plan", "apply"), "planning"),
     **dict.fromkeys(("up", "agent"), "agent"),
@@ -59,6 +60,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
+    _have_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a locale that cannot write ± is no reason to fail
@@ -66,11 +68,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code if _flushed() else FAILED)
 
 
+def _have_streams() -> None:
+    """Open what we were started without, so that no socket or database gets a number that is printed to."""
+    while (opened := os.open(os.devnull, os.O_RDWR)) < FIRST_FREE:
+        pass
+    os.close(opened)
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
 def _flushed() -> bool:
-    """Write out what is buffered; False when the reader has gone, as after `| head`."""
+    """Write out what is buffered; False when that cannot be done, as after `| head` or on a full disk."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
         return False
     return True
@@ -109,7 +121,7 @@ def _explained(problem: Exception) -> Failure:
         return Failure("the agent speaks another version of the API", str(problem), hint)
     if isinstance(problem, OSError):
         where = f"{problem.filename}: " if problem.filename is not None else ""
-        return Failure("the system refused something", f"{where}{problem.strerror or problem}")
+        return Failure("the machine refused what this needs", f"{where}{problem.strerror or problem}")
     return Failure("the state directory cannot be used", str(problem))
 
 

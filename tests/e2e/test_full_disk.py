@@ -3,9 +3,11 @@
 Nothing here fills a disk: the agent process is forbidden to make files longer, which the store sees as the same thing.
 """
 
+import os
 import resource
+import subprocess
 
-from tests.e2e.conftest import Airs, wait_until
+from tests.e2e.conftest import AIRS, Airs, wait_until
 
 FAILED = 1
 
@@ -46,3 +48,29 @@ def test_an_agent_that_can_write_nothing_more_still_ends_and_says_so(airs: Airs)
     assert "Traceback" not in agent_log(airs)
     airs.run("agent", "start")
     wait_until(lambda: airs.phase() == "running")
+
+
+def test_an_agent_whose_words_nobody_can_keep_runs_on(airs: Airs) -> None:
+    hello = airs.copy_example("01-hello")
+    with open("/dev/full", "w") as full:
+        agent = subprocess.Popen([*AIRS, "up", hello / "manifests"], stdout=full, stderr=full, env=airs.env)
+    try:
+        wait_until(lambda: airs.client().answers() and airs.phase() == "running")
+        assert airs.quick("request", "hello", "Ada").stdout == "Hello, Ada!\n"
+        airs.quick("agent", "stop")
+    finally:
+        agent.kill()
+        agent.wait()
+
+
+def test_an_agent_that_was_started_without_any_stream_opens_nothing_in_their_place(airs: Airs) -> None:
+    hello = airs.copy_example("01-hello")
+    command = ["bash", "-c", 'exec "$@" <&- >&- 2>&-', "bash", *AIRS, "up", hello / "manifests"]
+    agent = subprocess.Popen(command, env=airs.env)
+    try:
+        wait_until(lambda: airs.client().answers() and airs.phase() == "running")
+        streams = [os.readlink(f"/proc/{agent.pid}/fd/{number}") for number in range(3)]
+        assert streams == ["/dev/null"] * 3
+    finally:
+        agent.kill()
+        agent.wait()

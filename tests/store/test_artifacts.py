@@ -1,4 +1,5 @@
 import hashlib
+import resource
 import stat
 
 import pytest
@@ -26,6 +27,18 @@ def test_an_artifact_that_was_changed_is_detected_and_put_heals_it(state):
     assert not state.artifacts.has(DIGEST)
     state.artifacts.put(WASM)
     assert state.artifacts.read(DIGEST) == WASM
+
+
+def test_an_artifact_that_does_not_fit_on_the_disk_is_named_and_leaves_nothing(state):
+    state.artifacts.put(WASM)  # the folder is there
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError, match="artifacts/sha256/"):
+            state.artifacts.put(WASM + bytes(100_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in (state.path / "artifacts" / "sha256").iterdir()] == [DIGEST.removeprefix("sha256:")]
 
 
 def test_an_artifact_that_is_not_there_is_missing(state):
