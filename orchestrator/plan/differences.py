@@ -3,6 +3,7 @@
 `spec_digest` is the identity under which a rejection is recorded; `execute` uses it too.
 """
 
+import functools
 from typing import Any
 
 import msgspec
@@ -130,11 +131,17 @@ def changes_between(old: dict[str, str], new: dict[str, str]) -> tuple[Change, .
     return tuple(Change(field=name, old=before, new=after) for name, before, after in pairs if before != after)
 
 
+@functools.cache
+def fields_of(kind: type[Value]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """Return a value's fields; remembered, because msgspec works them out anew each time."""
+    return msgspec.structs.fields(kind)
+
+
 def flatten(name: str, value: object) -> dict[str, str]:
     """Spread a value over dotted names: `restart` becomes `restart.type`, `restart.backoff.initial` and so on."""
     if isinstance(value, Value) and not isinstance(value, DeploymentKey):
         leaves: dict[str, str] = {}
-        for field in msgspec.structs.fields(value):
+        for field in fields_of(type(value)):
             inner = MANIFEST_NAMES.get(field.encode_name, field.encode_name)
             leaves |= flatten(f"{name}.{inner}", getattr(value, field.name))
         return leaves
