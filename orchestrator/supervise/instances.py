@@ -38,7 +38,6 @@ class InstanceSet:
                 instance.deployment = deployment
             surplus = [self._instances.pop(n) for n in sorted(self._instances) if n >= deployment.replicas]
             self._leaving += surplus
-            self._to_restart = [instance for instance in self._to_restart if instance not in surplus]
             revived = [i for i in self._instances.values() if i.phase in ended]
             missing = self._fill()
         for instance in surplus:

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.message import Replied, Undelivered
+from orchestrator.model.message import Message, Replied, Undelivered
 from orchestrator.model.observed import Phase
 from orchestrator.model.rollout import RolloutPhase
 from orchestrator.model.spec import (
@@ -18,7 +18,7 @@ from orchestrator.model.spec import (
     WeightStep,
 )
 from tests.plan.build import deployment, grant, revision
-from tests.simulation.guest import Script
+from tests.simulation.guest import FakeGuest, Script
 from tests.simulation.promises import Promises
 from tests.simulation.world import World
 
@@ -163,6 +163,66 @@ def test_a_stateful_component_works_on_one_message_at_a_time_however_often_it_is
     world.interruptions = 0
     world.run_until_quiet()  # the world itself looks at who is at work, at every message
     Promises(world).check_at_rest()
+
+
+class Surprising(World):
+    """A world in which something happens while version 2 is at work for the first time."""
+
+    def _heard(self, guest: FakeGuest, message: Message) -> None:
+        super()._heard(guest, message)
+        if guest.revision.version == "2.0.0" and guest.handled == 0:
+            self.surprise()
+
+    def surprise(self) -> None:
+        """Save a third version just before the second has wholly taken over: the first is to serve until then."""
+        assert phase(self) is RolloutPhase.PROMOTING
+        self.source.files = {ONE: one("3.0.0", stateful=True)}
+        self.look()
+        self.control()
+        self.workers.run_all()  # the first version says goodbye
+        self.answers = [self.send(ONE) for _ in range(3)]
+        for _ in range(10):
+            self.control()
+            self.workers.run_all()
+            self.pass_time(5)
+
+
+def test_a_stateful_version_that_is_replaced_in_the_middle_of_a_message_ends_that_first():
+    world = Surprising(seed=0)
+    save(world, one(stateful=True))
+    first = world.runtime.open[0]
+    world.source.files = {ONE: one("2.0.0", stateful=True)}
+    world.look()
+    while not world.ledger.records[ONE].rollout or phase(world) is not RolloutPhase.PROMOTING:
+        world.control()
+        if phase(world) is not RolloutPhase.PROMOTING:
+            world.workers.run_all()
+    goodbye = world.workers.jobs[:]
+    world.workers.jobs.clear()
+    world.send(ONE)
+    (work,) = world.workers.jobs
+    world.workers.jobs = goodbye
+    assert not first.is_closed
+    work()
+    world.run_until_quiet()  # the world itself looks at who is at work, at every message
+    assert all(isinstance(sent.outcomes[0], Replied) for sent in world.answers)
+    assert {guest.revision.version for guest in world.runtime.open} == {"3.0.0"}
+
+
+def test_a_commit_counts_as_applied_only_once_what_it_asks_for_serves(world):
+    world.source.commit = "c1"
+    save(world, one())
+    record = world.ledger.records[ONE]
+    assert (record.attempted, record.applied) == ("c1", "c1")
+    world.script("sha256:2.0.0", Script(never_starts=True))
+    world.source.commit = "c2"
+    save(world, one("2.0.0"))
+    record = world.ledger.records[ONE]
+    assert (record.attempted, record.applied) == ("c2", "c1")
+    world.source.commit = "c3"
+    save(world, one("3.0.0"))
+    record = world.ledger.records[ONE]
+    assert (record.attempted, record.applied) == ("c3", "c3")
 
 
 def test_a_replaced_rollout_leaves_nothing_of_its_version(world):

@@ -204,7 +204,6 @@ TestMail.settings = settings(max_examples=150, stateful_step_count=40, deadline=
 def test_messages_are_taken_in_the_order_they_came_whatever_the_weights_became():
     on = Stepping(route(a=100))
     letters = [on.send() for _ in range(6)]
-    on.route.direct({"a": 50, "b": 50}, hold=True)
     on.route.direct({"b": 100}, hold=False)
     taker = on.taker("b")
     on.route.idle(taker)
@@ -268,17 +267,26 @@ def test_one_that_works_alone_takes_the_next_only_when_the_last_has_ended_in_any
     assert second.taken_by == [new]
 
 
-def test_a_message_that_is_being_refused_can_no_longer_be_withdrawn():
+def test_those_that_waited_for_one_that_worked_alone_go_on_when_it_need_not_any_more():
     on = Stepping(route(a=100))
-    first, withdrawn = Letter(), []
-    second = on.send()
-    first.envelope.on_outcome = lambda outcome: withdrawn.append(on.route.withdraw(second.envelope))
+    on.route.work_alone(True)
+    takers = [on.taker("a"), on.taker("a")]
+    for taker in takers:
+        on.route.idle(taker)
+    letters = [on.send(), on.send()]
+    assert [len(letter.taken_by) for letter in letters] == [1, 0]
+    on.route.work_alone(False)
+    assert [len(letter.taken_by) for letter in letters] == [1, 1]
+
+
+def test_a_message_that_is_being_refused_can_no_longer_be_withdrawn():
+    made = route(a=100)
+    first, second, withdrawn = Letter(), Letter(), []
     # The first to be told takes the second back, which is on its way to its own refusal.
-    on.route.direct({}, hold=True)
-    waiting = Stepping(route())
-    waiting.letters = {first.envelope: first, second.envelope: second}
-    on.route.offer(first.envelope)
-    on.route.refuse(REFUSAL)
+    first.envelope.on_outcome = lambda outcome: withdrawn.append(made.withdraw(second.envelope))
+    made.offer(first.envelope)
+    made.offer(second.envelope)
+    made.refuse(REFUSAL)
     assert withdrawn == [False]
     assert second.outcomes == [REFUSAL]
 

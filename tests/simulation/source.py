@@ -19,6 +19,7 @@ class FlippingSource:
         self.files: dict[DeploymentKey, Deployment] = {}
         self.broken: set[DeploymentKey] = set()
         self.is_unknown = False
+        self.commit: str | None = None
         self.half: dict[DeploymentKey, Deployment] | None = None  # what the next look finds: a change half made
         self.is_written = False  # the other half, since that look
         self.dropped: set[DeploymentKey] = set()  # no longer held by what two looks agreed upon
@@ -35,7 +36,7 @@ class FlippingSource:
             return Unknown(SourceFailure(source=SOURCE, summary="cannot be read"))
         files = self.files if self.half is None else self.half
         self.is_written, self.half = self.half is not None, None
-        snapshot = _snapshot(files, self.broken)
+        snapshot = _snapshot(files, self.broken, self.commit)
         if snapshot == self._last:
             self.dropped |= self._held - files.keys() if files else set()  # an empty source is not believed unasked
             self._held |= files.keys()
@@ -43,13 +44,19 @@ class FlippingSource:
         return Known(snapshot) if files else KnownEmpty(snapshot)
 
 
-def _snapshot(files: dict[DeploymentKey, Deployment], broken: set[DeploymentKey]) -> Snapshot:
+def _snapshot(files: dict[DeploymentKey, Deployment], broken: set[DeploymentKey], commit: str | None) -> Snapshot:
     entries = {
         f"{key.name}.yaml": Content(msgspec.json.encode((key in broken, deployment)))
         for key, deployment in sorted(files.items())
     }
     return Snapshot(
-        source=SOURCE, root="/srv", root_reason="", folder="manifests", manifests=tuple(entries), files=entries
+        source=SOURCE,
+        root="/srv",
+        root_reason="",
+        folder="manifests",
+        manifests=tuple(entries),
+        files=entries,
+        revision=commit,
     )
 
 
@@ -58,6 +65,7 @@ def resolve(snapshot: Snapshot, known: Collection[DeploymentKey], permissions: P
     read = [msgspec.json.decode(entry.data, type=tuple[bool, Deployment]) for entry in snapshot.files.values()]
     desired = DesiredState(
         source=snapshot.source,
+        revision=snapshot.revision,
         deployments=tuple(deployment for broken, deployment in read if not broken),
         invalid=tuple(deployment.key for broken, deployment in read if broken),
         empty=not read,

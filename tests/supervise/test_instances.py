@@ -96,6 +96,8 @@ def test_what_was_given_up_is_tried_again_with_a_clean_record_when_asked_or_when
     made.set.restart()
     made.workers.run_all()
     assert made.phases == ["running"]
+    answered(made, "trap")
+    assert made.phases == ["backing-off"]
     made = running(Script(failing_starts=3))
     for _ in range(2):
         made.fire(1_000)
