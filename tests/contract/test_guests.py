@@ -71,6 +71,31 @@ def test_a_guest_says_goodbye_without_an_exit_and_may_be_closed_twice(start):
     guest.close()
 
 
+def test_a_closed_guest_runs_nothing_more_whatever_it_is_asked(start):
+    guest = start("faulty")
+    guest.close()
+    guest.interrupt()
+    assert kind_of(guest.handle(message("echo more"))) is ExitKind.KILLED
+    assert kind_of(guest.health()) is ExitKind.KILLED
+    assert kind_of(guest.shutdown()) is ExitKind.KILLED
+
+
+def test_a_guest_that_has_exited_may_be_interrupted_and_closed(start):
+    guest = start("faulty")
+    exited = guest.handle(message("trap"))
+    guest.interrupt()
+    guest.close()
+    assert guest.handle(message("echo more")) == exited
+
+
+def test_an_interruption_ends_what_comes_next_whichever_call_it_is(start):
+    for ask in ("health", "shutdown"):
+        guest = start("faulty")
+        guest.interrupt()
+        assert kind_of(getattr(guest, ask)()) is ExitKind.KILLED
+        assert kind_of(guest.handle(message("echo more"))) is ExitKind.KILLED
+
+
 def test_guests_of_one_component_share_nothing(start):
     one, other = start("faulty"), start("faulty")
     assert kind_of(one.handle(message("trap"))) is ExitKind.TRAPPED
