@@ -14,7 +14,7 @@ from orchestrator.cli.failure import FAILED, OK, TIMED_OUT, USAGE, Failure
 from orchestrator.cli.look import rollout_status
 from orchestrator.cli.names import WORD, key_argument, keys_argument
 from orchestrator.cli.show import show_failure
-from orchestrator.cli.waiting import is_at_rest
+from orchestrator.cli.waiting import ended, is_at_rest
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.observe.events import printable
 
@@ -129,7 +129,7 @@ def _wait_for_one(settings: Settings, name: DeploymentKey, timeout_ms: int) -> N
         time.sleep(0.02)
     if view.phase == "failed":
         raise Failure(f"{name} failed", view.message, exit_code=FAILED)
-    settings.err().print(f"{name} runs {view.version}, {view.ready}/{view.replicas} ready")
+    settings.err().print(ended(view))
 
 
 @click.group()

@@ -1,11 +1,14 @@
 """`airs validate`, `airs plan` and `airs apply`."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.text import Text
 
+from orchestrator.agent.views import DeploymentView
 from orchestrator.cli.background import ensure_agent
 from orchestrator.cli.client import AgentClient
 from orchestrator.cli.context import Settings, command
@@ -22,13 +25,17 @@ from orchestrator.cli.reading import (
     resolve_here,
 )
 from orchestrator.cli.show import show_diagnostics, show_plan
-from orchestrator.cli.waiting import wait_for
+from orchestrator.cli.waiting import ended, is_failure, key_of, wait_for
 from orchestrator.model.desired import Permissions
 from orchestrator.model.diagnostic import Diagnostic
-from orchestrator.plan.action import ActionKind
+from orchestrator.observe.events import printable
+from orchestrator.plan.action import Action, ActionKind
 from orchestrator.plan.document import Plan, has_changes
 from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan, render_json, seal
 from orchestrator.store.state_dir import StateDir
+
+TOLD_MAX = 20  # deployments that an apply tells of one by one
+NAMED_MAX = 5  # deployments named in one error; the plan above it names all
 
 source_option = click.option("--source", type=WORD, help="The source's name, instead of its path.")
 root_option = click.option("--root", help="The folder that nothing outside of is read.")
@@ -159,6 +166,18 @@ def _confirm(plan: Plan, yes: bool) -> None:
         raise Failure("nothing was changed")
 
 
+def _tell_result(settings: Settings, settled: Sequence[DeploymentView], plan: Plan) -> None:
+    """Say how what was changed came to rest: each by itself as long as people read that, else what needs a look."""
+    changed = {action.key for action in plan.actions if not action.kind.is_stopped}
+    views = [view for view in settled if key_of(view) in changed and not is_failure(view)]
+    told = views if len(views) <= TOLD_MAX else [view for view in views if view.phase != "running"]
+    console = settings.err()
+    for view in told:
+        console.print(Text(printable(ended(view))))
+    if len(told) < len(views):
+        console.print(f"{len(views) - len(told)} deployments run as wanted")
+
+
 def _see_through(settings: Settings, client: AgentClient, plan: Plan, wait: bool, timeout_ms: int) -> None:
     stopped = [action for action in plan.actions if action.kind.is_stopped]
     left_alone = {action.key for action in stopped}
@@ -167,10 +186,18 @@ def _see_through(settings: Settings, client: AgentClient, plan: Plan, wait: bool
     settled = wait_for(settings, client, wanted, gone, timeout_ms) if wait else []
     if settings.is_json:
         settings.print_json({"actions": plan.actions, "summary": plan.summary, "deployments": settled})
-    failures = [view for view in settled if view.phase == "failed" or view.sync == "held"]
+    else:
+        _tell_result(settings, settled, plan)
+    failures = [view for view in settled if is_failure(view)]
     if failures:
         names = ", ".join(f"{view.namespace}/{view.name}" for view in failures)
         raise Failure(f"{names} did not become Ready", "\n".join(view.message for view in failures), exit_code=FAILED)
     if stopped:
-        what = ", ".join(f"{a.key} ({', '.join(r.value for r in a.reasons)})" for a in stopped)
-        raise Failure(f"left alone: {what}", "\n".join(a.note for a in stopped if a.note), exit_code=FAILED)
+        raise _left_alone(stopped)
+
+
+def _left_alone(stopped: Sequence[Action]) -> Failure:
+    names = [f"{action.key} ({', '.join(reason.value for reason in action.reasons)})" for action in stopped]
+    more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+    notes = dict.fromkeys(action.note for action in stopped if action.note)  # one cause is told once
+    return Failure(f"left alone: {', '.join(names[:NAMED_MAX])}{more}", "\n".join(notes), exit_code=FAILED)

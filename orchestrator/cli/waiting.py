@@ -50,10 +50,29 @@ def is_at_rest(view: DeploymentView) -> bool:
     """Whether a deployment waits for nothing but time, or for a person."""
     if view.phase in ("suspended", "failed", "stopped"):
         return True
-    if view.rollout is not None and view.rollout.phase == "paused" and view.ready:
+    if _is_paused(view) and (view.ready or not view.replicas):
         return True
     rolling = view.rollout is not None and view.rollout.phase not in RESTING
     return not rolling and (view.sync == "held" or view.phase == "running")
+
+
+def is_failure(view: DeploymentView) -> bool:
+    """Whether a deployment at rest is not what was wanted."""
+    return view.phase == "failed" or view.sync == "held"
+
+
+def _is_paused(view: DeploymentView) -> bool:
+    return view.rollout is not None and view.rollout.phase == "paused"
+
+
+def ended(view: DeploymentView) -> str:
+    """Describe a deployment at rest in one line."""
+    name = f"{view.namespace}/{view.name}"
+    if _is_paused(view):
+        return progress(view).strip()
+    if view.phase in ("suspended", "stopped"):
+        return f"{name} is {view.phase}"
+    return f"{name} runs {view.version}, {view.ready}/{view.replicas} ready"
 
 
 def progress(view: DeploymentView) -> str:

@@ -85,7 +85,7 @@ def _gating(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
     if not facts.is_ready:
         reason = _hopeless(rollout, facts, now_ms)
         return rolling_back(rollout, reason, now_ms) if reason else entered(rollout, RolloutPhase.STARTING, now_ms)
-    if course(rollout) is not Course.CANARY:
+    if course(rollout) is not Course.CANARY or facts.wanted == 0:  # no instance, no message to judge it by
         return promoting(rollout, now_ms)
     # An earlier life of this revision may have counted messages already: they are not the canary's.
     begun = counted_from(entered(rollout, RolloutPhase.PROGRESSING, now_ms), facts, now_ms)
@@ -191,7 +191,8 @@ def _checked(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
     is_silent = after.inconclusive_checks >= max(policy.inconclusive_limit, 1)
     if rollout.phase is not RolloutPhase.PROGRESSING or not is_silent:
         return after
-    why = f"{after.inconclusive_checks} checks in a row saw fewer than {policy.minimum_messages} messages; "
+    least = f"fewer than {policy.minimum_messages} messages" if policy.minimum_messages > 1 else "no message"
+    why = f"{after.inconclusive_checks} check{'s' * (after.inconclusive_checks != 1)} in a row saw {least}; "
     return entered(after, RolloutPhase.PAUSED, now_ms, why + f"`airs rollout promote {rollout.target.key}` goes on")
 
 

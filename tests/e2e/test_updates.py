@@ -152,3 +152,26 @@ def test_an_update_may_change_the_number_of_instances_too(stage: Stage, replicas
     stage.have("hello", "hello-1.1.0", replicas=replicas, rollout={"keepPrevious": "0s"})
     wait_until(lambda: len(stage.view("hello").instances) == replicas)
     assert stage.view("hello").ready == replicas
+
+
+def test_apply_tells_how_what_it_changed_came_to_rest_and_of_nothing_else(stage: Stage):
+    stage.write("one", "hello-1.0.0", replicas=2)
+    stage.write("other", "hello-1.0.0")
+    told = stage.apply().err
+    assert "default/one runs 1.0.0, 2/2 ready" in told
+    assert "default/other runs 1.0.0, 1/1 ready" in told
+    assert "ready" not in stage.apply().err
+    stage.write("one", "hello-1.0.0", suspend=True)
+    assert stage.apply().err.splitlines() == ["default/one is suspended"]
+
+
+def test_an_apply_of_many_names_only_what_needs_a_look(stage: Stage):
+    for number in range(22):
+        stage.write(f"d{number}", "hello-1.0.0", suspend=number == 7)
+    assert stage.apply().err.splitlines() == ["default/d7 is suspended", "21 deployments run as wanted"]
+    for manifest in stage.manifests.iterdir():
+        manifest.unlink()
+    told = stage.apply(code=1).err
+    assert "default/d0 (source-empty)" in told
+    assert "and 17 more" in told
+    assert told.count("--allow-empty") == 1

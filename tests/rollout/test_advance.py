@@ -265,6 +265,11 @@ def test_silence_pauses_a_canary_for_a_person_and_never_promotes(messages):
     assert settle(value, facts, T0 + 10**9).phase is P.PAUSED
 
 
+def test_a_canary_of_no_instances_has_nothing_to_be_judged_by_and_takes_over():
+    none = replace(CALM, wanted=0, ready=0, old_ready=0)
+    assert phases(canary(), none, T0) == ["pending", "starting", "gating", "promoting"]
+
+
 def test_a_minimum_of_zero_messages_does_not_make_silence_pass():
     silent = canary(analysis=replace(ANALYSIS, minimum_messages=0))
     assert settle(settle(silent, CALM, T0), CALM, T0 + 5_000).inconclusive_checks == 1
