@@ -53,7 +53,7 @@ def is_at_rest(view: DeploymentView) -> bool:
     if _is_paused(view) and (view.ready or not view.replicas):
         return True
     rolling = view.rollout is not None and view.rollout.phase not in RESTING
-    return not rolling and (view.sync == "held" or view.phase == "running")
+    return not rolling and (view.sync == "held" or view.phase == "running") and view.ready <= view.replicas
 
 
 def is_failure(view: DeploymentView) -> bool:

@@ -175,3 +175,10 @@ def test_an_apply_of_many_names_only_what_needs_a_look(stage: Stage):
     assert "default/d0 (source-empty)" in told
     assert "and 17 more" in told
     assert told.count("--allow-empty") == 1
+
+
+def test_apply_waits_for_what_is_too_many_to_go(stage: Stage):
+    stage.have("hello", "hello-1.0.0", replicas=300)
+    assert "default/hello runs 1.0.0, 1/1 ready" in stage.have("hello", "hello-1.0.0", replicas=1).err
+    assert len(stage.view("hello").instances) == 1
+    assert "default/hello runs 1.0.0, 0/0 ready" in stage.have("hello", "hello-1.0.0", replicas=0).err
