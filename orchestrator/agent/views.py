@@ -297,5 +297,8 @@ def _message(record: Record, instances: Iterable[ObservedInstance]) -> str:
             return record.rollout.conclusion
         shown = record.rollout.target
     of = shown.revision.id if shown else ""
-    exits = [str(i.last_exit) for i in instances if i.revision == of and i.last_exit is not None and not i.ready]
-    return exits[0] if exits else ""
+    down = [i for i in instances if i.revision == of and i.last_exit is not None and not i.ready]
+    why = str(down[0].last_exit) if down else ""
+    if any(i.phase is Phase.GAVE_UP for i in down):
+        why += f"; given up, `airs restart {record.key}` tries again"
+    return why

@@ -93,7 +93,7 @@ _UNREADABLE = {
     "link": ("is a link that cannot be followed", "replace it by the file"),
     "too-large": ("is too large", "make it smaller"),
     "not-a-file": ("is not a file", "name a file"),
-    "io": ("could not be read", "check its permissions"),
+    "io": ("could not be read", "check its name and its permissions"),
 }
 
 

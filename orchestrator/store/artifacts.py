@@ -53,7 +53,7 @@ class Artifacts:
         except FileNotFoundError:
             raise ArtifactMissing(f"no artifact {digest} in {self._folder}; apply its manifest again") from None
         if digest_of_bytes(data) != digest:
-            raise ArtifactDamaged(f"{path} does not contain what its name says; apply its manifest again to replace it")
+            raise ArtifactDamaged(f"{path} does not contain what its name says; apply its manifest again")
         return data
 
     def has(self, digest: str) -> bool:

@@ -67,6 +67,7 @@ def test_too_many_crashes_and_the_supervisor_gives_up_says_why_and_tries_again_o
     shown = stage.run("status", "one").out
     assert "gave-up" in shown
     assert "trapped" in shown
+    assert "given up, `airs restart default/one` tries again" in shown
     assert "gave up: 2 restarts within 3600s" in stage.run("events", "one").out
     refused = stage.run("request", "one", "calls", code=1).err
     assert "airs restart" in refused
