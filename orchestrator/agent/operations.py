@@ -159,13 +159,15 @@ class Operations:
 
     def _delete(self, key: DeploymentKey) -> str:
         record = self._record(key)
-        ledger = self._controller.ledger
-        desired = ledger.desired.get(record.source)
-        if self._controller.sources.wants(key, desired):
+        wishes = self._controller.ledger.desired.values()
+        watched = [desired.source for desired in wishes if self._controller.sources.wants(key, desired)]
+        if watched:
             hint = "Remove it from there, or set `suspend: true` in its manifest."
-            raise _refused(f"{key} is still wanted by {record.source}, which is watched", hint)
-        changes = [PutDesired(desired=without(desired, key))] if desired else []
-        ledger.decide([*changes, PutRecord(record=replace(record, deleted=True))])
+            raise _refused(f"{key} is still wanted by {watched[0]}, which is watched", hint)
+        # Whoever else once applied it, and was told that it is another's, does not get it by its being deleted.
+        forgotten = [without(desired, key) for desired in wishes if any(d.key == key for d in desired.deployments)]
+        changes = [PutDesired(desired=desired) for desired in forgotten]
+        self._controller.ledger.decide([*changes, PutRecord(record=replace(record, deleted=True))])
         return f"{key}: removing; its stored data are kept"
 
     def deliver(self, key: DeploymentKey, payload: bytes, conversation: str | None) -> "Pending":

@@ -128,6 +128,18 @@ def test_what_nobody_watches_can_be_deleted_and_its_data_stay(airs: Airs):
     assert airs.quick("request", "counter", "get").stdout == "5\n"
 
 
+def test_what_was_deleted_does_not_come_back_from_a_source_that_was_refused_it(airs: Airs, manifests: Path):
+    airs.run("apply", manifests)
+    for other in ("other", "third"):
+        assert airs.quick("apply", manifests, "--source", other, check=False).returncode == FAILED
+    airs.quick("delete", "hello")
+    wait_until(lambda: airs.json("get", "deployments") == [])
+    airs.quick("agent", "stop")
+    airs.run("agent", "start")  # which begins with a pass over everything that is wanted
+    assert airs.json("get", "deployments") == []
+    assert [source["deployments"] for source in airs.json("get", "sources")] == []
+
+
 def test_restart_replaces_every_instance_and_keeps_answering(airs: Airs, manifests: Path):
     airs.run("apply", manifests)
     assert "restarting 2 instance(s)" in airs.quick("restart", "hello").stderr
