@@ -55,6 +55,11 @@ func_call = _declare(
 instantiate = _declare(
     ffi.dll, "wasmtime_component_linker_instantiate", c_void_p, c_void_p, c_void_p, c_void_p, c_void_p
 )
+component_new = _declare(ffi.dll, "wasmtime_component_new", c_void_p, c_void_p, c_char_p, c_size_t, c_void_p)
+component_serialize = _declare(ffi.dll, "wasmtime_component_serialize", c_void_p, c_void_p, c_void_p)
+component_deserialize = _declare(
+    ffi.dll, "wasmtime_component_deserialize", c_void_p, c_void_p, c_void_p, c_size_t, c_void_p
+)
 get_func = _declare(
     _quick_library, "wasmtime_component_instance_get_func", c_bool, c_void_p, c_void_p, c_void_p, c_void_p
 )

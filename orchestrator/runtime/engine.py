@@ -31,26 +31,33 @@ _SETTINGS: dict[str, Any] = {
     "wasm_relaxed_simd_deterministic": True,
     "memory_init_cow": False,  # wasmtime refuses copy-on-write data in memories that we make
 }
+_WITHOUT_GUARDS: dict[str, Any] = {  # every access is checked, so a memory needs no address space around it
+    "memory_reservation": 0,
+    "memory_reservation_for_growth": 0,
+    "memory_guard_size": 0,
+}
 
 
 def settings_text() -> str:
     """Name everything that compiled code depends on beside the component."""
-    return f"wasmtime {version('wasmtime')} {ffi.filename.parent.name} {sorted(_SETTINGS.items())}"
+    settings = sorted(_SETTINGS.items()), sorted(_WITHOUT_GUARDS.items())
+    return f"wasmtime {version('wasmtime')} {ffi.filename.parent.name} {settings}"
 
 
 class SharedEngine:
     """The engine, its linear memories, the cells of its instances, and its tick. Every store keeps it alive."""
 
-    def __init__(self) -> None:
-        """Make the engine and start its tick.
+    def __init__(self, *, guards: bool) -> None:
+        """Make the engine and start its tick; `guards` surround each memory with address space that may not be touched.
 
         Raises:
             UnknownLayout: the installed wasmtime is not the one this was written for.
         """
         capi.check_layout()
         config = Config()
-        for name, value in _SETTINGS.items():
+        for name, value in (_SETTINGS if guards else _SETTINGS | _WITHOUT_GUARDS).items():
             setattr(config, name, value)
+        self.guards = guards
         self.memories = Memories()
         self.memories.install(config)
         self.engine = Engine(config)

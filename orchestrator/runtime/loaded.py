@@ -1,23 +1,25 @@
 """A component ready to be instantiated, and how it became so: compiled, from the cache, or already in memory."""
 
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from hashlib import sha256
 from typing import Any
 
 import msgspec
-from wasmtime import WasmtimeError
 from wasmtime import component as wc
 
 from orchestrator.model.world import World
 from orchestrator.runtime import artifact as artifacts
-from orchestrator.runtime import capi
+from orchestrator.runtime import capi, native
 from orchestrator.runtime.cache import CompileCache
 from orchestrator.runtime.call import Signature
 from orchestrator.runtime.component import Description, Export, describe
 from orchestrator.runtime.engine import SharedEngine
+from orchestrator.runtime.engines import Engines
 from orchestrator.runtime.link import Linked, link, missing_imports
 from orchestrator.runtime.values import HostImport
 
@@ -31,6 +33,32 @@ class Origin(Enum):
     COMPILED = "compiled"
     CACHE = "cache"
     MEMORY = "memory"
+
+
+class Compiling(msgspec.Struct, frozen=True):
+    """A compilation that has begun (`took_s` None), or is over after so many seconds, however it ended."""
+
+    artifact: str
+    size_bytes: int
+    took_s: float | None = None
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """A component of one engine, and what it says of itself."""
+
+    engine: SharedEngine
+    component: wc.Component
+    description: Description
+
+
+class _About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the cache holds beside the code: which engine that is for, and what the component says of itself."""
+
+    guards: bool
+    description: Description
+
+
+_ABOUT = msgspec.msgpack.Decoder(_About)
 
 
 class _Prepared:
@@ -113,8 +141,12 @@ class Loaded(msgspec.Struct, frozen=True):
 class Loader:
     """Loads components once, whoever asks and from however many threads."""
 
-    def __init__(self, engine: SharedEngine, cache: CompileCache | None, hosts: Sequence[HostImport]) -> None:
-        self._engine, self._cache, self._hosts = engine, cache, tuple(hosts)
+    def __init__(
+        self, engines: Engines, cache: CompileCache | None, hosts: Sequence[HostImport],
+        watch: Callable[[Compiling], None],
+    ) -> None:  # fmt: skip
+        """Set it up; `watch` is told when a compilation begins and ends, on the thread that compiles."""
+        self._engines, self._cache, self._hosts, self._watch = engines, cache, tuple(hosts), watch
         self._lock = threading.Lock()
         self._linking = threading.Lock()  # wasmtime's binding keeps tables of its own while linking
         self._held: OrderedDict[str, _Prepared] = OrderedDict()
@@ -129,8 +161,8 @@ class Loader:
             if prepared is not None:
                 return Loaded(artifact, Origin.MEMORY, prepared)
             try:
-                origin, component = self._from_cache_or_source(artifact, data)
-                prepared = self._prepare(component)
+                origin, found = self._from_cache_or_source(artifact, data)
+                prepared = self._prepare(found)
                 self._hold(artifact, prepared)
             finally:
                 with self._lock:
@@ -150,50 +182,64 @@ class Loader:
             while len(self._held) > MAX_HELD:
                 self._held.popitem(last=False)
 
-    def _from_cache_or_source(self, artifact: str, data: Callable[[], bytes]) -> tuple[Origin, wc.Component]:
+    def _from_cache_or_source(self, artifact: str, data: Callable[[], bytes]) -> tuple[Origin, _Found]:
         cached = self._from_cache(artifact)
         if cached is not None:
             return Origin.CACHE, cached
-        component = self._compile(artifact, data())
+        found = self._compile(artifact, data())
         if self._cache is not None:
-            self._keep(artifact, component)
-        return Origin.COMPILED, component
+            _keep(self._cache, artifact, found)
+        return Origin.COMPILED, found
 
-    def _from_cache(self, artifact: str) -> wc.Component | None:
-        code = None if self._cache is None else self._cache.read(artifact)
-        if code is None:
+    def _from_cache(self, artifact: str) -> _Found | None:
+        entry = None if self._cache is None else self._cache.read(artifact)
+        if entry is None:
             return None
         try:
-            return wc.Component.deserialize(self._engine.engine, code)
-        except WasmtimeError:  # authentic, but for another processor: compile again
+            about = _ABOUT.decode(entry.about)
+        except msgspec.MsgspecError:  # written by an airs that described components in another way
             return None
+        engine = self._engines.with_guards(about.guards)
+        component = native.deserialize(engine.engine, entry.code)
+        return None if component is None else _Found(engine, component, about.description)
 
-    def _compile(self, artifact: str, data: bytes) -> wc.Component:
+    def _compile(self, artifact: str, data: bytes) -> _Found:
         artifacts.check(data)
         if artifact != digest_of_bytes(data):
             raise artifacts.wrong_digest(artifact)
-        try:
-            return wc.Component(self._engine.engine, data)
-        except WasmtimeError as refusal:
-            raise artifacts.rejected(str(refusal)) from None
+        engine = self._engines.of_size(len(data))
+        with self._told(artifact, len(data)):
+            component = native.compile(engine.engine, data)
+        return _Found(engine, component, describe(component, engine.engine))
 
-    def _keep(self, artifact: str, component: wc.Component) -> None:
-        assert self._cache is not None
+    @contextmanager
+    def _told(self, artifact: str, size_bytes: int) -> Iterator[None]:
+        began = time.monotonic()
+        self._watch(Compiling(artifact, size_bytes))
         try:
-            self._cache.write(artifact, bytes(component.serialize()))
-        except OSError:
-            return  # a full disk costs a compilation next time, nothing more
+            yield
+        finally:
+            self._watch(Compiling(artifact, size_bytes, time.monotonic() - began))
 
-    def _prepare(self, component: wc.Component) -> _Prepared:
-        prepared = _Prepared(self._engine, component, describe(component, self._engine.engine))
+    def _prepare(self, found: _Found) -> _Prepared:
+        prepared = _Prepared(found.engine, found.component, found.description)
         description = prepared.description
         with self._linking:
-            linker = wc.Linker(self._engine.engine)
+            linker = wc.Linker(found.engine.engine)
             if description.wants_wasi:
                 linker.add_wasip2()
-            prepared.linked = link(linker, description.needed, self._hosts, self._engine.cells)
+            prepared.linked = link(linker, description.needed, self._hosts, found.engine.cells)
         prepared.missing = missing_imports(description.needed, self._hosts)
         return prepared
+
+
+def _keep(cache: CompileCache, artifact: str, found: _Found) -> None:
+    about = msgspec.msgpack.encode(_About(found.engine.guards, found.description))
+    with native.serialized(found.component) as code:
+        try:
+            cache.write(artifact, about, code)
+        except OSError:
+            return  # a full disk costs a compilation next time, nothing more
 
 
 def digest_of_bytes(data: bytes) -> str:

@@ -1,14 +1,21 @@
 """Linear memories, made by us, so that a limit means all memories of an instance together and a refusal is known.
 
 Wasmtime's own limiter counts each memory by itself and does not tell when it refused one. Here every memory is a
-mapping reserved in full, of which a guest may use what its instance's `Allowance` still has. Wasmtime calls these
-functions while it instantiates, grows a memory, or drops a store.
+mapping of our own, of which a guest may use what its instance's `Allowance` still has. Wasmtime calls these functions
+while it instantiates, grows a memory, or drops a store.
+
+An engine with guards asks for a reservation: it is mapped in full, and what is used of it made accessible. One without
+asks for none: such a memory is an accessible mapping with some room to grow, and moves when it has outgrown that. The
+kernel joins accessible neighbours into one map, of which a process may only have so many.
 """
 
 import ctypes
 import itertools
 import threading
+from collections import defaultdict
 from ctypes import c_int, c_long, c_size_t, c_void_p
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from wasmtime import Config
@@ -16,8 +23,13 @@ from wasmtime import _ffi as ffi
 
 from orchestrator.runtime import capi
 
+ROOM_BYTES = 1 << 20  # beside what a memory starts with: address space, which costs nothing until it is touched
+
+_PAGE_BYTES = 4096
 _PROT_NONE, _PROT_READ_WRITE = 0, 1 | 2
 _FLAGS = 0x02 | 0x20 | 0x4000  # private, anonymous, noreserve
+_MAY_MOVE = 1
+_DONT_NEED, _NO_HUGE_PAGES = 4, 15
 _MAP_FAILED = (1 << 64) - 1
 
 OVER_LIMIT = "over the memory limit"
@@ -25,9 +37,12 @@ NO_ADDRESS_SPACE = "no address space is left for another linear memory"
 
 _libc = ctypes.PyDLL(None, use_errno=True)
 _mmap, _mprotect, _munmap = _libc["mmap"], _libc["mprotect"], _libc["munmap"]
+_mremap, _madvise = _libc["mremap"], _libc["madvise"]
 _mmap.restype, _mmap.argtypes = c_void_p, (c_void_p, c_size_t, c_int, c_int, c_int, c_long)
 _mprotect.argtypes = (c_void_p, c_size_t, c_int)
 _munmap.argtypes = (c_void_p, c_size_t)
+_mremap.restype, _mremap.argtypes = c_void_p, (c_void_p, c_size_t, c_size_t, c_int)
+_madvise.argtypes = (c_void_p, c_size_t, c_int)
 
 
 class Allowance:
@@ -49,22 +64,51 @@ class Allowance:
 
 
 class _Memory:
-    """One mapping: `reserved` bytes of address space, the first `size` of which can be used."""
+    """One mapping of `mapped` bytes: a guest uses the first `size`, and may use `usable` before it has to move."""
 
-    __slots__ = ("address", "allowance", "reserved", "size", "usable")
+    __slots__ = ("address", "allowance", "mapped", "size", "usable")
 
-    def __init__(self, allowance: Allowance, address: int, reserved: int, usable: int) -> None:
-        self.allowance, self.address, self.reserved, self.usable, self.size = allowance, address, reserved, usable, 0
+    def __init__(self, allowance: Allowance, address: int, mapped: int, usable: int) -> None:
+        self.allowance, self.address, self.mapped, self.usable, self.size = allowance, address, mapped, usable, 0
 
     def grow(self, size: int) -> bool:
-        """Make the first `size` bytes usable, within the allowance."""
+        """Let the guest use the first `size` bytes, within the allowance."""
         more = size - self.size
-        if size > self.usable or not self.allowance.take(more):
+        if not self.allowance.take(more):
             return False
-        if more and _mprotect(self.address, size, _PROT_READ_WRITE):
+        if not self._reach(size):
             self.allowance.left_bytes += more
             return False
         self.size = size
+        return True
+
+    def _reach(self, size: int) -> bool:
+        """Make the first `size` bytes accessible."""
+        raise NotImplementedError
+
+
+class _Reserved(_Memory):
+    """A memory that has all the address space it may ever need, of which only what is used is accessible."""
+
+    __slots__ = ()
+
+    def _reach(self, size: int) -> bool:
+        return size <= self.usable and not (size and _mprotect(self.address, size, _PROT_READ_WRITE))
+
+
+class _Roomy(_Memory):
+    """A memory that is accessible as far as it is mapped, and moves when that is too little."""
+
+    __slots__ = ()
+
+    def _reach(self, size: int) -> bool:
+        if size <= self.usable:
+            return True
+        mapped = _with_room(size, self.allowance)
+        address = _mremap(self.address, self.mapped, mapped, _MAY_MOVE)
+        if address in (None, _MAP_FAILED):
+            return False
+        self.address, self.mapped, self.usable = address, mapped, mapped
         return True
 
 
@@ -75,6 +119,7 @@ class Memories:
         self.opening = threading.local()
         self._numbers = itertools.count(1)
         self._memories: dict[int, _Memory] = {}
+        self._spare: defaultdict[int, list[int]] = defaultdict(list)  # length → mappings the kernel would not take back
         # Wasmtime copies these pointers; the objects behind them must live as long as the engine.
         self._get = ffi.wasmtime_memory_get_callback_t(self._get_memory)
         self._grow = ffi.wasmtime_memory_grow_callback_t(self._grow_memory)
@@ -97,15 +142,30 @@ class Memories:
         if minimum > allowance.left_bytes:
             allowance.was_refused = True
             return int(capi.error_new(OVER_LIMIT.encode()))
-        usable = max(minimum, reserved)
-        address = _mmap(None, usable + guard, _PROT_NONE, _FLAGS, -1, 0)
-        memory = None if address in (None, _MAP_FAILED) else _Memory(allowance, address, usable + guard, usable)
+        needs_reserve = reserved or guard
+        memory = _reserve(allowance, max(minimum, reserved), guard) if needs_reserve else self._map(allowance, minimum)
         if memory is None or not memory.grow(minimum):
+            if memory is not None:
+                self._release(memory)
             return int(capi.error_new(NO_ADDRESS_SPACE.encode()))
         number = next(self._numbers)
         self._memories[number] = memory
         out[0].env, out[0].get_memory, out[0].grow_memory, out[0].finalizer = number, self._get, self._grow, self._drop
         return 0
+
+    def _map(self, allowance: Allowance, minimum: int) -> _Memory | None:
+        size = _with_room(minimum, allowance)
+        spare = self._spare.get(size) if self._spare else None
+        address = spare.pop() if spare else _mapped(size, _PROT_READ_WRITE)
+        if address is None:
+            return None
+        _madvise(address, size, _NO_HUGE_PAGES)  # a huge page would span memories that use a few bytes each
+        return _Roomy(allowance, address, size, size)
+
+    def _release(self, memory: _Memory) -> None:
+        if _munmap(memory.address, memory.mapped):  # as a hole in a map needs one more map, and there are no more
+            _madvise(memory.address, memory.mapped, _DONT_NEED)
+            self._spare[memory.mapped].append(memory.address)
 
     def _get_memory(self, number: int, size: Any, capacity: Any) -> int:
         memory = self._memories[number]
@@ -116,5 +176,29 @@ class Memories:
         return 0 if self._memories[number].grow(size) else int(capi.error_new(OVER_LIMIT.encode()))
 
     def _drop_memory(self, number: int) -> None:
-        memory = self._memories.pop(number)
-        _munmap(memory.address, memory.reserved)
+        self._release(self._memories.pop(number))
+
+
+def _reserve(allowance: Allowance, usable: int, guard: int) -> _Memory | None:
+    address = _mapped(usable + guard, _PROT_NONE)
+    return None if address is None else _Reserved(allowance, address, usable + guard, usable)
+
+
+def _mapped(size: int, protection: int) -> int | None:
+    address: int | None = _mmap(None, size, protection, _FLAGS, -1, 0)
+    return None if address in (None, _MAP_FAILED) else address
+
+
+def _with_room(size: int, allowance: Allowance) -> int:
+    """Return how much to map for `size` bytes: some more, but not what the instance may never have."""
+    room = 0 if _counts_mapped() else min(max(size, ROOM_BYTES), allowance.left_bytes)
+    return max(size + room, _PAGE_BYTES)
+
+
+@cache
+def _counts_mapped() -> bool:
+    """Whether the kernel counts what is mapped as if it were used (`vm.overcommit_memory` 2)."""
+    try:
+        return Path("/proc/sys/vm/overcommit_memory").read_text().strip() == "2"
+    except OSError:
+        return False

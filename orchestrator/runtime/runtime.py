@@ -7,25 +7,31 @@ from orchestrator.model.message import Exited
 from orchestrator.model.world import World
 from orchestrator.runtime import guest
 from orchestrator.runtime.cache import CompileCache
-from orchestrator.runtime.engine import SharedEngine, settings_text
+from orchestrator.runtime.engine import settings_text
+from orchestrator.runtime.engines import Engines
 from orchestrator.runtime.guest import Guest, Start
-from orchestrator.runtime.loaded import Loaded, Loader, digest_of_bytes
+from orchestrator.runtime.loaded import Compiling, Loaded, Loader, digest_of_bytes
 from orchestrator.runtime.values import HostImport
 
 
 class Runtime:
-    """An engine, its compile cache, and the host functions its guests may import. Safe to use from many threads."""
+    """Engines, their compile cache, and the host functions its guests may import. Safe to use from many threads."""
 
-    def __init__(self, cache_dir: Path | None, imports: Sequence[HostImport] = ()) -> None:
-        """Set up an engine; `cache_dir` None means that nothing compiled is kept on disk.
+    def __init__(
+        self, cache_dir: Path | None, imports: Sequence[HostImport] = (),
+        compiling: Callable[[Compiling], None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        """Set up the engines; `cache_dir` None means that nothing compiled is kept on disk.
+
+        `compiling` is told when a compilation begins and when it is over, on the thread that compiles.
 
         Raises:
             OSError: the cache folder cannot be made, or belongs to somebody else.
             UnknownLayout: the installed wasmtime is not the one this was written for.
         """
         cache = None if cache_dir is None else CompileCache(cache_dir, settings_text())
-        self._engine = SharedEngine()
-        self._loader = Loader(self._engine, cache, imports)
+        self._engines = Engines()
+        self._loader = Loader(self._engines, cache, imports, compiling)
 
     def inspect(self, data: bytes) -> World:
         """Read what a component is; what is compiled for that is kept for `load`.
@@ -48,5 +54,5 @@ class Runtime:
         return guest.start(request)
 
     def close(self) -> None:
-        """Stop the engine's tick; only after every guest was closed."""
-        self._engine.stop()
+        """Stop the engines' ticks; only after every guest was closed."""
+        self._engines.stop()

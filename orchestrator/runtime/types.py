@@ -1,7 +1,8 @@
 """WIT types as values of our own, read once off a component and written out as WIT text.
 
 `layout` turns them into conversions and `typed` checks JSON against them. Nothing here knows a component or a store:
-a type walked once stays valid after the component is gone.
+a type walked once stays valid after the component is gone, and the compile
+cache keeps it: hence the tags.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +17,7 @@ class TypesTooLarge(Exception):
     """The types of a component spell out to more than `MAX_TYPE_NODES` parts."""
 
 
-class Scalar(msgspec.Struct, frozen=True):
+class Scalar(msgspec.Struct, frozen=True, tag=True):
     """A bool, number, char or string; `name` as in WIT."""
 
     name: str
@@ -25,7 +26,7 @@ class Scalar(msgspec.Struct, frozen=True):
         return self.name
 
 
-class ListOf(msgspec.Struct, frozen=True):
+class ListOf(msgspec.Struct, frozen=True, tag=True):
     """`list<element>`."""
 
     element: "WitType"
@@ -39,7 +40,7 @@ class ListOf(msgspec.Struct, frozen=True):
         return f"list<{self.element}>"
 
 
-class RecordOf(msgspec.Struct, frozen=True):
+class RecordOf(msgspec.Struct, frozen=True, tag=True):
     """A record's fields in order."""
 
     fields: tuple[tuple[str, "WitType"], ...]
@@ -48,7 +49,7 @@ class RecordOf(msgspec.Struct, frozen=True):
         return "record{" + ", ".join(f"{name}: {kind}" for name, kind in self.fields) + "}"
 
 
-class TupleOf(msgspec.Struct, frozen=True):
+class TupleOf(msgspec.Struct, frozen=True, tag=True):
     """`tuple<…>`."""
 
     elements: tuple["WitType", ...]
@@ -57,7 +58,7 @@ class TupleOf(msgspec.Struct, frozen=True):
         return "tuple<" + ", ".join(map(str, self.elements)) + ">"
 
 
-class VariantOf(msgspec.Struct, frozen=True):
+class VariantOf(msgspec.Struct, frozen=True, tag=True):
     """A variant's cases in order, each with its payload's type or None."""
 
     cases: tuple[tuple[str, "WitType | None"], ...]
@@ -67,7 +68,7 @@ class VariantOf(msgspec.Struct, frozen=True):
         return "variant{" + ", ".join(cases) + "}"
 
 
-class EnumOf(msgspec.Struct, frozen=True):
+class EnumOf(msgspec.Struct, frozen=True, tag=True):
     """An enum's names in order."""
 
     names: tuple[str, ...]
@@ -76,7 +77,7 @@ class EnumOf(msgspec.Struct, frozen=True):
         return "enum{" + ", ".join(self.names) + "}"
 
 
-class FlagsOf(msgspec.Struct, frozen=True):
+class FlagsOf(msgspec.Struct, frozen=True, tag=True):
     """The names of flags in order."""
 
     names: tuple[str, ...]
@@ -85,7 +86,7 @@ class FlagsOf(msgspec.Struct, frozen=True):
         return "flags{" + ", ".join(self.names) + "}"
 
 
-class OptionOf(msgspec.Struct, frozen=True):
+class OptionOf(msgspec.Struct, frozen=True, tag=True):
     """`option<payload>`."""
 
     payload: "WitType"
@@ -94,7 +95,7 @@ class OptionOf(msgspec.Struct, frozen=True):
         return f"option<{self.payload}>"
 
 
-class ResultOf(msgspec.Struct, frozen=True):
+class ResultOf(msgspec.Struct, frozen=True, tag=True):
     """`result<ok, err>`; either may be absent."""
 
     ok: "WitType | None"
@@ -108,7 +109,7 @@ class ResultOf(msgspec.Struct, frozen=True):
         return f"result<{'_' if self.ok is None else self.ok}, {self.err}>"
 
 
-class Opaque(msgspec.Struct, frozen=True):
+class Opaque(msgspec.Struct, frozen=True, tag=True):
     """A type whose values cannot cross into Python here: a resource handle, stream, future, map or error-context."""
 
     name: str

@@ -8,7 +8,7 @@ import pytest
 from orchestrator.model.message import Returned
 from orchestrator.runtime import Origin, digest_of_bytes
 from orchestrator.runtime import cache as caching
-from orchestrator.runtime.cache import CompileCache
+from orchestrator.runtime.cache import CompileCache, Entry
 from orchestrator.runtime.engine import settings_text
 from tests.runtime.guests import ROOT, TRAPS, start, wasm
 
@@ -102,8 +102,8 @@ def test_a_file_of_another_artifact_is_never_loaded(load, folder):
 
 
 def test_a_file_of_other_engine_settings_is_never_loaded(folder):
-    CompileCache(folder, "these").write("sha256:" + "0" * 64, b"code")
-    assert CompileCache(folder, "these").read("sha256:" + "0" * 64) == b"code"
+    CompileCache(folder, "these").write("sha256:" + "0" * 64, b"about", b"code")
+    assert CompileCache(folder, "these").read("sha256:" + "0" * 64) == Entry(b"about", b"code")
     assert CompileCache(folder, "those").read("sha256:" + "0" * 64) is None
     (written,) = folder.glob("*.cwasm")
     written.rename(CompileCache(folder, "those").path("sha256:" + "0" * 64))
@@ -144,7 +144,19 @@ def test_a_link_is_never_followed(load, folder, tmp_path):
 
 def test_authentic_code_that_wasmtime_refuses_is_compiled_again(load, folder):
     load()
-    CompileCache(folder, settings_text()).write(digest_of_bytes(COMPONENT), b"no code at all")
+    cache = CompileCache(folder, settings_text())
+    entry = cache.read(digest_of_bytes(COMPONENT))
+    assert entry is not None
+    cache.write(digest_of_bytes(COMPONENT), bytes(entry.about), b"no code at all")
+    assert [load(), load()] == [Origin.COMPILED, Origin.CACHE]
+
+
+def test_what_another_airs_says_about_a_component_is_not_believed(load, folder):
+    load()
+    cache = CompileCache(folder, settings_text())
+    entry = cache.read(digest_of_bytes(COMPONENT))
+    assert entry is not None
+    cache.write(digest_of_bytes(COMPONENT), b"\xc0", bytes(entry.code))
     assert [load(), load()] == [Origin.COMPILED, Origin.CACHE]
 
 
@@ -169,9 +181,20 @@ def test_the_oldest_files_make_room(folder, monkeypatch):
     monkeypatch.setattr(caching, "MAX_CACHE_BYTES", 300)
     cache = CompileCache(folder, "x")
     for number in range(4):
-        cache.write(f"sha256:{number:064}", bytes(100))
+        cache.write(f"sha256:{number:064}", b"", bytes(64))  # 100 bytes with what is around it
         os.utime(cache.path(f"sha256:{number:064}"), ns=(number, number))
-    assert [cache.read(f"sha256:{number:064}") is not None for number in range(4)] == [False, False, True, True]
+    assert [cache.read(f"sha256:{number:064}") is not None for number in range(4)] == [False, True, True, True]
+
+
+def test_a_file_that_was_read_lately_outlives_older_ones(folder, monkeypatch):
+    monkeypatch.setattr(caching, "MAX_CACHE_BYTES", 300)
+    cache = CompileCache(folder, "x")
+    for number in range(3):
+        cache.write(f"sha256:{number:064}", b"", bytes(64))
+        os.utime(cache.path(f"sha256:{number:064}"), ns=(number, number))
+    assert cache.read(f"sha256:{0:064}") is not None
+    cache.write(f"sha256:{3:064}", b"", bytes(64))
+    assert [cache.read(f"sha256:{number:064}") is not None for number in range(4)] == [True, False, True, True]
 
 
 def test_processes_that_start_together_agree_on_one_key(folder):
@@ -184,7 +207,7 @@ def test_processes_that_start_together_agree_on_one_key(folder):
     with ThreadPoolExecutor(8) as pool:
         caches = list(pool.map(open_cache, range(8)))
     for number, cache in enumerate(caches):
-        cache.write(f"sha256:{number:064}", b"code")
+        cache.write(f"sha256:{number:064}", b"about", b"code")
     assert all(other.read(f"sha256:{number:064}") for number in range(8) for other in caches)
 
 

@@ -38,7 +38,7 @@ def test_a_thousand_starts_and_closes_leave_nothing_behind(make_runtime):
     gc.collect()
     assert resident() - before < 8 * MIB
     assert mappings() - maps < 20
-    assert len(runtime._engine.cells) == len(runtime._engine.memories) == 0
+    assert len(runtime._engines.small.cells) == len(runtime._engines.small.memories) == 0
 
 
 def test_a_guest_that_is_forgotten_is_freed(make_runtime):
@@ -46,7 +46,7 @@ def test_a_guest_that_is_forgotten_is_freed(make_runtime):
     for _ in range(10):
         start(runtime, TRAPPING).call("unreachable", [])
     gc.collect()
-    assert len(runtime._engine.cells) == len(runtime._engine.memories) == 0
+    assert len(runtime._engines.small.cells) == len(runtime._engines.small.memories) == 0
 
 
 def test_a_start_that_fails_leaves_nothing_behind(make_runtime):
@@ -54,7 +54,7 @@ def test_a_start_that_fails_leaves_nothing_behind(make_runtime):
     data = FAULTY.read_bytes()
     for wrong in ({"stateful": True}, {"fuel": 10}, {"memory": 65_536}):
         assert isinstance(try_start(runtime, data, **wrong), Exited)
-    assert len(runtime._engine.cells) == len(runtime._engine.memories) == 0
+    assert len(runtime._engines.small.cells) == len(runtime._engines.small.memories) == 0
 
 
 def test_messages_and_replies_do_not_leak(make_runtime):

@@ -1,0 +1,59 @@
+"""A component's machine code, made from its bytes, read and written: without copying it, and without holding the GIL.
+
+wasmtime's binding copies the bytes on the way in and out while no other thread may run, which large guests make long.
+`loaded` calls this; what may be deserialized is decided there.
+"""
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ctypes import c_char, c_size_t, c_void_p
+
+from wasmtime import Engine
+from wasmtime import _ffi as ffi
+from wasmtime import component as wc
+
+from orchestrator.runtime import artifact as artifacts
+from orchestrator.runtime import capi
+
+
+def compile(engine: Engine, data: bytes) -> wc.Component:
+    """Compile a component.
+
+    Raises:
+        ArtifactFault: wasmtime refuses these bytes.
+    """
+    out = c_void_p()
+    error = capi.component_new(capi.address_of(engine.ptr()), data, len(data), ctypes.byref(out))
+    if error:
+        raise artifacts.rejected(capi.take_error(error))
+    return _component(out)
+
+
+def deserialize(engine: Engine, code: memoryview) -> wc.Component | None:
+    """Return the component whose authenticated code this is; None when it is for another processor or engine."""
+    out = c_void_p()
+    address = ctypes.addressof(c_char.from_buffer(code)) if code else None
+    error = capi.component_deserialize(capi.address_of(engine.ptr()), address, len(code), ctypes.byref(out))
+    if error:
+        capi.take_error(error)
+        return None
+    return _component(out)
+
+
+@contextmanager
+def serialized(component: wc.Component) -> Iterator[memoryview]:
+    """Lend a component's code, where wasmtime has put it."""
+    vec = (c_size_t * 2)()
+    error = capi.component_serialize(capi.address_of(component.ptr()), vec)
+    if error:
+        raise RuntimeError(capi.take_error(error))
+    try:
+        yield memoryview((c_char * vec[0]).from_address(vec[1])).cast("B")
+    finally:
+        capi.bytes_delete(vec)
+
+
+def _component(address: c_void_p) -> wc.Component:
+    found: wc.Component = wc.Component._from_ptr(ctypes.cast(address, ctypes.POINTER(ffi.wasmtime_component_t)))
+    return found

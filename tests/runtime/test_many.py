@@ -1,0 +1,110 @@
+"""Many instances in one process: what they take of memory and of the kernel's maps."""
+
+import gc
+import resource
+from pathlib import Path
+
+import pytest
+
+from orchestrator.model.message import Replied, Returned
+from orchestrator.runtime import HostImport, digest_of_bytes
+from orchestrator.runtime.engines import SMALL_BYTES
+from tests.runtime.guests import MIB, ROOT, message, start, told, try_start, wasm
+
+HELLO = (ROOT / "examples/01-hello/components/hello-1.0.0/hello.wasm").read_bytes()
+MANY = 20_000
+MAPS = 65_530  # vm.max_map_count as Linux comes
+RSS_PER_INSTANCE = 24 << 10
+
+GROWING = """
+(component
+  (core module $m
+    (memory 1)
+    (func (export "grow") (param $times i32) (param $pages i32) (result i32)
+      (local $sum i32) (local $page i32)
+      (loop $more
+        (if (i32.eq (memory.grow (local.get $pages)) (i32.const -1)) (then unreachable))
+        (i32.store (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 4)) (memory.size))
+        (br_if $more (local.tee $times (i32.sub (local.get $times) (i32.const 1)))))
+      (local.set $page (memory.size))
+      (loop $next
+        (local.set $sum (i32.add (local.get $sum)
+          (i32.load (i32.sub (i32.mul (local.get $page) (i32.const 65536)) (i32.const 4)))))
+        (br_if $next (local.tee $page (i32.sub (local.get $page) (i32.const 1)))))
+      (local.get $sum)))
+  (core instance $i (instantiate $m))
+  (func (export "grow") (param "times" u32) (param "pages" u32) (result u32) (canon lift (core func $i "grow"))))
+"""
+
+
+def maps() -> int:
+    return len(Path("/proc/self/maps").read_text().splitlines())
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def everything() -> list[HostImport]:
+    return list(told())
+
+
+def test_twenty_thousand_small_instances_live_in_one_process(make_runtime):
+    runtime = make_runtime(everything())
+    first = start(runtime, HELLO)
+    gc.collect()
+    before, maps_before = resident(), maps()
+    guests = [start(runtime, HELLO) for _ in range(MANY)]
+    assert maps() < MAPS
+    assert maps() - maps_before < MANY / 10
+    assert (resident() - before) / MANY <= RSS_PER_INSTANCE
+    for guest in (first, guests[0], guests[MANY // 2], guests[-1]):
+        assert isinstance(guest.handle(message("Ada")), Replied)
+    for guest in guests:
+        guest.close()
+    assert maps() - maps_before < 100
+
+
+@pytest.mark.parametrize(("times", "pages"), [(3, 1), (40, 1), (5, 30), (1, 200)])
+def test_a_memory_that_outgrows_its_place_keeps_what_it_holds(make_runtime, times, pages):
+    runtime = make_runtime()
+    guests = [start(runtime, wasm(GROWING), memory=64 * MIB) for _ in range(5)]
+    expected = sum(1 + pages * step for step in range(1, times + 1))
+    assert [guest.call("grow", [times, pages]) for guest in guests] == [Returned(expected)] * 5
+
+
+def test_growth_ends_at_the_limit_wherever_the_memory_lies(make_runtime):
+    guest = start(make_runtime(), wasm(GROWING), memory=3 * MIB)
+    assert guest.call("grow", [47, 1]) == Returned(sum(range(2, 49)))
+    ended = guest.call("grow", [1, 1])
+    assert ended.reason.kind.value == "memory"
+
+
+def test_only_small_components_go_without_guards(make_runtime, tmp_path):
+    small = wasm(GROWING)
+    large = small + _custom_section(bytes(SMALL_BYTES))
+    runtime = make_runtime(cache=tmp_path / "cache")
+    again = make_runtime(cache=tmp_path / "cache")
+    for made in (runtime, again):
+        engines = [made.load(digest_of_bytes(data), lambda data=data: data).engine for data in (small, large)]
+        assert [engine.guards for engine in engines] == [False, True]
+        assert start(made, large, memory=64 * MIB).call("grow", [40, 1]) == Returned(sum(range(2, 42)))
+
+
+def test_a_memory_larger_than_the_limit_at_its_start_is_refused_without_a_trace(make_runtime):
+    runtime = make_runtime()
+    before = maps()
+    for _ in range(50):
+        assert try_start(runtime, wasm(GROWING), memory=1000).reason.kind.value == "memory"
+    assert maps() - before < 20
+    assert len(runtime._engines.small.memories) == 0
+
+
+def _custom_section(content: bytes) -> bytes:
+    body = b"\x03pad" + content
+    size, encoded = len(body), bytearray()
+    while size >= 0x80:
+        encoded.append(size & 0x7F | 0x80)
+        size >>= 7
+    encoded.append(size)
+    return bytes((0, *encoded)) + body
