@@ -39,7 +39,7 @@ def _loading(effort: Effort, folder: Path) -> list[Row]:
     data = HELLO.read_bytes()
     artifact, plain = digest_of_bytes(data), stock.StockEngine()
     code = bytes(plain.compile(data).serialize())
-    warm = _runtime(folder / "warm", data)
+    warm = runtime_for(folder / "warm", data)
     warm.load(artifact, lambda: data)
 
     def load(origin: Origin, runtime: Runtime) -> tuple[Runtime, Loaded]:
@@ -52,8 +52,8 @@ def _loading(effort: Effort, folder: Path) -> list[Row]:
 
     took = race(
         {
-            "compile": Each(lambda: _runtime(None, data), lambda r: load(Origin.COMPILED, r), closed),
-            "cache": Each(lambda: _runtime(folder / "warm", data), lambda r: load(Origin.CACHE, r), closed),
+            "compile": Each(lambda: runtime_for(None, data), lambda r: load(Origin.COMPILED, r), closed),
+            "cache": Each(lambda: runtime_for(folder / "warm", data), lambda r: load(Origin.CACHE, r), closed),
             "memory": lambda: load(Origin.MEMORY, warm),
             "stock compile": lambda: plain.compile(data),
             "stock deserialize": lambda: Component.deserialize(plain.engine, code),
@@ -81,7 +81,7 @@ def _starting(effort: Effort) -> list[Row]:
 def _lives(
     what: str, data: bytes, plain: stock.StockEngine, make: Callable[[Component], object], effort: Effort
 ) -> list[Row]:
-    runtime, component = _runtime(None, data), plain.compile(data)
+    runtime, component = runtime_for(None, data), plain.compile(data)
     request = Start(id=CLIENT, revision=REVISION, loaded=runtime.load(digest_of_bytes(data), lambda: data))
     took = race(
         {
@@ -104,7 +104,7 @@ def _close(started: object) -> None:
     started.close()
 
 
-def _runtime(cache: Path | None, data: bytes) -> Runtime:
+def runtime_for(cache: Path | None, data: bytes) -> Runtime:
     """Return a runtime with the imports of one component, none of which does anything."""
     imports = _IMPORTS.get(data)
     if imports is None:

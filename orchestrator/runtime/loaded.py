@@ -23,7 +23,7 @@ from orchestrator.runtime.engines import Engines
 from orchestrator.runtime.link import Linked, link, missing_imports
 from orchestrator.runtime.values import HostImport
 
-MAX_HELD = 64  # components kept in memory beyond those that instances hold themselves
+MAX_HELD = 64  # components, and linkers, kept in memory beyond those that instances hold themselves
 WASI_VERSION = "@0.2."
 
 
@@ -150,6 +150,7 @@ class Loader:
         self._lock = threading.Lock()
         self._linking = threading.Lock()  # wasmtime's binding keeps tables of its own while linking
         self._held: OrderedDict[str, _Prepared] = OrderedDict()
+        self._linked: OrderedDict[bytes, Linked] = OrderedDict()  # by engine and all that is imported, with types
         self._loading: dict[str, threading.Lock] = {}
 
     def load(self, artifact: str, data: Callable[[], bytes]) -> Loaded:
@@ -225,12 +226,23 @@ class Loader:
         prepared = _Prepared(found.engine, found.component, found.description)
         description = prepared.description
         with self._linking:
-            linker = wc.Linker(found.engine.engine)
-            if description.wants_wasi:
-                linker.add_wasip2()
-            prepared.linked = link(linker, description.needed, self._hosts, found.engine.cells)
+            prepared.linked = self._link(found.engine, description)
         prepared.missing = missing_imports(description.needed, self._hosts)
         return prepared
+
+    def _link(self, engine: SharedEngine, description: Description) -> Linked:
+        """Return a linker for what is imported; components that import the same share one."""
+        key = msgspec.msgpack.encode((engine.guards, description.wants_wasi, description.needed))
+        linked = self._linked.get(key)
+        if linked is None:
+            linker = wc.Linker(engine.engine)
+            if description.wants_wasi:
+                linker.add_wasip2()
+            linked = self._linked[key] = link(linker, description.needed, self._hosts, engine.cells)
+        self._linked.move_to_end(key)
+        if len(self._linked) > MAX_HELD:
+            self._linked.popitem(last=False)
+        return linked
 
 
 def _keep(cache: CompileCache, artifact: str, found: _Found) -> None:

@@ -5,7 +5,7 @@ Everything is real, `airs up` as a process included. Not a package: it would hid
 
 import pytest
 
-from benchmarks import run
+from benchmarks import instances, run
 from benchmarks.measure import TINY, Each, Effort, Row, Table, race
 
 EXPECTED = {
@@ -69,3 +69,8 @@ def test_unknown_subject_is_refused(capsys: pytest.CaptureFixture[str]):
         run.main(["nonsense"])
 
     assert "no subject nonsense; there are calls" in capsys.readouterr().err
+
+
+def test_crashes_under_the_supervisor_do_not_grow_memory():
+    assert instances.supervised(400) < 4 << 20
+    assert instances.crashes(400) < 4 << 20

@@ -41,6 +41,27 @@ def test_a_thousand_starts_and_closes_leave_nothing_behind(make_runtime):
     assert len(runtime._engines.small.cells) == len(runtime._engines.small.memories) == 0
 
 
+def test_three_thousand_crashes_and_restarts_do_not_grow_memory(make_runtime):
+    runtime = make_runtime(told())
+    data = FAULTY.read_bytes()
+
+    def crash(times: int) -> None:
+        for number in range(times):
+            guest = start(runtime, data, fuel=1_000_000)
+            assert isinstance(guest.handle(message(("trap", "loop", "recurse")[number % 3])), Exited)
+            if number % 2:
+                guest.close()  # else it is forgotten
+
+    crash(300)
+    gc.collect()
+    before, maps = resident(), mappings()
+    crash(3_000)
+    gc.collect()
+    assert resident() - before < 2 * MIB  # a kilobyte of each would be 3
+    assert mappings() - maps < 20
+    assert len(runtime._engines.small.cells) == len(runtime._engines.small.memories) == 0
+
+
 def test_a_guest_that_is_forgotten_is_freed(make_runtime):
     runtime = make_runtime()
     for _ in range(10):
