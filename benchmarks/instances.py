@@ -1,6 +1,6 @@
 """Measures what many instances take, and whether crashing and restarting for a long time takes ever more.
 
-    python -m benchmarks.instances                        all of it, about two minutes
+    python -m benchmarks.instances                        all of it, about three minutes
     python -m benchmarks.instances --crashes 1000         fewer crashes
 
 Not one of the tables of `make bench`: these are bytes and maps, and nothing stands beside them.
@@ -24,7 +24,7 @@ from orchestrator.messaging.envelope import Envelope
 from orchestrator.model.message import Exited, Outcome
 from orchestrator.runtime import Guest, Start, digest_of_bytes
 
-WARM = 0.1  # of all crashes, after which growth counts
+WARM = 0.5  # of all crashes, after which growth counts: until then, the agent's journals of events fill
 RESTARTS = "\n  restart: {intensity: 1000, period: 1s, backoff: {initial: 1ms, max: 1ms}}"
 CRASH = b"trap"
 
@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.instances", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--instances", type=int, default=20_000)
     parser.add_argument("--crashes", type=int, default=100_000, help="of instances by themselves")
-    parser.add_argument("--supervised", type=int, default=5_000, help="crashes that the supervisor answers")
+    parser.add_argument("--supervised", type=int, default=20_000, help="crashes that the supervisor answers")
     asked = parser.parse_args()
     for path in (HELLO, CALCULATOR):  # each in a process of its own: what the last one freed is not given back at once
         with ProcessPoolExecutor(1, get_context("spawn")) as alone:

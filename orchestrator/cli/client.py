@@ -23,11 +23,14 @@ SLACK_S = 10.0  # beyond a message's own timeout, before we stop believing in th
 class AgentClient:
     """One connection to one agent."""
 
-    def __init__(self, state_dir: Path, runtime_dir: Path | None, tell: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, state_dir: Path, runtime_dir: Path | None, tell: Callable[[str], None] | None = None,
+        answer_s: float = ANSWER_S,
+    ) -> None:  # fmt: skip
         self.state_dir = state_dir
         self.socket = socket_path(state_dir, runtime_dir)
         transport = httpx.HTTPTransport(uds=str(self.socket))
-        timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
+        timeout = httpx.Timeout(answer_s, connect=CONNECT_S)
         self._http = httpx.Client(transport=transport, base_url="http://airs", timeout=timeout)
         if tell is not None:
             self._http.event_hooks = {"response": [lambda answer: tell(_exchange(answer))]}

@@ -9,6 +9,7 @@ from orchestrator.runtime.cell import Ending, remaining_ms, sleep
 from orchestrator.runtime.guest import Guest, Start, read_metadata
 from orchestrator.runtime.loaded import Loaded, Origin, digest_of_bytes
 from orchestrator.runtime.runtime import Runtime
+from orchestrator.runtime.trial import fast_path_fault, trial
 from orchestrator.runtime.values import Err, GuestTrap, HostImport, Ok, Some, Variant
 
 __all__ = [
@@ -25,7 +26,9 @@ __all__ = [
     "Start",
     "Variant",
     "digest_of_bytes",
+    "fast_path_fault",
     "read_metadata",
     "remaining_ms",
     "sleep",
+    "trial",
 ]

@@ -5,6 +5,8 @@ import secrets
 import stat
 from pathlib import Path
 
+PRIVATE_MAX_BYTES = 64 << 10  # of a key or a name
+
 
 class NotPrivate(Exception):
     """A folder or file that others could read or change: the machine's fault, and the user's to settle."""
@@ -38,18 +40,23 @@ def read_private(path: Path) -> bytes:
         NotPrivate: somebody else owns it, may read it, or it is a link.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise NotPrivate(f"{path} cannot be read as an ordinary file: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise NotPrivate(f"{path} is not an ordinary file")
         if about.st_uid != os.geteuid() or about.st_mode & 0o077:
             raise NotPrivate(
                 f"{path} must be yours and have mode 0600; whoever could read it can forge what it protects"
             )
-        return file.read()
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(PRIVATE_MAX_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def have_private_folder(path: Path) -> None:

@@ -76,14 +76,31 @@ def acquire(path: Path, owner: Owner) -> StateLock:
 
 def holder(path: Path) -> Owner | None:
     """Say who holds the lock now; None for nobody, or somebody who has not said."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
+    descriptor = _opened(path)
+    if descriptor is None:
         return None
     try:
         return None if _take(descriptor, fcntl.LOCK_SH) else _read(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Say whether anybody holds the lock now."""
+    descriptor = _opened(path)
+    if descriptor is None:
+        return False
+    try:
+        return not _take(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+def _opened(path: Path) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
 
 
 def _take(descriptor: int, how: int) -> bool:

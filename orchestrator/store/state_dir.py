@@ -21,6 +21,7 @@ STATE_VERSION = 1
 CACHE = "cache"  # the folder of what can be made again
 SOCKET_PATH_MAX_BYTES = 100  # sun_path has 108 on Linux, 104 elsewhere
 _KEY_BYTES = 32
+_VERSION_MAX_BYTES = 64
 
 
 class StateTooNew(Exception):
@@ -45,11 +46,11 @@ class StateDir:
         have_private_folder(path)
         self.path = path
         write_once(path / "VERSION", f"{STATE_VERSION}\n".encode())
-        _check_version(path)
+        check_version(path)
         write_once(path / "lineage", secrets.token_hex(16).encode())
         write_once(path / "key", secrets.token_bytes(_KEY_BYTES))
-        self.lineage = _read_lineage(path)
-        self.key = _read_key(path)
+        self.lineage = read_lineage(path)
+        self.key = read_key(path)
         self.artifacts = Artifacts(path / "artifacts" / "sha256")
 
     @property
@@ -94,11 +95,11 @@ def read_recorded(path: Path) -> ObservedState:
     if not (path / "VERSION").exists():
         return ObservedState(lineage="", serial=0)
     check_own_folder(path)
-    _check_version(path)
+    check_version(path)
     database = Database(path / "db", readonly=True)
     try:
         deployments = tuple(ObservedDeployment(record=record) for record in read_records(database))
-        return ObservedState(lineage=_read_lineage(path), serial=read_serial(database), deployments=deployments)
+        return ObservedState(lineage=read_lineage(path), serial=read_serial(database), deployments=deployments)
     finally:
         database.close()
 
@@ -131,22 +132,43 @@ def _private(folder: Path) -> Path:
     return folder
 
 
-def _check_version(path: Path) -> None:
-    text = (path / "VERSION").read_text(errors="replace").strip()
+def check_version(path: Path) -> None:
+    """Check that the state at `path` is in a format that is known here.
+
+    Raises:
+        StateTooNew: a newer version wrote it.
+        StateDamaged: its format cannot be read.
+    """
+    with open(path / "VERSION", "rb", opener=_opened) as file:
+        text = file.read(_VERSION_MAX_BYTES).decode(errors="replace").strip()
     if not text.isdecimal():
         raise StateDamaged(f"{path / 'VERSION'} holds {text[:20]!r}, not a number; is this a state directory?")
     if int(text) > STATE_VERSION:
         raise StateTooNew(f"{path} has state format {text}, this airs knows up to {STATE_VERSION}; use the newer airs")
 
 
-def _read_lineage(path: Path) -> str:
+def _opened(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe of that name is no reason to wait
+
+
+def read_lineage(path: Path) -> str:
+    """Return which state it is.
+
+    Raises:
+        NotPrivate, StateDamaged: it cannot be believed, or is not there.
+    """
     text = _read(path / "lineage").decode("ascii", errors="replace")
     if len(text) != 32:
         raise StateDamaged(f"{path / 'lineage'} must hold 32 hex digits")
     return text
 
 
-def _read_key(path: Path) -> bytes:
+def read_key(path: Path) -> bytes:
+    """Return what saved plans are sealed with.
+
+    Raises:
+        NotPrivate, StateDamaged: it is no secret, or not there.
+    """
     key = _read(path / "key")
     if len(key) != _KEY_BYTES:
         raise StateDamaged(f"{path / 'key'} must hold {_KEY_BYTES} bytes; without it, saved plans cannot be checked")

@@ -1,0 +1,154 @@
+"""`airs doctor`: what this machine allows, whether everything airs needs works here, and what is wrong with a state.
+
+It changes nothing. Facts come from `machine`, `store/examine` and `runtime`; here they are put together and shown.
+"""
+
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from orchestrator import __version__
+from orchestrator.cli.client import AgentClient
+from orchestrator.cli.context import Settings, command, runtime_dir
+from orchestrator.cli.failure import FAILED, OK
+from orchestrator.cli.machine import Capacity, Machine, capacity, judged, read_machine
+from orchestrator.model.base import Value
+from orchestrator.model.finding import Finding, Verdict, ok, problem, warning
+from orchestrator.observe.events import printable
+from orchestrator.runtime import fast_path_fault, trial
+from orchestrator.store.examine import examine
+from orchestrator.store.files import NotPrivate
+
+PACKAGES = ("wasmtime", "rocksdict", "msgspec", "starlette", "uvicorn", "watchfiles")
+GIT_LIMIT_S = 5.0
+AGENT_LIMIT_S = 5.0  # for an agent to say that it is there
+STYLES = {Verdict.OK: "green", Verdict.WARNING: "bold yellow", Verdict.PROBLEM: "bold red"}
+TITLES = (("engine", "Engine"), ("machine", "Machine"), ("state", "State"))
+
+
+class Doctor(Value, frozen=True):
+    """What `doctor` found; `healthy` when nothing is a problem. Each group's findings are in the order looked at."""
+
+    healthy: bool
+    versions: dict[str, str]
+    limits: Machine
+    capacity: Capacity
+    engine: tuple[Finding, ...]
+    machine: tuple[Finding, ...]
+    state: tuple[Finding, ...]
+
+
+@command()
+def doctor(settings: Settings) -> int:
+    """Say what this machine allows, whether airs works here, and what is wrong with the state directory."""
+    found = _examined(settings)
+    if settings.is_json:
+        settings.print_json(found)
+    else:
+        _show(settings.out(), found)
+    return OK if found.healthy else FAILED
+
+
+def _examined(settings: Settings) -> Doctor:
+    limits = read_machine()
+    groups = {
+        "engine": tuple(_engine()),
+        "machine": tuple(judged(limits)),
+        "state": tuple(_state(settings.state_dir)),
+    }
+    healthy = not any(each.verdict is Verdict.PROBLEM for group in groups.values() for each in group)
+    return Doctor(healthy=healthy, versions=_versions(), limits=limits, capacity=capacity(limits), **groups)
+
+
+def _versions() -> dict[str, str]:
+    found = {"airs": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    return found | {"git": _git() or "missing", "system": f"{platform.system()} {platform.release()}"}
+
+
+def _git() -> str:
+    command = shutil.which("git")
+    if command is None:
+        return ""
+    try:
+        said = subprocess.run([command, "--version"], capture_output=True, timeout=GIT_LIMIT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return printable(said.stdout.decode(errors="replace").strip().removeprefix("git version "))
+
+
+def _engine() -> Iterator[Finding]:
+    fault = fast_path_fault()
+    if fault:
+        yield warning("fast path", "off: calls are several times slower", "Install the wasmtime that airs pins.", fault)
+    else:
+        yield ok("fast path", "on")
+    refusal = trial()
+    if refusal:
+        hint = "A policy that forbids executable memory (SELinux, seccomp, a hardened kernel) has to make an exception."
+        yield problem("trial", "a component cannot be compiled and run here", hint, refusal)
+    else:
+        yield ok("trial", "a component was compiled and called")
+    if not _git():
+        yield warning("git", "not found", "Install git to read repositories; folders need none.")
+
+
+def _state(path: Path) -> Iterator[Finding]:
+    try:
+        client = AgentClient(path, runtime_dir(), answer_s=AGENT_LIMIT_S)
+    except (NotPrivate, OSError) as fault:
+        hint = "Remove or repair that folder, or name a --state-dir with a shorter path."
+        yield problem("socket", "there is no place for the agent's socket", hint, str(fault))
+        yield from examine(path, answers=lambda: False, socket=None)
+        return
+    try:
+        yield from examine(path, answers=client.answers, socket=client.socket)
+    finally:
+        client.close()
+
+
+def _show(console: Console, found: Doctor) -> None:
+    console.print(Text("  ".join(f"{name} {text}" for name, text in found.versions.items()), style="dim"))
+    for name, title in TITLES:
+        console.print(Text(f"\n{title}", style="bold"))
+        for finding in getattr(found, name):
+            _show_finding(console, finding)
+    console.print(Text(f"\n{_fits(found.capacity)}"))
+    console.print(_conclusion(found))
+
+
+def _show_finding(console: Console, finding: Finding) -> None:
+    word = Text(f"  {finding.verdict.value:<8} ", style=STYLES[finding.verdict])
+    console.print(word + Text(f"{finding.about}: {printable(finding.summary)}"))
+    if finding.detail:
+        console.print(Text(f"           {printable(finding.detail)}", style="dim"))
+    if finding.suggestion:
+        console.print(Text(f"           → {printable(finding.suggestion)}", style="cyan"))
+
+
+def _fits(fits: Capacity) -> str:
+    small = "as many as memory allows" if fits.small is None else f"about {fits.small}"
+    large = "as many as memory allows" if fits.with_guards is None else f"at most {fits.with_guards}"
+    return f"Idle instances that fit: {small} of a small component, {large} of one above 512 KiB, as its memory allows."
+
+
+def _conclusion(found: Doctor) -> Text:
+    findings = [finding for name, _ in TITLES for finding in getattr(found, name)]
+    problems, warnings = (
+        sum(finding.verdict is verdict for finding in findings) for verdict in (Verdict.PROBLEM, Verdict.WARNING)
+    )
+    if problems:
+        return Text(f"{problems} problem{'s' * (problems > 1)}, see above.", style="bold red")
+    if warnings:
+        return Text(f"Nothing is wrong; {warnings} warning{'s' * (warnings > 1)}.", style="yellow")
+    return Text("Nothing is wrong.", style="green")

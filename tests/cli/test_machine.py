@@ -1,0 +1,81 @@
+"""What is said of a machine's limits, limit by limit."""
+
+import pytest
+from msgspec.structs import replace
+
+from orchestrator.cli.machine import GIB, MIB, Capacity, Machine, capacity, judged, read_machine
+from orchestrator.model.finding import Verdict
+
+ROOMY = Machine(
+    cores=8,
+    memory_bytes=32 * GIB,
+    available_bytes=24 * GIB,
+    cgroup_memory_bytes=None,
+    cgroup_left_bytes=None,
+    cgroup_cores=None,
+    map_count=65_530,
+    open_files=20_000,
+    processes=None,
+    address_space_bytes=None,
+    overcommit=0,
+)
+
+
+def test_nothing_is_said_against_a_roomy_machine():
+    assert {finding.verdict for finding in judged(ROOMY)} == {Verdict.OK}
+
+
+@pytest.mark.parametrize(
+    ("change", "about", "verdict"),
+    [
+        ({"cgroup_cores": 0.5}, "cores", Verdict.WARNING),
+        ({"cgroup_cores": 8.0}, "cores", Verdict.OK),
+        ({"available_bytes": 100 * MIB}, "memory", Verdict.WARNING),
+        ({"cgroup_left_bytes": 100 * MIB}, "memory", Verdict.WARNING),
+        ({"map_count": 65_529}, "maps", Verdict.WARNING),
+        ({"map_count": 1_000_000}, "maps", Verdict.OK),
+        ({"open_files": 256}, "open files", Verdict.WARNING),
+        ({"processes": 100}, "processes and threads", Verdict.WARNING),
+        ({"address_space_bytes": 2 * GIB}, "address space", Verdict.PROBLEM),
+        ({"address_space_bytes": 64 * GIB}, "address space", Verdict.WARNING),
+        ({"overcommit": 2}, "overcommit", Verdict.WARNING),
+        ({"overcommit": 1}, "overcommit", Verdict.OK),
+    ],
+)
+def test_each_limit_is_judged_by_itself(change, about, verdict):
+    found = {finding.about: finding for finding in judged(replace(ROOMY, **change))}
+    assert found[about].verdict is verdict
+    assert bool(found[about].suggestion) == (verdict is not Verdict.OK)
+    others = {finding.verdict for name, finding in found.items() if name != about}
+    assert others == {Verdict.OK}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, Capacity(small=1_048_576, with_guards=32_515)),
+        ({"available_bytes": 24 * MIB}, Capacity(small=1_024, with_guards=1_024)),
+        ({"cgroup_left_bytes": 48 * MIB}, Capacity(small=2_048, with_guards=2_048)),
+        ({"map_count": 600}, Capacity(small=1_048_576, with_guards=50)),
+        ({"map_count": 10}, Capacity(small=1_048_576, with_guards=0)),
+        ({"address_space_bytes": 9 * GIB}, Capacity(small=1_048_576, with_guards=2)),
+        ({"available_bytes": None, "map_count": None}, Capacity(small=None, with_guards=None)),
+    ],
+)
+def test_how_many_fit_is_what_the_tightest_limit_allows(change, expected):
+    assert capacity(replace(ROOMY, **change)) == expected
+
+
+def test_what_cannot_be_told_is_not_judged():
+    unknown = replace(ROOMY, available_bytes=None, map_count=None, overcommit=None)
+    assert {finding.about for finding in judged(unknown)} == {
+        "cores", "open files", "processes and threads", "address space",
+    }  # fmt: skip
+
+
+def test_this_machine_can_be_read():
+    machine = read_machine()
+    assert machine.cores >= 1
+    assert machine.memory_bytes
+    assert machine.available_bytes
+    assert machine.map_count
