@@ -18,6 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from orchestrator.agent import views
+from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.operations import Operations, Pending
 from orchestrator.agent.problem import INVALID, USAGE, Problem, Trouble
 from orchestrator.controller.loop import Controller
@@ -70,10 +71,11 @@ class Api:
     """The routes over one agent's parts."""
 
     def __init__(
-        self, operations: Operations, controller: Controller, journals: Journals, about: views.AgentView, key: bytes,
-        stop: Callable[[], None],
+        self, operations: Operations, controller: Controller, journals: Journals, compilations: Compilations,
+        about: views.AgentView, key: bytes, stop: Callable[[], None],
     ) -> None:  # fmt: skip
         self._operations, self._controller, self._journals = operations, controller, journals
+        self._compilations = compilations
         self._about, self._key, self._stop = about, key, stop
         self._closing = asyncio.Event()
 
@@ -140,7 +142,7 @@ class Api:
     async def deployments(self, _request: Request) -> Response:
         """List every deployment."""
         observed = await run_in_threadpool(self._controller.observe_all)
-        return _json([views.deployment_view(seen) for seen in observed.deployments])
+        return _json([views.deployment_view(seen, self._compilations.of) for seen in observed.deployments])
 
     async def deployment(self, request: Request) -> Response:
         """Describe one deployment."""
@@ -149,7 +151,7 @@ class Api:
         found = observed.by_key().get(key)
         if found is None:
             raise Trouble(404, Problem(summary=f"no deployment {key}", suggestion="`airs get deployments` lists them."))
-        return _json(views.deployment_view(found))
+        return _json(views.deployment_view(found, self._compilations.of))
 
     async def sources(self, _request: Request) -> Response:
         """List every source that wants something."""

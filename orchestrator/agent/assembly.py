@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.surroundings import Announcer, HostSurroundings
 from orchestrator.controller.loop import Controller
@@ -44,6 +45,7 @@ class Agent:
         self.clock = SystemClock()
         self.workers = ThreadWorkers()
         self.announcer = Announcer(self.journals, say)
+        self.compilations = Compilations(self.announcer.announce)
         self.router = Router()
         self.fleet = Fleet(Surroundings(self.start_guest, self.workers, self.clock, self.announcer), self.router)
         self.ledger = Ledger(self.store)
@@ -53,7 +55,7 @@ class Agent:
             *messaging_imports(self.router, around.now_ns, self.announcer.unheard),
             *service_imports(around),
         ]
-        self.runtime = Runtime(state.cache, imports)
+        self.runtime = Runtime(state.cache, imports, self.compilations.heard)
         actions = Actions(self.ledger, self.fleet, self.clock, self.announcer.announce)
         settling = Settling(self.ledger, self.fleet, self.clock, self.announcer.announce)
         self.sources = WatchedSources(resolve, self.keep, self.clock.wall_ms, report)
@@ -65,7 +67,7 @@ class Agent:
         """Start an instance of a revision: from the compile cache, else from its stored artifact."""
         digest = revision.artifact
         try:
-            loaded = self.runtime.load(digest, lambda: self.state.artifacts.read(digest))
+            loaded = self.runtime.load(digest, lambda: self.state.artifacts.read(digest), str(instance.deployment))
         except (ArtifactFault, ArtifactMissing, ArtifactDamaged) as fault:
             return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail=str(fault)))
         deployment = instance.deployment

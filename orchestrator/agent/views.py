@@ -1,6 +1,6 @@
 """What the API says of things: flat documents for tools, made from records and services. Nothing here decides."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
@@ -30,6 +30,14 @@ class InstanceView(Value, frozen=True):
     restarts: int
     health: str
     last_exit: ExitReason | None
+
+
+class CompilingView(Value, frozen=True):
+    """A compilation under way."""
+
+    artifact: str
+    size_bytes: int
+    elapsed_ms: int
 
 
 class RolloutView(Value, frozen=True):
@@ -81,6 +89,7 @@ class DeploymentView(Value, frozen=True):
     labels: dict[str, str]
     instances: tuple[InstanceView, ...]
     rollout: RolloutView | None
+    compiling: CompilingView | None
 
 
 class HistoryView(Value, frozen=True):
@@ -125,8 +134,8 @@ class AgentView(Value, frozen=True):
     lineage: str
 
 
-def deployment_view(seen: ObservedDeployment) -> DeploymentView:
-    """Describe a deployment."""
+def deployment_view(seen: ObservedDeployment, compiling: Callable[[str], CompilingView | None]) -> DeploymentView:
+    """Describe a deployment; `compiling` tells whether an artifact is being compiled."""
     record = seen.record
     serving = record.stable
     instances = seen.instances or ()
@@ -154,6 +163,7 @@ def deployment_view(seen: ObservedDeployment) -> DeploymentView:
         labels=dict(shown.labels),
         instances=tuple(instance_view(record, i) for i in instances),
         rollout=rollout_view(record),
+        compiling=compiling(record.wanted.revision.artifact) or compiling(shown.revision.artifact),
     )
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from orchestrator.agent.views import DeploymentView, SourceView
 from orchestrator.cli.client import AgentClient
+from orchestrator.cli.compiling import under_way
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.failure import USAGE, Failure
 from orchestrator.cli.names import NAME, key_argument, optional_key_argument
@@ -71,14 +72,15 @@ def _show_all(settings: Settings, client: AgentClient, console: Console) -> None
     else:
         _deployment_table(console, views)
         for view in views:
-            if view.message:
-                _show_message(console, view)
+            _show_message(console, view)
     _show_sources(console, sources, {f"{view.namespace}/{view.name}" for view in views if view.sync == "held"})
 
 
 def _show_message(console: Console, view: DeploymentView) -> None:
     name = f"{view.namespace}/{view.name}"
-    console.print(Text.assemble(("\n" + name, "bold"), f"  {printable(view.message)}"))
+    for told in (under_way(view.compiling) if view.compiling else "", view.message):
+        if told:
+            console.print(Text.assemble(("\n" + name, "bold"), f"  {printable(told)}"))
     if view.sync == "held":
         console.print(Text(f"    → a changed spec or `airs rollout retry {name}` releases it", style="cyan"))
 
@@ -125,8 +127,7 @@ def _show_one(key: DeploymentKey) -> Show:
             settings.print_json(view)
             return
         _deployment_table(console, [view])
-        if view.message:
-            _show_message(console, view)
+        _show_message(console, view)
         console.print(Text(f"\nsource     {printable(view.source)}", style="dim"))
         if view.attempted_revision:
             applied, attempted = short(view.source_revision), short(view.attempted_revision)

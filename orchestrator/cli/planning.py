@@ -52,7 +52,7 @@ def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> in
     diagnostics: list[Diagnostic] = []
     count = 0
     for path in paths:
-        resolution = resolve_here(read_snapshot(Place(path, root=root), settings.state_dir), ())
+        resolution = resolve_here(read_snapshot(Place(path, root=root), settings), ())
         diagnostics += resolution.diagnostics
         count += len(resolution.desired.deployments)
     errors = sum(diagnostic.is_error for diagnostic in diagnostics)
@@ -82,7 +82,7 @@ def plan(
     permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
     place = Place(path, source, root)
     state = StateDir(settings.state_dir) if out is not None else None  # a saved plan belongs to a state
-    planned = make_plan_for(settings, read_snapshot(place, settings.state_dir), permissions)
+    planned = make_plan_for(settings, read_snapshot(place, settings), permissions)
     if settings.is_json:
         sys.stdout.buffer.write(render_json(planned.plan))
         sys.stdout.buffer.flush()
@@ -126,7 +126,9 @@ def apply(settings: Settings, path: str, source: str | None, root: str | None, y
         _show(settings, plan)
         is_saved = True
     else:
-        snapshot = read_snapshot(Place(path, source, root), settings.state_dir)  # before anything is started
+        snapshot = read_snapshot(
+            Place(path, source, root), settings, for_agent=not options["no_start"]
+        )  # before anything is started
         client = ensure_agent(settings, may_start=not options["no_start"])
         planned = make_plan_for(settings, snapshot, permissions)
         plan = planned.plan

@@ -4,11 +4,12 @@ Used by `validate`, `plan` and `apply`; the files are read with the caller's own
 """
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import msgspec
 
+from orchestrator.cli.compiling import Progress
 from orchestrator.cli.context import Settings
 from orchestrator.cli.failure import FAILED, INVALID, USAGE, Failure
 from orchestrator.manifest import references, resolve
@@ -19,7 +20,7 @@ from orchestrator.model.observed import ObservedState
 from orchestrator.model.snapshot import Artifact, Snapshot, Unknown
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
-from orchestrator.runtime import Runtime
+from orchestrator.runtime import Compiling, Runtime
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import open_source
 from orchestrator.source.spec import SourceRefused, SourceSpec, parse_source
@@ -45,17 +46,25 @@ class Place(msgspec.Struct, frozen=True):
             raise Failure(refused.summary, refused.detail, refused.suggestion, USAGE) from None
 
 
-def read_snapshot(place: Place, state_dir: Path) -> Snapshot:
-    """Read a source once; `state_dir` need not exist.
+def read_snapshot(place: Place, settings: Settings, *, for_agent: bool = False) -> Snapshot:
+    """Read a source once, showing what has to be compiled for that; the state directory need not exist.
+
+    `for_agent` makes it, so that an agent that is about to start finds what was compiled.
 
     Raises:
         Failure: it cannot be read, which says nothing about what it holds.
     """
-    runtime = _runtime(state_dir)
+    spec, state_dir = place.spec(), settings.state_dir
+    cache = StateDir(state_dir).cache if for_agent else state_dir / CACHE
+    with Progress(settings.err()) as progress:
+        return _read(spec, state_dir, _runtime(cache, progress.heard))
+
+
+def _read(spec: SourceSpec, state_dir: Path, runtime: Runtime) -> Snapshot:
     try:
         artifacts = ArtifactCache(runtime.inspect)
         source = open_source(
-            place.spec(), references=references, artifacts=artifacts, work_dir=state_dir / "git",
+            spec, references=references, artifacts=artifacts, work_dir=state_dir / "git",
             passed_on=passed_to_git(),
         )  # fmt: skip
         answer = source.read()
@@ -67,13 +76,12 @@ def read_snapshot(place: Place, state_dir: Path) -> Snapshot:
     return answer.snapshot
 
 
-def _runtime(state_dir: Path) -> Runtime:
+def _runtime(cache: Path, compiling: Callable[[Compiling], None]) -> Runtime:
     """Return a runtime that shares what the agent has compiled, where there is an agent's state to share."""
-    cache = state_dir / CACHE
     try:
-        return Runtime(cache if cache.is_dir() else None)
+        return Runtime(cache if cache.is_dir() else None, compiling=compiling)
     except OSError:  # it may not be written, or is somebody else's: compile, as without any state
-        return Runtime(None)
+        return Runtime(None, compiling=compiling)
 
 
 def passed_to_git() -> dict[str, str]:

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Iterable, Mapping, Set
 
+from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from orchestrator.agent.views import DeploymentView
 from orchestrator.cli.client import AgentClient
+from orchestrator.cli.compiling import under_way
 from orchestrator.cli.context import Settings
 from orchestrator.cli.failure import TIMED_OUT, Failure
 from orchestrator.model.ids import DeploymentKey
@@ -27,6 +29,7 @@ def wait_for(
     keys = wanted | gone
     deadline = time.monotonic() + timeout_ms / 1000
     console = settings.err()
+    told: set[str] = set()
     with Live(console=console, transient=True, auto_refresh=False) as live:
         while True:
             views = [v for v in client.deployments() if key_of(v) in keys]
@@ -36,9 +39,19 @@ def wait_for(
                 return views
             if time.monotonic() > deadline:
                 raise _late(waiting, _reasons(client, missing), timeout_ms)
-            if console.is_terminal:
+            if not console.is_terminal:
+                _tell_new(console, waiting, told)
+            else:
                 live.update(Text("\n".join(progress(v) for v in waiting)), refresh=True)
             time.sleep(LOOK_S)
+
+
+def _tell_new(console: Console, waiting: Iterable[DeploymentView], told: set[str]) -> None:
+    """Say once of each deployment that it waits for a compilation, where nobody sees it move."""
+    for view in waiting:
+        if view.compiling is not None and view.compiling.artifact not in told:
+            told.add(view.compiling.artifact)
+            console.print(Text(f"{key_of(view)}  {under_way(view.compiling)}"))
 
 
 def key_of(view: DeploymentView) -> DeploymentKey:
@@ -79,8 +92,9 @@ def progress(view: DeploymentView) -> str:
     """Describe a deployment under way in one line."""
     rollout = view.rollout
     how = f"{rollout.phase} {rollout.target_version}" if rollout is not None else view.phase
+    doing = f"{under_way(view.compiling)}  " if view.compiling else ""
     share = f", {rollout.weight} %" if rollout is not None and rollout.weight not in (0, 100) else ""
-    return f"  {view.namespace}/{view.name}  {how}{share}  {view.ready}/{view.replicas} ready  {view.message}"
+    return f"  {view.namespace}/{view.name}  {how}{share}  {view.ready}/{view.replicas} ready  {doing}{view.message}"
 
 
 def _reasons(client: AgentClient, missing: Set[DeploymentKey]) -> dict[DeploymentKey, str]:

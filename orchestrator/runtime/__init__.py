@@ -7,12 +7,13 @@ a grant allows, who is started again and what a message means are decided elsewh
 
 from orchestrator.runtime.cell import Ending, remaining_ms, sleep
 from orchestrator.runtime.guest import Guest, Start, read_metadata
-from orchestrator.runtime.loaded import Loaded, Origin, digest_of_bytes
+from orchestrator.runtime.loaded import Compiling, Loaded, Origin, digest_of_bytes
 from orchestrator.runtime.runtime import Runtime
 from orchestrator.runtime.trial import fast_path_fault, trial
 from orchestrator.runtime.values import Err, GuestTrap, HostImport, Ok, Some, Variant
 
 __all__ = [
+    "Compiling",
     "Ending",
     "Err",
     "Guest",

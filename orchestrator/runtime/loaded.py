@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from wasmtime import component as wc
 
 from orchestrator.model.world import World
@@ -40,6 +41,7 @@ class Compiling(msgspec.Struct, frozen=True):
 
     artifact: str
     size_bytes: int
+    name: str = ""  # what whoever asked for it calls it
     took_s: float | None = None
 
 
@@ -153,8 +155,8 @@ class Loader:
         self._linked: OrderedDict[bytes, Linked] = OrderedDict()  # by engine and all that is imported, with types
         self._loading: dict[str, threading.Lock] = {}
 
-    def load(self, artifact: str, data: Callable[[], bytes]) -> Loaded:
-        """Return the component, from memory, the cache, or compiled from `data()`."""
+    def load(self, artifact: str, data: Callable[[], bytes], name: str = "") -> Loaded:
+        """Return the component, from memory, the cache, or compiled from `data()`, which is told under `name`."""
         with self._lock:
             turn = self._loading.setdefault(artifact, threading.Lock())
         with turn:
@@ -162,7 +164,7 @@ class Loader:
             if prepared is not None:
                 return Loaded(artifact, Origin.MEMORY, prepared)
             try:
-                origin, found = self._from_cache_or_source(artifact, data)
+                origin, found = self._from_cache_or_source(artifact, data, name)
                 prepared = self._prepare(found)
                 self._hold(artifact, prepared)
             finally:
@@ -183,11 +185,11 @@ class Loader:
             while len(self._held) > MAX_HELD:
                 self._held.popitem(last=False)
 
-    def _from_cache_or_source(self, artifact: str, data: Callable[[], bytes]) -> tuple[Origin, _Found]:
+    def _from_cache_or_source(self, artifact: str, data: Callable[[], bytes], name: str) -> tuple[Origin, _Found]:
         cached = self._from_cache(artifact)
         if cached is not None:
             return Origin.CACHE, cached
-        found = self._compile(artifact, data())
+        found = self._compile(artifact, data(), name)
         if self._cache is not None:
             _keep(self._cache, artifact, found)
         return Origin.COMPILED, found
@@ -204,23 +206,23 @@ class Loader:
         component = native.deserialize(engine.engine, entry.code)
         return None if component is None else _Found(engine, component, about.description)
 
-    def _compile(self, artifact: str, data: bytes) -> _Found:
+    def _compile(self, artifact: str, data: bytes, name: str) -> _Found:
         artifacts.check(data)
         if artifact != digest_of_bytes(data):
             raise artifacts.wrong_digest(artifact)
         engine = self._engines.of_size(len(data))
-        with self._told(artifact, len(data)):
+        with self._told(Compiling(artifact, len(data), name)):
             component = native.compile(engine.engine, data)
         return _Found(engine, component, describe(component, engine.engine))
 
     @contextmanager
-    def _told(self, artifact: str, size_bytes: int) -> Iterator[None]:
+    def _told(self, compiling: Compiling) -> Iterator[None]:
         began = time.monotonic()
-        self._watch(Compiling(artifact, size_bytes))
+        self._watch(compiling)
         try:
             yield
         finally:
-            self._watch(Compiling(artifact, size_bytes, time.monotonic() - began))
+            self._watch(replace(compiling, took_s=time.monotonic() - began))
 
     def _prepare(self, found: _Found) -> _Prepared:
         prepared = _Prepared(found.engine, found.component, found.description)

@@ -33,21 +33,21 @@ class Runtime:
         self._engines = Engines()
         self._loader = Loader(self._engines, cache, imports, compiling)
 
-    def inspect(self, data: bytes) -> World:
-        """Read what a component is; what is compiled for that is kept for `load`.
+    def inspect(self, data: bytes, name: str = "") -> World:
+        """Read what a component is; what is compiled for that is kept for `load`. `name` is what it is told under.
 
         Raises:
             ArtifactFault: these bytes are no component that runs here.
         """
-        return self._loader.load(digest_of_bytes(data), lambda: data).world
+        return self._loader.load(digest_of_bytes(data), lambda: data, name).world
 
-    def load(self, artifact: str, data: Callable[[], bytes]) -> Loaded:
+    def load(self, artifact: str, data: Callable[[], bytes], name: str = "") -> Loaded:
         """Return a component ready to start; `data` is asked for only when nothing compiled is at hand.
 
         Raises:
             ArtifactFault: the bytes are no component that runs here, or not those of `artifact` (`sha256:<hex>`).
         """
-        return self._loader.load(artifact, data)
+        return self._loader.load(artifact, data, name)
 
     def start(self, request: Start) -> Guest | Exited:
         """Instantiate and initialize a component under its revision's limits; or say why it did not start."""

@@ -23,7 +23,7 @@ V = TypeVar("V")
 class ArtifactCache:
     """The artifacts seen lately, shared by all sources of one process; safe to use from several threads."""
 
-    def __init__(self, inspect: Callable[[bytes], World], *, max_held_bytes: int = MAX_HELD_BYTES) -> None:
+    def __init__(self, inspect: Callable[[bytes, str], World], *, max_held_bytes: int = MAX_HELD_BYTES) -> None:
         self._inspect = inspect
         self._max_held_bytes = max_held_bytes
         self._digests: OrderedDict[Hashable, str] = OrderedDict()
@@ -32,30 +32,30 @@ class ArtifactCache:
         self._held_bytes = 0
         self._lock = Lock()
 
-    def artifact(self, identity: Hashable | None, read: Callable[[], bytes]) -> Artifact:
-        """Return what `identity` is known to be, or read and inspect it; None is never known."""
+    def artifact(self, identity: Hashable | None, read: Callable[[], bytes], name: str = "") -> Artifact:
+        """Return what `identity` is known to be, or read and inspect it under `name`; None is never known."""
         with self._lock:
             known = self._held.get(self._digests.get(identity, "")) if identity is not None else None
             if known is not None:
                 self._held.move_to_end(known.digest)
                 return known
-        return self._take(identity, read())
+        return self._take(identity, read(), name)
 
-    def _take(self, identity: Hashable | None, data: bytes) -> Artifact:
+    def _take(self, identity: Hashable | None, data: bytes, name: str) -> Artifact:
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
         with self._lock:
             world = self._worlds.get(digest)
         if world is None:  # outside the lock: inspecting takes long
-            world = self._inspected(data)
+            world = self._inspected(data, name)
         with self._lock:
             if identity is not None:
                 _remember(self._digests, identity, digest)
             _remember(self._worlds, digest, world)
             return self._hold(Artifact(digest, data, world))
 
-    def _inspected(self, data: bytes) -> World | ArtifactFault:
+    def _inspected(self, data: bytes, name: str) -> World | ArtifactFault:
         try:
-            return self._inspect(data)
+            return self._inspect(data, name)
         except ArtifactFault as fault:
             return fault.with_traceback(None)
 

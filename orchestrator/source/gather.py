@@ -166,7 +166,7 @@ class _Files:
     def _artifact(self, path: str, confined_to: str | None) -> FileEntry:
         try:
             with located(self._root, path, confined_to) as (directory, name), directory.opened(name) as file:
-                return self._artifacts.artifact(file.identity, lambda: file.read(MAX_ARTIFACT_BYTES))
+                return self._artifacts.artifact(file.identity, lambda: file.read(MAX_ARTIFACT_BYTES), path)
         except PathFault as fault:
             return fault.entry
         except OSError as error:

@@ -122,6 +122,30 @@ TRAPS = """
   (func (export "grow-or-trap") (canon lift (core func $i "grow-or-trap"))))
 """
 
+
+def big(functions: int, lines: int = 60) -> bytes:
+    """A component of so many functions that compiling it takes a while; `seven` answers."""
+    rounds = "".join(
+        f"(local.set 0 (i32.mul (i32.xor (local.get 0) (i32.const {line * 7919})) (i32.add (local.get 1)"
+        f" (i32.load (i32.and (local.get 0) (i32.const 65532))))))"
+        for line in range(lines)
+    )
+    body = "".join(
+        f"(func $f{n} (param i32 i32) (result i32) {rounds} (i32.add (local.get 0) (i32.const {n})))"
+        for n in range(functions)
+    )
+    table = " ".join(f"$f{n}" for n in range(functions))
+    return wasm(f"""
+(component
+  (core module $m
+    (memory 2) (table funcref (elem {table}))
+    {body}
+    (func (export "seven") (result i32) (i32.const 7)))
+  (core instance $i (instantiate $m))
+  (func (export "seven") (result u32) (canon lift (core func $i "seven"))))
+""")
+
+
 _LIBC = """
   (core module $libc
     (memory (export "memory") 1)

@@ -45,7 +45,7 @@ class Inspector:
     def __init__(self):
         self.asked = []
 
-    def __call__(self, data):
+    def __call__(self, data, name):
         self.asked.append(data)
         if not data.startswith(b"wasm"):
             raise ArtifactFault("not a component")

@@ -1,0 +1,98 @@
+"""A component that takes a while to compile: `apply`, `up`, events and status say so."""
+
+import os
+import pty
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.guests import big
+
+from .conftest import AIRS, Airs, deployment, wait_until
+
+FUNCTIONS = 3_000
+TOML = """
+manifest-version = 1
+[package]
+name = "large"
+version = "1.0.0"
+[artifact]
+path = "large.wasm"
+[resources]
+memory = "4MiB"
+fuel = 1_000_000
+timeout = "5s"
+"""
+
+
+@pytest.fixture(scope="module")
+def large() -> bytes:
+    return big(FUNCTIONS)
+
+
+@pytest.fixture
+def manifests(airs: Airs, large: bytes) -> Path:
+    """A folder that deploys the large component."""
+    component = airs.folder / "large"
+    component.mkdir()
+    (component / "large.wasm").write_bytes(large)
+    (component / "Component.toml").write_text(TOML)
+    (airs.folder / "manifests").mkdir()
+    (airs.folder / "manifests" / "large.yaml").write_text(deployment("large", "../large"))
+    return airs.folder / "manifests"
+
+
+def test_apply_says_what_it_compiles_once(airs: Airs, manifests: Path):
+    done = airs.run("apply", manifests)
+    assert done.stderr.count("Compiling large/large.wasm (") == 1
+    assert "MiB)" in done.stderr
+    assert airs.run("call", "large", "seven").stdout == "7\n"
+    assert "ompiling" not in airs.run("plan", manifests).stderr
+    assert not [event for event in airs.client().deployments() if event.compiling]
+    assert "compiling" not in airs.run("events").stdout  # the agent found it in the cache
+
+
+def test_apply_on_a_terminal_shows_it_moving(airs: Airs, manifests: Path):
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [*AIRS, "apply", str(manifests)], stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal, cwd=airs.folder,
+        env=airs.env | {"TERM": "xterm", "COLUMNS": "120"},
+    )  # fmt: skip
+    os.close(terminal)
+    shown = b""
+    while True:
+        try:
+            read = os.read(controller, 4_096)
+        except OSError:  # the other end was closed
+            break
+        shown += read
+        if not read:
+            break
+    os.close(controller)
+    assert process.wait() == 0
+    assert b"Compiling large/large.wasm (" in shown
+    assert b"0:00:0" in shown
+
+
+def test_an_agent_that_has_to_compile_says_so_in_its_status_and_events(airs: Airs, manifests: Path):
+    airs.run("apply", manifests)
+    airs.run("agent", "stop")
+    shutil.rmtree(airs.state_dir / "cache")
+    airs.run("agent", "start")
+    found = wait_until(lambda: [view.compiling for view in airs.client().deployments() if view.compiling])
+    assert found[0].size_bytes > 1 << 20
+    wait_until(lambda: airs.phase("large") == "running")
+    told = [line for line in airs.run("events").stdout.splitlines() if "compiling" in line]
+    assert [("over after" in line) for line in told] == [False, True]
+    assert all("default/large (" in line for line in told)
+    assert not [view for view in airs.client().deployments() if view.compiling]
+
+
+def test_up_prints_what_it_compiles(airs: Airs, manifests: Path):
+    running = airs.background("up", manifests)
+    running.says("large/large.wasm (")
+    running.says("over after")
+    wait_until(lambda: airs.client().answers() and airs.phase("large") == "running")
+    assert running.stdout.count("compiling") == 2
