@@ -24,18 +24,26 @@ CC = (
     "cc", "-target", "wasm32-freestanding", "-mcpu=generic+bulk_memory", "-std=c17", "-O2", "-g0",
     "-Wall", "-Wextra", "-Werror", "-nostdlib", "-fno-builtin-memcmp", "-Wl,--no-entry", "-Wl,-z,stack-size=65536",
 )  # fmt: skip
+CC_LIBC = (
+    "cc", "-target", "wasm32-wasi", "-std=gnu17", "-Os", "-g0", "-s", "-Wall", "-Wextra", "-Werror",
+    "-Wno-dangling-else", "-Wl,-z,stack-size=262144",
+)  # fmt: skip
+ADAPTERS = "examples/sdk-c/adapters"
 ACTOR_SDK = ("bindings.c", "alloc.c", "text.c")
 PLAIN_SDK = ("alloc.c", "text.c")
 
 
 def wit_files(folder: str) -> tuple[str, ...]:
     """Return the WIT files of `folder`, root-relative and sorted."""
-    return tuple(sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / folder).glob("*.wit")))
+    return tuple(sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*.wit")))
 
 
 @dataclass(frozen=True)
 class Guest:
-    """One `.wasm`: where it goes, the C file and macros it is made of, and the world it is embedded with."""
+    """One `.wasm`: where it goes, the C file and macros it is made of, and the world it is embedded with.
+
+    `libc` names the adapter for what is written against libc, a `command` (a program) or a `reactor` (functions).
+    """
 
     output: str
     source: str
@@ -43,6 +51,24 @@ class Guest:
     wit: str = "wit"
     world: str = "runtime-host"
     sdk: tuple[str, ...] = ACTOR_SDK
+    libc: str = ""
+
+    @property
+    def compiler(self) -> tuple[str, ...]:
+        """The C compiler's arguments but macros and files."""
+        if not self.libc:
+            return (*CC, "-Iexamples/sdk-c")
+        return (*CC_LIBC, "-mexec-model=reactor") if self.libc == "reactor" else CC_LIBC
+
+    @property
+    def adapter(self) -> str:
+        """The file that turns libc's WASI preview 1 into WASI 0.2."""
+        return f"{ADAPTERS}/wasi_snapshot_preview1.{self.libc}.wasm"
+
+    @property
+    def adapting(self) -> tuple[str, ...]:
+        """What `wasm-tools component new` is told of the adapter."""
+        return ("--adapt", f"wasi_snapshot_preview1={self.adapter}") if self.libc else ()
 
     @property
     def c_files(self) -> tuple[str, ...]:
@@ -52,13 +78,14 @@ class Guest:
     @property
     def inputs(self) -> tuple[str, ...]:
         """Every file it depends on, root-relative and sorted."""
-        return tuple(sorted({*self.c_files, *wit_files(self.wit), "examples/sdk-c/airs.h"}))
+        ours = (self.adapter,) if self.libc else ("examples/sdk-c/airs.h",)
+        return tuple(sorted({*self.c_files, *wit_files(self.wit), *ours}))
 
     @property
     def recipe(self) -> str:
         """What decides its bytes apart from the inputs: the command line and the world."""
         macros = (f"-D{define}" for define in self.defines)
-        return " ".join((*CC, "-Iexamples/sdk-c", *macros, *self.c_files, "world:", self.wit, self.world))
+        return " ".join((*self.compiler, *macros, *self.c_files, *self.adapting, "world:", self.wit, self.world))
 
 
 def versioned(minor: int) -> tuple[str, ...]:
@@ -76,6 +103,12 @@ def counter(minor: int) -> Guest:
     """Return the guest of `02-counter` with version 1.`minor`.0."""
     output = f"examples/02-counter/components/counter-1.{minor}.0/counter.wasm"
     return Guest(output, "examples/02-counter/src/counter.c", versioned(minor))
+
+
+def probe(name: str, world: str, libc: str, *defines: str) -> Guest:
+    """Return one of the guests that look at what WASI gives them."""
+    output = f"tests/components/{name}/{name}.wasm"
+    return Guest(output, "tests/components/src/probe.c", defines, "tests/components/src/probe-wit", world, (), libc)
 
 
 def faulty(name: str, *defines: str) -> Guest:
@@ -96,6 +129,16 @@ GUESTS = (
         world="calculator",
         sdk=PLAIN_SDK,
     ),
+    Guest(
+        "examples/04-job/components/wordcount-1.0.0/wordcount.wasm",
+        "examples/04-job/src/wordcount.c",
+        wit="examples/04-job/wit",
+        world="wordcount",
+        sdk=(),
+        libc="command",
+    ),
+    probe("probe", "job", "command"),
+    probe("probe-calls", "callable", "reactor", "CALLABLE"),
     faulty("faulty"),
     faulty("faulty-init", "INIT_FAILS"),
     faulty("faulty-trap-init", "INIT_TRAPS"),
@@ -132,9 +175,9 @@ def build(guest: Guest, scratch: Path) -> bytes:
     core = str(scratch / Path(guest.output).name)  # the linker takes the module's name in backtraces from it
     embedded, component, final = (str(scratch / f"{step}.step") for step in ("embedded", "new", "final"))
     macros = [f"-D{define}" for define in guest.defines]
-    run([*compiler, *CC, "-Iexamples/sdk-c", *macros, "-o", core, *guest.c_files])
-    run([wasm_tools, "component", "embed", guest.wit, core, "--world", guest.world, "-o", embedded])
-    run([wasm_tools, "component", "new", embedded, "-o", component])
+    run([*compiler, *guest.compiler, *macros, "-o", core, *guest.c_files])
+    run([wasm_tools, "component", "embed", guest.wit, core, "--world", guest.world, "--all-features", "-o", embedded])
+    run([wasm_tools, "component", "new", embedded, *guest.adapting, "-o", component])
     run([wasm_tools, "strip", component, "-o", final])
     return Path(final).read_bytes()
 

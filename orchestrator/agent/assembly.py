@@ -15,6 +15,7 @@ from orchestrator.host.context import GuestContext
 from orchestrator.host.messaging import messaging_imports
 from orchestrator.host.services import service_imports
 from orchestrator.host.storage import storage_imports
+from orchestrator.host.wasi import forbidden_folders, wasi_for
 from orchestrator.manifest import resolve
 from orchestrator.messaging.router import Router
 from orchestrator.model.exits import ExitKind, ExitReason
@@ -24,7 +25,8 @@ from orchestrator.model.snapshot import Artifact, Snapshot
 from orchestrator.model.spec import Revision
 from orchestrator.model.world import ArtifactFault
 from orchestrator.observe.events import Event, Journals
-from orchestrator.runtime import Guest, Runtime, Start
+from orchestrator.observe.output import LineLog
+from orchestrator.runtime import Guest, Output, Pipes, Runtime, Start
 from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing
 from orchestrator.store.state_dir import StateDir
 from orchestrator.store.store import Store
@@ -56,6 +58,8 @@ class Agent:
             *service_imports(around),
         ]
         self.runtime = Runtime(state.cache, imports, self.compilations.heard)
+        self._pipes = Pipes()
+        self._forbidden = forbidden_folders([str(state.path)])
         actions = Actions(self.ledger, self.fleet, self.clock, self.announcer.announce)
         settling = Settling(self.ledger, self.fleet, self.clock, self.announcer.announce)
         self.sources = WatchedSources(resolve, self.keep, self.clock.wall_ms, report)
@@ -72,7 +76,9 @@ class Agent:
             return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail=str(fault)))
         deployment = instance.deployment
         context = GuestContext(instance, revision, lambda: self.fleet.grants_in_force(deployment))
-        return self.runtime.start(Start(id=instance, revision=revision, loaded=loaded, context=context))
+        output = Output(self._pipes, LineLog(instance, self.journals.logs, self.clock.wall_ms))
+        wasi = wasi_for(revision, context.grant_sets(), self._forbidden, output)
+        return self.runtime.start(Start(id=instance, revision=revision, loaded=loaded, context=context, wasi=wasi))
 
     def keep(self, snapshot: Snapshot) -> None:
         """Put a snapshot's artifacts into the store, so that what is wanted can be started after a restart."""

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from orchestrator.messaging.router import Router
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Undelivered
-from orchestrator.model.spec import Deployment, Grant
+from orchestrator.model.spec import Deployment, Grant, Revision
+from orchestrator.security.grants import given_at_start
 from orchestrator.supervise.instance import Surroundings
 from orchestrator.supervise.service import Service
 
@@ -46,8 +47,19 @@ class Fleet:
         return True
 
     def put_in_force(self, key: DeploymentKey, grants: tuple[Grant, ...]) -> None:
-        """Set what the source grants now; a grant that is missing here is denied at once."""
-        self._grants[key] = grants
+        """Set what the source grants now; a grant that is missing here is denied at once.
+
+        What an instance was handed at its start can only be taken back by starting it anew, which this begins.
+        """
+        before, self._grants[key] = self._grants.get(key), grants
+        service = self._services.get(key)
+        if before is None or before == grants or service is None:
+            return
+
+        def is_changed(revision: Revision) -> bool:
+            return given_at_start((revision.grants, before)) != given_at_start((revision.grants, grants))
+
+        service.start_anew(is_changed)
 
     def grants_in_force(self, key: DeploymentKey) -> tuple[Grant, ...] | None:
         """Return what the source grants now, None before anybody said."""

@@ -7,11 +7,11 @@ from orchestrator.model.world import HOST_INTERFACES, TYPE_INTERFACES, Drive, Wo
 
 STORAGE = "airssys:core/storage@1.0.0"
 PROVIDED = frozenset((*HOST_INTERFACES, *TYPE_INTERFACES))
-_WASI_0_2 = re.compile(r"wasi:[a-z0-9-]+/[a-z0-9-]+@0\.2\.[0-9]+")
+_WASI_0_2 = re.compile(r"wasi:(cli|clocks|filesystem|io|random|sockets)/[a-z0-9-]+@0\.2\.[0-9]+")  # what is linked
 
 
 def unmet_imports(world: World, provided: Collection[str] = PROVIDED) -> tuple[str, ...]:
-    """Return every imported interface that is neither among `provided` nor part of WASI 0.2, sorted."""
+    """Return every imported interface that is neither among `provided` nor what is linked of WASI 0.2, sorted."""
     names = {imported.interface for imported in world.imports}
     return tuple(sorted(n for n in names if n not in provided and not _WASI_0_2.fullmatch(n)))
 

@@ -7,6 +7,7 @@ that names it gets the `Failure` as one line of its own.
 import msgspec
 
 from orchestrator.interface.fitness import is_driven, needs_storage, unmet_imports
+from orchestrator.manifest.capabilities import CAPABILITIES
 from orchestrator.manifest.check import check
 from orchestrator.manifest.node import Node, Problem, find, items, nearest, text_at
 from orchestrator.manifest.paths import BadPathError
@@ -20,7 +21,6 @@ from orchestrator.model.spec import Limits
 from orchestrator.model.world import ArtifactFault, World
 
 ROOT = "the source's root"
-CAPABILITIES = ("messaging.send", "storage.read", "storage.write")
 
 
 class Component(msgspec.Struct, frozen=True):

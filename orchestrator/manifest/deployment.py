@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.manifest.capabilities import grant_problems
 from orchestrator.manifest.check import check
-from orchestrator.manifest.component import CAPABILITIES, Component
+from orchestrator.manifest.component import Component
 from orchestrator.manifest.documents import Document
 from orchestrator.manifest.node import Node, Place, Problem, find, items, nearest, plain, text_at
 from orchestrator.manifest.printable import did_you_mean, excerpt
@@ -89,7 +90,7 @@ def disagreements(source: Draft, key: DeploymentKey, component: Component) -> li
     """Return what a draft asks that its component does not allow; a part that is malformed is passed over."""
     return [
         *_version_problems(source.root, component),
-        *_grant_problems(source.root, key.namespace, component),
+        *grant_problems(find(source.root, "spec", "grants"), key.namespace, component.asks, component.name),
         *_limit_problems(source.root, component),
         *_stateful_problems(source.root, component),
     ]
@@ -190,32 +191,6 @@ def _version_problems(root: Node, component: Component) -> list[Problem]:
     place = nearest(root, "spec", "component", "version")
     summary = f"component {component.name} has version {component.version}, which {excerpt(written)} leaves out"
     return [Problem(*place, summary, suggestion="widen the range, or name another component")]
-
-
-def _grant_problems(root: Node, namespace: str, component: Component) -> list[Problem]:
-    grants = find(root, "spec", "grants")
-    if grants is None or not isinstance(grants.value, dict):
-        return []
-    problems = []
-    for capability, granted in sorted(grants.value.items()):
-        asked = component.asks.get(capability, ())
-        written = (item for item in items(granted) if capability in CAPABILITIES and isinstance(item.value, str))
-        beyond = [item for item in written if not _covers(asked, str(item.value), namespace)]
-        problems += [_beyond_problem(item, capability, asked, component.name) for item in beyond]
-    return problems
-
-
-def _beyond_problem(item: Node, capability: str, asked: tuple[str, ...], component: str) -> Problem:
-    what = f"`{capability}` on {excerpt(str(item.value))}"
-    listed = ", ".join(asked) if asked else "nothing"
-    detail = f"For {capability} the component asks for {listed}."
-    return Problem(*item.place, f"grants {what}, which {component} does not ask for", detail, "remove it")
-
-
-def _covers(asked: tuple[str, ...], granted: str, namespace: str) -> bool:
-    wanted = DeploymentKey.parse(granted, namespace)
-    offers = (DeploymentKey.parse(pattern, namespace) for pattern in asked)
-    return any(o.namespace == wanted.namespace and o.name in ("*", wanted.name) for o in offers)
 
 
 def _limit_problems(root: Node, component: Component) -> list[Problem]:

@@ -7,26 +7,34 @@ a grant allows, who is started again and what a message means are decided elsewh
 
 from orchestrator.runtime.cell import Ending, remaining_ms, sleep
 from orchestrator.runtime.guest import Guest, Start, read_metadata
+from orchestrator.runtime.lifecycle import environment
 from orchestrator.runtime.loaded import Compiling, Loaded, Origin, digest_of_bytes
+from orchestrator.runtime.pipes import Pipes
 from orchestrator.runtime.runtime import Runtime
 from orchestrator.runtime.trial import fast_path_fault, trial
 from orchestrator.runtime.values import Err, GuestTrap, HostImport, Ok, Some, Variant
+from orchestrator.runtime.wasi import Folder, Output, Wasi
 
 __all__ = [
     "Compiling",
     "Ending",
     "Err",
+    "Folder",
     "Guest",
     "GuestTrap",
     "HostImport",
     "Loaded",
     "Ok",
     "Origin",
+    "Output",
+    "Pipes",
     "Runtime",
     "Some",
     "Start",
     "Variant",
+    "Wasi",
     "digest_of_bytes",
+    "environment",
     "fast_path_fault",
     "read_metadata",
     "remaining_ms",

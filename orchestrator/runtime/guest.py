@@ -29,15 +29,17 @@ from orchestrator.runtime.instance import Instance
 from orchestrator.runtime.layout import Unfit
 from orchestrator.runtime.loaded import Loaded
 from orchestrator.runtime.values import Err
+from orchestrator.runtime.wasi import Wasi
 
 
 class Start(msgspec.Struct, frozen=True):
-    """What to start: `context` is handed to every host function this instance calls."""
+    """What to start: `context` is handed to every host function this instance calls, `wasi` is what WASI gives it."""
 
     id: ComponentId
     revision: Revision
     loaded: Loaded
     context: object = None
+    wasi: Wasi = Wasi()
 
 
 class Guest:
@@ -153,7 +155,7 @@ def read_metadata(request: Start) -> dict[str, Any] | Exited | None:
 
 def _instance(request: Start) -> Instance:
     cell = request.loaded.engine.cells.add(request.id, request.context)
-    return Instance(request.loaded, cell, request.revision.limits)
+    return Instance(request.loaded, cell, request.revision.limits, request.wasi)
 
 
 def _replied(payload: bytes | None) -> Replied | Refused:

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from ctypes import byref, c_uint64, create_string_buffer, sizeof
 from typing import Any
 
-from wasmtime import WasiConfig
 from wasmtime import _ffi as ffi
 
 from orchestrator.model.exits import ExitKind, ExitReason
@@ -25,6 +24,7 @@ from orchestrator.runtime.cell import Cell
 from orchestrator.runtime.component import Export
 from orchestrator.runtime.loaded import Loaded
 from orchestrator.runtime.memory import Allowance
+from orchestrator.runtime.wasi import Denied, Wasi, give
 
 MAX_TABLE_ELEMENTS = 200_000  # of each table; 8 bytes each
 MAX_TABLES = 64
@@ -37,8 +37,8 @@ _INSTANCE_BYTES = sizeof(ffi.wasmtime_component_instance_t)
 class Instance:
     """One instance. One call at a time, from any thread; `interrupt` at any moment from any other."""
 
-    def __init__(self, loaded: Loaded, cell: Cell, limits: Limits) -> None:
-        self._loaded, self._cell, self._limits = loaded, cell, limits
+    def __init__(self, loaded: Loaded, cell: Cell, limits: Limits, wasi: Wasi) -> None:
+        self._loaded, self._cell, self._limits, self._given = loaded, cell, limits, wasi
         self._entries: dict[str, Entry] = {}
         self._lock = threading.Lock()
         self._owner = 0  # the thread that is inside
@@ -61,7 +61,9 @@ class Instance:
         """Instantiate the component; None when that went well."""
         with self._entered():
             self._arm(self._limits.timeout_ms)
-            self._wasi()
+            denied = self._wasi()
+            if denied is not None:
+                return denied
             self._loaded.engine.memories.opening.allowance = self._allowance
             linked, component = self._loaded.linked, self._loaded.component_address
             error = capi.instantiate(linked.address, self._context, component, self._instance)
@@ -127,11 +129,13 @@ class Instance:
         cell.deadline_ns = time.monotonic_ns() + timeout_ms * 1_000_000
         capi.set_epoch_deadline(self._context, 1)
 
-    def _wasi(self) -> None:
+    def _wasi(self) -> Exited | None:
         if self._loaded.description.wants_wasi:
-            nothing = WasiConfig()  # no variables, files, network, arguments or inherited streams
-            error = capi.set_wasi(self._context, capi.address_of(nothing._consume()))
-            assert not error
+            try:
+                give(self._context, self._given, self._loaded.world)
+            except Denied as denied:
+                self.exited = Exited(ExitReason(kind=ExitKind.INITIALIZE_FAILED, detail=str(denied)))
+        return self.exited
 
     def _enter(self, export: Export) -> Entry:
         func = create_string_buffer(_FUNC_BYTES)

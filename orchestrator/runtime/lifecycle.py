@@ -121,12 +121,18 @@ def message_value(message: Message) -> dict[str, Any]:
 def config_value(revision: Revision) -> dict[str, Any]:
     """Return `component-config` as a plain value: the config's top-level scalars as variables, all of it as data."""
     config = msgspec.json.decode(revision.config or "{}")
-    pairs = config.items() if isinstance(config, dict) else ()
     return {
-        "env-vars": [(name, _text(value)) for name, value in pairs if isinstance(value, str | int | float)],
+        "env-vars": list(environment(revision.config)),
         "config-data": revision.config.encode() if config else None,
         "resource-limits": _limits_value(revision.limits),
     }
+
+
+def environment(config: str) -> tuple[tuple[str, str], ...]:
+    """Return the variables that a config, canonical JSON, gives: its top-level texts, numbers and truth values."""
+    decoded = msgspec.json.decode(config or "{}")
+    pairs = decoded.items() if isinstance(decoded, dict) else ()
+    return tuple((name, _text(value)) for name, value in pairs if isinstance(value, str | int | float))
 
 
 def _text(value: str | int | float) -> str:

@@ -1,9 +1,21 @@
 """Turns a revision's grants and a canonical value into yes or no. Called by `host` on every guarded call."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from orchestrator.model.base import Value
+from orchestrator.model.folders import folder_of, in_both
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.spec import Grant
+
+EVERYWHERE = "**"
+
+
+class GivenAtStart(Value, frozen=True):
+    """What an instance is handed when it starts, and keeps until it ends: directories and the network."""
+
+    writable: tuple[str, ...] = ()
+    readable: tuple[str, ...] = ()
+    network: bool = False
 
 
 def patterns_for(grants: Iterable[Grant], capability: str) -> tuple[str, ...]:
@@ -19,6 +31,23 @@ def may_send(grants: Iterable[Grant], sender: DeploymentKey, target: DeploymentK
 def may_use_own_storage(grants: Iterable[Grant], capability: str) -> bool:
     """Decide whether `storage.read` or `storage.write` is granted on the deployment's own data."""
     return "self" in patterns_for(grants, capability)
+
+
+def given_at_start(grant_sets: Sequence[tuple[Grant, ...]]) -> GivenAtStart:
+    """Return what every one of the grant lists allows to be handed over."""
+    writable = _folders(grant_sets, "filesystem.write")
+    return GivenAtStart(
+        writable=writable,
+        readable=tuple(folder for folder in _folders(grant_sets, "filesystem.read") if folder not in writable),
+        network=all(EVERYWHERE in patterns_for(grants, "network.connect") for grants in grant_sets),
+    )
+
+
+def _folders(grant_sets: Sequence[tuple[Grant, ...]], capability: str) -> tuple[str, ...]:
+    allowed, *others = (patterns_for(grants, capability) for grants in grant_sets)
+    for other in others:
+        allowed = in_both(allowed, other)
+    return tuple(folder_of(pattern) for pattern in allowed)
 
 
 def _matches(pattern: str, namespace: str, target: DeploymentKey) -> bool:

@@ -64,6 +64,11 @@ class InstanceSet:
             self._to_restart = [self._instances[n] for n in sorted(self._instances)]
         self._restart_next()
 
+    def restart_at_once(self) -> None:
+        """Restart every instance together, each as soon as the message it is at work on is done."""
+        for instance in self._members():
+            instance.restart()
+
     def observe(self) -> tuple[ObservedInstance, ...]:
         """Describe the instances, by ordinal; those scaled away are shown until they have ended."""
         with self._lock:

@@ -1,11 +1,12 @@
 """One deployment's running half: its route, and an instance set per revision that is alive."""
 
 import threading
+from collections.abc import Callable
 
 from orchestrator.messaging.route import Route
 from orchestrator.model.message import Undelivered
 from orchestrator.model.observed import ObservedInstance
-from orchestrator.model.spec import Deployment
+from orchestrator.model.spec import Deployment, Revision
 from orchestrator.supervise.instance import Surroundings
 from orchestrator.supervise.instances import InstanceSet
 
@@ -57,6 +58,13 @@ class Service:
         """Return the set of a revision that was not told to stop."""
         found = self._sets.get(revision)
         return None if found is None or found.is_stopping else found
+
+    def start_anew(self, concerns: Callable[[Revision], bool]) -> None:
+        """Restart every instance of the revisions that this concerns, all at once: it must not wait its turn."""
+        with self._lock:
+            sets = [one for one in self._sets.values() if concerns(one.deployment.revision)]
+        for one in sets:
+            one.restart_at_once()
 
     def stop(self, refusal: Undelivered) -> bool:
         """Refuse messages and stop every set; True once all are gone."""
