@@ -3,6 +3,7 @@
 from enum import Enum
 
 from orchestrator.model.base import Value
+from orchestrator.model.wit import FunctionType, WitType
 
 LIFECYCLE = "airssys:core/component-lifecycle@1.0.0"
 HOST_INTERFACES = (
@@ -36,12 +37,34 @@ class Import(Value, frozen=True, order=True):
     functions: tuple[str, ...]
 
 
+class Interface(Value, frozen=True):
+    """One interface with the types of all its parts, in the component's order; "" is what lies on the world itself.
+
+    `resources` have the full name that `HandleOf` uses, which is of another interface where it is only passed on.
+    `others` are parts that are neither type nor function, and what each is (`core module`).
+    """
+
+    name: str
+    types: tuple[tuple[str, WitType], ...] = ()
+    resources: tuple[tuple[str, str], ...] = ()
+    functions: tuple[tuple[str, FunctionType], ...] = ()
+    others: tuple[tuple[str, str], ...] = ()
+
+
+class WorldTypes(Value, frozen=True):
+    """Everything a component imports and exports, with its types, in the component's order."""
+
+    imports: tuple[Interface, ...] = ()
+    exports: tuple[Interface, ...] = ()
+
+
 class World(Value, frozen=True):
-    """A component's imports and exports, sorted, and the ways it can be driven."""
+    """A component's imports and exports, sorted, and the ways it can be driven; `types` is all of it in full."""
 
     imports: tuple[Import, ...]
     exports: tuple[Function, ...]
     drives: frozenset[Drive]
+    types: WorldTypes = WorldTypes()
 
 
 class ArtifactFault(Exception):

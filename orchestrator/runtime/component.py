@@ -1,17 +1,19 @@
 """A compiled component, described: its world for people and plans, its function types for linking and calling.
 
-`Runtime` makes one per artifact. The type walk is here; what interfaces mean to a plan is not.
+`Runtime` makes one per artifact, from what `walk` has read. What interfaces mean to a plan is not decided here.
 """
 
-from typing import Any
+from collections.abc import Iterator
 
 import msgspec
 from wasmtime import Engine
 from wasmtime import component as wc
 
-from orchestrator.model.world import LIFECYCLE, Drive, Function, Import, World
+from orchestrator.model.wit import FunctionType
+from orchestrator.model.world import LIFECYCLE, Drive, Function, Import, World, WorldTypes
 from orchestrator.runtime import artifact, lifecycle
-from orchestrator.runtime.types import MAX_TYPE_NODES, FunctionType, TypeReader, TypesTooLarge
+from orchestrator.runtime.types import MAX_TYPE_NODES, TypesTooLarge
+from orchestrator.runtime.walk import walk
 
 _HTTP = "wasi:http/incoming-handler@"
 _JOB = "wasi:cli/run@"
@@ -28,12 +30,21 @@ class Export(msgspec.Struct, frozen=True):
 
 
 class Description(msgspec.Struct, frozen=True):
-    """What a component offers and needs. `needed`: interface → function → type, without WASI."""
+    """What a component offers and needs. `needed`: interface → function → type, without WASI.
 
-    world: World
+    `encoded` is its whole `World`, which only people and plans ask for: starting one does not decode it.
+    """
+
+    drives: frozenset[Drive]
+    encoded: bytes
     exports: dict[str, Export]
     needed: dict[str, dict[str, FunctionType]]
     wants_wasi: bool
+
+    @property
+    def world(self) -> World:
+        """Decode its imports, exports and drives."""
+        return msgspec.msgpack.decode(self.encoded, type=World)
 
 
 def describe(component: wc.Component, engine: Engine) -> Description:
@@ -42,65 +53,57 @@ def describe(component: wc.Component, engine: Engine) -> Description:
     Raises:
         ArtifactFault: its types are too large, or its lifecycle is not ours.
     """
-    reader = TypeReader()
     try:
         with component.type as kind:
-            imports = {name: _functions(extern, engine) for name, extern in kind.imports(engine).items()}
-            exports = _exports(kind, engine, reader)
-            needed = _needed(imports, reader)
+            types = walk(kind, engine)
     except TypesTooLarge:
         raise artifact.types_too_large(MAX_TYPE_NODES) from None
+    exports = sorted(_exports(types), key=lambda export: export.name)
     lifecycle.check({export.function: export.kind for export in exports if export.interface == LIFECYCLE})
+    world = _world(types, exports)
     return Description(
-        world=_world(imports, exports),
+        drives=world.drives,
+        encoded=msgspec.msgpack.encode(world),
         exports={export.name: export for export in exports},
-        needed=needed,
-        wants_wasi=any(name.startswith(_WASI) for name in imports),
+        needed=_needed(types),
+        wants_wasi=any(imported.interface.startswith(_WASI) for imported in world.imports),
     )
 
 
-def _functions(extern: Any, engine: Engine) -> dict[str, wc.FuncType] | wc.FuncType | None:
-    item = extern.ty
-    if isinstance(item, wc.FuncType):
-        return item
-    if not isinstance(item, wc.ComponentInstanceType):
-        return None
-    members = ((name, member.ty) for name, member in item.exports(engine).items())
-    return {name: member for name, member in members if isinstance(member, wc.FuncType)}
+def _exports(types: WorldTypes) -> Iterator[Export]:
+    for interface in types.exports:
+        for function, kind in interface.functions:
+            full = f"{interface.name}#{function}" if interface.name else function
+            yield Export(full, interface.name or None, function, kind)
 
 
-def _exports(kind: wc.ComponentType, engine: Engine, reader: TypeReader) -> list[Export]:
-    found = []
-    for name, extern in kind.exports(engine).items():
-        match _functions(extern, engine):
-            case wc.FuncType() as func:
-                found.append(Export(name, None, name, reader.function(func)))
-            case dict() as functions:
-                for function, func in functions.items():
-                    found.append(Export(f"{name}#{function}", name, function, reader.function(func)))
-    return sorted(found, key=lambda export: export.name)
-
-
-def _needed(imports: dict[str, Any], reader: TypeReader) -> dict[str, dict[str, FunctionType]]:
+def _needed(types: WorldTypes) -> dict[str, dict[str, FunctionType]]:
     needed = {}
-    for name, functions in imports.items():
-        if isinstance(functions, dict) and functions and not name.startswith(_WASI):
-            needed[name] = {function: reader.function(func) for function, func in functions.items()}
-        elif isinstance(functions, wc.FuncType):
-            needed[name] = {"": reader.function(functions)}
+    for interface in types.imports:
+        if not interface.name:
+            needed.update({function: {"": kind} for function, kind in interface.functions})
+        elif interface.functions and not interface.name.startswith(_WASI):
+            needed[interface.name] = dict(interface.functions)
     return needed
 
 
-def _world(imports: dict[str, Any], exports: list[Export]) -> World:
-    used = (
-        Import(interface=name, functions=tuple(sorted(functions)) if isinstance(functions, dict) else ())
-        for name, functions in imports.items()
-    )
+def _world(types: WorldTypes, exports: list[Export]) -> World:
     return World(
-        imports=tuple(sorted(used)),
+        imports=tuple(sorted(_imports(types))),
         exports=tuple(Function(name=export.name, signature=str(export.kind)) for export in exports),
         drives=frozenset(_drive(export) for export in exports),
+        types=types,
     )
+
+
+def _imports(types: WorldTypes) -> Iterator[Import]:
+    """Yield what has to be provided: of what lies on the world itself everything but plain types."""
+    for interface in types.imports:
+        if interface.name:
+            yield Import(interface=interface.name, functions=tuple(sorted(name for name, _ in interface.functions)))
+        else:
+            for name, _ in (*interface.functions, *interface.resources, *interface.others):
+                yield Import(interface=name, functions=())
 
 
 def _drive(export: Export) -> Drive:

@@ -48,7 +48,7 @@ class Guest:
     def __init__(self, instance: Instance, loaded: Loaded) -> None:
         self._instance = instance
         self._exports = loaded.description.exports
-        self._is_actor = Drive.ACTOR in loaded.world.drives
+        self._is_actor = Drive.ACTOR in loaded.drives
 
     def handle(self, message: Message) -> Answer:
         """Give it a message and wait for its answer; only for an actor."""
@@ -140,7 +140,7 @@ def start(request: Start) -> Guest | Exited:
 
 def read_metadata(request: Start) -> dict[str, Any] | Exited | None:
     """Ask a component what it says it is, on an instance that is thrown away; None for one that is no actor."""
-    if Drive.ACTOR not in request.loaded.world.drives:
+    if Drive.ACTOR not in request.loaded.drives:
         return None
     instance = _instance(request)
     try:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 from wasmtime import component as wc
 
-from orchestrator.model.world import World
+from orchestrator.model.world import Drive, World
 from orchestrator.runtime import artifact as artifacts
 from orchestrator.runtime import capi, native
 from orchestrator.runtime.cache import CompileCache
@@ -83,9 +83,15 @@ class Loaded(msgspec.Struct, frozen=True):
 
     @property
     def world(self) -> World:
-        """Its imports, exports and drives."""
+        """Its imports and exports with all types, and its drives; decoded on every call."""
         world: World = self.prepared.description.world
         return world
+
+    @property
+    def drives(self) -> frozenset[Drive]:
+        """How it can be driven."""
+        drives: frozenset[Drive] = self.prepared.description.drives
+        return drives
 
     @property
     def description(self) -> Description:

@@ -19,6 +19,7 @@ from orchestrator.runtime.component import Export
 from orchestrator.runtime.types import (
     EnumOf,
     FlagsOf,
+    HandleOf,
     ListOf,
     Opaque,
     OptionOf,
@@ -309,7 +310,7 @@ def _as_err(kind: WitType, carried: Any) -> Err:
             return Err("err", carried)
 
 
-def _opaque(_kind: Opaque, _value: Json, path: str) -> Any:
+def _opaque(_kind: HandleOf | Opaque, _value: Json, path: str) -> Any:
     raise Unsuitable(f"{path}: resources are not supported yet")
 
 
@@ -323,6 +324,7 @@ _FROM_JSON: dict[type, Callable[[Any, Json, str], Any]] = {
     EnumOf: _enum,
     FlagsOf: _flags,
     ResultOf: _result,
+    HandleOf: _opaque,
     Opaque: _opaque,
 }
 

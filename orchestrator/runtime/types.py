@@ -1,164 +1,59 @@
-"""WIT types as values of our own, read once off a component and written out as WIT text.
+"""The types of a component's functions, read once off wasmtime's into values of our own (`model/wit.py`).
 
-`layout` turns them into conversions and `typed` checks JSON against them. Nothing here knows a component or a store:
-a type walked once stays valid after the component is gone, and the compile
-cache keeps it: hence the tags.
+Nothing here knows a store: a type walked once stays valid after the component is gone.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from ctypes import byref
+from typing import Any
 
-import msgspec
+from wasmtime import _ffi as ffi
 from wasmtime import component as wc
+from wasmtime.component._types import valtype_from_ptr
+
+from orchestrator.model.wit import (
+    EnumOf,
+    FlagsOf,
+    FunctionType,
+    HandleOf,
+    ListOf,
+    Opaque,
+    OptionOf,
+    RecordOf,
+    ResultOf,
+    Scalar,
+    TupleOf,
+    VariantOf,
+    WitType,
+    opaque_part,
+)
+
+__all__ = [
+    "MAX_TYPE_NODES",
+    "EnumOf",
+    "FlagsOf",
+    "FunctionType",
+    "HandleOf",
+    "ListOf",
+    "Opaque",
+    "OptionOf",
+    "RecordOf",
+    "ResultOf",
+    "Scalar",
+    "TupleOf",
+    "TypeReader",
+    "TypesTooLarge",
+    "VariantOf",
+    "WitType",
+    "opaque_part",
+]
 
 MAX_TYPE_NODES = 20_000  # of one component: a type that names another twice, thirty times over, would have 2^30
+MAX_RESOURCES = 256  # of one component: each handle is looked up among them
 
 
 class TypesTooLarge(Exception):
-    """The types of a component spell out to more than `MAX_TYPE_NODES` parts."""
-
-
-class Scalar(msgspec.Struct, frozen=True, tag=True):
-    """A bool, number, char or string; `name` as in WIT."""
-
-    name: str
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class ListOf(msgspec.Struct, frozen=True, tag=True):
-    """`list<element>`."""
-
-    element: "WitType"
-
-    @property
-    def is_bytes(self) -> bool:
-        """Whether this is `list<u8>`, which is `bytes` in Python."""
-        return self.element == Scalar("u8")
-
-    def __str__(self) -> str:
-        return f"list<{self.element}>"
-
-
-class RecordOf(msgspec.Struct, frozen=True, tag=True):
-    """A record's fields in order."""
-
-    fields: tuple[tuple[str, "WitType"], ...]
-
-    def __str__(self) -> str:
-        return "record{" + ", ".join(f"{name}: {kind}" for name, kind in self.fields) + "}"
-
-
-class TupleOf(msgspec.Struct, frozen=True, tag=True):
-    """`tuple<…>`."""
-
-    elements: tuple["WitType", ...]
-
-    def __str__(self) -> str:
-        return "tuple<" + ", ".join(map(str, self.elements)) + ">"
-
-
-class VariantOf(msgspec.Struct, frozen=True, tag=True):
-    """A variant's cases in order, each with its payload's type or None."""
-
-    cases: tuple[tuple[str, "WitType | None"], ...]
-
-    def __str__(self) -> str:
-        cases = (name if kind is None else f"{name}({kind})" for name, kind in self.cases)
-        return "variant{" + ", ".join(cases) + "}"
-
-
-class EnumOf(msgspec.Struct, frozen=True, tag=True):
-    """An enum's names in order."""
-
-    names: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return "enum{" + ", ".join(self.names) + "}"
-
-
-class FlagsOf(msgspec.Struct, frozen=True, tag=True):
-    """The names of flags in order."""
-
-    names: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return "flags{" + ", ".join(self.names) + "}"
-
-
-class OptionOf(msgspec.Struct, frozen=True, tag=True):
-    """`option<payload>`."""
-
-    payload: "WitType"
-
-    def __str__(self) -> str:
-        return f"option<{self.payload}>"
-
-
-class ResultOf(msgspec.Struct, frozen=True, tag=True):
-    """`result<ok, err>`; either may be absent."""
-
-    ok: "WitType | None"
-    err: "WitType | None"
-
-    def __str__(self) -> str:
-        if self.ok is None and self.err is None:
-            return "result"
-        if self.err is None:
-            return f"result<{self.ok}>"
-        return f"result<{'_' if self.ok is None else self.ok}, {self.err}>"
-
-
-class Opaque(msgspec.Struct, frozen=True, tag=True):
-    """A type whose values cannot cross into Python here: a resource handle, stream, future, map or error-context."""
-
-    name: str
-
-    def __str__(self) -> str:
-        return self.name
-
-
-WitType = Scalar | ListOf | RecordOf | TupleOf | VariantOf | EnumOf | FlagsOf | OptionOf | ResultOf | Opaque
-
-
-class FunctionType(msgspec.Struct, frozen=True):
-    """A function's parameters and its result, if it has one."""
-
-    params: tuple[tuple[str, WitType], ...]
-    result: WitType | None
-
-    def __str__(self) -> str:
-        params = ", ".join(f"{name}: {kind}" for name, kind in self.params)
-        return f"func({params})" + ("" if self.result is None else f" -> {self.result}")
-
-
-def opaque_part(kind: WitType | None) -> Opaque | None:
-    """Return the first part of `kind` whose values cannot cross, None when all can."""
-    return next((part for part in _parts(kind) if isinstance(part, Opaque)), None)
-
-
-def _parts(kind: WitType | None) -> Iterable[WitType]:
-    if kind is None:
-        return
-    yield kind
-    for child in _children(kind):
-        yield from _parts(child)
-
-
-def _children(kind: WitType) -> tuple[WitType | None, ...]:
-    match kind:
-        case ListOf(element):
-            return (element,)
-        case OptionOf(payload):
-            return (payload,)
-        case RecordOf(named) | VariantOf(named):
-            return tuple(child for _, child in named)
-        case TupleOf(elements):
-            return elements
-        case ResultOf(ok, err):
-            return (ok, err)
-        case _:
-            return ()
+    """The types of a component spell out to more than `MAX_TYPE_NODES` parts, or more than `MAX_RESOURCES`."""
 
 
 _SCALARS: dict[type, Scalar] = {
@@ -178,10 +73,6 @@ _SCALARS: dict[type, Scalar] = {
 }
 
 _OPAQUE: dict[type, Opaque] = {
-    wc.OwnType: Opaque("own<resource>"),
-    wc.BorrowType: Opaque("borrow<resource>"),
-    wc.StreamType: Opaque("stream"),
-    wc.FutureType: Opaque("future"),
     wc.ErrorContext: Opaque("error-context"),
 }
 
@@ -191,6 +82,21 @@ class TypeReader:
 
     def __init__(self) -> None:
         self._left = MAX_TYPE_NODES
+        self._resources: list[tuple[wc.ResourceType, str]] = []
+
+    def resource(self, kind: wc.ResourceType, name: str) -> str:
+        """Return the full name of a resource: the one it has already, else `name` from now on.
+
+        Raises:
+            TypesTooLarge: there are more than `MAX_RESOURCES`.
+        """
+        known = next((known for other, known in self._resources if other == kind), None)
+        if known is not None:
+            return known
+        if len(self._resources) == MAX_RESOURCES:
+            raise TypesTooLarge
+        self._resources.append((kind, name))
+        return name
 
     def function(self, func: wc.FuncType) -> FunctionType:
         """Read a function's type.
@@ -198,16 +104,33 @@ class TypeReader:
         Raises:
             TypesTooLarge: what was read with this reader passed `MAX_TYPE_NODES`.
         """
-        result = self._optional(func.result)
-        return FunctionType(params=tuple((name, self._value(kind)) for name, kind in func.params), result=result)
+        self.count()
+        return FunctionType(
+            params=tuple((name, self.value(kind)) for name, kind in func.params),
+            result=self._optional(func.result),
+            is_async=bool(ffi.wasmtime_component_func_type_async(func.ptr())),
+        )
 
-    def _optional(self, kind: wc.ValType | None) -> WitType | None:
-        return None if kind is None else self._value(kind)
+    def count(self) -> None:
+        """Count one more part of the component's types.
 
-    def _value(self, kind: wc.ValType) -> WitType:
+        Raises:
+            TypesTooLarge: it is one too many.
+        """
         self._left -= 1
         if self._left < 0:
             raise TypesTooLarge
+
+    def _optional(self, kind: wc.ValType | None) -> WitType | None:
+        return None if kind is None else self.value(kind)
+
+    def value(self, kind: wc.ValType) -> WitType:
+        """Read a type.
+
+        Raises:
+            TypesTooLarge: what was read with this reader passed `MAX_TYPE_NODES`.
+        """
+        self.count()
         simple: WitType | None = _SCALARS.get(type(kind)) or _OPAQUE.get(type(kind))
         if simple is not None:
             return simple
@@ -215,13 +138,13 @@ class TypeReader:
         return Opaque(type(kind).__name__) if read is None else read(self, kind)
 
     def _list(self, kind: wc.ListType) -> WitType:
-        return ListOf(self._value(kind.element))
+        return ListOf(self.value(kind.element))
 
     def _record(self, kind: wc.RecordType) -> WitType:
-        return RecordOf(tuple((name, self._value(field)) for name, field in kind.fields))
+        return RecordOf(tuple((name, self.value(field)) for name, field in kind.fields))
 
     def _tuple(self, kind: wc.TupleType) -> WitType:
-        return TupleOf(tuple(self._value(element) for element in kind.elements))
+        return TupleOf(tuple(self.value(element) for element in kind.elements))
 
     def _variant(self, kind: wc.VariantType) -> WitType:
         return VariantOf(tuple((name, self._optional(payload)) for name, payload in kind.cases))
@@ -233,10 +156,30 @@ class TypeReader:
         return FlagsOf(tuple(kind.names))
 
     def _option(self, kind: wc.OptionType) -> WitType:
-        return OptionOf(self._value(kind.payload))
+        return OptionOf(self.value(kind.payload))
+
+    def _own(self, kind: wc.OwnType) -> WitType:
+        return HandleOf(self.resource(kind.ty, _UNNAMED), is_borrowed=False)
+
+    def _borrow(self, kind: wc.BorrowType) -> WitType:
+        return HandleOf(self.resource(kind.ty, _UNNAMED), is_borrowed=True)
+
+    def _stream(self, kind: wc.StreamType) -> WitType:
+        return self._opaque("stream", ffi.wasmtime_component_stream_type_ty, kind)
+
+    def _future(self, kind: wc.FutureType) -> WitType:
+        return self._opaque("future", ffi.wasmtime_component_future_type_ty, kind)
+
+    def _opaque(self, name: str, ask: Callable[..., bool], kind: Any) -> WitType:
+        """Read what a stream or future carries; wasmtime's own property makes a bool of nothing."""
+        out = ffi.wasmtime_component_valtype_t()
+        return Opaque(f"{name}<{self.value(valtype_from_ptr(out))}>" if ask(kind.ptr(), byref(out)) else name)
 
     def _result(self, kind: wc.ResultType) -> WitType:
         return ResultOf(ok=self._optional(kind.ok), err=self._optional(kind.err))
+
+
+_UNNAMED = "resource"  # a valid component names every resource before it uses it
 
 
 _COMPOUND: dict[type, Callable[..., WitType]] = {
@@ -248,4 +191,8 @@ _COMPOUND: dict[type, Callable[..., WitType]] = {
     wc.FlagsType: TypeReader._flags,
     wc.OptionType: TypeReader._option,
     wc.ResultType: TypeReader._result,
+    wc.OwnType: TypeReader._own,
+    wc.BorrowType: TypeReader._borrow,
+    wc.StreamType: TypeReader._stream,
+    wc.FutureType: TypeReader._future,
 }
