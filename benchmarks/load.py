@@ -1,7 +1,7 @@
 """Loading and starting components: compile, load from the authenticated cache, instantiate, initialize."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from wasmtime.component import Component
@@ -12,6 +12,7 @@ from benchmarks.stage import CLIENT, EXAMPLES
 from orchestrator.model.spec import Limits, Revision
 from orchestrator.model.world import World
 from orchestrator.runtime import Guest, HostImport, Loaded, Origin, Runtime, Start, digest_of_bytes
+from orchestrator.runtime.loaded import MAX_HELD
 
 HELLO = EXAMPLES / "01-hello" / "components" / "hello-1.0.0" / "hello.wasm"
 CALCULATOR = EXAMPLES / "03-calculator" / "components" / "calculator-1.0.0" / "calculator.wasm"
@@ -23,6 +24,8 @@ NOTES = (
     "`load` ends with a component that is described, linked and ready to start; stock ends with a `Component`.",
     "From the cache: the file is read, its keyed hash checked, those very bytes deserialized. Stock deserializes bytes "
     "that are in memory already, unchecked.",
+    "`one more` is a running agent's case: one runtime, and components it has not seen (the same one with another "
+    "name in a custom section), their files in the kernel's cache. The goal is 150 µs + 1.5 µs/KiB of code.",
     "`instantiate` makes a store with its limits and an instance in it; `start` also asks `metadata()` and calls "
     "`initialize()`. The same on both sides; airs also counts all linear memories of an instance together.",
 )
@@ -41,6 +44,7 @@ def _loading(effort: Effort, folder: Path) -> list[Row]:
     code = bytes(plain.compile(data).serialize())
     warm = runtime_for(folder / "warm", data)
     warm.load(artifact, lambda: data)
+    unseen = _unseen(folder / "warm", data)
 
     def load(origin: Origin, runtime: Runtime) -> tuple[Runtime, Loaded]:
         loaded = runtime.load(artifact, lambda: data)
@@ -61,13 +65,39 @@ def _loading(effort: Effort, folder: Path) -> list[Row]:
         effort,
     )
     warm.close()
+    # Without compilers at work between the turns, which leave nothing of anybody in the processor's caches.
+    took |= race({"one more": Each(lambda: next(unseen), lambda made: made[0].load(made[1], _never))}, effort)
+    unseen.close()
+    goal_s = (150 + 1.5 * len(code) / 1024) * 1e-6
     compile_s, deserialize_s = took["stock compile"], took["stock deserialize"]
     return [
         Row("load, compiling", took["compile"], f"{stock.NAME}: Component(engine, bytes)", compile_s),
         Row("load, from the authenticated cache", took["cache"], f"{stock.NAME}: deserialize", deserialize_s),
         Row("the same", took["cache"], f"{stock.NAME}: Component(engine, bytes)", compile_s),
+        Row("load one more, from the authenticated cache", took["one more"], "the goal", goal_s),
         Row("load, already held", took["memory"]),
     ]
+
+
+def _unseen(cache: Path, data: bytes) -> Generator[tuple[Runtime, str]]:
+    """Put other components into a cache; yield each with a runtime that has not loaded it, for ever."""
+    named = [data + bytes((0, 4, 3)) + f"{number:03}".encode() for number in range(MAX_HELD)]
+    others = {digest_of_bytes(each): each for each in named}
+    filling = runtime_for(cache, data)
+    for artifact, each in others.items():
+        filling.load(artifact, lambda each=each: each)  # type: ignore[misc]
+    filling.close()
+    while True:
+        runtime = runtime_for(cache, data)
+        try:
+            for artifact in others:
+                yield runtime, artifact
+        finally:
+            runtime.close()
+
+
+def _never() -> bytes:
+    raise AssertionError("it is in the cache")
 
 
 def _starting(effort: Effort) -> list[Row]:

@@ -1,7 +1,7 @@
 import pytest
 
 from orchestrator.model.world import ArtifactFault, Drive, Import
-from orchestrator.runtime import digest_of_bytes
+from orchestrator.runtime import Runtime, artifact, digest_of_bytes
 from orchestrator.runtime.artifact import MAX_ARTIFACT_BYTES
 from tests.runtime.guests import FAULTY, ROOT, TRAPS, wasm
 
@@ -154,3 +154,10 @@ def test_a_lifecycle_of_other_types_is_refused(runtime):
 
 def test_every_guest_written_in_c_is_an_actor(runtime):
     assert runtime.inspect(FAULTY.read_bytes()).drives == {Drive.ACTOR}
+
+
+def test_a_file_of_millions_of_empty_sections_costs_no_more_than_others():
+    data = b"\0asm\x0d\0\1\0" + b"\0\1\0" * (artifact.MAX_SECTIONS * 2) + b"\0\x7f"
+    artifact.check(data)  # only the beginning is walked here; what is wrong at its end is for wasmtime to say
+    with pytest.raises(ArtifactFault):
+        Runtime(None).inspect(data)

@@ -14,6 +14,7 @@ from tests.runtime.guests import ROOT, TRAPS, start, wasm
 
 COMPONENT = wasm(TRAPS)
 OTHER = (ROOT / "examples/03-calculator/components/calculator-1.0.0/calculator.wasm").read_bytes()
+COMPONENTS = sorted({path.name: path for path in ROOT.glob("**/components/**/*.wasm")}.values())
 
 
 @pytest.fixture
@@ -69,6 +70,16 @@ def test_a_component_in_memory_is_not_loaded_again(make_runtime):
     runtime = make_runtime()
     origins = [runtime.load(digest_of_bytes(COMPONENT), lambda: COMPONENT).origin for _ in range(2)]
     assert origins == [Origin.COMPILED, Origin.MEMORY]
+
+
+@pytest.mark.parametrize("data", COMPONENTS, ids=lambda path: path.stem)
+def test_what_the_cache_says_of_a_component_is_what_was_read_off_it(make_runtime, folder, data):
+    compiled, cached = (
+        make_runtime(cache=folder).load(digest_of_bytes(data.read_bytes()), data.read_bytes) for _ in range(2)
+    )
+    assert (compiled.origin, cached.origin) == (Origin.COMPILED, Origin.CACHE)
+    assert cached.description == compiled.description
+    assert cached.missing == compiled.missing
 
 
 def test_without_a_folder_nothing_is_kept(make_runtime):
