@@ -1,11 +1,15 @@
 """A component's machine code, made from its bytes, read and written: without copying it, and without holding the GIL.
 
 wasmtime's binding copies the bytes on the way in and out while no other thread may run, which large guests make long.
-`loaded` calls this; what may be deserialized is decided there.
+Compiling gives way to everything else: the threads that do it have a lower priority, so that messages are answered
+meanwhile. `loaded` calls this; what may be deserialized is decided there.
 """
 
 import ctypes
+import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from ctypes import c_char, c_size_t, c_void_p
 
@@ -16,13 +20,30 @@ from wasmtime import component as wc
 from orchestrator.runtime import artifact as artifacts
 from orchestrator.runtime import capi
 
+NICENESS = 10
+
 
 def compile(engine: Engine, data: bytes) -> wc.Component:
-    """Compile a component.
+    """Compile a component; wasmtime does it on all cores.
 
     Raises:
         ArtifactFault: wasmtime refuses these bytes.
     """
+    done: Future[wc.Component] = Future()
+    threading.Thread(target=_settle, args=(done, engine, data), name="airs-compile", daemon=True).start()
+    return done.result()
+
+
+def _settle(done: "Future[wc.Component]", engine: Engine, data: bytes) -> None:
+    # Wasmtime's own threads are made by the first that compiles, and inherit its priority.
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+    try:
+        done.set_result(_compiled(engine, data))
+    except BaseException as problem:  # noqa: BLE001 — it belongs to whoever waits
+        done.set_exception(problem)
+
+
+def _compiled(engine: Engine, data: bytes) -> wc.Component:
     out = c_void_p()
     error = capi.component_new(capi.address_of(engine.ptr()), data, len(data), ctypes.byref(out))
     if error:

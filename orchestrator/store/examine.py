@@ -192,10 +192,15 @@ def _cache(folder: Path) -> Iterator[Finding]:
         yield ok("cache", "empty")
         return
     hint = f"Remove `{folder}`: it is made again, and components are compiled once more."
-    about = folder.lstat()
-    if not stat.S_ISDIR(about.st_mode):
+    if not folder.is_dir():
         yield problem("cache", f"{folder} is not a folder", hint)
-    elif about.st_uid != os.geteuid():
+        return
+    about = folder.stat()  # of what it links to: that is how several agents share one
+    if folder.is_symlink():
+        yield ok("cache", f"shared: {os.path.realpath(folder)}")
+    if about.st_mode & 0o022:
+        yield warning("cache", f"others may write to {folder}", "Nothing needs to be done: the next agent closes it.")
+    if about.st_uid != os.geteuid():
         whose = f"belongs to user {about.st_uid}, not to you (user {os.geteuid()})"
         yield problem("cache", f"{folder} {whose}", hint)
     elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):

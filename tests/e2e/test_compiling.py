@@ -96,3 +96,21 @@ def test_up_prints_what_it_compiles(airs: Airs, manifests: Path):
     running.says("over after")
     wait_until(lambda: airs.client().answers() and airs.phase("large") == "running")
     assert running.stdout.count("compiling") == 2
+
+
+def test_agents_that_share_a_cache_compile_once(airs: Airs, manifests: Path, tmp_path: Path):
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o700)
+    for state in (airs.state_dir, tmp_path / "other"):
+        state.mkdir(mode=0o700)
+        (state / "cache").symlink_to(shared)
+        airs.run("agent", "start", "--state-dir", state)
+    try:
+        first = airs.run("apply", manifests)
+        second = airs.run("apply", manifests, "--state-dir", tmp_path / "other")
+        assert (first.stderr.count("Compiling"), second.stderr.count("Compiling")) == (1, 0)
+        assert airs.run("call", "large", "seven", "--state-dir", tmp_path / "other").stdout == "7\n"
+        assert "compiling" not in airs.run("events", "--state-dir", tmp_path / "other").stdout
+        assert "shared: " in airs.run("doctor").stdout
+    finally:
+        airs.run("agent", "stop", "--state-dir", tmp_path / "other")
