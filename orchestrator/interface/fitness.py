@@ -22,5 +22,10 @@ def needs_storage(world: World) -> bool:
 
 
 def is_driven(world: World) -> bool:
-    """Decide whether something here can drive it: messages to an actor, or typed calls."""
-    return bool(world.drives & {Drive.ACTOR, Drive.CALLABLE})
+    """Decide whether something here can drive it: messages to an actor, typed calls, or a run of a job."""
+    return bool(world.drives & {Drive.ACTOR, Drive.CALLABLE, Drive.JOB})
+
+
+def stays(drives: Collection[Drive]) -> bool:
+    """Decide whether it is something that is kept running, rather than run to its end."""
+    return bool({Drive.ACTOR, Drive.CALLABLE} & set(drives))

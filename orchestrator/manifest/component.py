@@ -18,7 +18,7 @@ from orchestrator.manifest.units import duration_ms, size_bytes
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.snapshot import Artifact, Content, FileEntry, Unreadable
 from orchestrator.model.spec import Limits
-from orchestrator.model.world import ArtifactFault, World
+from orchestrator.model.world import ArtifactFault, Drive, World
 
 ROOT = "the source's root"
 
@@ -33,6 +33,7 @@ class Component(msgspec.Struct, frozen=True):
     limits: Limits
     asks: dict[str, tuple[str, ...]]
     rationale: tuple[tuple[str, str], ...]
+    drives: frozenset[Drive] = frozenset()
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -157,7 +158,7 @@ def _world_problems(root: Node, world: World | ArtifactFault) -> list[Problem]:
         summary = "the component imports what nothing here provides: " + ", ".join(excerpt(name) for name in unmet)
         problems.append(Problem(*place, summary, suggestion="build it against wit/, or without these imports"))
     if not is_driven(world):
-        summary = "nothing here drives this component yet: it is neither an actor nor callable"
+        summary = "nothing here drives this component yet: it is neither an actor nor callable nor a job"
         problems.append(Problem(*place, summary, _DRIVES, "export `component-lifecycle` or a function"))
     if needs_storage(world) and find(root, "resources", "storage") is None:
         summary = "the component imports storage, but has no storage quota"
@@ -167,7 +168,7 @@ def _world_problems(root: Node, world: World | ArtifactFault) -> list[Problem]:
     return problems
 
 
-_DRIVES = "HTTP services and jobs are recognised, but this version does not run them."
+_DRIVES = "HTTP services are recognised, but this version does not run them."
 
 
 def _component(root: Node, artifact: Artifact) -> Component:
@@ -179,6 +180,7 @@ def _component(root: Node, artifact: Artifact) -> Component:
         limits=_limits(root),
         asks={name: asked for name in CAPABILITIES if (asked := _asked(root, name))},
         rationale=_rationale(root),
+        drives=artifact.world.drives if isinstance(artifact.world, World) else frozenset(),
     )
 
 

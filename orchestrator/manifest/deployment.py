@@ -15,6 +15,7 @@ from orchestrator.manifest.capabilities import grant_problems
 from orchestrator.manifest.check import check
 from orchestrator.manifest.component import Component
 from orchestrator.manifest.documents import Document
+from orchestrator.manifest.job import job_of, job_problems
 from orchestrator.manifest.node import Node, Place, Problem, find, items, nearest, plain, text_at
 from orchestrator.manifest.printable import did_you_mean, excerpt
 from orchestrator.manifest.units import duration_ms, size_bytes
@@ -27,6 +28,7 @@ from orchestrator.model.spec import (
     Deployment,
     Grant,
     HealthPolicy,
+    Job,
     Mailbox,
     PauseStep,
     RestartPolicy,
@@ -93,6 +95,7 @@ def disagreements(source: Draft, key: DeploymentKey, component: Component) -> li
         *grant_problems(find(source.root, "spec", "grants"), key.namespace, component.asks, component.name),
         *_limit_problems(source.root, component),
         *_stateful_problems(source.root, component),
+        *job_problems(source.root, component),
     ]
 
 
@@ -234,11 +237,12 @@ _LOST_UPDATES = "Two instances that read, change and write the same key lose eac
 def assemble(source: Draft, key: DeploymentKey, component: Component, file: str) -> Deployment:
     """Return the deployment that a sound draft makes with a component it agrees with; `file` is as people type it."""
     spec = _mapping(find(source.root, "spec"))
+    job = job_of(source.root, component)
     depends_on = {dependency for dependency, _ in dependencies(source, key)}
     return Deployment(
         key=key,
-        revision=_revision(spec, component),
-        replicas=spec.get("replicas", 1),
+        revision=_revision(spec, component, job),
+        replicas=spec.get("replicas", 1) if job is None else 0,
         labels=tuple(sorted(_mapping(find(source.root, "metadata", "labels")).items())),
         mailbox=Mailbox(**spec.get("mailbox", {})),
         restart=_restart(spec.get("restart", {})),
@@ -252,7 +256,7 @@ def assemble(source: Draft, key: DeploymentKey, component: Component, file: str)
     )
 
 
-def _revision(spec: Spec, component: Component) -> Revision:
+def _revision(spec: Spec, component: Component, job: Job | None) -> Revision:
     content = Revision(
         id="",
         component=component.name,
@@ -262,6 +266,7 @@ def _revision(spec: Spec, component: Component) -> Revision:
         config=canonical_json(spec.get("config", {})).decode(),
         grants=_grants(spec.get("grants", {})),
         limits=msgspec.structs.replace(component.limits, **_limits(spec.get("limits", {}))),
+        job=job,
     )
     hashed = msgspec.structs.asdict(content)
     del hashed["id"]

@@ -21,16 +21,20 @@ class ExitKind(Enum):
 
 
 class ExitReason(Value, frozen=True):
-    """Why an instance ended: its kind, one line for people, and the guest's wasm backtrace when there is one."""
+    """Why an instance ended: its kind, one line for people, and the guest's wasm backtrace when there is one.
+
+    `code` is what a guest handed to `wasi:cli/exit`, None when it did not end that way.
+    """
 
     kind: ExitKind
     detail: str = ""
     backtrace: tuple[str, ...] = ()
+    code: int | None = None
 
     @property
     def is_abnormal(self) -> bool:
         """Whether a transient instance is started again after this."""
-        return self.kind not in (ExitKind.NORMAL, ExitKind.KILLED)
+        return self.kind not in (ExitKind.NORMAL, ExitKind.KILLED) or self.code not in (None, 0)
 
     def __str__(self) -> str:
         return f"{self.kind.value}: {self.detail}" if self.detail else self.kind.value

@@ -5,6 +5,7 @@ from enum import Enum
 from orchestrator.model.base import Value
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.job import JobOutcome
 from orchestrator.model.message import Health
 from orchestrator.model.rollout import Cause, Rollout
 from orchestrator.model.spec import Deployment, Revision
@@ -72,13 +73,22 @@ class Number(Value, frozen=True):
     ended_ms: int = 0
 
 
+class JobResult(Value, frozen=True):
+    """How the run of a job's revision ended that a manifest, not a person, asked for."""
+
+    revision: str
+    outcome: JobOutcome
+    started_ms: int
+    ended_ms: int
+
+
 class Record(Value, frozen=True):
     """The durable truth about one deployment: the inventory entry, written before anything is created.
 
     `source` owns it. `wanted` is what that source asked for last. `stable` is what serves (None until the first set is
     Ready once), with the in-place fields in force. `generation` counts changed specs. `deleted` means that
     someone asked for its removal, which a restart of the agent does not forget.
-    `attempted` and `applied` are source revisions (git commits).
+    `attempted` and `applied` are source revisions (git commits). `job` is the newest result of a job.
     """
 
     key: DeploymentKey
@@ -94,6 +104,7 @@ class Record(Value, frozen=True):
     created_ms: int = 0
     attempted: str | None = None
     applied: str | None = None
+    job: JobResult | None = None
 
 
 class ObservedDeployment(Value, frozen=True):

@@ -106,11 +106,18 @@ class RolloutPolicy(Value, frozen=True):
     retain: int = 5
 
 
+class Job(Value, frozen=True):
+    """How a job is run: its arguments after its name, and variables (sorted pairs) over those of the config."""
+
+    args: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+
+
 class Revision(Value, frozen=True):
     """Everything that makes an instance what it is; `id` hashes all of it, so equal ids mean equal content.
 
     `artifact` is `sha256:<hex>`; `config` is the canonical JSON text of the config mapping. Grants are sorted.
-    `limits` are effective: the component's own, tightened by the deployment.
+    `limits` are effective: the component's own, tightened by the deployment. `job` is None for what stays.
     """
 
     id: str
@@ -121,6 +128,7 @@ class Revision(Value, frozen=True):
     config: str
     grants: tuple[Grant, ...]
     limits: Limits
+    job: Job | None = None
 
     @property
     def short(self) -> str:

@@ -51,6 +51,7 @@ class Reason(Enum):
     CONFIG_CHANGED = "config-changed"
     GRANTS_CHANGED = "grants-changed"
     LIMITS_CHANGED = "limits-changed"
+    JOB_CHANGED = "job-changed"
     REPLICAS_CHANGED = "replicas-changed"
     MAILBOX_CHANGED = "mailbox-changed"
     RESTART_CHANGED = "restart-changed"

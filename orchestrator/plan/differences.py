@@ -33,6 +33,7 @@ REVISION = (
     ("config", Reason.CONFIG_CHANGED),
     ("grants", Reason.GRANTS_CHANGED),
     ("limits", Reason.LIMITS_CHANGED),
+    ("job", Reason.JOB_CHANGED),
 )
 
 MANIFEST_NAMES = {"errorRateMax": "metrics.errorRate.max"}  # where the model is flatter than the manifest
@@ -83,7 +84,7 @@ def revision_changes(old: Revision, new: Revision) -> tuple[Change, ...]:
     """List what differs between two revisions; the version and the grants have places of their own."""
     return tuple(
         change
-        for fields in (content_fields, config_fields, limit_fields)
+        for fields in (content_fields, config_fields, limit_fields, job_fields)
         for change in changes_between(fields(old), fields(new))
     )
 
@@ -122,6 +123,14 @@ def config_fields(revision: Revision) -> dict[str, str]:
 def limit_fields(revision: Revision) -> dict[str, str]:
     """Write a revision's limits."""
     return flatten("limits", revision.limits)
+
+
+def job_fields(revision: Revision) -> dict[str, str]:
+    """Write how a job is run: its arguments as JSON, and each variable."""
+    if revision.job is None:
+        return {}
+    args = {"job.args": canonical_json(revision.job.args).decode()} if revision.job.args else {}
+    return args | {f"job.env.{name}": canonical_json(value).decode() for name, value in revision.job.env}
 
 
 def changes_between(old: dict[str, str], new: dict[str, str]) -> tuple[Change, ...]:

@@ -234,7 +234,7 @@ def roll_out(case: Case) -> Action:
         case,
         ActionKind.ROLL_OUT,
         *revision_reasons(old.revision, case.wanted.revision),
-        strategy=case.wanted.rollout.strategy,
+        strategy=case.wanted.rollout.strategy if case.wanted.revision.job is None else None,
         interrupts=interruption(case),
         changes=all_changes(old, case.wanted),
         capabilities=capability_changes(old.revision, case.wanted),
@@ -244,7 +244,7 @@ def roll_out(case: Case) -> Action:
 
 def interruption(case: Case) -> str:
     """Say what callers notice of a rollout by this deployment's strategy; a first version has no callers yet."""
-    if case.stable is None or case.stable.suspend:
+    if case.stable is None or case.stable.suspend or case.stable.revision.job is not None:
         return ""
     if case.wanted.rollout.strategy is Strategy.RECREATE:
         return "stops before it starts"

@@ -3,6 +3,7 @@
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.runtime.memory import NO_ADDRESS_SPACE, OVER_LIMIT
 
+EXITED = "Exited with i32 exit status "  # wasmtime's word for a guest that called wasi:cli/exit
 MAX_FRAMES = 32
 MAX_DETAIL = 500  # characters; a guest chooses its function names, and so how long a message gets
 
@@ -20,6 +21,8 @@ _KINDS = (
 def exit_reason(text: str) -> ExitReason:
     """Classify a failure by its last cause; what stands before it, such as names of frames, a guest can choose."""
     cause = _last_cause(text)
+    if cause.startswith(EXITED) and (code := cause.removeprefix(EXITED)).isdigit():
+        return ExitReason(kind=ExitKind.NORMAL, detail=f"exit code {code}", code=int(code))
     for phrase, kind, detail in _KINDS:
         if phrase in cause:
             return ExitReason(kind=kind, detail=detail, backtrace=frames(text))

@@ -1,0 +1,51 @@
+"""A deployment of a component that exports `wasi:cli/run`: whether it is a job, and what about it makes no sense of one."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from orchestrator.interface.fitness import stays
+from orchestrator.manifest.component import Component
+from orchestrator.manifest.node import Node, Problem, find, plain
+from orchestrator.model.spec import Job
+from orchestrator.model.world import Drive
+
+_OUT_OF_PLACE = {
+    "replicas": "a job runs once for each revision, in one instance",
+    "mailbox": "a job takes no messages",
+    "restart": "a job that ended is not started again; `airs run` runs it again",
+    "health": "a job is over when it ends, and is asked nothing in between",
+    "rollout": "a job takes over nothing from the revision before it",
+}
+
+
+def job_problems(root: Node, component: Component) -> Iterator[Problem]:
+    """Yield what a deployment says of a job that is none, or says of what stays though it is a job."""
+    spec = find(root, "spec")
+    job = find(spec, "job")
+    if job is not None and Drive.JOB not in component.drives:
+        place = spec.keys.get("job", job.place) if spec is not None else job.place
+        summary = f"`spec.job` says how a job is run, but component {component.name} is no job"
+        yield Problem(*place, summary, "It does not export `wasi:cli/run`.", "remove `job`, or name another component")
+    if not is_job(root, component) or spec is None or not isinstance(spec.value, dict):
+        return
+    for field, why in _OUT_OF_PLACE.items():
+        if field in spec.value:
+            place = spec.keys.get(field, spec.value[field].place)
+            summary = f"`spec.{field}` makes no sense for component {component.name}, which is a job: {why}"
+            yield Problem(*place, summary, suggestion=f"remove `{field}`")
+
+
+def is_job(root: Node, component: Component) -> bool:
+    """Decide whether it is run to its end: what can also stay is a job only if `spec.job` says so."""
+    if Drive.JOB not in component.drives:
+        return False
+    return find(root, "spec", "job") is not None or not stays(component.drives)
+
+
+def job_of(root: Node, component: Component) -> Job | None:
+    """Return how the job of a sound deployment is run, None for what stays."""
+    if not is_job(root, component):
+        return None
+    node = find(root, "spec", "job")
+    written: Any = plain(node) if node is not None else {}
+    return Job(args=tuple(written.get("args", ())), env=tuple(sorted(written.get("env", {}).items())))
