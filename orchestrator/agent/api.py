@@ -7,7 +7,7 @@ credential. Long-lived answers (logs, events) are newline-delimited JSON.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from orchestrator.agent import views
 from orchestrator.agent.compilations import Compilations
+from orchestrator.agent.jobs import Watcher
 from orchestrator.agent.operations import Operations, Pending
 from orchestrator.agent.problem import INVALID, USAGE, Problem, Trouble
 from orchestrator.controller.loop import Controller
@@ -44,6 +45,8 @@ CALL_MAX_BYTES = 4 << 20
 TIMEOUT_MAX_S = 3_600.0
 CONVERSATION_MAX = 256  # characters
 SHOWN_MAX = 100  # characters of something mistaken that are repeated to whoever sent it
+ARGUMENTS_MAX = 256  # of a run, as in a manifest
+Argument = Annotated[str, msgspec.Meta(max_length=4_096, pattern="^[^\\x00]*$")]
 T = TypeVar("T")
 _LABEL = re.compile(NAME_PATTERN, re.ASCII)
 
@@ -65,6 +68,12 @@ class CallBody(Value, frozen=True):
 
     function: str
     arguments: list[Any]
+
+
+class RunBody(Value, frozen=True):
+    """A run of a job; without arguments, it takes those of its manifest."""
+
+    arguments: Annotated[tuple[Argument, ...], msgspec.Meta(max_length=ARGUMENTS_MAX)] | None = None
 
 
 class Api:
@@ -95,6 +104,7 @@ class Api:
             Route(one + "/send", self.send, methods=["POST"]),
             Route(one + "/request", self.request, methods=["POST"]),
             Route(one + "/call", self.call, methods=["POST"]),
+            Route(one + "/run", self.run, methods=["POST"]),
             Route(one + "/restart", self.restart, methods=["POST"]),
             Route(one + "/rollback", self.rollback, methods=["POST"]),
             Route(one + "/rollout/{verb:str}", self.rollout, methods=["POST"]),
@@ -192,6 +202,13 @@ class Api:
         body = _decoded(await self._body(request, CALL_MAX_BYTES), CallBody)
         pending = self._operations.call(_key(request), body.function, body.arguments)
         return _reply(await _outcome(pending, _timeout_s(request)))
+
+    async def run(self, request: Request) -> Response:
+        """Run a job again and return what it prints and how it ends, as lines; who hangs up cancels it."""
+        body = _decoded(await self._body(request, CALL_MAX_BYTES), RunBody)
+        watcher = Watcher()
+        cancel = await run_in_threadpool(self._operations.run, _key(request), body.arguments, watcher)
+        return StreamingResponse(watcher.lines(cancel), media_type="application/x-ndjson")
 
     async def delete(self, request: Request) -> Response:
         """Remove a deployment."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from orchestrator.agent.compilations import Compilations
+from orchestrator.agent.jobs import StartedJob
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.surroundings import Announcer, HostSurroundings
 from orchestrator.controller.loop import Controller
@@ -25,12 +26,13 @@ from orchestrator.model.snapshot import Artifact, Snapshot
 from orchestrator.model.spec import Revision
 from orchestrator.model.world import ArtifactFault
 from orchestrator.observe.events import Event, Journals
-from orchestrator.observe.output import LineLog
-from orchestrator.runtime import Guest, Output, Pipes, Runtime, Start
+from orchestrator.observe.output import LineLog, WatchedOutput
+from orchestrator.runtime import Guest, Output, Pipes, Runtime, Sink, Start
 from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing
 from orchestrator.store.state_dir import StateDir
 from orchestrator.store.store import Store
 from orchestrator.supervise.instance import Surroundings
+from orchestrator.supervise.ports import OutputTaker
 from orchestrator.supervise.timers import SystemClock
 from orchestrator.supervise.workers import ThreadWorkers
 
@@ -49,13 +51,14 @@ class Agent:
         self.announcer = Announcer(self.journals, say)
         self.compilations = Compilations(self.announcer.announce)
         self.router = Router()
-        self.fleet = Fleet(Surroundings(self.start_guest, self.workers, self.clock, self.announcer), self.router)
+        around = Surroundings(self.start_guest, self.workers, self.clock, self.announcer, self.start_job)
+        self.fleet = Fleet(around, self.router)
         self.ledger = Ledger(self.store)
-        around = HostSurroundings(self.journals, self.workers, lambda: self.fleet.services, self._describe)
+        seen = HostSurroundings(self.journals, self.workers, lambda: self.fleet.services, self._describe)
         imports = [
             *storage_imports(self.store.data),
-            *messaging_imports(self.router, around.now_ns, self.announcer.unheard),
-            *service_imports(around),
+            *messaging_imports(self.router, seen.now_ns, self.announcer.unheard),
+            *service_imports(seen),
         ]
         self.runtime = Runtime(state.cache, imports, self.compilations.heard)
         self._pipes = Pipes()
@@ -69,15 +72,31 @@ class Agent:
 
     def start_guest(self, revision: Revision, instance: ComponentId) -> Guest | Exited:
         """Start an instance of a revision: from the compile cache, else from its stored artifact."""
+        return self._start(revision, instance, LineLog(instance, self.journals.logs, self.clock.wall_ms))
+
+    def start_job(
+        self, revision: Revision, run: ComponentId, args: tuple[str, ...] | None, taker: OutputTaker | None
+    ) -> StartedJob | Exited:
+        """Start one run of a job; `taker` gets what it prints besides the log."""
+        output = WatchedOutput(LineLog(run, self.journals.logs, self.clock.wall_ms), taker)
+        if taker is not None:
+            taker.attach(lambda: self._pipes.resume(output))
+        guest = self._start(revision, run, output, args)
+        if isinstance(guest, Exited):
+            return guest
+        return StartedJob(guest, output, taker, self.clock, revision.limits.timeout_ms)
+
+    def _start(
+        self, revision: Revision, instance: ComponentId, sink: Sink, args: tuple[str, ...] | None = None
+    ) -> Guest | Exited:
         digest = revision.artifact
         try:
-            loaded = self.runtime.load(digest, lambda: self.state.artifacts.read(digest), str(instance.deployment))
+            loaded = self.runtime.load(digest, lambda: self.state.artifacts.read(digest))
         except (ArtifactFault, ArtifactMissing, ArtifactDamaged) as fault:
             return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail=str(fault)))
         deployment = instance.deployment
         context = GuestContext(instance, revision, lambda: self.fleet.grants_in_force(deployment))
-        output = Output(self._pipes, LineLog(instance, self.journals.logs, self.clock.wall_ms))
-        wasi = wasi_for(revision, context.grant_sets(), self._forbidden, output)
+        wasi = wasi_for(revision, context.grant_sets(), self._forbidden, Output(self._pipes, sink), args)
         return self.runtime.start(Start(id=instance, revision=revision, loaded=loaded, context=context, wasi=wasi))
 
     def keep(self, snapshot: Snapshot) -> None:

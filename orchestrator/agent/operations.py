@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from orchestrator.agent.jobs import Watcher
 from orchestrator.agent.problem import TIMED_OUT, Problem, Trouble
 from orchestrator.controller.loop import Controller
 from orchestrator.execute.actions import Actions, without
@@ -24,6 +25,7 @@ from orchestrator.plan.saved import PlanRefused, check_fresh
 from orchestrator.rollout.commands import Command, Refusal, command
 from orchestrator.rollout.suspended import is_suspended
 from orchestrator.store.decisions import PutDesired, PutRecord
+from orchestrator.supervise.job import RUNS_MAX, Run
 from orchestrator.supervise.ports import Clock
 
 T = TypeVar("T")
@@ -145,9 +147,42 @@ class Operations:
             raise _refused(f"{key} is suspended", "Set `suspend: false` in its manifest.")
         if record.stable is None:
             raise _refused(f"{key} never ran", f"`airs rollout retry {key}` tries its first version again.")
+        if record.stable.revision.job is not None:
+            raise _refused(f"{key} is a job: nothing of it goes on", f"`airs run {key}` runs it again.")
         serving = self._controller.fleet.have(record.stable).ensure(record.stable)
         serving.restart()
         return f"{key}: restarting {record.stable.replicas} instance(s) of {record.stable.revision.version}"
+
+    def run(self, key: DeploymentKey, args: tuple[str, ...] | None, watcher: Watcher) -> Callable[[], None]:
+        """Begin another run of a job, watched by `watcher`; returns what cancels it.
+
+        Raises:
+            Trouble: it is no job, it is suspended or being removed, or too many runs are at work.
+        """
+        return self._command(lambda: self._run(key, args, watcher))
+
+    def _run(self, key: DeploymentKey, args: tuple[str, ...] | None, watcher: Watcher) -> Callable[[], None]:
+        record = self._record(key)
+        wanted = record.stable or record.wanted
+        if wanted.revision.job is None:
+            hint = "It stays and is asked: `airs request` or `airs call`."
+            raise _refused(f"{key} is no job", hint)
+        if record.deleted or is_suspended(record):
+            word = "being removed" if record.deleted else "suspended"
+            raise _refused(f"{key} is {word}")
+        runs = self._controller.fleet.have(wanted).runs
+
+        def end(run: Run) -> None:
+            self._actions.announce(key, "job-ran", f"{run.id.instance} of {wanted.revision.version}: {run.outcome}")
+            watcher.end(run)
+
+        run = runs.more(wanted.revision, args, watcher, end)
+        if run is None:
+            at_once = "one at a time: it is stateful" if wanted.revision.stateful else f"{RUNS_MAX} at a time"
+            raise _refused(
+                f"{key} is at work already ({at_once})", "Wait for it, or cancel it with Ctrl-C where it runs."
+            )
+        return run.cancel
 
     def delete(self, key: DeploymentKey) -> str:
         """Remove a deployment; its stored data are kept.

@@ -9,6 +9,7 @@ from orchestrator.execute.outcome import ActionOutcome
 from orchestrator.model.base import Value
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.exits import ExitReason
+from orchestrator.model.job import JobOutcome
 from orchestrator.model.observed import Number, ObservedDeployment, ObservedInstance, Phase, Record
 from orchestrator.model.rollout import RolloutPhase
 from orchestrator.model.spec import Revision
@@ -60,11 +61,21 @@ class RolloutView(Value, frozen=True):
     keep_until: int
 
 
+class JobView(Value, frozen=True):
+    """How the newest run ended that a manifest asked for; `exit_code` is None while none has ended yet."""
+
+    revision: str
+    exit_code: int | None
+    message: str
+    started_at: int
+    ended_at: int
+
+
 class DeploymentView(Value, frozen=True):
     """One deployment: what serves (`version`, `revision`), what is wanted, and how it is.
 
     `phase` is the one word of status: pending, progressing, running, degraded, failed, stopped,
-    suspended, removing. `sync`
+    suspended, removing; of a job running, succeeded, failed, suspended, removing. `sync`
     is synced, out-of-sync or held. Times are wall-clock milliseconds.
     """
 
@@ -90,6 +101,7 @@ class DeploymentView(Value, frozen=True):
     instances: tuple[InstanceView, ...]
     rollout: RolloutView | None
     compiling: CompilingView | None
+    job: JobView | None
 
 
 class HistoryView(Value, frozen=True):
@@ -134,6 +146,21 @@ class AgentView(Value, frozen=True):
     lineage: str
 
 
+class Printed(Value, frozen=True, tag_field="kind", tag="printed"):
+    """What a run wrote to `stdout` or `stderr`; as JSON, in base64."""
+
+    stream: str
+    data: bytes
+
+
+class Ended(Value, frozen=True, tag_field="kind", tag="ended"):
+    """How a run ended, and what `airs run` ends with."""
+
+    exit_code: int
+    message: str
+    outcome: JobOutcome
+
+
 def deployment_view(seen: ObservedDeployment, compiling: Callable[[str], CompilingView | None]) -> DeploymentView:
     """Describe a deployment; `compiling` tells whether an artifact is being compiled."""
     record = seen.record
@@ -164,6 +191,7 @@ def deployment_view(seen: ObservedDeployment, compiling: Callable[[str], Compili
         instances=tuple(instance_view(record, i) for i in instances),
         rollout=rollout_view(record),
         compiling=compiling(record.wanted.revision.artifact) or compiling(shown.revision.artifact),
+        job=_job_view(record) if is_job(record) else None,
     )
 
 
@@ -207,6 +235,9 @@ def rollout_view(record: Record) -> RolloutView | None:
     )
 
 
+_JOB_OUTCOMES = {"running": "succeeded", "rejected": "failed"}  # nothing of a job goes on
+
+
 def history_view(record: Record, number: Number) -> HistoryView:
     """Describe one entry of a deployment's history."""
     return HistoryView(
@@ -218,7 +249,7 @@ def history_view(record: Record, number: Number) -> HistoryView:
         revision=number.revision.id,
         cause=number.cause.value,
         reason=number.reason,
-        outcome=number.outcome,
+        outcome=_JOB_OUTCOMES.get(number.outcome, number.outcome) if number.revision.job else number.outcome,
         source_revision=number.source_revision,
         started_at=number.started_ms,
         ended_at=number.ended_ms,
@@ -265,11 +296,39 @@ def _sync(record: Record) -> str:
     return "synced" if arrived else "out-of-sync"
 
 
+def is_job(record: Record) -> bool:
+    """Whether what is in force, or on its way, is run to its end."""
+    rolling = record.rollout.target if record.rollout is not None and _is_rolling(record) else None
+    return (rolling or record.stable or record.wanted).revision.job is not None
+
+
+def _job_view(record: Record) -> JobView:
+    result = record.job
+    if result is None:
+        return JobView(revision="", exit_code=None, message="", started_at=0, ended_at=0)
+    return JobView(
+        revision=result.revision,
+        exit_code=result.outcome.exit_code,
+        message=str(result.outcome),
+        started_at=result.started_ms,
+        ended_at=result.ended_ms,
+    )
+
+
+def _phase_of_job(record: Record) -> str:
+    if _is_rolling(record):
+        return "running"
+    rejected = any(rejection.revision == record.wanted.revision.id for rejection in record.rejected)
+    return "failed" if record.stable is None or (is_held(record) and rejected) else "succeeded"
+
+
 def _phase(record: Record, own: list[ObservedInstance]) -> str:
     if record.deleted:
         return "removing"
     if is_suspended(record):
         return "suspended"
+    if is_job(record):
+        return _phase_of_job(record)
     if _is_rolling(record):
         return "progressing"
     return "failed" if record.stable is None else _how_many(record.stable.replicas, own)
@@ -299,9 +358,13 @@ def _message(record: Record, instances: Iterable[ObservedInstance]) -> str:
     if is_held(record):
         holds = [h for h in (*record.rejected, record.held) if h and h.revision == record.wanted.revision.id]
         why = max(holds, key=lambda hold: hold.at_ms).reason
+        if is_job(record):
+            return f"{record.wanted.revision.version} is not run: {why}"
         running, wanted = _told_apart(record.stable.revision if record.stable else None, record.wanted.revision)
         return f"running {running}, the source wants {wanted}, held because {why}"
     shown = record.stable
+    if is_job(record) and not _is_rolling(record):
+        return ""
     if record.rollout is not None and _is_rolling(record):
         if record.rollout.conclusion:
             return record.rollout.conclusion

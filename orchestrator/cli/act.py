@@ -8,6 +8,7 @@ from typing import Any
 import click
 import msgspec
 
+from orchestrator.agent.views import Ended
 from orchestrator.cli.context import Settings, command, global_options
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.failure import FAILED, OK, TIMED_OUT, USAGE, Failure
@@ -15,6 +16,7 @@ from orchestrator.cli.look import rollout_status
 from orchestrator.cli.names import WORD, key_argument, keys_argument
 from orchestrator.cli.show import show_failure
 from orchestrator.cli.waiting import ended, is_at_rest
+from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.observe.events import printable
 
@@ -65,6 +67,30 @@ def call(settings: Settings, name: DeploymentKey, function: str, arguments: tupl
     decoded = [_json_argument(number, text) for number, text in enumerate(arguments, 1)]
     result = settings.client().call(name, function, decoded, timeout / 1000)
     click.echo(msgspec.json.encode(result))
+
+
+@command(context_settings={"ignore_unknown_options": True})
+@key_argument
+@click.argument("arguments", metavar="[-- ARG...]", nargs=-1, type=click.UNPROCESSED)
+def run(settings: Settings, name: DeploymentKey, arguments: tuple[str, ...]) -> int:
+    """Run a job again, print what it prints, and exit as it does. Ctrl-C ends it.
+
+    Arguments replace those of the manifest.
+    """
+    streams = {"stdout": sys.stdout.buffer, "stderr": sys.stderr.buffer}
+    for told in settings.client().run(name, arguments or None):
+        if isinstance(told, Ended):
+            if told.outcome.reason is not None:
+                _tell_why_ended(settings, name, told.outcome.reason)
+            return told.exit_code
+        streams[told.stream].write(told.data)
+        streams[told.stream].flush()
+    raise Failure(f"the run of {name} was cut off", "the agent ended", "`airs events` tells.")
+
+
+def _tell_why_ended(settings: Settings, name: DeploymentKey, reason: ExitReason) -> None:
+    failure = Failure(f"{name} was ended: {printable(str(reason))}", "\n".join(map(printable, reason.backtrace)))
+    show_failure(settings.err(), failure)
 
 
 def _json_argument(number: int, text: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
-from orchestrator.agent.views import NO_REPLY, AgentView, DeploymentView, HistoryView, SourceView
+from orchestrator.agent.views import NO_REPLY, AgentView, DeploymentView, Ended, HistoryView, Printed, SourceView
 from orchestrator.cli.failure import FAILED, NO_AGENT, Failure, Problem
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedState
@@ -111,6 +111,20 @@ class AgentClient:
         params = {"timeout": str(timeout_s)}
         answer = self._ask("POST", f"{_path(key)}/call", content=body, params=params, wait_s=timeout_s)
         return msgspec.json.decode(answer.content)
+
+    def run(self, key: DeploymentKey, arguments: tuple[str, ...] | None) -> Iterator[Printed | Ended]:
+        """Run a job again; yields what it prints and, last, how it ended. Leaving the iterator cancels the run."""
+        body = msgspec.json.encode({"arguments": arguments})
+        timeout = httpx.Timeout(None, connect=CONNECT_S)
+        try:
+            with self._http.stream("POST", f"{_path(key)}/run", content=body, timeout=timeout) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise _failure(answer)
+                for line in answer.iter_lines():
+                    yield msgspec.json.decode(line, type=Printed | Ended)
+        except httpx.TransportError as problem:
+            raise _lost(problem) from None
 
     def stop(self) -> None:
         """Ask the agent to stop."""

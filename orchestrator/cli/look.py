@@ -88,7 +88,7 @@ def _show_message(console: Console, view: DeploymentView) -> None:
 def _deployment_table(console: Console, views: Sequence[DeploymentView]) -> None:
     rows = [
         (
-            f"{v.namespace}/{v.name}", v.version, short(v.revision), v.phase, f"{v.ready}/{v.replicas}", v.sync,
+            f"{v.namespace}/{v.name}", v.version, short(v.revision), v.phase, _ready_word(v), v.sync,
             str(v.restarts), _rollout_word(v),
         )
         for v in views
@@ -96,9 +96,15 @@ def _deployment_table(console: Console, views: Sequence[DeploymentView]) -> None
     table(console, ("DEPLOYMENT", "VERSION", "REVISION", "PHASE", "READY", "SYNC", "RESTARTS", "ROLLOUT"), rows)
 
 
+def _ready_word(view: DeploymentView) -> str:
+    if view.job is None:
+        return f"{view.ready}/{view.replicas}"
+    return "" if view.job.exit_code is None or view.phase == "running" else f"exit {view.job.exit_code}"
+
+
 def _rollout_word(view: DeploymentView) -> str:
     rollout = view.rollout
-    if rollout is None or rollout.phase == "succeeded":
+    if rollout is None or rollout.phase == "succeeded" or view.job is not None:
         return ""
     share = f" {rollout.weight} %" if rollout.phase in ("progressing", "paused") else ""
     return f"{rollout.phase} {rollout.target_version}{share}"

@@ -22,7 +22,7 @@ COMMANDS = {  # each lies in the module of this package that is named after it h
     **dict.fromkeys(("validate", "plan", "apply"), "planning"),
     **dict.fromkeys(("up", "agent"), "agent"),
     **dict.fromkeys(("status", "get", "history", "logs", "events"), "look"),
-    **dict.fromkeys(("send", "request", "call", "restart", "rollback", "rollout", "delete"), "act"),
+    **dict.fromkeys(("send", "request", "call", "run", "restart", "rollback", "rollout", "delete"), "act"),
     **dict.fromkeys(("init", "schema"), "starting"),
     "doctor": "doctor",
 }

@@ -172,7 +172,7 @@ def _tell_result(settings: Settings, settled: Sequence[DeploymentView], plan: Pl
     """Say how what was changed came to rest: each by itself as long as people read that, else what needs a look."""
     changed = {action.key for action in plan.actions if not action.kind.is_stopped}
     views = [view for view in settled if key_of(view) in changed and not is_failure(view)]
-    told = views if len(views) <= TOLD_MAX else [view for view in views if view.phase != "running"]
+    told = views if len(views) <= TOLD_MAX else [v for v in views if v.phase not in ("running", "succeeded")]
     console = settings.err()
     for view in told:
         console.print(Text(printable(ended(view))))
@@ -193,7 +193,8 @@ def _see_through(settings: Settings, client: AgentClient, plan: Plan, wait: bool
     failures = [view for view in settled if is_failure(view)]
     if failures:
         names = ", ".join(f"{view.namespace}/{view.name}" for view in failures)
-        raise Failure(f"{names} did not become Ready", "\n".join(view.message for view in failures), exit_code=FAILED)
+        what = "failed" if all(view.job is not None for view in failures) else "did not become Ready"
+        raise Failure(f"{names} {what}", "\n".join(view.message for view in failures), exit_code=FAILED)
     if stopped:
         raise _left_alone(stopped)
 

@@ -61,7 +61,7 @@ def key_of(view: DeploymentView) -> DeploymentKey:
 
 def is_at_rest(view: DeploymentView) -> bool:
     """Whether a deployment waits for nothing but time, or for a person."""
-    if view.phase in ("suspended", "failed", "stopped"):
+    if view.phase in ("suspended", "failed", "stopped", "succeeded"):
         return True
     if _is_paused(view) and (view.ready or not view.replicas):
         return True
@@ -85,12 +85,17 @@ def ended(view: DeploymentView) -> str:
         return progress(view).strip()
     if view.phase in ("suspended", "stopped"):
         return f"{name} is {view.phase}"
+    if view.phase == "succeeded":
+        return f"{name} ran {view.version} to its end"
     return f"{name} runs {view.version}, {view.ready}/{view.replicas} ready"
 
 
 def progress(view: DeploymentView) -> str:
     """Describe a deployment under way in one line."""
     rollout = view.rollout
+    if view.job is not None:
+        doing = f"  {under_way(view.compiling)}" if view.compiling else ""
+        return f"  {view.namespace}/{view.name}  {view.phase} {view.wanted_version}{doing}  {view.message}"
     how = f"{rollout.phase} {rollout.target_version}" if rollout is not None else view.phase
     doing = f"{under_way(view.compiling)}  " if view.compiling else ""
     share = f", {rollout.weight} %" if rollout is not None and rollout.weight not in (0, 100) else ""

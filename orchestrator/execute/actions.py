@@ -31,6 +31,10 @@ class Actions:
     def __init__(self, ledger: Ledger, fleet: Fleet, clock: Clock, announce: ANNOUNCE) -> None:
         self._ledger, self._fleet, self._clock, self._announce = ledger, fleet, clock, announce
 
+    def announce(self, key: DeploymentKey, reason: str, message: str) -> None:
+        """Make an event of something that was done by request."""
+        self._announce(key, reason, message)
+
     def execute(self, plan: Plan) -> tuple[ActionOutcome, ...]:
         """Carry out every action in the plan's order; one that fails or waits does not stop the others."""
         self.note_wanted(plan)
@@ -186,6 +190,8 @@ class Actions:
         record, service = self._ledger.records.get(key), self._fleet.services.get(key)
         if record is None or record.stable is None or service is None:
             return False
+        if record.stable.revision.job is not None:  # it has run to its end
+            return True
         serving = service.find(record.stable.revision.id)
         return serving is not None and serving.ready >= min(1, record.stable.replicas)
 

@@ -14,12 +14,13 @@ from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Ledger
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Undelivered
-from orchestrator.model.observed import Number, Record, Rejection
+from orchestrator.model.observed import JobResult, Number, Record, Rejection
 from orchestrator.model.rollout import Rollout, RolloutPhase
 from orchestrator.model.spec import Deployment
 from orchestrator.plan.differences import spec_digest
 from orchestrator.rollout.advance import advance, due_ms
 from orchestrator.rollout.facts import Facts
+from orchestrator.rollout.jobs import RunFacts, advance_job
 from orchestrator.rollout.shape import NewSet, OldSet, Shape, shape
 from orchestrator.rollout.suspended import is_suspended
 from orchestrator.store.decisions import Change, DeleteHistory, PutRecord, UpdateHistory
@@ -74,14 +75,23 @@ class Settling:
 
     def _rest(self, record: Record, service: Service) -> None:
         """No rollout: what is stable serves, and nothing else is alive."""
+        service.runs.keep_only(None)
         if record.stable is None:
             self._fail_waiting(record, service)
+            return
+        if record.stable.revision.job is not None:
+            self._rest_from_job(record.stable, service)
             return
         serving = service.ensure(record.stable)
         service.route.direct({record.stable.revision.id: 100}, hold=False)
         _drop_all_but(service, record.stable.revision.id)
         dead = Undelivered("delivery-failed", _why_dead(record.stable)) if serving.is_dead else None
         service.route.refuse(dead)
+
+    def _rest_from_job(self, stable: Deployment, service: Service) -> None:
+        service.route.refuse(_is_a_job(stable))
+        service.route.direct({}, hold=False)
+        _drop_all_but(service)
 
     def _fail_waiting(self, record: Record, service: Service) -> None:
         why = record.rollout.conclusion if record.rollout else "it never started"
@@ -90,10 +100,10 @@ class Settling:
 
     def _advance(self, record: Record, before: Rollout, service: Service) -> Record:
         now = self._clock.wall_ms()
-        after = advance(before, facts_of(before, service), now)
+        after = _ticked(before, service, now)
         if after == before:
             return record
-        changed, entries = self._consequences(replace(record, rollout=after), after, now)
+        changed, entries = self._consequences(_with_result(replace(record, rollout=after), service), after, now)
         self._ledger.decide([PutRecord(record=changed), *entries])
         if after.phase is not before.phase:
             self._announce(record.key, after.phase.value, said_of(after))
@@ -121,6 +131,10 @@ class Settling:
         return [DeleteHistory(key=record.key, number=number.number) for number in old]
 
     def _shape(self, record: Record, rollout: Rollout, service: Service) -> None:
+        if rollout.target.revision.job is not None:
+            self._shape_job(record, rollout, service)
+            return
+        service.runs.keep_only(None)
         wanted = shape(rollout)
         new, old = rollout.target.revision.id, rollout.stable
         # Traffic first, then instances: nothing is stopped that a message could still be given to.
@@ -136,6 +150,21 @@ class Settling:
                 service.ensure(before)
             alive.append(old)
         _drop_all_but(service, *alive)
+
+    def _shape_job(self, record: Record, rollout: Rollout, service: Service) -> None:
+        """Run the target once, while what served before, if anything stays of it, goes on."""
+        revision = rollout.target.revision
+        goes_on = rollout.phase is not RolloutPhase.ROLLING_BACK
+        others_are_gone = service.runs.keep_only(revision.id if goes_on else None)
+        if rollout.phase is RolloutPhase.STARTING and others_are_gone:
+            service.runs.once(revision)
+        serving = record.stable
+        if serving is None or serving.revision.job is not None:
+            self._rest_from_job(rollout.target, service)
+        else:
+            service.ensure(serving)
+            service.route.direct({serving.revision.id: 100}, hold=False)
+            _drop_all_but(service, serving.revision.id)
 
     def _direct(self, service: Service, weights: dict[str, int], wanted: Shape, old: str | None) -> None:
         """Send messages where somebody can ever take them: to whichever version is not dead, or back to the sender."""
@@ -158,6 +187,8 @@ def said_of(rollout: Rollout) -> str:
     new = rollout.target.revision.version
     if rollout.conclusion:
         return f"{new}: {rollout.conclusion}"
+    if rollout.target.revision.job is not None:
+        return f"running {new}" if rollout.phase is RolloutPhase.STARTING else f"{new} ran to its end"
     count = rollout.target.replicas
     sentences = {
         RolloutPhase.STARTING: f"starting {count} instance{'s' * (count != 1)} of {new}",
@@ -191,6 +222,29 @@ def facts_of(rollout: Rollout, service: Service) -> Facts:
         new_messages=counters.handled,
         new_errors=counters.errors,
     )
+
+
+def _ticked(rollout: Rollout, service: Service, now_ms: int) -> Rollout:
+    if rollout.target.revision.job is None:
+        return advance(rollout, facts_of(rollout, service), now_ms)
+    run = service.runs.find(rollout.target.revision.id)
+    facts = RunFacts(outcome=run.outcome if run else None, none_at_work=not service.runs.is_at_work)
+    return advance_job(rollout, facts, now_ms)
+
+
+def _with_result(record: Record, service: Service) -> Record:
+    """Note how a job's run ended, in the same decision that ends its rollout."""
+    rollout = record.rollout
+    run = service.runs.find(rollout.target.revision.id) if rollout is not None and rollout.phase.is_over else None
+    if run is None or run.outcome is None:
+        return record
+    result = JobResult(revision=run.revision.id, outcome=run.outcome, started_ms=run.started_ms, ended_ms=run.ended_ms)
+    return replace(record, job=result)
+
+
+def _is_a_job(deployment: Deployment) -> Undelivered:
+    why = f"{deployment.key} is a job, which takes no messages; `airs run {deployment.key}` runs it"
+    return Undelivered("delivery-failed", why)
 
 
 def _why_dead(stable: Deployment) -> str:
@@ -242,7 +296,7 @@ def _deployment_of(like: Deployment, revision: str, numbers: Sequence[Number]) -
 
 
 def _next_look_ms(rollout: Rollout, now_ms: int) -> int | None:
-    if rollout.phase.is_over:
+    if rollout.phase.is_over or rollout.target.revision.job is not None:  # the end of a run wakes us
         return None
     if shape(rollout).hold:
         return HOLDING_MS

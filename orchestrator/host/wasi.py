@@ -10,7 +10,7 @@ from os import geteuid
 from os.path import join, realpath
 
 from orchestrator.model.folders import FORBIDDEN, SECRETS_OF_A_HOME
-from orchestrator.model.spec import Grant, Revision
+from orchestrator.model.spec import Grant, Job, Revision
 from orchestrator.runtime import Folder, Output, Wasi, environment
 from orchestrator.security.grants import given_at_start
 
@@ -26,14 +26,19 @@ def forbidden_folders(own: Sequence[str]) -> tuple[str, ...]:
 
 
 def wasi_for(
-    revision: Revision, grant_sets: Sequence[tuple[Grant, ...]], forbidden: tuple[str, ...], output: Output
+    revision: Revision,
+    grant_sets: Sequence[tuple[Grant, ...]],
+    forbidden: tuple[str, ...],
+    output: Output,
+    args: tuple[str, ...] | None = None,
 ) -> Wasi:
-    """Return what an instance gets; every one of `grant_sets` must allow it."""
+    """Return what an instance gets; every one of `grant_sets` must allow it. `args` replace those of a job."""
+    job = revision.job or Job()
     given = given_at_start(grant_sets)
     folders = [(folder, True) for folder in given.writable] + [(folder, False) for folder in given.readable]
     return Wasi(
-        args=(revision.component,),
-        env=environment(revision.config),
+        args=(revision.component, *(job.args if args is None else args)),
+        env=tuple((dict(environment(revision.config)) | dict(job.env)).items()),
         folders=tuple(Folder(path, writable) for path, writable in folders),
         network=given.network,
         forbidden=forbidden,

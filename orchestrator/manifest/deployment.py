@@ -270,6 +270,8 @@ def _revision(spec: Spec, component: Component, job: Job | None) -> Revision:
     )
     hashed = msgspec.structs.asdict(content)
     del hashed["id"]
+    if job is None:  # the ids of what stays are those from before there were jobs
+        del hashed["job"]
     return msgspec.structs.replace(content, id=digest_of(hashed))
 
 

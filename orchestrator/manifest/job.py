@@ -1,4 +1,4 @@
-"""A deployment of a component that exports `wasi:cli/run`: whether it is a job, and what about it makes no sense of one."""
+"""Says of a deployment whether it is a job, as its component exports `wasi:cli/run`, and what then makes no sense."""
 
 from collections.abc import Iterator
 from typing import Any

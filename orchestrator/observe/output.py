@@ -3,7 +3,9 @@
 Fed by the runtime's reader of pipes. What is over the rate is counted and dropped, and the count becomes a line.
 """
 
+import threading
 from collections.abc import Callable
+from typing import Protocol
 
 from orchestrator.model.ids import ComponentId
 from orchestrator.observe.events import LogLine, printable
@@ -24,6 +26,10 @@ class LineLog:
         self._allowance = float(BURST_LINES)
         self._since_ms = wall_ms()
         self._dropped = 0
+
+    def begun(self, stream: str) -> None:
+        """Expect output on a stream."""
+        self._begun[stream] = b""
 
     def write(self, stream: str, data: bytes) -> bool:
         """Take output; more is always welcome."""
@@ -73,6 +79,52 @@ class LineLog:
         self._log.append(
             LogLine(at_ms=at_ms, key=of.deployment, instance=of.instance, level=level, text=printable(text))
         )
+
+
+class Taker(Protocol):
+    """Somebody who takes output as it comes; False from `write` asks for no more."""
+
+    def write(self, stream: str, data: bytes) -> bool:
+        """Take output."""
+
+
+class WatchedOutput:
+    """A job's output: its log, somebody who may watch it, and whether all of it has been taken."""
+
+    def __init__(self, log: LineLog, taker: Taker | None) -> None:
+        self._log, self._taker = log, taker
+        self._lock = threading.Lock()
+        self._open = 0
+        self._all_taken = threading.Event()
+        self._all_taken.set()
+
+    def begun(self, stream: str) -> None:
+        """Expect output on a stream."""
+        self._log.begun(stream)
+        with self._lock:
+            self._open += 1
+            self._all_taken.clear()
+
+    def write(self, stream: str, data: bytes) -> bool:
+        """Take output; whoever watches may ask for no more."""
+        self._log.write(stream, data)
+        return self._taker is None or self._taker.write(stream, data)
+
+    def look(self) -> bool:
+        """Say what the log has to say."""
+        return self._log.look()
+
+    def ended(self, stream: str) -> None:
+        """Note that nothing more comes on this stream."""
+        self._log.ended(stream)
+        with self._lock:
+            self._open -= 1
+            if not self._open:
+                self._all_taken.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until everything has been taken, but not longer; whether it has."""
+        return self._all_taken.wait(seconds)
 
 
 def _line_end(data: bytes) -> int | None:

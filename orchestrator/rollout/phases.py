@@ -9,7 +9,7 @@ P = RolloutPhase
 # A retry after `failed` is a new rollout, so both ends are final.
 TRANSITIONS: dict[RolloutPhase, frozenset[RolloutPhase]] = {
     P.PENDING: frozenset({P.STARTING, P.ROLLING_BACK}),
-    P.STARTING: frozenset({P.GATING, P.ROLLING_BACK}),
+    P.STARTING: frozenset({P.GATING, P.SUCCEEDED, P.FAILED, P.ROLLING_BACK}),  # a job ends where it started
     P.GATING: frozenset({P.STARTING, P.PROGRESSING, P.PROMOTING, P.ROLLING_BACK}),
     P.PROGRESSING: frozenset({P.PAUSED, P.PROMOTING, P.ROLLING_BACK}),
     P.PAUSED: frozenset({P.PROGRESSING, P.PROMOTING, P.ROLLING_BACK}),

@@ -9,7 +9,7 @@ from orchestrator.runtime.cell import Ending, remaining_ms, sleep
 from orchestrator.runtime.guest import Guest, Start, read_metadata
 from orchestrator.runtime.lifecycle import environment
 from orchestrator.runtime.loaded import Compiling, Loaded, Origin, digest_of_bytes
-from orchestrator.runtime.pipes import Pipes
+from orchestrator.runtime.pipes import Pipes, Sink
 from orchestrator.runtime.runtime import Runtime
 from orchestrator.runtime.trial import fast_path_fault, trial
 from orchestrator.runtime.values import Err, GuestTrap, HostImport, Ok, Some, Variant
@@ -29,6 +29,7 @@ __all__ = [
     "Output",
     "Pipes",
     "Runtime",
+    "Sink",
     "Some",
     "Start",
     "Variant",

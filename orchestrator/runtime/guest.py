@@ -3,6 +3,7 @@
 `start` brings one to life; `supervise` owns it afterwards. Whether it starts again is not decided here.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
+from orchestrator.model.job import JobOutcome
 from orchestrator.model.message import (
     MESSAGE_MAX_BYTES,
     Answer,
@@ -30,6 +32,8 @@ from orchestrator.runtime.layout import Unfit
 from orchestrator.runtime.loaded import Loaded
 from orchestrator.runtime.values import Err
 from orchestrator.runtime.wasi import Wasi
+
+_RUN = re.compile(r"wasi:cli/run@[0-9.]+#run")
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -91,6 +95,17 @@ class Guest:
         if isinstance(answer, Err):
             return Exited(ExitReason(kind=ExitKind.NORMAL, detail=f"shutdown refused: {_refused(answer)}"))
         return answer if isinstance(answer, Exited) else None
+
+    def run(self) -> JobOutcome:
+        """Run a job to its end; only for a component that exports `wasi:cli/run`."""
+        export = next(export for name, export in self._exports.items() if _RUN.fullmatch(name))
+        answer = self._instance.invoke(export, ())
+        if isinstance(answer, Err):
+            return JobOutcome(code=1)
+        if not isinstance(answer, Exited):
+            return JobOutcome(code=0)
+        reason = answer.reason
+        return JobOutcome(reason=reason) if reason.code is None else JobOutcome(code=reason.code)
 
     @property
     def fuel_used(self) -> int:

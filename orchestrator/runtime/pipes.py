@@ -16,7 +16,10 @@ LOOK_S = 0.5  # how often a sink that dropped something may say so, while nothin
 
 
 class Sink(Protocol):
-    """Takes one guest's output. Called on the reader's thread: it must not block."""
+    """Takes one guest's output. Called on the reader's thread but for `begun`: it must not block."""
+
+    def begun(self, stream: str) -> None:
+        """Expect output on a stream, for which a pipe is opened; `ended` follows."""
 
     def write(self, stream: str, data: bytes) -> bool:
         """Take what was written to `stdout` or `stderr`; False asks for no more until `Pipes.resume`."""
@@ -56,6 +59,7 @@ class Pipes:
         """
         read_end, write_end = os.pipe()
         os.set_blocking(read_end, False)
+        sink.begun(stream)
         with self._lock:
             if self._selector is None:
                 self._start()

@@ -19,7 +19,7 @@ from orchestrator.model.observed import ObservedInstance, Phase
 from orchestrator.model.spec import Deployment
 from orchestrator.supervise.lifecycle import Event, next_phase
 from orchestrator.supervise.policy import Forget, GiveUp, RestartAfter, decide
-from orchestrator.supervise.ports import Clock, Guest, Listener, StartGuest, Timer, Workers
+from orchestrator.supervise.ports import Clock, Guest, Listener, StartGuest, StartJob, Timer, Workers
 
 T = TypeVar("T")
 RESTARTS_KEPT = 1_000  # times remembered for the window; no intensity is larger
@@ -27,12 +27,16 @@ STOP_GRACE_MS = 1_000  # beyond the call's own deadline, before a stopping insta
 
 
 class Surroundings:
-    """What every instance of this process shares."""
+    """What every instance of this process shares. Without `start_job`, no job can be started."""
 
-    __slots__ = ("clock", "listener", "start_guest", "workers")
+    __slots__ = ("clock", "listener", "start_guest", "start_job", "workers")
 
-    def __init__(self, start_guest: StartGuest, workers: Workers, clock: Clock, listener: Listener) -> None:
+    def __init__(
+        self, start_guest: StartGuest, workers: Workers, clock: Clock, listener: Listener,
+        start_job: StartJob | None = None,
+    ) -> None:  # fmt: skip
         self.start_guest, self.workers, self.clock, self.listener = start_guest, workers, clock, listener
+        self.start_job: StartJob = start_job or _no_jobs
 
 
 class Instance:
@@ -326,3 +330,7 @@ def _asked(call: Callable[[], T]) -> T | Exited:
         return call()
     except Exception as problem:  # noqa: BLE001 — the actor's boundary: what goes wrong inside ends this instance alone
         return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail=f"{type(problem).__name__}: {problem}"))
+
+
+def _no_jobs(*_arguments: object) -> Exited:
+    return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail="nothing here runs jobs"))

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId
+from orchestrator.model.job import JobOutcome
 from orchestrator.model.message import Answer, CallAnswer, Exited, Health, Message
 from orchestrator.model.spec import Json, Revision
 
@@ -37,6 +38,35 @@ class Guest(Protocol):
 StartGuest = Callable[[Revision, ComponentId], "Guest | Exited"]
 
 
+class JobGuest(Protocol):
+    """A started job, run once and then closed."""
+
+    def run(self) -> JobOutcome:
+        """Run it to its end."""
+
+    def interrupt(self) -> None:
+        """End it, from another thread."""
+
+    def close(self) -> None:
+        """Free what it holds, once everything that it printed was taken."""
+
+
+class OutputTaker(Protocol):
+    """Somebody who wants what a run prints while it prints it. Must not block."""
+
+    def write(self, stream: str, data: bytes) -> bool:
+        """Take what was written to `stdout` or `stderr`; False asks for no more until `resume` is called."""
+
+    def attach(self, resume: Callable[[], None]) -> None:
+        """Say how to ask for more."""
+
+    def close(self) -> None:
+        """Take nothing any more, and hold nobody up."""
+
+
+StartJob = Callable[[Revision, ComponentId, "tuple[str, ...] | None", "OutputTaker | None"], "JobGuest | Exited"]
+
+
 class Workers(Protocol):
     """Threads that run guests."""
 
@@ -45,6 +75,9 @@ class Workers(Protocol):
 
     def submit_slow(self, job: Callable[[], None]) -> None:
         """Run `job` soon, apart from messages: starting (it may compile) and stopping."""
+
+    def submit_job(self, job: Callable[[], None]) -> None:
+        """Run `job` soon, on a thread of its own: it may take an hour."""
 
 
 class Timer(Protocol):

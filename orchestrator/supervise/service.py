@@ -9,6 +9,7 @@ from orchestrator.model.observed import ObservedInstance
 from orchestrator.model.spec import Deployment, Revision
 from orchestrator.supervise.instance import Surroundings
 from orchestrator.supervise.instances import InstanceSet
+from orchestrator.supervise.job import Runs
 
 
 class Service:
@@ -20,6 +21,7 @@ class Service:
         self._around = around
         self._lock = threading.Lock()
         self._sets: dict[str, InstanceSet] = {}
+        self.runs = Runs(deployment.key, around)
 
     def ensure(self, deployment: Deployment) -> InstanceSet:
         """Have a set for the deployment's revision, with its in-place fields in force."""
@@ -65,15 +67,16 @@ class Service:
             sets = [one for one in self._sets.values() if concerns(one.deployment.revision)]
         for one in sets:
             one.restart_at_once()
+        self.runs.cancel(lambda run: concerns(run.revision))
 
     def stop(self, refusal: Undelivered) -> bool:
-        """Refuse messages and stop every set; True once all are gone."""
+        """Refuse messages, stop every set and end every run; True once all are gone."""
         self.route.refuse(refusal)
         gone = [self.drop(revision) for revision in self.revisions()]
-        return all(gone)
+        return self.runs.end_all() and all(gone)
 
     def observe(self) -> tuple[ObservedInstance, ...]:
-        """Describe every instance, set by set."""
+        """Describe every instance, set by set, then the runs of a job."""
         with self._lock:
             sets = [*self._sets.values()]
-        return tuple(instance for one in sets for instance in one.observe())
+        return (*(instance for one in sets for instance in one.observe()), *self.runs.observe())

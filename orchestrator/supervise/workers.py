@@ -90,6 +90,10 @@ class ThreadWorkers:
         """Run a start or a stop."""
         self._slow.submit(job)
 
+    def submit_job(self, job: Job) -> None:
+        """Run a job to its end."""
+        threading.Thread(target=job, name="airs-job", daemon=True).start()
+
     @contextmanager
     def blocked(self) -> Iterator[None]:
         """Wrap a wait inside a host call; harmless on a thread that is none of ours."""

@@ -402,10 +402,10 @@ WORLDS = {
         "8:8",
         "the component imports what nothing here provides: `foo:bar/baz@1.0.0`, `wasi:io/streams@0.3.0`",
     ),
-    "job": (
-        world(drives=frozenset({Drive.JOB, Drive.HTTP})),
+    "http": (
+        world(drives=frozenset({Drive.HTTP})),
         "8:8",
-        "nothing here drives this component yet: it is neither an actor nor callable",
+        "nothing here drives this component yet: it is neither an actor nor callable nor a job",
     ),
 }
 

@@ -11,6 +11,7 @@ from orchestrator.model.rollout import RolloutPhase
 from orchestrator.model.spec import (
     Deployment,
     HealthPolicy,
+    Job,
     Mailbox,
     RestartPolicy,
     RolloutPolicy,
@@ -158,6 +159,7 @@ def test_resuming_is_an_update() -> None:
         (revision(config='{"a":1}'), ("config-changed",)),
         (revision(grants=(grant("storage.read", "self"),)), ("grants-changed",)),
         (revision(limits=msgspec.structs.replace(LIMITS, fuel=1)), ("limits-changed",)),
+        (revision(job=Job(args=("x",))), ("job-changed",)),
         (revision("2.0.0", config='{"a":1}'), ("artifact-changed", "config-changed")),
     ],
 )
@@ -214,6 +216,17 @@ def test_a_rollout_says_what_it_interrupts(strategy: Strategy, stateful: bool, e
     wanted = with_fields(ONE, revision=revision("2.0.0", stateful=stateful), rollout=by(strategy))
     action = planned(wanted, with_fields(ONE, revision=revision(stateful=stateful)))
     assert (action.strategy, action.interrupts) == (strategy, expected)
+
+
+def test_a_job_is_run_anew_for_each_change_of_how_and_interrupts_nobody() -> None:
+    old = with_fields(ONE, revision=revision(job=Job(args=("a",), env=(("A", "1"), ("B", "2")))))
+    new = with_fields(ONE, revision=revision(job=Job(args=("a", "b c"), env=(("A", "1"), ("B", "3")))))
+    action = planned(new, old)
+    assert (action.strategy, action.interrupts) == (None, "")
+    assert [(c.field, c.old, c.new) for c in action.changes] == [
+        ("job.args", '["a"]', '["a","b c"]'),
+        ("job.env.B", '"2"', '"3"'),
+    ]
 
 
 def test_granted_and_withdrawn_capabilities_are_listed_with_their_rationale() -> None:
@@ -392,4 +405,4 @@ def test_a_removal_that_waited_goes_once_it_is_not_a_mass_any_more() -> None:
 
 
 def test_every_reason_has_its_own_word() -> None:
-    assert len({reason.value for reason in Reason}) == len(Reason) == 28
+    assert len({reason.value for reason in Reason}) == len(Reason) == 29

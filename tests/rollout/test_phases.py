@@ -3,10 +3,12 @@ import itertools
 import pytest
 from msgspec.structs import replace
 
+from orchestrator.model.job import JobOutcome
 from orchestrator.model.rollout import Cause, Rollout, RolloutPhase
 from orchestrator.model.spec import PauseStep, Strategy
 from orchestrator.rollout.advance import advance
 from orchestrator.rollout.commands import Command, Refusal, command
+from orchestrator.rollout.jobs import RunFacts, advance_job
 from orchestrator.rollout.phases import TRANSITIONS, diagram
 from orchestrator.rollout.shape import shape
 from tests.rollout.worlds import CALM, NOT_YET, STEPS, T0, rollout
@@ -34,6 +36,11 @@ FACTS = {
     "erring": replace(CALM, new_messages=1_000, new_errors=900),
     "nobody": replace(NOT_YET, old_ready=0, unhealthy=True),
 }
+RUNS = (
+    RunFacts(outcome=JobOutcome(code=0), none_at_work=True),
+    RunFacts(outcome=JobOutcome(code=3), none_at_work=True),
+    RunFacts(outcome=None, none_at_work=False),
+)
 TIMES = (T0 - 10**9, T0, T0 + 5_000, T0 + 10**9)
 
 
@@ -57,6 +64,7 @@ def test_every_transition_of_the_table_happens():
         before = in_phase(way, phase)
         results = [advance(before, facts, now_ms), *(command(before, said, now_ms) for said in Command)]
         seen |= {(phase, r.phase) for r in results if isinstance(r, Rollout) and r.phase is not phase}
+        seen |= {(phase, r.phase) for r in (advance_job(before, f, now_ms) for f in RUNS) if r.phase is not phase}
     seen -= {(P.FAILED, P.PENDING)}  # a retry, which is a new rollout
     assert seen == {(phase, after) for phase, following in TRANSITIONS.items() for after in following}
 

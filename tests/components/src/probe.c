@@ -122,9 +122,9 @@ static void hex(const char *digits) {
 
 static void grow(long mib) {
     for (long held = 0; held < mib; held++) {
-        char *more = malloc(MIB);
+        volatile char *more = malloc(MIB);
         if (!more) __builtin_trap();
-        memset(more, 1, MIB);
+        *more = 1;
     }
     tell("grown\n");
 }

@@ -1,0 +1,185 @@
+"""The runs of a job: one for each revision that a manifest asks for, and those that people ask for.
+
+A run has a thread of its own (`Workers.submit_job`): it may take an hour, and no message waits for it. It is never
+started twice and never restarted; whoever wants another asks for another. Nothing here is durable.
+"""
+
+import threading
+from collections.abc import Callable
+
+from orchestrator.model.exits import ExitKind, ExitReason
+from orchestrator.model.ids import ComponentId, DeploymentKey
+from orchestrator.model.job import JobOutcome
+from orchestrator.model.message import Exited
+from orchestrator.model.observed import ObservedInstance, Phase
+from orchestrator.model.spec import Revision
+from orchestrator.supervise.instance import Surroundings
+from orchestrator.supervise.ports import JobGuest, OutputTaker
+
+RUNS_MAX = 32  # of one deployment at a time, by request
+NAME_DIGITS = 6  # of the revision's id in a run's name
+
+
+class Run:
+    """One run. `outcome` is there once it has ended; `ended` is called then, once, on the run's thread."""
+
+    def __init__(
+        self, id: ComponentId, revision: Revision, around: Surroundings, ended: Callable[["Run"], None],
+        args: tuple[str, ...] | None = None, taker: OutputTaker | None = None,
+    ) -> None:  # fmt: skip
+        self.id, self.revision = id, revision
+        self.outcome: JobOutcome | None = None
+        self.started_ms = self.ended_ms = around.clock.wall_ms()
+        self._around, self._ended, self._args, self._taker = around, ended, args, taker
+        self._lock = threading.Lock()
+        self._guest: JobGuest | None = None
+        self._cancelled = False
+
+    def start(self) -> None:
+        """Begin, soon."""
+        self._around.workers.submit_job(self._work)
+
+    def cancel(self) -> None:
+        """End it as killed, or before it began."""
+        with self._lock:
+            self._cancelled = True
+            guest = self._guest
+        if guest is not None:
+            guest.interrupt()
+
+    def observe(self) -> ObservedInstance:
+        """Describe it as the instance it is."""
+        outcome = self.outcome
+        reason = None if outcome is None else outcome.reason or _ended_by_itself(outcome)
+        phase = Phase.RUNNING if outcome is None else Phase.STOPPED
+        return ObservedInstance(
+            name=self.id.instance, revision=self.revision.id, phase=phase, ready=False, last_exit=reason
+        )
+
+    def _work(self) -> None:
+        outcome = self._outcome()
+        self.ended_ms = self._around.clock.wall_ms()
+        self.outcome = outcome
+        if outcome.reason is not None:
+            self._around.listener.exited(self.id, outcome.reason, "is not run again")
+        self._ended(self)
+        self._around.listener.changed()
+
+    def _outcome(self) -> JobOutcome:
+        if self._cancelled:
+            return JobOutcome(reason=ExitReason(kind=ExitKind.KILLED, detail="cancelled before it began"))
+        try:
+            started = self._around.start_job(self.revision, self.id, self._args, self._taker)
+            return JobOutcome(reason=started.reason) if isinstance(started, Exited) else self._run(started)
+        except Exception as problem:  # noqa: BLE001 — what goes wrong inside ends this run alone
+            fault = ExitReason(kind=ExitKind.HOST_FAULT, detail=f"{type(problem).__name__}: {problem}")
+            return JobOutcome(reason=fault)
+
+    def _run(self, guest: JobGuest) -> JobOutcome:
+        with self._lock:
+            self._guest = guest
+            cancelled = self._cancelled
+        try:
+            if cancelled:
+                guest.interrupt()
+            return guest.run()
+        finally:
+            with self._lock:
+                self._guest = None
+            guest.close()
+
+
+class Runs:
+    """The runs of one deployment. Every method may be called from any thread."""
+
+    def __init__(self, key: DeploymentKey, around: Surroundings) -> None:
+        self._key, self._around = key, around
+        self._lock = threading.Lock()
+        self._wanted: dict[str, Run] = {}  # by revision: what a manifest asks for, until its outcome was written down
+        self._asked: list[Run] = []  # at work by request
+        self._number = 0
+
+    def once(self, revision: Revision) -> Run | None:
+        """Return the one run of a revision, begun by the first call; None while another stands in its way."""
+        with self._lock:
+            found = self._wanted.get(revision.id)
+            if found is not None or (revision.stateful and self._at_work()):
+                return found
+            name = f"{revision.id[:NAME_DIGITS]}-0"
+            found = self._wanted[revision.id] = Run(self._id(name), revision, self._around, _nothing)
+        found.start()
+        return found
+
+    def find(self, revision: str) -> Run | None:
+        """Return the run of a revision that `once` began."""
+        return self._wanted.get(revision)
+
+    def more(
+        self, revision: Revision, args: tuple[str, ...] | None, taker: OutputTaker, ended: Callable[[Run], None]
+    ) -> Run | None:
+        """Run it again by request; `args` None takes those of the revision. None when too many are at work."""
+        with self._lock:
+            if len(self._asked) >= RUNS_MAX or (revision.stateful and self._at_work()):
+                return None
+            self._number += 1
+            name = f"{revision.id[:NAME_DIGITS]}-run-{self._number}"
+
+            def end(run: Run) -> None:
+                with self._lock:
+                    self._asked.remove(run)
+                ended(run)
+
+            run = Run(self._id(name), revision, self._around, end, args, taker)
+            self._asked.append(run)
+        run.start()
+        return run
+
+    def cancel(self, concerns: Callable[[Run], bool]) -> None:
+        """Cancel the runs at work that this concerns."""
+        for run in self._all():
+            if run.outcome is None and concerns(run):
+                run.cancel()
+
+    def keep_only(self, revision: str | None) -> bool:
+        """Cancel what was begun for other revisions, forget what of it has ended; True when nothing of it is left."""
+        with self._lock:
+            others = [run for run in self._wanted.values() if run.revision.id != revision]
+            for run in others:
+                if run.outcome is not None:
+                    del self._wanted[run.revision.id]
+        left = [run for run in others if run.outcome is None]
+        for run in left:
+            run.cancel()
+        return not left
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a run that a manifest asked for has not ended."""
+        return any(run.outcome is None for run in [*self._wanted.values()])
+
+    def end_all(self) -> bool:
+        """Cancel every run; True once none is at work."""
+        self.cancel(lambda _: True)
+        return self.keep_only(None) and not self._asked
+
+    def observe(self) -> tuple[ObservedInstance, ...]:
+        """Describe the runs at work, and those whose end was not written down yet."""
+        return tuple(run.observe() for run in self._all())
+
+    def _all(self) -> list[Run]:
+        with self._lock:
+            return [*self._wanted.values(), *self._asked]
+
+    def _at_work(self) -> bool:
+        return bool(self._asked) or any(run.outcome is None for run in self._wanted.values())
+
+    def _id(self, name: str) -> ComponentId:
+        return ComponentId(self._key.namespace, self._key.name, name)
+
+
+def _ended_by_itself(outcome: JobOutcome) -> ExitReason:
+    return ExitReason(kind=ExitKind.NORMAL, detail=str(outcome), code=outcome.code)
+
+
+def _nothing(_run: Run) -> None:
+    return
