@@ -9,6 +9,7 @@ import click
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.failure import FAILED, INVALID, USAGE, Failure
 from orchestrator.cli.names import LABEL
+from orchestrator.interface.fitness import is_driven, stays
 from orchestrator.manifest import schema_kinds, schema_text
 from orchestrator.model.ids import NAME_MAX_LENGTH, ComponentId
 from orchestrator.model.message import Exited
@@ -30,7 +31,7 @@ class Described:
         self.description = _one_line(said.get("description", ""))
         self.stateful = bool(said.get("stateful", False))
         self.imports = {entry.interface.split("/")[-1].split("@")[0] for entry in world.imports}
-        self.drives = world.drives
+        self.is_job = not stays(world.drives)
 
 
 _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", re.ASCII)
@@ -80,8 +81,9 @@ def _describe(data: bytes) -> Described:
         raise Failure(fault.summary, fault.detail, fault.suggestion, INVALID) from None
     finally:
         plain.close()
-    if not world.drives & {Drive.ACTOR, Drive.CALLABLE}:
-        raise Failure("nothing here drives this component yet", "it exports neither a lifecycle nor functions")
+    if not is_driven(world):
+        why = "it exports neither a lifecycle nor functions, and is no job"
+        raise Failure("nothing here drives this component yet", why)
     return Described(world, _metadata(data, world) if Drive.ACTOR in world.drives else None)
 
 
@@ -115,6 +117,7 @@ def _one_line(text: str) -> str:
 
 
 def _component_toml(name: str, artifact: str, described: Described) -> str:
+    per = "run" if described.is_job else "call"
     described_as = f'description = "{described.description}"\n' if described.description else ""
     lines = [
         "# What this component is and what it asks for; its author's side. `airs schema component` lists every field.",
@@ -132,8 +135,8 @@ def _component_toml(name: str, artifact: str, described: Described) -> str:
         "# Nothing runs without limits. A deployment may only tighten them.",
         "[resources]",
         f'memory = "{MEMORY}"  # of linear memory, in total',
-        f"fuel = {FUEL:_}  # per call",
-        f'timeout = "{TIMEOUT_MS // 1000}s"  # per call, wall clock',
+        f"fuel = {FUEL:_}  # per {per}",
+        f'timeout = "{TIMEOUT_MS // 1000}s"  # per {per}, wall clock',
     ]
     if "storage" in described.imports:
         lines.append(f'storage = "{STORAGE}"  # quota of its own key-value data')
@@ -147,6 +150,10 @@ def _capabilities_toml(described: Described) -> list[str]:
         lines += ['storage.read = ["self"]', 'storage.write = ["self"]']
     if "host-messaging" in described.imports:
         lines.append('# messaging.send = ["other-deployment", "namespace/*"]  # whom it may send to')
+    if "preopens" in described.imports:
+        lines.append('# filesystem.read = ["/srv/in/**"]  # whole directories; filesystem.write for changing them, too')
+    if "instance-network" in described.imports:
+        lines.append('# network.connect = ["**"]  # the network')
     return lines if len(lines) > 3 else []
 
 
@@ -160,15 +167,21 @@ def _deployment_yaml(name: str, described: Described) -> str:
         "spec:",
         "  component:",
         "    path: .                # the folder that holds Component.toml, relative to this file",
-        f"  replicas: 1              # {'stateful: one at a time' if described.stateful else '0 to 1000'}",
     ]
+    if described.is_job:
+        lines.append("  job: {args: []}          # run once for each revision; `airs run NAME -- ARG...` runs it again")
+    else:
+        lines.append(f"  replicas: 1              # {'stateful: one at a time' if described.stateful else '0 to 1000'}")
     if "storage" in described.imports:
         lines += ["  grants:                  # of what Component.toml asks for", "    storage.read: [self]",
                   "    storage.write: [self]"]  # fmt: skip
-    lines += [
-        "  # config: {greeting: hello}   # handed to initialize() as JSON; top-level scalars also as env-vars",
-        "  # rollout: {strategy: blue-green}   # or recreate, or canary with steps",
-    ]
+    if described.is_job:
+        lines.append("  # config: {greeting: hello}   # top-level scalars are environment variables")
+    else:
+        lines += [
+            "  # config: {greeting: hello}   # handed to initialize() as JSON; top-level scalars also as env-vars",
+            "  # rollout: {strategy: blue-green}   # or recreate, or canary with steps",
+        ]
     return "\n".join(lines) + "\n"
 
 

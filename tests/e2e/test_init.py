@@ -41,6 +41,7 @@ def test_what_it_writes_for_every_component_is_valid(airs: Airs, name: str):
         ("hello-1.0.0", ("request", "hello", "Ada"), "Hello, Ada!\n"),
         ("counter-1.0.0", ("request", "counter", "add 3"), "3\n"),
         ("calculator-1.0.0", ("call", "calculator", "add", "1", "-3"), "-2\n"),
+        ("probe", ("run", "probe", "--", "say", "hello"), "hello\n"),
     ],
 )
 def test_what_it_writes_can_be_applied_and_answers(airs: Airs, name: str, question: tuple[str, ...], answer: str):

@@ -262,3 +262,30 @@ def test_an_err_reply_is_the_answer_and_ends_nothing(stage: Stage):
     assert "asked to fail" in stage.run("request", "one", "err", code=1).err
     assert stage.ask("one", "calls") == "2"
     assert stage.view("one").restarts == 0
+
+
+@pytest.mark.parametrize("ends", ["trap", "exit 3"])
+def test_a_callables_instance_lives_until_it_ends_and_a_call_that_meets_none_waits_within_its_timeout(
+    stage: Stage, ends: str
+):
+    stage.have("one", "probe-calls", restart={"backoff": {"initial": "1s", "max": "10m", "factor": 100}})
+    for _ in range(3):
+        stage.run("call", "one", "do", '"env"')
+    assert stage.view("one").restarts == 0
+    stage.run("call", "one", "do", json.dumps(ends), code=1)
+    wait_until(lambda: stage.view("one").instances[0].phase == "backing-off")
+    assert stage.run("call", "one", "do", '"args"').out == '"args\\n"\n'  # waited for the second instance
+    assert stage.view("one").restarts == 1
+    stage.run("call", "one", "do", json.dumps(ends), code=1)
+    wait_until(lambda: stage.view("one").instances[0].phase == "backing-off")
+    late = stage.run("call", "one", "do", '"env"', "--timeout", "200ms", code=124).err
+    assert "no answer from default/one within 0.2s" in late
+    assert "no instance had started on it; it was taken back" in late
+
+
+def test_a_transient_callable_that_exits_well_is_not_started_again(stage: Stage):
+    stage.have("one", "probe-calls", restart={"type": "transient", "backoff": {"initial": "1ms"}})
+    stage.run("call", "one", "do", '"exit 3"', code=1)
+    assert stage.run("call", "one", "do", '"args"').out == '"args\\n"\n'
+    assert "normal: exit code 0" in stage.run("call", "one", "do", '"exit 0"', code=1).err
+    wait_until(lambda: stage.view("one").phase == "stopped")
