@@ -9,7 +9,7 @@ import click
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.failure import FAILED, INVALID, USAGE, Failure
 from orchestrator.cli.names import LABEL
-from orchestrator.interface.fitness import is_driven, stays
+from orchestrator.interface.fitness import stays, unfitness
 from orchestrator.manifest import schema_kinds, schema_text
 from orchestrator.model.ids import NAME_MAX_LENGTH, ComponentId
 from orchestrator.model.message import Exited
@@ -81,9 +81,10 @@ def _describe(data: bytes) -> Described:
         raise Failure(fault.summary, fault.detail, fault.suggestion, INVALID) from None
     finally:
         plain.close()
-    if not is_driven(world):
-        why = "it exports neither a lifecycle nor functions, and is no job"
-        raise Failure("nothing here drives this component yet", why)
+    unfit = unfitness(world)
+    if unfit:
+        rest = (f"{each.summary}. {each.detail}" for each in unfit[1:])
+        raise Failure(unfit[0].summary, "\n".join((unfit[0].detail, *rest)), unfit[0].suggestion, INVALID)
     return Described(world, _metadata(data, world) if Drive.ACTOR in world.drives else None)
 
 

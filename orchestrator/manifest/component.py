@@ -6,7 +6,7 @@ that names it gets the `Failure` as one line of its own.
 
 import msgspec
 
-from orchestrator.interface.fitness import is_driven, needs_storage, unmet_imports
+from orchestrator.interface.fitness import needs_storage, unfitness, unmet_imports
 from orchestrator.manifest.capabilities import CAPABILITIES
 from orchestrator.manifest.check import check
 from orchestrator.manifest.node import Node, Problem, find, items, nearest, text_at
@@ -136,7 +136,7 @@ def _artifact(
         return None, [Problem(*place, summary, entry.detail, unreadable_hint(entry, _OWN_FOLDER))]
     if isinstance(entry, Content):
         return None, [Problem(*place, f"{excerpt(written)} is not a wasm file")]
-    return entry, [*_digest_problems(root, entry), *_world_problems(root, entry.world)]
+    return entry, [*_digest_problems(root, entry), *_world_problems(root, target, entry.world, files)]
 
 
 def _digest_problems(root: Node, artifact: Artifact) -> list[Problem]:
@@ -148,18 +148,12 @@ def _digest_problems(root: Node, artifact: Artifact) -> list[Problem]:
     return [Problem(*place, "the artifact is not the one `artifact.sha256` names", detail, "rebuild it, or correct it")]
 
 
-def _world_problems(root: Node, world: World | ArtifactFault) -> list[Problem]:
+def _world_problems(root: Node, path: str, world: World | ArtifactFault, files: dict[str, FileEntry]) -> list[Problem]:
     place = nearest(root, "artifact", "path")
     if isinstance(world, ArtifactFault):
         return [Problem(*place, world.summary, world.detail, world.suggestion)]
-    problems = []
-    unmet = unmet_imports(world)
-    if unmet:
-        summary = "the component imports what nothing here provides: " + ", ".join(excerpt(name) for name in unmet)
-        problems.append(Problem(*place, summary, suggestion="build it against wit/, or without these imports"))
-    if not is_driven(world):
-        summary = "nothing here drives this component yet: it is neither an actor nor callable nor a job"
-        problems.append(Problem(*place, summary, _DRIVES, "export `component-lifecycle` or a function"))
+    exporters = _exporters(path, files) if unmet_imports(world) else {}
+    problems = [Problem(*place, u.summary, u.detail, u.suggestion) for u in unfitness(world, exporters, excerpt)]
     if needs_storage(world) and find(root, "resources", "storage") is None:
         summary = "the component imports storage, but has no storage quota"
         problems.append(
@@ -168,7 +162,14 @@ def _world_problems(root: Node, world: World | ArtifactFault) -> list[Problem]:
     return problems
 
 
-_DRIVES = "HTTP services are recognised, but this version does not run them."
+def _exporters(path: str, files: dict[str, FileEntry]) -> dict[str, list[str]]:
+    """Return which other artifacts of the snapshot export each interface."""
+    found: dict[str, list[str]] = {}
+    for other, entry in files.items():
+        if other != path and isinstance(entry, Artifact) and isinstance(entry.world, World):
+            for interface in entry.world.types.exports:
+                found.setdefault(interface.name, []).append(excerpt(other))
+    return found
 
 
 def _component(root: Node, artifact: Artifact) -> Component:

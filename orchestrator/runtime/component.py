@@ -15,8 +15,8 @@ from orchestrator.runtime import artifact, lifecycle
 from orchestrator.runtime.types import MAX_TYPE_NODES, TypesTooLarge
 from orchestrator.runtime.walk import walk
 
-_HTTP = "wasi:http/incoming-handler@"
-_JOB = "wasi:cli/run@"
+_HTTP = "wasi:http/incoming-handler@0.2."
+_JOB = "wasi:cli/run@0.2."
 _WASI = "wasi:"
 
 
@@ -91,7 +91,7 @@ def _world(types: WorldTypes, exports: list[Export]) -> World:
     return World(
         imports=tuple(sorted(_imports(types))),
         exports=tuple(Function(name=export.name, signature=str(export.kind)) for export in exports),
-        drives=frozenset(_drive(export) for export in exports),
+        drives=frozenset(drive for export in exports if (drive := _drive(export))),
         types=types,
     )
 
@@ -106,10 +106,13 @@ def _imports(types: WorldTypes) -> Iterator[Import]:
                 yield Import(interface=name, functions=())
 
 
-def _drive(export: Export) -> Drive:
+def _drive(export: Export) -> Drive | None:
+    """Say what an export is for; None for those of WASI that nothing here calls."""
     interface = export.interface or ""
     if interface == LIFECYCLE:
         return Drive.ACTOR
     if interface.startswith(_HTTP):
         return Drive.HTTP
-    return Drive.JOB if interface.startswith(_JOB) else Drive.CALLABLE
+    if interface.startswith(_JOB):
+        return Drive.JOB
+    return None if interface.startswith(_WASI) else Drive.CALLABLE
