@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.agent.views import AgentView, DeploymentView, HistoryView, InstanceView, RolloutView, SourceView
+from orchestrator.cli.component import ComponentDiff, ComponentInfo
 from orchestrator.cli.doctor import Doctor
 from orchestrator.model.base import Value
 from orchestrator.model.diagnostic import Diagnostic
@@ -55,6 +56,8 @@ DOCUMENTS: dict[str, Any] = {
     "get-sources": tuple[SourceView, ...],
     "rollout-status": RolloutView,
     "agent-status": AgentView,
+    "component-info": ComponentInfo,
+    "component-diff": ComponentDiff,
     "doctor": Doctor,
     "logs": LogLine,  # one line of it
     "events": Event,  # one line of it

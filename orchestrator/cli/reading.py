@@ -26,6 +26,8 @@ from orchestrator.source.open import open_source
 from orchestrator.source.spec import SourceRefused, SourceSpec, parse_source
 from orchestrator.store.state_dir import CACHE, StateDir, read_recorded
 
+ARTIFACT_MAX = 128 << 20
+
 
 class Place(msgspec.Struct, frozen=True):
     """A source as named on the command line."""
@@ -57,7 +59,7 @@ def read_snapshot(place: Place, settings: Settings, *, for_agent: bool = False) 
     spec, state_dir = place.spec(), settings.state_dir
     cache = StateDir(state_dir).cache if for_agent else state_dir / CACHE
     with Progress(settings.err()) as progress:
-        return _read(spec, state_dir, _runtime(cache, progress.heard))
+        return _read(spec, state_dir, shared_runtime(cache, progress.heard))
 
 
 def _read(spec: SourceSpec, state_dir: Path, runtime: Runtime) -> Snapshot:
@@ -76,7 +78,21 @@ def _read(spec: SourceSpec, state_dir: Path, runtime: Runtime) -> Snapshot:
     return answer.snapshot
 
 
-def _runtime(cache: Path, compiling: Callable[[Compiling], None]) -> Runtime:
+def read_wasm(file: Path) -> bytes:
+    """Read a component's file.
+
+    Raises:
+        Failure: it cannot be read, or is larger than any component.
+    """
+    try:
+        if file.stat().st_size > ARTIFACT_MAX:
+            raise Failure(f"{file} is over {ARTIFACT_MAX >> 20} MiB", exit_code=INVALID)
+        return file.read_bytes()
+    except OSError as problem:
+        raise Failure(f"cannot read {file}", str(problem.strerror), exit_code=USAGE) from None
+
+
+def shared_runtime(cache: Path, compiling: Callable[[Compiling], None]) -> Runtime:
     """Return a runtime that shares what the agent has compiled, where there is an agent's state to share."""
     try:
         return Runtime(cache if cache.is_dir() else None, compiling=compiling)

@@ -9,6 +9,7 @@ import click
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.failure import FAILED, INVALID, USAGE, Failure
 from orchestrator.cli.names import LABEL
+from orchestrator.cli.reading import read_wasm
 from orchestrator.interface.fitness import stays, unfitness
 from orchestrator.manifest import schema_kinds, schema_text
 from orchestrator.model.ids import NAME_MAX_LENGTH, ComponentId
@@ -19,7 +20,6 @@ from orchestrator.runtime import GuestTrap, HostImport, Runtime, Start, digest_o
 from orchestrator.runtime.guest import read_metadata
 
 MEMORY, FUEL, TIMEOUT_MS, STORAGE = "64MiB", 1_000_000_000, 10_000, "10MiB"
-ARTIFACT_MAX = 128 << 20
 
 
 class Described:
@@ -43,7 +43,7 @@ _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)
 @click.option("--force", is_flag=True, help="Overwrite manifests that are there.")
 def init(settings: Settings, file: Path, name: str | None, force: bool) -> None:
     """Write a Component.toml and a deployment for a bare component FILE, ready to apply."""
-    described = _describe(_read(file))
+    described = _describe(read_wasm(file))
     name = name or _name_from(file)
     component, deployment = file.parent / "Component.toml", file.parent / f"{name}.yaml"
     for path in (component, deployment):
@@ -54,15 +54,6 @@ def init(settings: Settings, file: Path, name: str | None, force: bool) -> None:
     deployment.write_text(_deployment_yaml(name, described), encoding="utf-8")
     settings.err().print(f"Wrote {component} and {deployment}.")
     settings.err().print(f"Next: airs apply {deployment}", style="bold")
-
-
-def _read(file: Path) -> bytes:
-    try:
-        if file.stat().st_size > ARTIFACT_MAX:
-            raise Failure(f"{file} is over {ARTIFACT_MAX >> 20} MiB", exit_code=INVALID)
-        return file.read_bytes()
-    except OSError as problem:
-        raise Failure(f"cannot read {file}", str(problem.strerror), exit_code=USAGE) from None
 
 
 def _name_from(file: Path) -> str:

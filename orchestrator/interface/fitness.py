@@ -5,10 +5,9 @@ Everything that is missing or differs is found at once, and who could provide it
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-import msgspec
-
 from orchestrator.interface.provided import HOST, WASI
 from orchestrator.interface.versions import versioned
+from orchestrator.model.base import Value
 from orchestrator.model.wit import FunctionType
 from orchestrator.model.world import HOST_INTERFACES, TYPE_INTERFACES, Drive, World
 
@@ -21,7 +20,7 @@ Exporters = Mapping[str, Collection[str]]  # interface → who exports it, as sh
 _NOBODY: Exporters = {}
 
 
-class Unfit(msgspec.Struct, frozen=True):
+class Unfit(Value, frozen=True):
     """One reason why a component cannot run here: what, why, and how to get one that can."""
 
     summary: str
@@ -32,7 +31,7 @@ class Unfit(msgspec.Struct, frozen=True):
 def unmet_imports(world: World, provided: Collection[str] = PROVIDED) -> tuple[str, ...]:
     """Return everything imported that is neither among `provided` nor what is linked of WASI 0.2, sorted."""
     names = {imported.interface for imported in world.imports}
-    return tuple(sorted(n for n in names if n not in provided and _linked_wasi(n) is None))
+    return tuple(sorted(n for n in names if n not in provided and linked_wasi(n) is None))
 
 
 def unfitness(world: World, exporters: Exporters = _NOBODY, shown: Callable[[str], str] = "`{}`".format) -> list[Unfit]:
@@ -68,7 +67,7 @@ def _is_wasi_0_3(name: str) -> bool:
     return name.startswith("wasi:") and "@0.3." in name
 
 
-def _linked_wasi(name: str) -> frozenset[str] | None:
+def linked_wasi(name: str) -> frozenset[str] | None:
     """Return the functions linked of an interface of WASI 0.2; None when it is none."""
     taken = versioned(name)
     return WASI.get(taken.bare) if taken.track == f"{taken.bare}@0.2" else None
@@ -125,7 +124,7 @@ def _few(names: Collection[str]) -> str:
 def _differing(world: World, shown: Callable[[str], str]) -> Iterator[Unfit]:
     """Yield every imported function of a linked interface that is not there, or is there with another type."""
     for interface in world.types.imports:
-        ours, theirs = HOST.get(interface.name), _linked_wasi(interface.name)
+        ours, theirs = HOST.get(interface.name), linked_wasi(interface.name)
         for name, kind in interface.functions:
             full = f"{interface.name}#{name}"
             if ours is not None and name in ours and not _is_same(kind, ours[name]):

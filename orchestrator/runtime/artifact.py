@@ -3,6 +3,7 @@
 `check` looks at the bytes before wasmtime does; `rejected` words what wasmtime said about bytes that passed.
 """
 
+from orchestrator.interface.anatomy import leb
 from orchestrator.model.world import ArtifactFault
 
 MAX_ARTIFACT_BYTES = 128 << 20
@@ -159,7 +160,7 @@ def _core_imports(data: bytes) -> bytes:
     for _ in range(MAX_SECTIONS):
         if at >= len(data):
             break
-        size, body = _leb(data, at + 1)
+        size, body = leb(data, at + 1)
         if data[at] == _CORE_IMPORT_SECTION:
             return data[body : body + size]
         at = body + size
@@ -175,19 +176,6 @@ def _broken_section(data: bytes) -> int | None:
     for _ in range(MAX_SECTIONS):
         if at >= len(data):
             break
-        size, body = _leb(data, at + 1)
+        size, body = leb(data, at + 1)
         at = body + size
     return at if at > len(data) else None
-
-
-def _leb(data: bytes, at: int) -> tuple[int, int]:
-    """Read an unsigned LEB128 of at most five bytes; return it and where it ended, beyond the file if cut off."""
-    value = shift = 0
-    for index in range(at, at + 5):
-        if index >= len(data):
-            return 0, len(data) + 1
-        value |= (data[index] & 0x7F) << shift
-        if data[index] < 0x80:
-            return value, index + 1
-        shift += 7
-    return value, at + 5

@@ -106,6 +106,12 @@ class Loaded(msgspec.Struct, frozen=True):
         return missing
 
     @property
+    def code_bytes(self) -> int:
+        """The size of its compiled code, measured on every call."""
+        with native.serialized(self.prepared.component) as code:
+            return len(code)
+
+    @property
     def engine(self) -> SharedEngine:
         """The engine it was compiled for."""
         engine: SharedEngine = self.prepared.engine

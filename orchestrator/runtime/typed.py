@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from orchestrator.interface.versions import stands_for
 from orchestrator.model.base import canonical_json
 from orchestrator.model.spec import Json
 from orchestrator.model.world import LIFECYCLE
@@ -57,7 +58,7 @@ def find(function: str, exports: Mapping[str, Export]) -> Export:
     callable_ones = {name: export for name, export in exports.items() if export.interface != LIFECYCLE}
     if function in exports and function not in callable_ones:
         raise Unsuitable(f"{function} belongs to the component's lifecycle", "Use `airs request` to send it a message.")
-    found = [export for export in callable_ones.values() if function in _names(export)]
+    found = [export for export in callable_ones.values() if _is_meant(function, export)]
     exact = [export for export in found if export.name == function]
     if len(exact or found) == 1:
         return (exact or found)[0]
@@ -65,6 +66,13 @@ def find(function: str, exports: Mapping[str, Export]) -> Export:
         names = ", ".join(export.name for export in found)
         raise Unsuitable(f"{function} is exported more than once", f"Write one of {names}.")
     raise Unsuitable(f"there is no function {function}", _did_you_mean(function, callable_ones))
+
+
+def _is_meant(function: str, export: Export) -> bool:
+    """Decide whether a name means an export: by any end of its own, or under a version that it stands for."""
+    interface, mark, name = function.rpartition("#")
+    is_later = bool(mark) and name == export.function and stands_for(export.interface or "", interface)
+    return is_later or function in _names(export)
 
 
 def _names(export: Export) -> set[str]:

@@ -254,3 +254,18 @@ def test_a_result_is_returned_after_the_guest_cleaned_up_its_memory(runtime):
 
 def test_a_plain_function_at_the_root_is_called_by_its_name(runtime):
     assert start(runtime, wasm(TRAPS)).call("seven", []) == Returned(7)
+
+
+def test_a_function_is_found_under_an_earlier_version_of_its_interface(runtime):
+    guest = start(
+        runtime,
+        wasm("""
+        (component (core module $m (func (export "f") (result i32) (i32.const 7))) (core instance $i (instantiate $m))
+          (func $f (result u32) (canon lift (core func $i "f")))
+          (instance $n (export "seven" (func $f))) (export "my:math/ops@1.2.0" (instance $n)))
+        """),
+    )
+    for version in ("1.2.0", "1.0.0", "1.1.9"):
+        assert guest.call(f"my:math/ops@{version}#seven", []) == Returned(7)
+    for version in ("1.3.0", "0.9.0", "2.0.0"):
+        assert isinstance(guest.call(f"my:math/ops@{version}#seven", []), BadCall)

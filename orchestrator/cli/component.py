@@ -1,0 +1,221 @@
+"""`airs component info` and `airs component diff`: what a file is and asks for, and what another version of it changes.
+
+Both need neither an agent nor manifests. What things mean is decided in `interface`; here it is read and shown.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from orchestrator.cli.compiling import Progress
+from orchestrator.cli.context import Settings, command, global_options
+from orchestrator.cli.failure import FAILED, INVALID, OK, Failure
+from orchestrator.cli.reading import read_wasm, shared_runtime
+from orchestrator.cli.show import table
+from orchestrator.interface.anatomy import Producer, anatomy
+from orchestrator.interface.changes import Caller, Change, ChangeKind, Comparison, Consequence, Side, compare
+from orchestrator.interface.fitness import Unfit, unfitness
+from orchestrator.interface.needs import Asked, asked
+from orchestrator.interface.text import world_text
+from orchestrator.model.base import Value
+from orchestrator.model.world import ArtifactFault, Drive, Function, World
+from orchestrator.observe.events import printable
+from orchestrator.runtime import Loaded, digest_of_bytes
+from orchestrator.store.state_dir import CACHE
+
+KIB, MIB = 1 << 10, 1 << 20
+DRIVEN = {
+    Drive.ACTOR: "actor: messages (`airs send`, `airs request`)",
+    Drive.CALLABLE: "callable: typed calls (`airs call`)",
+    Drive.JOB: "job: runs to its end (`airs run`)",
+    Drive.HTTP: "HTTP service, which this version does not run",
+}
+SIGNS = {ChangeKind.ADDED: ("+", "green"), ChangeKind.REMOVED: ("-", "red"), ChangeKind.CHANGED: ("~", "yellow")}
+CALLERS = {Caller.AIRS: "calls through airs", Caller.LINKED: "linked components"}
+
+
+class Sizes(Value, frozen=True):
+    """Bytes of the file, of its core modules, and of the machine code they were compiled to."""
+
+    file_bytes: int
+    core_modules: int
+    core_bytes: int
+    code_bytes: int
+
+
+class ComponentInfo(Value, frozen=True):
+    """What `component info` found; `unfit` says why it cannot run here, `wit` is its whole world as text."""
+
+    digest: str
+    sizes: Sizes
+    producers: tuple[Producer, ...]
+    drives: tuple[Drive, ...]
+    unfit: tuple[Unfit, ...]
+    imports: tuple[Asked, ...]
+    exports: tuple[Function, ...]
+    wit: str
+
+
+class ComponentDiff(Comparison, frozen=True):
+    """What `component diff` found, and of which artifacts."""
+
+    old: str
+    new: str
+
+
+@click.group()
+@global_options
+def component() -> None:
+    """Look into a component's file, or compare two."""
+
+
+@command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--wit", is_flag=True, help="Print the world as WIT text, and nothing else.")
+def info(settings: Settings, file: Path, wit: bool) -> None:
+    """Say what a component FILE is: its world as WIT, sizes, producers, what it asks for, how it is driven."""
+    data = read_wasm(file)
+    found = _info(data, *_load(settings, file, data))
+    if settings.is_json:
+        settings.print_json(found)
+    elif wit:
+        click.echo(found.wit, nl=False)
+    else:
+        _show_info(settings.out(), found)
+
+
+@command()
+@click.argument("old", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("new", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--exit-code", is_flag=True, help="Exit 1 when callers of OLD cannot call NEW.")
+def diff(settings: Settings, old: Path, new: Path, exit_code: bool) -> int:
+    """Say what changed from component OLD to NEW, and whether callers of OLD can call NEW."""
+    files = [(file, read_wasm(file)) for file in (old, new)]
+    before, after = (_load(settings, file, data)[1] for file, data in files)
+    found = compare(before, after)
+    if settings.is_json:
+        digests = [digest_of_bytes(data) for _, data in files]
+        settings.print_json(ComponentDiff(**msgspec.structs.asdict(found), old=digests[0], new=digests[1]))
+    else:
+        _show_diff(settings.out(), found)
+    return FAILED if exit_code and not found.compatible else OK
+
+
+component.add_command(info)
+component.add_command(diff)
+
+
+def _load(settings: Settings, file: Path, data: bytes) -> tuple[Loaded, World]:
+    """Compile a component, or take it from the agent's cache.
+
+    Raises:
+        Failure: it is none, or none that wasmtime takes.
+    """
+    with Progress(settings.err()) as progress:
+        runtime = shared_runtime(settings.state_dir / CACHE, progress.heard)
+        try:
+            loaded = runtime.load(digest_of_bytes(data), lambda: data)
+            return loaded, loaded.world
+        except ArtifactFault as fault:
+            raise Failure(f"{file} is {fault.summary}", fault.detail, fault.suggestion, INVALID) from None
+        finally:
+            runtime.close()
+
+
+def _info(data: bytes, loaded: Loaded, world: World) -> ComponentInfo:
+    made = anatomy(data)
+    return ComponentInfo(
+        digest=loaded.artifact,
+        sizes=Sizes(
+            file_bytes=len(data),
+            core_modules=made.core_modules,
+            core_bytes=made.core_bytes,
+            code_bytes=loaded.code_bytes,
+        ),
+        producers=made.producers,
+        drives=tuple(drive for drive in Drive if drive in world.drives),
+        unfit=tuple(unfitness(world)),
+        imports=asked(world),
+        exports=world.exports,
+        wit=world_text(world.types),
+    )
+
+
+def _show_info(console: Console, found: ComponentInfo) -> None:
+    for name, text in _facts(found):
+        console.print(Text.assemble((f"{name:<10}", "bold"), printable(text)))
+    for unfit in found.unfit:
+        console.print(Text.assemble(("cannot run here: ", "bold red"), printable(unfit.summary)))
+        if unfit.detail:
+            console.print(Text("    " + printable(unfit.detail)))
+        console.print(Text("    → " + printable(unfit.suggestion), style="cyan"))
+    if found.imports:
+        console.print()
+        table(console, ("PROVIDER", "GRANTS", "IMPORTS", "FUNCTIONS"), map(_row, found.imports))
+    console.print()
+    for line in found.wit.splitlines():
+        console.print(Text(printable(line)))
+
+
+def _facts(found: ComponentInfo) -> Iterator[tuple[str, str]]:
+    sizes = found.sizes
+    modules = f"{sizes.core_modules} core module{'s' * (sizes.core_modules != 1)}"
+    yield "digest", found.digest
+    yield (
+        "size",
+        f"{_size(sizes.file_bytes)}, {modules} of {_size(sizes.core_bytes)}, compiled {_size(sizes.code_bytes)}",
+    )
+    for producer in found.producers:
+        yield producer.role, f"{producer.name} {producer.version}".rstrip()
+    for drive in found.drives:
+        yield "driven as", DRIVEN[drive]
+
+
+def _row(imported: Asked) -> tuple[str, str, str, str]:
+    functions = ", ".join(imported.functions) or "types only"
+    return imported.provider.value, ", ".join(imported.grants) or "none", imported.interface, functions
+
+
+def _size(count: int) -> str:
+    if count < KIB:
+        return f"{count} B"
+    return f"{count / KIB:.1f} KiB" if count < MIB else f"{count / MIB:.1f} MiB"
+
+
+def _show_diff(console: Console, found: Comparison) -> None:
+    console.print(_verdict(found))
+    for side in Side:
+        changes = [change for change in found.changes if change.side is side]
+        if changes:
+            console.print(Text(f"\n{side.value}s", style="bold"))
+        for change in changes:
+            _show_change(console, change)
+
+
+def _verdict(found: Comparison) -> Text:
+    if not found.changes:
+        return Text("compatible: nothing changed that can be seen from outside", style="bold green")
+    if found.compatible:
+        return Text("compatible: whoever calls the old one can call the new one", style="bold green")
+    broken = " and ".join(CALLERS[caller] for caller in found.breaks)
+    return Text.assemble(("breaking", "bold red"), f": {broken} of the old one do not all work with the new one")
+
+
+def _show_change(console: Console, change: Change) -> None:
+    sign, style = SIGNS[change.kind]
+    console.print(Text(f"  {sign} {change.what} {printable(change.name)}", style=style))
+    for mark, text in (("was", change.old), ("now", change.new)):
+        if text:
+            console.print(Text(f"      {mark} {printable(text)}", style="dim"))
+    for consequence in change.consequences:
+        console.print(_told(consequence))
+
+
+def _told(consequence: Consequence) -> Text:
+    broken = " and ".join(CALLERS[caller] for caller in consequence.breaks)
+    verdict = (f"  breaks {broken}", "red") if broken else ("", "")
+    return Text.assemble(f"      {printable(consequence.text)}", verdict)
