@@ -39,7 +39,7 @@ def unfitness(world: World, exporters: Exporters = _NOBODY, shown: Callable[[str
 
     `exporters` are the other components there are, by the interfaces that they export; `shown` makes a name printable.
     """
-    return [*_missing(world, exporters, shown), *_differing(world, shown), *_undriven(world)]
+    return [*_missing(world, exporters, shown), *_differing(world, shown), *_refused(world, shown), *_undriven(world)]
 
 
 def needs_storage(world: World) -> bool:
@@ -133,6 +133,12 @@ def _differing(world: World, shown: Callable[[str], str]) -> Iterator[Unfit]:
                 yield _no_function(shown(full), interface.name, ours if ours is not None else theirs or ())
         if ours is not None:
             yield from (_no_resource(shown(f"{interface.name}#{name}")) for name, _ in interface.resources)
+
+
+def _refused(world: World, shown: Callable[[str], str]) -> Iterator[Unfit]:
+    for name, why in world.refused[:MAX_NAMED]:
+        summary = f"the component imports {shown(name)} with another type than it has here"
+        yield Unfit(summary, f"{why}.", "build it against the WIT files of WASI 0.2")
 
 
 def _is_same(found: FunctionType, expected: FunctionType) -> bool:

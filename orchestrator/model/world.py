@@ -59,12 +59,16 @@ class WorldTypes(Value, frozen=True):
 
 
 class World(Value, frozen=True):
-    """A component's imports and exports, sorted, and the ways it can be driven; `types` is all of it in full."""
+    """A component's imports and exports, sorted, and the ways it can be driven; `types` is all of it in full.
+
+    `refused` are functions of WASI that are not linked as they are imported, and why.
+    """
 
     imports: tuple[Import, ...]
     exports: tuple[Function, ...]
     drives: frozenset[Drive]
     types: WorldTypes = WorldTypes()
+    refused: tuple[tuple[str, str], ...] = ()
 
 
 class ArtifactFault(Exception):

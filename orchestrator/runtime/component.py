@@ -12,6 +12,7 @@ from wasmtime import component as wc
 from orchestrator.model.wit import FunctionType
 from orchestrator.model.world import LIFECYCLE, Drive, Function, Import, World, WorldTypes
 from orchestrator.runtime import artifact, lifecycle
+from orchestrator.runtime.probe import refused
 from orchestrator.runtime.types import MAX_TYPE_NODES, TypesTooLarge
 from orchestrator.runtime.walk import walk
 
@@ -60,7 +61,7 @@ def describe(component: wc.Component, engine: Engine) -> Description:
         raise artifact.types_too_large(MAX_TYPE_NODES) from None
     exports = sorted(_exports(types), key=lambda export: export.name)
     lifecycle.check({export.function: export.kind for export in exports if export.interface == LIFECYCLE})
-    world = _world(types, exports)
+    world = _world(types, exports, refused(types, engine))
     return Description(
         drives=world.drives,
         encoded=msgspec.msgpack.encode(world),
@@ -87,12 +88,13 @@ def _needed(types: WorldTypes) -> dict[str, dict[str, FunctionType]]:
     return needed
 
 
-def _world(types: WorldTypes, exports: list[Export]) -> World:
+def _world(types: WorldTypes, exports: list[Export], refused_imports: tuple[tuple[str, str], ...]) -> World:
     return World(
         imports=tuple(sorted(_imports(types))),
         exports=tuple(Function(name=export.name, signature=str(export.kind)) for export in exports),
         drives=frozenset(drive for export in exports if (drive := _drive(export))),
         types=types,
+        refused=refused_imports,
     )
 
 

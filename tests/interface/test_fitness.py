@@ -105,3 +105,16 @@ def test_a_component_for_wasi_0_3_is_called_one_with_what_to_do():
     assert unfit.detail == "It is built for WASI 0.3: wasi:cli/run@0.3.0."
     assert "wasm32-wasip2" in unfit.suggestion
     assert "wasm32-wasip2" in told(instance("wasi:cli/stdin@0.3.0", '(export "read" (func (result (stream u8))))'))
+
+
+def test_every_function_of_wasi_with_another_type_is_named():
+    clock = instance(
+        "wasi:clocks/monotonic-clock@0.2.0",
+        '(export "now" (func (result u32))) (export "resolution" (func (param "x" u8))) (export "later" (func))',
+    )
+    text = told(clock)
+    assert "`wasi:clocks/monotonic-clock@0.2.0#now` with another type than it has here" in text
+    assert "type mismatch with results: expected `u64` found `u32`" in text
+    assert "`wasi:clocks/monotonic-clock@0.2.0#resolution` with another type" in text
+    assert "`wasi:clocks/monotonic-clock@0.2.0#later`, and its interface has no such function here" in text
+    assert text.count("the component imports") == 3
