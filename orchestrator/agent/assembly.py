@@ -1,6 +1,7 @@
 """Puts the parts of an agent together: the list of what there is, and the place to swap one of them."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.jobs import StartedJob
@@ -27,7 +28,7 @@ from orchestrator.model.spec import Revision
 from orchestrator.model.world import ArtifactFault
 from orchestrator.observe.events import Event, Journals
 from orchestrator.observe.output import LineLog, WatchedOutput
-from orchestrator.runtime import Guest, Output, Pipes, Runtime, Sink, Start
+from orchestrator.runtime import Guest, Output, Pipes, Runtime, Sink, Start, Wasi
 from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing
 from orchestrator.store.state_dir import StateDir
 from orchestrator.store.store import Store
@@ -42,7 +43,9 @@ GOODBYE = "the agent is stopping"
 class Agent:
     """Every part of one running agent, over one state directory that the caller has locked."""
 
-    def __init__(self, state: StateDir, say: Callable[[Event], None], report: Callable[[SourceStatus], None]) -> None:
+    def __init__(
+        self, state: StateDir, socket_path: Path, say: Callable[[Event], None], report: Callable[[SourceStatus], None]
+    ) -> None:
         self.state = state
         self.store = Store.open(state)
         self.journals = Journals()
@@ -62,7 +65,7 @@ class Agent:
         ]
         self.runtime = Runtime(state.cache, imports, self.compilations.heard)
         self._pipes = Pipes()
-        self._forbidden = forbidden_folders([str(state.path)])
+        self._forbidden = forbidden_folders([str(state.path), str(socket_path)])
         actions = Actions(self.ledger, self.fleet, self.clock, self.announcer.announce)
         settling = Settling(self.ledger, self.fleet, self.clock, self.announcer.announce)
         self.sources = WatchedSources(resolve, self.keep, self.clock.wall_ms, report)
@@ -91,12 +94,14 @@ class Agent:
     ) -> Guest | Exited:
         digest = revision.artifact
         try:
-            loaded = self.runtime.load(digest, lambda: self.state.artifacts.read(digest))
+            loaded = self.runtime.load(digest, lambda: self.state.artifacts.read(digest), str(instance.deployment))
         except (ArtifactFault, ArtifactMissing, ArtifactDamaged) as fault:
             return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail=str(fault)))
         deployment = instance.deployment
         context = GuestContext(instance, revision, lambda: self.fleet.grants_in_force(deployment))
-        wasi = wasi_for(revision, context.grant_sets(), self._forbidden, Output(self._pipes, sink), args)
+        wasi = Wasi()
+        if loaded.description.wants_wasi:
+            wasi = wasi_for(revision, context.grant_sets(), self._forbidden, Output(self._pipes, sink), args)
         return self.runtime.start(Start(id=instance, revision=revision, loaded=loaded, context=context, wasi=wasi))
 
     def keep(self, snapshot: Snapshot) -> None:

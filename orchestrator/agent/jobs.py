@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -18,6 +19,7 @@ from orchestrator.supervise.job import Run
 from orchestrator.supervise.ports import Clock, JobGuest, OutputTaker
 
 PRINTED_MAX_BYTES = 1 << 20  # taken from a guest and not yet by its watcher
+OVERTIME_MS = 500  # beyond its timeout, for a watcher to take what was printed last
 TAKEN_WAIT_S = 5.0  # for the reader to take the last that a run printed
 
 
@@ -32,7 +34,7 @@ class StartedJob:
 
     def run(self) -> JobOutcome:
         """Run it to its end."""
-        timer = self._clock.call_later(self._timeout_ms, self._hold_up_nobody)
+        timer = self._clock.call_later(self._timeout_ms + OVERTIME_MS, self._hold_up_nobody)
         try:
             return self._guest.run()
         finally:
@@ -116,7 +118,7 @@ class Watcher:
         return taken
 
     def _wake(self) -> None:
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):  # the agent has ended, and with it whoever watched
             self._loop.call_soon_threadsafe(self._woken.set)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
 import threading
@@ -45,11 +46,12 @@ def run_agent(options: AgentOptions) -> None:
     Raises:
         StateLocked: another agent has the state directory; the error names it.
     """
+    _allow_many_files()
     state = StateDir(options.state_dir)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     owner = Owner(pid=os.getpid(), started_at=started_at, command=options.command, socket=str(options.socket_path))
     with state.lock(owner), _listening(options.socket_path) as listener:
-        agent = Agent(state, options.say, options.report)
+        agent = Agent(state, options.socket_path, options.say, options.report)
         about = AgentView(
             pid=os.getpid(),
             socket=str(options.socket_path),
@@ -59,6 +61,12 @@ def run_agent(options: AgentOptions) -> None:
             lineage=state.lineage,
         )
         asyncio.run(_serve(agent, about, listener, options))
+
+
+def _allow_many_files() -> None:
+    """Use what the machine allows this process: every guest that prints takes two or four descriptors."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _serve(agent: Agent, about: AgentView, listener: socket.socket, options: AgentOptions) -> None:

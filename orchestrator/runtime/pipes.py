@@ -57,12 +57,13 @@ class Pipes:
         Raises:
             OSError: the process may open no more files.
         """
+        with self._lock:
+            if self._selector is None:
+                self._start()
         read_end, write_end = os.pipe()
         os.set_blocking(read_end, False)
         sink.begun(stream)
         with self._lock:
-            if self._selector is None:
-                self._start()
             self._new.append(_Pipe(read_end, sink, stream))
         self._wake()
         return write_end
@@ -104,7 +105,10 @@ class Pipes:
             selector.register(pipe.descriptor, selectors.EVENT_READ, pipe)
 
     def _read(self, selector: selectors.BaseSelector, pipe: _Pipe) -> None:
-        data = os.read(pipe.descriptor, READ_BYTES)
+        try:
+            data = os.read(pipe.descriptor, READ_BYTES)
+        except BlockingIOError:  # there was nothing after all
+            return
         if not data:
             selector.unregister(pipe.descriptor)
             os.close(pipe.descriptor)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 
+from orchestrator.supervise.job_threads import JobThreads
+
 Job = Callable[[], None]
 SPARES_MAX = 256  # guests waiting in host calls that get a spare thread; further ones keep their worker
 
@@ -81,6 +83,7 @@ class ThreadWorkers:
     def __init__(self, cores: int | None = None) -> None:
         self._messages = Pool("airs-guest", cores or os.cpu_count() or 1)
         self._slow = Pool("airs-start", 2)
+        self._jobs = JobThreads()
 
     def submit(self, job: Job) -> None:
         """Run a message."""
@@ -92,7 +95,7 @@ class ThreadWorkers:
 
     def submit_job(self, job: Job) -> None:
         """Run a job to its end."""
-        threading.Thread(target=job, name="airs-job", daemon=True).start()
+        self._jobs.submit(job)
 
     @contextmanager
     def blocked(self) -> Iterator[None]:

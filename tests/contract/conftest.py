@@ -42,7 +42,7 @@ def fake() -> Iterator[Start]:
 
 
 def real(folder: Path) -> Iterator[Start]:
-    agent = Agent(StateDir(folder / "state"), lambda _event: None, lambda _status: None)
+    agent = Agent(StateDir(folder / "state"), folder / "agent.sock", lambda _event: None, lambda _status: None)
     started: list[Guest] = []
 
     def start(name: str, timeout_ms: int = 5_000, fuel: int = 10_000_000) -> "Guest | Exited":

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from orchestrator.supervise.job_threads import AT_ONCE_MAX, JobThreads
 from orchestrator.supervise.timers import SystemClock
 from orchestrator.supervise.workers import Pool, ThreadWorkers
 
@@ -122,3 +123,30 @@ def test_a_call_that_raises_does_not_end_the_clock(clock):
     clock.call_later(0, bug)
     clock.call_later(5, done.set)
     assert done.wait(SOON_S)
+
+
+def test_jobs_have_a_thread_each_up_to_the_limit_and_what_is_beyond_waits():
+    threads = JobThreads()
+    go_on, ran = threading.Event(), threading.Semaphore(0)
+    all_at_work = threading.Barrier(AT_ONCE_MAX + 1)
+
+    def long() -> None:
+        all_at_work.wait(SOON_S)
+        go_on.wait(SOON_S)
+
+    for _ in range(AT_ONCE_MAX):
+        threads.submit(long)
+    all_at_work.wait(SOON_S)
+    threads.submit(ran.release)
+    assert not ran.acquire(blocking=False)
+    go_on.set()
+    assert ran.acquire(timeout=SOON_S)
+
+
+def test_a_job_that_raises_keeps_no_other_from_running():
+    threads = JobThreads()
+    ran = threading.Semaphore(0)
+    for _ in range(AT_ONCE_MAX + 1):
+        threads.submit(bug)
+    threads.submit(ran.release)
+    assert ran.acquire(timeout=SOON_S)
