@@ -22,7 +22,7 @@ from benchmarks.load import CALCULATOR, HELLO, REVISION, runtime_for
 from benchmarks.stage import CLIENT, FAULTY
 from orchestrator.messaging.envelope import Envelope
 from orchestrator.model.message import Exited, Outcome
-from orchestrator.runtime import Guest, Start, digest_of_bytes
+from orchestrator.runtime import Direct, Start, digest_of_bytes, start_here
 
 WARM = 0.5  # of all crashes, after which growth counts: until then, the agent's journals of events fill
 RESTARTS = "\n  restart: {intensity: 1000, period: 1s, backoff: {initial: 1ms, max: 1ms}}"
@@ -48,19 +48,19 @@ def many(path: Path, count: int) -> str:
     data = path.read_bytes()
     runtime = runtime_for(None, data)
     request = Start(id=CLIENT, revision=REVISION, loaded=runtime.load(digest_of_bytes(data), lambda: data))
-    held = [runtime.start(request)]
+    held = [start_here(request)]
     gc.collect()
     before, maps_before, began = resident(), maps(), time.perf_counter()
-    held += [runtime.start(request) for _ in range(count)]
+    held += [start_here(request) for _ in range(count)]
     took = time.perf_counter() - began
-    assert all(isinstance(guest, Guest) for guest in held), held[-1]
+    assert all(isinstance(guest, Direct) for guest in held), held[-1]
     each = (resident() - before) / count
     said = (
         f"{path.stem}: {count} instances, {each / 1024:.1f} KiB of RSS each, {maps() - maps_before} maps together, "
         f"{took / count * 1e6:.0f} µs to start one"
     )
     for guest in held:
-        assert isinstance(guest, Guest)
+        assert isinstance(guest, Direct)
         guest.close()
     runtime.close()
     return said
@@ -73,8 +73,8 @@ def crashes(count: int) -> int:
     request = Start(id=CLIENT, revision=REVISION, loaded=runtime.load(digest_of_bytes(data), lambda: data))
 
     def crash() -> None:
-        guest = runtime.start(request)
-        assert isinstance(guest, Guest), guest
+        guest = start_here(request)
+        assert isinstance(guest, Direct), guest
         assert isinstance(guest.handle(stage.message(CRASH)), Exited)
         guest.close()
 

@@ -19,7 +19,8 @@ from orchestrator.model.message import Message, Outcome, Replied
 from orchestrator.model.observed import ObservedInstance
 from orchestrator.model.snapshot import Known, Snapshot
 from orchestrator.plan.make import make_plan
-from orchestrator.runtime import Guest
+from orchestrator.runtime import Direct, Guest
+from orchestrator.runtime.finish import finish
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import Source, open_source
 from orchestrator.source.spec import parse_source
@@ -39,7 +40,7 @@ class Stage:
 
     def __init__(self, agent: Agent, folder: Path) -> None:
         self.agent, self.folder = agent, folder
-        self.started: dict[DeploymentKey, Guest] = {}
+        self.started: dict[DeploymentKey, Direct] = {}
 
     def deploy(self, name: str, component: Path, spec: str = "") -> DeploymentKey:
         """Deploy one instance of a component's folder and wait until it is ready."""
@@ -64,14 +65,15 @@ class Stage:
         service = self.agent.fleet.services.get(key)
         return service.observe() if service else ()
 
-    def guest(self, key: DeploymentKey) -> Guest:
+    def guest(self, key: DeploymentKey) -> Direct:
         """Start another instance of a deployment's revision beside the supervised one, for calls without a mailbox."""
         found = self.started.get(key)
         if found is None:
             record = self.agent.ledger.records[key]
-            started = self.agent.start_guest(record.wanted.revision, ComponentId(key.namespace, key.name, "alone"))
+            alone = ComponentId(key.namespace, key.name, "alone")
+            started = finish(self.agent.start_guest(record.wanted.revision, alone))
             assert isinstance(started, Guest), started
-            found = self.started[key] = started
+            found = self.started[key] = Direct(started)
         return found
 
 

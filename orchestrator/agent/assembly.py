@@ -25,17 +25,19 @@ from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Exited, Undelivered
 from orchestrator.model.snapshot import Artifact, Snapshot
 from orchestrator.model.spec import Revision
+from orchestrator.model.work import LOAD
 from orchestrator.model.world import ArtifactFault
 from orchestrator.observe.events import Event, Journals
 from orchestrator.observe.output import LineLog, WatchedOutput
 from orchestrator.runtime import Guest, Output, Pipes, Runtime, Sink, Start, Wasi
+from orchestrator.runtime.finish import finish
 from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing
 from orchestrator.store.state_dir import StateDir
 from orchestrator.store.store import Store
 from orchestrator.supervise.instance import Surroundings
 from orchestrator.supervise.ports import OutputTaker
+from orchestrator.supervise.scheduler import Scheduler
 from orchestrator.supervise.timers import SystemClock
-from orchestrator.supervise.workers import ThreadWorkers
 
 GOODBYE = "the agent is stopping"
 
@@ -50,14 +52,14 @@ class Agent:
         self.store = Store.open(state)
         self.journals = Journals()
         self.clock = SystemClock()
-        self.workers = ThreadWorkers()
+        self.workers = Scheduler(self.clock)
         self.announcer = Announcer(self.journals, say)
         self.compilations = Compilations(self.announcer.announce)
         self.router = Router()
         around = Surroundings(self.start_guest, self.workers, self.clock, self.announcer, self.start_job)
         self.fleet = Fleet(around, self.router)
         self.ledger = Ledger(self.store)
-        seen = HostSurroundings(self.journals, self.workers, lambda: self.fleet.services, self._describe)
+        seen = HostSurroundings(self.journals, lambda: self.fleet.services, self._describe)
         imports = [
             *storage_imports(self.store.data),
             *messaging_imports(self.router, seen.now_ns, self.announcer.unheard),
@@ -73,9 +75,9 @@ class Agent:
         self.operations = Operations(self.controller, actions, self.clock, state.artifacts.has)
         self.announcer.wake = self.controller.wake
 
-    def start_guest(self, revision: Revision, instance: ComponentId) -> Guest | Exited:
+    async def start_guest(self, revision: Revision, instance: ComponentId) -> Guest | Exited:
         """Start an instance of a revision: from the compile cache, else from its stored artifact."""
-        return self._start(revision, instance, LineLog(instance, self.journals.logs, self.clock.wall_ms))
+        return await self._start(revision, instance, LineLog(instance, self.journals.logs, self.clock.wall_ms))
 
     def start_job(
         self, revision: Revision, run: ComponentId, args: tuple[str, ...] | None, taker: OutputTaker | None
@@ -84,14 +86,15 @@ class Agent:
         output = WatchedOutput(LineLog(run, self.journals.logs, self.clock.wall_ms), taker)
         if taker is not None:
             taker.attach(lambda: self._pipes.resume(output))
-        guest = self._start(revision, run, output, args)
+        guest = finish(self._start(revision, run, output, args))
         if isinstance(guest, Exited):
             return guest
         return StartedJob(guest, output, taker, self.clock, revision.limits.timeout_ms)
 
-    def _start(
+    async def _start(
         self, revision: Revision, instance: ComponentId, sink: Sink, args: tuple[str, ...] | None = None
     ) -> Guest | Exited:
+        await LOAD
         digest = revision.artifact
         try:
             loaded = self.runtime.load(digest, lambda: self.state.artifacts.read(digest), str(instance.deployment))
@@ -102,7 +105,9 @@ class Agent:
         wasi = Wasi()
         if loaded.description.wants_wasi:
             wasi = wasi_for(revision, context.grant_sets(), self._forbidden, Output(self._pipes, sink), args)
-        return self.runtime.start(Start(id=instance, revision=revision, loaded=loaded, context=context, wasi=wasi))
+        return await self.runtime.start(
+            Start(id=instance, revision=revision, loaded=loaded, context=context, wasi=wasi)
+        )
 
     def keep(self, snapshot: Snapshot) -> None:
         """Put a snapshot's artifacts into the store, so that what is wanted can be started after a restart."""

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 
 from orchestrator.host.services import Context
 from orchestrator.model.exits import ExitReason
@@ -10,7 +9,6 @@ from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Exited, Outcome, Refused, Undelivered
 from orchestrator.observe.events import Event, EventType, Journals, LogLine, printable
 from orchestrator.supervise.service import Service
-from orchestrator.supervise.workers import ThreadWorkers
 
 CONTEXT_MAX = 32  # pairs of a log line's context that are kept
 WARNINGS = frozenset(
@@ -22,18 +20,14 @@ class HostSurroundings:
     """The real surroundings of guests. `services` and `version_of` are asked anew on each call."""
 
     def __init__(
-        self, journals: Journals, workers: ThreadWorkers, services: Callable[[], Mapping[DeploymentKey, Service]],
+        self, journals: Journals, services: Callable[[], Mapping[DeploymentKey, Service]],
         describe: Callable[[DeploymentKey], tuple[str, str] | None],
     ) -> None:  # fmt: skip
-        self._journals, self._workers, self._services, self._describe = journals, workers, services, describe
+        self._journals, self._services, self._describe = journals, services, describe
 
     def now_ns(self) -> int:
         """Return wall-clock nanoseconds since 1970."""
         return time.time_ns()
-
-    def blocked(self) -> AbstractContextManager[None]:
-        """Mark the calling worker as waiting."""
-        return self._workers.blocked()
 
     def log(self, sender: ComponentId, level: str, message: str, context: Context) -> None:
         """Keep a log line."""

@@ -17,6 +17,7 @@ from orchestrator.model.message import Exited
 from orchestrator.model.spec import Limits, Revision
 from orchestrator.model.world import ArtifactFault, Drive, World
 from orchestrator.runtime import GuestTrap, HostImport, Runtime, Start, digest_of_bytes
+from orchestrator.runtime.finish import finish
 from orchestrator.runtime.guest import read_metadata
 
 MEMORY, FUEL, TIMEOUT_MS, STORAGE = "64MiB", 1_000_000_000, 10_000, "10MiB"
@@ -88,7 +89,7 @@ def _metadata(data: bytes, world: World) -> dict[str, Any]:
     )
     try:
         loaded = runtime.load(digest_of_bytes(data), lambda: data)
-        said = read_metadata(Start(id=ComponentId("airs", "init", "0"), revision=revision, loaded=loaded))
+        said = finish(read_metadata(Start(id=ComponentId("airs", "init", "0"), revision=revision, loaded=loaded)))
     finally:
         runtime.close()
     if isinstance(said, Exited):

@@ -1,12 +1,11 @@
 """`airssys:core/host-services`: log, clock, sleep and a look at the own namespace. Nothing here needs a grant."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from orchestrator.host.context import GuestContext
 from orchestrator.model.ids import ComponentId
-from orchestrator.runtime import Err, HostImport, Ok, sleep
+from orchestrator.runtime import Err, HostImport, Ok, Wait
 
 INTERFACE = "airssys:core/host-services@1.0.0"
 
@@ -18,9 +17,6 @@ class Surroundings(Protocol):
 
     def now_ns(self) -> int:
         """Return wall-clock nanoseconds since 1970."""
-
-    def blocked(self) -> AbstractContextManager[None]:
-        """Mark the calling worker as waiting."""
 
     def log(self, sender: ComponentId, level: str, message: str, context: Context) -> None:
         """Keep a log line."""
@@ -45,10 +41,9 @@ def service_imports(around: Surroundings) -> Sequence[HostImport]:
     def current_time_millis(_context: GuestContext) -> int:
         return around.now_ns() // 1_000_000
 
-    def sleep_millis(context: GuestContext, duration_ms: int) -> None:
+    def sleep_millis(context: GuestContext, duration_ms: int) -> Wait:
         # The wait counts against the call's deadline: a longer one ends there, and the call with it.
-        with around.blocked():
-            sleep(min(duration_ms, context.limits.timeout_ms) / 1000)
+        return Wait(min(duration_ms, context.limits.timeout_ms) / 1000)
 
     def list_components(context: GuestContext) -> Sequence[ComponentId]:
         return [one for one in around.components() if one.namespace == context.id.namespace]
@@ -65,4 +60,4 @@ def service_imports(around: Surroundings) -> Sequence[HostImport]:
         "sleep-millis": sleep_millis, "list-components": list_components,
         "get-component-metadata": get_component_metadata,
     }  # fmt: skip
-    return [HostImport(INTERFACE, name, call) for name, call in functions.items()]
+    return [HostImport(INTERFACE, name, call, waits=name == "sleep-millis") for name, call in functions.items()]

@@ -15,6 +15,7 @@ class ExitKind(Enum):
     DEADLINE = "deadline"
     MEMORY = "memory"
     STACK = "stack"
+    HOST_CALLS = "host-calls"  # more of them in one call than allowed
     INITIALIZE_FAILED = "initialize-failed"  # initialize returned err, or metadata contradicts the manifest
     UNHEALTHY = "unhealthy"  # health() failed as often as the policy allows
     HOST_FAULT = "host-fault"  # the machine or a bug of ours, never the guest

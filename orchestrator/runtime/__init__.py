@@ -5,18 +5,20 @@ revision's limits. `supervise` gets the start as a callable; `host` hands its fu
 a grant allows, who is started again and what a message means are decided elsewhere.
 """
 
-from orchestrator.runtime.cell import Ending, remaining_ms, sleep
+from orchestrator.runtime.cell import Ending
+from orchestrator.runtime.direct import Direct, start_here
 from orchestrator.runtime.guest import Guest, Start, read_metadata
 from orchestrator.runtime.lifecycle import environment
 from orchestrator.runtime.loaded import Compiling, Loaded, Origin, digest_of_bytes
 from orchestrator.runtime.pipes import Pipes, Sink
 from orchestrator.runtime.runtime import Runtime
 from orchestrator.runtime.trial import fast_path_fault, trial
-from orchestrator.runtime.values import Err, GuestTrap, HostImport, Ok, Some, Variant
+from orchestrator.runtime.values import Err, GuestTrap, HostImport, Ok, Some, Variant, Wait
 from orchestrator.runtime.wasi import Folder, Output, Wasi
 
 __all__ = [
     "Compiling",
+    "Direct",
     "Ending",
     "Err",
     "Folder",
@@ -33,12 +35,12 @@ __all__ = [
     "Some",
     "Start",
     "Variant",
+    "Wait",
     "Wasi",
     "digest_of_bytes",
     "environment",
     "fast_path_fault",
     "read_metadata",
-    "remaining_ms",
-    "sleep",
+    "start_here",
     "trial",
 ]

@@ -1,11 +1,11 @@
 """One prepared call into a guest: plain Python values in, a plain value out. The whole of the hot path is here.
 
-`instance` builds an `Entry` per instance and exported function when it is first called, sets fuel and deadline, and
-calls it. Whoever makes calls faster replaces this module and nothing else.
+`instance` builds an `Entry` per instance and exported function when it is first called, sets fuel and deadline, begins
+the call and polls it. Whoever makes calls faster replaces this module and nothing else.
 """
 
 from collections.abc import Sequence
-from ctypes import Array, addressof, c_char, create_string_buffer, memmove, memset, string_at
+from ctypes import Array, addressof, c_char, c_void_p, create_string_buffer, memmove, memset, string_at
 from typing import Any
 
 from orchestrator.runtime import capi
@@ -29,36 +29,75 @@ class Signature:
 class Entry:
     """One exported function of one instance, with the memory its arguments and result pass through."""
 
-    __slots__ = ("_arguments", "_context", "_func", "_result", "_signature")
+    __slots__ = ("_arguments", "_context", "_error", "_error_at", "_func", "_result", "_signature", "_sizes")
 
     def __init__(self, context: int, func: Array[c_char], signature: Signature) -> None:
         self._context, self._func, self._signature = context, func, signature
         self._arguments = create_string_buffer(max(1, VAL * len(signature.lower)))
         self._result = create_string_buffer(VAL)
+        self._error = c_void_p()
+        self._error_at = addressof(self._error)
+        self._sizes = (len(signature.lower), 0 if signature.lift is None else 1)
 
-    def __call__(self, values: Sequence[Any]) -> Any:
-        """Call the function.
+    def begin(self, values: Sequence[Any]) -> int:
+        """Begin a call; returns its future, which is the caller's to poll, and to give to `end`, before `result`.
+
+        Raises:
+            Unfit: a value does not fit its parameter; nothing ran.
+        """
+        self._lower(values)
+        count, results = self._sizes
+        future: int = capi.call_async(
+            self._func, self._context, self._arguments, count, self._result, results, self._error_at
+        )
+        return future
+
+    def end(self, future: int) -> None:
+        """Drop a call, whether it has ended or not."""
+        capi.future_delete(future)
+        self._drop_arguments()  # the call reads them when it is polled first
+
+    def result(self) -> Any:
+        """Take the result of the call whose future is ready.
+
+        Raises:
+            CallFailed: it trapped; its instance must not be entered again.
+        """
+        if self._error.value is not None:
+            error, self._error.value = self._error.value, None
+            raise CallFailed(capi.take_error(error))
+        return self._take_result()
+
+    def call(self, values: Sequence[Any]) -> Any:
+        """Call the function on this thread, which it holds until it returns.
 
         Raises:
             CallFailed: it trapped; its instance must not be entered again.
             Unfit: a value does not fit its parameter; nothing ran.
         """
-        signature = self._signature
-        count = len(signature.lower)
-        images = b"".join([lower(value) for lower, value in zip(signature.lower, values, strict=True)])
-        memmove(self._arguments, images, len(images))
-        result_count = 0 if signature.lift is None else 1
-        error = capi.func_call(self._func, self._context, self._arguments, count, self._result, result_count)
-        for address in range(addressof(self._arguments), addressof(self._arguments) + VAL * count, VAL):
-            capi.val_delete(address)
+        self._lower(values)
+        count, results = self._sizes
+        error = capi.func_call(self._func, self._context, self._arguments, count, self._result, results)
+        self._drop_arguments()
         if error:
             raise CallFailed(capi.take_error(error))
-        return None if signature.lift is None else self._take_result(signature)
+        return self._take_result()
 
-    def _take_result(self, signature: Signature) -> Any:
-        assert signature.lift is not None
+    def _lower(self, values: Sequence[Any]) -> None:
+        images = b"".join([lower(value) for lower, value in zip(self._signature.lower, values, strict=True)])
+        memmove(self._arguments, images, len(images))
+
+    def _drop_arguments(self) -> None:
+        first = addressof(self._arguments)
+        for address in range(first, first + VAL * self._sizes[0], VAL):
+            capi.val_delete(address)
+
+    def _take_result(self) -> Any:
+        lift = self._signature.lift
+        if lift is None:
+            return None
         try:
-            return signature.lift(string_at(self._result, VAL), 0)
+            return lift(string_at(self._result, VAL), 0)
         finally:
             capi.val_delete(self._result)
             memset(self._result, 0, VAL)  # the next call drops whatever lies in its result slot

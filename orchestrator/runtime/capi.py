@@ -52,6 +52,18 @@ def _declare(library: Any, name: str, result: Any, *arguments: Any) -> Any:
 func_call = _declare(
     ffi.dll, "wasmtime_component_func_call", c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t
 )
+call_async = _declare(
+    _quick_library, "wasmtime_component_func_call_async", c_void_p,
+    c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p,
+)  # fmt: skip
+instantiate_async = _declare(
+    _quick_library, "wasmtime_component_linker_instantiate_async", c_void_p,
+    c_void_p, c_void_p, c_void_p, c_void_p, c_void_p,
+)  # fmt: skip
+future_poll = _declare(ffi.dll, "wasmtime_call_future_poll", c_bool, c_void_p)
+future_poll_quick = _declare(_quick_library, "wasmtime_call_future_poll", c_bool, c_void_p)
+future_delete = _declare(_quick_library, "wasmtime_call_future_delete", None, c_void_p)
+
 instantiate = _declare(
     ffi.dll, "wasmtime_component_linker_instantiate", c_void_p, c_void_p, c_void_p, c_void_p, c_void_p
 )
@@ -108,6 +120,15 @@ add_func = _declare(
     c_void_p,
     c_void_p,
 )
+
+AsyncHostCallback = ctypes.CFUNCTYPE(
+    None, c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p
+)
+IsOver = ctypes.CFUNCTYPE(c_bool, c_void_p)
+add_func_async = _declare(
+    _quick_library, "wasmtime_component_linker_instance_add_func_async", c_void_p,
+    c_void_p, c_char_p, c_size_t, AsyncHostCallback, c_void_p, c_void_p,
+)  # fmt: skip
 
 
 def address_of(pointer: Any) -> int:

@@ -5,34 +5,48 @@ cross: it is kept in the calling instance's own cell, and wasmtime gets an error
 """
 
 import itertools
-import threading
 import time
+from collections.abc import Callable
 
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
+from orchestrator.model.work import Until
+
+MAX_HOST_CALLS = 1_000_000  # in one call of a guest; fuel alone would allow more than a deadline has time for
 
 
 class Cell:
     """One instance's side of its callbacks; written by the thread that runs it, except for `interrupt`."""
 
-    __slots__ = ("context", "deadline_ns", "ending", "id", "is_interrupted", "number", "raised", "waiting")
+    __slots__ = (
+        "context", "deadline_ns", "ending", "holds_thread", "host_calls", "id", "is_interrupted", "number", "raised",
+        "waiting",
+    )  # fmt: skip
 
-    def __init__(self, number: int, id: ComponentId, context: object) -> None:
+    def __init__(self, number: int, id: ComponentId, context: object, holds_thread: bool) -> None:
         self.number = number
         self.id = id
         self.context = context
+        self.holds_thread = holds_thread  # its calls cannot be set aside
         self.deadline_ns = 0  # on the monotonic clock
+        self.host_calls = 0
         self.is_interrupted = False
         self.ending: ExitReason | None = None  # why a callback ended the call
         self.raised: BaseException | None = None  # KeyboardInterrupt and the like, to be raised by the caller
-        self.waiting: threading.Event | None = None
+        self.waiting: Until | None = None  # in a host function
+
+    def arm(self, timeout_ms: int) -> None:
+        """Begin a call that may take so long."""
+        self.ending = self.raised = None
+        self.host_calls = 0
+        self.deadline_ns = time.monotonic_ns() + timeout_ms * 1_000_000
 
     def interrupt(self) -> None:
         """Make the running call end soon; from any thread."""
         self.is_interrupted = True
         waiting = self.waiting
         if waiting is not None:
-            waiting.set()
+            waiting.wake()
 
     def due(self) -> ExitReason | None:
         """Say why the running call has to end now, None while it may go on."""
@@ -42,26 +56,34 @@ class Cell:
             return ExitReason(kind=ExitKind.DEADLINE, detail="the call took longer than its timeout")
         return None
 
-    def wait(self, seconds: float) -> ExitReason | None:
-        """Wait, at most until the deadline or an interruption; say which of those ended it, None for neither."""
-        left = (self.deadline_ns - time.monotonic_ns()) / 1e9
-        self.waiting = threading.Event()
-        if not self.is_interrupted:  # looked at after `waiting` is set, so that an interruption is never missed
-            self.waiting.wait(max(0.0, min(seconds, left)))
+    def wait(self, seconds: float) -> None:
+        """Have the guest wait, at most until its deadline or an interruption."""
+        at_ns = time.monotonic_ns() + round(seconds * 1e9)
+        self.waiting = Until(min(at_ns, self.deadline_ns))
+        if self.is_interrupted:  # looked at after `waiting` is set, so that an interruption is never missed
+            self.waiting.wake()
+
+    def is_over(self) -> bool:
+        """Whether what the guest waited for has come; if that is its end, `ending` says so."""
+        waiting = self.waiting
+        if waiting is not None and time.monotonic_ns() < waiting.at_ns and not self.is_interrupted:
+            return False
         self.waiting = None
-        return self.due()
+        self.ending = self.ending or self.due()
+        return True
 
 
 class Cells:
     """The cells of all living instances by number; the number is what wasmtime hands to a callback."""
 
-    def __init__(self) -> None:
+    def __init__(self, nudge: Callable[[], None]) -> None:
+        self.nudge = nudge  # makes every running call look up soon
         self._numbers = itertools.count(1)
         self._cells: dict[int, Cell] = {}
 
-    def add(self, id: ComponentId, context: object) -> Cell:
+    def add(self, id: ComponentId, context: object, *, holds_thread: bool = False) -> Cell:
         """Make the cell of a new instance."""
-        cell = Cell(next(self._numbers), id, context)
+        cell = Cell(next(self._numbers), id, context, holds_thread)
         self._cells[cell.number] = cell
         return cell
 
@@ -82,19 +104,3 @@ class Ending(Exception):
     def __init__(self, reason: ExitReason) -> None:
         super().__init__(str(reason))
         self.reason = reason
-
-
-running = threading.local()  # `.cell` while a host function runs on this thread
-
-
-def sleep(seconds: float) -> None:
-    """Wait inside a host function; the guest's deadline and an interruption end the wait and the call."""
-    due = running.cell.wait(seconds)
-    if due is not None:
-        raise Ending(due)
-
-
-def remaining_ms() -> int:
-    """Return how long the call that runs this host function may still take, in milliseconds, at least 0."""
-    left: int = running.cell.deadline_ns - time.monotonic_ns()
-    return max(0, left // 1_000_000)

@@ -1,11 +1,11 @@
 """The wasmtime engine all guests share, its settings, and the tick that lets running calls be looked at.
 
-The tick only makes a running guest ask; whether its time is over is decided on the monotonic clock, so a tick that
-comes early or late never ends a call early.
+The tick only makes a running guest look up; whether its time is over is decided on the monotonic clock, so a tick that
+comes early or late never ends a call early. A guest whose time is not over gives way to others.
 """
 
-import threading
 import weakref
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -15,10 +15,11 @@ from wasmtime import _ffi as ffi
 from orchestrator.runtime import capi
 from orchestrator.runtime.cell import Cells
 from orchestrator.runtime.memory import Memories
+from orchestrator.runtime.stacks import Stacks
+from orchestrator.runtime.tick import Tick
 
-TICK_S = 0.01
 MAX_WASM_STACK_BYTES = 512 << 10  # Python threads have 8 MiB; a guest's recursion ends long before
-_CONTINUE = 0  # wasmtime_update_deadline_kind_t
+_CONTINUE, _YIELD = 0, 1  # wasmtime_update_deadline_kind_t
 
 _SETTINGS: dict[str, Any] = {
     "consume_fuel": True,
@@ -60,23 +61,25 @@ class SharedEngine:
         self.guards = guards
         self.memories = Memories()
         self.memories.install(config)
+        self.stacks = Stacks()
+        self.stacks.install(config)
         self.engine = Engine(config)
         self.address = capi.address_of(self.engine.ptr())
-        self.cells = Cells()
-        self.epoch_callback = capi.EpochCallback(self._look)
-        self._stopping = threading.Event()
-        arguments = (weakref.ref(self), self._stopping)
-        threading.Thread(target=_tick, args=arguments, name="airs-epoch", daemon=True).start()
+        self.cells = Cells(self.engine.increment_epoch)
+        self.epoch_callback = capi.EpochCallback(_looking(weakref.ref(self)))
+        self.tick = Tick(self.engine)
 
     def stop(self) -> None:
         """Stop ticking; calls that are still running would no longer be ended."""
-        self._stopping.set()
+        self.tick.close()
 
-    def _look(self, _context: int, number: int, delta: Any, kind: Any) -> int:
-        delta[0], kind[0] = 1, _CONTINUE
+    def look(self, number: int, delta: Any, kind: Any) -> int:
+        """Decide on a running call: an error ends it, else it gives way where it can."""
         cell = self.cells[number]
+        delta[0], kind[0] = 1, _CONTINUE if cell.holds_thread else _YIELD
+        self.tick.was_wanted = True
         try:
-            cell.ending = cell.due()
+            cell.ending = cell.ending or cell.due()
         except BaseException as problem:  # noqa: BLE001 — a signal may arrive here; it belongs to the caller
             cell.raised = problem
         if cell.ending is None and cell.raised is None:
@@ -84,10 +87,10 @@ class SharedEngine:
         return int(capi.error_new(b"ended by the host"))
 
 
-def _tick(reference: "weakref.ref[SharedEngine]", stopping: threading.Event) -> None:
-    while not stopping.wait(TICK_S):
+def _looking(reference: "weakref.ref[SharedEngine]") -> Callable[[int, int, Any, Any], int]:
+    def look(_context: int, number: int, delta: Any, kind: Any) -> int:
         shared = reference()
-        if shared is None:
-            return
-        shared.engine.increment_epoch()
-        del shared  # not kept alive while waiting
+        assert shared is not None, "a store keeps its engine alive"
+        return shared.look(number, delta, kind)
+
+    return look

@@ -25,8 +25,10 @@ from orchestrator.model.message import (
     Returned,
 )
 from orchestrator.model.spec import Json, Revision
+from orchestrator.model.work import GIVE_WAY, Work
 from orchestrator.model.world import Drive
 from orchestrator.runtime import lifecycle, typed
+from orchestrator.runtime.finish import finish
 from orchestrator.runtime.instance import Instance
 from orchestrator.runtime.layout import Unfit
 from orchestrator.runtime.loaded import Loaded
@@ -47,59 +49,60 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Guest:
-    """A started instance. One call at a time, from any thread; after an `Exited` every call answers the same."""
+    """A started instance. One call at a time, as work in steps; after an `Exited` every call answers the same."""
 
     def __init__(self, instance: Instance, loaded: Loaded) -> None:
         self._instance = instance
         self._exports = loaded.description.exports
         self._is_actor = Drive.ACTOR in loaded.drives
 
-    def handle(self, message: Message) -> Answer:
+    async def handle(self, message: Message) -> Answer:
         """Give it a message and wait for its answer; only for an actor."""
         if not self._is_actor:
             return Refused("export-not-found", "this component is no actor: it does not export component-lifecycle")
         try:
-            answer = self._lifecycle(lifecycle.HANDLE_MESSAGE, lifecycle.message_value(message))
+            answer = await self._lifecycle(lifecycle.HANDLE_MESSAGE, lifecycle.message_value(message))
         except Unfit as problem:  # a text that is no UTF-8, a time before 1970: the sender's fault, and no code ran
             return Refused("runtime-error", f"not a message: {problem}")
         if isinstance(answer, Exited):
             return answer
         return _refused(answer) if isinstance(answer, Err) else _replied(answer.value)
 
-    def call(self, function: str, arguments: Sequence[Json]) -> CallAnswer:
+    async def call(self, function: str, arguments: Sequence[Json]) -> CallAnswer:
         """Call an exported function with JSON arguments; `interface#function` or any end of that which is unique."""
+        await GIVE_WAY  # arguments may be large, and checking them takes as long as it takes
         try:
             export = typed.find(function, self._exports)
             values = typed.arguments(export, arguments)
         except typed.Unsuitable as problem:
             return BadCall(problem.problem, problem.suggestion)
-        answer = self._instance.invoke(export, values)
+        answer = await self._instance.invoke(export, values)
         if isinstance(answer, Exited):
             return answer
         if isinstance(answer, Err):
             return Refused("err", typed.err_text(export, answer))
         return Returned(typed.result_json(export, answer))
 
-    def health(self, timeout_ms: int | None = None) -> Health | Exited:
+    async def health(self, timeout_ms: int | None = None) -> Health | Exited:
         """Ask how it is; a component without a lifecycle is healthy while it lives."""
         if not self._is_actor:
             return self._instance.exited or Health.HEALTHY
-        answer = self._lifecycle(lifecycle.HEALTH, timeout_ms=timeout_ms)
+        answer = await self._lifecycle(lifecycle.HEALTH, timeout_ms=timeout_ms)
         return answer if isinstance(answer, Exited) else Health(answer)
 
-    def shutdown(self) -> Exited | None:
+    async def shutdown(self) -> Exited | None:
         """Let it say goodbye; None when it did, or has no lifecycle. Its refusal is a normal exit with what it said."""
         if not self._is_actor:
             return None
-        answer = self._lifecycle(lifecycle.SHUTDOWN)
+        answer = await self._lifecycle(lifecycle.SHUTDOWN)
         if isinstance(answer, Err):
             return Exited(ExitReason(kind=ExitKind.NORMAL, detail=f"shutdown refused: {_refused(answer)}"))
         return answer if isinstance(answer, Exited) else None
 
     def run(self) -> JobOutcome:
-        """Run a job to its end; only for a component that exports `wasi:cli/run`."""
+        """Run a job to its end on this thread; only for a component that exports `wasi:cli/run`."""
         export = next(export for name, export in self._exports.items() if _RUN.fullmatch(name))
-        answer = self._instance.invoke(export, ())
+        answer = finish(self._instance.invoke(export, ()))
         if isinstance(answer, Err):
             return JobOutcome(code=1)
         if not isinstance(answer, Exited):
@@ -120,56 +123,58 @@ class Guest:
         """Free what it holds, once a running call has been interrupted; a second time does nothing."""
         self._instance.close()
 
-    def _lifecycle(self, name: str, *values: Any, timeout_ms: int | None = None) -> Any:
+    def _lifecycle(self, name: str, *values: Any, timeout_ms: int | None = None) -> Work[Any]:
         return self._instance.invoke(self._exports[name], values, timeout_ms)
 
-    def begin(self, revision: Revision) -> Exited | None:
+    async def begin(self, revision: Revision) -> Exited | None:
         """Check what it says it is and initialize it; None when it is ready for messages."""
         if not self._is_actor:
             return None
-        metadata = self._lifecycle(lifecycle.METADATA)
+        metadata = await self._lifecycle(lifecycle.METADATA)
         if isinstance(metadata, Exited):
             return metadata
         if metadata["stateful"] != revision.stateful:
             said, written = _word(metadata["stateful"]), _word(revision.stateful)
             return _not_started(f"metadata() says stateful = {said}, Component.toml says stateful = {written}")
-        answer = self._lifecycle(lifecycle.INITIALIZE, lifecycle.config_value(revision))
+        answer = await self._lifecycle(lifecycle.INITIALIZE, lifecycle.config_value(revision))
         if isinstance(answer, Err):
             return _not_started(f"initialize refused: {_refused(answer)}")
         return answer if isinstance(answer, Exited) else None
 
 
-def start(request: Start) -> Guest | Exited:
+async def start(request: Start) -> Guest | Exited:
     """Instantiate a component under its limits and initialize it."""
     loaded = request.loaded
     if loaded.missing:
         return _not_started(f"nothing provides its imports {', '.join(loaded.missing)}")
     instance = _instance(request)
     guest = Guest(instance, loaded)
-    exited = instance.instantiate() or guest.begin(request.revision)
+    exited = await instance.instantiate() or await guest.begin(request.revision)
     if exited is not None:
         instance.close()
         return exited
     return guest
 
 
-def read_metadata(request: Start) -> dict[str, Any] | Exited | None:
+async def read_metadata(request: Start) -> dict[str, Any] | Exited | None:
     """Ask a component what it says it is, on an instance that is thrown away; None for one that is no actor."""
     if Drive.ACTOR not in request.loaded.drives:
         return None
     instance = _instance(request)
     try:
-        exited = instance.instantiate()
+        exited = await instance.instantiate()
         if exited is not None:
             return exited
-        said: dict[str, Any] | Exited = instance.invoke(request.loaded.description.exports[lifecycle.METADATA], ())
+        said: dict[str, Any] | Exited = await instance.invoke(
+            request.loaded.description.exports[lifecycle.METADATA], ()
+        )
         return said
     finally:
         instance.close()
 
 
 def _instance(request: Start) -> Instance:
-    cell = request.loaded.engine.cells.add(request.id, request.context)
+    cell = request.loaded.engine.cells.add(request.id, request.context, holds_thread=request.loaded.holds_thread)
     return Instance(request.loaded, cell, request.revision.limits, request.wasi)
 
 

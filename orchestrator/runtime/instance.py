@@ -1,16 +1,16 @@
 """One wasmtime store with one instance in it: calls under limits, and what ended it. `guest` gives it a life.
 
-Limits are set anew before every call: fuel, and a deadline on the monotonic clock, which is looked at on every tick of
-the epoch. After a trap the instance is dead: every further call answers what the trap was. A call that was refused
-memory and then trapped is taken to have failed for want of it, though it may have got over that and failed at something
-else.
+Limits are set anew before every call: fuel, and a deadline on the monotonic clock, which is looked at on every tick
+of the epoch. A call is work in steps: at a tick, and while it waits in a host function, it gives way. Its first slice
+keeps the GIL, as handing it over costs more than a short call takes; a guest that might be long in one instruction,
+as its memory is large, never does. A guest of WASI cannot be set aside, and holds a thread. After a trap the instance
+is dead: every further call answers what the trap was. A call that was refused memory and then trapped is taken to
+have failed for want of it, though it may have got over that and failed at something else.
 """
 
-import threading
-import time
 import weakref
 from collections.abc import Sequence
-from ctypes import byref, c_uint64, create_string_buffer, sizeof
+from ctypes import byref, c_uint64, c_void_p, create_string_buffer, sizeof
 from typing import Any
 
 from wasmtime import _ffi as ffi
@@ -18,6 +18,7 @@ from wasmtime import _ffi as ffi
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.message import Exited
 from orchestrator.model.spec import Limits
+from orchestrator.model.work import GIVE_WAY, HOLD
 from orchestrator.runtime import capi, faults
 from orchestrator.runtime.call import CallFailed, Entry
 from orchestrator.runtime.cell import Cell
@@ -30,18 +31,21 @@ MAX_TABLE_ELEMENTS = 200_000  # of each table; 8 bytes each
 MAX_TABLES = 64
 MAX_MEMORIES = 16
 MAX_CORE_INSTANCES = 256
+SMALL_MEMORY_BYTES = 16 << 20  # filling it takes one instruction, and two milliseconds
 _FUNC_BYTES = sizeof(ffi.wasmtime_component_func_t)
 _INSTANCE_BYTES = sizeof(ffi.wasmtime_component_instance_t)
 
 
 class Instance:
-    """One instance. One call at a time, from any thread; `interrupt` at any moment from any other."""
+    """One instance. One call at a time, from whatever thread; `interrupt` at any moment from any other."""
 
     def __init__(self, loaded: Loaded, cell: Cell, limits: Limits, wasi: Wasi) -> None:
         self._loaded, self._cell, self._limits, self._given = loaded, cell, limits, wasi
         self._entries: dict[str, Entry] = {}
-        self._lock = threading.Lock()
-        self._owner = 0  # the thread that is inside
+        self._is_entered = False
+        self._is_closing = False
+        self._computes_long = False  # its last call did not end within one slice
+        self._poll_first = capi.future_poll_quick if limits.memory_bytes <= SMALL_MEMORY_BYTES else capi.future_poll
         self._instance = create_string_buffer(_INSTANCE_BYTES)
         self._fuel_set = 0
         self._allowance = Allowance(limits.memory_bytes)
@@ -57,17 +61,36 @@ class Instance:
         capi.epoch_callback(store, engine.epoch_callback, self._cell.number, None)
         capi.store_limits(store, -1, MAX_TABLE_ELEMENTS, MAX_CORE_INSTANCES, MAX_TABLES, MAX_MEMORIES)
 
-    def instantiate(self) -> Exited | None:
+    async def instantiate(self) -> Exited | None:
         """Instantiate the component; None when that went well."""
-        with self._entered():
+        with _Entered(self):
+            if self._cell.holds_thread:
+                await HOLD
             self._arm(self._limits.timeout_ms)
             denied = self._wasi()
             if denied is not None:
                 return denied
-            self._loaded.engine.memories.opening.allowance = self._allowance
-            linked, component = self._loaded.linked, self._loaded.component_address
-            error = capi.instantiate(linked.address, self._context, component, self._instance)
+            error = self._instantiate_here() if self._cell.holds_thread else await self._instantiate_in_steps()
             return self._not_instantiated(capi.take_error(error)) if error else None
+
+    def _instantiate_here(self) -> int | None:
+        self._loaded.engine.memories.opening.allowance = self._allowance
+        linked, component = self._loaded.linked, self._loaded.component_address
+        error: int | None = capi.instantiate(linked.address, self._context, component, self._instance)
+        return error
+
+    async def _instantiate_in_steps(self) -> int | None:
+        linked, component, error = self._loaded.linked, self._loaded.component_address, c_void_p()
+        opening = self._loaded.engine.memories.opening
+        future = capi.instantiate_async(linked.address, self._context, component, self._instance, byref(error))
+        try:
+            opening.allowance = self._allowance
+            while not capi.future_poll(future):
+                await (self._cell.waiting or GIVE_WAY)
+                opening.allowance = self._allowance  # perhaps on another thread
+        finally:
+            capi.future_delete(future)
+        return error.value
 
     def _not_instantiated(self, text: str) -> Exited:
         exited = self._end(text)
@@ -76,20 +99,47 @@ class Instance:
             self.exited = exited = Exited(ExitReason(kind=ExitKind.INITIALIZE_FAILED, detail=detail))
         return exited
 
-    def invoke(self, export: Export, values: Sequence[Any], timeout_ms: int | None = None) -> Any | Exited:
+    async def invoke(self, export: Export, values: Sequence[Any], timeout_ms: int | None = None) -> Any | Exited:
         """Call an export with plain values that fit its type; its plain result, or why the instance ended."""
         if self.exited is not None:
             return self.exited
-        with self._entered():
-            entry = self._entries.get(export.name) or self._enter(export)
+        with _Entered(self):
+            if self._cell.holds_thread:
+                await HOLD
             self._arm(self._limits.timeout_ms if timeout_ms is None else timeout_ms)
-            self._cell.ending = self._cell.due() if self._cell.is_interrupted else None
-            if self._cell.ending is not None:
+            if self._cell.is_interrupted:
+                self._cell.ending = self._cell.due()
                 return self._end("")
+            entry = self._entries.get(export.name) or self._enter(export)
             try:
-                return entry(values)
+                result = entry.call(values) if self._cell.holds_thread else await self._call(entry, values)
             except CallFailed as failure:
                 return self._end(str(failure))
+            return result if self._cell.ending is None else self._end("")  # it was over while the guest waited
+
+    async def _call(self, entry: Entry, values: Sequence[Any]) -> Any:
+        poll = self._poll_first
+        if self._computes_long or self._allowance.taken_bytes > SMALL_MEMORY_BYTES:
+            await GIVE_WAY
+            poll = capi.future_poll
+        future = entry.begin(values)
+        try:
+            if poll(future):
+                self._computes_long = False
+            else:
+                await self._rest(future)
+        finally:
+            entry.end(future)
+        return entry.result()
+
+    async def _rest(self, future: int) -> None:
+        """Go on with a call that did not end within its first slice."""
+        while True:
+            waiting = self._cell.waiting
+            self._computes_long = waiting is None
+            await (waiting or GIVE_WAY)
+            if capi.future_poll(future):
+                return
 
     @property
     def fuel_used(self) -> int:
@@ -106,27 +156,25 @@ class Instance:
         self._cell.interrupt()
 
     def close(self) -> None:
-        """Free the store; a call that is running is interrupted and waited for."""
+        """Free the store; if a call is under way it is interrupted, and the store freed when it has ended."""
         self.interrupt()
-        with self._entered():
-            if self.exited is None:
-                self.exited = Exited(ExitReason(kind=ExitKind.KILLED, detail="closed"))
-            self._entries.clear()
-            self._free()
+        self._is_closing = True
+        if not self._is_entered:
+            self._release()
 
-    def _entered(self) -> "_Entered":
-        if self._owner == threading.get_ident():
-            raise RuntimeError("a host function called back into the guest that called it")
-        return _Entered(self)
+    def _release(self) -> None:
+        if self.exited is None:
+            self.exited = Exited(ExitReason(kind=ExitKind.KILLED, detail="closed"))
+        self._entries.clear()
+        self._free()
 
     def _arm(self, timeout_ms: int) -> None:
-        cell = self._cell
-        cell.ending = cell.raised = None
         self._allowance.was_refused = False
         self._fuel_set = self._limits.fuel
         error = capi.set_fuel(self._context, self._limits.fuel)
         assert not error
-        cell.deadline_ns = time.monotonic_ns() + timeout_ms * 1_000_000
+        self._loaded.engine.tick.want()
+        self._cell.arm(timeout_ms)
         capi.set_epoch_deadline(self._context, 1)
 
     def _wasi(self) -> Exited | None:
@@ -160,7 +208,7 @@ class Instance:
 
 
 class _Entered:
-    """Holds an instance for one thread."""
+    """Holds an instance for one call, which may go on from thread to thread."""
 
     __slots__ = ("_instance",)
 
@@ -168,12 +216,14 @@ class _Entered:
         self._instance = instance
 
     def __enter__(self) -> None:
-        self._instance._lock.acquire()
-        self._instance._owner = threading.get_ident()
+        if self._instance._is_entered:
+            raise RuntimeError("one call at a time: this instance is at work on another")
+        self._instance._is_entered = True
 
     def __exit__(self, *_exc: object) -> None:
-        self._instance._owner = 0
-        self._instance._lock.release()
+        self._instance._is_entered = False
+        if self._instance._is_closing:
+            self._instance._release()
 
 
 def _free(store: int, cell: Cell, engine: Any, _loaded: Loaded) -> None:

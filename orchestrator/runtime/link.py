@@ -5,47 +5,76 @@ wasmtime gets an error value and the reason waits in the instance's `Cell`. Whic
 here.
 """
 
+import struct
+import threading
+import time
 import traceback
-from collections.abc import Sequence
-from ctypes import memmove, string_at
+from collections.abc import Callable, Sequence
+from ctypes import c_void_p, memmove, string_at
 from typing import Any
 
 from wasmtime import component as wc
 
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.runtime import capi
-from orchestrator.runtime.cell import Cell, Cells, Ending, running
+from orchestrator.runtime.cell import MAX_HOST_CALLS, Cell, Cells, Ending
 from orchestrator.runtime.layout import VAL, Unfit, lifting, lowering
 from orchestrator.runtime.types import FunctionType
-from orchestrator.runtime.values import GuestTrap, HostImport
+from orchestrator.runtime.values import GuestTrap, HostImport, Wait
+
+_ENDED = b"ended by the host"
+_CONTINUATION = struct.Struct("QQQ")  # callback, its argument, finalizer
+_TOO_MANY = ExitReason(kind=ExitKind.HOST_CALLS, detail=f"made more than {MAX_HOST_CALLS} host calls in one call")
 
 
 class _Linked:
-    """One host function under one function type: the body of its callback."""
+    """One host function under one function type: the bodies of its callbacks."""
 
-    def __init__(self, host: HostImport, kind: FunctionType, cells: Cells) -> None:
-        self._host, self._cells = host, cells
+    def __init__(self, host: HostImport, kind: FunctionType, cells: Cells, is_over: int) -> None:
+        self._host, self._cells, self._is_over = host, cells, is_over
         self._lift = tuple(lifting(param) for _, param in kind.params)
         self._lower = None if kind.result is None else lowering(kind.result)
 
     def __call__(
         self, _data: int, context: int, _type: int, arguments: int, count: int, results: int, _results: int
     ) -> int:
+        """Answer at once; where a thread is held, after a wait."""
         cell = self._cells[capi.get_data(context)]
-        outer, running.cell = getattr(running, "cell", None), cell
+        if self._ran(cell, arguments, count, results):
+            if cell.waiting is not None:
+                _wait_here(cell)
+            if cell.ending is None:
+                return 0
+        return int(capi.error_new(_ENDED))
+
+    def begin(
+        self, _data: int, context: int, _type: int, arguments: int, count: int, results: int, _results: int,
+        error: int, continuation: int,
+    ) -> None:  # fmt: skip
+        """Answer, and leave behind what says when the guest goes on."""
+        cell = self._cells[capi.get_data(context)]
+        if not self._ran(cell, arguments, count, results):
+            c_void_p.from_address(error).value = capi.error_new(_ENDED)
+        memmove(continuation, _CONTINUATION.pack(self._is_over, cell.number, 0), _CONTINUATION.size)
+
+    def _ran(self, cell: Cell, arguments: int, count: int, results: int) -> bool:
         try:
+            cell.host_calls += 1
+            if cell.ending is not None or cell.host_calls > MAX_HOST_CALLS:
+                raise Ending(cell.ending or _TOO_MANY)
             self._run(cell, arguments, count, results)
         except BaseException as problem:  # noqa: BLE001 — nothing may cross into wasm; `_keep` sorts it
             self._keep(cell, problem)
-            return int(capi.error_new(b"ended by the host"))
-        finally:
-            running.cell = outer
-        return 0
+            return False
+        return True
 
     def _run(self, cell: Cell, arguments: int, count: int, results: int) -> None:
         image = string_at(arguments, count * VAL) if count else b""
         values = [lift(image, index * VAL) for index, lift in enumerate(self._lift)]
         result = self._host.call(cell.context, *values)
+        if type(result) is Wait:
+            cell.wait(result.seconds)
+            result = result.value
         if self._lower is not None:
             memmove(results, self._lower(result), VAL)
 
@@ -78,24 +107,55 @@ class Linked:
 
 
 def link(
-    linker: wc.Linker, needed: dict[str, dict[str, FunctionType]], hosts: Sequence[HostImport], cells: Cells
-) -> Linked:
-    """Define on `linker` those of `hosts` that are `needed` (interface → function → type); one thread at a time."""
+    linker: wc.Linker, needed: dict[str, dict[str, FunctionType]], hosts: Sequence[HostImport], cells: Cells,
+    *, holds_thread: bool,
+) -> Linked:  # fmt: skip
+    """Define on `linker` those of `hosts` that are `needed` (interface → function → type); one thread at a time.
+
+    Where a guest holds its thread, a host function that waits does so on that thread.
+    """
     linked = Linked(linker)
+    is_over = capi.IsOver(_watching(cells))
+    linked.callbacks.append(is_over)
     for interface, functions in needed.items():
         offered = [host for host in hosts if host.interface == interface and host.function in functions]
         if not offered:
             continue
         with linker.root() as root, root.add_instance(interface) as instance:
             for host in offered:
-                callback = capi.HostCallback(_Linked(host, functions[host.function], cells))
-                linked.callbacks.append(callback)
-                name = host.function.encode()
-                address = capi.address_of(instance.ptr())
-                error = capi.add_func(address, name, len(name), callback, None, None)
-                if error:
-                    raise RuntimeError(capi.take_error(error))
+                body = _Linked(host, functions[host.function], cells, capi.address_of(is_over))
+                _define(linked, capi.address_of(instance.ptr()), host, body, in_steps=host.waits and not holds_thread)
     return linked
+
+
+def _define(linked: Linked, instance: int, host: HostImport, body: _Linked, *, in_steps: bool) -> None:
+    callback = capi.AsyncHostCallback(body.begin) if in_steps else capi.HostCallback(body)
+    linked.callbacks.append(callback)
+    name = host.function.encode()
+    add = capi.add_func_async if in_steps else capi.add_func
+    error = add(instance, name, len(name), callback, None, None)
+    if error:
+        raise RuntimeError(capi.take_error(error))
+
+
+def _watching(cells: Cells) -> Callable[[int], bool]:
+    def is_over(number: int) -> bool:
+        cell = cells[number]
+        if not cell.is_over():
+            return False
+        if cell.ending is not None:
+            cells.nudge()  # the guest is going on, to be ended where it looks up
+        return True
+
+    return is_over
+
+
+def _wait_here(cell: Cell) -> None:
+    waiting, woken = cell.waiting, threading.Event()
+    assert waiting is not None
+    waiting.arrange(woken.set)
+    woken.wait(max(0.0, (waiting.at_ns - time.monotonic_ns()) / 1e9))
+    cell.is_over()
 
 
 def missing_imports(needed: dict[str, dict[str, FunctionType]], hosts: Sequence[HostImport]) -> list[str]:

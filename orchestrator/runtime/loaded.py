@@ -124,6 +124,11 @@ class Loaded(msgspec.Struct, frozen=True):
         return linked
 
     @property
+    def holds_thread(self) -> bool:
+        """Whether its calls cannot be set aside: wasmtime's WASI waits on the thread that calls it."""
+        return self.description.wants_wasi
+
+    @property
     def component_address(self) -> int:
         """Where wasmtime keeps it."""
         return capi.address_of(self.prepared.component.ptr())
@@ -252,7 +257,9 @@ class Loader:
             linker = wc.Linker(engine.engine)
             if description.wants_wasi:
                 linker.add_wasip2()
-            linked = self._linked[key] = link(linker, description.needed, self._hosts, engine.cells)
+            linked = self._linked[key] = link(
+                linker, description.needed, self._hosts, engine.cells, holds_thread=description.wants_wasi
+            )
         self._linked.move_to_end(key)
         if len(self._linked) > MAX_HELD:
             self._linked.popitem(last=False)

@@ -26,7 +26,7 @@ from orchestrator.runtime import capi
 ROOM_BYTES = 1 << 20  # beside what a memory starts with: address space, which costs nothing until it is touched
 
 _PAGE_BYTES = 4096
-_PROT_NONE, _PROT_READ_WRITE = 0, 1 | 2
+_PROT_NONE, READ_WRITE = 0, 1 | 2
 _FLAGS = 0x02 | 0x20 | 0x4000  # private, anonymous, noreserve
 _MAY_MOVE = 1
 _DONT_NEED, _NO_HUGE_PAGES = 4, 15
@@ -48,11 +48,16 @@ _madvise.argtypes = (c_void_p, c_size_t, c_int)
 class Allowance:
     """How much memory one instance may still take, and whether it was ever refused some."""
 
-    __slots__ = ("left_bytes", "was_refused")
+    __slots__ = ("_limit_bytes", "left_bytes", "was_refused")
 
     def __init__(self, limit_bytes: int) -> None:
-        self.left_bytes = limit_bytes
+        self._limit_bytes = self.left_bytes = limit_bytes
         self.was_refused = False
+
+    @property
+    def taken_bytes(self) -> int:
+        """How much the instance has."""
+        return self._limit_bytes - self.left_bytes
 
     def take(self, size: int) -> bool:
         """Take `size` bytes if they are there."""
@@ -93,7 +98,7 @@ class _Reserved(_Memory):
     __slots__ = ()
 
     def _reach(self, size: int) -> bool:
-        return size <= self.usable and not (size and _mprotect(self.address, size, _PROT_READ_WRITE))
+        return size <= self.usable and not (size and _mprotect(self.address, size, READ_WRITE))
 
 
 class _Roomy(_Memory):
@@ -156,15 +161,15 @@ class Memories:
     def _map(self, allowance: Allowance, minimum: int) -> _Memory | None:
         size = _with_room(minimum, allowance)
         spare = self._spare.get(size) if self._spare else None
-        address = spare.pop() if spare else _mapped(size, _PROT_READ_WRITE)
+        address = spare.pop() if spare else mapped(size, READ_WRITE)
         if address is None:
             return None
-        _madvise(address, size, _NO_HUGE_PAGES)  # a huge page would span memories that use a few bytes each
+        advise(address, size, _NO_HUGE_PAGES)  # a huge page would span memories that use a few bytes each
         return _Roomy(allowance, address, size, size)
 
     def _release(self, memory: _Memory) -> None:
         if _munmap(memory.address, memory.mapped):  # as a hole in a map needs one more map, and there are no more
-            _madvise(memory.address, memory.mapped, _DONT_NEED)
+            advise(memory.address, memory.mapped, _DONT_NEED)
             self._spare[memory.mapped].append(memory.address)
 
     def _get_memory(self, number: int, size: Any, capacity: Any) -> int:
@@ -180,11 +185,12 @@ class Memories:
 
 
 def _reserve(allowance: Allowance, usable: int, guard: int) -> _Memory | None:
-    address = _mapped(usable + guard, _PROT_NONE)
+    address = mapped(usable + guard, _PROT_NONE)
     return None if address is None else _Reserved(allowance, address, usable + guard, usable)
 
 
-def _mapped(size: int, protection: int) -> int | None:
+def mapped(size: int, protection: int) -> int | None:
+    """Map some memory; None when the kernel has no room."""
     address: int | None = _mmap(None, size, protection, _FLAGS, -1, 0)
     return None if address in (None, _MAP_FAILED) else address
 
@@ -193,6 +199,11 @@ def _with_room(size: int, allowance: Allowance) -> int:
     """Return how much to map for `size` bytes: some more, but not what the instance may never have."""
     room = 0 if _counts_mapped() else min(max(size, ROOM_BYTES), allowance.left_bytes)
     return max(size + room, _PAGE_BYTES)
+
+
+def advise(address: int, size: int, advice: int) -> bool:
+    """Tell the kernel how memory is used; False when it does not know such advice."""
+    return not _madvise(address, size, advice)
 
 
 @cache

@@ -49,9 +49,9 @@ class Runtime:
         """
         return self._loader.load(artifact, data, name)
 
-    def start(self, request: Start) -> Guest | Exited:
+    async def start(self, request: Start) -> Guest | Exited:
         """Instantiate and initialize a component under its revision's limits; or say why it did not start."""
-        return guest.start(request)
+        return await guest.start(request)
 
     def close(self) -> None:
         """Stop the engines' ticks; only after every guest was closed."""

@@ -7,6 +7,7 @@ from orchestrator.model.message import Exited, Returned
 from orchestrator.model.spec import Limits, Revision
 from orchestrator.model.world import ArtifactFault
 from orchestrator.runtime import capi
+from orchestrator.runtime.direct import start_here
 from orchestrator.runtime.guest import Start
 from orchestrator.runtime.loaded import digest_of_bytes
 from orchestrator.runtime.runtime import Runtime
@@ -48,7 +49,7 @@ def _called(runtime: Runtime, data: bytes) -> str:
         id="", component="", version="", artifact="", stateful=False, config="{}", grants=(), limits=_LIMITS
     )
     loaded = runtime.load(digest_of_bytes(data), lambda: data)
-    guest = runtime.start(Start(id=ComponentId("airs", "doctor", "0"), revision=revision, loaded=loaded))
+    guest = start_here(Start(id=ComponentId("airs", "doctor", "0"), revision=revision, loaded=loaded))
     if isinstance(guest, Exited):
         return str(guest.reason)
     try:

@@ -44,16 +44,28 @@ class GuestTrap(Exception):
     """Raised by a host function to trap the guest that called it, with the reason people will read."""
 
 
+class Wait(msgspec.Struct, frozen=True):
+    """Returned by a host function that `waits`: the guest goes on after so many seconds, with `value` as the result.
+
+    The wait counts against the call's deadline, which ends it, as an interruption does.
+    """
+
+    seconds: float
+    value: Any = None
+
+
 class HostImport(msgspec.Struct, frozen=True):
     """One function of an interface that guests may import: `call(context, *values)`.
 
-    It returns the plain value of its WIT result (`Ok` or `Err` where that is a `result`), or raises `GuestTrap`.
-    Several threads may call it at once, each with another instance's context.
+    It returns the plain value of its WIT result (`Ok` or `Err` where that is a `result`), or raises `GuestTrap`. One
+    that `waits` may return a `Wait` around its value instead, and must not block. Several threads may call it at once,
+    each with another instance's context.
     """
 
     interface: str
     function: str
     call: Callable[..., Any]
+    waits: bool = False
 
     @property
     def name(self) -> str:

@@ -17,6 +17,7 @@ from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited, Health, Message, Outcome
 from orchestrator.model.observed import ObservedInstance, Phase
 from orchestrator.model.spec import Deployment
+from orchestrator.model.work import Work
 from orchestrator.supervise.lifecycle import Event, next_phase
 from orchestrator.supervise.policy import Forget, GiveUp, RestartAfter, decide
 from orchestrator.supervise.ports import Clock, Guest, Listener, StartGuest, StartJob, Timer, Workers
@@ -94,8 +95,8 @@ class Instance:
             self._finish_stop(free)
 
     def take(self, envelope: Envelope) -> None:
-        """Work on one message, on a worker."""
-        self._around.workers.submit(lambda: self._run(envelope))
+        """Work on one message."""
+        self._around.workers.submit(self._run(envelope))
 
     @property
     def is_ill(self) -> bool:
@@ -118,8 +119,11 @@ class Instance:
     def _to(self, event: Event) -> None:
         self.phase = next_phase(self.phase, event)
 
-    def _run(self, envelope: Envelope) -> None:
-        outcome = _asked(lambda: self._answer(envelope.work))
+    async def _run(self, envelope: Envelope) -> None:
+        try:
+            outcome = await self._answer(envelope.work)
+        except Exception as problem:  # noqa: BLE001 — the actor's boundary: what goes wrong inside ends it alone
+            outcome = _host_fault(problem)
         self._route.finished(self, outcome)
         if isinstance(outcome, Exited):
             self._exited(outcome.reason)
@@ -130,7 +134,7 @@ class Instance:
         finally:  # whoever hears of it may fail; the instance goes on
             self._release()
 
-    def _answer(self, work: Message | Call) -> Outcome:
+    def _answer(self, work: Message | Call) -> Work[Outcome]:
         assert self._guest is not None
         if isinstance(work, Message):
             return self._guest.handle(work)
@@ -142,9 +146,9 @@ class Instance:
             asked, self._check_is_due = self._check_is_due and not stopping, False
             self._parked = not stopping and not ready and not asked
         if stopping:
-            self._around.workers.submit_slow(self._say_goodbye)
+            self._around.workers.submit(self._say_goodbye())
         elif asked:
-            self._around.workers.submit(self._ask_health)
+            self._around.workers.submit(self._ask_health())
         elif ready:
             self._route.idle(self)
             self._leave_if_stopping()
@@ -152,21 +156,21 @@ class Instance:
     def _leave_if_stopping(self) -> None:
         # A stop that came between looking at the phase and becoming idle found nobody to claim.
         if self.phase is Phase.STOPPING and self._route.claim(self):
-            self._around.workers.submit_slow(self._say_goodbye)
+            self._around.workers.submit(self._say_goodbye())
 
     def _submit_start(self) -> None:
-        self._around.workers.submit_slow(self._start)
+        self._around.workers.submit(self._start())
         self._on_change()
 
-    def _start(self) -> None:
+    async def _start(self) -> None:
         if self.phase is Phase.STOPPING:  # told to end before its turn came
             self._ended(None)
             return
-        started = _asked(lambda: self._around.start_guest(self.deployment.revision, self.id))
+        started = await _asked(self._around.start_guest(self.deployment.revision, self.id))
         if isinstance(started, Exited):
             self._exited(started.reason)
             return
-        health = _asked(lambda: started.health(self.deployment.revision.limits.timeout_ms))
+        health = await _asked(started.health(self.deployment.revision.limits.timeout_ms))
         with self._lock:
             self._guest = started
             if not isinstance(health, Exited):
@@ -204,12 +208,12 @@ class Instance:
             if not free:  # it is at work, which its own deadline bounds
                 self._arm(self.deployment.health.interval_ms, self._check)
         if free:
-            self._around.workers.submit(self._ask_health)
+            self._around.workers.submit(self._ask_health())
 
-    def _ask_health(self) -> None:
+    async def _ask_health(self) -> None:
         guest = self._guest
         assert guest is not None
-        health = _asked(lambda: guest.health(self.deployment.health.timeout_ms))
+        health = await _asked(guest.health(self.deployment.health.timeout_ms))
         if isinstance(health, Exited):
             self._exited(health.reason)
         else:
@@ -274,15 +278,15 @@ class Instance:
 
     def _finish_stop(self, free: bool) -> None:
         if free:
-            self._around.workers.submit_slow(self._say_goodbye)
+            self._around.workers.submit(self._say_goodbye())
         self._on_change()
 
-    def _say_goodbye(self) -> None:
+    async def _say_goodbye(self) -> None:
         with self._lock:
             guest = self._guest
             assert guest is not None
             self._limit_stop()
-        problem = _asked(guest.shutdown)
+        problem = await _asked(guest.shutdown())
         guest.close()
         self._ended(problem)
 
@@ -325,11 +329,15 @@ class Instance:
             self._timer = None
 
 
-def _asked(call: Callable[[], T]) -> T | Exited:
+async def _asked(work: Work[T]) -> T | Exited:
     try:
-        return call()
+        return await work
     except Exception as problem:  # noqa: BLE001 — the actor's boundary: what goes wrong inside ends this instance alone
-        return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail=f"{type(problem).__name__}: {problem}"))
+        return _host_fault(problem)
+
+
+def _host_fault(problem: Exception) -> Exited:
+    return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail=f"{type(problem).__name__}: {problem}"))
 
 
 def _no_jobs(*_arguments: object) -> Exited:

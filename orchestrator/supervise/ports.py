@@ -1,6 +1,6 @@
 """What supervision needs from outside, as protocols: a guest, a way to start one, workers, time.
 
-The real ones are in `runtime`, `supervise/workers.py` and `supervise/timers.py`; the simulation brings its own.
+The real ones are in `runtime`, `supervise/scheduler.py` and `supervise/timers.py`; the simulation brings its own.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,21 +11,22 @@ from orchestrator.model.ids import ComponentId
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.message import Answer, CallAnswer, Exited, Health, Message
 from orchestrator.model.spec import Json, Revision
+from orchestrator.model.work import Work
 
 
 class Guest(Protocol):
-    """A started instance. One call at a time, from any thread; after an `Exited` it is only closed."""
+    """A started instance. One call at a time, as work in steps; after an `Exited` it is only closed."""
 
-    def handle(self, message: Message) -> Answer:
-        """Give it a message and wait for its answer."""
+    def handle(self, message: Message) -> Work[Answer]:
+        """Give it a message."""
 
-    def call(self, function: str, arguments: Sequence[Json]) -> CallAnswer:
+    def call(self, function: str, arguments: Sequence[Json]) -> Work[CallAnswer]:
         """Call an exported function with JSON arguments."""
 
-    def health(self, timeout_ms: int | None = None) -> Health | Exited:
+    def health(self, timeout_ms: int | None = None) -> Work[Health | Exited]:
         """Ask how it is; a component without a lifecycle is healthy once it was instantiated."""
 
-    def shutdown(self) -> Exited | None:
+    def shutdown(self) -> Work[Exited | None]:
         """Let it say goodbye."""
 
     def interrupt(self) -> None:
@@ -35,7 +36,7 @@ class Guest(Protocol):
         """Free what it holds."""
 
 
-StartGuest = Callable[[Revision, ComponentId], "Guest | Exited"]
+StartGuest = Callable[[Revision, ComponentId], "Work[Guest | Exited]"]
 
 
 class JobGuest(Protocol):
@@ -70,11 +71,8 @@ StartJob = Callable[[Revision, ComponentId, "tuple[str, ...] | None", "OutputTak
 class Workers(Protocol):
     """Threads that run guests."""
 
-    def submit(self, job: Callable[[], None]) -> None:
-        """Run `job` soon: message handling, short."""
-
-    def submit_slow(self, job: Callable[[], None]) -> None:
-        """Run `job` soon, apart from messages: starting (it may compile) and stopping."""
+    def submit(self, work: Work[None]) -> None:
+        """Do `work` soon, step by step."""
 
     def submit_job(self, job: Callable[[], None]) -> None:
         """Run `job` soon, on a thread of its own: it may take an hour."""

@@ -10,6 +10,8 @@ from orchestrator.model.base import digest_of
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited
 from orchestrator.model.spec import Limits, Revision
+from orchestrator.runtime import Direct
+from orchestrator.runtime.finish import finish
 from orchestrator.store.state_dir import StateDir
 from orchestrator.supervise.ports import Guest
 from tests.simulation.guest import FakeRuntime, Script
@@ -20,7 +22,7 @@ SCRIPTS = {
     "faulty-init": Script(never_starts=True),
     "unhealthy": Script(never_healthy=True),
 }
-Start = Callable[..., "Guest | Exited"]
+Start = Callable[..., "Direct | Exited"]
 
 
 def revision_of(artifact: str, timeout_ms: int, fuel: int) -> Revision:
@@ -31,12 +33,16 @@ def revision_of(artifact: str, timeout_ms: int, fuel: int) -> Revision:
     )  # fmt: skip
 
 
+def direct(guest: "Guest | Exited") -> "Direct | Exited":
+    return guest if isinstance(guest, Exited) else Direct(guest)
+
+
 def fake() -> Iterator[Start]:
     runtime = FakeRuntime(lambda: None, lambda _guest, _message: None)
     runtime.scripts = SCRIPTS
 
-    def start(name: str, timeout_ms: int = 5_000, fuel: int = 10_000_000) -> "Guest | Exited":
-        return runtime.start(revision_of(name, timeout_ms, fuel), ComponentId("default", name, "0"))
+    def start(name: str, timeout_ms: int = 5_000, fuel: int = 10_000_000) -> "Direct | Exited":
+        return direct(finish(runtime.start(revision_of(name, timeout_ms, fuel), ComponentId("default", name, "0"))))
 
     yield start
 
@@ -45,12 +51,12 @@ def real(folder: Path) -> Iterator[Start]:
     agent = Agent(StateDir(folder / "state"), folder / "agent.sock", lambda _event: None, lambda _status: None)
     started: list[Guest] = []
 
-    def start(name: str, timeout_ms: int = 5_000, fuel: int = 10_000_000) -> "Guest | Exited":
+    def start(name: str, timeout_ms: int = 5_000, fuel: int = 10_000_000) -> "Direct | Exited":
         digest = agent.state.artifacts.put((COMPONENTS / name / f"{name}.wasm").read_bytes())
-        guest = agent.start_guest(revision_of(digest, timeout_ms, fuel), ComponentId("default", name, "0"))
+        guest = finish(agent.start_guest(revision_of(digest, timeout_ms, fuel), ComponentId("default", name, "0")))
         if not isinstance(guest, Exited):
             started.append(guest)
-        return guest
+        return direct(guest)
 
     yield start
     for guest in started:

@@ -9,7 +9,7 @@ import wasmtime
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited, Message
 from orchestrator.model.spec import Limits, Revision
-from orchestrator.runtime import Err, Guest, HostImport, Ok, Runtime, Start, digest_of_bytes, sleep
+from orchestrator.runtime import Direct, Err, HostImport, Ok, Runtime, Start, Wait, digest_of_bytes, start_here
 
 ROOT = Path(__file__).parents[2]
 FAULTY = ROOT / "tests/components/faulty/faulty.wasm"
@@ -45,14 +45,14 @@ def revision(limits: Limits, stateful: bool = False, config: str = "{}") -> Revi
 
 def try_start(
     runtime: Runtime, data: bytes, context: object = None, stateful: bool = False, config: str = "{}", **given: int
-) -> Guest | Exited:
+) -> Direct | Exited:
     loaded = runtime.load(digest_of_bytes(data), lambda: data)
-    return runtime.start(Start(ID, revision(limits(**given), stateful, config), loaded, context))
+    return start_here(Start(ID, revision(limits(**given), stateful, config), loaded, context))
 
 
-def start(runtime: Runtime, data: bytes, context: object = None, **given: Any) -> Guest:
+def start(runtime: Runtime, data: bytes, context: object = None, **given: Any) -> Direct:
     guest = try_start(runtime, data, context, **given)
-    assert isinstance(guest, Guest), guest
+    assert isinstance(guest, Direct), guest
     return guest
 
 
@@ -77,7 +77,7 @@ def told(log: list[Any] | None = None, values: dict[str, bytes] | None = None) -
         (SERVICES, "log"): lambda _c, level, text, pairs: log.append((level, text, pairs)),
         (SERVICES, "current-time"): lambda _c: {"seconds": 12, "nanoseconds": 34},
         (SERVICES, "current-time-millis"): lambda _c: 1234,
-        (SERVICES, "sleep-millis"): lambda _c, milliseconds: sleep(milliseconds / 1000),
+        (SERVICES, "sleep-millis"): lambda _c, milliseconds: Wait(milliseconds / 1000),
         (SERVICES, "list-components"): lambda _c: [ID, SENDER],
         (SERVICES, "get-component-metadata"): lambda _c, id: Err("invalid-state", f"no {id}"),
         (MESSAGING, "send"): lambda _c, target, payload: log.append(("send", target, payload)) or Ok(),
@@ -92,7 +92,10 @@ def told(log: list[Any] | None = None, values: dict[str, bytes] | None = None) -
         (STORAGE, "list-keys"): lambda _c, prefix: Ok([key for key in sorted(values) if key.startswith(prefix or "")]),
         (STORAGE, "usage"): lambda _c: Ok({"used-bytes": 1, "quota-bytes": 2, "key-count": 3}),
     }
-    return [HostImport(interface, function, call) for (interface, function), call in functions.items()]
+    return [
+        HostImport(interface, function, call, waits=function == "sleep-millis")
+        for (interface, function), call in functions.items()
+    ]
 
 
 TRAPS = """
@@ -224,5 +227,5 @@ CALLS_HOST = """
 """
 
 
-def calls(call: Any) -> Sequence[HostImport]:
-    return [HostImport("test:host/calls", "call", call)]
+def calls(call: Any, waits: bool = False) -> Sequence[HostImport]:
+    return [HostImport("test:host/calls", "call", call, waits)]

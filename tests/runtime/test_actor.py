@@ -4,6 +4,7 @@ from orchestrator.model.exits import ExitKind
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import MESSAGE_MAX_BYTES, BadCall, Exited, Health, Message, Refused, Replied
 from orchestrator.runtime import Start, digest_of_bytes, read_metadata
+from orchestrator.runtime.finish import finish
 from tests.runtime.guests import (
     FAULTY,
     ID,
@@ -165,15 +166,15 @@ def test_metadata_that_contradicts_the_manifest_does_not_start(actors):
 def test_metadata_can_be_read_without_initializing(actors):
     data = component("faulty-trap-init")
     loaded = actors.load(digest_of_bytes(data), lambda: data)
-    said = read_metadata(Start(ID, revision(limits()), loaded))
+    said = finish(read_metadata(Start(ID, revision(limits()), loaded)))
     assert (said["name"], said["version"], said["stateful"]) == ("faulty-trap-init", "1.0.0", False)
-    assert read_metadata(Start(ID, revision(limits(fuel=10)), loaded)).reason.kind is ExitKind.OUT_OF_FUEL
+    assert finish(read_metadata(Start(ID, revision(limits(fuel=10)), loaded))).reason.kind is ExitKind.OUT_OF_FUEL
 
 
 def test_a_component_that_is_no_actor_has_no_metadata(runtime):
     data = wasm(TRAPS)
     loaded = runtime.load(digest_of_bytes(data), lambda: data)
-    assert read_metadata(Start(ID, revision(limits()), loaded)) is None
+    assert finish(read_metadata(Start(ID, revision(limits()), loaded))) is None
 
 
 def test_health_is_what_the_guest_says(actors, faulty):

@@ -64,7 +64,7 @@ def test_a_host_function_cannot_enter_the_guest_that_called_it(make_runtime):
     guests.append(start(make_runtime(calls(lambda _c, n: guests[0].call("call", [n]))), CALLING))
     exited = guests[0].call("call", [1])
     assert exited.reason.kind is ExitKind.HOST_FAULT
-    assert "called back into the guest" in exited.reason.detail
+    assert "one call at a time" in exited.reason.detail
 
 
 def test_a_host_function_may_enter_another_guest(make_runtime):

@@ -5,7 +5,7 @@ import pytest
 
 from orchestrator.model.exits import ExitKind
 from orchestrator.model.message import Exited, Health, Returned
-from orchestrator.runtime import GuestTrap, sleep
+from orchestrator.runtime import GuestTrap, Wait
 from orchestrator.runtime.faults import MAX_FRAMES, exit_reason
 from tests.runtime.guests import CALLS_HOST, MIB, TRAPS, calls, start, try_start, wasm
 
@@ -177,12 +177,11 @@ def test_an_interruption_between_calls_ends_the_next_one(runtime):
 def test_an_interruption_ends_a_guest_that_waits_in_a_host_function(make_runtime):
     inside = threading.Event()
 
-    def wait(_context: object, _n: int) -> int:
+    def wait(_context: object, _n: int) -> Wait:
         inside.set()
-        sleep(600)
-        return 0
+        return Wait(600, 0)
 
-    guest = start(make_runtime(calls(wait)), wasm(CALLS_HOST), timeout_ms=600_000)
+    guest = start(make_runtime(calls(wait, waits=True)), wasm(CALLS_HOST), timeout_ms=600_000)
     answers = []
     running = threading.Thread(target=lambda: answers.append(guest.call("call", [1])))
     running.start()
@@ -193,7 +192,7 @@ def test_an_interruption_ends_a_guest_that_waits_in_a_host_function(make_runtime
 
 
 def test_waiting_in_a_host_function_ends_with_the_deadline(make_runtime):
-    guest = start(make_runtime(calls(lambda _c, _n: sleep(600))), wasm(CALLS_HOST), timeout_ms=20)
+    guest = start(make_runtime(calls(lambda _c, _n: Wait(600, 0), waits=True)), wasm(CALLS_HOST), timeout_ms=20)
     before = time.monotonic_ns()
     assert guest.call("call", [1]).reason.kind is ExitKind.DEADLINE
     assert time.monotonic_ns() - before >= 20_000_000

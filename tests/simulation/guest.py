@@ -19,6 +19,7 @@ from orchestrator.model.message import (
     Returned,
 )
 from orchestrator.model.spec import Revision
+from orchestrator.model.work import GIVE_WAY
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -59,23 +60,23 @@ class FakeGuest:
         self._is_interrupted = False
         self._health = Health.UNHEALTHY if script.never_healthy else Health.HEALTHY
 
-    def handle(self, message: Message) -> Answer:
+    async def handle(self, message: Message) -> Answer:
         self.message = message
         try:
-            return self._exited or self._entered(lambda: self._answer(message), lambda: self._hear(self, message))
+            return self._exited or await self._entered(lambda: self._answer(message), lambda: self._hear(self, message))
         finally:
             self.message = None
 
-    def call(self, function: str, arguments: Sequence[Any]) -> CallAnswer:
+    async def call(self, function: str, arguments: Sequence[Any]) -> CallAnswer:
         if function != "echo":
             return BadCall(f"no function {function}", "It has: echo.")
-        return self._exited or self._entered(lambda: Returned(list(arguments)))
+        return self._exited or await self._entered(lambda: Returned(list(arguments)))
 
-    def health(self, timeout_ms: int | None = None) -> Health | Exited:
-        return self._exited or self._entered(self._say_health)
+    async def health(self, timeout_ms: int | None = None) -> Health | Exited:
+        return self._exited or await self._entered(self._say_health)
 
-    def shutdown(self) -> Exited | None:
-        return self._exited or self._entered(lambda: None)
+    async def shutdown(self) -> Exited | None:
+        return self._exited or await self._entered(lambda: None)
 
     def interrupt(self) -> None:
         self._is_interrupted = True
@@ -91,13 +92,14 @@ class FakeGuest:
         if not self.script.never_healthy:
             self._health = Health.HEALTHY
 
-    def _entered(self, act: Callable[[], Any], begin: Callable[[], None] | None = None) -> Any:
+    async def _entered(self, act: Callable[[], Any], begin: Callable[[], None] | None = None) -> Any:
         assert not self.is_at_work, "two calls at once"
         assert not self.is_closed
         self.is_at_work = True
         try:
             if begin is not None:
                 begin()
+            await GIVE_WAY
             self._pause()
             answer = self._interrupted() or act()
         finally:
@@ -166,7 +168,7 @@ class FakeRuntime:
         self.guests: list[FakeGuest] = []
         self._pause, self._hear = pause, hear
 
-    def start(self, revision: Revision, instance: ComponentId) -> FakeGuest | Exited:
+    async def start(self, revision: Revision, instance: ComponentId) -> FakeGuest | Exited:
         self._pause()
         script = self.scripts.get(revision.artifact, Script())
         count = self.starts[revision.artifact] = self.starts.get(revision.artifact, 0) + 1

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from random import Random
 
+from orchestrator.model.work import Work
+
 START_MS = 1_800_000_000_000
 Job = Callable[[], None]
 
@@ -58,17 +60,33 @@ class SeededWorkers:
 
     def __init__(self, random: Random) -> None:
         self.random = random
-        self.jobs: list[Job] = []
+        self.jobs: list[Work[None]] = []
 
-    def submit(self, job: Job) -> None:
-        self.jobs.append(job)
+    def submit(self, work: Work[None]) -> None:
+        self.jobs.append(work)
 
-    def submit_slow(self, job: Job) -> None:
-        self.jobs.append(job)
+    def submit_call(self, call: Job) -> None:
+        async def work() -> None:
+            call()
+
+        self.submit(work())
 
     def run_one(self) -> None:
-        if self.jobs:
-            self.jobs.pop(self.random.randrange(len(self.jobs)))()
+        """Make one step; what gave way, to go on whenever the seed says."""
+        if not self.jobs:
+            return
+        work = self.jobs.pop(self.random.randrange(len(self.jobs)))
+        try:
+            work.send(None)
+        except StopIteration:
+            return
+        self.jobs.append(work)
+
+    def forget(self) -> None:
+        """Drop all work, as the end of a process does."""
+        for work in self.jobs:
+            work.close()
+        self.jobs.clear()
 
     def run_all(self) -> None:
         while self.jobs:

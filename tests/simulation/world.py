@@ -96,7 +96,7 @@ class World:
 
     def start_agent(self) -> None:
         """Start an agent over what is stored; one that ran before is gone with all its memory."""
-        self.workers.jobs.clear()
+        self.workers.forget()
         self.clock.forget()
         self.runtime.forget()
         self._nesting = 0
@@ -142,7 +142,7 @@ class World:
         for due in self.clock.pass_time(milliseconds):
             if self.random.random() < 0.2 and not due.is_cancelled:
                 due.has_begun = True
-                self.workers.submit(due.fire)
+                self.workers.submit_call(due.fire)
             else:
                 due.fire()
 

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from orchestrator.messaging import route
 from orchestrator.model.spec import HealthPolicy
+from orchestrator.runtime.finish import finish
 from orchestrator.supervise import instance, instances
 from tests.supervise.interleave import Interleaver
 from tests.supervise.surroundings import Stage
@@ -24,7 +25,7 @@ def threads(request, monkeypatch) -> Interleaver:
 
 
 def stage(threads: Interleaver, **fields: object) -> Stage:
-    workers = SimpleNamespace(submit=threads.go, submit_slow=threads.go)
+    workers = SimpleNamespace(submit=lambda work: threads.go(lambda: finish(work)))
     made = Stage(workers, threads.change, health=EAGER, **fields)
     made.set.scale(made.deployment)
     return made

@@ -1,96 +1,238 @@
-"""The real workers and the real clock."""
+"""The real scheduler and the real clock."""
 
 import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
+from orchestrator.model.work import GIVE_WAY, HOLD, LOAD, Until
 from orchestrator.supervise.job_threads import AT_ONCE_MAX, JobThreads
+from orchestrator.supervise.scheduler import GUEST_MAX, Scheduler
+from orchestrator.supervise.threads import HELD_MAX
 from orchestrator.supervise.timers import SystemClock
-from orchestrator.supervise.workers import Pool, ThreadWorkers
 
 SOON_S = 10  # until a test fails for want of what it waits for
+
+
+@pytest.fixture
+def clock() -> Iterator[SystemClock]:
+    made = SystemClock()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def scheduler(clock: SystemClock) -> Iterator[Scheduler]:
+    made = Scheduler(clock, cores=2)
+    yield made
+    made.close()
 
 
 def bug() -> None:
     raise ValueError("a bug of ours")
 
 
-@pytest.fixture
-def clock():
-    made = SystemClock()
-    yield made
-    made.close()
+async def doing(act: Callable[[], Any], *pauses: Any) -> None:
+    for pause in pauses:
+        await pause
+    act()
 
 
-def run(pool: Pool) -> threading.Event:
+def named(names: list[str], done: threading.Event) -> Callable[[], None]:
+    def act() -> None:
+        names.append(threading.current_thread().name)
+        done.set()
+
+    return act
+
+
+def thread_of(scheduler: Scheduler, *pauses: Any) -> str:
+    names: list[str] = []
     done = threading.Event()
-    pool.submit(done.set)
-    return done
+    scheduler.submit(doing(named(names, done), *pauses))
+    assert done.wait(SOON_S)
+    return names[0]
 
 
-def test_a_job_that_raises_leaves_the_pool_as_large_as_it_was():
-    pool = Pool("test", 2)
-    for _ in range(10):
-        pool.submit(bug)
-    both = threading.Barrier(3)
-    pool.submit(both.wait)
-    pool.submit(both.wait)
-    both.wait(SOON_S)
-    pool.close()
+def test_short_work_is_done_by_whoever_brings_it(scheduler):
+    assert thread_of(scheduler) == threading.current_thread().name
 
 
-def test_a_guest_that_waits_lends_its_place():
-    pool = Pool("test", 1)
-    go_on, waits = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        with pool.blocked():
-            waits.set()
-            go_on.wait(SOON_S)
-
-    pool.submit(wait)
-    assert waits.wait(SOON_S)
-    assert run(pool).wait(SOON_S)
-    go_on.set()
-    assert run(pool).wait(SOON_S)
-    pool.close()
+@pytest.mark.parametrize(("pause", "thread"), [(GIVE_WAY, "airs-long"), (LOAD, "airs-load"), (HOLD, "airs-hold")])
+def test_other_work_goes_on_among_its_kind(scheduler, pause, thread):
+    assert thread_of(scheduler, pause) == thread
 
 
-def test_the_spare_leaves_again_so_that_threads_do_not_add_up():
-    pool = Pool("spares", 1)
-    for _ in range(50):
-        done = threading.Event()
+def test_work_that_waits_goes_on_when_its_moment_has_come_and_not_before(scheduler):
+    at_ns = time.monotonic_ns() + 20_000_000
+    assert thread_of(scheduler, Until(at_ns)) == "airs-guest"
+    assert time.monotonic_ns() >= at_ns
 
-        def wait(done: threading.Event = done) -> None:
-            with pool.blocked():
-                pass
+
+def test_work_that_waits_goes_on_once_when_it_is_woken_even_before_it_was_set_aside(scheduler):
+    for early in (True, False):
+        pause, done = Until(time.monotonic_ns() + 60_000_000_000), threading.Semaphore(0)
+        if early:
+            pause.wake()
+        scheduler.submit(doing(done.release, pause))
+        pause.wake()
+        pause.wake()
+        assert done.acquire(timeout=SOON_S)
+        assert not done.acquire(blocking=False)
+
+
+def test_a_thousand_that_wait_need_no_thread_each(scheduler):
+    go_on, all_done, done = [], threading.Event(), []
+
+    def act() -> None:
+        done.append(1)
+        if len(done) == 1_000:
+            all_done.set()
+
+    threads = threading.active_count()
+    for _ in range(1_000):
+        go_on.append(Until(time.monotonic_ns() + 60_000_000_000))
+        scheduler.submit(doing(act, go_on[-1]))
+    assert threading.active_count() == threads
+    for pause in go_on:
+        pause.wake()
+    assert all_done.wait(SOON_S)
+
+
+def test_a_bug_in_one_work_is_reported_and_ends_nothing_else(scheduler, monkeypatch):
+    reported: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", reported.append)
+
+    for pauses in ((), (GIVE_WAY,), (HOLD,)):
+        scheduler.submit(doing(bug, *pauses))
+        thread_of(scheduler, *pauses)
+        thread_of(scheduler, *pauses)
+    assert [str(one.exc_value) for one in reported] == ["a bug of ours"] * 3
+
+
+def test_an_interruption_of_the_thread_that_brings_work_does_not_keep_the_turn(scheduler):
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scheduler.submit(doing(stop))
+    assert thread_of(scheduler) == threading.current_thread().name
+
+
+def test_work_that_computes_long_shares_the_cores(scheduler):
+    together = threading.Barrier(2)
+    done = threading.Barrier(3)
+
+    async def meet() -> None:
+        await GIVE_WAY
+        together.wait(SOON_S)  # needs both to run at once
+        done.wait(SOON_S)
+
+    scheduler.submit(meet())
+    scheduler.submit(meet())
+    done.wait(SOON_S)
+
+
+def test_those_that_give_way_take_turns(clock):
+    scheduler, steps, done = Scheduler(clock, cores=1), [], threading.Event()
+
+    async def steady(name: str) -> None:
+        await GIVE_WAY
+        for _ in range(3):
+            steps.append(name)
+            await GIVE_WAY
+        if name == "b":
             done.set()
 
-        pool.submit(wait)
-        assert done.wait(SOON_S)
-    together = threading.Barrier(2)
-    pool.submit(lambda: together.wait(SOON_S))
-    together.wait(SOON_S)
-    assert sum(thread.name == "spares" for thread in threading.enumerate()) < 10
-    pool.close()
-
-
-def test_a_slow_start_never_delays_a_message():
-    workers = ThreadWorkers(cores=1)
-    go_on, done = threading.Event(), threading.Event()
-    for _ in range(4):
-        workers.submit_slow(lambda: go_on.wait(SOON_S))
-    workers.submit(done.set)
+    first = threading.Event()
+    scheduler.submit(doing(lambda: first.wait(SOON_S), GIVE_WAY))  # until both are there
+    scheduler.submit(steady("a"))
+    scheduler.submit(steady("b"))
+    first.set()
     assert done.wait(SOON_S)
+    assert steps == ["a", "b"] * 3
+    scheduler.close()
+
+
+def test_what_holds_a_thread_delays_nobody(scheduler):
+    go_on = threading.Event()
+    for _ in range(50):
+        scheduler.submit(doing(lambda: go_on.wait(SOON_S), HOLD))
+    assert thread_of(scheduler, HOLD) == "airs-hold"
+    assert thread_of(scheduler, GIVE_WAY) == "airs-long"
     go_on.set()
-    workers.close()
 
 
-def test_waiting_on_a_thread_that_is_none_of_ours_is_harmless():
-    workers = ThreadWorkers(cores=1)
-    with workers.blocked():
-        pass
-    workers.close()
+def test_no_more_than_so_many_hold_a_thread_and_the_rest_waits(scheduler):
+    go_on, together, done = threading.Event(), threading.Semaphore(0), threading.Semaphore(0)
+
+    def hold() -> None:
+        together.release()
+        go_on.wait(SOON_S)
+        done.release()
+
+    for _ in range(HELD_MAX + 5):
+        scheduler.submit(doing(hold, HOLD))
+    for _ in range(HELD_MAX):
+        assert together.acquire(timeout=SOON_S)
+    assert not together.acquire(blocking=False)
+    go_on.set()
+    for _ in range(HELD_MAX + 5):
+        assert done.acquire(timeout=SOON_S)
+
+
+def test_a_host_call_that_blocks_gives_the_turn_away_whoever_has_it(scheduler):
+    def block() -> None:
+        with scheduler.blocked():
+            names.append(thread_of(scheduler, Until(0)))
+
+    names: list[str] = []
+    done = threading.Event()
+    scheduler.submit(doing(block))  # on this thread
+    scheduler.submit(doing(lambda: (block(), done.set()), Until(0)))  # on a worker, so that another has to come
+    assert done.wait(SOON_S)
+    assert names == ["airs-guest", "airs-guest"]
+    assert thread_of(scheduler) == threading.current_thread().name
+
+
+def test_somebody_elses_thread_is_let_go_after_a_while(scheduler):
+    threads: list[str] = []
+    done = threading.Event()
+
+    def bring_many() -> None:
+        for number in range(3 * GUEST_MAX):
+            last = done.set if number == 3 * GUEST_MAX - 1 else lambda: None
+            scheduler.submit(doing(lambda end=last: (threads.append(threading.current_thread().name), end())))
+
+    scheduler.submit(doing(bring_many))
+    assert done.wait(SOON_S)
+    assert threads[0] == threading.current_thread().name
+    assert threads[-1] == "airs-guest"
+
+
+def test_nothing_that_is_submitted_from_many_threads_at_once_is_lost_or_done_twice(scheduler):
+    done: list[int] = []
+    all_done = threading.Event()
+
+    def act(number: int) -> None:
+        done.append(number)
+        if len(done) == 8_000:
+            all_done.set()
+
+    def bring(first: int) -> None:
+        for number in range(first, first + 1_000):
+            pauses = ((), (GIVE_WAY,), (HOLD,), (Until(0),))[number % 4]
+            scheduler.submit(doing(lambda n=number: act(n), *pauses))
+
+    threads = [threading.Thread(target=bring, args=(n * 1_000,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all_done.wait(SOON_S)
+    assert sorted(done) == list(range(8_000))
 
 
 def test_calls_are_made_in_the_order_they_are_due_and_never_early(clock):
@@ -120,6 +262,7 @@ def test_a_cancelled_call_is_not_made(clock):
 
 def test_a_call_that_raises_does_not_end_the_clock(clock):
     done = threading.Event()
+
     clock.call_later(0, bug)
     clock.call_later(5, done.set)
     assert done.wait(SOON_S)

@@ -1,0 +1,53 @@
+"""A guest without supervision, each call made to its end on the calling thread."""
+
+import threading
+from collections.abc import Sequence
+from typing import TypeVar
+
+from orchestrator.model.message import Answer, CallAnswer, Exited, Health, Message
+from orchestrator.model.spec import Json
+from orchestrator.model.work import Work
+from orchestrator.runtime.finish import finish
+from orchestrator.runtime.guest import Guest, Start, start
+
+T = TypeVar("T")
+
+
+class Direct:
+    """The same calls as a `Guest`, which return when they are done. From any thread; they take turns."""
+
+    def __init__(self, guest: Guest) -> None:
+        self._guest = guest
+        self._turn = threading.RLock()
+        self.interrupt, self.close = guest.interrupt, guest.close
+
+    def handle(self, message: Message) -> Answer:
+        """Give it a message and wait for its answer."""
+        return self._finish(self._guest.handle(message))
+
+    def call(self, function: str, arguments: Sequence[Json]) -> CallAnswer:
+        """Call an exported function with JSON arguments."""
+        return self._finish(self._guest.call(function, arguments))
+
+    def health(self, timeout_ms: int | None = None) -> Health | Exited:
+        """Ask how it is."""
+        return self._finish(self._guest.health(timeout_ms))
+
+    def shutdown(self) -> Exited | None:
+        """Let it say goodbye."""
+        return self._finish(self._guest.shutdown())
+
+    @property
+    def fuel_used(self) -> int:
+        """The fuel that the last call used."""
+        return self._guest.fuel_used
+
+    def _finish(self, work: Work[T]) -> T:
+        with self._turn:
+            return finish(work)
+
+
+def start_here(request: Start) -> Direct | Exited:
+    """Start a component on this thread."""
+    started = finish(start(request))
+    return started if isinstance(started, Exited) else Direct(started)
