@@ -39,6 +39,9 @@ _set.argtypes = (c_void_p, c_int, c_void_p, c_void_p)
 _delete.argtypes = (c_void_p,)
 _increment = ctypes.cast(ffi.dll.wasmtime_engine_increment_epoch, c_void_p).value
 _gone: list[tuple[float, Engine]] = []  # a tick may just be under way when a timer is deleted: kept a little longer
+_keeping = threading.Lock()
+_hold, _let_go = ctypes.pythonapi.Py_IncRef, ctypes.pythonapi.Py_DecRef
+_hold.argtypes = _let_go.argtypes = (ctypes.py_object,)
 
 
 class Tick:
@@ -101,6 +104,7 @@ class Tick:
 
 
 def _timer(engine: Engine) -> c_void_p:
+    _hold(engine)  # also when Python ends and takes everything else apart, for the timer may still call
     event = _Event(capi.address_of(engine.ptr()), 0, _BY_THREAD, _increment, None, b"")
     timer = c_void_p()
     if _create(_MONOTONIC, ctypes.byref(event), ctypes.byref(timer)):
@@ -110,8 +114,12 @@ def _timer(engine: Engine) -> c_void_p:
 
 def _keep(engine: Engine) -> None:
     now = time.monotonic()
-    _gone[:] = [(since, one) for since, one in _gone if now - since < IDLE_S]
-    _gone.append((now, engine))
+    with _keeping:
+        for since, one in [*_gone]:
+            if now - since >= IDLE_S:
+                _gone.remove((since, one))
+                _let_go(one)
+        _gone.append((now, engine))
 
 
 def _watch(reference: "weakref.ref[Tick]", turned_on: threading.Event) -> None:
