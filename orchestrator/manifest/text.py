@@ -27,8 +27,9 @@ def decode_text(data: bytes, max_bytes: int) -> str:
         raise _refuse(0, 0, f"the file has {len(data)} bytes; at most {max_bytes} are read", "split it")
     if data.startswith(_UTF16):
         raise _refuse(0, 0, "the file is UTF-16 or UTF-32, not UTF-8", "save it as UTF-8")
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
-        text = data.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line, column = _place(data[: error.start].decode("utf-8"))
         raise _refuse(line, column, "the file is not valid UTF-8", "save it as UTF-8") from error

@@ -132,6 +132,11 @@ YAML_ROWS = {
         [f"{APP}:1:2: the control character U+0000 is not allowed"],
     ),
     "18 byte order mark": (b"\xef\xbb\xbf" + deployment().encode(), SOUND, []),
+    "18 byte order mark, then invalid UTF-8": (
+        b"\xef\xbb\xbf\n\x80",
+        UNREADABLE,
+        [f"{APP}:2:1: the file is not valid UTF-8"],
+    ),
     "18 NUL": (
         deployment() + "x: \0\n",
         UNREADABLE,
