@@ -81,7 +81,7 @@ class Stage:
 def running_agent() -> Iterator[Stage]:
     """Run an agent until the block ends."""
     folder = Path(tempfile.mkdtemp(prefix="airs-bench-"))
-    agent = Agent(StateDir(folder / "state"), lambda _event: None, lambda _status: None)
+    agent = Agent(StateDir(folder / "state"), folder / "agent.sock", lambda _event: None, lambda _status: None)
     stop = threading.Event()
     controller = threading.Thread(target=agent.controller.run, args=(stop,), name="controller")
     controller.start()

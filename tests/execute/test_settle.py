@@ -203,7 +203,8 @@ def test_a_stateful_version_that_is_replaced_in_the_middle_of_a_message_ends_tha
     (work,) = world.workers.jobs
     world.workers.jobs = goodbye
     assert not first.is_closed
-    work()
+    work.send(None)
+    world.workers.jobs.append(work)
     world.run_until_quiet()  # the world itself looks at who is at work, at every message
     assert all(isinstance(sent.outcomes[0], Replied) for sent in world.answers)
     assert {guest.revision.version for guest in world.runtime.open} == {"3.0.0"}

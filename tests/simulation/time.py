@@ -82,6 +82,9 @@ class SeededWorkers:
             return
         self.jobs.append(work)
 
+    def __del__(self) -> None:
+        self.forget()
+
     def forget(self) -> None:
         """Drop all work, as the end of a process does."""
         for work in self.jobs:
