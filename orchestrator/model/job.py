@@ -10,6 +10,7 @@ _CODES = {  # as shells and `timeout` report the same of a process
     ExitKind.HOST_FAULT: COULD_NOT_START,
     ExitKind.TRAPPED: 134,
     ExitKind.STACK: 134,
+    ExitKind.HOST_CALLS: 137,
     ExitKind.OUT_OF_FUEL: 137,
     ExitKind.MEMORY: 137,
     ExitKind.KILLED: 137,
