@@ -18,6 +18,7 @@ from orchestrator.cli.show import show_failure
 from orchestrator.cli.waiting import ended, is_at_rest
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.strict_json import NotJson, read_json
 from orchestrator.observe.events import printable
 
 conversation_option = click.option(
@@ -95,8 +96,8 @@ def _tell_why_ended(settings: Settings, name: DeploymentKey, reason: ExitReason)
 
 def _json_argument(number: int, text: str) -> Any:
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as problem:
+        return read_json(text)
+    except NotJson as problem:
         raise Failure(
             f"argument {number} is not JSON: {text[:40]!a}",
             str(problem),

@@ -1,5 +1,6 @@
 """Talks to the agent over its Unix socket."""
 
+import json
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -107,7 +108,7 @@ class AgentClient:
 
     def call(self, key: DeploymentKey, function: str, arguments: list[Any], timeout_s: float) -> Any:
         """Make a typed call and return its result."""
-        body = msgspec.json.encode({"function": function, "arguments": arguments})
+        body = json.dumps({"function": function, "arguments": arguments}).encode()  # also integers of any size
         params = {"timeout": str(timeout_s)}
         answer = self._ask("POST", f"{_path(key)}/call", content=body, params=params, wait_s=timeout_s)
         return msgspec.json.decode(answer.content)

@@ -54,10 +54,14 @@ class Exited(msgspec.Struct, frozen=True):
 
 
 class BadCall(msgspec.Struct, frozen=True):
-    """The caller's fault: no such function, or an argument that does not fit its WIT type. No guest code ran."""
+    """The caller's fault: no such function, or arguments that do not fit their WIT types. No guest code ran.
+
+    `detail` names each problem on a line of its own where there are several.
+    """
 
     problem: str
     suggestion: str = ""
+    detail: str = ""
 
 
 class Undelivered(msgspec.Struct, frozen=True):

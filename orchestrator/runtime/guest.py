@@ -75,7 +75,7 @@ class Guest:
             export = typed.find(function, self._exports)
             values = typed.arguments(export, arguments)
         except typed.Unsuitable as problem:
-            return BadCall(problem.problem, problem.suggestion)
+            return BadCall(problem.problem, problem.suggestion, problem.detail)
         answer = await self._instance.invoke(export, values)
         if isinstance(answer, Exited):
             return answer

@@ -6,7 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.model.message import BadCall, Refused, Returned
+from orchestrator.model.strict_json import read_json
+from orchestrator.model.world import ArtifactFault
 from orchestrator.runtime import Runtime
+from orchestrator.runtime.json_values import MAX_PROBLEMS
+from orchestrator.runtime.typed import MAX_USAGE
 from tests.runtime.guests import ROOT, TRAPS, echoing, start, wasm
 
 CALCULATOR = (ROOT / "examples/03-calculator/components/calculator-1.0.0/calculator.wasm").read_bytes()
@@ -95,6 +99,109 @@ def test_a_value_that_does_not_fit_is_named_with_its_path_and_no_guest_code_runs
     assert isinstance(answer, BadCall)
     assert answer.problem == problem
     assert guest.fuel_used == 0 or isinstance(guest.call("echo", [[]]), Returned)
+
+
+MORE_WRONG = [
+    ("u64", "18446744073709551616", 'args[0][0]: expected u64, got "18446744073709551616"'),
+    ("u64", "-1", 'args[0][0]: expected u64, got "-1"'),
+    ("s64", "+1", 'args[0][0]: expected s64, got "+1"'),
+    ("s64", " 1", 'args[0][0]: expected s64, got " 1"'),
+    ("u32", "1", 'args[0][0]: expected u32, got "1"'),
+    ("u64", 10**400, f"args[0][0]: expected u64, got 1{'0' * 58}…"),
+    ("f64", 10**400, f"args[0][0]: expected f64, got 1{'0' * 58}…"),
+    ("f64", "nan", 'args[0][0]: expected f64, got "nan"'),
+    ("f32", True, "args[0][0]: expected f32, got true"),
+    ("char", "", 'args[0][0]: expected char, got ""'),
+    ("char", "\udfff", "args[0][0]: expected char, got '\\udfff'"),
+    ("bool", "\x1b[2J", 'args[0][0]: expected bool, got "\\u001b[2J"'),
+    ("bool", ["x" * 10_000] * 1_000, f'args[0][0]: expected bool, got ["{"x" * 57}…'),
+    ("(list u8)", [True], "args[0][0][0]: expected u8, got true"),
+    ("(list u8)", "AA\udfff=", "args[0][0]: expected list<u8> as an array of numbers or as base64, got other text"),
+    ("(list u8)", "AAH", "args[0][0]: expected list<u8> as an array of numbers or as base64, got other text"),
+    ("(option (option u32))", {"some": "x"}, 'args[0][0].some: expected u32, got "x"'),
+    (
+        "(option (option u32))",
+        {"some": 1, "none": 1},
+        'args[0][0]: expected null or {"some": …} for option<option<u32>>',
+    ),
+    ("(result u32 (error string))", "ok", 'args[0][0]: ok carries u32: write {"ok": …}'),
+    ("(result (error string))", {"ok": 1}, "args[0][0].ok: it carries nothing"),
+    ("(result u32)", {"fine": 1}, 'args[0][0]: expected result<u32>, got {"fine":1}'),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "problem"), MORE_WRONG, ids=[f"{r[0]} {str(r[1])[:20]!a}" for r in MORE_WRONG]
+)
+def test_nothing_is_guessed_about_a_value_and_nothing_hostile_is_repeated(runtime, kind, value, problem):
+    answer = start(runtime, echoing(kind)).call("echo", [[value]])
+    assert isinstance(answer, BadCall)
+    assert answer.problem == problem
+
+
+def test_a_value_nested_as_deep_as_json_goes_is_refused_in_a_few_words(runtime):
+    deep = read_json("[" * 900 + "]" * 900)
+    answer = start(runtime, echoing("u8")).call("echo", [[deep]])
+    assert answer.problem == f"args[0][0]: expected u8, got {'[' * 59}…"
+
+
+def test_integers_of_64_bits_may_be_given_as_text_and_come_back_as_numbers(runtime):
+    wide = start(runtime, echoing("u64"))
+    assert wide.call("echo", [["18446744073709551615", "0"]]) == Returned([(1 << 64) - 1, 0])
+    assert start(runtime, echoing("s64")).call("echo", [["-9223372036854775808"]]) == Returned([-(1 << 63)])
+
+
+def test_every_problem_of_a_call_is_named_at_once(runtime):
+    guest = start(runtime, echoing("$point", POINT))
+    answer = guest.call("echo", [[{"x": "1", "lable": "a"}, 7, {"label": None}]])
+    assert answer == BadCall(
+        "some arguments do not fit",
+        f"echo is {guest_kind('list<record{x: s32, label: option<string>}>')}",
+        "args[0][0]: there is no field lable\n"
+        'args[0][0].x: expected s32, got "1"\n'
+        "args[0][1]: expected record{x: s32, label: option<string>}, got 7\n"
+        "args[0][2]: field x is missing: s32",
+    )
+
+
+def guest_kind(kind):
+    return f"func(v: {kind}) -> {kind}"
+
+
+def test_only_so_many_problems_are_named(runtime):
+    answer = start(runtime, echoing("u8")).call("echo", [["x"] * 100_000])
+    lines = answer.detail.splitlines()
+    assert len(lines) == MAX_PROBLEMS + 1
+    assert lines[-1] == "and perhaps more"
+
+
+def test_a_long_type_is_cut_where_it_is_named(runtime):
+    names = " ".join(f'"case-number-{n}"' for n in range(500))
+    guest = start(runtime, echoing("$e", f"(type $e' (enum {names})) (export $e \"many\" (type $e'))"))
+    answer = guest.call("echo", [["case-number-x"]])
+    assert answer.problem.endswith('…, got "case-number-x"')
+    assert len(answer.problem) < 300
+    assert answer.suggestion.startswith("Did you mean case-number-")
+    assert len(guest.call("echo", []).suggestion) <= MAX_USAGE
+
+
+@pytest.mark.parametrize("kind", ["(map string u32)", "(list u8 4)"])
+def test_types_of_proposals_that_are_not_switched_on_are_refused_before_anything_is_deployed(runtime, kind):
+    with pytest.raises(ArtifactFault, match="features this airs does not run"):
+        start(runtime, echoing(kind))
+
+
+def test_a_guest_that_returns_more_than_wasmtime_hands_over_ends_alone(runtime):
+    data = wasm("""
+    (component
+      (core module $m (memory (export "memory") 1024) (func (export "much") (result i32)
+        (i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (i32.const 60000000)) (i32.const 0)))
+      (core instance $i (instantiate $m))
+      (func (export "much") (result (list u8))
+        (canon lift (core func $i "much") (memory (core memory $i "memory")))))
+    """)
+    answer = start(runtime, data, memory=128 << 20).call("much", [])
+    assert "too much data" in str(answer.reason)
 
 
 def test_a_misspelt_field_is_suggested(runtime):
@@ -214,22 +321,6 @@ def test_records_lists_variants_options_and_flags_of_a_real_component(runtime):
     assert guest.call("divide-with-remainder", [7, 2]) == Returned([3, 1])
     assert guest.call("format", [1234567, ["grouped", "signed"]]) == Returned("+1,234,567")
     assert guest.call("round", [1.5, "down"]) == Returned(1)
-
-
-def test_a_function_that_takes_a_resource_cannot_be_called_yet(runtime):
-    data = wasm("""
-    (component
-      (type $r' (resource (rep i32)))
-      (export $r "thing" (type $r'))
-      (core func $new (canon resource.new $r'))
-      (core module $m (import "" "new" (func $new (param i32) (result i32)))
-        (func (export "make") (result i32) (call $new (i32.const 1))))
-      (core instance $i (instantiate $m (with "" (instance (export "new" (func $new))))))
-      (func (export "make") (result (own $r)) (canon lift (core func $i "make"))))
-    """)
-    answer = start(runtime, data).call("make", [])
-    assert isinstance(answer, BadCall)
-    assert answer.problem == "make: resources are not supported yet"
 
 
 def test_a_result_is_returned_after_the_guest_cleaned_up_its_memory(runtime):
