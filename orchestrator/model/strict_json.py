@@ -7,6 +7,7 @@ JSON does not have. Whether a value fits a WIT type is not decided here.
 import json
 import math
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 MAX_SHOWN = 60  # characters of something that is quoted back
@@ -70,7 +71,7 @@ def shown(value: Any) -> str:
     return text
 
 
-def _pieces(value: Any) -> Any:
+def _pieces(value: Any) -> Iterator[str]:
     match value:
         case dict():
             yield from _joined("{", ((_atom(name) + ":", item) for name, item in value.items()), "}")
@@ -80,7 +81,7 @@ def _pieces(value: Any) -> Any:
             yield _atom(value)
 
 
-def _joined(begin: str, items: Any, end: str) -> Any:
+def _joined(begin: str, items: Iterable[tuple[str, Any]], end: str) -> Iterator[str]:
     yield begin
     for number, (name, item) in enumerate(items):
         yield ("," if number else "") + name
