@@ -16,10 +16,11 @@ T = TypeVar("T")
 class Direct:
     """The same calls as a `Guest`, which return when they are done. From any thread; they take turns."""
 
+    __slots__ = ("_guest", "_turn")
+
     def __init__(self, guest: Guest) -> None:
         self._guest = guest
         self._turn = threading.RLock()
-        self.interrupt, self.close = guest.interrupt, guest.close
 
     def handle(self, message: Message) -> Answer:
         """Give it a message and wait for its answer."""
@@ -36,6 +37,14 @@ class Direct:
     def shutdown(self) -> Exited | None:
         """Let it say goodbye."""
         return self._finish(self._guest.shutdown())
+
+    def interrupt(self) -> None:
+        """End the call that is running."""
+        self._guest.interrupt()
+
+    def close(self) -> None:
+        """Free what it holds."""
+        self._guest.close()
 
     @property
     def fuel_used(self) -> int:

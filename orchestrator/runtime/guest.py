@@ -51,6 +51,8 @@ class Start(msgspec.Struct, frozen=True):
 class Guest:
     """A started instance. One call at a time, as work in steps; after an `Exited` every call answers the same."""
 
+    __slots__ = ("_exports", "_instance", "_is_actor")
+
     def __init__(self, instance: Instance, loaded: Loaded) -> None:
         self._instance = instance
         self._exports = loaded.description.exports
@@ -137,6 +139,7 @@ class Guest:
             said, written = _word(metadata["stateful"]), _word(revision.stateful)
             return _not_started(f"metadata() says stateful = {said}, Component.toml says stateful = {written}")
         answer = await self._lifecycle(lifecycle.INITIALIZE, lifecycle.config_value(revision))
+        self._instance.rest()
         if isinstance(answer, Err):
             return _not_started(f"initialize refused: {_refused(answer)}")
         return answer if isinstance(answer, Exited) else None

@@ -39,6 +39,11 @@ _INSTANCE_BYTES = sizeof(ffi.wasmtime_component_instance_t)
 class Instance:
     """One instance. One call at a time, from whatever thread; `interrupt` at any moment from any other."""
 
+    __slots__ = (
+        "__weakref__", "_allowance", "_cell", "_computes_long", "_context", "_entries", "_free", "_fuel_set", "_given",
+        "_instance", "_is_closing", "_is_entered", "_limits", "_loaded", "_poll_first", "exited",
+    )  # fmt: skip
+
     def __init__(self, loaded: Loaded, cell: Cell, limits: Limits, wasi: Wasi) -> None:
         self._loaded, self._cell, self._limits, self._given = loaded, cell, limits, wasi
         self._entries: dict[str, Entry] = {}
@@ -150,6 +155,10 @@ class Instance:
         error = capi.get_fuel(self._context, byref(left))
         assert not error
         return self._fuel_set - left.value
+
+    def rest(self) -> None:
+        """Drop what was prepared for calls, as none may come for long; the next call prepares it again."""
+        self._entries.clear()
 
     def interrupt(self) -> None:
         """Make the running call, or else the next, end as killed."""

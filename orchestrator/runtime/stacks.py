@@ -3,7 +3,8 @@
 A call in steps has a stack of its own, which a store keeps for the next call. Wasmtime would map each with a guard of
 its own: two maps an instance, of which a process may have 65 530 altogether. A guest cannot overrun a stack, as its
 recursion is checked and ends at a quarter of it; the rest is for our host functions. Where the kernel can guard a page
-without another map (Linux 6.13), the lowest page of each is guarded even so.
+without another map (Linux 6.13), the lowest page of each is guarded even so. Wasmtime leaves a fiber on a stack between
+calls, so its pages cannot be given back while the store lives.
 """
 
 import ctypes
