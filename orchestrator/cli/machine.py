@@ -13,10 +13,11 @@ from orchestrator.model.base import Value
 from orchestrator.model.finding import Finding, ok, problem, warning
 
 MIB, GIB = 1 << 20, 1 << 30
-SMALL_INSTANCE_BYTES = 24 << 10  # of RSS, idle; `python -m benchmarks.instances` measures it
+SMALL_INSTANCE_BYTES = 30 << 10  # of RSS, idle after a message; `python -m benchmarks.instances` measures it
 MAPS_OF_THE_PROCESS = 500  # of libraries, stacks and heaps, before any instance
 MAPS_WITH_GUARDS = 2  # of each memory of a component that runs with guards
 STOCK_MAPS = 65_530
+SMALL_SPACE_BYTES = 3 << 20  # of address space: a stack, and room for a memory to grow
 FEW_FILES = 1_024
 FEW_PROCESSES = 1_024
 GUARDED_BYTES = 4 * GIB + 64 * MIB  # of address space
@@ -53,12 +54,17 @@ class Capacity(Value, frozen=True):
 
 
 def capacity(machine: Machine) -> Capacity:
-    """Estimate how many instances fit: small ones by memory, ones with guards by maps and address space as well."""
+    """Estimate how many instances fit: by memory and address space, those with guards by maps as well."""
     by_memory = None if machine.room_bytes is None else machine.room_bytes // SMALL_INSTANCE_BYTES
     by_maps = None if machine.map_count is None else (machine.map_count - MAPS_OF_THE_PROCESS) // MAPS_WITH_GUARDS
     by_space = None if machine.address_space_bytes is None else machine.address_space_bytes // GUARDED_BYTES
-    bounds = [bound for bound in (by_memory, by_maps, by_space) if bound is not None]
-    return Capacity(small=by_memory, with_guards=max(0, min(bounds)) if bounds else None)
+    by_stacks = None if machine.address_space_bytes is None else machine.address_space_bytes // SMALL_SPACE_BYTES
+    return Capacity(small=_tightest(by_memory, by_stacks), with_guards=_tightest(by_memory, by_maps, by_space))
+
+
+def _tightest(*bounds: int | None) -> int | None:
+    known = [bound for bound in bounds if bound is not None]
+    return max(0, min(known)) if known else None
 
 
 def judged(machine: Machine) -> Iterator[Finding]:

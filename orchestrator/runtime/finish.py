@@ -18,6 +18,11 @@ def finish(work: Work[T]) -> T:
             result: T = end.value
             return result
         if isinstance(pause, Until):
-            woken = threading.Event()
-            pause.arrange(woken.set)
-            woken.wait(max(0.0, (pause.at_ns - time.monotonic_ns()) / 1e9))
+            sit_out(pause)
+
+
+def sit_out(pause: Until) -> None:
+    """Wait on this thread until the moment has come, or until woken."""
+    woken = threading.Event()
+    pause.arrange(woken.set)
+    woken.wait(max(0.0, (pause.at_ns - time.monotonic_ns()) / 1e9))

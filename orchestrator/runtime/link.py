@@ -6,8 +6,6 @@ here.
 """
 
 import struct
-import threading
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from ctypes import c_void_p, memmove, string_at
@@ -18,6 +16,7 @@ from wasmtime import component as wc
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.runtime import capi
 from orchestrator.runtime.cell import MAX_HOST_CALLS, Cell, Cells, Ending
+from orchestrator.runtime.finish import sit_out
 from orchestrator.runtime.layout import VAL, Unfit, lifting, lowering
 from orchestrator.runtime.types import FunctionType
 from orchestrator.runtime.values import GuestTrap, HostImport, Wait
@@ -42,7 +41,8 @@ class _Linked:
         cell = self._cells[capi.get_data(context)]
         if self._ran(cell, arguments, count, results):
             if cell.waiting is not None:
-                _wait_here(cell)
+                sit_out(cell.waiting)
+                cell.is_over()
             if cell.ending is None:
                 return 0
         return int(capi.error_new(_ENDED))
@@ -148,14 +148,6 @@ def _watching(cells: Cells) -> Callable[[int], bool]:
         return True
 
     return is_over
-
-
-def _wait_here(cell: Cell) -> None:
-    waiting, woken = cell.waiting, threading.Event()
-    assert waiting is not None
-    waiting.arrange(woken.set)
-    woken.wait(max(0.0, (waiting.at_ns - time.monotonic_ns()) / 1e9))
-    cell.is_over()
 
 
 def missing_imports(needed: dict[str, dict[str, FunctionType]], hosts: Sequence[HostImport]) -> list[str]:

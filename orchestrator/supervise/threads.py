@@ -1,5 +1,6 @@
 """Threads that take work from a queue, one step at a time: as many as there are cores, or as many as are needed."""
 
+import sys
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -7,7 +8,6 @@ from typing import Any
 
 from orchestrator.model.work import Work
 
-HELD_MAX = 256  # guests that hold a thread each; further ones wait for one of those
 IDLE_S = 10.0  # a thread that had nothing to hold for this long ends
 
 Step = Callable[[Work[Any]], None]
@@ -36,25 +36,25 @@ class Crew:
             self._step(work)
 
 
-class Held:
-    """A thread for each piece of work, made when none is free."""
+class Apart:
+    """A thread for each job, which may take an hour and keeps nothing else waiting; at most so many at once."""
 
-    def __init__(self, name: str, step: Step) -> None:
-        self._name, self._step = name, step
-        self._queue: SimpleQueue[Work[Any] | None] = SimpleQueue()
+    def __init__(self, name: str, most: int) -> None:
+        self._name, self._most = name, most
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._free = self._threads = 0
+        self._free = self._threads = 0  # free ones less those that somebody is about to take
 
-    def put(self, work: Work[Any]) -> None:
-        """Run work on a thread of its own; it waits for one only when there are `HELD_MAX`."""
+    def submit(self, job: Callable[[], None]) -> None:
+        """Run `job` as soon as fewer than so many are at work."""
         with self._lock:
             self._free -= 1
-            grow = self._free < 0 and self._threads < HELD_MAX
+            grow = self._free < 0 and self._threads < self._most
             self._threads += grow
             self._free += grow
         if grow:
             threading.Thread(target=self._run, name=self._name, daemon=True).start()
-        self._queue.put(work)
+        self._queue.put(job)
 
     def close(self) -> None:
         """Let every thread end after what is queued so far; does not wait."""
@@ -66,21 +66,29 @@ class Held:
     def _run(self) -> None:
         while True:
             try:
-                work = self._queue.get(timeout=IDLE_S)
+                job = self._queue.get(timeout=IDLE_S)
             except Empty:
                 if self._leave():
                     return
                 continue
-            if work is None:
+            if job is None:
                 return
-            self._step(work)
+            try:
+                job()
+            except Exception:  # noqa: BLE001 — a bug of ours, which takes nobody's thread
+                report()
             with self._lock:
                 self._free += 1
 
     def _leave(self) -> bool:
         with self._lock:
-            if self._free <= 0:  # work is on its way to this thread
+            if self._free <= 0:  # a job is on its way to this thread
                 return False
             self._free -= 1
             self._threads -= 1
             return True
+
+
+def report() -> None:
+    """Report the exception that is being handled as the end of a thread is reported."""
+    threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))

@@ -9,7 +9,7 @@ from orchestrator.model.finding import Verdict
 ROOMY = Machine(
     cores=8,
     memory_bytes=32 * GIB,
-    available_bytes=24 * GIB,
+    available_bytes=30 * GIB,
     cgroup_memory_bytes=None,
     cgroup_left_bytes=None,
     cgroup_cores=None,
@@ -54,11 +54,11 @@ def test_each_limit_is_judged_by_itself(change, about, verdict):
     ("change", "expected"),
     [
         ({}, Capacity(small=1_048_576, with_guards=32_515)),
-        ({"available_bytes": 24 * MIB}, Capacity(small=1_024, with_guards=1_024)),
-        ({"cgroup_left_bytes": 48 * MIB}, Capacity(small=2_048, with_guards=2_048)),
+        ({"available_bytes": 30 * MIB}, Capacity(small=1_024, with_guards=1_024)),
+        ({"cgroup_left_bytes": 60 * MIB}, Capacity(small=2_048, with_guards=2_048)),
         ({"map_count": 600}, Capacity(small=1_048_576, with_guards=50)),
         ({"map_count": 10}, Capacity(small=1_048_576, with_guards=0)),
-        ({"address_space_bytes": 9 * GIB}, Capacity(small=1_048_576, with_guards=2)),
+        ({"address_space_bytes": 9 * GIB}, Capacity(small=3_072, with_guards=2)),
         ({"available_bytes": None, "map_count": None}, Capacity(small=None, with_guards=None)),
     ],
 )

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from orchestrator.model.work import GIVE_WAY, HOLD, LOAD, Until
-from orchestrator.supervise.job_threads import AT_ONCE_MAX, JobThreads
-from orchestrator.supervise.scheduler import GUEST_MAX, Scheduler
-from orchestrator.supervise.threads import HELD_MAX
+from orchestrator.supervise.scheduler import GUEST_MAX, HELD_MAX, JOBS_MAX, Scheduler
+from orchestrator.supervise.threads import Apart
 from orchestrator.supervise.timers import SystemClock
 
 SOON_S = 10  # until a test fails for want of what it waits for
@@ -183,20 +182,6 @@ def test_no_more_than_so_many_hold_a_thread_and_the_rest_waits(scheduler):
         assert done.acquire(timeout=SOON_S)
 
 
-def test_a_host_call_that_blocks_gives_the_turn_away_whoever_has_it(scheduler):
-    def block() -> None:
-        with scheduler.blocked():
-            names.append(thread_of(scheduler, Until(0)))
-
-    names: list[str] = []
-    done = threading.Event()
-    scheduler.submit(doing(block))  # on this thread
-    scheduler.submit(doing(lambda: (block(), done.set()), Until(0)))  # on a worker, so that another has to come
-    assert done.wait(SOON_S)
-    assert names == ["airs-guest", "airs-guest"]
-    assert thread_of(scheduler) == threading.current_thread().name
-
-
 def test_somebody_elses_thread_is_let_go_after_a_while(scheduler):
     threads: list[str] = []
     done = threading.Event()
@@ -269,15 +254,15 @@ def test_a_call_that_raises_does_not_end_the_clock(clock):
 
 
 def test_jobs_have_a_thread_each_up_to_the_limit_and_what_is_beyond_waits():
-    threads = JobThreads()
+    threads = Apart("airs-job", JOBS_MAX)
     go_on, ran = threading.Event(), threading.Semaphore(0)
-    all_at_work = threading.Barrier(AT_ONCE_MAX + 1)
+    all_at_work = threading.Barrier(JOBS_MAX + 1)
 
     def long() -> None:
         all_at_work.wait(SOON_S)
         go_on.wait(SOON_S)
 
-    for _ in range(AT_ONCE_MAX):
+    for _ in range(JOBS_MAX):
         threads.submit(long)
     all_at_work.wait(SOON_S)
     threads.submit(ran.release)
@@ -287,9 +272,9 @@ def test_jobs_have_a_thread_each_up_to_the_limit_and_what_is_beyond_waits():
 
 
 def test_a_job_that_raises_keeps_no_other_from_running():
-    threads = JobThreads()
+    threads = Apart("airs-job", JOBS_MAX)
     ran = threading.Semaphore(0)
-    for _ in range(AT_ONCE_MAX + 1):
+    for _ in range(JOBS_MAX + 1):
         threads.submit(bug)
     threads.submit(ran.release)
     assert ran.acquire(timeout=SOON_S)
