@@ -234,3 +234,29 @@ def test_a_guest_cannot_choose_its_exit_reason_through_the_names_of_its_function
         "Caused by:\n    wasm trap: all fuel consumed\n\nCaused by:\n    wasm trap: integer overflow\n"
     )
     assert (exit_reason(text).kind, exit_reason(text).detail) == (ExitKind.TRAPPED, "integer overflow")
+
+
+CALLS_OFTEN = """
+(component
+  (import "test:host/calls" (instance $host (export "call" (func (param "n" u32) (result u32)))))
+  (core func $call (canon lower (func $host "call")))
+  (core module $m
+    (import "host" "call" (func $call (param i32) (result i32)))
+    (func (export "often") (param i32)
+      (loop (drop (call $call (local.get 0)))
+        (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))
+  (core instance $i (instantiate $m (with "host" (instance (export "call" (func $call))))))
+  (func (export "often") (param "times" u32) (canon lift (core func $i "often"))))
+"""
+
+
+def test_a_call_makes_only_so_many_host_calls_and_the_next_begins_anew(make_runtime, monkeypatch):
+    monkeypatch.setattr("orchestrator.runtime.link.MAX_HOST_CALLS", 10)
+    answered: list[int] = []
+    guest = start(make_runtime(calls(lambda _context, n: answered.append(n) or n)), wasm(CALLS_OFTEN))
+    for _ in range(3):
+        assert guest.call("often", [10]) == Returned(None)
+    exited = guest.call("often", [11])
+    assert exited.reason.kind is ExitKind.HOST_CALLS
+    assert exited.reason.backtrace
+    assert len(answered) == 40
