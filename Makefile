@@ -36,7 +36,7 @@ format: $(VENV)/dev.stamp ## format the code, and repair what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-components: $(GUESTS)/guests.stamp ## compile the guests of examples/ and tests/ from their C sources
+components: $(GUESTS)/guests.stamp ## compile the guests of examples/, tests/ and benchmarks/ from their C sources
 	$(GUESTS)/bin/python examples/build.py
 
 generate: $(VENV)/dev.stamp ## make the schemas of what airs prints, and the made parts of the documents

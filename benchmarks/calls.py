@@ -1,92 +1,181 @@
-"""Request and reply: a message into a real guest and its answer back.
+"""Request and reply: a message into a real guest and its answer back; and messages that want none.
 
-Three ways for airs: through router, mailbox and a worker while the sender waits; the same with 64 messages under way;
-and the guest alone, called on this thread. Stock wasmtime-py calls the same guest's `handle-message` on this thread
-with the same record, and has no mailbox, router or worker.
+    python -m benchmarks.calls           what is wanted, and what this machine gives, of everything there is a goal for
+    python -m benchmarks.calls --check   the same; exits 1 when a ratio is missed
+
+`request` goes the way of a guest's message to another: its grant is checked, the router finds the mailbox, an instance
+takes from it, and the sender waits for what the guest answers. The same guest alone, called on this thread; stock
+wasmtime-py and raw C functions, calling the same `handle-message` with the same record; and a plugin of Extism.
 """
 
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import NamedTuple
 
-from benchmarks import stock
+from benchmarks import plugin, raw, stock
 from benchmarks.measure import Effort, Row, Table, race
-from benchmarks.stage import FAULTY, HELLO, Stage, message, replied, running_agent
+from benchmarks.stage import GUEST, HELLO, Stage, message, replied, running_agent
+from orchestrator.host.messaging import may_reach
 from orchestrator.messaging.envelope import Envelope
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.message import Outcome
+from orchestrator.model.message import Message, Outcome
 
 UNDER_WAY = 64
+SIZES = {"16B": 16, "1KiB": 1024, "16KiB": 16 * 1024}
+SENDS = "\n  grants: {messaging.send: [echo, hello]}"
 NOTES = (
+    "The sender is a deployment: its grant is checked as for its own `send`, and the message is made anew each time.",
+    "The guest answers the JSON it was given. Everybody checks nothing but that an answer came; that it is the right "
+    "one was checked before.",
     "Stock: `Linker`, `Instance` and `Func` as they come; fuel and epoch interruption on, set anew before each call as "
     "airs does; imports are the simplest Python functions that will do; the call is made on the calling thread.",
-    "`guest alone` is `Guest.handle` on the calling thread: limits set anew, record built, guest run, reply copied.",
+    "Raw C API: the same functions through ctypes, types asked for once, the record built once, the payload moved in "
+    "and out in bulk; no mailbox, no time to give way.",
+    "Extism: a core module that copies its input and hands the copy back, called on the calling thread, under a time "
+    "limit and without fuel.",
+    "`guest alone` is `Guest.handle` on the calling thread: limits set anew, message handed over, reply copied.",
     f"`{UNDER_WAY} under way` is the time per message while that many wait in the mailbox of one instance.",
     "01-hello writes a log line for each message, so it has one host call more than echo.",
 )
 
 
+class _Sides(NamedTuple):
+    """The same echoing guest, started by each side."""
+
+    stage: Stage
+    sender: DeploymentKey
+    echo: DeploymentKey
+    stock: stock.StockGuest
+    raw: raw.RawGuest
+    plugin: Callable[[bytes], bytes] | None
+
+
 def measure(effort: Effort) -> Table:
-    """Measure 16 B and 1 KiB."""
+    """Measure 16 B, 1 KiB and 16 KiB of JSON, and the first example."""
     with running_agent() as stage:
-        echo = stage.deploy("echo", FAULTY)
-        hello = stage.deploy("hello", HELLO / "components" / "hello-1.0.0")
         plain = stock.StockEngine()
-        stock_echo = plain.start(plain.compile((FAULTY / "faulty.wasm").read_bytes()))
-        stock_hello = plain.start(plain.compile((HELLO / "components" / "hello-1.0.0" / "hello.wasm").read_bytes()))
+        component = plain.compile((GUEST / "guest.wasm").read_bytes())
+        sides = _Sides(
+            stage,
+            stage.deploy("sender", GUEST, SENDS),
+            stage.deploy("echo", GUEST),
+            plain.start(component),
+            raw.RawGuest(plain.start(component)),
+            plugin.echoing(),
+        )
         rows: list[Row] = []
-        for size, shown in ((16, "16 B"), (1024, "1 KiB")):
-            payload = b"echo ".ljust(size, b"x")
-            rows += _rows(f"echo {shown}", stage, echo, stock_echo, payload, payload[5:], effort)
-        greeting = b"Ada Lovelace 123"
-        rows += _rows("01-hello 16 B", stage, hello, stock_hello, greeting, b"Hello, " + greeting + b"!", effort)
-        return Table("Calls: a message into a guest and its answer back", tuple(rows), NOTES)
+        figures: dict[str, float] = {}
+        for name, size in SIZES.items():
+            added, found = _request_rows(sides, name, json_of(size), effort)
+            rows += added
+            figures |= found
+        added, found = _one_way_rows(sides, effort)
+        rows += [*added, *_hello_rows(stage, plain, effort)]
+        skipped = {} if sides.plugin else {f"request-{name}/extism": plugin.ABSENT for name in SIZES}
+        title = "Calls: a message into a guest and its answer back"
+        return Table(title, tuple(rows), NOTES, figures | found, skipped)
 
 
-def _rows(
-    what: str, stage: Stage, key: DeploymentKey, plain: stock.StockGuest, payload: bytes, reply: bytes, effort: Effort
-) -> list[Row]:
+def json_of(size: int) -> bytes:
+    """Return so many bytes of JSON."""
+    return b'{"a":"'.ljust(size - 2, b"x") + b'"}'
+
+
+def _request_rows(sides: _Sides, name: str, payload: bytes, effort: Effort) -> tuple[list[Row], dict[str, float]]:
+    record, sent = stock.message_record(payload), message(payload)
+    guest, call = sides.stage.guest(sides.echo), sides.plugin
+    request = _request(sides.stage, sides.sender, sides.echo, payload)
+    contenders: dict[str, Callable[[], object]] = {
+        "request": request,
+        "burst": _burst(sides.stage, sides.sender, sides.echo, payload),
+        "guest": lambda: guest.handle(sent),
+        "stock": lambda: sides.stock.call("handle-message", record),
+        "raw": lambda: sides.raw.handle(payload),
+    }
+    if call is not None:
+        contenders["extism"] = lambda: call(payload)
+    answers = [replied(request()), replied(guest.handle(sent)), *(contenders[n]() for n in ("stock", "raw"))]
+    assert all(answer == payload for answer in [*answers, *([call(payload)] if call else [])])
+    took = race(contenders, effort)
+    beside = {"stock": stock.NAME, "raw": raw.NAME, "extism": plugin.NAME}
+    rows = [Row(f"request {name}", took["request"], beside[n], took[n]) for n in beside if n in took]
+    rows += [
+        Row(f"request {name}, {UNDER_WAY} under way", took["burst"] / UNDER_WAY, stock.NAME, took["stock"]),
+        Row(f"request {name}, guest alone", took["guest"], raw.NAME, took["raw"]),
+    ]
+    ratios = {f"request-{name}/{n}": took[n] / took["request"] for n in beside if n in took}
+    return rows, {f"request-{name}": took["request"] * 1e6, **ratios}
+
+
+def _one_way_rows(sides: _Sides, effort: Effort) -> tuple[list[Row], dict[str, float]]:
+    payload = b"!count 987654321"
     record = stock.message_record(payload)
-    guest, sent = stage.guest(key), message(payload)
-    request, burst = _request(stage, key, payload), _burst(stage, key, payload)
-    assert replied(request()) == replied(guest.handle(sent)) == plain.call("handle-message", record) == reply
+    burst = _burst(sides.stage, sides.sender, sides.echo, payload)
+    single = json_of(len(payload))
     took = race(
         {
-            "request": request,
             "burst": burst,
-            "guest": lambda: guest.handle(sent),
-            "stock": lambda: plain.call("handle-message", record),
+            "stock": lambda: sides.stock.call("handle-message", record),
+            "raw": lambda: sides.raw.handle(single),
         },
         effort,
     )
-    beside = took["stock"]
-    return [
-        Row(f"{what}, through mailbox and router", took["request"], stock.NAME, beside),
-        Row(f"{what}, the same, {UNDER_WAY} under way", took["burst"] / UNDER_WAY, stock.NAME, beside),
-        Row(f"{what}, guest alone", took["guest"], stock.NAME, beside),
+    each = took["burst"] / UNDER_WAY
+    rows = [
+        Row("message 16B, no answer wanted", each, stock.NAME, took["stock"]),
+        Row("message 16B, no answer wanted", each, raw.NAME, took["raw"]),
     ]
+    return rows, {
+        "messages-16B": 1 / each,
+        "messages-16B/stock": took["stock"] / each,
+        "messages-16B/raw": took["raw"] / each,
+    }
 
 
-def _request(stage: Stage, key: DeploymentKey, payload: bytes) -> Callable[[], Outcome]:
+def _hello_rows(stage: Stage, plain: stock.StockEngine, effort: Effort) -> list[Row]:
+    component = HELLO / "components" / "hello-1.0.0"
+    sender, hello = DeploymentKey("default", "sender"), stage.deploy("hello", component)
+    other = plain.start(plain.compile((component / "hello.wasm").read_bytes()))
+    name = b"Ada Lovelace 123"
+    record, request = stock.message_record(name), _request(stage, sender, hello, name)
+    assert replied(request()) == other.call("handle-message", record) == b"Hello, " + name + b"!"
+    took = race({"request": request, "stock": lambda: other.call("handle-message", record)}, effort)
+    return [Row("request 16B, 01-hello", took["request"], stock.NAME, took["stock"])]
+
+
+Request = Callable[[], Outcome]
+
+
+def _request(stage: Stage, sender: DeploymentKey, key: DeploymentKey, payload: bytes) -> Request:
     answers: SimpleQueue[Outcome] = SimpleQueue()
-    sent, deliver = message(payload), stage.agent.router.deliver
+    context, deliver, take = stage.context(sender), stage.agent.router.deliver, answers.put
 
     def request() -> Outcome:
-        refused = deliver(key, Envelope(sent, answers.put))
+        assert may_reach(context, key)
+        refused = deliver(key, Envelope(Message(context.id, payload, time.time_ns()), take))
         assert refused is None
         return answers.get()
 
     return request
 
 
-def _burst(stage: Stage, key: DeploymentKey, payload: bytes) -> Callable[[], None]:
+def _burst(stage: Stage, sender: DeploymentKey, key: DeploymentKey, payload: bytes) -> Callable[[], None]:
     answers: SimpleQueue[Outcome] = SimpleQueue()
-    sent, deliver = message(payload), stage.agent.router.deliver
+    context, deliver, take = stage.context(sender), stage.agent.router.deliver, answers.put
 
     def burst() -> None:
         for _ in range(UNDER_WAY):
-            refused = deliver(key, Envelope(sent, answers.put))
+            assert may_reach(context, key)
+            refused = deliver(key, Envelope(Message(context.id, payload, time.time_ns()), take))
             assert refused is None
         for _ in range(UNDER_WAY):
             answers.get()
 
     return burst
+
+
+if __name__ == "__main__":
+    from benchmarks.check import main
+
+    main()

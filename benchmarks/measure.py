@@ -31,25 +31,28 @@ TINY = Effort(rounds=1, slice_s=0.0, scale=0.0)
 
 
 class Row(NamedTuple):
-    """One line of a table: what takes airs how long, and what `beside` takes for the same."""
+    """One line of a table: what takes airs how much, and what `beside` takes for the same; seconds, or else `unit`."""
 
     what: str
-    airs_s: float
+    airs: float
     beside: str = ""
-    beside_s: float | None = None
+    other: float | None = None
+    unit: str = "s"
 
     @property
     def ratio(self) -> float | None:
-        """How many times as long `beside` takes; above 1, airs is faster."""
-        return None if self.beside_s is None else self.beside_s / self.airs_s
+        """How many times as much `beside` takes; above 1, airs takes less."""
+        return None if self.other is None else self.other / self.airs
 
 
 class Table(NamedTuple):
-    """The rows of one subject, and what one has to know to read them."""
+    """The rows of one subject, what one has to know to read them, and the figures that `goals` has targets for."""
 
     subject: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    figures: Mapping[str, float] = {}
+    skipped: Mapping[str, str] = {}  # by the name of a figure, why it was not measured
 
 
 class Each:

@@ -15,13 +15,16 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import calls, load, plan, reconcile, store
+from benchmarks import calls, hostcalls, instances, load, many, plan, reconcile, store
 from benchmarks.measure import Effort, Row, Table
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 SUBJECTS: Mapping[str, Callable[[Effort], Table]] = {
     "calls": calls.measure,
+    "hostcalls": hostcalls.measure,
     "load": load.measure,
+    "instances": instances.measure,
+    "many": many.measure,
     "reconcile": reconcile.measure,
     "plan": plan.measure,
     "store": store.measure,
@@ -91,8 +94,13 @@ def as_markdown(tables: Sequence[Table], day: str, described: Sequence[str], loa
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    beside = "" if row.beside_s is None else duration(row.beside_s)
-    return (row.what, duration(row.airs_s), row.beside, beside, "" if row.ratio is None else f"{row.ratio:.3g}×")
+    other = "" if row.other is None else amount(row.other, row.unit)
+    return (row.what, amount(row.airs, row.unit), row.beside, other, "" if row.ratio is None else f"{row.ratio:.3g}×")
+
+
+def amount(value: float, unit: str) -> str:
+    """Write a value with three digits and its unit."""
+    return duration(value) if unit == "s" else f"{value:#.3g} {unit}".replace(". ", " ")
 
 
 def duration(seconds: float) -> str:

@@ -4,6 +4,7 @@ The benchmarks of calls and of storage use it. Deployments come from manifests, 
 """
 
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.agent.assembly import Agent
+from orchestrator.agent.process import SWITCH_S
+from orchestrator.host.context import GuestContext
 from orchestrator.manifest import references, resolve
 from orchestrator.model.desired import Permissions
 from orchestrator.model.ids import ComponentId, DeploymentKey
@@ -30,6 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FAULTY = ROOT / "tests" / "components" / "faulty"
 EXAMPLES = ROOT / "examples"
 HELLO = EXAMPLES / "01-hello"
+GUEST = ROOT / "benchmarks" / "guest"
 CLIENT = ComponentId("airs", "client")
 GRANTS = "{storage.read: [self], storage.write: [self]}"
 LIMIT_S = 60.0  # for anything that is waited for; reached only when something is broken
@@ -61,6 +65,10 @@ class Stage:
         wait_until(lambda: [i for i in self._observed(key) if i.ready])
         return key
 
+    def wait_ready(self, key: DeploymentKey, count: int) -> None:
+        """Wait until so many instances of a deployment are ready."""
+        wait_until(lambda: sum(i.ready for i in self._observed(key)) >= count)
+
     def _observed(self, key: DeploymentKey) -> Sequence[ObservedInstance]:
         service = self.agent.fleet.services.get(key)
         return service.observe() if service else ()
@@ -76,11 +84,18 @@ class Stage:
             found = self.started[key] = Direct(started)
         return found
 
+    def context(self, key: DeploymentKey) -> GuestContext:
+        """Return what host functions know of an instance of a deployment, whose grants they check."""
+        revision = self.agent.ledger.records[key].wanted.revision
+        sender = ComponentId(key.namespace, key.name, "alone")
+        return GuestContext(sender, revision, lambda: self.agent.fleet.grants_in_force(key))
+
 
 @contextmanager
 def running_agent() -> Iterator[Stage]:
     """Run an agent until the block ends."""
-    folder = Path(tempfile.mkdtemp(prefix="airs-bench-"))
+    folder, switch_s = Path(tempfile.mkdtemp(prefix="airs-bench-")), sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)  # as the agent's process does
     agent = Agent(StateDir(folder / "state"), folder / "agent.sock", lambda _event: None, lambda _status: None)
     stop = threading.Event()
     controller = threading.Thread(target=agent.controller.run, args=(stop,), name="controller")
@@ -97,6 +112,7 @@ def running_agent() -> Iterator[Stage]:
         wait_until(agent.stop_guests)
         agent.close()
         agent.runtime.close()
+        sys.setswitchinterval(switch_s)
         shutil.rmtree(folder)
 
 

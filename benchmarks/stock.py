@@ -51,23 +51,28 @@ class StockGuest:
     """One instance; its functions are looked up once."""
 
     def __init__(self, store: Store, instance: Instance, component: Component) -> None:
-        self._store, self._instance, self._component = store, instance, component
+        self.store, self._instance, self._component = store, instance, component
         self._functions: dict[str, Func] = {}
 
     def call(self, name: str, *values: Any) -> Any:
         """Call a lifecycle function under fresh limits, as every call of airs has them."""
-        function = self._functions.get(name)
-        if function is None:
-            function = self._functions[name] = self._find(name)
-        self._store.set_fuel(FUEL)
-        self._store.set_epoch_deadline(EPOCHS)
-        return function(self._store, *values)
+        function = self.function(name)
+        self.store.set_fuel(FUEL)
+        self.store.set_epoch_deadline(EPOCHS)
+        return function(self.store, *values)
+
+    def function(self, name: str) -> Func:
+        """Look a lifecycle function up, once."""
+        found = self._functions.get(name)
+        if found is None:
+            found = self._functions[name] = self._find(name)
+        return found
 
     def _find(self, name: str) -> Func:
         outer = self._component.get_export_index(LIFECYCLE)
         index: ExportIndex | None = self._component.get_export_index(name, outer)
         assert index is not None
-        function = self._instance.get_func(self._store, index)
+        function = self._instance.get_func(self.store, index)
         assert function is not None
         return function
 

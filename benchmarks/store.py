@@ -1,25 +1,19 @@
-"""What is kept: a decision on the disk, and a guest's own data, reached from inside the guest."""
+"""What is kept: a decision on the disk."""
 
 import itertools
 import os
-from collections.abc import Callable
-from functools import partial
 
 from msgspec.structs import replace
 
-from benchmarks import stock
 from benchmarks.measure import Effort, Row, Table, race
-from benchmarks.stage import FAULTY, GRANTS, Stage, message, replied, running_agent
+from benchmarks.stage import FAULTY, GRANTS, Stage, running_agent
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.store import keys
 from orchestrator.store.decisions import PutRecord
 
-VALUE_BYTES = 100
 NOTES = (
     "A decision is one synced batch: the record and the next serial. Beside it, as many bytes appended to a file and "
     "fsynced on the same disk.",
-    f"Guest storage: a message that makes the guest read or write {VALUE_BYTES} bytes once, less one that does not. "
-    "Durable against SIGKILL on our side; a Python dict beside it.",
 )
 
 
@@ -27,7 +21,7 @@ def measure(effort: Effort) -> Table:
     """Measure decisions and guest data on the disk that holds temporary files."""
     with running_agent() as stage:
         key = stage.deploy("keeper", FAULTY, f"\n  grants: {GRANTS}")
-        return Table("Store", (*_decisions(stage, key, effort), *_guest_data(stage, key, effort)), NOTES)
+        return Table("Store", tuple(_decisions(stage, key, effort)), NOTES)
 
 
 def _decisions(stage: Stage, key: DeploymentKey, effort: Effort) -> list[Row]:
@@ -51,28 +45,3 @@ def _decisions(stage: Stage, key: DeploymentKey, effort: Effort) -> list[Row]:
         os.close(file)
         store.decide([PutRecord(record=record)])
     return [Row(f"a decision, synced ({len(row)} bytes)", took["airs"], "write and fsync", took["beside"])]
-
-
-def _guest_data(stage: Stage, key: DeploymentKey, effort: Effort) -> list[Row]:
-    guest, plain = stage.guest(key), stock.StockEngine()
-    stock_guest = plain.start(plain.compile((FAULTY / "faulty.wasm").read_bytes()))
-    value = b"v" * VALUE_BYTES
-    payloads = {"set": b"store key " + value, "get": b"load key", "neither": b"echo " + value}
-    contenders: dict[str, Callable[[], object]] = {}
-    for what, payload in payloads.items():
-        sent, record = message(payload), stock.message_record(payload)
-        assert replied(guest.handle(sent)) == stock_guest.call("handle-message", record)
-        contenders[what] = partial(guest.handle, sent)
-        contenders[f"stock {what}"] = partial(stock_guest.call, "handle-message", record)
-    took = race(contenders, effort)
-    return [
-        _difference(
-            f"storage.{what} from a guest", took[what], took["neither"], took[f"stock {what}"], took["stock neither"]
-        )
-        for what in ("get", "set")
-    ]
-
-
-def _difference(what: str, ours: float, ours_without: float, stock_s: float, stock_without: float) -> Row:
-    least = 1e-7  # noise can make a difference negative
-    return Row(what, max(ours - ours_without, least), f"{stock.NAME}, a dict", max(stock_s - stock_without, least))

@@ -144,6 +144,7 @@ GUESTS = (
     faulty("faulty-trap-init", "INIT_TRAPS"),
     faulty("slow-init", "INIT_LOOPS"),
     faulty("unhealthy", "UNHEALTHY"),
+    Guest("benchmarks/guest/guest.wasm", "benchmarks/guest/guest.c"),
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from orchestrator.host.context import GuestContext
 from orchestrator.messaging.envelope import Envelope
 from orchestrator.messaging.router import Router
-from orchestrator.model.ids import ComponentId
+from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Message, Outcome
 from orchestrator.runtime.values import Err, HostImport, Ok
 from orchestrator.security.grants import may_send
@@ -15,11 +15,16 @@ INTERFACE = "airssys:core/host-messaging@1.0.0"
 Unheard = Callable[[ComponentId, ComponentId, Outcome], None]
 
 
+def may_reach(context: GuestContext, target: DeploymentKey) -> bool:
+    """Decide whether a guest may send to a deployment."""
+    return all(may_send(grants, context.id.deployment, target) for grants in context.grant_sets())
+
+
 def messaging_imports(router: Router, now_ns: Callable[[], int], unheard: Unheard) -> Sequence[HostImport]:
     """Return the interface's functions. `unheard` is told how each sent message ended, as its sender is not."""
 
     def send(context: GuestContext, target: ComponentId, payload: bytes) -> Ok | Err:
-        if not all(may_send(g, context.id.deployment, target.deployment) for g in context.grant_sets()):
+        if not may_reach(context, target.deployment):
             why = f"capability denied: {context.id.deployment} was not granted messaging.send: [{target.deployment}]"
             return Err("delivery-failed", why)
         message = Message(sender=context.id, payload=payload, timestamp_ns=now_ns())

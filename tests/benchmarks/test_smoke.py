@@ -5,30 +5,45 @@ Everything is real, `airs up` as a process included. Not a package: it would hid
 
 import pytest
 
-from benchmarks import instances, run
+from benchmarks import check, instances, run
+from benchmarks.goals import TARGETS
 from benchmarks.measure import TINY, Each, Effort, Row, Table, race
 
 EXPECTED = {
-    "calls": ("echo 16 B, through mailbox and router", "echo 1 KiB, through mailbox and router"),
+    "calls": ("request 16B", "request 1KiB", "request 16KiB", "message 16B, no answer wanted"),
+    "hostcalls": ("storage.get, 100 bytes", "storage.set, 100 bytes"),
     "load": ("instantiate", "load, from the authenticated cache"),
+    "instances": ("one more idle actor, 01-hello",),
+    "many": ("the same, latest", "a short call beside one that computes, how much later"),
     "reconcile": ("manifest edited, new version answers", "wasm file rebuilt, new version answers"),
     "plan": ("1 documents loaded", "1 deployments: plan, all changed", "1 deployments: plan, nothing changed"),
-    "store": ("storage.get from a guest", "storage.set from a guest"),
+    "store": ("write and fsync",),
+}
+GOALS = {
+    "calls": ("request-", "messages-"),
+    "hostcalls": ("host-call-", "storage-"),
+    "load": ("load", "instantiate"),
+    "instances": ("instance-",),
+    "many": ("deadline-", "sleepers", "beside-", "cores-"),
 }
 
 
 def test_every_subject_is_expected_here():
     assert run.SUBJECTS.keys() == EXPECTED.keys()
+    assert GOALS.keys() == set(check.SUBJECTS)
+    assert all(name.startswith(sum(GOALS.values(), ())) for name in TARGETS)
 
 
 @pytest.mark.parametrize("subject", EXPECTED)
 def test_measures_what_it_says(subject: str):
     (table,) = run.measured([subject], TINY)
 
-    names = [row.what for row in table.rows]
+    names = [name for row in table.rows for name in (row.what, row.beside)]
     assert set(EXPECTED[subject]) <= set(names)
-    assert all(row.airs_s > 0 for row in table.rows)
-    assert all(row.beside and row.ratio for row in table.rows if row.beside_s is not None)
+    assert all(row.airs > 0 for row in table.rows)
+    assert all(row.beside and row.ratio for row in table.rows if row.other is not None)
+    wanted = {name for name in TARGETS if name.startswith(GOALS.get(subject, ()))}
+    assert table.figures.keys() | table.skipped.keys() == wanted
 
 
 def test_results_say_what_was_measured_on_and_when():

@@ -9,7 +9,7 @@ from .tree import ROOT
 
 COPIED = (
     "pyproject.toml", "requirements.lock", "requirements-dev.lock", "requirements-guests.lock",
-    "examples", "schemas", "wit", "tests/components", "tests/guests",
+    "examples", "schemas", "wit", "tests/components", "tests/guests", "benchmarks",
     "docs", "ARCHITECTURE.md",
 )  # fmt: skip
 HELLO = "examples/01-hello/components/hello-1.0.0/hello.wasm"

@@ -1,0 +1,37 @@
+"""Measures everything there is a goal for, prints a line for each, and says by its exit code whether a ratio is missed.
+
+`python -m benchmarks.calls` calls it. It measures nothing itself.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+
+from benchmarks import run
+from benchmarks.goals import is_missed, judged
+from benchmarks.measure import Effort, Table
+
+SUBJECTS = ("calls", "hostcalls", "load", "instances", "many")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print; with `--check`, exit 1 when a goal is missed that decides."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.calls", description="Print goals and what is reached.")
+    parser.add_argument("--check", action="store_true", help="exit 1 when a ratio is missed")
+    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"of {', '.join(SUBJECTS)}; default: all")
+    asked = parser.parse_args(arguments)
+    if unknown := set(asked.subjects) - set(SUBJECTS):
+        parser.error(f"no goals for {', '.join(sorted(unknown))}; there are {', '.join(SUBJECTS)}")
+    missed = report(run.measured(asked.subjects or SUBJECTS, Effort()))
+    sys.exit(missed and asked.check)
+
+
+def report(tables: Iterable[Table]) -> bool:
+    """Print every goal as soon as its subject is measured, and what was not; say whether one is missed that decides."""
+    missed = False
+    for table in tables:
+        goals = judged(table.figures)
+        lines = [*map(str, goals), *(f"skipped {name}: {why}" for name, why in table.skipped.items())]
+        print("\n".join(lines), flush=True)
+        missed = missed or is_missed(goals)
+    return missed
