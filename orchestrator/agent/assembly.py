@@ -53,13 +53,13 @@ class Agent:
         self.journals = Journals()
         self.clock = SystemClock()
         self.workers = Scheduler(self.clock)
-        self.announcer = Announcer(self.journals, say)
+        self.announcer = Announcer(self.journals, say, self.clock)
         self.compilations = Compilations(self.announcer.announce)
         self.router = Router()
         around = Surroundings(self.start_guest, self.workers, self.clock, self.announcer, self.start_job)
         self.fleet = Fleet(around, self.router)
         self.ledger = Ledger(self.store)
-        seen = HostSurroundings(self.journals, lambda: self.fleet.services, self._describe)
+        seen = HostSurroundings(lambda: self.fleet.services, self._describe)
         imports = [
             *storage_imports(self.store.data),
             *messaging_imports(self.router, seen.now_ns, self.announcer.unheard),
@@ -77,22 +77,24 @@ class Agent:
 
     async def start_guest(self, revision: Revision, instance: ComponentId) -> Guest | Exited:
         """Start an instance of a revision: from the compile cache, else from its stored artifact."""
-        return await self._start(revision, instance, LineLog(instance, self.journals.logs, self.clock.wall_ms))
+        log = self._log_of(instance, revision)
+        return await self._start(revision, instance, log, log)
 
     def start_job(
         self, revision: Revision, run: ComponentId, args: tuple[str, ...] | None, taker: OutputTaker | None
     ) -> StartedJob | Exited:
         """Start one run of a job; `taker` gets what it prints besides the log."""
-        output = WatchedOutput(LineLog(run, self.journals.logs, self.clock.wall_ms), taker)
+        log = self._log_of(run, revision)
+        output = WatchedOutput(log, taker)
         if taker is not None:
             taker.attach(lambda: self._pipes.resume(output))
-        guest = finish(self._start(revision, run, output, args))
+        guest = finish(self._start(revision, run, log, output, args))
         if isinstance(guest, Exited):
             return guest
         return StartedJob(guest, output, taker, self.clock, revision.limits.timeout_ms)
 
     async def _start(
-        self, revision: Revision, instance: ComponentId, sink: Sink, args: tuple[str, ...] | None = None
+        self, revision: Revision, instance: ComponentId, log: LineLog, sink: Sink, args: tuple[str, ...] | None = None
     ) -> Guest | Exited:
         await LOAD
         digest = revision.artifact
@@ -101,13 +103,16 @@ class Agent:
         except (ArtifactFault, ArtifactMissing, ArtifactDamaged) as fault:
             return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail=str(fault)))
         deployment = instance.deployment
-        context = GuestContext(instance, revision, lambda: self.fleet.grants_in_force(deployment))
+        context = GuestContext(instance, revision, lambda: self.fleet.grants_in_force(deployment), log.log)
         wasi = Wasi()
         if loaded.description.wants_wasi:
             wasi = wasi_for(revision, context.grant_sets(), self._forbidden, Output(self._pipes, sink), args)
         return await self.runtime.start(
             Start(id=instance, revision=revision, loaded=loaded, context=context, wasi=wasi)
         )
+
+    def _log_of(self, instance: ComponentId, revision: Revision) -> LineLog:
+        return LineLog(instance, revision.limits.log_per_s, self.journals.logs, self.clock)
 
     def keep(self, snapshot: Snapshot) -> None:
         """Put a snapshot's artifacts into the store, so that what is wanted can be started after a restart."""

@@ -1,16 +1,18 @@
-"""What guests and supervisors see of the process around them: time, sleep, log lines, neighbours, events."""
+"""What guests and supervisors see of the process around them: time, neighbours, events."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from orchestrator.host.services import Context
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Exited, Outcome, Refused, Undelivered
 from orchestrator.observe.events import Event, EventType, Journals, LogLine, printable
+from orchestrator.observe.rate import GAP_MS, Rate
+from orchestrator.supervise.ports import Clock
 from orchestrator.supervise.service import Service
 
-CONTEXT_MAX = 32  # pairs of a log line's context that are kept
+UNHEARD_PER_S = 10  # events about messages of one deployment whose sender does not wait; a guest can make any number
 WARNINGS = frozenset(
     {"host-fault", "blocked", "held", "waiting", "rolling-back", "failed", "source-stale", "exited", "undelivered"}
 )
@@ -20,27 +22,14 @@ class HostSurroundings:
     """The real surroundings of guests. `services` and `version_of` are asked anew on each call."""
 
     def __init__(
-        self, journals: Journals, services: Callable[[], Mapping[DeploymentKey, Service]],
+        self, services: Callable[[], Mapping[DeploymentKey, Service]],
         describe: Callable[[DeploymentKey], tuple[str, str] | None],
     ) -> None:  # fmt: skip
-        self._journals, self._services, self._describe = journals, services, describe
+        self._services, self._describe = services, describe
 
     def now_ns(self) -> int:
         """Return wall-clock nanoseconds since 1970."""
         return time.time_ns()
-
-    def log(self, sender: ComponentId, level: str, message: str, context: Context) -> None:
-        """Keep a log line."""
-        pairs = tuple((printable(k), printable(v)) for k, v in (context or ())[:CONTEXT_MAX])
-        line = LogLine(
-            at_ms=time.time_ns() // 1_000_000,
-            key=sender.deployment,
-            instance=sender.instance,
-            level=level,
-            text=printable(message),
-            context=pairs,
-        )
-        self._journals.logs.append(line)
 
     def components(self) -> Sequence[ComponentId]:
         """Name every instance that is Ready."""
@@ -65,14 +54,16 @@ class HostSurroundings:
 class Announcer:
     """Turns what happens into events, and wakes the controller where that may change what it would do."""
 
-    def __init__(self, journals: Journals, say: Callable[[Event], None]) -> None:
-        self._journals, self._say = journals, say
+    def __init__(self, journals: Journals, say: Callable[[Event], None], clock: Clock) -> None:
+        self._journals, self._say, self._clock = journals, say, clock
+        self._lock = threading.Lock()
+        self._unheard: dict[DeploymentKey, Rate] = {}  # by who sent
         self.wake: Callable[[], None] = _nothing
 
     def announce(self, key: DeploymentKey | None, reason: str, message: str) -> None:
         """Record one event."""
         kind = EventType.WARNING if reason in WARNINGS else EventType.NORMAL
-        event = Event(at_ms=time.time_ns() // 1_000_000, reason=reason, message=printable(message), key=key, type=kind)
+        event = Event(at_ms=self._clock.wall_ms(), reason=reason, message=printable(message), key=key, type=kind)
         self._journals.events.append(event)
         self._say(event)
 
@@ -86,7 +77,7 @@ class Announcer:
         told = (str(reason), *(f"  {frame}" for frame in reason.backtrace)) if reason.backtrace else ()
         for text in told:
             line = LogLine(
-                at_ms=time.time_ns() // 1_000_000,
+                at_ms=self._clock.wall_ms(),
                 key=instance.deployment,
                 instance=instance.instance,
                 level="error",
@@ -95,10 +86,27 @@ class Announcer:
             self._journals.logs.append(line)
 
     def unheard(self, sender: ComponentId, target: ComponentId, outcome: Outcome) -> None:
-        """Record how a message ended whose sender does not wait for it, when it did not end well."""
-        if isinstance(outcome, Refused | Exited | Undelivered):
+        """Record how a message ended whose sender does not wait for it, when it did not end well; within a rate."""
+        if isinstance(outcome, Refused | Exited | Undelivered) and self._admits(sender.deployment):
             what = outcome.reason if isinstance(outcome, Exited) else outcome
             self.announce(target.deployment, "undelivered", f"message from {sender}: {what}")
+
+    def _admits(self, sender: DeploymentKey) -> bool:
+        now = self._clock.monotonic_ms()
+        with self._lock:
+            rate = self._unheard.get(sender)
+            if rate is None:
+                rate = self._unheard[sender] = Rate(UNHEARD_PER_S, now)
+            if rate.admits(now):
+                return True
+            if rate.drop(1, now):
+                self._clock.call_later(GAP_MS, lambda: self._tell_more(sender, rate))
+            return False
+
+    def _tell_more(self, sender: DeploymentKey, rate: Rate) -> None:
+        with self._lock:
+            more = rate.take_dropped()
+        self.announce(sender, "undelivered", f"{more} more of its messages did not end well")
 
 
 def _nothing() -> None:

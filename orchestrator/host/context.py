@@ -1,10 +1,11 @@
 """Who is calling: what a host function knows about the instance it serves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.spec import Grant, Limits, Revision
 
+Log = Callable[[str, str, Sequence[tuple[str, str]] | None], None]  # level, message, context
 GrantsInForce = Callable[[], tuple[Grant, ...] | None]
 
 
@@ -15,12 +16,13 @@ class GuestContext:
     once on what runs, before any rollout.
     """
 
-    __slots__ = ("_in_force", "id", "limits", "revision")
+    __slots__ = ("_in_force", "id", "limits", "log", "revision")
 
-    def __init__(self, component: ComponentId, revision: Revision, in_force: GrantsInForce) -> None:
+    def __init__(self, component: ComponentId, revision: Revision, in_force: GrantsInForce, log: Log) -> None:
         self.id = component
         self.revision = revision
         self.limits: Limits = revision.limits
+        self.log = log
         self._in_force = in_force
 
     def grant_sets(self) -> tuple[tuple[Grant, ...], ...]:

@@ -9,17 +9,12 @@ from orchestrator.runtime import Err, HostImport, Ok, Wait
 
 INTERFACE = "airssys:core/host-services@1.0.0"
 
-Context = Sequence[tuple[str, str]] | None
-
 
 class Surroundings(Protocol):
     """What the services show of the process around the guest."""
 
     def now_ns(self) -> int:
         """Return wall-clock nanoseconds since 1970."""
-
-    def log(self, sender: ComponentId, level: str, message: str, context: Context) -> None:
-        """Keep a log line."""
 
     def components(self) -> Sequence[ComponentId]:
         """Name every running instance."""
@@ -31,8 +26,8 @@ class Surroundings(Protocol):
 def service_imports(around: Surroundings) -> Sequence[HostImport]:
     """Return the interface's functions."""
 
-    def log(context: GuestContext, level: str, message: str, pairs: Context) -> None:
-        around.log(context.id, level, message, pairs)
+    def log(context: GuestContext, level: str, message: str, pairs: Sequence[tuple[str, str]] | None) -> None:
+        context.log(level, message, pairs)
 
     def current_time(_context: GuestContext) -> dict[str, int]:
         seconds, nanoseconds = divmod(around.now_ns(), 1_000_000_000)

@@ -17,7 +17,7 @@ from orchestrator.manifest.toml import read_toml
 from orchestrator.manifest.units import duration_ms, size_bytes
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.snapshot import Artifact, Content, FileEntry, Unreadable
-from orchestrator.model.spec import Limits
+from orchestrator.model.spec import LOG_PER_S, Limits
 from orchestrator.model.world import ArtifactFault, Drive, World
 
 ROOT = "the source's root"
@@ -188,11 +188,13 @@ def _component(root: Node, artifact: Artifact) -> Component:
 def _limits(root: Node) -> Limits:
     fuel = _value(root, "resources", "fuel")
     storage = text_at(root, "resources", "storage")
+    log = _value(root, "resources", "log")
     return Limits(
         memory_bytes=size_bytes(text_at(root, "resources", "memory") or ""),
         fuel=fuel if isinstance(fuel, int) else 0,
         timeout_ms=duration_ms(text_at(root, "resources", "timeout") or ""),
         storage_bytes=None if storage is None else size_bytes(storage),
+        log_per_s=log if isinstance(log, int) else LOG_PER_S,
     )
 
 

@@ -23,6 +23,7 @@ from orchestrator.manifest.versions import parse_range, parse_version
 from orchestrator.model.base import canonical_json, digest_of
 from orchestrator.model.ids import DEFAULT_NAMESPACE, NAME_MAX_LENGTH, NAME_PATTERN, DeploymentKey
 from orchestrator.model.spec import (
+    LOG_PER_S,
     Analysis,
     Backoff,
     Deployment,
@@ -272,6 +273,10 @@ def _revision(spec: Spec, component: Component, job: Job | None) -> Revision:
     del hashed["id"]
     if job is None:  # the ids of what stays are those from before there were jobs
         del hashed["job"]
+    if content.limits.log_per_s == LOG_PER_S:  # nor had there been this limit
+        limits = msgspec.to_builtins(content.limits)
+        del limits["logPerS"]
+        hashed["limits"] = msgspec.Raw(msgspec.json.encode(limits))  # in the order of a struct's fields
     return msgspec.structs.replace(content, id=digest_of(hashed))
 
 
@@ -285,6 +290,7 @@ _LIMITS: dict[str, tuple[str, Callable[[Any], int]]] = {
     "fuel": ("fuel", operator.index),
     "timeout": ("timeout_ms", duration_ms),
     "storage": ("storage_bytes", size_bytes),
+    "log": ("log_per_s", operator.index),
 }
 
 

@@ -6,17 +6,20 @@ from typing import Any
 from orchestrator.model.base import Value
 from orchestrator.model.ids import DeploymentKey
 
+LOG_PER_S = 100  # lines, for a component that does not say
+
 
 class Limits(Value, frozen=True):
     """What one instance may use: memory as a total in bytes, fuel and wall time per call, storage quota in bytes.
 
-    `storage_bytes` None means the component has no storage at all.
+    `storage_bytes` None means the component has no storage at all. `log_per_s` is in lines, in the long run.
     """
 
     memory_bytes: int
     fuel: int
     timeout_ms: int
     storage_bytes: int | None = None
+    log_per_s: int = LOG_PER_S
 
 
 class Grant(Value, frozen=True, order=True):

@@ -4,11 +4,13 @@ from enum import Enum
 
 from orchestrator.model.base import Value
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.observe.journal import Journal
+from orchestrator.observe.journal import Bounds, Journal
 
-EVENTS_KEPT = 10_000
-LOG_LINES_KEPT = 20_000  # of all deployments together
-LOG_LINE_MAX = 8_192  # characters; a longer line is cut
+EVENTS_KEPT = Bounds(entries=10_000, weight=8 << 20)  # of all deployments together, weighed in characters
+LOG_LINES_KEPT = Bounds(entries=20_000, weight=16 << 20)
+LOG_LINE_MAX = 8_192  # characters, with its context; a longer line is cut
+CONTEXT_MAX = 32  # pairs of a log line's context that are kept
+ENTRY_WEIGHT = 256  # of an entry beside its text
 
 
 class EventType(Enum):
@@ -29,7 +31,7 @@ class Event(Value, frozen=True):
 
 
 class LogLine(Value, frozen=True):
-    """One line a guest logged through `host-services`, control characters removed."""
+    """One line that a guest logged or printed, or that tells of its end; control characters removed."""
 
     at_ms: int
     key: DeploymentKey
@@ -43,10 +45,19 @@ class Journals:
     """The events and log lines of this process; memory only, gone with it."""
 
     def __init__(self) -> None:
-        self.events: Journal[Event] = Journal(EVENTS_KEPT)
-        self.logs: Journal[LogLine] = Journal(LOG_LINES_KEPT)
+        self.events: Journal[Event] = Journal(EVENTS_KEPT, _weight_of_event, lambda event: event.key)
+        self.logs: Journal[LogLine] = Journal(LOG_LINES_KEPT, _weight_of_line, lambda line: line.key)
 
 
 def printable(text: str) -> str:
     """Remove control characters and line breaks, so that a guest cannot write to somebody's terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)[:LOG_LINE_MAX]
+    kept = text[:LOG_LINE_MAX]
+    return kept if kept.isprintable() else "".join(c if c.isprintable() else " " for c in kept)
+
+
+def _weight_of_event(event: Event) -> int:
+    return ENTRY_WEIGHT + len(event.message)
+
+
+def _weight_of_line(line: LogLine) -> int:
+    return ENTRY_WEIGHT + len(line.text) + sum(len(name) + len(value) for name, value in line.context)

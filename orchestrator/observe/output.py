@@ -1,84 +1,101 @@
-"""What a guest writes to stdout and stderr → log lines: bounded in length and number, nothing a terminal would act on.
+"""What a guest says → log lines: bounded in length and number, nothing in them that a terminal would act on.
 
-Fed by the runtime's reader of pipes. What is over the rate is counted and dropped, and the count becomes a line.
+A guest says something by the log import, on any thread, and on stdout and stderr, which the runtime's reader of pipes
+hands over. All of it counts as that instance's. What is over its rate is counted and dropped, and the count becomes a
+line.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Protocol
 
 from orchestrator.model.ids import ComponentId
-from orchestrator.observe.events import LogLine, printable
+from orchestrator.observe.events import CONTEXT_MAX, LOG_LINE_MAX, LogLine, printable
 from orchestrator.observe.journal import Journal
+from orchestrator.observe.rate import GAP_MS, Rate
+from orchestrator.supervise.ports import Clock
 
-LINE_MAX_BYTES = 4_096  # a longer line is continued in the next one
-LINES_PER_S = 100  # of one instance, in the long run
-BURST_LINES = 1_000
+LINE_MAX_BYTES = 4_096  # a longer line of output is continued in the next one
 LEVELS = {"stdout": "info", "stderr": "warn"}
+Context = Sequence[tuple[str, str]]
 
 
 class LineLog:
-    """The lines of one instance; both streams share its rate. Called from one thread."""
+    """The lines of one instance, at most `per_s` a second in the long run. Safe from any thread."""
 
-    def __init__(self, instance: ComponentId, log: Journal[LogLine], wall_ms: Callable[[], int]) -> None:
-        self._instance, self._log, self._wall_ms = instance, log, wall_ms
+    def __init__(self, instance: ComponentId, per_s: int, log: Journal[LogLine], clock: Clock) -> None:
+        self._instance, self._log, self._clock = instance, log, clock
+        self._lock = threading.Lock()
         self._begun: dict[str, bytes] = {}
-        self._allowance = float(BURST_LINES)
-        self._since_ms = wall_ms()
-        self._dropped = 0
+        self._rate = Rate(per_s, clock.monotonic_ms())
+
+    def log(self, level: str, message: str, context: Context | None) -> None:
+        """Take a line as the guest made it."""
+        with self._lock:
+            now = self._clock.monotonic_ms()
+            if self._rate.admits(now):
+                text = printable(message)
+                self._append(level, text, _fitting(context or (), LOG_LINE_MAX - len(text)))
+            else:
+                self._drop(1, now)
 
     def begun(self, stream: str) -> None:
         """Expect output on a stream."""
-        self._begun[stream] = b""
+        with self._lock:
+            self._begun[stream] = b""
 
     def write(self, stream: str, data: bytes) -> bool:
         """Take output; more is always welcome."""
-        self._refill()
-        rest = self._begun.get(stream, b"") + data
-        while self._allowance >= 1 and (cut := _line_end(rest)) is not None:
-            self._tell_dropped()
-            self._tell(stream, rest[:cut])
-            rest = rest[cut:].removeprefix(b"\n")
-        if _line_end(rest) is not None:  # over the rate: count what is whole and keep the beginning of the last line
-            whole, _, begun = rest.rpartition(b"\n")
-            self._dropped += whole.count(b"\n") + 1
-            rest = begun[:LINE_MAX_BYTES]
-        self._begun[stream] = rest
+        with self._lock:
+            now = self._clock.monotonic_ms()
+            data, at = self._begun.get(stream, b"") + data, 0
+            while (end := _line_end(data, at)) is not None and self._rate.admits(now):
+                self._tell(stream, data[at:end])
+                at = end + data.startswith(b"\n", end)
+            if end is not None:  # over the rate: count what is whole and keep the beginning of the last line
+                last = data.rfind(b"\n", at) + 1
+                self._drop(max(1, data.count(b"\n", at, last)), now)
+                at = max(at, last)
+            self._begun[stream] = data[at : at + LINE_MAX_BYTES]
         return True
-
-    def look(self) -> bool:
-        """Say how many lines were dropped, once one may be said again; True while that is still to be said."""
-        self._refill()
-        if self._dropped and self._allowance >= 1:
-            self._tell_dropped()
-        return self._dropped > 0
 
     def ended(self, stream: str) -> None:
         """Keep what the guest did not end with a line break, and what is still to be said."""
-        begun = self._begun.pop(stream, b"")
-        self._tell_dropped()
-        if begun:
-            self._tell(stream, begun)
+        with self._lock:
+            begun = self._begun.pop(stream, b"")
+            self._tell_dropped()
+            if begun:
+                self._tell(stream, begun)
 
-    def _refill(self) -> None:
-        now = self._wall_ms()
-        earned = max(0, now - self._since_ms) * LINES_PER_S / 1000
-        self._allowance, self._since_ms = min(float(BURST_LINES), self._allowance + earned), now
+    def _drop(self, lines: int, now_ms: int) -> None:
+        if self._rate.drop(lines, now_ms):
+            self._clock.call_later(GAP_MS, self._end_gap)
+
+    def _end_gap(self) -> None:
+        with self._lock:
+            self._tell_dropped()
 
     def _tell_dropped(self) -> None:
-        if self._dropped:
-            dropped, self._dropped = self._dropped, 0
-            self._append("warn", f"{dropped} lines dropped: more than {LINES_PER_S} a second")
+        dropped = self._rate.take_dropped()
+        if dropped:
+            lines = "1 line" if dropped == 1 else f"{dropped} lines"
+            self._put("warn", f"{lines} dropped: more than {self._rate.per_s} a second")
 
     def _tell(self, stream: str, line: bytes) -> None:
-        self._append(LEVELS[stream], line.decode("utf-8", "replace").removesuffix("\r"))
+        self._append(LEVELS[stream], printable(line.decode("utf-8", "replace").removesuffix("\r")))
 
-    def _append(self, level: str, text: str) -> None:
-        self._allowance -= 1
-        at_ms, of = self._wall_ms(), self._instance
+    def _append(self, level: str, text: str, context: tuple[tuple[str, str], ...] = ()) -> None:
+        self._tell_dropped()  # the gap is over, and its timer late
+        self._put(level, text, context)
+
+    def _put(self, level: str, text: str, context: tuple[tuple[str, str], ...] = ()) -> None:
+        of = self._instance
         self._log.append(
-            LogLine(at_ms=at_ms, key=of.deployment, instance=of.instance, level=level, text=printable(text))
-        )
+            LogLine(
+                at_ms=self._clock.wall_ms(), key=of.deployment, instance=of.instance, level=level, text=text,
+                context=context,
+            )
+        )  # fmt: skip
 
 
 class Taker(Protocol):
@@ -110,10 +127,6 @@ class WatchedOutput:
         self._log.write(stream, data)
         return self._taker is None or self._taker.write(stream, data)
 
-    def look(self) -> bool:
-        """Say what the log has to say."""
-        return self._log.look()
-
     def ended(self, stream: str) -> None:
         """Note that nothing more comes on this stream."""
         self._log.ended(stream)
@@ -127,9 +140,21 @@ class WatchedOutput:
         return self._all_taken.wait(seconds)
 
 
-def _line_end(data: bytes) -> int | None:
-    """Return where the first line ends: at its break, or where it is as long as one may be; None where it goes on."""
-    at = data.find(b"\n", 0, LINE_MAX_BYTES + 1)
-    if at >= 0:
-        return at
-    return LINE_MAX_BYTES if len(data) > LINE_MAX_BYTES else None
+def _line_end(data: bytes, at: int) -> int | None:
+    """Return where the line at `at` ends: at its break, or where it is as long as one may be; None where it goes on."""
+    end = data.find(b"\n", at, at + LINE_MAX_BYTES + 1)
+    if end >= 0:
+        return end
+    return at + LINE_MAX_BYTES if len(data) - at > LINE_MAX_BYTES else None
+
+
+def _fitting(context: Context, room: int) -> tuple[tuple[str, str], ...]:
+    """Return the pairs that a line has room for, the last of them cut."""
+    kept = []
+    for name, value in context[:CONTEXT_MAX]:
+        if room <= 0:
+            break
+        pair = printable(name[:room]), printable(value[: max(0, room - len(name))])
+        room -= len(pair[0]) + len(pair[1])
+        kept.append(pair)
+    return tuple(kept)

@@ -36,7 +36,10 @@ REVISION = (
     ("job", Reason.JOB_CHANGED),
 )
 
-MANIFEST_NAMES = {"errorRateMax": "metrics.errorRate.max"}  # where the model is flatter than the manifest
+MANIFEST_NAMES = {
+    "errorRateMax": "metrics.errorRate.max",
+    "logPerS": "log",
+}  # where the model is flatter than the manifest
 
 WORDS = {True: "true", False: "false", None: ""}
 DURATION_UNITS = ((3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms"))

@@ -12,7 +12,6 @@ from contextlib import suppress
 from typing import Protocol
 
 READ_BYTES = 64 << 10
-LOOK_S = 0.5  # how often a sink that dropped something may say so, while nothing else happens
 
 
 class Sink(Protocol):
@@ -23,9 +22,6 @@ class Sink(Protocol):
 
     def write(self, stream: str, data: bytes) -> bool:
         """Take what was written to `stdout` or `stderr`; False asks for no more until `Pipes.resume`."""
-
-    def look(self) -> bool:
-        """Say what has to be said by now; True to be asked again."""
 
     def ended(self, stream: str) -> None:
         """Nothing more comes on this stream."""
@@ -49,7 +45,6 @@ class Pipes:
         self._wake_end = -1
         self._new: deque[_Pipe] = deque()
         self._held: list[_Pipe] = []  # their sinks want no more for now
-        self._restless: list[Sink] = []
 
     def open(self, sink: Sink, stream: str) -> int:
         """Return the write end of a new pipe whose other end goes to `sink`; the caller closes it.
@@ -91,12 +86,11 @@ class Pipes:
 
     def _run(self, selector: selectors.BaseSelector) -> None:
         while True:
-            for key, _ in selector.select(LOOK_S if self._restless else None):
+            for key, _ in selector.select():
                 if key.data is None:
                     os.read(key.fd, READ_BYTES)
                 else:
                     self._read(selector, key.data)
-            self._restless = [sink for sink in self._restless if sink.look()]
             self._take_up(selector)
 
     def _take_up(self, selector: selectors.BaseSelector) -> None:
@@ -118,5 +112,3 @@ class Pipes:
             selector.unregister(pipe.descriptor)
             with self._lock:
                 self._held.append(pipe)
-        if pipe.sink not in self._restless and pipe.sink.look():
-            self._restless.append(pipe.sink)

@@ -10,6 +10,7 @@ from orchestrator.model.desired import Permissions
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.snapshot import Content, Snapshot
 from orchestrator.model.spec import (
+    LOG_PER_S,
     Analysis,
     Backoff,
     Deployment,
@@ -177,6 +178,7 @@ AGREEMENTS = {
     "fuel": ("  limits: {fuel: 50000001}\n", "6:18: `spec.limits.fuel` is looser than the component's own; "),
     "timeout": ("  limits: {timeout: 1m}\n", "6:21: `spec.limits.timeout` is looser than the component's own; "),
     "storage": ("  limits: {storage: 1GiB}\n", "6:21: `spec.limits.storage` is looser than the component's own; "),
+    "log": ("  limits: {log: 101}\n", "6:17: `spec.limits.log` is looser than the component's own; "),
 }
 
 
@@ -191,6 +193,13 @@ def test_storage_cannot_be_limited_where_there_is_none():
         "./manifests/app.yaml:6:21: `spec.limits.storage` limits storage that component counter does not have"
     ]
     assert only(deployment(), without).revision.limits.storage_bytes is None
+
+
+def test_log_lines_have_a_limit_that_both_may_set():
+    more = TOML.replace("[resources]\n", "[resources]\nlog = 500\n")
+    assert only(deployment()).revision.limits.log_per_s == LOG_PER_S
+    assert only(deployment(), more).revision.limits.log_per_s == 500
+    assert only(deployment(spec="  limits: {log: 5}\n"), more).revision.limits.log_per_s == 5
 
 
 def test_a_version_outside_the_range_is_refused():

@@ -155,6 +155,7 @@ INTEGERS = {
     "rollout.retain": ("  rollout: {{retain: {}}}\n", 1, 100),
     "rollout.steps[0].weight": ("  rollout: {{strategy: canary, steps: [{{weight: {}}}]}}\n", 0, 100),
     "limits.fuel": ("  limits: {{fuel: {}}}\n", 1, 50_000_000),
+    "limits.log": ("  limits: {{log: {}}}\n", 1, 100),
 }
 
 

@@ -1,23 +1,31 @@
-"""What a guest prints, as log lines: whatever the bytes and however they are cut, bounded and printable."""
+"""What a guest says, as log lines: whatever the bytes and however they are cut, bounded and printable."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.model.ids import ComponentId
-from orchestrator.observe.events import LogLine
-from orchestrator.observe.journal import Journal
-from orchestrator.observe.output import BURST_LINES, LINE_MAX_BYTES, LINES_PER_S, LineLog, WatchedOutput
+from orchestrator.observe.events import CONTEXT_MAX, LOG_LINE_MAX, LogLine
+from orchestrator.observe.journal import Bounds, Journal
+from orchestrator.observe.output import LINE_MAX_BYTES, LineLog, WatchedOutput
+from orchestrator.observe.rate import BURST_S, GAP_MS
+from tests.simulation.time import FakeClock
 
 WHO = ComponentId("default", "one", "a1b2c3-0")
+PER_S = 20
+BURST = PER_S * BURST_S
 
 
 class Stage:
     """A log of one instance and a clock that is set by hand."""
 
     def __init__(self) -> None:
-        self.now_ms = 0
-        self.journal: Journal[LogLine] = Journal(100_000)
-        self.log = LineLog(WHO, self.journal, lambda: self.now_ms)
+        self.clock = FakeClock()
+        self.journal: Journal[LogLine] = Journal(Bounds(1_000_000, 1_000_000, 1), lambda _: 1, str)
+        self.log = LineLog(WHO, PER_S, self.journal, self.clock)
+
+    def pass_time(self, milliseconds: int) -> None:
+        for due in self.clock.pass_time(milliseconds):
+            due.fire()
 
     @property
     def lines(self) -> list[str]:
@@ -41,34 +49,71 @@ def test_the_streams_are_kept_apart_and_told_by_their_level():
     assert [(line.level, line.text) for _, line in stage.journal.since(0)] == [("warn", "b"), ("info", "ac")]
 
 
-def test_what_is_over_the_rate_is_counted_and_the_count_told_when_it_may_be():
+def test_what_is_over_the_rate_is_counted_and_the_count_told_where_the_gap_is():
     stage = Stage()
-    stage.log.write("stdout", b"x\n" * (BURST_LINES + 50))
-    assert len(stage.lines) == BURST_LINES
-    assert stage.log.look()
-    stage.now_ms += 1_000
-    assert not stage.log.look()
-    assert stage.lines[BURST_LINES:] == [f"50 lines dropped: more than {LINES_PER_S} a second"]
-    stage.log.write("stdout", b"x\n" * LINES_PER_S)
-    assert len(stage.lines) == BURST_LINES + LINES_PER_S
+    stage.log.write("stdout", b"x\n" * (BURST + 50))
+    assert stage.lines == ["x"] * BURST
+    stage.pass_time(GAP_MS - 1)
+    stage.log.write("stdout", b"y\n")  # there would be room again, but this is still in the gap
+    assert len(stage.lines) == BURST
+    stage.pass_time(1)
+    assert stage.lines[BURST:] == [f"51 lines dropped: more than {PER_S} a second"]
+    stage.log.write("stdout", b"z\n" * (PER_S + 1))
+    assert stage.lines[BURST + 1 :] == ["z"] * PER_S
+
+
+def test_what_a_guest_logs_and_what_it_prints_have_one_rate():
+    stage = Stage()
+    for _ in range(BURST - 1):
+        stage.log.log("info", "x", None)
+    stage.log.write("stdout", b"y\n")
+    stage.log.write("stderr", b"z\n")
+    stage.log.log("info", "z", None)
+    stage.pass_time(GAP_MS)
+    assert stage.lines[BURST - 1 :] == ["y", f"2 lines dropped: more than {PER_S} a second"]
+
+
+def test_a_count_stands_before_the_next_line_though_its_timer_is_late():
+    stage = Stage()
+    stage.log.write("stdout", b"x\n" * (BURST + 1))
+    late = stage.clock.pass_time(GAP_MS)
+    stage.log.log("info", "y", None)
+    for due in late:
+        due.fire()
+    assert stage.lines[BURST:] == [f"1 line dropped: more than {PER_S} a second", "y"]
 
 
 def test_what_was_dropped_is_told_at_the_end_too():
     stage = Stage()
-    stage.log.write("stdout", b"x\n" * (BURST_LINES + 3))
+    stage.log.write("stdout", b"x\n" * (BURST + 3))
     stage.log.ended("stdout")
     assert stage.lines[-1].startswith("3 lines dropped")
 
 
-def test_a_clock_that_goes_back_neither_earns_nor_loses():
+@given(st.lists(st.tuples(st.integers(0, 3_000), st.integers(1, 400)), max_size=30))
+def test_promise_every_line_is_kept_or_counted_and_the_rate_is_held(steps: list[tuple[int, int]]):
     stage = Stage()
-    stage.now_ms = 10_000
-    stage.log.write("stdout", b"x\n" * BURST_LINES)
-    stage.now_ms = 0
-    stage.log.write("stdout", b"y\n")
-    stage.now_ms = 1_000
-    stage.log.write("stdout", b"z\n")
-    assert stage.lines[BURST_LINES:] == [f"1 lines dropped: more than {LINES_PER_S} a second", "z"]
+    for milliseconds, lines in steps:
+        stage.pass_time(milliseconds)
+        for _ in range(lines):
+            stage.log.log("info", "x", None)
+    stage.pass_time(GAP_MS)
+    kept = stage.lines.count("x")
+    counted = [int(line.split()[0]) for line in stage.lines if line != "x"]
+    assert kept + sum(counted) == sum(lines for _, lines in steps)
+    assert kept <= BURST + stage.clock.now_ms * PER_S / 1000
+    assert len(counted) <= 1 + stage.clock.now_ms / GAP_MS
+
+
+def test_a_logged_line_is_cut_and_printable_with_its_context():
+    stage = Stage()
+    stage.log.log("info", "\x1b[2J\n\u202e" + "a" * (1 << 20), [("k\x07", "v")])
+    stage.log.log("warn", "b", [("k\x07", "v" * 100_000), ("more", "w")])
+    stage.log.log("error", "c", [(str(number), "v") for number in range(1_000)])
+    first, second, third = (line for _, line in stage.journal.since(0))
+    assert (len(first.text), first.text.isprintable(), first.context) == (LOG_LINE_MAX, True, ())
+    assert second.context == (("k ", "v" * (LOG_LINE_MAX - 3)),)
+    assert (third.level, third.text, len(third.context)) == ("error", "c", CONTEXT_MAX)
 
 
 @given(st.lists(st.binary(max_size=200) | st.binary(min_size=1, max_size=1).map(lambda b: b * 9_000), max_size=20))

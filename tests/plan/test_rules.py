@@ -240,7 +240,7 @@ def test_granted_and_withdrawn_capabilities_are_listed_with_their_rationale() ->
 
 def test_config_and_limits_change_by_key() -> None:
     old = with_fields(ONE, revision=revision(config='{"a":1,"b":[2]}'))
-    limits = msgspec.structs.replace(LIMITS, timeout_ms=1500, storage_bytes=1 << 20)
+    limits = msgspec.structs.replace(LIMITS, timeout_ms=1500, storage_bytes=1 << 20, log_per_s=5)
     new = with_fields(ONE, revision=revision(config='{"b":[3],"c":"x"}', limits=limits))
     changes = [(c.field, c.old, c.new) for c in planned(new, old).changes]
     assert changes == [
@@ -249,6 +249,7 @@ def test_config_and_limits_change_by_key() -> None:
         ("config.a", "1", ""),
         ("limits.timeout", "2s", "1500ms"),
         ("limits.storage", "", "1MiB"),
+        ("limits.log", "100", "5"),
     ]
 
 
