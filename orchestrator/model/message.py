@@ -72,6 +72,19 @@ class Undelivered(msgspec.Struct, frozen=True):
 
 
 Answer = Replied | Refused | Exited
+
+
+class Handled(msgspec.Struct, frozen=True):
+    """How messages given together ended, in order.
+
+    None stands for one that no guest was given, because another one, or a limit between two, ended the instance first;
+    `exited` is why then. A batch keeps no replies: an ok may be `Replied(None)` for any reply.
+    """
+
+    outcomes: list[Answer | None]
+    exited: Exited | None = None
+
+
 CallAnswer = Returned | Refused | Exited | BadCall
 Outcome = Replied | Returned | Refused | Exited | BadCall | Undelivered
 

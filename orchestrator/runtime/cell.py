@@ -6,11 +6,12 @@ cross: it is kept in the calling instance's own cell, and wasmtime gets an error
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.work import Until
+from orchestrator.runtime.memory import Memory
 
 MAX_HOST_CALLS = 1_000_000  # in one call of a guest; fuel alone would allow more than a deadline has time for
 
@@ -19,8 +20,8 @@ class Cell:
     """One instance's side of its callbacks; written by the thread that runs it, except for `interrupt`."""
 
     __slots__ = (
-        "context", "deadline_ns", "ending", "holds_thread", "host_calls", "id", "is_interrupted", "number", "raised",
-        "waiting",
+        "context", "deadline_ns", "ending", "holds_thread", "host_calls", "id", "is_interrupted", "memories", "number",
+        "pending", "raised", "waiting",
     )  # fmt: skip
 
     def __init__(self, number: int, id: ComponentId, context: object, holds_thread: bool) -> None:
@@ -34,6 +35,8 @@ class Cell:
         self.ending: ExitReason | None = None  # why a callback ended the call
         self.raised: BaseException | None = None  # KeyboardInterrupt and the like, to be raised by the caller
         self.waiting: Until | None = None  # in a host function
+        self.memories: Sequence[Memory] = ()  # in the order they were made; a shim has the first
+        self.pending: tuple[int, bytes, bytes] | None = None  # a host's answer that the shim has to grow for
 
     def arm(self, timeout_ms: int) -> None:
         """Begin a call that may take so long."""

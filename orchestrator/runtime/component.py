@@ -10,8 +10,9 @@ from wasmtime import Engine
 from wasmtime import component as wc
 
 from orchestrator.model.wit import FunctionType
-from orchestrator.model.world import LIFECYCLE, Drive, Function, Import, World, WorldTypes
+from orchestrator.model.world import LIFECYCLE, Drive, Function, Import, Interface, World, WorldTypes
 from orchestrator.runtime import artifact, lifecycle
+from orchestrator.runtime.adapter.text import FLAT, HOST
 from orchestrator.runtime.probe import refused
 from orchestrator.runtime.types import MAX_TYPE_NODES, TypesTooLarge
 from orchestrator.runtime.walk import walk
@@ -33,7 +34,8 @@ class Export(msgspec.Struct, frozen=True):
 class Description(msgspec.Struct, frozen=True):
     """What a component offers and needs. `needed`: interface → function → type, without WASI.
 
-    `encoded` is its whole `World`, which only people and plans ask for: starting one does not decode it.
+    `encoded` is its whole `World`, which only people and plans ask for: starting one does not decode it. Of an adapted
+    one all this is what the guest itself offers and needs; `has_shim` says that its adapter needs the host too.
     """
 
     drives: frozenset[Drive]
@@ -41,6 +43,9 @@ class Description(msgspec.Struct, frozen=True):
     exports: dict[str, Export]
     needed: dict[str, dict[str, FunctionType]]
     wants_wasi: bool
+    is_adapted: bool = False
+    has_shim: bool = False
+    why_direct: str = ""  # of one that is not adapted
 
     @property
     def world(self) -> World:
@@ -48,8 +53,8 @@ class Description(msgspec.Struct, frozen=True):
         return msgspec.msgpack.decode(self.encoded, type=World)
 
 
-def describe(component: wc.Component, engine: Engine) -> Description:
-    """Read a component's imports and exports.
+def describe(component: wc.Component, engine: Engine, why_direct: str | None) -> Description:
+    """Read a component's imports and exports; `why_direct` is None for one that `adapter.wrap` made.
 
     Raises:
         ArtifactFault: its types are too large, or its lifecycle is not ours.
@@ -59,6 +64,9 @@ def describe(component: wc.Component, engine: Engine) -> Description:
             types = walk(kind, engine)
     except TypesTooLarge:
         raise artifact.types_too_large(MAX_TYPE_NODES) from None
+    has_shim = why_direct is None and any(interface.name == HOST for interface in types.imports)
+    if why_direct is None:
+        types = WorldTypes(imports=_without(types.imports, HOST), exports=_without(types.exports, FLAT))
     exports = sorted(_exports(types), key=lambda export: export.name)
     lifecycle.check({export.function: export.kind for export in exports if export.interface == LIFECYCLE})
     world = _world(types, exports, refused(types, engine))
@@ -68,7 +76,14 @@ def describe(component: wc.Component, engine: Engine) -> Description:
         exports={export.name: export for export in exports},
         needed=_needed(types),
         wants_wasi=any(imported.interface.startswith(_WASI) for imported in world.imports),
+        is_adapted=why_direct is None,
+        has_shim=has_shim,
+        why_direct=why_direct or "",
     )
+
+
+def _without(interfaces: tuple[Interface, ...], name: str) -> tuple[Interface, ...]:
+    return tuple(interface for interface in interfaces if interface.name != name)
 
 
 def _exports(types: WorldTypes) -> Iterator[Export]:

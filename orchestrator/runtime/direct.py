@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 from typing import TypeVar
 
-from orchestrator.model.message import Answer, CallAnswer, Exited, Health, Message
+from orchestrator.model.message import Answer, CallAnswer, Exited, Handled, Health, Message
 from orchestrator.model.spec import Json
 from orchestrator.model.work import Work
 from orchestrator.runtime.finish import finish
@@ -25,6 +25,10 @@ class Direct:
     def handle(self, message: Message) -> Answer:
         """Give it a message and wait for its answer."""
         return self._finish(self._guest.handle(message))
+
+    def handle_many(self, messages: Sequence[Message]) -> Handled:
+        """Give it messages that want no reply."""
+        return self._finish(self._guest.handle_many(messages))
 
     def call(self, function: str, arguments: Sequence[Json]) -> CallAnswer:
         """Call an exported function with JSON arguments."""

@@ -13,6 +13,7 @@ from wasmtime import Config, Engine
 from wasmtime import _ffi as ffi
 
 from orchestrator.runtime import capi
+from orchestrator.runtime.adapter import window
 from orchestrator.runtime.cell import Cells
 from orchestrator.runtime.memory import Memories
 from orchestrator.runtime.stacks import Stacks
@@ -42,7 +43,7 @@ _WITHOUT_GUARDS: dict[str, Any] = {  # every access is checked, so a memory need
 def settings_text() -> str:
     """Name everything that compiled code depends on beside the component."""
     settings = sorted(_SETTINGS.items()), sorted(_WITHOUT_GUARDS.items())
-    return f"wasmtime {version('wasmtime')} {ffi.filename.parent.name} {settings}"
+    return f"wasmtime {version('wasmtime')} {ffi.filename.parent.name} adapter {window.VERSION} {settings}"
 
 
 class SharedEngine:

@@ -6,6 +6,7 @@ from orchestrator.runtime.memory import NO_ADDRESS_SPACE, OVER_LIMIT
 EXITED = "Exited with i32 exit status "  # wasmtime's word for a guest that called wasi:cli/exit
 MAX_FRAMES = 32
 MAX_DETAIL = 500  # characters; a guest chooses its function names, and so how long a message gets
+_ADAPTER = " - airs-adapter"  # how a frame of one of its modules begins, after number and offset
 
 _KINDS = (
     ("all fuel consumed", ExitKind.OUT_OF_FUEL, "used all the fuel that one call may use"),
@@ -30,10 +31,10 @@ def exit_reason(text: str) -> ExitReason:
 
 
 def frames(text: str) -> tuple[str, ...]:
-    """Return the wasm frames in a failure's text, innermost first, at most `MAX_FRAMES`."""
+    """Return the guest's frames in a failure's text, innermost first, at most `MAX_FRAMES`; not the adapter's."""
     _, found, rest = text.partition("wasm backtrace:\n")
     lines = (line.strip() for line in rest.partition("\n\nCaused by:")[0].splitlines()) if found else ()
-    return tuple(line[:MAX_DETAIL] for line in lines if line)[:MAX_FRAMES]
+    return tuple(line[:MAX_DETAIL] for line in lines if line and _ADAPTER not in line)[:MAX_FRAMES]
 
 
 def causes(text: str) -> list[str]:

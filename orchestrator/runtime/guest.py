@@ -18,6 +18,7 @@ from orchestrator.model.message import (
     BadCall,
     CallAnswer,
     Exited,
+    Handled,
     Health,
     Message,
     Refused,
@@ -28,6 +29,10 @@ from orchestrator.model.spec import Json, Revision
 from orchestrator.model.work import GIVE_WAY, Work
 from orchestrator.model.world import Drive
 from orchestrator.runtime import lifecycle, typed
+from orchestrator.runtime.adapter import frames
+from orchestrator.runtime.adapter.drive import NO_VALUES
+from orchestrator.runtime.adapter.text import FLAT
+from orchestrator.runtime.component import Export
 from orchestrator.runtime.finish import finish
 from orchestrator.runtime.instance import Instance
 from orchestrator.runtime.layout import Unfit
@@ -36,6 +41,8 @@ from orchestrator.runtime.values import Err
 from orchestrator.runtime.wasi import Wasi
 
 _RUN = re.compile(r"wasi:cli/run@[0-9.]+#run")
+_HANDLE = Export(f"{FLAT}#handle", FLAT, "handle", NO_VALUES)
+_BATCH = Export(f"{FLAT}#batch", FLAT, "batch", NO_VALUES)
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -51,24 +58,67 @@ class Start(msgspec.Struct, frozen=True):
 class Guest:
     """A started instance. One call at a time, as work in steps; after an `Exited` every call answers the same."""
 
-    __slots__ = ("_exports", "_instance", "_is_actor")
+    __slots__ = ("_exports", "_instance", "_is_actor", "_is_adapted")
 
     def __init__(self, instance: Instance, loaded: Loaded) -> None:
         self._instance = instance
         self._exports = loaded.description.exports
         self._is_actor = Drive.ACTOR in loaded.drives
+        self._is_adapted = loaded.is_adapted
 
     async def handle(self, message: Message) -> Answer:
         """Give it a message and wait for its answer; only for an actor."""
         if not self._is_actor:
             return Refused("export-not-found", "this component is no actor: it does not export component-lifecycle")
         try:
+            if self._is_adapted:
+                frame = frames.frame(message)
+                if len(frame) <= frames.FRAME_MAX_BYTES:
+                    adapted: Answer = await self._instance.invoke(_HANDLE, (frame,))
+                    return adapted
             answer = await self._lifecycle(lifecycle.HANDLE_MESSAGE, lifecycle.message_value(message))
         except Unfit as problem:  # a text that is no UTF-8, a time before 1970: the sender's fault, and no code ran
             return Refused("runtime-error", f"not a message: {problem}")
         if isinstance(answer, Exited):
             return answer
         return _refused(answer) if isinstance(answer, Err) else _replied(answer.value)
+
+    async def handle_many(self, messages: Sequence[Message]) -> Handled:
+        """Give it messages that want no reply, one after the other, with as few transitions as it takes.
+
+        Those that differ in time and payload only cross together, and share one timeout and their fuel.
+        """
+        outcomes: list[Answer | None] = []
+        exited: Exited | None = None
+        for group in frames.groups(messages) if self._is_adapted else ([message] for message in messages):
+            part = await (self._handle_together(group) if len(group) > 1 else self._handle_each(group))
+            outcomes += part.outcomes
+            exited = part.exited
+            if exited is not None:
+                break
+        return Handled(outcomes + [None] * (len(messages) - len(outcomes)), exited)
+
+    async def _handle_together(self, messages: Sequence[Message]) -> Handled:
+        try:
+            batch = frames.batch(messages)
+        except Unfit:
+            return await self._handle_each(messages)
+        if len(batch.data) > frames.FRAME_MAX_BYTES:
+            return await self._handle_each(messages)
+        exited = await self._instance.invoke(_BATCH, (batch,), fuel_times=batch.count)
+        outcomes: list[Answer | None] = [*batch.found]
+        if exited is not None and batch.started > len(outcomes):
+            outcomes.append(exited)
+        return Handled(outcomes + [None] * (batch.count - len(outcomes)), exited)
+
+    async def _handle_each(self, messages: Sequence[Message]) -> Handled:
+        outcomes: list[Answer | None] = []
+        for message in messages:
+            answer = await self.handle(message)
+            outcomes.append(answer)
+            if isinstance(answer, Exited):
+                return Handled(outcomes + [None] * (len(messages) - len(outcomes)), answer)
+        return Handled(outcomes)
 
     async def call(self, function: str, arguments: Sequence[Json]) -> CallAnswer:
         """Call an exported function with JSON arguments; `interface#function` or any end of that which is unique."""

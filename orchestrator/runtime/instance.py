@@ -20,6 +20,9 @@ from orchestrator.model.message import Exited
 from orchestrator.model.spec import Limits
 from orchestrator.model.work import GIVE_WAY, HOLD
 from orchestrator.runtime import capi, faults
+from orchestrator.runtime.adapter import window
+from orchestrator.runtime.adapter.drive import DRIVES
+from orchestrator.runtime.adapter.text import FLAT
 from orchestrator.runtime.call import CallFailed, Entry
 from orchestrator.runtime.cell import Cell
 from orchestrator.runtime.component import Export
@@ -32,6 +35,7 @@ MAX_TABLES = 64
 MAX_MEMORIES = 16
 MAX_CORE_INSTANCES = 256
 SMALL_MEMORY_BYTES = 16 << 20  # filling it takes one instruction, and two milliseconds
+_MAX_FUEL = (1 << 63) - 1
 _FUNC_BYTES = sizeof(ffi.wasmtime_component_func_t)
 _INSTANCE_BYTES = sizeof(ffi.wasmtime_component_instance_t)
 
@@ -53,7 +57,7 @@ class Instance:
         self._poll_first = capi.future_poll_quick if limits.memory_bytes <= SMALL_MEMORY_BYTES else capi.future_poll
         self._instance = create_string_buffer(_INSTANCE_BYTES)
         self._fuel_set = 0
-        self._allowance = Allowance(limits.memory_bytes)
+        self._allowance = Allowance(limits.memory_bytes, window.ALLOWANCE_BYTES if loaded.is_adapted else 0)
         self.exited: Exited | None = None
         self._open()
 
@@ -64,7 +68,10 @@ class Instance:
         self._free = weakref.finalize(self, _free, store, self._cell, engine, self._loaded)
         self._free.atexit = False  # the process's end frees it as well, in better order
         capi.epoch_callback(store, engine.epoch_callback, self._cell.number, None)
-        capi.store_limits(store, -1, MAX_TABLE_ELEMENTS, MAX_CORE_INSTANCES, MAX_TABLES, MAX_MEMORIES)
+        memories, instances = MAX_MEMORIES, MAX_CORE_INSTANCES
+        if self._loaded.is_adapted:
+            memories, instances = memories + window.MAX_MEMORIES, instances + window.MAX_CORE_INSTANCES
+        capi.store_limits(store, -1, MAX_TABLE_ELEMENTS, instances, MAX_TABLES, memories)
 
     async def instantiate(self) -> Exited | None:
         """Instantiate the component; None when that went well."""
@@ -75,6 +82,7 @@ class Instance:
             denied = self._wasi()
             if denied is not None:
                 return denied
+            self._cell.memories = self._allowance.memories
             error = self._instantiate_here() if self._cell.holds_thread else await self._instantiate_in_steps()
             return self._not_instantiated(capi.take_error(error)) if error else None
 
@@ -104,14 +112,19 @@ class Instance:
             self.exited = exited = Exited(ExitReason(kind=ExitKind.INITIALIZE_FAILED, detail=detail))
         return exited
 
-    async def invoke(self, export: Export, values: Sequence[Any], timeout_ms: int | None = None) -> Any | Exited:
-        """Call an export with plain values that fit its type; its plain result, or why the instance ended."""
+    async def invoke(
+        self, export: Export, values: Sequence[Any], timeout_ms: int | None = None, fuel_times: int = 1
+    ) -> Any | Exited:  # fmt: skip
+        """Call an export with plain values that fit its type; its plain result, or why the instance ended.
+
+        It may use `fuel_times` the fuel of a call, within one timeout.
+        """
         if self.exited is not None:
             return self.exited
         with _Entered(self):
             if self._cell.holds_thread:
                 await HOLD
-            self._arm(self._limits.timeout_ms if timeout_ms is None else timeout_ms)
+            self._arm(self._limits.timeout_ms if timeout_ms is None else timeout_ms, fuel_times)
             if self._cell.is_interrupted:
                 self._cell.ending = self._cell.due()
                 return self._end("")
@@ -177,10 +190,10 @@ class Instance:
         self._entries.clear()
         self._free()
 
-    def _arm(self, timeout_ms: int) -> None:
+    def _arm(self, timeout_ms: int, fuel_times: int = 1) -> None:
         self._allowance.was_refused = False
-        self._fuel_set = self._limits.fuel
-        error = capi.set_fuel(self._context, self._limits.fuel)
+        self._fuel_set = min(self._limits.fuel * fuel_times, _MAX_FUEL)
+        error = capi.set_fuel(self._context, self._fuel_set)
         assert not error
         self._loaded.engine.tick.want()
         self._cell.arm(timeout_ms)
@@ -198,7 +211,12 @@ class Instance:
         func = create_string_buffer(_FUNC_BYTES)
         found = capi.get_func(self._instance, self._context, self._loaded.index_of(export), func)
         assert found, f"{export.name} was there when the component was read"
-        entry = self._entries[export.name] = Entry(self._context, func, self._loaded.signature_of(export))
+        if export.interface == FLAT and self._loaded.is_adapted:
+            memory = self._allowance.memories[-1]  # the adapter is instantiated after the guest
+            entry: Entry = DRIVES[export.function](self._context, func, memory)
+        else:
+            entry = Entry(self._context, func, self._loaded.signature_of(export))
+        self._entries[export.name] = entry
         return entry
 
     def _end(self, text: str) -> Exited:

@@ -15,15 +15,19 @@ from wasmtime import component as wc
 
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.runtime import capi
+from orchestrator.runtime.adapter.imports import StandIns, put
+from orchestrator.runtime.adapter.text import HOST
 from orchestrator.runtime.cell import MAX_HOST_CALLS, Cell, Cells, Ending
 from orchestrator.runtime.finish import sit_out
-from orchestrator.runtime.layout import VAL, Unfit, lifting, lowering
-from orchestrator.runtime.types import FunctionType
+from orchestrator.runtime.layout import PAYLOAD, VAL, Unfit, lifting, lowering
+from orchestrator.runtime.types import FunctionType, Scalar
 from orchestrator.runtime.values import GuestTrap, HostImport, Wait
 
 _ENDED = b"ended by the host"
 _CONTINUATION = struct.Struct("QQQ")  # callback, its argument, finalizer
 _TOO_MANY = ExitReason(kind=ExitKind.HOST_CALLS, detail=f"made more than {MAX_HOST_CALLS} host calls in one call")
+
+_lower_u32 = lowering(Scalar("u32"))
 
 
 class _Linked:
@@ -97,6 +101,34 @@ class _Linked:
         return f"host function {self._host.name} failed: {type(problem).__name__}: {problem}{place}"
 
 
+class _Asked(_Linked):
+    """What a shim calls to have one function of `adapter.text.STANDS` served; it answers how far to grow first."""
+
+    def __init__(self, stand_ins: StandIns, cells: Cells) -> None:
+        self._stand_ins, self._cells = stand_ins, cells
+
+    def _run(self, cell: Cell, arguments: int, _count: int, results: int) -> None:
+        which = int.from_bytes(string_at(arguments + PAYLOAD, 4), "little")
+        self._host = self._stand_ins.host(which)
+        memory = cell.memories[0]
+        result = self._stand_ins.call(which, cell.context, memory)
+        end = put(memory, result)
+        cell.pending = result if end else None
+        memmove(results, _lower_u32(end), VAL)
+
+
+class _Taken(_Linked):
+    """What a shim calls once it has grown."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+
+    def _run(self, cell: Cell, _arguments: int, _count: int, _results: int) -> None:
+        assert cell.pending is not None, "a shim takes what it grew for"
+        put(cell.memories[0], cell.pending)
+        cell.pending = None
+
+
 class Linked:
     """A linker ready for one component. Keep it as long as any of its instances: the callbacks live here."""
 
@@ -124,14 +156,23 @@ def link(
         with linker.root() as root, root.add_instance(interface) as instance:
             for host in offered:
                 body = _Linked(host, functions[host.function], cells, capi.address_of(is_over))
-                _define(linked, capi.address_of(instance.ptr()), host, body, in_steps=host.waits and not holds_thread)
+                in_steps = host.waits and not holds_thread
+                _define(linked, capi.address_of(instance.ptr()), host.function, body, in_steps=in_steps)
     return linked
 
 
-def _define(linked: Linked, instance: int, host: HostImport, body: _Linked, *, in_steps: bool) -> None:
+def link_shim(linked: Linked, hosts: Sequence[HostImport], cells: Cells) -> None:
+    """Define what the shims of adapters import; one thread at a time."""
+    with linked.linker.root() as root, root.add_instance(HOST) as instance:
+        address = capi.address_of(instance.ptr())
+        _define(linked, address, "call", _Asked(StandIns(hosts), cells), in_steps=False)
+        _define(linked, address, "take", _Taken(cells), in_steps=False)
+
+
+def _define(linked: Linked, instance: int, function: str, body: _Linked, *, in_steps: bool) -> None:
     callback = capi.AsyncHostCallback(body.begin) if in_steps else capi.HostCallback(body)
     linked.callbacks.append(callback)
-    name = host.function.encode()
+    name = function.encode()
     add = capi.add_func_async if in_steps else capi.add_func
     error = add(instance, name, len(name), callback, None, None)
     if error:

@@ -13,15 +13,16 @@ import msgspec
 from msgspec.structs import replace
 from wasmtime import component as wc
 
-from orchestrator.model.world import Drive, World
+from orchestrator.model.world import ArtifactFault, Drive, World
 from orchestrator.runtime import artifact as artifacts
 from orchestrator.runtime import capi, native
+from orchestrator.runtime.adapter.wrap import Unadapted, wrap
 from orchestrator.runtime.cache import CompileCache
 from orchestrator.runtime.call import Signature
 from orchestrator.runtime.component import Description, Export, describe
 from orchestrator.runtime.engine import SharedEngine
 from orchestrator.runtime.engines import Engines
-from orchestrator.runtime.link import Linked, link, missing_imports
+from orchestrator.runtime.link import Linked, link, link_shim, missing_imports
 from orchestrator.runtime.values import HostImport
 
 MAX_HELD = 64  # components, and linkers, kept in memory beyond those that instances hold themselves
@@ -98,6 +99,12 @@ class Loaded(msgspec.Struct, frozen=True):
         """Its exports and needs with their types."""
         description: Description = self.prepared.description
         return description
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether an adapter is around it; if not, `description.why_direct` says why."""
+        is_adapted: bool = self.prepared.description.is_adapted
+        return is_adapted
 
     @property
     def missing(self) -> list[str]:
@@ -229,8 +236,8 @@ class Loader:
             raise artifacts.wrong_digest(artifact)
         engine = self._engines.of_size(len(data))
         with self._told(Compiling(artifact, len(data), name)):
-            component = native.compile(engine.engine, data)
-        return _Found(engine, component, describe(component, engine.engine))
+            component, why_direct = _compiled(engine, data)
+        return _Found(engine, component, describe(component, engine.engine, why_direct))
 
     @contextmanager
     def _told(self, compiling: Compiling) -> Iterator[None]:
@@ -251,19 +258,31 @@ class Loader:
 
     def _link(self, engine: SharedEngine, description: Description) -> Linked:
         """Return a linker for what is imported; components that import the same share one."""
-        key = msgspec.msgpack.encode((engine.guards, description.wants_wasi, description.needed))
+        key = msgspec.msgpack.encode((engine.guards, description.wants_wasi, description.needed, description.has_shim))
         linked = self._linked.get(key)
         if linked is None:
             linker = wc.Linker(engine.engine)
             if description.wants_wasi:
                 linker.add_wasip2()
-            linked = self._linked[key] = link(
-                linker, description.needed, self._hosts, engine.cells, holds_thread=description.wants_wasi
-            )
+            linked = link(linker, description.needed, self._hosts, engine.cells, holds_thread=description.wants_wasi)
+            if description.has_shim:
+                link_shim(linked, self._hosts, engine.cells)
+            self._linked[key] = linked
         self._linked.move_to_end(key)
         if len(self._linked) > MAX_HELD:
             self._linked.popitem(last=False)
         return linked
+
+
+def _compiled(engine: SharedEngine, data: bytes) -> tuple[wc.Component, str | None]:
+    """Compile a component with its adapter, or without and say why."""
+    try:
+        return native.compile(engine.engine, wrap(data)), None
+    except Unadapted as reason:
+        why_direct = str(reason)
+    except ArtifactFault as fault:  # the guest's fault, or it does not go with the adapter: the next line tells
+        why_direct = f"its adapter does not compile: {fault.detail}"
+    return native.compile(engine.engine, data), why_direct
 
 
 def _keep(cache: CompileCache, artifact: str, found: _Found) -> None:

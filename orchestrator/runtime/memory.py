@@ -22,7 +22,9 @@ from wasmtime import Config
 from wasmtime import _ffi as ffi
 
 from orchestrator.runtime import capi
+from orchestrator.runtime.adapter import window
 
+ADAPTER_MAX_BYTES = window.MAX_PAGES * window.PAGE_BYTES  # by which an adapter's memory is known, see `Allowance`
 ROOM_BYTES = 1 << 20  # beside what a memory starts with: address space, which costs nothing until it is touched
 
 _PAGE_BYTES = 4096
@@ -46,44 +48,53 @@ _madvise.argtypes = (c_void_p, c_size_t, c_int)
 
 
 class Allowance:
-    """How much memory one instance may still take, and whether it was ever refused some."""
+    """How much memory one instance may still take, whether it was ever refused some, and its memories in order.
 
-    __slots__ = ("_limit_bytes", "left_bytes", "was_refused")
+    `adapter_bytes` are for the memories of its adapter, which count as the guest's beyond them. A guest that gives a
+    memory of its own an adapter's odd maximum gets at most those bytes more, and its adapter as many less.
+    """
 
-    def __init__(self, limit_bytes: int) -> None:
+    __slots__ = ("_limit_bytes", "adapter_bytes", "left_bytes", "memories", "was_refused")
+
+    def __init__(self, limit_bytes: int, adapter_bytes: int = 0) -> None:
         self._limit_bytes = self.left_bytes = limit_bytes
+        self.adapter_bytes = adapter_bytes
         self.was_refused = False
+        self.memories: list[Memory] = []
 
     @property
     def taken_bytes(self) -> int:
-        """How much the instance has."""
+        """How much the instance has, without its adapter."""
         return self._limit_bytes - self.left_bytes
 
-    def take(self, size: int) -> bool:
-        """Take `size` bytes if they are there."""
-        if size > self.left_bytes:
-            self.was_refused = True
-            return False
-        self.left_bytes -= size
-        return True
+    def has(self, size: int, *, for_adapter: bool) -> bool:
+        """Say whether `size` bytes are there, and remember when they were not."""
+        is_there = size <= self.left_bytes + (self.adapter_bytes if for_adapter else 0)
+        self.was_refused = self.was_refused or not is_there
+        return is_there
+
+    def take(self, size: int, *, for_adapter: bool) -> None:
+        """Take `size` bytes that are there."""
+        apart = min(size, self.adapter_bytes) if for_adapter else 0
+        self.adapter_bytes -= apart
+        self.left_bytes -= size - apart
 
 
-class _Memory:
+class Memory:
     """One mapping of `mapped` bytes: a guest uses the first `size`, and may use `usable` before it has to move."""
 
-    __slots__ = ("address", "allowance", "mapped", "size", "usable")
+    __slots__ = ("address", "allowance", "is_adapter", "mapped", "size", "usable")
 
     def __init__(self, allowance: Allowance, address: int, mapped: int, usable: int) -> None:
         self.allowance, self.address, self.mapped, self.usable, self.size = allowance, address, mapped, usable, 0
+        self.is_adapter = False
 
     def grow(self, size: int) -> bool:
         """Let the guest use the first `size` bytes, within the allowance."""
         more = size - self.size
-        if not self.allowance.take(more):
+        if not self.allowance.has(more, for_adapter=self.is_adapter) or not self._reach(size):
             return False
-        if not self._reach(size):
-            self.allowance.left_bytes += more
-            return False
+        self.allowance.take(more, for_adapter=self.is_adapter)
         self.size = size
         return True
 
@@ -92,7 +103,7 @@ class _Memory:
         raise NotImplementedError
 
 
-class _Reserved(_Memory):
+class _Reserved(Memory):
     """A memory that has all the address space it may ever need, of which only what is used is accessible."""
 
     __slots__ = ()
@@ -101,7 +112,7 @@ class _Reserved(_Memory):
         return size <= self.usable and not (size and _mprotect(self.address, size, READ_WRITE))
 
 
-class _Roomy(_Memory):
+class _Roomy(Memory):
     """A memory that is accessible as far as it is mapped, and moves when that is too little."""
 
     __slots__ = ()
@@ -123,7 +134,7 @@ class Memories:
     def __init__(self) -> None:
         self.opening = threading.local()
         self._numbers = itertools.count(1)
-        self._memories: dict[int, _Memory] = {}
+        self._memories: dict[int, Memory] = {}
         self._spare: defaultdict[int, list[int]] = defaultdict(list)  # length → mappings the kernel would not take back
         # Wasmtime copies these pointers; the objects behind them must live as long as the engine.
         self._get = ffi.wasmtime_memory_get_callback_t(self._get_memory)
@@ -141,24 +152,35 @@ class Memories:
         ffi.wasmtime_config_host_memory_creator_set(config.ptr(), ctypes.byref(self._creator))
 
     def _new_memory(
-        self, _env: Any, _type: Any, minimum: int, _maximum: int, reserved: int, guard: int, out: Any
+        self, _env: Any, _type: Any, minimum: int, maximum: int, reserved: int, guard: int, out: Any
     ) -> int:
         allowance: Allowance = self.opening.allowance
-        if minimum > allowance.left_bytes:
-            allowance.was_refused = True
+        is_adapter = maximum == ADAPTER_MAX_BYTES
+        if not allowance.has(minimum, for_adapter=is_adapter):
             return int(capi.error_new(OVER_LIMIT.encode()))
-        needs_reserve = reserved or guard
-        memory = _reserve(allowance, max(minimum, reserved), guard) if needs_reserve else self._map(allowance, minimum)
-        if memory is None or not memory.grow(minimum):
-            if memory is not None:
-                self._release(memory)
+        memory = self._made(allowance, minimum, reserved, guard, is_adapter=is_adapter)
+        if memory is None:
             return int(capi.error_new(NO_ADDRESS_SPACE.encode()))
         number = next(self._numbers)
+        allowance.memories.append(memory)
         self._memories[number] = memory
         out[0].env, out[0].get_memory, out[0].grow_memory, out[0].finalizer = number, self._get, self._grow, self._drop
         return 0
 
-    def _map(self, allowance: Allowance, minimum: int) -> _Memory | None:
+    def _made(
+        self, allowance: Allowance, minimum: int, reserved: int, guard: int, *, is_adapter: bool
+    ) -> Memory | None:
+        needs_reserve = reserved or guard
+        memory = _reserve(allowance, max(minimum, reserved), guard) if needs_reserve else self._map(allowance, minimum)
+        if memory is None:
+            return None
+        memory.is_adapter = is_adapter
+        if memory.grow(minimum):
+            return memory
+        self._release(memory)
+        return None
+
+    def _map(self, allowance: Allowance, minimum: int) -> Memory | None:
         size = _with_room(minimum, allowance)
         spare = self._spare.get(size) if self._spare else None
         address = spare.pop() if spare else mapped(size, READ_WRITE)
@@ -167,7 +189,7 @@ class Memories:
         advise(address, size, _NO_HUGE_PAGES)  # a huge page would span memories that use a few bytes each
         return _Roomy(allowance, address, size, size)
 
-    def _release(self, memory: _Memory) -> None:
+    def _release(self, memory: Memory) -> None:
         if _munmap(memory.address, memory.mapped):  # as a hole in a map needs one more map, and there are no more
             advise(memory.address, memory.mapped, _DONT_NEED)
             self._spare[memory.mapped].append(memory.address)
@@ -184,7 +206,7 @@ class Memories:
         self._release(self._memories.pop(number))
 
 
-def _reserve(allowance: Allowance, usable: int, guard: int) -> _Memory | None:
+def _reserve(allowance: Allowance, usable: int, guard: int) -> Memory | None:
     address = mapped(usable + guard, _PROT_NONE)
     return None if address is None else _Reserved(allowance, address, usable + guard, usable)
 

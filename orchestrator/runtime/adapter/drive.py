@@ -1,0 +1,80 @@
+"""Having one instance's actor handle messages through its adapter's memory: write, call, read.
+
+`instance` makes a drive for a function of `text.FLAT` where it makes an `Entry` for any other, and calls it like one.
+"""
+
+from collections.abc import Sequence
+from ctypes import Array, c_char
+from typing import Any
+
+from orchestrator.model.message import Refused, Replied
+from orchestrator.runtime.adapter import frames
+from orchestrator.runtime.call import Entry, Signature
+from orchestrator.runtime.memory import Memory
+from orchestrator.runtime.types import FunctionType
+
+NO_VALUES = FunctionType((), None)
+_NO_SIGNATURE = Signature(NO_VALUES)
+
+
+class Drive(Entry):
+    """An adapter's function, and a view of its memory, which may move whenever it grows."""
+
+    __slots__ = ("_address", "_memory", "_size", "_view")
+
+    def __init__(self, context: int, func: Array[c_char], memory: Memory) -> None:
+        super().__init__(context, func, _NO_SIGNATURE)
+        self._memory = memory
+        self._address = self._size = 0
+        self._view = memoryview(b"")
+
+    def _now(self) -> memoryview:
+        memory = self._memory
+        if memory.address != self._address or memory.size != self._size:
+            self._address, self._size = memory.address, memory.size
+            self._view = memoryview((c_char * self._size).from_address(self._address)).cast("B")
+        return self._view
+
+    def _drop_arguments(self) -> None:
+        """Nothing is wasmtime's: what was written belongs to the adapter."""
+
+
+class Handle(Drive):
+    """An entry: a message's frame in, its answer out."""
+
+    __slots__ = ()
+
+    def _lower(self, values: Sequence[Any]) -> None:
+        (frame,) = values
+        self._now()[: len(frame)] = frame
+
+    def _take_result(self) -> Replied | Refused:
+        return frames.answer(self._now())
+
+
+class HandleBatch(Drive):
+    """An entry: a batch in, which knows afterwards how far it came, also when the call did not return."""
+
+    __slots__ = ("_batch",)
+
+    def _lower(self, values: Sequence[Any]) -> None:
+        (self._batch,) = values
+        data = self._batch.data
+        self._now()[: len(data)] = data
+
+    def call(self, values: Sequence[Any]) -> None:
+        """Have a batch handled on this thread."""
+        try:
+            super().call(values)
+        finally:
+            frames.read_verdicts(self._now(), self._batch)
+
+    def result(self) -> None:
+        """Learn how far the batch came, and raise `CallFailed` if that was not to its end."""
+        try:
+            super().result()
+        finally:
+            frames.read_verdicts(self._now(), self._batch)
+
+
+DRIVES: dict[str, type[Drive]] = {"handle": Handle, "batch": HandleBatch}

@@ -1,0 +1,166 @@
+"""Host calls that a shim passes on: their arguments are read from its memory, their results written there."""
+
+from collections.abc import Callable, Sequence
+from ctypes import memmove, string_at
+from struct import Struct
+from typing import Any
+
+from orchestrator.model.ids import ComponentId
+from orchestrator.runtime.adapter import window as w
+from orchestrator.runtime.adapter.text import STANDS
+from orchestrator.runtime.layout import Unfit
+from orchestrator.runtime.memory import Memory
+from orchestrator.runtime.values import Err, HostImport, Ok
+
+Result = tuple[int, bytes, bytes]  # where the second bytes belong, the first being for `window.RESULT`
+Load = Callable[["_Args"], list[Any]]
+Store = Callable[[Ok | Err, int], tuple[bytes, bytes]]  # a result and where its bytes go → its image and those bytes
+
+_STORAGE_ERRORS = ("not-found", "already-exists", "quota-exceeded", "invalid-key", "io-error")
+_MESSAGING_ERRORS = ("delivery-failed", "correlation-timeout", "invalid-message", "queue-full", "target-not-found")
+_ID_BYTES = 24
+
+_words = Struct("<" + "I4x" * 8 + "Q")  # the arguments: all are words but the ninth, a timeout
+_id = Struct("<6I")
+_cased = Struct("<B3xB3xII")
+_named = Struct("<B3xB3x6I")
+_text = Struct("<B3xII")
+_NOTHING = bytes(16)
+
+
+class StandIns:
+    """What the shims of one linker call: the host functions behind them, by their places in `STANDS`."""
+
+    def __init__(self, hosts: Sequence[HostImport]) -> None:
+        found = {(host.interface, host.function): host for host in hosts}
+        self._hosts = [found.get((stand.interface, stand.function)) for stand in STANDS]
+
+    def host(self, which: int) -> HostImport:
+        """Return the host function behind a place in `STANDS`."""
+        found = self._hosts[which]
+        assert found is not None, "a component that lacks an import is never started"
+        return found
+
+    def call(self, which: int, context: object, memory: Memory) -> Result:
+        """Serve one call."""
+        load, store = _CODECS[which]
+        arguments = load(_Args(memory))
+        at = int.from_bytes(string_at(memory.address + w.TOP, 4), "little") or w.SHIM_HEAP
+        image, data = store(self.host(which).call(context, *arguments), at)
+        return at, image, data
+
+
+def put(memory: Memory, result: Result) -> int:
+    """Write a result; return 0, or how far the memory has to reach before it can be written."""
+    at, image, data = result
+    end = at + len(data)
+    if end > memory.size:
+        return end
+    memmove(memory.address + w.RESULT, image, len(image))
+    memmove(memory.address + at, data, len(data))
+    return 0
+
+
+class _Args:
+    """The core arguments of a call, and what they point to."""
+
+    __slots__ = ("_address", "_size", "words")
+
+    def __init__(self, memory: Memory) -> None:
+        self._address, self._size = memory.address, memory.size
+        self.words = _words.unpack(string_at(memory.address + w.ARGUMENTS, _words.size))
+
+    def at(self, at: int, length: int) -> bytes:
+        """Read bytes."""
+        assert at + length <= self._size, "the shim's arguments lie within its memory"
+        return string_at(self._address + at, length)
+
+    def id(self, at: Sequence[int]) -> ComponentId:
+        """Read a component-id, of which `at` are the addresses and lengths."""
+        a, a_length, b, b_length, c, c_length = at
+        return ComponentId(
+            self.at(a, a_length).decode(), self.at(b, b_length).decode(), self.at(c, c_length).decode()
+        )  # fmt: skip
+
+    def ids(self, at: int, count: int) -> list[ComponentId]:
+        """Read a list of component-ids."""
+        return [self.id(words) for words in _id.iter_unpack(self.at(at, count * _ID_BYTES))]
+
+
+def _get_args(args: _Args) -> list[Any]:
+    at, length = args.words[:2]
+    return [args.at(at, length).decode()]
+
+
+def _set_args(args: _Args) -> list[Any]:
+    key, key_length, value, value_length = args.words[:4]
+    return [args.at(key, key_length).decode(), args.at(value, value_length)]
+
+
+def _send_args(args: _Args) -> list[Any]:
+    return [args.id(args.words[:6]), args.at(args.words[6], args.words[7])]
+
+
+def _request_args(args: _Args) -> list[Any]:
+    return [*_send_args(args), args.words[8]]
+
+
+def _broadcast_args(args: _Args) -> list[Any]:
+    targets, count, payload, length = args.words[:4]
+    return [args.ids(targets, count), args.at(payload, length)]
+
+
+def _nothing(value: Any, _at: int) -> tuple[bytes, bytes]:
+    return _NOTHING, b""
+
+
+def _optional_bytes(value: Any, at: int) -> tuple[bytes, bytes]:
+    if value is None:
+        return _NOTHING, b""
+    if not isinstance(value, bytes):
+        raise Unfit(f"expected bytes or None, got {type(value).__name__}")
+    return _cased.pack(0, 1, at, len(value)), value
+
+
+def _string(value: Any, at: int) -> tuple[bytes, bytes]:
+    data = _encoded(value)
+    return _text.pack(0, at, len(data)), data
+
+
+def _result(ok: Callable[[Any, int], tuple[bytes, bytes]], errors: tuple[str, ...]) -> Store:
+    def store(result: Ok | Err, at: int) -> tuple[bytes, bytes]:
+        if isinstance(result, Ok):
+            return ok(result.value, at)
+        if not isinstance(result, Err) or result.case not in errors:
+            raise Unfit(f"expected Ok, or Err of {', '.join(errors)}, got {result!r:.80}")
+        if isinstance(result.payload, ComponentId) != (result.case == "target-not-found"):
+            raise Unfit(f"{result.case} does not carry {result.payload!r:.80}")
+        return _error(errors.index(result.case), result.payload, at)
+
+    return store
+
+
+def _error(case: int, payload: Any, at: int) -> tuple[bytes, bytes]:
+    if isinstance(payload, ComponentId):  # target-not-found
+        parts = [_encoded(part) for part in (payload.namespace, payload.name, payload.instance)]
+        a, b, c = map(len, parts)
+        return _named.pack(1, case, at, a, at + a, b, at + a + b, c), b"".join(parts)
+    data = b"" if payload is None else _encoded(payload)
+    return _cased.pack(1, case, at, len(data)), data
+
+
+def _encoded(text: Any) -> bytes:
+    try:
+        data: bytes = text.encode()
+    except (UnicodeEncodeError, AttributeError):
+        raise Unfit(f"expected text, got {text!r:.80}") from None
+    return data
+
+
+_CODECS: tuple[tuple[Load, Store], ...] = (  # as STANDS
+    (_get_args, _result(_optional_bytes, _STORAGE_ERRORS)),
+    (_set_args, _result(_nothing, _STORAGE_ERRORS)),
+    (_send_args, _result(_nothing, _MESSAGING_ERRORS)),
+    (_request_args, _result(_string, _MESSAGING_ERRORS)),
+    (_broadcast_args, _result(_nothing, _MESSAGING_ERRORS)),
+)

@@ -1,0 +1,226 @@
+"""An actor's component → the same component nested in one that can be driven through memory.
+
+The outer component imports what the guest imports (its first sections are the guest's own), hands that on, puts a shim
+before those functions that carry payloads, exports again what the guest exports, and adds `text.FLAT`. The guest's
+bytes are not changed. What this does not understand it declines by `Unadapted`; such an actor is driven directly.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from orchestrator.model.world import LIFECYCLE
+from orchestrator.runtime.adapter import binary, text
+from orchestrator.runtime.adapter.binary import Extern, Reader, Section, Unread
+from orchestrator.runtime.adapter.text import STANDS, Stand
+
+_OURS = b"airs:adapter/"
+_LIFECYCLE, _FLAT, _HOST = LIFECYCLE.encode(), text.FLAT.encode(), text.HOST.encode()
+_FIRST = frozenset((binary.CUSTOM, binary.CORE_TYPE, binary.ALIAS, binary.TYPE, binary.IMPORT))
+_U32 = b"\x79"
+_CALL = b"\x01\x40" + binary.vector([binary.text(b"which") + _U32]) + b"\0" + _U32
+_TAKE = b"\x01\x40\0\x01\0"
+_HOST_TYPE = b"\x42" + binary.vector(
+    [_CALL, b"\x04\0" + binary.text(b"call") + b"\x01\0", _TAKE, b"\x04\0" + binary.text(b"take") + b"\x01\x01"]
+)
+
+
+class Unadapted(Exception):
+    """Why an actor stays as it is."""
+
+
+class _Imported(msgspec.Struct, frozen=True):
+    """An import, its index among all things of its sort, and what it exports where it is an instance."""
+
+    name: bytes
+    sort: int
+    index: int
+    members: tuple[Extern, ...]
+
+
+class _Begin(msgspec.Struct):
+    """A component's first sections: what they hold, what is imported, and how many things of each sort there are."""
+
+    sections: list[bytes] = msgspec.field(default_factory=list)
+    imports: list[_Imported] = msgspec.field(default_factory=list)
+    types: list[tuple[Extern, ...]] = msgspec.field(default_factory=list)
+    counts: list[int] = msgspec.field(default_factory=lambda: [0] * 6)  # by sort
+
+
+class _Outer:
+    """A component being written after its first sections; each method returns the index of what it adds."""
+
+    def __init__(self, begin: _Begin) -> None:
+        self._written = [binary.HEADER, *begin.sections]
+        self._counts = list(begin.counts)
+
+    def add(self, sort: int, section: int, body: bytes) -> int:
+        """Add one thing of a sort."""
+        self._written.append(binary.section(section, binary.vector([body])))
+        self._counts[sort] += 1
+        return self._counts[sort] - 1
+
+    def component(self, data: bytes) -> int:
+        """Nest a component."""
+        self._written.append(binary.section(binary.COMPONENT, data))
+        self._counts[binary.COMPONENT_SORT] += 1
+        return self._counts[binary.COMPONENT_SORT] - 1
+
+    def instantiate(self, component: int, arguments: Sequence[tuple[bytes, int, int]]) -> int:
+        """Instantiate a component with named (sort, index) arguments."""
+        given = [binary.text(name) + _place(sort, index) for name, sort, index in arguments]
+        body = b"\0" + binary.number(component) + binary.vector(given)
+        return self.add(binary.INSTANCE_SORT, binary.INSTANCE, body)
+
+    def bundle(self, members: Sequence[tuple[bytes, int, int]]) -> int:
+        """Make an instance of things that are there."""
+        named = [b"\0" + binary.text(name) + _place(sort, index) for name, sort, index in members]
+        return self.add(binary.INSTANCE_SORT, binary.INSTANCE, b"\x01" + binary.vector(named))
+
+    def alias(self, instance: int, sort: int, name: bytes) -> int:
+        """Reach for what an instance exports."""
+        body = _sort(sort) + b"\0" + binary.number(instance) + binary.text(name)
+        return self.add(sort, binary.ALIAS, body)
+
+    def export(self, name: bytes, sort: int, index: int) -> None:
+        """Export something."""
+        self.add(sort, binary.EXPORT, b"\0" + binary.text(name) + _place(sort, index) + b"\0")
+
+    def done(self) -> bytes:
+        """Return the component."""
+        return b"".join(self._written)
+
+
+def wrap(guest: bytes) -> bytes:
+    """Return the component that nests an actor and lets the host drive it through memory.
+
+    Raises:
+        Unadapted: this actor has to be driven directly.
+    """
+    try:
+        found = binary.sections(guest)
+        begin, exports = _begin(found), _exports(found)
+    except Unread as problem:
+        raise Unadapted(f"its binary is not understood: {problem}") from None
+    if not any(export.name == _LIFECYCLE and export.sort == binary.INSTANCE_SORT for export in exports):
+        raise Unadapted("it exports no component-lifecycle")
+    names = [imported.name for imported in begin.imports] + [export.name for export in exports]
+    if any(name.startswith(_OURS) for name in names):
+        raise Unadapted(f"it uses the name {_OURS.decode()}…, which is the adapter's")
+    return _written(guest, begin, exports)
+
+
+def _written(guest: bytes, begin: _Begin, exports: list[Extern]) -> bytes:
+    outer = _Outer(begin)
+    stands = tuple(stand for stand in STANDS if _uses(begin, stand))
+    host = _import_host(outer) if stands else 0
+    types = outer.instantiate(outer.component(text.types()), ())
+    shim = 0
+    if stands:
+        arguments = ((b"types", binary.INSTANCE_SORT, types), (b"host", binary.INSTANCE_SORT, host))
+        shim = outer.instantiate(outer.component(text.shim(stands)), arguments)
+    inner = outer.instantiate(outer.component(guest), _arguments(outer, begin, stands, shim))
+    reached = [outer.alias(inner, export.sort, export.name) for export in exports]
+    lifecycle = next(index for export, index in zip(exports, reached, strict=True) if export.name == _LIFECYCLE)
+    actor = outer.instantiate(
+        outer.component(text.actor()),
+        ((b"types", binary.INSTANCE_SORT, types), (b"lifecycle", binary.INSTANCE_SORT, lifecycle)),
+    )
+    flat = outer.alias(actor, binary.INSTANCE_SORT, b"flat")
+    for export, index in zip(exports, reached, strict=True):
+        outer.export(export.name, export.sort, index)
+    outer.export(_FLAT, binary.INSTANCE_SORT, flat)
+    return outer.done()
+
+
+def _import_host(outer: _Outer) -> int:
+    kind = outer.add(binary.TYPE_SORT, binary.TYPE, _HOST_TYPE)
+    body = b"\0" + binary.text(_HOST) + b"\x05" + binary.number(kind)
+    return outer.add(binary.INSTANCE_SORT, binary.IMPORT, body)
+
+
+def _arguments(outer: _Outer, begin: _Begin, stands: tuple[Stand, ...], shim: int) -> list[tuple[bytes, int, int]]:
+    """Return what the guest is instantiated with: what it imports, with the shim's functions among it."""
+    arguments = []
+    for imported in begin.imports:
+        mine = {stand.function.encode(): stand for stand in stands if stand.interface.encode() == imported.name}
+        index = _bundled(outer, imported, mine, shim) if mine else imported.index
+        arguments.append((imported.name, imported.sort, index))
+    return arguments
+
+
+def _bundled(outer: _Outer, imported: _Imported, stands: dict[bytes, Stand], shim: int) -> int:
+    """Make an instance of what an import gives, with some of its functions from the shim."""
+    members = []
+    for member in imported.members:
+        stand = stands.get(member.name)
+        index = (
+            outer.alias(imported.index, member.sort, member.name)
+            if stand is None
+            else outer.alias(shim, binary.FUNC_SORT, stand.name.encode())
+        )
+        members.append((member.name, member.sort, index))
+    return outer.bundle(members)
+
+
+def _uses(begin: _Begin, stand: Stand) -> bool:
+    wanted = stand.interface.encode(), stand.function.encode()
+    return any((imported.name, member.name) == wanted for imported in begin.imports for member in imported.members)
+
+
+def _begin(sections: Sequence[Section]) -> _Begin:
+    begin = _Begin()
+    rest = iter(sections)
+    for section in rest:
+        if section.id not in _FIRST:
+            break
+        if section.id != binary.CUSTOM:
+            begin.sections.append(section.whole)
+            _count(begin, section)
+    if any(section.id == binary.IMPORT for section in rest):
+        raise Unread("it imports something after its first parts")
+    return begin
+
+
+def _count(begin: _Begin, section: Section) -> None:
+    reader = Reader(section.body)
+    match section.id:
+        case binary.TYPE:
+            reader.many(lambda: _add(begin, binary.TYPE_SORT, reader.type()))
+        case binary.IMPORT:
+            reader.many(lambda: _import(begin, reader.imported()))
+        case binary.ALIAS:
+            reader.many(lambda: _add(begin, reader.alias()))
+
+
+def _add(begin: _Begin, sort: int, members: tuple[Extern, ...] = ()) -> None:
+    if sort == binary.TYPE_SORT:
+        begin.types.append(members)
+    if sort >= 0:
+        begin.counts[sort] += 1
+
+
+def _import(begin: _Begin, extern: Extern) -> None:
+    is_instance = extern.sort == binary.INSTANCE_SORT
+    if is_instance and extern.index >= len(begin.types):
+        raise Unread("a type is out of range")
+    members = begin.types[extern.index] if is_instance else ()
+    begin.imports.append(_Imported(extern.name, extern.sort, begin.counts[extern.sort], members))
+    _add(begin, extern.sort)
+
+
+def _exports(sections: Sequence[Section]) -> list[Extern]:
+    found: list[Extern] = []
+    for section in sections:
+        if section.id == binary.EXPORT:
+            reader = Reader(section.body)
+            reader.many(lambda reader=reader: found.append(reader.exported()))  # type: ignore[misc]
+    return found
+
+
+def _sort(sort: int) -> bytes:
+    return b"\0\x11" if sort == binary.CORE_MODULE_SORT else bytes((sort,))
+
+
+def _place(sort: int, index: int) -> bytes:
+    return _sort(sort) + binary.number(index)
