@@ -58,13 +58,14 @@ class Start(msgspec.Struct, frozen=True):
 class Guest:
     """A started instance. One call at a time, as work in steps; after an `Exited` every call answers the same."""
 
-    __slots__ = ("_exports", "_instance", "_is_actor", "_is_adapted")
+    __slots__ = ("_exports", "_has_worked", "_instance", "_is_actor", "_is_adapted")
 
     def __init__(self, instance: Instance, loaded: Loaded) -> None:
         self._instance = instance
         self._exports = loaded.description.exports
         self._is_actor = Drive.ACTOR in loaded.drives
         self._is_adapted = loaded.is_adapted
+        self._has_worked = True  # since it was last asked how it is
 
     async def handle(self, message: Message) -> Answer:
         """Give it a message and wait for its answer; only for an actor."""
@@ -74,6 +75,7 @@ class Guest:
             if self._is_adapted:
                 frame = frames.frame(message)
                 if len(frame) <= frames.FRAME_MAX_BYTES:
+                    self._has_worked = True
                     adapted: Answer = await self._instance.invoke(_HANDLE, (frame,))
                     return adapted
             answer = await self._lifecycle(lifecycle.HANDLE_MESSAGE, lifecycle.message_value(message))
@@ -105,6 +107,7 @@ class Guest:
             return await self._handle_each(messages)
         if len(batch.data) > frames.FRAME_MAX_BYTES:
             return await self._handle_each(messages)
+        self._has_worked = True
         exited = await self._instance.invoke(_BATCH, (batch,), fuel_times=batch.count)
         outcomes: list[Answer | None] = [*batch.found]
         if exited is not None and batch.started > len(outcomes):
@@ -136,10 +139,16 @@ class Guest:
         return Returned(typed.result_json(export, answer))
 
     async def health(self, timeout_ms: int | None = None) -> Health | Exited:
-        """Ask how it is; a component without a lifecycle is healthy while it lives."""
+        """Ask how it is; a component without a lifecycle is healthy while it lives.
+
+        One that had no message since it was asked last gives back what was kept for further ones.
+        """
         if not self._is_actor:
             return self._instance.exited or Health.HEALTHY
         answer = await self._lifecycle(lifecycle.HEALTH, timeout_ms=timeout_ms)
+        if not self._has_worked and not isinstance(answer, Exited):
+            self._instance.rest()
+        self._has_worked = False
         return answer if isinstance(answer, Exited) else Health(answer)
 
     async def shutdown(self) -> Exited | None:

@@ -27,7 +27,7 @@ from orchestrator.runtime.call import CallFailed, Entry
 from orchestrator.runtime.cell import Cell
 from orchestrator.runtime.component import Export
 from orchestrator.runtime.loaded import Loaded
-from orchestrator.runtime.memory import Allowance
+from orchestrator.runtime.memory import Allowance, Memory
 from orchestrator.runtime.wasi import Denied, Wasi, give
 
 MAX_TABLE_ELEMENTS = 200_000  # of each table; 8 bytes each
@@ -36,6 +36,7 @@ MAX_MEMORIES = 16
 MAX_CORE_INSTANCES = 256
 SMALL_MEMORY_BYTES = 16 << 20  # filling it takes one instruction, and two milliseconds
 _MAX_FUEL = (1 << 63) - 1
+_CLOSED = Exited(ExitReason(kind=ExitKind.KILLED, detail="closed"))
 _FUNC_BYTES = sizeof(ffi.wasmtime_component_func_t)
 _INSTANCE_BYTES = sizeof(ffi.wasmtime_component_instance_t)
 
@@ -122,6 +123,8 @@ class Instance:
         if self.exited is not None:
             return self.exited
         with _Entered(self):
+            if self._is_closing:  # looked at once entered, so that one side sees the other
+                return _CLOSED
             if self._cell.holds_thread:
                 await HOLD
             self._arm(self._limits.timeout_ms if timeout_ms is None else timeout_ms, fuel_times)
@@ -171,7 +174,11 @@ class Instance:
 
     def rest(self) -> None:
         """Drop what was prepared for calls, as none may come for long; the next call prepares it again."""
-        self._entries.clear()
+        with _Entered(self):
+            if not self._is_closing:
+                self._entries.clear()
+                for memory in self._memories_of_adapter():
+                    memory.forget()
 
     def interrupt(self) -> None:
         """Make the running call, or else the next, end as killed."""
@@ -186,7 +193,7 @@ class Instance:
 
     def _release(self) -> None:
         if self.exited is None:
-            self.exited = Exited(ExitReason(kind=ExitKind.KILLED, detail="closed"))
+            self.exited = _CLOSED
         self._entries.clear()
         self._free()
 
@@ -212,12 +219,16 @@ class Instance:
         found = capi.get_func(self._instance, self._context, self._loaded.index_of(export), func)
         assert found, f"{export.name} was there when the component was read"
         if export.interface == FLAT and self._loaded.is_adapted:
-            memory = self._allowance.memories[-1]  # the adapter is instantiated after the guest
-            entry: Entry = DRIVES[export.function](self._context, func, memory)
+            entry: Entry = DRIVES[export.function](self._context, func, self._memories_of_adapter()[-1])
         else:
             entry = Entry(self._context, func, self._loaded.signature_of(export))
         self._entries[export.name] = entry
         return entry
+
+    def _memories_of_adapter(self) -> list[Memory]:
+        """Return those of adapter and shim: the shim is instantiated before the guest, the adapter after it."""
+        memories, description = self._allowance.memories, self._loaded.description
+        return [*memories[: description.has_shim], *memories[-1:]] if description.is_adapted else []
 
     def _end(self, text: str) -> Exited:
         cell = self._cell

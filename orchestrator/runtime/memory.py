@@ -98,6 +98,10 @@ class Memory:
         self.size = size
         return True
 
+    def forget(self) -> None:
+        """Give back what was written to it; it reads as zeros afterwards."""
+        advise(self.address, self.size, _DONT_NEED)
+
     def _reach(self, size: int) -> bool:
         """Make the first `size` bytes accessible."""
         raise NotImplementedError
