@@ -47,7 +47,7 @@ generate: $(VENV)/dev.stamp ## make the schemas of what airs prints, and the mad
 lock: $(VENV)/dev.stamp ## resolve the dependencies anew into requirements*.lock; UPGRADE=1 for the newest of each
 	$(BIN)/python .ci/lock.py $(if $(UPGRADE),--upgrade)
 
-bench: $(VENV)/dev.stamp ## measure, side by side with stock wasmtime-py
+bench: $(VENV)/bench.stamp ## measure, side by side with stock wasmtime-py and Extism
 	$(BIN)/python -m benchmarks
 
 wheel: $(VENV)/dev.stamp ## build dist/*.whl
@@ -70,6 +70,11 @@ $(VENV)/dev.stamp: requirements-dev.lock pyproject.toml | $(BIN)/python
 	@$(BIN)/python $(INSTALL) requirements-dev.lock
 	@$(BIN)/python $(INSTALL_US)
 	@touch $@ $(VENV)/runtime.stamp
+
+$(VENV)/bench.stamp: requirements-bench.lock $(VENV)/dev.stamp
+	@echo "Installing what the benchmarks compare with into $(VENV) …"
+	@$(BIN)/python $(INSTALL) requirements-bench.lock
+	@touch $@
 
 $(GUESTS)/guests.stamp: requirements-guests.lock | $(GUESTS)/bin/python
 	@echo "Installing the guests' compilers into $(GUESTS) …"

@@ -53,6 +53,7 @@ def lock_problems(root: Path) -> Iterator[str]:
     wanted = {
         "requirements.lock": runtime,
         "requirements-dev.lock": [*runtime, *wanted_by(project, "dev")],
+        "requirements-bench.lock": [*wanted_by(project, "bench")],
         "requirements-guests.lock": [*wanted_by(project, "guests")],
     }
     for lock, requirements in wanted.items():

@@ -1,4 +1,4 @@
-"""Resolve pyproject.toml's dependencies into the three lock files. Run as `make lock`.
+"""Resolve pyproject.toml's dependencies into the lock files. Run as `make lock`.
 
 One resolution serves every platform and Python from 3.11 on. Without `--upgrade`, what is locked stays as it is as
 far as pyproject.toml allows. The files name packages, versions and hashes, never the registry they came from.
@@ -16,6 +16,7 @@ COMPILE = (
 LOCKS = (
     ("requirements.lock", ("pyproject.toml", "--group", "build")),
     ("requirements-dev.lock", ("pyproject.toml", "--group", "dev", "--constraint", "requirements.lock")),
+    ("requirements-bench.lock", ("--group", "bench", "--constraint", "requirements-dev.lock")),
     ("requirements-guests.lock", ("--group", "guests")),
 )
 

@@ -1,4 +1,4 @@
-"""Another side of the comparison of calls: Extism's Python SDK, if it is installed (`pip install '.[bench]'`).
+"""Another side of the comparison of calls: Extism's Python SDK, if it is installed (the dependency group `bench`).
 
 Its guests are core modules. This one takes its input into a memory of its own and hands a copy back, eight bytes at a
 time, as Extism's kits for guests do; airs's guest gets its message in its memory and hands back what lies there. An
@@ -12,7 +12,7 @@ from typing import Any
 from wasmtime import wat2wasm
 
 NAME = "Extism, Python SDK"
-ABSENT = "the extra `bench` is not installed: pip install '.[bench]'"
+ABSENT = "Extism is not installed; `make bench` installs it, or pip install --group bench"
 TIMEOUT_MS = 60_000
 GUEST = """
 (module

@@ -8,7 +8,8 @@ import pytest
 from .tree import ROOT
 
 COPIED = (
-    "pyproject.toml", "requirements.lock", "requirements-dev.lock", "requirements-guests.lock",
+    "pyproject.toml", "requirements.lock", "requirements-dev.lock", "requirements-bench.lock",
+    "requirements-guests.lock",
     "examples", "schemas", "wit", "tests/components", "tests/guests", "benchmarks",
     "docs", "ARCHITECTURE.md",
 )  # fmt: skip
@@ -47,6 +48,7 @@ def test_everything_committed_is_current(copy, capsys):
         ("pyproject.toml", '"click>=8.1"', '"click>=8.1", "left-pad>=1"', "left-pad", "make lock"),
         ("pyproject.toml", '"click>=8.1"', '"click>=99"', "click>=99", "make lock"),
         ("pyproject.toml", '"build>=1.3"', '"build>=99"', "requirements-dev.lock", "make lock"),
+        ("pyproject.toml", '"extism>=1.1"', '"extism>=99"', "requirements-bench.lock", "make lock"),
         ("pyproject.toml", '"ziglang==0.17.0"', '"ziglang==9"', "requirements-guests.lock", "make lock"),
         ("requirements.lock", "\nclick==", "\nkclick==", "requirements.lock", "make lock"),
         ("requirements.lock", "anyio==4", "unhashed==1.0\nanyio==4", "unhashed has no hash", "make lock"),
