@@ -88,7 +88,7 @@ class Stage:
         """Return what host functions know of an instance of a deployment, whose grants they check."""
         revision = self.agent.ledger.records[key].wanted.revision
         sender = ComponentId(key.namespace, key.name, "alone")
-        return GuestContext(sender, revision, lambda: self.agent.fleet.grants_in_force(key))
+        return GuestContext(sender, revision, lambda: self.agent.fleet.grants_in_force(key), lambda *_: None)
 
 
 @contextmanager

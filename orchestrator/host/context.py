@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from orchestrator.model.ids import ComponentId
+from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.spec import Grant, Limits, Revision
 
 Log = Callable[[str, str, Sequence[tuple[str, str]] | None], None]  # level, message, context
 GrantsInForce = Callable[[], tuple[Grant, ...] | None]
+Question = DeploymentKey | str  # a target, or a capability on what is its own
+ANSWERS_MAX = 256  # remembered for an instance; a guest chooses what is asked
 
 
 class GuestContext:
@@ -16,7 +18,7 @@ class GuestContext:
     once on what runs, before any rollout.
     """
 
-    __slots__ = ("_in_force", "id", "limits", "log", "revision")
+    __slots__ = ("_answered_for", "_answers", "_in_force", "id", "limits", "log", "revision")
 
     def __init__(self, component: ComponentId, revision: Revision, in_force: GrantsInForce, log: Log) -> None:
         self.id = component
@@ -24,8 +26,22 @@ class GuestContext:
         self.limits: Limits = revision.limits
         self.log = log
         self._in_force = in_force
+        self._answered_for: tuple[Grant, ...] | None = None
+        self._answers: dict[Question, bool] = {}
 
     def grant_sets(self) -> tuple[tuple[Grant, ...], ...]:
         """Return the grant lists that must all allow a call."""
+        return self._sets(self._in_force())
+
+    def allows(self, question: Question, decide: Callable[[tuple[Grant, ...]], bool]) -> bool:
+        """Ask `decide` of every grant list, once for as long as the source asks for the same."""
         in_force = self._in_force()
+        if in_force is not self._answered_for or len(self._answers) >= ANSWERS_MAX:
+            self._answered_for, self._answers = in_force, {}
+        answer = self._answers.get(question)
+        if answer is None:
+            answer = self._answers[question] = all(map(decide, self._sets(in_force)))
+        return answer
+
+    def _sets(self, in_force: tuple[Grant, ...] | None) -> tuple[tuple[Grant, ...], ...]:
         return (self.revision.grants,) if in_force is None else (self.revision.grants, in_force)

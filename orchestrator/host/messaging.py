@@ -17,7 +17,7 @@ Unheard = Callable[[ComponentId, ComponentId, Outcome], None]
 
 def may_reach(context: GuestContext, target: DeploymentKey) -> bool:
     """Decide whether a guest may send to a deployment."""
-    return all(may_send(grants, context.id.deployment, target) for grants in context.grant_sets())
+    return context.allows(target, lambda grants: may_send(grants, context.id.deployment, target))
 
 
 def messaging_imports(router: Router, now_ns: Callable[[], int], unheard: Unheard) -> Sequence[HostImport]:

@@ -52,9 +52,8 @@ def _guarded(context: GuestContext, capability: str, act: Callable[[], T]) -> Ok
     # storage-error has no case for a denied call; io-error with the reason is what guests can print.
     if context.limits.storage_bytes is None:
         return Err("io-error", "no storage: the component's [resources] name no storage quota")
-    for grants in context.grant_sets():
-        if not may_use_own_storage(grants, capability):
-            return Err("io-error", f"capability denied: {context.id.deployment} was not granted {capability}: [self]")
+    if not context.allows(capability, lambda grants: may_use_own_storage(grants, capability)):
+        return Err("io-error", f"capability denied: {context.id.deployment} was not granted {capability}: [self]")
     try:
         return Ok(act())
     except DataError as error:

@@ -46,6 +46,7 @@ class _Lane:
 
 
 Pairs = list[tuple[Taker, Envelope]]
+_ERRORS = (Refused, Exited)
 
 
 class Route:
@@ -96,7 +97,7 @@ class Route:
         with self._lock:
             lane = self._lane(taker.lane)
             lane.idle.append(taker)
-            pairs = self._match(lane)
+            pairs = self._match(lane) if lane.queue else []
         _hand_over(pairs)
 
     def claim(self, taker: Taker) -> bool:
@@ -114,7 +115,7 @@ class Route:
             lane = self._lane(taker.lane)
             lane.busy -= 1
             lane.counters.handled += 1
-            lane.counters.errors += isinstance(outcome, Refused | Exited)
+            lane.counters.errors += isinstance(outcome, _ERRORS)
             self._at_work -= 1
             pairs = self._match_all() if self._alone else []
         _hand_over(pairs)
@@ -187,23 +188,28 @@ class Route:
         return found
 
     def _place(self, envelope: Envelope) -> Pairs:
-        if self._hold or not self._weights:
+        weights = self._weights
+        if self._hold or not weights:
             self._held.append(envelope)
             return []
-        envelope.lane = self._conversations.lane(self._weights, envelope.conversation, envelope.sequence)
+        if len(weights) == 1 and envelope.conversation is None:
+            envelope.lane = weights[0][0]
+        else:
+            envelope.lane = self._conversations.lane(weights, envelope.conversation, envelope.sequence)
         lane = self._lane(envelope.lane)
         lane.queue.append(envelope)
-        return self._match(lane)
+        return self._match(lane) if lane.idle else []
 
     def _match(self, lane: _Lane) -> Pairs:
         pairs: Pairs = []
-        while lane.queue and lane.idle and not (self._alone and self._at_work):
-            envelope = lane.queue.popleft()
+        queue, idle = lane.queue, lane.idle
+        while queue and idle and not (self._alone and self._at_work):
+            envelope = queue.popleft()
             envelope.stage = Stage.STARTED
             self._depth -= 1
             self._at_work += 1
             lane.busy += 1
-            pairs.append((lane.idle.popleft(), envelope))
+            pairs.append((idle.popleft(), envelope))
         return pairs
 
     def _match_all(self) -> Pairs:

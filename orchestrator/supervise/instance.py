@@ -126,8 +126,7 @@ class Instance:
             outcome = _host_fault(problem)
         self._route.finished(self, outcome)
         if isinstance(outcome, Exited):
-            self._exited(outcome.reason)
-            envelope.settle(outcome)
+            self._exited(outcome.reason, envelope)
             return
         try:
             envelope.settle(outcome)
@@ -219,7 +218,17 @@ class Instance:
         else:
             self._judge(health)
 
-    def _exited(self, reason: ExitReason) -> None:
+    def _exited(self, reason: ExitReason, envelope: Envelope | None = None) -> None:
+        guest = self._left(reason)
+        try:
+            if envelope is not None:
+                envelope.settle(Exited(reason))
+        finally:  # freeing takes its time, for which nobody waits
+            if guest is not None:
+                guest.close()
+
+    def _left(self, reason: ExitReason) -> Guest | None:
+        """Note an exit and what follows from it; returns the guest it had, which the caller closes."""
         with self._lock:
             self._disarm()
             guest, self._guest = self._guest, None
@@ -230,12 +239,11 @@ class Instance:
             self._to(Event.EXITED)
             then = self._decide(reason) if self.phase is Phase.FAILED else "stopped"
             again = self._takes_up_again()
-        if guest is not None:
-            guest.close()
         self._around.listener.exited(self.id, reason, then)
         if again:
             self._submit_start()
         self._on_change()
+        return guest
 
     def _decide(self, reason: ExitReason) -> str:
         now = self._around.clock.monotonic_ms()

@@ -91,11 +91,9 @@ class Scheduler:
     def _make_steps(self, most: int) -> None:
         ready = self._ready
         for _ in range(most):
-            try:
-                work = ready.popleft()
-            except IndexError:
+            if not ready:  # nobody else takes from it while the turn is ours
                 return
-            self._step(work)
+            self._step(ready.popleft())
 
     def _step(self, work: Work[Any]) -> None:
         try:

@@ -1,0 +1,1 @@
+"""What host functions know of their caller. Real: everything here."""
