@@ -109,15 +109,17 @@ class Route:
             lane.idle.remove(taker)
             return True
 
-    def finished(self, taker: Taker, outcome: Outcome) -> None:
-        """Account for the message `taker` took; call it before the sender is told."""
+    def finished(self, taker: Taker, outcome: Outcome, *, is_idle: bool = False) -> None:
+        """Account for the message `taker` took, before the sender is told; `is_idle` when it can take another."""
         with self._lock:
             lane = self._lane(taker.lane)
             lane.busy -= 1
             lane.counters.handled += 1
             lane.counters.errors += isinstance(outcome, _ERRORS)
             self._at_work -= 1
-            pairs = self._match_all() if self._alone else []
+            if is_idle:
+                lane.idle.append(taker)
+            pairs = self._match_all() if self._alone else self._match(lane) if lane.queue else []
         _hand_over(pairs)
 
     def work_alone(self, alone: bool) -> None:

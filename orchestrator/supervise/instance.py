@@ -124,14 +124,19 @@ class Instance:
             outcome = await self._answer(envelope.work)
         except Exception as problem:  # noqa: BLE001 — the actor's boundary: what goes wrong inside ends it alone
             outcome = _host_fault(problem)
-        self._route.finished(self, outcome)
         if isinstance(outcome, Exited):
+            self._route.finished(self, outcome)
             self._exited(outcome.reason, envelope)
             return
+        goes_on = self.ready and self.phase is Phase.RUNNING and not self._check_is_due
+        self._route.finished(self, outcome, is_idle=goes_on)
         try:
             envelope.settle(outcome)
         finally:  # whoever hears of it may fail; the instance goes on
-            self._release()
+            if goes_on:
+                self._leave_if_stopping()
+            else:
+                self._release()
 
     def _answer(self, work: Message | Call) -> Work[Outcome]:
         assert self._guest is not None
