@@ -137,6 +137,13 @@ GUESTS = (
         sdk=(),
         libc="command",
     ),
+    Guest(
+        "examples/05-types/components/types-1.0.0/types.wasm",
+        "examples/05-types/src/types.c",
+        wit="examples/05-types/wit",
+        world="types",
+        sdk=PLAIN_SDK,
+    ),
     probe("probe", "job", "command"),
     probe("probe-calls", "callable", "reactor", "CALLABLE"),
     faulty("faulty"),

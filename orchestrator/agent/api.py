@@ -46,6 +46,7 @@ CALL_MAX_BYTES = 4 << 20
 QUICK_BYTES = 64 << 10  # of JSON, which take about a millisecond to read
 TIMEOUT_MAX_S = 3_600.0
 CONVERSATION_MAX = 256  # characters
+HANDLE_DIGITS = 20
 SHOWN_MAX = 100  # characters of something mistaken that are repeated to whoever sent it
 ARGUMENTS_MAX = 256  # of a run, as in a manifest
 Argument = Annotated[str, msgspec.Meta(max_length=4_096, pattern="^[^\\x00]*$")]
@@ -70,6 +71,7 @@ class CallBody(Value, frozen=True):
 
     function: str
     arguments: list[Any]
+    session: Annotated[str, msgspec.Meta(max_length=NAME_MAX_LENGTH, pattern=NAME_PATTERN)] | None = None
 
 
 class RunBody(Value, frozen=True):
@@ -106,6 +108,8 @@ class Api:
             Route(one + "/send", self.send, methods=["POST"]),
             Route(one + "/request", self.request, methods=["POST"]),
             Route(one + "/call", self.call, methods=["POST"]),
+            Route(one + "/sessions", self.sessions),
+            Route(one + "/sessions/{session}", self.let_go, methods=["DELETE"]),
             Route(one + "/run", self.run, methods=["POST"]),
             Route(one + "/restart", self.restart, methods=["POST"]),
             Route(one + "/rollback", self.rollback, methods=["POST"]),
@@ -203,7 +207,21 @@ class Api:
         """Make a typed call and return its result as JSON."""
         data = await self._body(request, CALL_MAX_BYTES)
         body = _call(data) if len(data) <= QUICK_BYTES else await run_in_threadpool(_call, data)
-        pending = self._operations.call(_key(request), body.function, body.arguments)
+        pending = self._operations.call(_key(request), body.function, body.arguments, body.session)
+        return _reply(await _outcome(pending, _timeout_s(request)))
+
+    async def sessions(self, request: Request) -> Response:
+        """List a deployment's sessions."""
+        key = _key(request)
+        return _json([views.session_view(key, seen) for seen in self._operations.sessions(key)])
+
+    async def let_go(self, request: Request) -> Response:
+        """End a session, or drop some of its handles; returns how many were dropped."""
+        key, handles = _key(request), _handles(request)
+        session = request.path_params["session"]
+        if len(session) > NAME_MAX_LENGTH or not _LABEL.fullmatch(session):
+            raise Trouble(400, Problem(summary=f"{session[:SHOWN_MAX]!a} names no session", exit_code=USAGE))
+        pending = self._operations.let_go(key, session, handles)
         return _reply(await _outcome(pending, _timeout_s(request)))
 
     async def run(self, request: Request) -> Response:
@@ -372,6 +390,13 @@ def _conversation(request: Request) -> str | None:
             400, Problem(summary=f"a conversation's name has 1 to {CONVERSATION_MAX} characters", exit_code=USAGE)
         )
     return conversation
+
+
+def _handles(request: Request) -> tuple[int, ...] | None:
+    texts = request.query_params.getlist("handle")
+    if not all(text.isascii() and text.isdigit() and len(text) < HANDLE_DIGITS for text in texts):
+        raise Trouble(400, Problem(summary="a handle is a whole number", exit_code=USAGE))
+    return tuple(map(int, texts)) or None
 
 
 def _timeout_s(request: Request) -> float:

@@ -13,10 +13,10 @@ from orchestrator.controller.loop import Controller
 from orchestrator.execute.actions import Actions, without
 from orchestrator.execute.history import RUNNING, SUPERSEDED
 from orchestrator.execute.outcome import ActionOutcome
-from orchestrator.messaging.envelope import Call, Envelope
+from orchestrator.messaging.envelope import Call, Envelope, LetGo, Work
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Message, Outcome
-from orchestrator.model.observed import Hold, Number, Record
+from orchestrator.model.observed import Hold, Number, ObservedSession, Record
 from orchestrator.model.rollout import RolloutPhase
 from orchestrator.plan.differences import spec_digest
 from orchestrator.plan.document import Plan
@@ -219,15 +219,34 @@ class Operations:
         )
         return self._send(key, message, conversation)
 
-    def call(self, key: DeploymentKey, function: str, arguments: list[Any]) -> "Pending":
-        """Queue a typed call.
+    def call(self, key: DeploymentKey, function: str, arguments: list[Any], session: str | None) -> "Pending":
+        """Queue a typed call, for the instance that a session is bound to if it is of one.
 
         Raises:
             Trouble: it was not queued.
         """
-        return self._send(key, Call(function, tuple(arguments)), None)
+        return self._send(key, Call(function, tuple(arguments), session), None)
 
-    def _send(self, key: DeploymentKey, work: Message | Call, conversation: str | None) -> "Pending":
+    def let_go(self, key: DeploymentKey, session: str, handles: tuple[int, ...] | None) -> "Pending":
+        """Queue the end of a session, or of some of its handles; the outcome is how many were dropped.
+
+        Raises:
+            Trouble: there is no such session, or it was not queued.
+        """
+        return self._send(key, LetGo(session, handles), None)
+
+    def sessions(self, key: DeploymentKey) -> tuple[ObservedSession, ...]:
+        """Describe a deployment's sessions.
+
+        Raises:
+            Trouble: there is no such deployment.
+        """
+        service = self._controller.fleet.services.get(key)
+        if service is None:
+            raise Trouble(404, Problem(summary=f"no deployment {key}", suggestion="`airs get deployments` lists them."))
+        return service.sessions()
+
+    def _send(self, key: DeploymentKey, work: Work, conversation: str | None) -> "Pending":
         future: Future[Outcome] = Future()
         envelope = Envelope(work, future.set_result, conversation)
         refused = self._controller.fleet.router.deliver(key, envelope)

@@ -9,8 +9,9 @@ from orchestrator.execute.outcome import ActionOutcome
 from orchestrator.model.base import Value
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.exits import ExitReason
+from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.job import JobOutcome
-from orchestrator.model.observed import Number, ObservedDeployment, ObservedInstance, Phase, Record
+from orchestrator.model.observed import Number, ObservedDeployment, ObservedInstance, ObservedSession, Phase, Record
 from orchestrator.model.rollout import RolloutPhase
 from orchestrator.model.spec import Revision
 from orchestrator.rollout.suspended import is_suspended
@@ -31,6 +32,17 @@ class InstanceView(Value, frozen=True):
     restarts: int
     health: str
     last_exit: ExitReason | None
+
+
+class SessionView(Value, frozen=True):
+    """A session of typed calls, the instance it is bound to, and how many handles it has."""
+
+    kind: str
+    namespace: str
+    deployment: str
+    name: str
+    instance: str
+    handles: int
 
 
 class CompilingView(Value, frozen=True):
@@ -208,6 +220,18 @@ def instance_view(record: Record, seen: ObservedInstance) -> InstanceView:
         restarts=seen.restarts,
         health=seen.health.value,
         last_exit=replace(seen.last_exit) if seen.last_exit else None,
+    )
+
+
+def session_view(key: DeploymentKey, seen: ObservedSession) -> SessionView:
+    """Describe a session."""
+    return SessionView(
+        kind="Session",
+        namespace=key.namespace,
+        deployment=key.name,
+        name=seen.name,
+        instance=seen.instance,
+        handles=seen.handles,
     )
 
 

@@ -13,7 +13,7 @@ from orchestrator.cli.context import Settings, command, global_options
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.failure import FAILED, OK, TIMED_OUT, USAGE, Failure
 from orchestrator.cli.look import rollout_status
-from orchestrator.cli.names import WORD, key_argument, keys_argument
+from orchestrator.cli.names import LABEL, WORD, key_argument, keys_argument
 from orchestrator.cli.show import show_failure
 from orchestrator.cli.waiting import ended, is_at_rest
 from orchestrator.model.exits import ExitReason
@@ -62,11 +62,15 @@ def request(settings: Settings, name: DeploymentKey, payload: str, conversation:
 @key_argument
 @click.argument("function", type=WORD)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.option("--session", type=LABEL, help="Whose handles of resources are meant; begins with its first call.")
 @timeout_option
-def call(settings: Settings, name: DeploymentKey, function: str, arguments: tuple[str, ...], timeout: int) -> None:
+def call(
+    settings: Settings, name: DeploymentKey, function: str, arguments: tuple[str, ...], session: str | None,
+    timeout: int,
+) -> None:  # fmt: skip
     """Call an exported function: each argument is JSON. Prints the result as JSON."""
     decoded = [_json_argument(number, text) for number, text in enumerate(arguments, 1)]
-    result = settings.client().call(name, function, decoded, timeout / 1000)
+    result = settings.client().call(name, function, decoded, timeout / 1000, session)
     click.echo(msgspec.json.encode(result))
 
 

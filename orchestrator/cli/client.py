@@ -9,7 +9,16 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
-from orchestrator.agent.views import NO_REPLY, AgentView, DeploymentView, Ended, HistoryView, Printed, SourceView
+from orchestrator.agent.views import (
+    NO_REPLY,
+    AgentView,
+    DeploymentView,
+    Ended,
+    HistoryView,
+    Printed,
+    SessionView,
+    SourceView,
+)
 from orchestrator.cli.failure import FAILED, NO_AGENT, Failure, Problem
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedState
@@ -106,12 +115,25 @@ class AgentClient:
         answer = self._ask("POST", f"{_path(key)}/request", content=payload, params=params, wait_s=timeout_s)
         return None if NO_REPLY in answer.headers else answer.content
 
-    def call(self, key: DeploymentKey, function: str, arguments: list[Any], timeout_s: float) -> Any:
+    def call(
+        self, key: DeploymentKey, function: str, arguments: list[Any], timeout_s: float, session: str | None = None
+    ) -> Any:  # fmt: skip
         """Make a typed call and return its result."""
-        body = json.dumps({"function": function, "arguments": arguments}).encode()  # also integers of any size
+        call = {"function": function, "arguments": arguments, "session": session}
+        body = json.dumps(call).encode()  # also integers of any size
         params = {"timeout": str(timeout_s)}
         answer = self._ask("POST", f"{_path(key)}/call", content=body, params=params, wait_s=timeout_s)
         return msgspec.json.decode(answer.content)
+
+    def sessions(self, key: DeploymentKey) -> list[SessionView]:
+        """List a deployment's sessions."""
+        return self._get(f"{_path(key)}/sessions", list[SessionView])
+
+    def let_go(self, key: DeploymentKey, session: str, handles: tuple[int, ...]) -> int:
+        """Drop handles of a session, or end it where none is named; returns how many were dropped."""
+        params = [("handle", str(handle)) for handle in handles]
+        answer = self._ask("DELETE", f"{_path(key)}/sessions/{session}", params=params)
+        return int(msgspec.json.decode(answer.content))
 
     def run(self, key: DeploymentKey, arguments: tuple[str, ...] | None) -> Iterator[Printed | Ended]:
         """Run a job again; yields what it prints and, last, how it ended. Leaving the iterator cancels the run."""

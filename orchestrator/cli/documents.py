@@ -10,7 +10,15 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.agent.views import AgentView, DeploymentView, HistoryView, InstanceView, RolloutView, SourceView
+from orchestrator.agent.views import (
+    AgentView,
+    DeploymentView,
+    HistoryView,
+    InstanceView,
+    RolloutView,
+    SessionView,
+    SourceView,
+)
 from orchestrator.cli.component import ComponentDiff, ComponentInfo
 from orchestrator.cli.doctor import Doctor
 from orchestrator.model.base import Value
@@ -54,6 +62,7 @@ DOCUMENTS: dict[str, Any] = {
     "get-instances": tuple[InstanceView, ...],
     "get-revisions": tuple[HistoryView, ...],  # `history` as well
     "get-sources": tuple[SourceView, ...],
+    "session-list": tuple[SessionView, ...],
     "rollout-status": RolloutView,
     "agent-status": AgentView,
     "component-info": ComponentInfo,

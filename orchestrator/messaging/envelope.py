@@ -10,10 +10,25 @@ from orchestrator.model.spec import Json
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A typed call: `function` as the component's world names it, arguments as JSON."""
+    """A typed call: `function` as the component's world names it, arguments as JSON.
+
+    Calls of one session go to one instance, which has what their handles mean.
+    """
 
     function: str
     arguments: tuple[Json, ...]
+    session: str | None = None
+
+
+class LetGo(msgspec.Struct, frozen=True):
+    """The end of a session, or only of some of its handles. With `uses`, only if it was not used again since."""
+
+    session: str
+    handles: tuple[int, ...] | None = None
+    uses: int | None = None
+
+
+Work = Message | Call | LetGo
 
 
 class Stage(Enum):
@@ -26,18 +41,17 @@ class Stage(Enum):
 
 
 class Envelope:
-    """A message or call, its conversation, and who is told the outcome.
+    """A message or call, its conversation or session, and who is told the outcome.
 
     `on_outcome` is called exactly once, from whichever thread settles the envelope, with no lock held.
     The route owns `stage`, `lane` and `sequence`.
     """
 
-    __slots__ = ("conversation", "lane", "on_outcome", "sequence", "stage", "work")
+    __slots__ = ("conversation", "lane", "on_outcome", "sequence", "session", "stage", "work")
 
-    def __init__(
-        self, work: Message | Call, on_outcome: Callable[[Outcome], None], conversation: str | None = None
-    ) -> None:
+    def __init__(self, work: Work, on_outcome: Callable[[Outcome], None], conversation: str | None = None) -> None:
         self.work = work
+        self.session = None if isinstance(work, Message) else work.session
         self.on_outcome = on_outcome
         self.conversation = conversation
         self.stage = Stage.QUEUED

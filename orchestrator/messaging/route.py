@@ -2,7 +2,8 @@
 
 Senders `offer`, instances say `idle`; the route pairs them. It never runs a guest and never calls anyone while its
 lock is held. Which revision a message goes to is decided by `traffic`; when the weights change, messages nobody has
-started are dealt anew and started ones stay where they are.
+started are dealt anew and started ones stay where they are. A session is bound to the instance that took its first
+call, and its further calls wait for that one.
 """
 
 import threading
@@ -11,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from orchestrator.messaging.envelope import Envelope, Stage
+from orchestrator.messaging.envelope import Envelope, LetGo, Stage
 from orchestrator.messaging.traffic import Conversations
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Exited, Outcome, Refused, Undelivered
@@ -34,12 +35,16 @@ class Counters(msgspec.Struct):
 
 
 class _Lane:
-    """The queue of one revision, its idle instances (longest idle first) and how many are at work."""
+    """The queue of one revision, its idle instances (longest idle first) and how many are at work.
 
-    __slots__ = ("busy", "counters", "idle", "queue")
+    `own` are calls of sessions, by the instance that they wait for; it has no empty queue.
+    """
+
+    __slots__ = ("busy", "counters", "idle", "own", "queue")
 
     def __init__(self) -> None:
         self.queue: deque[Envelope] = deque()
+        self.own: dict[Taker, deque[Envelope]] = {}
         self.idle: deque[Taker] = deque()
         self.busy = 0
         self.counters = Counters()
@@ -47,6 +52,7 @@ class _Lane:
 
 Pairs = list[tuple[Taker, Envelope]]
 _ERRORS = (Refused, Exited)
+ENDED_MAX = 100  # sessions whose end somebody is still to be told of
 
 
 class Route:
@@ -66,6 +72,8 @@ class Route:
         self._conversations = Conversations()
         self._at_work = 0
         self._alone = False
+        self._bound: dict[str, Taker] = {}  # sessions
+        self._ended: dict[str, str] = {}  # sessions whose end nobody asked for and nobody was told of yet, and why
 
     def offer(self, envelope: Envelope) -> Undelivered | None:
         """Queue `envelope`, or say why not; a refused envelope is not settled and stays the caller's."""
@@ -74,6 +82,8 @@ class Route:
                 return self._refusal
             if self._depth >= self.capacity:
                 return Undelivered("queue-full", f"{self.key} already has {self.capacity} messages waiting")
+            if envelope.session is not None and (refusal := self._no_session(envelope)) is not None:
+                return refusal
             self._sequence += 1
             envelope.sequence = self._sequence
             self._depth += 1
@@ -86,8 +96,7 @@ class Route:
         with self._lock:
             if envelope.stage is not Stage.QUEUED or not envelope.sequence:  # started, settled or never queued
                 return False
-            queue = self._held if envelope in self._held else self._lanes[envelope.lane].queue
-            queue.remove(envelope)
+            self._remove(envelope)
             self._depth -= 1
             envelope.stage = Stage.SETTLED
             return True
@@ -97,7 +106,7 @@ class Route:
         with self._lock:
             lane = self._lane(taker.lane)
             lane.idle.append(taker)
-            pairs = self._match(lane) if lane.queue else []
+            pairs = self._match(lane) if lane.queue or lane.own else []
         _hand_over(pairs)
 
     def claim(self, taker: Taker) -> bool:
@@ -119,8 +128,31 @@ class Route:
             self._at_work -= 1
             if is_idle:
                 lane.idle.append(taker)
-            pairs = self._match_all() if self._alone else self._match(lane) if lane.queue else []
+            pairs = self._match_all() if self._alone else self._match(lane) if lane.queue or lane.own else []
         _hand_over(pairs)
+
+    def end_session(self, session: str, why: str = "") -> None:
+        """Forget a session that has ended. With `why`, who waits in it or calls next is told; else that begins anew."""
+        with self._lock:
+            taker = self._bound.pop(session, None)
+            if taker is None:
+                return
+            waiting = self._own(taker, session)
+            refused = self._let_down([session], waiting, why) if why else []
+            pairs: Pairs = []
+            for envelope in [] if why else waiting:
+                pairs += self._place(envelope)
+        _hand_over(pairs)
+        _settle(refused)
+
+    def leave(self, taker: Taker, why: str) -> None:
+        """End the sessions of one who takes nothing any more; who waits in them or calls next is told why."""
+        with self._lock:
+            names = [name for name, bound in self._bound.items() if bound is taker]
+            for name in names:
+                del self._bound[name]
+            refused = self._let_down(names, self._own(taker), why) if names else []
+        _settle(refused)
 
     def work_alone(self, alone: bool) -> None:
         """Have at most one message at work, whichever revisions take: what a stateful component needs."""
@@ -189,7 +221,69 @@ class Route:
             found = self._lanes[name] = _Lane()
         return found
 
+    def _no_session(self, envelope: Envelope) -> Undelivered | None:
+        """Say why a call of a session is not taken, once if that has ended by itself."""
+        session = envelope.session
+        assert session is not None
+        if session in self._bound:
+            return None
+        why = self._ended.pop(session, None)
+        if why is not None:
+            return _ended_session(session, why)
+        if isinstance(envelope.work, LetGo):
+            return Undelivered("no-such-session", f"{self.key} has no session {session}")
+        return None
+
+    def _let_down(self, sessions: list[str], waiting: list[Envelope], why: str) -> list[tuple[Envelope, Undelivered]]:
+        """Take those who wait in sessions that are over out of the mailbox; why, for them and for who comes next."""
+        told = {envelope.session for envelope in waiting}
+        self._ended |= {session: why for session in sessions if session not in told}
+        while len(self._ended) > ENDED_MAX:
+            del self._ended[next(iter(self._ended))]
+        self._depth -= len(waiting)
+        for envelope in waiting:
+            envelope.stage = Stage.REFUSED
+        return [(envelope, _ended_session(envelope.session or "", why)) for envelope in waiting]
+
+    def _own(self, taker: Taker, session: str | None = None) -> list[Envelope]:
+        """Take out what waits for one taker, in one of its sessions or in all."""
+        lane = self._lane(taker.lane)
+        own = lane.own.pop(taker, deque())
+        stay = deque(envelope for envelope in own if session is not None and envelope.session != session)
+        if stay:
+            lane.own[taker] = stay
+        return [envelope for envelope in own if envelope not in stay]
+
+    def _bind(self, session: str, taker: Taker) -> None:
+        """Bind a session to who takes its first call, and have its other calls wait for that one."""
+        self._bound[session] = taker
+        for queue in (self._held, *(lane.queue for lane in self._lanes.values())):
+            for envelope in [envelope for envelope in queue if envelope.session == session] if queue else ():
+                queue.remove(envelope)
+                self._wait_for(taker, envelope)
+
+    def _wait_for(self, taker: Taker, envelope: Envelope) -> _Lane:
+        envelope.lane = taker.lane
+        lane = self._lane(taker.lane)
+        lane.own.setdefault(taker, deque()).append(envelope)
+        return lane
+
+    def _remove(self, envelope: Envelope) -> None:
+        if envelope in self._held:
+            self._held.remove(envelope)
+            return
+        lane = self._lanes[envelope.lane]
+        if envelope in lane.queue:
+            lane.queue.remove(envelope)
+            return
+        taker = next(taker for taker, own in lane.own.items() if envelope in own)
+        lane.own[taker].remove(envelope)
+        if not lane.own[taker]:
+            del lane.own[taker]
+
     def _place(self, envelope: Envelope) -> Pairs:
+        if envelope.session is not None and (taker := self._bound.get(envelope.session)) is not None:
+            return self._match(self._wait_for(taker, envelope))
         weights = self._weights
         if self._hold or not weights:
             self._held.append(envelope)
@@ -203,7 +297,7 @@ class Route:
         return self._match(lane) if lane.idle else []
 
     def _match(self, lane: _Lane) -> Pairs:
-        pairs: Pairs = []
+        pairs: Pairs = self._match_own(lane) if lane.own else []
         queue, idle = lane.queue, lane.idle
         while queue and idle and not (self._alone and self._at_work):
             envelope = queue.popleft()
@@ -211,7 +305,27 @@ class Route:
             self._depth -= 1
             self._at_work += 1
             lane.busy += 1
+            if envelope.session is not None:
+                self._bind(envelope.session, idle[0])
             pairs.append((idle.popleft(), envelope))
+        return pairs
+
+    def _match_own(self, lane: _Lane) -> Pairs:
+        """Give idle takers the calls that wait for them, where nobody has waited for longer."""
+        pairs: Pairs = []
+        for taker, own in [*lane.own.items()]:
+            is_next = not lane.queue or own[0].sequence < lane.queue[0].sequence
+            if taker not in lane.idle or not is_next or self._hold or (self._alone and self._at_work):
+                continue
+            lane.idle.remove(taker)
+            envelope = own.popleft()
+            if not own:
+                del lane.own[taker]
+            envelope.stage = Stage.STARTED
+            self._depth -= 1
+            self._at_work += 1
+            lane.busy += 1
+            pairs.append((taker, envelope))
         return pairs
 
     def _match_all(self) -> Pairs:
@@ -223,6 +337,8 @@ class Route:
         for lane in self._lanes.values():
             waiting += lane.queue
             lane.queue.clear()
+            waiting += [envelope for own in lane.own.values() for envelope in own]
+            lane.own.clear()
         return sorted(waiting, key=lambda envelope: envelope.sequence)
 
     def _deal_again(self) -> Pairs:
@@ -230,6 +346,15 @@ class Route:
         for envelope in self._take_all():
             pairs += self._place(envelope)
         return pairs
+
+
+def _ended_session(session: str, why: str) -> Undelivered:
+    return Undelivered("session-ended", f"session {session} is over, and its handles with it: {why}")
+
+
+def _settle(refused: list[tuple[Envelope, Undelivered]]) -> None:
+    for envelope, refusal in refused:
+        envelope.settle(refusal)
 
 
 def _hand_over(pairs: Pairs) -> None:

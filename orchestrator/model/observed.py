@@ -30,6 +30,14 @@ class Phase(Enum):
         return self in (Phase.STARTING, Phase.BACKING_OFF, Phase.UPDATING, Phase.STOPPING)
 
 
+class ObservedSession(Value, frozen=True, order=True):
+    """A session of typed calls, the instance it is bound to, and how many handles it has."""
+
+    name: str
+    instance: str
+    handles: int
+
+
 class ObservedInstance(Value, frozen=True):
     """One instance: `ready` only after a real call answered; `restarts` counts since its set was started."""
 

@@ -141,6 +141,11 @@ def opaque_part(kind: WitType | None) -> HandleOf | Opaque | None:
     return next((part for part in parts(kind) if isinstance(part, HandleOf | Opaque)), None)
 
 
+def returns_handles(kind: FunctionType) -> bool:
+    """Whether a call of such a function may bring new handles."""
+    return any(isinstance(part, HandleOf) for part in parts(kind.result))
+
+
 def parts(kind: WitType | None) -> Iterable[WitType]:
     """Yield `kind` and everything it is made of."""
     if kind is None:

@@ -87,6 +87,10 @@ record_delete = _declare(_quick_library, "wasmtime_component_valrecord_delete", 
 tuple_new = _declare(_quick_library, "wasmtime_component_valtuple_new_uninit", None, c_void_p, c_size_t)
 flags_new = _declare(_quick_library, "wasmtime_component_valflags_new_uninit", None, c_void_p, c_size_t)
 
+resource_clone = _declare(_quick_library, "wasmtime_component_resource_any_clone", c_void_p, c_void_p)
+resource_delete = _declare(_quick_library, "wasmtime_component_resource_any_delete", None, c_void_p)
+resource_drop = _declare(ffi.dll, "wasmtime_component_resource_any_drop", c_void_p, c_void_p, c_void_p)
+
 error_new = _declare(_quick_library, "wasmtime_error_new", c_void_p, c_char_p)
 error_message = _declare(_quick_library, "wasmtime_error_message", None, c_void_p, c_void_p)
 error_delete = _declare(_quick_library, "wasmtime_error_delete", None, c_void_p)

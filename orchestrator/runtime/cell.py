@@ -6,7 +6,8 @@ cross: it is kept in the calling instance's own cell, and wasmtime gets an error
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
@@ -43,6 +44,15 @@ class Cell:
         self.ending = self.raised = None
         self.host_calls = 0
         self.deadline_ns = time.monotonic_ns() + timeout_ms * 1_000_000
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Have the guest hold its thread meanwhile, as wasmtime has no other way to run a destructor."""
+        usual, self.holds_thread = self.holds_thread, True
+        try:
+            yield
+        finally:
+            self.holds_thread = usual
 
     def interrupt(self) -> None:
         """Make the running call end soon; from any thread."""

@@ -9,7 +9,7 @@ import msgspec
 from wasmtime import Engine
 from wasmtime import component as wc
 
-from orchestrator.model.wit import FunctionType
+from orchestrator.model.wit import FunctionType, returns_handles
 from orchestrator.model.world import LIFECYCLE, Drive, Function, Import, Interface, World, WorldTypes
 from orchestrator.runtime import artifact, lifecycle
 from orchestrator.runtime.adapter.text import FLAT, HOST
@@ -43,6 +43,7 @@ class Description(msgspec.Struct, frozen=True):
     exports: dict[str, Export]
     needed: dict[str, dict[str, FunctionType]]
     wants_wasi: bool
+    gives_handles: bool
     is_adapted: bool = False
     has_shim: bool = False
     why_direct: str = ""  # of one that is not adapted
@@ -76,6 +77,7 @@ def describe(component: wc.Component, engine: Engine, why_direct: str | None) ->
         exports={export.name: export for export in exports},
         needed=_needed(types),
         wants_wasi=any(imported.interface.startswith(_WASI) for imported in world.imports),
+        gives_handles=any(returns_handles(export.kind) for export in exports),
         is_adapted=why_direct is None,
         has_shim=has_shim,
         why_direct=why_direct or "",

@@ -30,9 +30,18 @@ class Direct:
         """Give it messages that want no reply."""
         return self._finish(self._guest.handle_many(messages))
 
-    def call(self, function: str, arguments: Sequence[Json]) -> CallAnswer:
+    def call(self, function: str, arguments: Sequence[Json], session: str | None = None) -> CallAnswer:
         """Call an exported function with JSON arguments."""
-        return self._finish(self._guest.call(function, arguments))
+        return self._finish(self._guest.call(function, arguments, session))
+
+    def let_go(self, session: str, handles: Sequence[int] | None = None) -> CallAnswer:
+        """Drop handles of a session, or all of them and the session."""
+        return self._finish(self._guest.let_go(session, handles))
+
+    @property
+    def sessions(self) -> dict[str, int]:
+        """The sessions there are, and how many handles each has."""
+        return self._guest.sessions
 
     def health(self, timeout_ms: int | None = None) -> Health | Exited:
         """Ask how it is."""

@@ -4,6 +4,7 @@ The tick only makes a running guest look up; whether its time is over is decided
 comes early or late never ends a call early. A guest whose time is not over gives way to others.
 """
 
+import itertools
 import weakref
 from collections.abc import Callable
 from importlib.metadata import version
@@ -66,6 +67,7 @@ class SharedEngine:
         self.stacks.install(config)
         self.engine = Engine(config)
         self.address = capi.address_of(self.engine.ptr())
+        self.handles = itertools.count(1)  # for what callers hold of guests: no number is two handles' of a component
         self.cells = Cells(self.engine.increment_epoch)
         self.epoch_callback = capi.EpochCallback(_looking(weakref.ref(self)))
         self.tick = Tick(self.engine)

@@ -37,6 +37,8 @@ from orchestrator.runtime.finish import finish
 from orchestrator.runtime.instance import Instance
 from orchestrator.runtime.layout import Unfit
 from orchestrator.runtime.loaded import Loaded
+from orchestrator.runtime.resources import Resource
+from orchestrator.runtime.sessions import MAX_HANDLES, Sessions, Use
 from orchestrator.runtime.values import Err
 from orchestrator.runtime.wasi import Wasi
 
@@ -58,7 +60,7 @@ class Start(msgspec.Struct, frozen=True):
 class Guest:
     """A started instance. One call at a time, as work in steps; after an `Exited` every call answers the same."""
 
-    __slots__ = ("_exports", "_has_worked", "_instance", "_is_actor", "_is_adapted")
+    __slots__ = ("_exports", "_has_worked", "_instance", "_is_actor", "_is_adapted", "_sessions")
 
     def __init__(self, instance: Instance, loaded: Loaded) -> None:
         self._instance = instance
@@ -66,6 +68,7 @@ class Guest:
         self._is_actor = Drive.ACTOR in loaded.drives
         self._is_adapted = loaded.is_adapted
         self._has_worked = True  # since it was last asked how it is
+        self._sessions = Sessions(loaded.engine.handles)
 
     async def handle(self, message: Message) -> Answer:
         """Give it a message and wait for its answer; only for an actor."""
@@ -123,20 +126,44 @@ class Guest:
                 return Handled(outcomes + [None] * (len(messages) - len(outcomes)), answer)
         return Handled(outcomes)
 
-    async def call(self, function: str, arguments: Sequence[Json]) -> CallAnswer:
-        """Call an exported function with JSON arguments; `interface#function` or any end of that which is unique."""
+    async def call(self, function: str, arguments: Sequence[Json], session: str | None = None) -> CallAnswer:
+        """Call an exported function with JSON arguments; `interface#function` or any end of that which is unique.
+
+        Handles are numbers that the session gives; without one, what takes or returns resources cannot be called.
+        """
         await GIVE_WAY  # arguments may be large, and checking them takes as long as it takes
         try:
             export = typed.find(function, self._exports)
-            values = typed.arguments(export, arguments)
+            use = None if session is None else self._sessions.use(session, export)
+            values = typed.arguments(export, arguments, use)
         except typed.Unsuitable as problem:
-            return BadCall(problem.problem, problem.suggestion, problem.detail)
+            return _bad(problem)
+        if use is not None:
+            use.begin(export.name)
         answer = await self._instance.invoke(export, values)
         if isinstance(answer, Exited):
             return answer
-        if isinstance(answer, Err):
-            return Refused("err", typed.err_text(export, answer))
-        return Returned(typed.result_json(export, answer))
+        said = _said(export, answer, use)
+        surplus = [] if use is None else use.end()
+        if surplus:
+            return await self._instance.drop(surplus) or _no_room(len(surplus))
+        return said
+
+    async def let_go(self, session: str, handles: Sequence[int] | None = None) -> CallAnswer:
+        """Drop handles of a session, or all of them and the session; the number of handles, once destructors ran."""
+        try:
+            resources = self._sessions.drop(session, handles)
+        except typed.Unsuitable as problem:
+            return _bad(problem)
+        return await self._let_go(resources) or Returned(len(resources))
+
+    async def _let_go(self, resources: Sequence[Resource]) -> Exited | None:
+        return await self._instance.drop(resources) if resources else self._instance.exited
+
+    @property
+    def sessions(self) -> dict[str, int]:
+        """The sessions there are, and how many handles each has; from any thread."""
+        return {name: len(session.handles) for name, session in self._sessions.named.copy().items()}
 
     async def health(self, timeout_ms: int | None = None) -> Health | Exited:
         """Ask how it is; a component without a lifecycle is healthy while it lives.
@@ -152,9 +179,13 @@ class Guest:
         return answer if isinstance(answer, Exited) else Health(answer)
 
     async def shutdown(self) -> Exited | None:
-        """Let it say goodbye; None when it did, or has no lifecycle. Its refusal is a normal exit with what it said."""
-        if not self._is_actor:
-            return None
+        """Let it say goodbye; None when it did, or has no lifecycle. Its refusal is a normal exit with what it said.
+
+        What callers hold of it is dropped first.
+        """
+        exited = await self._let_go(self._sessions.drop_all()) if self._sessions.named else None
+        if exited is not None or not self._is_actor:
+            return exited
         answer = await self._lifecycle(lifecycle.SHUTDOWN)
         if isinstance(answer, Err):
             return Exited(ExitReason(kind=ExitKind.NORMAL, detail=f"shutdown refused: {_refused(answer)}"))
@@ -238,6 +269,22 @@ async def read_metadata(request: Start) -> dict[str, Any] | Exited | None:
 def _instance(request: Start) -> Instance:
     cell = request.loaded.engine.cells.add(request.id, request.context, holds_thread=request.loaded.holds_thread)
     return Instance(request.loaded, cell, request.revision.limits, request.wasi)
+
+
+def _bad(problem: typed.Unsuitable) -> BadCall:
+    return BadCall(problem.problem, problem.suggestion, problem.detail)
+
+
+def _said(export: Export, answer: Any, use: Use | None) -> Returned | Refused:
+    if isinstance(answer, Err):
+        return Refused("err", typed.err_text(export, answer, use))
+    return Returned(typed.result_json(export, answer, use))
+
+
+def _no_room(count: int) -> Refused:
+    return Refused(
+        "session-full", f"the call returned {count} handles, and a session has at most {MAX_HANDLES}: they were dropped"
+    )
 
 
 def _replied(payload: bytes | None) -> Replied | Refused:

@@ -9,7 +9,7 @@ have failed for want of it, though it may have got over that and failed at somet
 """
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ctypes import byref, c_uint64, c_void_p, create_string_buffer, sizeof
 from typing import Any
 
@@ -28,6 +28,7 @@ from orchestrator.runtime.cell import Cell
 from orchestrator.runtime.component import Export
 from orchestrator.runtime.loaded import Loaded
 from orchestrator.runtime.memory import Allowance, Memory
+from orchestrator.runtime.resources import Resource
 from orchestrator.runtime.wasi import Denied, Wasi, give
 
 MAX_TABLE_ELEMENTS = 200_000  # of each table; 8 bytes each
@@ -137,6 +138,21 @@ class Instance:
             except CallFailed as failure:
                 return self._end(str(failure))
             return result if self._cell.ending is None else self._end("")  # it was over while the guest waited
+
+    async def drop(self, resources: Iterable[Resource]) -> Exited | None:
+        """Drop resources of the guest; their destructors share the limits of one call, and hold the thread."""
+        if self.exited is not None:
+            return self.exited
+        with _Entered(self):
+            if self._is_closing:
+                return _CLOSED
+            await HOLD
+            self._arm(self._limits.timeout_ms)
+            with self._cell.holding():
+                error = next(filter(None, (capi.resource_drop(self._context, one.address) for one in resources)), None)
+            if error or self._cell.ending is not None:
+                return self._end(capi.take_error(error) if error else "")
+            return None
 
     async def _call(self, entry: Entry, values: Sequence[Any]) -> Any:
         poll = self._poll_first

@@ -11,13 +11,14 @@ import math
 import re
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from orchestrator.model.spec import Json
 from orchestrator.model.strict_json import shown
 from orchestrator.model.wit import (
     EnumOf,
     FlagsOf,
+    HandleOf,
     ListOf,
     OptionOf,
     RecordOf,
@@ -40,6 +41,16 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 Path = tuple[Any, ...]  # the path of what holds it (none: the root), then the last part: joined only when shown
 
 
+class Handles(Protocol):
+    """What a session knows of its handles."""
+
+    def given(self, kind: HandleOf, value: Json) -> Any:
+        """Return the resource that a JSON handle means; raises ValueError, saying why, where it means none."""
+
+    def kept(self, kind: HandleOf, resource: Any) -> Json:
+        """Keep a resource that a guest returned, and return its handle."""
+
+
 class Enough(Exception):
     """There are so many problems that no more are looked for."""
 
@@ -47,7 +58,8 @@ class Enough(Exception):
 class Reader:
     """Reads JSON values into plain ones, and keeps what is wrong with them in `problems`."""
 
-    def __init__(self) -> None:
+    def __init__(self, handles: Handles | None = None) -> None:
+        self.handles = handles
         self.problems: list[str] = []
         self.hints: list[str] = []
 
@@ -265,6 +277,14 @@ def _as_err(kind: WitType, carried: Any) -> Err | None:
             return Err("err", carried)
 
 
+def _handle(reader: Reader, kind: HandleOf, value: Json, path: Path) -> Any:
+    assert reader.handles is not None, "who calls what takes handles has a session"
+    try:
+        return reader.handles.given(kind, value)
+    except ValueError as problem:
+        return reader.note(path, f": {problem}")
+
+
 _FROM_JSON: dict[type, Callable[[Reader, Any, Json, Path], Any]] = {
     Scalar: _scalar,
     ListOf: _list,
@@ -275,12 +295,13 @@ _FROM_JSON: dict[type, Callable[[Reader, Any, Json, Path], Any]] = {
     EnumOf: _enum,
     FlagsOf: _flags,
     ResultOf: _result,
+    HandleOf: _handle,
 }
 
 
-def to_json(kind: WitType, value: Any) -> Json:
+def to_json(kind: WitType, value: Any, handles: Handles | None = None) -> Json:
     """Turn a plain value of a type into JSON; the way back from `Reader.read`."""
-    return _TO_JSON[type(kind)](kind, value)
+    return _TO_JSON[type(kind)](kind, value, handles)
 
 
 def err_value(kind: WitType, err: Err) -> Any:
@@ -294,56 +315,62 @@ def err_value(kind: WitType, err: Err) -> Any:
             return err.payload
 
 
-def _scalar_json(_kind: Scalar, value: Any) -> Json:
+def _scalar_json(_kind: Scalar, value: Any, _handles: Handles | None) -> Json:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
 
 
-def _list_json(kind: ListOf, value: Any) -> Json:
-    return list(value) if kind.is_bytes else [to_json(kind.element, item) for item in value]
+def _list_json(kind: ListOf, value: Any, handles: Handles | None) -> Json:
+    return list(value) if kind.is_bytes else [to_json(kind.element, item, handles) for item in value]
 
 
-def _record_json(kind: RecordOf, value: Any) -> Json:
+def _record_json(kind: RecordOf, value: Any, handles: Handles | None) -> Json:
     fields = value if isinstance(value, dict) else {name: getattr(value, name) for name, _ in kind.fields}
-    return {name: to_json(field, fields[name]) for name, field in kind.fields}
+    return {name: to_json(field, fields[name], handles) for name, field in kind.fields}
 
 
-def _tuple_json(kind: TupleOf, value: Sequence[Any]) -> Json:
-    return [to_json(element, item) for element, item in zip(kind.elements, value, strict=True)]
+def _tuple_json(kind: TupleOf, value: Sequence[Any], handles: Handles | None) -> Json:
+    return [to_json(element, item, handles) for element, item in zip(kind.elements, value, strict=True)]
 
 
-def _option_json(kind: OptionOf, value: Any) -> Json:
+def _option_json(kind: OptionOf, value: Any, handles: Handles | None) -> Json:
     if value is None:
         return None
     if isinstance(kind.payload, OptionOf):
-        return {"some": to_json(kind.payload, value.value)}
-    return to_json(kind.payload, value)
+        return {"some": to_json(kind.payload, value.value, handles)}
+    return to_json(kind.payload, value, handles)
 
 
-def _variant_json(kind: VariantOf, value: Any) -> Json:
+def _variant_json(kind: VariantOf, value: Any, handles: Handles | None) -> Json:
     payload = dict(kind.cases)[value.case]
-    return value.case if payload is None else {value.case: to_json(payload, value.payload)}
+    return value.case if payload is None else {value.case: to_json(payload, value.payload, handles)}
 
 
-def _flags_json(kind: FlagsOf, value: Any) -> Json:
+def _flags_json(kind: FlagsOf, value: Any, _handles: Handles | None) -> Json:
     return [name for name in kind.names if name in value]
 
 
-def _result_json(kind: ResultOf, value: Any) -> Json:
+def _result_json(kind: ResultOf, value: Any, handles: Handles | None) -> Json:
     if isinstance(value, Ok):
-        return {"ok": None if kind.ok is None else to_json(kind.ok, value.value)}
-    return {"err": None if kind.err is None else to_json(kind.err, err_value(kind.err, value))}
+        return {"ok": None if kind.ok is None else to_json(kind.ok, value.value, handles)}
+    return {"err": None if kind.err is None else to_json(kind.err, err_value(kind.err, value), handles)}
 
 
-_TO_JSON: dict[type, Callable[[Any, Any], Json]] = {
+def _handle_json(kind: HandleOf, value: Any, handles: Handles | None) -> Json:
+    assert handles is not None, "who calls what returns handles has a session"
+    return handles.kept(kind, value)
+
+
+_TO_JSON: dict[type, Callable[[Any, Any, Handles | None], Json]] = {
     Scalar: _scalar_json,
     ListOf: _list_json,
     RecordOf: _record_json,
     TupleOf: _tuple_json,
     OptionOf: _option_json,
     VariantOf: _variant_json,
-    EnumOf: lambda _, value: value,
+    EnumOf: lambda _, value, _handles: value,
     FlagsOf: _flags_json,
     ResultOf: _result_json,
+    HandleOf: _handle_json,
 }

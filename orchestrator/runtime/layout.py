@@ -17,9 +17,11 @@ from wasmtime import _ffi as ffi
 
 from orchestrator.model.ids import ComponentId
 from orchestrator.runtime import capi
+from orchestrator.runtime.resources import Resource
 from orchestrator.runtime.types import (
     EnumOf,
     FlagsOf,
+    HandleOf,
     ListOf,
     OptionOf,
     RecordOf,
@@ -74,6 +76,7 @@ _ENUM = ffi.WASMTIME_COMPONENT_ENUM.value
 _OPTION = ffi.WASMTIME_COMPONENT_OPTION.value
 _RESULT = ffi.WASMTIME_COMPONENT_RESULT.value
 _FLAGS = ffi.WASMTIME_COMPONENT_FLAGS.value
+_RESOURCE = ffi.WASMTIME_COMPONENT_RESOURCE.value
 _U8 = bytes([ffi.WASMTIME_COMPONENT_U8.value])
 _FALSE = bytes([ffi.WASMTIME_COMPONENT_BOOL.value]).ljust(VAL, b"\0")  # a value that owns nothing
 _TwoWords = c_size_t * 2  # a size and an address, for wasmtime to fill in
@@ -120,6 +123,8 @@ def _cases_lowering(kind: WitType) -> Lower:
             return _flags_lowering(names)
         case ResultOf(ok, err):
             return _result_lowering(_lowering_of(ok), _lowering_of(err), err)
+        case HandleOf():
+            return _lower_resource
         case _:
             return _refuse_opaque
 
@@ -153,6 +158,8 @@ def _cases_lifting(kind: WitType) -> Lift:
             return _lift_flags
         case ResultOf(ok, err):
             return _result_lifting(_lifting_of(ok), _lifting_of(err), err)
+        case HandleOf():
+            return _lift_resource
         case _:
             return _refuse_opaque_back
 
@@ -342,8 +349,14 @@ def _err_value(err: Err, kind: WitType | None) -> Any:
             return err.payload
 
 
+def _lower_resource(value: Any) -> bytes:
+    if not isinstance(value, Resource):
+        raise Unfit(f"expected a resource, got {value!r:.80}")
+    return _pair.pack(_RESOURCE, value.copy(), 0)
+
+
 def _refuse_opaque(_value: Any) -> bytes:
-    raise Unfit("resources are not supported yet")
+    raise Unfit("streams, futures and their like cannot be passed")
 
 
 def _scalar_lifting(name: str) -> Lift:
@@ -454,5 +467,9 @@ def _as_err(value: Any, kind: WitType | None) -> Err:
             return Err("err", value)
 
 
+def _lift_resource(image: bytes, at: int) -> Resource:
+    return Resource.copied(_word.unpack_from(image, at + PAYLOAD)[0])
+
+
 def _refuse_opaque_back(_image: bytes, _at: int) -> Any:
-    raise Unfit("resources are not supported yet")
+    raise Unfit("streams, futures and their like cannot be passed")

@@ -70,6 +70,7 @@ class _Prepared:
     def __init__(self, engine: SharedEngine, component: wc.Component, description: Description) -> None:
         self.engine, self.component, self.description = engine, component, description
         self.linked: Linked
+        self.holds_thread = False
         self.missing: list[str] = []
         self.signatures: dict[str, Signature] = {}
         self.indexes: dict[str, wc.ExportIndex] = {}
@@ -132,8 +133,13 @@ class Loaded(msgspec.Struct, frozen=True):
 
     @property
     def holds_thread(self) -> bool:
-        """Whether its calls cannot be set aside: wasmtime's WASI waits on the thread that calls it."""
-        return self.description.wants_wasi
+        """Whether its calls cannot be set aside.
+
+        Wasmtime's WASI waits on the thread that calls it. It runs no destructor where a host function may wait in
+        another way, so that one which gives out resources waits on its thread too.
+        """
+        holds_thread: bool = self.prepared.holds_thread
+        return holds_thread
 
     @property
     def component_address(self) -> int:
@@ -251,20 +257,24 @@ class Loader:
     def _prepare(self, found: _Found) -> _Prepared:
         prepared = _Prepared(found.engine, found.component, found.description)
         description = prepared.description
+        waits = any(host.waits and host.function in description.needed.get(host.interface, ()) for host in self._hosts)
+        prepared.holds_thread = description.wants_wasi or (description.gives_handles and waits)
         with self._linking:
-            prepared.linked = self._link(found.engine, description)
+            prepared.linked = self._link(found.engine, description, prepared.holds_thread)
         prepared.missing = missing_imports(description.needed, self._hosts)
         return prepared
 
-    def _link(self, engine: SharedEngine, description: Description) -> Linked:
+    def _link(self, engine: SharedEngine, description: Description, holds_thread: bool) -> Linked:
         """Return a linker for what is imported; components that import the same share one."""
-        key = msgspec.msgpack.encode((engine.guards, description.wants_wasi, description.needed, description.has_shim))
+        key = msgspec.msgpack.encode(
+            (engine.guards, description.wants_wasi, holds_thread, description.needed, description.has_shim)
+        )
         linked = self._linked.get(key)
         if linked is None:
             linker = wc.Linker(engine.engine)
             if description.wants_wasi:
                 linker.add_wasip2()
-            linked = link(linker, description.needed, self._hosts, engine.cells, holds_thread=description.wants_wasi)
+            linked = link(linker, description.needed, self._hosts, engine.cells, holds_thread=holds_thread)
             if description.has_shim:
                 link_shim(linked, self._hosts, engine.cells)
             self._linked[key] = linked

@@ -16,7 +16,7 @@ from orchestrator.model.strict_json import shown
 from orchestrator.model.wit import HandleOf, Opaque, ResultOf, WitType, parts
 from orchestrator.model.world import LIFECYCLE
 from orchestrator.runtime.component import Export
-from orchestrator.runtime.json_values import Enough, Reader, err_value, to_json
+from orchestrator.runtime.json_values import Enough, Handles, Reader, err_value, to_json
 from orchestrator.runtime.values import Err
 
 MAX_LISTED = 20  # functions named in a suggestion
@@ -100,17 +100,17 @@ def _usage(export: Export, verb: str) -> str:
     return usage if len(usage) <= MAX_USAGE else usage[: MAX_USAGE - 1] + "…"
 
 
-def arguments(export: Export, values: Sequence[Json]) -> list[Any]:
+def arguments(export: Export, values: Sequence[Json], handles: Handles | None = None) -> list[Any]:
     """Check JSON arguments against an export's parameters and return them as plain values.
 
     Raises:
-        Unsuitable: too many, too few, some that do not fit, or a type that cannot be passed.
+        Unsuitable: too many, too few, some that do not fit, or a type that cannot be passed, or not without a session.
     """
     params, usage = export.kind.params, _usage(export, " is")
-    _check_types(export)
+    _check_types(export, handles)
     if len(values) != len(params):
         raise Unsuitable(f"expected {len(params)} argument{'' if len(params) == 1 else 's'}, got {len(values)}", usage)
-    reader = Reader()
+    reader = Reader(handles)
     plain = []
     try:
         for index, ((_, kind), value) in enumerate(zip(params, values, strict=True)):
@@ -129,13 +129,14 @@ def _unsuitable(reader: Reader, usage: str) -> Unsuitable:
     return Unsuitable("some arguments do not fit", usage, "\n".join(reader.problems))
 
 
-def _check_types(export: Export) -> None:
+def _check_types(export: Export, handles: Handles | None) -> None:
     for part in _all_parts(export):
         if isinstance(part, Opaque):
             raise Unsuitable(f"{export.name} has a {part} in its type, which airs cannot pass", _usage(export, " is"))
-        if isinstance(part, HandleOf):
+        if isinstance(part, HandleOf) and handles is None:
             raise Unsuitable(
-                f"{export.name} takes or returns a resource, which airs cannot pass", _usage(export, " is")
+                f"{export.name} takes or returns a resource, whose handle lives in a session",
+                f"Call it with --session and a name. {_usage(export, ' is')}",
             )
 
 
@@ -144,18 +145,18 @@ def _all_parts(export: Export) -> Iterable[WitType]:
         yield from parts(kind)
 
 
-def result_json(export: Export, value: Any) -> Json:
+def result_json(export: Export, value: Any, handles: Handles | None = None) -> Json:
     """Return a plain result as JSON; an ok result as what it carries."""
     kind = export.kind.result
     if isinstance(kind, ResultOf):
-        return None if kind.ok is None else to_json(kind.ok, value.value)
-    return None if kind is None else to_json(kind, value)
+        return None if kind.ok is None else to_json(kind.ok, value.value, handles)
+    return None if kind is None else to_json(kind, value, handles)
 
 
-def err_text(export: Export, err: Err) -> str:
+def err_text(export: Export, err: Err, handles: Handles | None = None) -> str:
     """Return what an err result carries as canonical JSON, empty where it carries nothing."""
     kind = export.kind.result
     assert isinstance(kind, ResultOf)
     if kind.err is None:
         return ""
-    return canonical_json(to_json(kind.err, err_value(kind.err, err))).decode()
+    return canonical_json(to_json(kind.err, err_value(kind.err, err), handles)).decode()

@@ -10,12 +10,13 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from orchestrator.messaging.envelope import Call, Envelope
+from orchestrator.messaging import envelope as envelopes
+from orchestrator.messaging.envelope import Call, Envelope, LetGo
 from orchestrator.messaging.route import Route
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
-from orchestrator.model.message import Exited, Health, Message, Outcome
-from orchestrator.model.observed import ObservedInstance, Phase
+from orchestrator.model.message import Exited, Health, Message, Outcome, Returned
+from orchestrator.model.observed import ObservedInstance, ObservedSession, Phase
 from orchestrator.model.spec import Deployment
 from orchestrator.model.work import Work
 from orchestrator.supervise.lifecycle import Event, next_phase
@@ -24,6 +25,7 @@ from orchestrator.supervise.ports import Clock, Guest, Listener, StartGuest, Sta
 
 T = TypeVar("T")
 RESTARTS_KEPT = 1_000  # times remembered for the window; no intensity is larger
+SESSION_IDLE_MS = 600_000  # without a call, before a session ends
 STOP_GRACE_MS = 1_000  # beyond the call's own deadline, before a stopping instance is interrupted
 
 
@@ -64,6 +66,8 @@ class Instance:
         self._failures = 0
         self._last_exit: ExitReason | None = None
         self._timer: Timer | None = None
+        self._sessions: dict[str, tuple[int, Timer]] = {}  # which of all uses was the last, and when it ends
+        self._uses = 0
         self._check_is_due = False  # health is to be asked before the next message: under load it is never idle
 
     def start(self) -> None:
@@ -128,6 +132,8 @@ class Instance:
             self._route.finished(self, outcome)
             self._exited(outcome.reason, envelope)
             return
+        if envelope.session is not None:
+            self._look_after(envelope.session, envelope.work)
         goes_on = self.ready and self.phase is Phase.RUNNING and not self._check_is_due
         self._route.finished(self, outcome, is_idle=goes_on)
         try:
@@ -138,11 +144,62 @@ class Instance:
             else:
                 self._release()
 
-    def _answer(self, work: Message | Call) -> Work[Outcome]:
+    def _answer(self, work: envelopes.Work) -> Work[Outcome]:
         assert self._guest is not None
         if isinstance(work, Message):
             return self._guest.handle(work)
-        return self._guest.call(work.function, work.arguments)
+        if isinstance(work, Call):
+            return self._guest.call(work.function, work.arguments, work.session)
+        return self._let_go(self._guest, work)
+
+    async def _let_go(self, guest: Guest, work: LetGo) -> Outcome:
+        if self._was_used_since(work):
+            return Returned(0)
+        return await guest.let_go(work.session, work.handles)
+
+    def _was_used_since(self, work: envelopes.Work) -> bool:
+        if not isinstance(work, LetGo) or work.uses is None:
+            return False
+        last = self._sessions.get(work.session)
+        return last is None or last[0] != work.uses
+
+    def _look_after(self, session: str, work: envelopes.Work) -> None:
+        """Have a session end when it is not used for long; have none that the guest has nothing of."""
+        if self._was_used_since(work):
+            return
+        with self._lock:
+            if session in self._sessions:
+                self._sessions.pop(session)[1].cancel()
+            goes_on = self._guest is not None and session in self._guest.sessions
+            if goes_on:
+                self._uses += 1
+                self._end_if_unused(session, self._uses)
+        if not goes_on:
+            was_unused = isinstance(work, LetGo) and work.uses is not None
+            self._route.end_session(session, f"unused for {SESSION_IDLE_MS // 60_000} minutes" if was_unused else "")
+
+    def _end_if_unused(self, session: str, uses: int) -> None:
+        def end() -> None:
+            refused = self._route.offer(Envelope(LetGo(session, uses=uses), _nobody))
+            if refused is not None and refused.case == "queue-full":
+                with self._lock:
+                    self._end_if_unused(session, uses)
+
+        self._sessions[session] = uses, self._around.clock.call_later(SESSION_IDLE_MS, end)
+
+    def _leave_sessions(self, why: str) -> None:
+        with self._lock:
+            timers = [timer for _, timer in self._sessions.values()]
+            self._sessions.clear()
+        for timer in timers:
+            timer.cancel()
+        self._route.leave(self, f"instance {self.id.instance} {why}")
+
+    def sessions(self) -> tuple[ObservedSession, ...]:
+        """Describe the sessions that are bound to it."""
+        guest = self._guest
+        found = {} if guest is None else guest.sessions
+        return tuple(ObservedSession(name, self.id.instance, handles) for name, handles in found.items())
 
     def _release(self) -> None:
         with self._lock:
@@ -244,6 +301,7 @@ class Instance:
             self._to(Event.EXITED)
             then = self._decide(reason) if self.phase is Phase.FAILED else "stopped"
             again = self._takes_up_again()
+        self._leave_sessions(f"failed ({reason})")
         self._around.listener.exited(self.id, reason, then)
         if again:
             self._submit_start()
@@ -311,6 +369,7 @@ class Instance:
             self._last_exit = problem.reason if problem else ExitReason(kind=ExitKind.NORMAL)
             self._to(Event.STOPPED)
             again = self._takes_up_again()
+        self._leave_sessions("was stopped")
         if again:
             self._submit_start()
         self._on_change()
@@ -351,6 +410,10 @@ async def _asked(work: Work[T]) -> T | Exited:
 
 def _host_fault(problem: Exception) -> Exited:
     return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail=f"{type(problem).__name__}: {problem}"))
+
+
+def _nobody(_outcome: Outcome) -> None:
+    return
 
 
 def _no_jobs(*_arguments: object) -> Exited:

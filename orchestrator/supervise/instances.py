@@ -3,7 +3,7 @@
 import threading
 
 from orchestrator.messaging.route import Route
-from orchestrator.model.observed import ObservedInstance, Phase
+from orchestrator.model.observed import ObservedInstance, ObservedSession, Phase
 from orchestrator.model.spec import Deployment
 from orchestrator.supervise.instance import Instance, Surroundings
 
@@ -74,6 +74,10 @@ class InstanceSet:
         with self._lock:
             members = [*(self._instances[n] for n in sorted(self._instances)), *self._leaving]
         return tuple(instance.observe() for instance in members)
+
+    def sessions(self) -> tuple[ObservedSession, ...]:
+        """Describe the sessions of its instances."""
+        return tuple(session for instance in self._members() for session in instance.sessions())
 
     @property
     def is_gone(self) -> bool:

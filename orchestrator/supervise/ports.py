@@ -20,8 +20,15 @@ class Guest(Protocol):
     def handle(self, message: Message) -> Work[Answer]:
         """Give it a message."""
 
-    def call(self, function: str, arguments: Sequence[Json]) -> Work[CallAnswer]:
-        """Call an exported function with JSON arguments."""
+    def call(self, function: str, arguments: Sequence[Json], session: str | None = None) -> Work[CallAnswer]:
+        """Call an exported function with JSON arguments, in a session that has what their handles mean."""
+
+    def let_go(self, session: str, handles: Sequence[int] | None = None) -> Work[CallAnswer]:
+        """Drop handles of a session, or all of them and the session."""
+
+    @property
+    def sessions(self) -> dict[str, int]:
+        """The sessions there are, and how many handles each has; from any thread."""
 
     def health(self, timeout_ms: int | None = None) -> Work[Health | Exited]:
         """Ask how it is; a component without a lifecycle is healthy once it was instantiated."""

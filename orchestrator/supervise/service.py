@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from orchestrator.messaging.route import Route
 from orchestrator.model.message import Undelivered
-from orchestrator.model.observed import ObservedInstance
+from orchestrator.model.observed import ObservedInstance, ObservedSession
 from orchestrator.model.spec import Deployment, Revision
 from orchestrator.supervise.instance import Surroundings
 from orchestrator.supervise.instances import InstanceSet
@@ -80,3 +80,9 @@ class Service:
         with self._lock:
             sets = [*self._sets.values()]
         return (*(instance for one in sets for instance in one.observe()), *self.runs.observe())
+
+    def sessions(self) -> tuple[ObservedSession, ...]:
+        """Describe every session, by name."""
+        with self._lock:
+            sets = [*self._sets.values()]
+        return tuple(sorted(session for one in sets for session in one.sessions()))

@@ -53,6 +53,7 @@ class FakeGuest:
         self.message: Message | None = None  # what it is at work on
         self._hear = hear
         self.handled = self.checked = 0
+        self.sessions: dict[str, int] = {}
         self.was_healthy = self.is_closed = self.is_at_work = False
         self.trap_next = False
         self._pause = pause
@@ -67,10 +68,21 @@ class FakeGuest:
         finally:
             self.message = None
 
-    async def call(self, function: str, arguments: Sequence[Any]) -> CallAnswer:
+    async def call(self, function: str, arguments: Sequence[Any], session: str | None = None) -> CallAnswer:
+        if session is not None and function == "hold":
+            return self._exited or await self._entered(lambda: self._hold(session))
         if function != "echo":
             return BadCall(f"no function {function}", "It has: echo.")
         return self._exited or await self._entered(lambda: Returned(list(arguments)))
+
+    def _hold(self, session: str) -> Returned:
+        self.sessions[session] = self.sessions.get(session, 0) + 1
+        return Returned(self.sessions[session])
+
+    async def let_go(self, session: str, handles: Sequence[int] | None = None) -> CallAnswer:
+        if session not in self.sessions:
+            return BadCall(f"there is no session {session}")
+        return self._exited or await self._entered(lambda: Returned(self.sessions.pop(session)))
 
     async def health(self, timeout_ms: int | None = None) -> Health | Exited:
         return self._exited or await self._entered(self._say_health)
