@@ -19,9 +19,9 @@ from orchestrator.runtime.component import Export
 from orchestrator.runtime.json_values import Enough, Handles, Reader, err_value, to_json
 from orchestrator.runtime.values import Err
 
-MAX_LISTED = 20  # functions named in a suggestion
+MAX_LISTED = 100  # functions named where none is meant
 MAX_NAME = 100  # characters of a function's name that are quoted back
-MAX_USAGE = 1_000  # characters of a function's type in a suggestion
+MAX_USAGE = 1_000  # characters of a function's name and type
 
 _OF_RESOURCE = re.compile(r"\[(constructor|method|static)\](.+)")
 
@@ -50,7 +50,7 @@ def find(function: str, exports: Mapping[str, Export]) -> Export:
     if found:
         names = ", ".join(export.name for export in found)
         raise Unsuitable(f"{function} is exported more than once", f"Write one of {names}.")
-    raise Unsuitable(f"there is no function {_quoted(function)}", _did_you_mean(function, callable_ones))
+    raise Unsuitable(f"there is no function {_quoted(function)}", *_instead(function, callable_ones))
 
 
 def _is_meant(function: str, export: Export) -> bool:
@@ -85,19 +85,36 @@ def _quoted(name: str) -> str:
     return name if name.isprintable() and len(name) <= MAX_NAME else shown(name[:MAX_NAME])
 
 
-def _did_you_mean(function: str, exports: Mapping[str, Export]) -> str:
+def _instead(function: str, exports: Mapping[str, Export]) -> tuple[str, str]:
+    """Say which function may have been meant, and list those there are, a line each."""
     if not exports:
-        return "This component exports no function that can be called; send it a message with `airs request`."
-    shorter = {name: export for export in exports.values() for name in _names(export)}
-    close = difflib.get_close_matches(function[:MAX_NAME], shorter, n=1)
-    lines = [_usage(export, ":") for export in list(exports.values())[:MAX_LISTED]]
-    hint = f"Did you mean {close[0]}? " if close else ""
-    return f"{hint}It exports {'; '.join(lines)}"
+        return "This component exports no function that can be called; send it a message with `airs request`.", ""
+    wrong = function[:MAX_NAME]
+    short = {_spoken(export.function) for export in exports.values()}
+    names = {name for export in exports.values() for name in _names(export)}
+    close = next((found for known in (short, names) if (found := difflib.get_close_matches(wrong, known, n=1))), [])
+    return f"Did you mean {close[0]}?" if close else "Call one of these.", "\n".join(_listed(exports))
 
 
-def _usage(export: Export, verb: str) -> str:
-    usage = f"{export.name}{verb} {export.kind}"
-    return usage if len(usage) <= MAX_USAGE else usage[: MAX_USAGE - 1] + "…"
+def _listed(exports: Mapping[str, Export]) -> Iterable[str]:
+    """Yield each interface, and below it its functions with their types, as they can be called."""
+    interface: str | None = None
+    for export in sorted(exports.values(), key=lambda export: export.interface or "")[:MAX_LISTED]:
+        if export.interface is not None and export.interface != interface:
+            yield export.interface
+        interface = export.interface
+        indent = "" if interface is None else "  "
+        yield indent + _cut(f"{_spoken(export.function)}: {export.kind}")
+    if len(exports) > MAX_LISTED:
+        yield f"and {len(exports) - MAX_LISTED} more, which `airs component info` lists"
+
+
+def _usage(export: Export) -> str:
+    return _cut(f"{export.name} is {export.kind}")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_USAGE else text[: MAX_USAGE - 1] + "…"
 
 
 def arguments(export: Export, values: Sequence[Json], handles: Handles | None = None) -> list[Any]:
@@ -106,7 +123,7 @@ def arguments(export: Export, values: Sequence[Json], handles: Handles | None = 
     Raises:
         Unsuitable: too many, too few, some that do not fit, or a type that cannot be passed, or not without a session.
     """
-    params, usage = export.kind.params, _usage(export, " is")
+    params, usage = export.kind.params, _usage(export)
     _check_types(export, handles)
     if len(values) != len(params):
         raise Unsuitable(f"expected {len(params)} argument{'' if len(params) == 1 else 's'}, got {len(values)}", usage)
@@ -132,11 +149,12 @@ def _unsuitable(reader: Reader, usage: str) -> Unsuitable:
 def _check_types(export: Export, handles: Handles | None) -> None:
     for part in _all_parts(export):
         if isinstance(part, Opaque):
-            raise Unsuitable(f"{export.name} has a {part} in its type, which airs cannot pass", _usage(export, " is"))
+            raise Unsuitable(f"{export.name} has a {part} in its type, which airs cannot pass", _usage(export))
         if isinstance(part, HandleOf) and handles is None:
             raise Unsuitable(
                 f"{export.name} takes or returns a resource, whose handle lives in a session",
-                f"Call it with --session and a name. {_usage(export, ' is')}",
+                "Call it with --session and a name that you choose; `airs session end` ends it.",
+                _usage(export),
             )
 
 

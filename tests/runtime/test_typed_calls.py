@@ -10,7 +10,7 @@ from orchestrator.model.strict_json import read_json
 from orchestrator.model.world import ArtifactFault
 from orchestrator.runtime import Runtime
 from orchestrator.runtime.json_values import MAX_PROBLEMS
-from orchestrator.runtime.typed import MAX_USAGE
+from orchestrator.runtime.typed import MAX_LISTED, MAX_USAGE
 from tests.runtime.guests import ROOT, TRAPS, echoing, start, wasm
 
 CALCULATOR = (ROOT / "examples/03-calculator/components/calculator-1.0.0/calculator.wasm").read_bytes()
@@ -280,8 +280,25 @@ def test_a_function_that_is_not_there_is_answered_with_those_that_are(runtime):
     answer = start(runtime, CALCULATOR).call("ad", [1, 2])
     assert isinstance(answer, BadCall)
     assert answer.problem == "there is no function ad"
-    assert answer.suggestion.startswith("Did you mean add?")
-    assert f"{OPERATIONS}#add: func(a: s32, b: s32) -> s32" in answer.suggestion
+    assert answer.suggestion == "Did you mean add?"
+    lines = answer.detail.splitlines()
+    assert lines[:2] == ["version: func() -> string", OPERATIONS]
+    assert "  add: func(a: s32, b: s32) -> s32" in lines
+    assert len(lines) == 11  # one for each of ten functions, and the interface's
+
+
+def test_of_very_many_functions_not_all_are_named(runtime):
+    functions = "".join(f'(export "f{n}" (func $f))' for n in range(MAX_LISTED + 5))
+    data = wasm(f"""
+    (component
+      (core module $m (func (export "f")))
+      (core instance $i (instantiate $m))
+      (func $f (canon lift (core func $i "f")))
+      {functions})
+    """)
+    lines = start(runtime, data).call("nothing-like-it", []).detail.splitlines()
+    assert len(lines) == MAX_LISTED + 1
+    assert lines[-1] == "and 5 more, which `airs component info` lists"
 
 
 def test_an_ambiguous_name_is_answered_with_the_full_ones(runtime):
