@@ -17,7 +17,7 @@ from orchestrator.runtime.adapter.window import ALLOWANCE_BYTES
 from orchestrator.runtime.adapter.wrap import Unadapted, wrap
 from tests.runtime.guests import FAULTY, MESSAGING, MIB, ROOT, STORAGE, message, start, told, try_start, wasm
 
-NO_ACTORS = ("calculator", "wordcount", "probe", "wasi_snapshot_preview1")
+NO_ACTORS = ("calculator", "types", "wordcount", "probe", "wasi_snapshot_preview1")
 ACTORS = sorted(
     path
     for folder in ("examples", "tests/components")
