@@ -60,6 +60,7 @@ def _deadlines(stage: Stage, effort: Effort, limit_ms: int) -> Found:
     took: list[float] = []
     with _busy_threads(BUSY_THREADS):
         for _ in range(effort.few(DEADLINES)):
+            stage.wait_ready(key, 1)  # again, after the last one ended it
             began = time.perf_counter()
             outcome = _wait(_send(stage, key, b"!spin 1000000000000000"))
             took.append(time.perf_counter() - began)

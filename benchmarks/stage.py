@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.agent.assembly import Agent
+from orchestrator.agent.problem import Trouble
 from orchestrator.agent.process import SWITCH_S
 from orchestrator.host.context import GuestContext
 from orchestrator.manifest import references, resolve
-from orchestrator.model.desired import Permissions
+from orchestrator.model.desired import DesiredState, Permissions
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Message, Outcome, Replied
 from orchestrator.model.observed import ObservedInstance
@@ -36,6 +37,7 @@ HELLO = EXAMPLES / "01-hello"
 GUEST = ROOT / "benchmarks" / "guest"
 CLIENT = ComponentId("airs", "client")
 GRANTS = "{storage.read: [self], storage.write: [self]}"
+STALE = 409  # a plan made before something else changed
 LIMIT_S = 60.0  # for anything that is waited for; reached only when something is broken
 
 
@@ -59,8 +61,7 @@ class Stage:
         self.agent.keep(snapshot)
         resolution = resolve(snapshot, (), Permissions())
         assert not resolution.diagnostics, resolution.diagnostics
-        plan = make_plan(resolution.desired, self.agent.controller.observe())
-        self.agent.operations.apply(plan, fresh=True)
+        wait_until(lambda: self._is_applied(resolution.desired))
         key = DeploymentKey("default", name)
         wait_until(lambda: [i for i in self._observed(key) if i.ready])
         return key
@@ -72,6 +73,15 @@ class Stage:
     def _observed(self, key: DeploymentKey) -> Sequence[ObservedInstance]:
         service = self.agent.fleet.services.get(key)
         return service.observe() if service else ()
+
+    def _is_applied(self, desired: DesiredState) -> bool:
+        try:
+            self.agent.operations.apply(make_plan(desired, self.agent.controller.observe()), fresh=True)
+        except Trouble as trouble:
+            if trouble.status != STALE:
+                raise
+            return False  # the rollout of the deployment before it has just gone a step further
+        return True
 
     def guest(self, key: DeploymentKey) -> Direct:
         """Start another instance of a deployment's revision beside the supervised one, for calls without a mailbox."""
