@@ -7,6 +7,7 @@ It measures nothing itself.
 """
 
 import argparse
+import json
 import os
 import platform
 import sys
@@ -15,10 +16,12 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import calls, hostcalls, instances, load, many, plan, reconcile, store
+from benchmarks import calls, hostcalls, instances, load, many, plan, plugin, reconcile, store
+from benchmarks.goals import Goal, judged
 from benchmarks.measure import Effort, Row, Table
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
+VALUES = Path(__file__).with_name("results.json")  # the same for programs: docs/draw_calls.py draws from it
 SUBJECTS: Mapping[str, Callable[[Effort], Table]] = {
     "calls": calls.measure,
     "hostcalls": hostcalls.measure,
@@ -43,11 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if unknown:
         parser.error(f"no subject {', '.join(sorted(unknown))}; there are {', '.join(SUBJECTS)}")
     load_before = os.getloadavg()[0]
-    tables = list(measured(asked.subjects or SUBJECTS, Effort()))
+    names = asked.subjects or [*SUBJECTS]
+    tables = list(measured(names, Effort()))
     print("\n\n".join(as_text(table) for table in tables))
     if not asked.subjects:
         RESULTS.write_text(as_markdown(tables, asked.date, machine(), load_before), encoding="utf-8")
-        print(f"\nWrote {RESULTS}.", file=sys.stderr)
+        VALUES.write_text(as_json(dict(zip(names, tables, strict=True)), asked.date, machine(), load_before))
+        print(f"\nWrote {RESULTS} and {VALUES.name}; `make generate` draws from them.", file=sys.stderr)
 
 
 def measured(subjects: Sequence[str] | Mapping[str, object], effort: Effort) -> Iterator[Table]:
@@ -60,6 +65,9 @@ def measured(subjects: Sequence[str] | Mapping[str, object], effort: Effort) -> 
 def machine() -> tuple[str, ...]:
     """Describe what was measured on, a line each."""
     packages = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
+    extism = plugin.version()
+    if extism is not None:
+        packages += f", extism {extism}"
     return (
         f"{_processor()}, {os.cpu_count()} cores",
         f"{platform.system()} {platform.release()}, {platform.python_implementation()} {platform.python_version()}",
@@ -86,11 +94,41 @@ def as_markdown(tables: Sequence[Table], day: str, described: Sequence[str], loa
         "takes: above 1, airs is faster. Ratios are what to compare; absolute figures belong to this machine at that",
         "moment, and are noisy where other work ran beside.\n",
     ]
+    goals = [goal for table in tables for goal in judged(table.figures)]
+    if goals:
+        parts += ["## Goals\n", *_goal_lines(goals), ""]
+        parts += [f"- {name}: not measured, {why}" for table in tables for name, why in table.skipped.items()]
+        parts += ["- The last column says where a target comes from. Only ratios (×) decide `--check`.", ""]
     for table in tables:
         parts += [f"## {table.subject}\n", _markdown_line(HEAD), "|---|--:|---|--:|--:|"]
         parts += [_markdown_line(_cells(row)) for row in table.rows]
         parts += ["", *(f"- {note}" for note in table.notes), ""]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def as_json(tables: Mapping[str, Table], day: str, described: Sequence[str], load_before: float) -> str:
+    """Write the results for programs."""
+    shown = [
+        {
+            "name": name,
+            "subject": table.subject,
+            "rows": [row._asdict() for row in table.rows],
+            "figures": dict(table.figures),
+            "skipped": dict(table.skipped),
+        }
+        for name, table in tables.items()
+    ]
+    whole = {"date": day, "machine": list(described), "load": load_before, "tables": shown}
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+
+
+def _goal_lines(goals: Sequence[Goal]) -> Iterator[str]:
+    yield from (_markdown_line(("goal", "measured", "wanted", "", "")), "|---|--:|--:|---|---|")
+    for name, value, target in goals:
+        bound = f"{'≥' if target.at_least else '≤'} {target.limit:,g} {target.unit}".replace(",", " ")
+        reached = "ok" if target.is_reached(value) else "missed"
+        measured = f"{value:,.3g} {target.unit}" if value < 1000 else f"{value:,.0f} {target.unit}".replace(",", " ")
+        yield _markdown_line((f"`{name}`", measured, bound, reached, target.why))
 
 
 def _cells(row: Row) -> tuple[str, ...]:
