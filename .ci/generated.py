@@ -1,9 +1,9 @@
 """Say which generated files no longer agree with what they are made of; exit 1 if there are any. Part of `make check`.
 
 Looks at the lock files (against pyproject.toml, without asking a registry), the schemas of what airs prints (against
-the types it prints), the documents' made parts (as `docs/draw.py` would make them) and `examples/components.lock`
-(against sources and components). Writes nothing: each line says which command does. `tests/project` runs it on copies
-that were made stale.
+the types it prints), the documents' made parts (as `docs/draw.py` would make them), the picture of what was measured
+(against the results) and `examples/components.lock` (against sources and components). Writes nothing: each line says
+which command does. `tests/project` runs it on copies that were made stale.
 """
 
 import hashlib
@@ -125,11 +125,19 @@ def document_problems(root: Path) -> Iterator[str]:
             yield f"{document}: what it is made from has changed"
 
 
+def picture_problems(root: Path) -> Iterator[str]:
+    """Yield the picture of what was measured, if it is not of what was measured."""
+    draw = runpy.run_path(str(root / "docs/draw_calls.py"))
+    if draw["drawn"](root) != (root / draw["PICTURE"]).read_text(encoding="utf-8"):
+        yield f"{draw['PICTURE']}: what it is drawn from has changed"
+
+
 CHECKS = (
     (lock_problems, "make lock"),
     (component_problems, "make components"),
     (schema_problems, "make generate"),
     (document_problems, "make generate"),
+    (picture_problems, "make generate"),
 )
 
 

@@ -58,6 +58,7 @@ def test_everything_committed_is_current(copy, capsys):
         ("wit/types.wit", "record", "// more\nrecord", HELLO, "make components"),
         ("schemas/plan.schema.json", "airs plan", "airs plans", "plan.schema.json", "make generate"),
         ("schemas/status.schema.json", "airs status", "airs stats", "status.schema.json", "make generate"),
+        ("benchmarks/results.json", '"date": "2', '"date": "1', "docs/calls.svg", "make generate"),
         ("docs/cli.md", "<!-- airs apply -->\n", "<!-- airs apply -->\nmore\n", "docs/cli.md", "make generate"),
     ],
 )
