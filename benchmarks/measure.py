@@ -46,13 +46,17 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The rows of one subject, what one has to know to read them, and the figures that `goals` has targets for."""
+    """The rows of one subject, what one has to know to read them, and the figures that `goals` has targets for.
+
+    `skipped` says by a figure's name why it was not measured, `meanwhile` what others had of the machine.
+    """
 
     subject: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     figures: Mapping[str, float] = {}
-    skipped: Mapping[str, str] = {}  # by the name of a figure, why it was not measured
+    skipped: Mapping[str, str] = {}
+    meanwhile: str = ""
 
 
 class Each:

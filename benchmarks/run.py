@@ -9,14 +9,12 @@ It measures nothing itself.
 import argparse
 import json
 import os
-import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import calls, hostcalls, instances, load, many, plan, plugin, reconcile, store
+from benchmarks import calls, hostcalls, instances, load, machine, many, plan, reconcile, store
 from benchmarks.goals import Goal, judged
 from benchmarks.measure import Effort, Row, Table
 
@@ -32,7 +30,6 @@ SUBJECTS: Mapping[str, Callable[[Effort], Table]] = {
     "plan": plan.measure,
     "store": store.measure,
 }
-VERSIONS = ("wasmtime", "rocksdict", "msgspec", "pyyaml")
 HEAD = ("", "airs", "beside it", "takes", "ratio")
 
 
@@ -50,29 +47,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tables = list(measured(names, Effort()))
     print("\n\n".join(as_text(table) for table in tables))
     if not asked.subjects:
-        RESULTS.write_text(as_markdown(tables, asked.date, machine(), load_before), encoding="utf-8")
-        VALUES.write_text(as_json(dict(zip(names, tables, strict=True)), asked.date, machine(), load_before))
-        print(f"\nWrote {RESULTS} and {VALUES.name}; `make generate` draws from them.", file=sys.stderr)
+        ours = machine.described()
+        RESULTS.write_text(as_markdown(tables, asked.date, ours, load_before), encoding="utf-8")
+        by_name = dict(zip(names, tables, strict=True))
+        VALUES.write_text(as_json(by_name, asked.date, ours, load_before), encoding="utf-8")
+        print(f"\nWrote {RESULTS} and {VALUES.name}; docs/draw_calls.py draws from them.", file=sys.stderr)
 
 
 def measured(subjects: Sequence[str] | Mapping[str, object], effort: Effort) -> Iterator[Table]:
-    """Measure one subject after the other, and say which on stderr."""
+    """Measure one subject after the other, and say on stderr which, and what others did meanwhile."""
     for name in subjects:
         print(f"measuring {name} …", file=sys.stderr, flush=True)
-        yield SUBJECTS[name](effort)
-
-
-def machine() -> tuple[str, ...]:
-    """Describe what was measured on, a line each."""
-    packages = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
-    extism = plugin.version()
-    if extism is not None:
-        packages += f", extism {extism}"
-    return (
-        f"{_processor()}, {os.cpu_count()} cores",
-        f"{platform.system()} {platform.release()}, {platform.python_implementation()} {platform.python_version()}",
-        f"airs {version('airs-orchestrator')}, {packages}",
-    )
+        before = machine.used()
+        table = SUBJECTS[name](effort)
+        meanwhile = machine.others(before, machine.used())
+        print(f"{name}: others meanwhile had {meanwhile}", file=sys.stderr, flush=True)
+        yield table._replace(meanwhile=meanwhile)
 
 
 def as_text(table: Table) -> str:
@@ -98,11 +88,13 @@ def as_markdown(tables: Sequence[Table], day: str, described: Sequence[str], loa
     if goals:
         parts += ["## Goals\n", *_goal_lines(goals), ""]
         parts += [f"- {name}: not measured, {why}" for table in tables for name, why in table.skipped.items()]
-        parts += ["- The last column says where a target comes from. Only ratios (×) decide `--check`.", ""]
+        parts += ["- The last column says where a target comes from. Only ratios (×) decide `--check`."]
+        parts += ["- What limits what was missed: [docs/speed.md](../docs/speed.md).", ""]
     for table in tables:
         parts += [f"## {table.subject}\n", _markdown_line(HEAD), "|---|--:|---|--:|--:|"]
         parts += [_markdown_line(_cells(row)) for row in table.rows]
-        parts += ["", *(f"- {note}" for note in table.notes), ""]
+        notes = (*table.notes, *([f"Others meanwhile had {table.meanwhile}."] if table.meanwhile else []))
+        parts += ["", *(f"- {note}" for note in notes), ""]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -115,6 +107,7 @@ def as_json(tables: Mapping[str, Table], day: str, described: Sequence[str], loa
             "rows": [row._asdict() for row in table.rows],
             "figures": dict(table.figures),
             "skipped": dict(table.skipped),
+            "meanwhile": table.meanwhile,
         }
         for name, table in tables.items()
     ]
@@ -157,13 +150,3 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def _markdown_line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _processor() -> str:
-    """Return the processor's name where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

@@ -5,7 +5,7 @@ Everything is real, `airs up` as a process included. Not a package: it would hid
 
 import pytest
 
-from benchmarks import check, instances, run
+from benchmarks import check, instances, machine, run
 from benchmarks.goals import TARGETS
 from benchmarks.measure import TINY, Each, Effort, Row, Table, race
 
@@ -44,18 +44,29 @@ def test_measures_what_it_says(subject: str):
     assert all(row.beside and row.ratio for row in table.rows if row.other is not None)
     wanted = {name for name in TARGETS if name.startswith(GOALS.get(subject, ()))}
     assert table.figures.keys() | table.skipped.keys() == wanted
+    assert table.meanwhile
 
 
 def test_results_say_what_was_measured_on_and_when():
     table = Table("A subject", (Row("work", 2e-6, "stock", 17e-6), Row("alone", 0.25)), ("a note",))
 
-    written = run.as_markdown([table], "2025-01-31", run.machine(), 0.5)
+    written = run.as_markdown([table], "2025-01-31", machine.described(), 0.5)
 
     assert "On 2025-01-31" in written
     assert "wasmtime " in written
     assert "| work | 2.00 µs | stock | 17.0 µs | 8.5× |" in written
     assert "| alone | 250 ms |  |  |  |" in written
     assert "- a note" in written
+
+
+def test_results_say_what_others_did_meanwhile():
+    before = machine.Used(at_s=0.0, all_s=10.0, own_s=4.0, withheld_s=1.0)
+
+    said = machine.others(before, machine.Used(at_s=20.0, all_s=26.0, own_s=15.0, withheld_s=3.0))
+
+    assert said == "25% of one core; the hypervisor withheld 10%"
+    table = Table("A subject", (Row("work", 2e-6),), meanwhile=said)
+    assert f"- Others meanwhile had {said}." in run.as_markdown([table], "2025-01-31", (), 0.5)
 
 
 def test_text_table_lines_up():
