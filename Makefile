@@ -48,8 +48,9 @@ generate: $(VENV)/dev.stamp ## make the schemas of what airs prints, and the mad
 lock: $(VENV)/dev.stamp ## resolve the dependencies anew into requirements*.lock; UPGRADE=1 for the newest of each
 	$(BIN)/python .ci/lock.py $(if $(UPGRADE),--upgrade)
 
-bench: $(VENV)/bench.stamp ## measure, side by side with stock wasmtime-py and Extism
+bench: $(VENV)/bench.stamp ## measure beside stock wasmtime-py and Extism; write and draw the results
 	$(BIN)/python -m benchmarks
+	$(BIN)/python docs/draw_calls.py
 
 wheel: $(VENV)/dev.stamp ## build dist/*.whl
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
