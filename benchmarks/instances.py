@@ -74,7 +74,7 @@ def measure(effort: Effort) -> Table:
     for what, path in (("actor, 01-hello", HELLO), ("plain component, 03-calculator", CALCULATOR)):
         ours, theirs = _alone(many, path, count), _alone(stock_each, path, count)
         rows.append(Row(f"one more idle {what}", ours.resident_bytes / 1024, stock.NAME, theirs / 1024, "KiB"))
-        if path is HELLO:
+        if path == HELLO:
             figures = {
                 "instance-memory": ours.resident_bytes / 1024,
                 "instance-memory/stock": theirs / ours.resident_bytes,
@@ -119,7 +119,7 @@ def stock_each(path: Path, count: int) -> float:
     """Start as many with stock wasmtime-py; return how many bytes each takes."""
     plain = stock.StockEngine()
     component = plain.compile(path.read_bytes())
-    start = plain.start if path is HELLO else plain.instantiate
+    start = plain.start if path == HELLO else plain.instantiate
     held = [start(component)]
     gc.collect()
     before = resident()
