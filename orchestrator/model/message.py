@@ -1,5 +1,6 @@
 """What travels between senders and guests, and the closed set of answers a call into a guest can have."""
 
+from collections.abc import Sequence
 from enum import Enum
 
 import msgspec
@@ -23,6 +24,34 @@ class Message(msgspec.Struct, frozen=True):
     correlation_id: str | None = None
     reply_to: ComponentId | None = None
     content_type: str | None = None
+
+
+class Mail(msgspec.Struct, frozen=True):
+    """Messages without a reply that one sender sends together: all is the same but the payloads."""
+
+    sender: ComponentId
+    payloads: Sequence[bytes]
+    timestamp_ns: int
+    correlation_id: str | None = None
+    content_type: str | None = None
+
+    def part(self, begin: int, end: int) -> "Mail":
+        """Return some of them, in their order."""
+        if begin == 0 and end == len(self.payloads):
+            return self
+        return msgspec.structs.replace(self, payloads=self.payloads[begin:end])
+
+    def message(self, index: int) -> Message:
+        """Return one of them as a message of its own."""
+        return Message(self.sender, self.payloads[index], self.timestamp_ns, self.correlation_id, None, self.content_type)
+
+    def is_like(self, other: "Mail") -> bool:
+        """Say whether the two may share a batch: all but time and payloads is the same."""
+        return (
+            self.sender == other.sender
+            and self.correlation_id == other.correlation_id
+            and self.content_type == other.content_type
+        )
 
 
 class Replied(msgspec.Struct, frozen=True):
@@ -75,13 +104,13 @@ Answer = Replied | Refused | Exited
 
 
 class Handled(msgspec.Struct, frozen=True):
-    """How messages given together ended, in order.
+    """How those of some messages ended that a guest was given, in their order; the others it was not given.
 
-    None stands for one that no guest was given, because another one, or a limit between two, ended the instance first;
-    `exited` is why then. A batch keeps no replies: an ok may be `Replied(None)` for any reply.
+    `exited` is why not: the last of the outcomes, or a limit between two messages. Replies are not kept: an ok may be
+    `Replied(None)` for any reply.
     """
 
-    outcomes: list[Answer | None]
+    outcomes: Sequence[Answer]
     exited: Exited | None = None
 
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 from typing import TypeVar
 
-from orchestrator.model.message import Answer, CallAnswer, Exited, Handled, Health, Message
+from orchestrator.model.message import Answer, CallAnswer, Exited, Handled, Health, Mail, Message
 from orchestrator.model.spec import Json
 from orchestrator.model.work import Work
 from orchestrator.runtime.finish import finish
@@ -26,9 +26,9 @@ class Direct:
         """Give it a message and wait for its answer."""
         return self._finish(self._guest.handle(message))
 
-    def handle_many(self, messages: Sequence[Message]) -> Handled:
+    def handle_many(self, mail: Sequence[Mail]) -> Handled:
         """Give it messages that want no reply."""
-        return self._finish(self._guest.handle_many(messages))
+        return self._finish(self._guest.handle_many(mail))
 
     def call(self, function: str, arguments: Sequence[Json], session: str | None = None) -> CallAnswer:
         """Call an exported function with JSON arguments."""

@@ -20,6 +20,7 @@ from orchestrator.model.message import (
     Exited,
     Handled,
     Health,
+    Mail,
     Message,
     Refused,
     Replied,
@@ -88,42 +89,43 @@ class Guest:
             return answer
         return _refused(answer) if isinstance(answer, Err) else _replied(answer.value)
 
-    async def handle_many(self, messages: Sequence[Message]) -> Handled:
+    async def handle_many(self, mail: Sequence[Mail]) -> Handled:
         """Give it messages that want no reply, one after the other, with as few transitions as it takes.
 
-        Those that differ in time and payload only cross together, and share one timeout and their fuel.
+        Those that are alike cross together, and share one timeout and their fuel.
         """
-        outcomes: list[Answer | None] = []
+        outcomes: list[Answer] = []
         exited: Exited | None = None
-        for group in frames.groups(messages) if self._is_adapted else ([message] for message in messages):
-            part = await (self._handle_together(group) if len(group) > 1 else self._handle_each(group))
+        for group, count in frames.groups(mail):
+            together = self._is_adapted and count > 1
+            part = await (self._handle_together(group, count) if together else self._handle_each(group))
             outcomes += part.outcomes
             exited = part.exited
             if exited is not None:
                 break
-        return Handled(outcomes + [None] * (len(messages) - len(outcomes)), exited)
+        return Handled(outcomes, exited)
 
-    async def _handle_together(self, messages: Sequence[Message]) -> Handled:
+    async def _handle_together(self, mail: Sequence[Mail], count: int) -> Handled:
         try:
-            batch = frames.batch(messages)
+            batch = frames.batch(mail, count)
         except Unfit:
-            return await self._handle_each(messages)
+            return await self._handle_each(mail)
         if len(batch.data) > frames.FRAME_MAX_BYTES:
-            return await self._handle_each(messages)
+            return await self._handle_each(mail)
         self._has_worked = True
-        exited = await self._instance.invoke(_BATCH, (batch,), fuel_times=batch.count)
-        outcomes: list[Answer | None] = [*batch.found]
+        exited = await self._instance.invoke(_BATCH, (batch,), fuel_times=count)
+        outcomes: list[Answer] = [*batch.found]
         if exited is not None and batch.started > len(outcomes):
             outcomes.append(exited)
-        return Handled(outcomes + [None] * (batch.count - len(outcomes)), exited)
+        return Handled(outcomes, exited)
 
-    async def _handle_each(self, messages: Sequence[Message]) -> Handled:
-        outcomes: list[Answer | None] = []
-        for message in messages:
+    async def _handle_each(self, mail: Sequence[Mail]) -> Handled:
+        outcomes: list[Answer] = []
+        for message in (part.message(index) for part in mail for index in range(len(part.payloads))):
             answer = await self.handle(message)
             outcomes.append(answer)
             if isinstance(answer, Exited):
-                return Handled(outcomes + [None] * (len(messages) - len(outcomes)), answer)
+                return Handled(outcomes, answer)
         return Handled(outcomes)
 
     async def call(self, function: str, arguments: Sequence[Json], session: str | None = None) -> CallAnswer:

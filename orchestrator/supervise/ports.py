@@ -9,7 +9,7 @@ from typing import Protocol
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.job import JobOutcome
-from orchestrator.model.message import Answer, CallAnswer, Exited, Health, Message
+from orchestrator.model.message import Answer, CallAnswer, Exited, Handled, Health, Mail, Message
 from orchestrator.model.spec import Json, Revision
 from orchestrator.model.work import Work
 
@@ -19,6 +19,9 @@ class Guest(Protocol):
 
     def handle(self, message: Message) -> Work[Answer]:
         """Give it a message."""
+
+    def handle_many(self, mail: Sequence[Mail]) -> Work[Handled]:
+        """Give it messages that want no reply, in order; what it was not given, it did nothing for."""
 
     def call(self, function: str, arguments: Sequence[Json], session: str | None = None) -> Work[CallAnswer]:
         """Call an exported function with JSON arguments, in a session that has what their handles mean."""

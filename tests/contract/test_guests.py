@@ -6,11 +6,15 @@ import pytest
 
 from orchestrator.model.exits import ExitKind
 from orchestrator.model.ids import ComponentId
-from orchestrator.model.message import BadCall, Exited, Health, Message, Refused, Replied
+from orchestrator.model.message import BadCall, Exited, Health, Mail, Message, Refused, Replied
 
 
 def message(text: str) -> Message:
     return Message(sender=ComponentId("airs", "client"), payload=text.encode(), timestamp_ns=1)
+
+
+def mail(*texts: str) -> Mail:
+    return Mail(ComponentId("airs", "client"), [text.encode() for text in texts], timestamp_ns=1)
 
 
 def kind_of(answer):
@@ -24,6 +28,23 @@ def test_a_message_is_answered_with_a_reply_with_none_or_with_an_error(start):
     assert guest.handle(message("none")) == Replied(None)
     assert guest.handle(message("err broken")) == Refused("runtime-error", "broken")
     assert guest.handle(message("echo still here")) == Replied(b"still here")
+
+
+def test_mail_is_handled_in_order_and_each_of_it_ends_as_it_would_alone(start):
+    guest = start("faulty")
+    handled = guest.handle_many([mail("echo hello", "none", "err broken"), mail("echo again")])
+    assert handled.exited is None
+    assert [type(outcome) for outcome in handled.outcomes] == [Replied, Replied, Refused, Replied]
+    assert handled.outcomes[2] == Refused("runtime-error", "broken")
+    assert guest.handle(message("echo still here")) == Replied(b"still here")
+
+
+def test_of_mail_that_ends_the_instance_is_known_what_it_was_given(start):
+    guest = start("faulty")
+    handled = guest.handle_many([mail("none", "err broken"), mail("trap", "none"), mail("none")])
+    assert kind_of(handled.exited) is ExitKind.TRAPPED
+    assert handled.outcomes == [Replied(None), Refused("runtime-error", "broken"), handled.exited]
+    assert guest.handle(message("echo more")) == handled.exited
 
 
 @pytest.mark.parametrize(("order", "kind"), [("trap", ExitKind.TRAPPED), ("loop", ExitKind.OUT_OF_FUEL)])

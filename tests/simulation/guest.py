@@ -12,7 +12,9 @@ from orchestrator.model.message import (
     BadCall,
     CallAnswer,
     Exited,
+    Handled,
     Health,
+    Mail,
     Message,
     Refused,
     Replied,
@@ -67,6 +69,15 @@ class FakeGuest:
             return self._exited or await self._entered(lambda: self._answer(message), lambda: self._hear(self, message))
         finally:
             self.message = None
+
+    async def handle_many(self, mail: Sequence[Mail]) -> Handled:
+        outcomes: list[Answer] = []
+        for message in (part.message(index) for part in mail for index in range(len(part.payloads))):
+            answer = await self.handle(message)
+            outcomes.append(answer)
+            if isinstance(answer, Exited):
+                return Handled(outcomes, answer)
+        return Handled(outcomes)
 
     async def call(self, function: str, arguments: Sequence[Any], session: str | None = None) -> CallAnswer:
         if session is not None and function == "hold":

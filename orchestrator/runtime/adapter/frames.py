@@ -9,7 +9,7 @@ from struct import error as StructError
 import msgspec
 
 from orchestrator.model.ids import ComponentId
-from orchestrator.model.message import MESSAGE_MAX_BYTES, Message, Refused, Replied
+from orchestrator.model.message import MESSAGE_MAX_BYTES, Mail, Message, Refused, Replied
 from orchestrator.runtime.adapter import window as w
 from orchestrator.runtime.layout import Unfit
 
@@ -39,7 +39,7 @@ _NO_TEXT = (0, 0, 0)
 
 
 class Batch(msgspec.Struct):
-    """Messages that differ in time and payload only, as they lie in memory, and where their verdicts will be.
+    """Messages that are alike, as they lie in memory, and where their verdicts will be.
 
     `found` is what they came to, in order: shorter than `count` after a call that did not return, and then the one
     that `started` names last is the one it ended with.
@@ -82,15 +82,14 @@ def _whole_frame(message: Message) -> bytes:
         raise Unfit(str(problem)) from None
 
 
-def batch(messages: Sequence[Message]) -> Batch:
-    """Return messages that are `alike`, as they are written to have them handled one after the other.
+def batch(mail: Sequence[Mail], count: int) -> Batch:
+    """Return `count` messages that are alike, as they are written to have them handled one after the other.
 
     Raises:
         Unfit: as for `frame`.
     """
-    texts, record = _described(messages[0])
-    payloads = [message.payload for message in messages]
-    count = len(payloads)
+    texts, record = _described(mail[0].message(0))
+    payloads = mail[0].payloads if len(mail) == 1 else [payload for part in mail for payload in part.payloads]
     entries = -(-(w.BODY + len(texts)) // 8) * 8
     first = entries + count * w.ENTRY_BYTES
     joined = b"".join(payloads)
@@ -98,21 +97,19 @@ def batch(messages: Sequence[Message]) -> Batch:
     top = verdicts + count * w.VERDICT_BYTES
     try:
         head = _head.pack(top, count, entries, first, verdicts, *record[:6], 0, 0, *record[6:])
-        table = _entries(messages, payloads)
+        table = _entries(mail, payloads)
     except (StructError, OverflowError) as problem:
         raise Unfit(str(problem)) from None
     parts = (head + texts).ljust(entries, b"\0"), table, joined
     return Batch(b"".join(parts).ljust(top, b"\0"), verdicts, count)
 
 
-def _entries(messages: Sequence[Message], payloads: list[bytes]) -> "array[int]":
-    count = len(messages)
-    table = array("I", bytes(w.ENTRY_BYTES * count))
+def _entries(mail: Sequence[Mail], payloads: Sequence[bytes]) -> "array[int]":
+    table = array("I", bytes(w.ENTRY_BYTES * len(payloads)))
     table[3::_WORDS] = array("I", map(len, payloads))
-    times = {message.timestamp_ns for message in messages}
+    times = [(_time_words(part.timestamp_ns), len(part.payloads)) for part in mail]
     for place in range(3):
-        words = {time: _time_words(time)[place] for time in times}
-        table[place::_WORDS] = array("I", [words[message.timestamp_ns] for message in messages])
+        table[place::_WORDS] = array("I", [word[place] for word, count in times for _ in range(count)])
     return table
 
 
@@ -121,28 +118,38 @@ def _time_words(timestamp_ns: int) -> tuple[int, int, int]:
     return seconds & 0xFFFFFFFF, seconds >> 32, nanoseconds
 
 
-def groups(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
-    """Split messages, in order, into those that may cross together."""
-    first, size = 0, 0
-    for index, message in enumerate(messages):
-        size += len(message.payload)
-        if index > first and (
-            size > BATCH_MAX_BYTES or index - first >= BATCH_MAX or not alike(messages[first], message)
-        ):
-            yield messages[first:index]
-            first, size = index, len(message.payload)
-    if messages:
-        yield messages[first:]
+def groups(mail: Sequence[Mail]) -> Iterator[tuple[Sequence[Mail], int]]:
+    """Split messages, in order, into those that may cross together, with how many they are."""
+    group: list[Mail] = []
+    count = size = 0
+    for part in mail:
+        for piece, length in _pieces(part):
+            more = len(piece.payloads)
+            if group and (count + more > BATCH_MAX or size + length > BATCH_MAX_BYTES or not piece.is_like(group[0])):
+                yield group, count
+                group, count, size = [], 0, 0
+            group.append(piece)
+            count += more
+            size += length
+    if group:
+        yield group, count
 
 
-def alike(one: Message, other: Message) -> bool:
-    """Say whether two messages may share a batch: all but time and payload is the same."""
-    return (
-        one.sender == other.sender
-        and one.correlation_id == other.correlation_id
-        and one.reply_to == other.reply_to
-        and one.content_type == other.content_type
-    )
+def _pieces(mail: Mail) -> Iterator[tuple[Mail, int]]:
+    """Split one sender's messages into what may cross at once, with how many bytes that is; one may be larger."""
+    lengths = [*map(len, mail.payloads)]
+    total = sum(lengths)
+    if total <= BATCH_MAX_BYTES and len(lengths) <= BATCH_MAX:
+        if lengths:
+            yield mail, total
+        return
+    begin = size = 0
+    for index, length in enumerate(lengths):
+        if index > begin and (size + length > BATCH_MAX_BYTES or index - begin >= BATCH_MAX):
+            yield mail.part(begin, index), size
+            begin, size = index, 0
+        size += length
+    yield mail.part(begin, len(lengths)), size
 
 
 def answer(memory: memoryview) -> Replied | Refused:

@@ -1,0 +1,93 @@
+"""Messages that travel many at a time: what is sent together, what of it waits together, and what a guest takes at once.
+
+Nobody is told of one message, only of runs of them, so that a message costs no object of its own.
+"""
+
+from collections.abc import Callable, Sequence
+
+from orchestrator.model.message import Mail, Outcome
+
+Told = Callable[[int, Sequence[Outcome]], None]
+
+
+class Parcel:
+    """Messages sent together, and who is told how they ended.
+
+    `told` is called with the number of a message and the outcomes of that one and those after it: exactly once for each
+    message, in any order, from whichever thread, with no lock held.
+    """
+
+    __slots__ = ("mail", "told")
+
+    def __init__(self, mail: Mail, told: Told) -> None:
+        self.mail = mail
+        self.told = told
+
+    def __len__(self) -> int:
+        return len(self.mail.payloads)
+
+
+class Part:
+    """The messages `begin` to `end` of a parcel, which wait in one place. `sequence` is the first one's."""
+
+    __slots__ = ("begin", "end", "parcel", "sequence")
+    session = None
+
+    def __init__(self, parcel: Parcel, begin: int, end: int, sequence: int) -> None:
+        self.parcel, self.begin, self.end, self.sequence = parcel, begin, end, sequence
+
+    def __len__(self) -> int:
+        return self.end - self.begin
+
+    @property
+    def conversation(self) -> str | None:
+        """What they are of, all of them."""
+        return self.parcel.mail.correlation_id
+
+    def split(self, count: int) -> "Part":
+        """Take the first messages out, as a part of their own."""
+        first = Part(self.parcel, self.begin, self.begin + count, self.sequence)
+        self.begin += count
+        self.sequence += count
+        return first
+
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Tell the sender how they ended."""
+        self.parcel.told(self.begin, outcomes)
+
+
+class Batch:
+    """What somebody works on at once: alike parts, in order."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: list[Part]) -> None:
+        self.parts = parts
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    @property
+    def mail(self) -> list[Mail]:
+        """The messages."""
+        return [part.parcel.mail.part(part.begin, part.end) for part in self.parts]
+
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Tell the senders of the first messages how those ended."""
+        at = 0
+        for part in self.parts:
+            if at >= len(outcomes):
+                return
+            part.settle(outcomes[at : at + len(part)])
+            at += len(part)
+
+    def rest(self, count: int) -> list[Part]:
+        """Return what comes after the first `count` messages."""
+        rest: list[Part] = []
+        at = 0
+        for part in self.parts:
+            skipped = max(count - at, 0)
+            if skipped < len(part):
+                rest.append(Part(part.parcel, part.begin + skipped, part.end, part.sequence + skipped))
+            at += len(part)
+        return rest
