@@ -50,6 +50,7 @@ HANDLE_DIGITS = 20
 SHOWN_MAX = 100  # characters of something mistaken that are repeated to whoever sent it
 ARGUMENTS_MAX = 256  # of a run, as in a manifest
 Argument = Annotated[str, msgspec.Meta(max_length=4_096, pattern="^[^\\x00]*$")]
+Many = Annotated[list[bytes], msgspec.Meta(max_length=views.MANY_MAX)]
 T = TypeVar("T")
 _LABEL = re.compile(NAME_PATTERN, re.ASCII)
 
@@ -106,6 +107,7 @@ class Api:
             Route(one, self.delete, methods=["DELETE"]),
             Route(one + "/history", self.history),
             Route(one + "/send", self.send, methods=["POST"]),
+            Route(one + "/send-many", self.send_many, methods=["POST"]),
             Route(one + "/request", self.request, methods=["POST"]),
             Route(one + "/call", self.call, methods=["POST"]),
             Route(one + "/sessions", self.sessions),
@@ -194,8 +196,14 @@ class Api:
     async def send(self, request: Request) -> Response:
         """Queue a message; the answer says queued, nothing more."""
         payload = await self._body(request, MESSAGE_MAX_BYTES)
-        self._operations.deliver(_key(request), payload, _conversation(request))
+        self._operations.send(_key(request), payload, _conversation(request))
         return _json(Done(message="queued"))
+
+    async def send_many(self, request: Request) -> Response:
+        """Queue as many messages as there is room for; the answer says how many."""
+        payloads = _many(await self._body(request, views.MANY_MAX_BYTES))
+        queued = self._operations.send_many(_key(request), payloads, _conversation(request))
+        return _json(views.Queued(queued=queued))
 
     async def request(self, request: Request) -> Response:
         """Send a message and return the reply's bytes."""
@@ -361,6 +369,15 @@ def _decoded(data: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, RecursionError) as problem:
+        raise Trouble(
+            400, Problem(summary="the request cannot be read", detail=str(problem), exit_code=USAGE)
+        ) from None
+
+
+def _many(data: bytes) -> list[bytes]:
+    try:
+        return msgspec.msgpack.decode(data, type=Many)
+    except msgspec.MsgspecError as problem:
         raise Trouble(
             400, Problem(summary="the request cannot be read", detail=str(problem), exit_code=USAGE)
         ) from None

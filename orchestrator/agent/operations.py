@@ -15,7 +15,7 @@ from orchestrator.execute.history import RUNNING, SUPERSEDED
 from orchestrator.execute.outcome import ActionOutcome
 from orchestrator.messaging.envelope import Call, Envelope, LetGo, Work
 from orchestrator.model.ids import ComponentId, DeploymentKey
-from orchestrator.model.message import Message, Outcome
+from orchestrator.model.message import Mail, Message, Outcome, Undelivered
 from orchestrator.model.observed import Hold, Number, ObservedSession, Record
 from orchestrator.model.rollout import RolloutPhase
 from orchestrator.plan.differences import spec_digest
@@ -219,6 +219,34 @@ class Operations:
         )
         return self._send(key, message, conversation)
 
+    def send(self, key: DeploymentKey, payload: bytes, conversation: str | None) -> None:
+        """Put a message that wants no answer into a deployment's mailbox.
+
+        Raises:
+            Trouble: it was not queued.
+        """
+        _, refused = self._post(key, [payload], conversation)
+        if refused is not None:
+            raise self._undelivered(refused)
+
+    def send_many(self, key: DeploymentKey, payloads: Sequence[bytes], conversation: str | None) -> int:
+        """Put messages into a deployment's mailbox, as many as it has room for; returns how many.
+
+        Raises:
+            Trouble: none was queued, and not for want of room.
+        """
+        queued, refused = self._post(key, payloads, conversation)
+        if refused is not None and refused.case != "queue-full":
+            raise self._undelivered(refused)
+        return queued
+
+    def _post(
+        self, key: DeploymentKey, payloads: Sequence[bytes], conversation: str | None
+    ) -> tuple[int, Undelivered | None]:  # fmt: skip
+        mail = Mail(CALLER, payloads, self._clock.wall_ms() * 1_000_000, conversation)
+        # Who can talk to the agent may do anything with what it runs: its socket is its owner's.
+        return self._controller.fleet.router.send_many(key, mail, _unheard, lambda _key: True)
+
     def call(self, key: DeploymentKey, function: str, arguments: list[Any], session: str | None) -> "Pending":
         """Queue a typed call, for the instance that a session is bound to if it is of one.
 
@@ -251,10 +279,13 @@ class Operations:
         envelope = Envelope(work, future.set_result, conversation)
         refused = self._controller.fleet.router.deliver(key, envelope)
         if refused is not None:
-            known = sorted(str(k) for k in self._controller.fleet.services)
-            hint = f"There are: {', '.join(known[:10])}." if refused.case == "target-not-found" and known else ""
-            raise Trouble(503, Problem(summary=f"{refused.case}: {refused.detail}", suggestion=hint))
+            raise self._undelivered(refused)
         return Pending(self._controller, key, envelope, future)
+
+    def _undelivered(self, refused: Undelivered) -> Trouble:
+        known = sorted(str(k) for k in self._controller.fleet.services)
+        hint = f"There are: {', '.join(known[:10])}." if refused.case == "target-not-found" and known else ""
+        return Trouble(503, Problem(summary=f"{refused.case}: {refused.detail}", suggestion=hint))
 
     def _record(self, key: DeploymentKey) -> Record:
         record = self._controller.ledger.records.get(key)
@@ -299,6 +330,10 @@ class Pending:
             summary=f"no answer from {self._key} within {timeout_s:g}s", detail=detail, exit_code=TIMED_OUT
         )
         return Trouble(504, problem)
+
+
+def _unheard(_first: int, _outcomes: Sequence[Outcome]) -> None:
+    """Nobody waits for what becomes of it."""
 
 
 def _refused(summary: str, suggestion: str = "") -> Trouble:

@@ -17,6 +17,8 @@ from orchestrator.model.spec import Revision
 from orchestrator.rollout.suspended import is_suspended
 
 NO_REPLY = "airs-no-reply"  # header of an empty answer that means `none`
+MANY_MAX = 10_000  # messages sent in one request
+MANY_MAX_BYTES = 4 << 20
 
 
 class InstanceView(Value, frozen=True):
@@ -156,6 +158,12 @@ class AgentView(Value, frozen=True):
     started_at: str
     state_dir: str
     lineage: str
+
+
+class Queued(Value, frozen=True):
+    """How many messages a mailbox had room for."""
+
+    queued: int
 
 
 class Printed(Value, frozen=True, tag_field="kind", tag="printed"):

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 import msgspec
@@ -12,6 +12,7 @@ from orchestrator.agent.views import Ended
 from orchestrator.cli.context import Settings, command, global_options
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.failure import FAILED, OK, TIMED_OUT, USAGE, Failure
+from orchestrator.cli.lines import Sending
 from orchestrator.cli.look import rollout_status
 from orchestrator.cli.names import LABEL, WORD, key_argument, keys_argument
 from orchestrator.cli.show import show_failure
@@ -29,12 +30,29 @@ timeout_option = click.option("--timeout", type=DURATION, default="30s", help="H
 
 @command()
 @key_argument
-@click.argument("payload")
+@click.argument("payload", required=False)
+@click.option(
+    "--lines",
+    metavar="FILE",
+    type=click.File("rb"),
+    help="Send a message for each line of a file, or of - (standard input).",
+)
 @conversation_option
-def send(settings: Settings, name: DeploymentKey, payload: str, conversation: str | None) -> None:
-    """Queue a message. Queued means in memory; nobody waits for what becomes of it."""
-    settings.client().send(name, _bytes(payload), conversation)
-    settings.err().print("queued", style="dim")
+@click.option("--timeout", type=DURATION, default="30s", help="With --lines: how long to wait for a full mailbox.")
+def send(
+    settings: Settings, name: DeploymentKey, payload: str | None, lines: BinaryIO | None, conversation: str | None,
+    timeout: int,
+) -> None:  # fmt: skip
+    """Queue a message, or many. Queued means in memory; nobody waits for what becomes of it."""
+    if (payload is None) is (lines is None):
+        raise Failure("what is to be sent?", "", "Give either PAYLOAD or --lines FILE.", USAGE)
+    if lines is None:
+        settings.client().send(name, _bytes(payload or ""), conversation)
+        settings.err().print("queued", style="dim")
+        return
+    sending = Sending(settings.client(), name, conversation, timeout / 1000)
+    sending.send(lines)
+    settings.err().print(f"queued {sending.queued} messages", style="dim")
 
 
 def _bytes(payload: str) -> bytes:

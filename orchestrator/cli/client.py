@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from orchestrator.agent.views import (
     Ended,
     HistoryView,
     Printed,
+    Queued,
     SessionView,
     SourceView,
 )
@@ -108,6 +109,12 @@ class AgentClient:
     def send(self, key: DeploymentKey, payload: bytes, conversation: str | None) -> None:
         """Queue a message."""
         self._ask("POST", f"{_path(key)}/send", content=payload, params=_conversation(conversation))
+
+    def send_many(self, key: DeploymentKey, payloads: Sequence[bytes], conversation: str | None) -> int:
+        """Queue as many messages as there is room for; returns how many, which may be none."""
+        body = msgspec.msgpack.encode(payloads)
+        answer = self._ask("POST", f"{_path(key)}/send-many", content=body, params=_conversation(conversation))
+        return msgspec.json.decode(answer.content, type=Queued).queued
 
     def request(self, key: DeploymentKey, payload: bytes, conversation: str | None, timeout_s: float) -> bytes | None:
         """Send a message and return the reply; None for `none`."""

@@ -4,10 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from orchestrator.host.context import GuestContext
-from orchestrator.messaging.envelope import Envelope
 from orchestrator.messaging.router import Router
 from orchestrator.model.ids import ComponentId, DeploymentKey
-from orchestrator.model.message import Message, Outcome
+from orchestrator.model.message import Mail, Outcome
 from orchestrator.runtime.values import Err, HostImport, Ok
 from orchestrator.security.grants import may_send
 
@@ -24,13 +23,13 @@ def messaging_imports(router: Router, now_ns: Callable[[], int], unheard: Unhear
     """Return the interface's functions. `unheard` is told how each sent message ended, as its sender is not."""
 
     def send(context: GuestContext, target: ComponentId, payload: bytes) -> Ok | Err:
-        if not may_reach(context, target.deployment):
-            why = f"capability denied: {context.id.deployment} was not granted messaging.send: [{target.deployment}]"
-            return Err("delivery-failed", why)
-        message = Message(sender=context.id, payload=payload, timestamp_ns=now_ns())
         sender = context.id
-        envelope = Envelope(message, lambda outcome: unheard(sender, target, outcome))
-        refused = router.deliver(target.deployment, envelope)
+
+        def told(_first: int, outcomes: Sequence[Outcome]) -> None:
+            unheard(sender, target, outcomes[0])
+
+        mail = Mail(sender, (payload,), now_ns())
+        _, refused = router.send_many(target.deployment, mail, told, lambda key: may_reach(context, key))
         if refused is None:
             return Ok(None)
         return Err(refused.case, {"target-not-found": target, "queue-full": None}.get(refused.case, refused.detail))

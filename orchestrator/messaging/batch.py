@@ -1,4 +1,4 @@
-"""Messages that travel many at a time: what is sent together, what of it waits together, and what a guest takes at once.
+"""Messages that travel many at a time: what is sent together, what of that waits together, and what is taken at once.
 
 Nobody is told of one message, only of runs of them, so that a message costs no object of its own.
 """

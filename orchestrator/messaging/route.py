@@ -4,27 +4,32 @@ Senders `offer`, instances say `idle`; the route pairs them. It never runs a gue
 lock is held. Which revision a message goes to is decided by `traffic`; when the weights change, messages nobody has
 started are dealt anew and started ones stay where they are. A session is bound to the instance that took its first
 call, and its further calls wait for that one.
+
+What wants no answer comes as parcels and is taken in batches; what of a batch no guest was given is the first to be
+taken again.
 """
 
+import itertools
 import threading
 from collections import deque
 from typing import Protocol
 
 import msgspec
 
+from orchestrator.messaging.batch import Batch, Parcel, Part
 from orchestrator.messaging.envelope import Envelope, LetGo, Stage
 from orchestrator.messaging.traffic import Conversations
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.message import Exited, Outcome, Refused, Undelivered
+from orchestrator.model.message import Exited, Handled, Outcome, Refused, Replied, Undelivered
 
 
 class Taker(Protocol):
-    """Somebody who can work on one envelope at a time: an instance."""
+    """Somebody who can work on one envelope or one batch at a time: an instance."""
 
     lane: str
 
-    def take(self, envelope: Envelope) -> None:
-        """Start working on `envelope` soon; must not block."""
+    def take(self, work: Envelope | Batch) -> None:
+        """Start working on it soon; must not block."""
 
 
 class Counters(msgspec.Struct):
@@ -43,14 +48,15 @@ class _Lane:
     __slots__ = ("busy", "counters", "idle", "own", "queue")
 
     def __init__(self) -> None:
-        self.queue: deque[Envelope] = deque()
+        self.queue: deque[Waiting] = deque()
         self.own: dict[Taker, deque[Envelope]] = {}
         self.idle: deque[Taker] = deque()
         self.busy = 0
         self.counters = Counters()
 
 
-Pairs = list[tuple[Taker, Envelope]]
+Waiting = Envelope | Part
+Pairs = list[tuple[Taker, Envelope | Batch]]
 _ERRORS = (Refused, Exited)
 ENDED_MAX = 100  # sessions whose end somebody is still to be told of
 
@@ -58,13 +64,14 @@ ENDED_MAX = 100  # sessions whose end somebody is still to be told of
 class Route:
     """A bounded mailbox with weighted lanes; all methods may be called from any thread."""
 
-    def __init__(self, key: DeploymentKey, capacity: int) -> None:
+    def __init__(self, key: DeploymentKey, capacity: int, batch: int = 1) -> None:
         self.key = key
         self.capacity = capacity
+        self.batch = batch
         self._lock = threading.Lock()
         self._lanes: dict[str, _Lane] = {}
         self._weights: tuple[tuple[str, int], ...] = ()
-        self._held: deque[Envelope] = deque()  # waits for weights: held, or nobody serves yet
+        self._held: deque[Waiting] = deque()  # waits for weights: held, or nobody serves yet
         self._hold = False
         self._depth = 0
         self._sequence = 0
@@ -81,7 +88,7 @@ class Route:
             if self._refusal is not None:
                 return self._refusal
             if self._depth >= self.capacity:
-                return Undelivered("queue-full", f"{self.key} already has {self.capacity} messages waiting")
+                return self._full()
             if envelope.session is not None and (refusal := self._no_session(envelope)) is not None:
                 return refusal
             self._sequence += 1
@@ -90,6 +97,27 @@ class Route:
             pairs = self._place(envelope)
         _hand_over(pairs)
         return None
+
+    def post(self, parcel: Parcel) -> tuple[int, Undelivered | None]:
+        """Queue as many of a parcel's messages as there is room for; how many, and why not the others.
+
+        Those that are not queued, its last ones, stay the caller's.
+        """
+        with self._lock:
+            if self._refusal is not None:
+                return 0, self._refusal
+            count = max(0, min(len(parcel), self.capacity - self._depth))
+            if not count:
+                return 0, self._full()
+            part = Part(parcel, 0, count, self._sequence + 1)
+            self._sequence += count
+            self._depth += count
+            pairs = self._place(part)
+        _hand_over(pairs)
+        return count, None if count == len(parcel) else self._full()
+
+    def _full(self) -> Undelivered:
+        return Undelivered("queue-full", f"{self.key} already has {self.capacity} messages waiting")
 
     def withdraw(self, envelope: Envelope) -> bool:
         """Take a message back; False when a guest has started on it (it then runs to its end, unheard)."""
@@ -130,6 +158,26 @@ class Route:
                 lane.idle.append(taker)
             pairs = self._match_all() if self._alone else self._match(lane) if lane.queue or lane.own else []
         _hand_over(pairs)
+
+    def finished_batch(self, taker: Taker, batch: Batch, handled: Handled, *, is_idle: bool = False) -> None:
+        """Account for a batch, before its senders are told; what no guest was given waits again, before all else."""
+        rest = batch.rest(len(handled.outcomes))
+        with self._lock:
+            lane = self._lane(taker.lane)
+            lane.busy -= 1
+            lane.counters.handled += len(handled.outcomes)
+            lane.counters.errors += len(handled.outcomes) - [*map(type, handled.outcomes)].count(Replied)
+            self._at_work -= 1
+            if is_idle:
+                lane.idle.append(taker)
+            refusal = self._refusal
+            if refusal is None and rest:
+                self._put_back(rest)
+            pairs = self._match_all() if self._alone or rest else self._match(lane) if lane.queue or lane.own else []
+        _hand_over(pairs)
+        if refusal is not None:
+            for part in rest:
+                _refuse(part, refusal)
 
     def end_session(self, session: str, why: str = "") -> None:
         """Forget a session that has ended. With `why`, who waits in it or calls next is told; else that begins anew."""
@@ -177,21 +225,23 @@ class Route:
         """Answer every waiting and future message with `refusal`; None opens the route again."""
         with self._lock:
             self._refusal = refusal
-            dropped = self._take_all() if refusal is not None else []
-            self._depth -= len(dropped)
-            for envelope in dropped:
-                envelope.stage = Stage.REFUSED
-        for envelope in dropped:
-            assert refusal is not None
-            envelope.settle(refusal)
+            if refusal is None:
+                return
+            dropped = self._take_all()
+            self._depth = 0
+            for waiting in dropped:
+                if isinstance(waiting, Envelope):
+                    waiting.stage = Stage.REFUSED
+        for waiting in dropped:
+            _refuse(waiting, refusal)
 
     def forget(self, lane: str) -> None:
         """Drop a revision's lane once its set has gone; what still waits in it is dealt anew."""
         with self._lock:
             gone = self._lanes.pop(lane, None)
             pairs: Pairs = []
-            for envelope in gone.queue if gone else ():
-                pairs += self._place(envelope)
+            for waiting in gone.queue if gone else ():
+                pairs += self._place(waiting)
         _hand_over(pairs)
 
     def busy(self, lane: str) -> int:
@@ -258,9 +308,10 @@ class Route:
         """Bind a session to who takes its first call, and have its other calls wait for that one."""
         self._bound[session] = taker
         for queue in (self._held, *(lane.queue for lane in self._lanes.values())):
-            for envelope in [envelope for envelope in queue if envelope.session == session] if queue else ():
-                queue.remove(envelope)
-                self._wait_for(taker, envelope)
+            for waiting in [waiting for waiting in queue if waiting.session == session] if queue else ():
+                assert isinstance(waiting, Envelope)
+                queue.remove(waiting)
+                self._wait_for(taker, waiting)
 
     def _wait_for(self, taker: Taker, envelope: Envelope) -> _Lane:
         envelope.lane = taker.lane
@@ -281,34 +332,81 @@ class Route:
         if not lane.own[taker]:
             del lane.own[taker]
 
-    def _place(self, envelope: Envelope) -> Pairs:
-        if envelope.session is not None and (taker := self._bound.get(envelope.session)) is not None:
-            return self._match(self._wait_for(taker, envelope))
+    def _place(self, waiting: Waiting) -> Pairs:
+        if waiting.session is not None and (taker := self._bound.get(waiting.session)) is not None:
+            return self._match(self._wait_for(taker, waiting))
         weights = self._weights
         if self._hold or not weights:
-            self._held.append(envelope)
+            self._held.append(waiting)
             return []
-        if len(weights) == 1 and envelope.conversation is None:
-            envelope.lane = weights[0][0]
-        else:
-            envelope.lane = self._conversations.lane(weights, envelope.conversation, envelope.sequence)
-        lane = self._lane(envelope.lane)
-        lane.queue.append(envelope)
+        if len(weights) == 1 and waiting.conversation is None:
+            return self._enqueue(weights[0][0], waiting)
+        if isinstance(waiting, Part):
+            return [pair for piece in self._pieces(waiting) for pair in self._enqueue(*piece)]
+        lane = self._conversations.lane(weights, waiting.conversation, waiting.sequence)
+        return self._enqueue(lane, waiting)
+
+    def _enqueue(self, name: str, waiting: Waiting) -> Pairs:
+        lane = self._lane(name)
+        if type(waiting) is Envelope:
+            waiting.lane = name
+        lane.queue.append(waiting)
         return self._match(lane) if lane.idle else []
+
+    def _pieces(self, part: Part) -> list[tuple[str, Part]]:
+        """Deal the messages of a part: who takes which."""
+        weights = self._weights
+        if len(weights) == 1 or part.conversation is not None:
+            return [(self._conversations.lane(weights, part.conversation, part.sequence), part)]
+        numbers = range(part.sequence, part.sequence + len(part))
+        lanes = [self._conversations.lane(weights, None, number) for number in numbers]
+        return [(lane, part.split(sum(1 for _ in run))) for lane, run in itertools.groupby(lanes)]
+
+    def _put_back(self, rest: list[Part]) -> None:
+        for part in reversed(rest):
+            self._depth += len(part)
+            if self._hold or not self._weights:
+                self._held.appendleft(part)
+                continue
+            for lane, piece in reversed(self._pieces(part)):
+                self._lane(lane).queue.appendleft(piece)
 
     def _match(self, lane: _Lane) -> Pairs:
         pairs: Pairs = self._match_own(lane) if lane.own else []
         queue, idle = lane.queue, lane.idle
         while queue and idle and not (self._alone and self._at_work):
-            envelope = queue.popleft()
-            envelope.stage = Stage.STARTED
-            self._depth -= 1
+            work = self._take_batch(queue) if isinstance(queue[0], Part) else self._take_one(queue, idle[0])
             self._at_work += 1
             lane.busy += 1
-            if envelope.session is not None:
-                self._bind(envelope.session, idle[0])
-            pairs.append((idle.popleft(), envelope))
+            pairs.append((idle.popleft(), work))
         return pairs
+
+    def _take_one(self, queue: deque[Waiting], taker: Taker) -> Envelope:
+        envelope = queue.popleft()
+        assert isinstance(envelope, Envelope)
+        if envelope.session is not None:
+            self._bind(envelope.session, taker)
+        return self._start(envelope)
+
+    def _start(self, envelope: Envelope) -> Envelope:
+        envelope.stage = Stage.STARTED
+        self._depth -= 1
+        return envelope
+
+    def _take_batch(self, queue: deque[Waiting]) -> Batch:
+        """Take alike messages that wait one behind the other; one at a time while versions are compared."""
+        left = self.batch if len(self._weights) == 1 else 1
+        parts: list[Part] = []
+        while left and queue:
+            part = queue[0]
+            if not isinstance(part, Part) or (parts and not part.parcel.mail.is_like(parts[0].parcel.mail)):
+                break
+            taken = queue.popleft() if len(part) <= left else part.split(left)
+            assert isinstance(taken, Part)
+            parts.append(taken)
+            left -= len(taken)
+            self._depth -= len(taken)
+        return Batch(parts)
 
     def _match_own(self, lane: _Lane) -> Pairs:
         """Give idle takers the calls that wait for them, where nobody has waited for longer."""
@@ -318,11 +416,9 @@ class Route:
             if taker not in lane.idle or not is_next or self._hold or (self._alone and self._at_work):
                 continue
             lane.idle.remove(taker)
-            envelope = own.popleft()
+            envelope = self._start(own.popleft())
             if not own:
                 del lane.own[taker]
-            envelope.stage = Stage.STARTED
-            self._depth -= 1
             self._at_work += 1
             lane.busy += 1
             pairs.append((taker, envelope))
@@ -331,25 +427,32 @@ class Route:
     def _match_all(self) -> Pairs:
         return [pair for lane in self._lanes.values() for pair in self._match(lane)]
 
-    def _take_all(self) -> list[Envelope]:
-        waiting = [*self._held]
+    def _take_all(self) -> list[Waiting]:
+        waiting: list[Waiting] = [*self._held]
         self._held.clear()
         for lane in self._lanes.values():
             waiting += lane.queue
             lane.queue.clear()
             waiting += [envelope for own in lane.own.values() for envelope in own]
             lane.own.clear()
-        return sorted(waiting, key=lambda envelope: envelope.sequence)
+        return sorted(waiting, key=lambda one: one.sequence)
 
     def _deal_again(self) -> Pairs:
         pairs: Pairs = []
-        for envelope in self._take_all():
-            pairs += self._place(envelope)
+        for waiting in self._take_all():
+            pairs += self._place(waiting)
         return pairs
 
 
 def _ended_session(session: str, why: str) -> Undelivered:
     return Undelivered("session-ended", f"session {session} is over, and its handles with it: {why}")
+
+
+def _refuse(waiting: Waiting, refusal: Undelivered) -> None:
+    if isinstance(waiting, Envelope):
+        waiting.settle(refusal)
+    else:
+        waiting.settle([refusal] * len(waiting))
 
 
 def _settle(refused: list[tuple[Envelope, Undelivered]]) -> None:
@@ -358,5 +461,5 @@ def _settle(refused: list[tuple[Envelope, Undelivered]]) -> None:
 
 
 def _hand_over(pairs: Pairs) -> None:
-    for taker, envelope in pairs:
-        taker.take(envelope)
+    for taker, work in pairs:
+        taker.take(work)

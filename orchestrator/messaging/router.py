@@ -1,9 +1,14 @@
 """Finds a deployment's route by name. Senders inside (guests) and outside (the API) go through the same door."""
 
+from collections.abc import Callable, Sequence
+
+from orchestrator.messaging.batch import Parcel, Told
 from orchestrator.messaging.envelope import Envelope
 from orchestrator.messaging.route import Route
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.message import MESSAGE_MAX_BYTES, Message, Undelivered
+from orchestrator.model.message import MESSAGE_MAX_BYTES, Mail, Message, Undelivered
+
+Permit = Callable[[DeploymentKey], bool]
 
 
 class Router:
@@ -26,10 +31,33 @@ class Router:
 
     def deliver(self, key: DeploymentKey, envelope: Envelope) -> Undelivered | None:
         """Put `envelope` into a deployment's mailbox, or say why not (the envelope then stays the caller's)."""
-        if isinstance(envelope.work, Message) and len(envelope.work.payload) > MESSAGE_MAX_BYTES:
-            size = len(envelope.work.payload)
-            return Undelivered("invalid-message", f"{size} bytes; a message has at most {MESSAGE_MAX_BYTES}")
+        if isinstance(envelope.work, Message) and (refusal := _too_large([envelope.work.payload])) is not None:
+            return refusal
         route = self.find(key)
-        if route is None:
-            return Undelivered("target-not-found", f"no deployment {key}")
-        return route.offer(envelope)
+        return _unknown(key) if route is None else route.offer(envelope)
+
+    def send_many(self, key: DeploymentKey, mail: Mail, told: Told, permit: Permit) -> tuple[int, Undelivered | None]:
+        """Put messages that want no answer into a mailbox, as many as it has room for; how many, and why not the rest.
+
+        `permit` is asked once whether their sender may reach the deployment. `told` is told how those that were queued
+        ended, as `batch.Parcel` says.
+        """
+        if not permit(key):
+            why = f"capability denied: {mail.sender.deployment} was not granted messaging.send: [{key}]"
+            return 0, Undelivered("delivery-failed", why)
+        refusal = _too_large(mail.payloads)
+        if refusal is not None:
+            return 0, refusal
+        route = self.find(key)
+        return (0, _unknown(key)) if route is None else route.post(Parcel(mail, told))
+
+
+def _too_large(payloads: Sequence[bytes]) -> Undelivered | None:
+    size = max(map(len, payloads), default=0)
+    if size <= MESSAGE_MAX_BYTES:
+        return None
+    return Undelivered("invalid-message", f"{size} bytes; a message has at most {MESSAGE_MAX_BYTES}")
+
+
+def _unknown(key: DeploymentKey) -> Undelivered:
+    return Undelivered("target-not-found", f"no deployment {key}")

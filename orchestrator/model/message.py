@@ -43,7 +43,9 @@ class Mail(msgspec.Struct, frozen=True):
 
     def message(self, index: int) -> Message:
         """Return one of them as a message of its own."""
-        return Message(self.sender, self.payloads[index], self.timestamp_ns, self.correlation_id, None, self.content_type)
+        return Message(
+            self.sender, self.payloads[index], self.timestamp_ns, self.correlation_id, None, self.content_type
+        )
 
     def is_like(self, other: "Mail") -> bool:
         """Say whether the two may share a batch: all but time and payloads is the same."""

@@ -30,9 +30,13 @@ class Grant(Value, frozen=True, order=True):
 
 
 class Mailbox(Value, frozen=True):
-    """The deployment's queue: at most `capacity` messages wait; one more is rejected."""
+    """The deployment's queue: at most `capacity` messages wait; one more is rejected.
+
+    An instance is given up to `batch` messages at once where they want no reply, for which they share its limits.
+    """
 
     capacity: int = 1000
+    batch: int = 1
 
 
 class RestartType(Enum):

@@ -115,7 +115,7 @@ class Guest:
         self._has_worked = True
         exited = await self._instance.invoke(_BATCH, (batch,), fuel_times=count)
         outcomes: list[Answer] = [*batch.found]
-        if exited is not None and batch.started > len(outcomes):
+        if exited is not None and (batch.started > len(outcomes) or _has_no_room(exited, batch)):
             outcomes.append(exited)
         return Handled(outcomes, exited)
 
@@ -287,6 +287,11 @@ def _no_room(count: int) -> Refused:
     return Refused(
         "session-full", f"the call returned {count} handles, and a session has at most {MAX_HANDLES}: they were dropped"
     )
+
+
+def _has_no_room(exited: Exited, batch: frames.Batch) -> bool:
+    """Whether a limit ended it before its first message, which would end every other instance in the same way."""
+    return not batch.started and exited.reason.kind is not ExitKind.KILLED
 
 
 def _replied(payload: bytes | None) -> Replied | Refused:

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from orchestrator.messaging import envelope as envelopes
+from orchestrator.messaging.batch import Batch
 from orchestrator.messaging.envelope import Call, Envelope, LetGo
 from orchestrator.messaging.route import Route
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
-from orchestrator.model.message import Exited, Health, Message, Outcome, Returned
+from orchestrator.model.message import Exited, Handled, Health, Message, Outcome, Returned
 from orchestrator.model.observed import ObservedInstance, ObservedSession, Phase
 from orchestrator.model.spec import Deployment
 from orchestrator.model.work import Work
@@ -98,9 +99,9 @@ class Instance:
         else:
             self._finish_stop(free)
 
-    def take(self, envelope: Envelope) -> None:
-        """Work on one message."""
-        self._around.workers.submit(self._run(envelope))
+    def take(self, work: Envelope | Batch) -> None:
+        """Work on one message or call, or on a batch of messages."""
+        self._around.workers.submit(self._run_batch(work) if isinstance(work, Batch) else self._run(work))
 
     @property
     def is_ill(self) -> bool:
@@ -130,19 +131,44 @@ class Instance:
             outcome = _host_fault(problem)
         if isinstance(outcome, Exited):
             self._route.finished(self, outcome)
-            self._exited(outcome.reason, envelope)
+            self._exited(outcome.reason, lambda: envelope.settle(outcome))
             return
         if envelope.session is not None:
             self._look_after(envelope.session, envelope.work)
-        goes_on = self.ready and self.phase is Phase.RUNNING and not self._check_is_due
+        goes_on = self._goes_on
         self._route.finished(self, outcome, is_idle=goes_on)
         try:
             envelope.settle(outcome)
         finally:  # whoever hears of it may fail; the instance goes on
-            if goes_on:
-                self._leave_if_stopping()
-            else:
-                self._release()
+            self._go_on(goes_on)
+
+    async def _run_batch(self, batch: Batch) -> None:
+        assert self._guest is not None
+        try:
+            handled = await self._guest.handle_many(batch.mail)
+        except Exception as problem:  # noqa: BLE001 — as above; how far it came is not known, so that none is tried again
+            exited = _host_fault(problem)
+            handled = Handled([exited] * len(batch), exited)
+        if handled.exited is not None:
+            self._route.finished_batch(self, batch, handled)
+            self._exited(handled.exited.reason, lambda: batch.settle(handled.outcomes))
+            return
+        goes_on = self._goes_on
+        self._route.finished_batch(self, batch, handled, is_idle=goes_on)
+        try:
+            batch.settle(handled.outcomes)
+        finally:
+            self._go_on(goes_on)
+
+    @property
+    def _goes_on(self) -> bool:
+        return self.ready and self.phase is Phase.RUNNING and not self._check_is_due
+
+    def _go_on(self, is_idle: bool) -> None:
+        if is_idle:
+            self._leave_if_stopping()
+        else:
+            self._release()
 
     def _answer(self, work: envelopes.Work) -> Work[Outcome]:
         assert self._guest is not None
@@ -280,11 +306,11 @@ class Instance:
         else:
             self._judge(health)
 
-    def _exited(self, reason: ExitReason, envelope: Envelope | None = None) -> None:
+    def _exited(self, reason: ExitReason, settle: Callable[[], None] | None = None) -> None:
         guest = self._left(reason)
         try:
-            if envelope is not None:
-                envelope.settle(Exited(reason))
+            if settle is not None:
+                settle()
         finally:  # freeing takes its time, for which nobody waits
             if guest is not None:
                 guest.close()

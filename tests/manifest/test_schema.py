@@ -29,6 +29,7 @@ def default(*path: str):
 
 DEFAULTS = {
     ("mailbox", "capacity"): Mailbox().capacity,
+    ("mailbox", "batch"): Mailbox().batch,
     ("restart", "type"): RestartPolicy().type.value,
     ("restart", "intensity"): RestartPolicy().intensity,
     ("restart", "period"): RestartPolicy().period_ms,
@@ -150,6 +151,7 @@ def test_the_checker_and_the_jsonschema_library_agree(data):
 INTEGERS = {
     "replicas": ("  replicas: {}\n", 0, 1000),
     "mailbox.capacity": ("  mailbox: {{capacity: {}}}\n", 1, 100_000),
+    "mailbox.batch": ("  mailbox: {{batch: {}}}\n", 1, 1024),
     "restart.intensity": ("  restart: {{intensity: {}}}\n", 0, 1000),
     "health.failureThreshold": ("  health: {{failureThreshold: {}}}\n", 1, 100),
     "rollout.retain": ("  rollout: {{retain: {}}}\n", 1, 100),

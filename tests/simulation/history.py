@@ -108,7 +108,7 @@ class History:
         return {
             "stateful": stateful,
             "rollout": policy,
-            "mailbox": Mailbox(capacity=self.random.choice((3, 100))),
+            "mailbox": Mailbox(capacity=self.random.choice((3, 100)), batch=self.random.choice((1, 4))),
             "restart": RestartPolicy(intensity=4, period_ms=20_000, backoff=Backoff(initial_ms=200, max_ms=2_000)),
             "health": HealthPolicy(interval_ms=2_000, timeout_ms=500, failure_threshold=2),
         }
@@ -167,7 +167,10 @@ class History:
         for _ in range(self.random.randint(1, 5)):
             name = self.random.choice(self.names)
             conversation = self.random.choice((None, "one", "two"))
-            self.world.send(DeploymentKey.parse(name), conversation)
+            if self.random.random() < 0.4:
+                self.world.post(DeploymentKey.parse(name), self.random.randint(1, 6), conversation)
+            else:
+                self.world.send(DeploymentKey.parse(name), conversation)
 
     def _withdraw(self) -> None:
         if self.world.sent:

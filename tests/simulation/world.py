@@ -19,7 +19,7 @@ from orchestrator.messaging.router import Router
 from orchestrator.model.desired import Permissions
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
-from orchestrator.model.message import Message, Outcome
+from orchestrator.model.message import Mail, Message, Outcome
 from orchestrator.model.observed import Record
 from orchestrator.store.decisions import Change, DeleteRecord, PutDesired
 from orchestrator.supervise.instance import Surroundings
@@ -158,6 +158,22 @@ class World:
             sent.outcomes.append(refused)
         sent.envelope = envelope
         return sent
+
+    def post(self, key: DeploymentKey, count: int, conversation: str | None = None) -> None:
+        """Send messages together that want no answer."""
+        numbers = range(len(self.sent), len(self.sent) + count)
+        parcel = [Sent(number, key) for number in numbers]
+        self.sent += parcel
+
+        def told(first: int, outcomes: Sequence[Outcome]) -> None:
+            for sent, outcome in zip(parcel[first : first + len(outcomes)], outcomes, strict=True):
+                sent.outcomes.append(outcome)
+
+        mail = Mail(SENDER, [f"echo {number}".encode() for number in numbers], 0, conversation)
+        queued, refused = self.router.send_many(key, mail, told, lambda _key: True)
+        for sent in parcel[queued:]:
+            assert refused is not None
+            sent.outcomes.append(refused)
 
     def withdraw(self, sent: Sent) -> None:
         """Take a message back, if it can be."""

@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain, repeat
 from struct import Struct
 from struct import error as StructError
 
@@ -109,7 +110,7 @@ def _entries(mail: Sequence[Mail], payloads: Sequence[bytes]) -> "array[int]":
     table[3::_WORDS] = array("I", map(len, payloads))
     times = [(_time_words(part.timestamp_ns), len(part.payloads)) for part in mail]
     for place in range(3):
-        table[place::_WORDS] = array("I", [word[place] for word, count in times for _ in range(count)])
+        table[place::_WORDS] = array("I", chain.from_iterable(repeat(word[place], count) for word, count in times))
     return table
 
 
