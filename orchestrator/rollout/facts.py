@@ -6,12 +6,13 @@ from orchestrator.model.base import Value
 class Facts(Value, frozen=True):
     """An observation made after the rollout's present shape was applied.
 
-    `wanted` is how many instances the new set should have, `ready` and `old_ready` how many of each set are ready now.
-    `gave_up`: the supervisor gave up on the new set. `unhealthy`: a new instance that had been ready has crashed, or
-    says that it is unhealthy, since the previous tick. `failed_start` is why the new set's last failed start failed,
-    empty if none did. `old_drained`: the old set takes no messages any more (it has no weight, or messages are held)
-    and none is in progress on it. `old_gone` and `new_gone`: no instance of the set is left.
-    `new_messages` and `new_errors` are the new revision's own counters; they may start again from 0 with the agent.
+    `wanted` is how many instances the new set should have, `ready` and `old_ready` how many of each set are ready
+    now. `gave_up`: the supervisor starts an instance of the new set no more, which never was ready or kept crashing.
+    `unhealthy`: a new instance that had been ready has crashed, or says that it is unhealthy, since the previous
+    tick. `failed_start` is why the new set's last failed start failed, empty if none did. `old_drained`: the old set
+    takes no messages any more (it has no weight, or messages are held) and none is in progress on it. `old_gone` and
+    `new_gone`: no instance of the set is left. `new_messages` and `new_errors` are the new revision's own counters;
+    they may start again from 0 with the agent.
     """
 
     wanted: int
@@ -35,7 +36,7 @@ class Facts(Value, frozen=True):
     def breakage(self) -> str:
         """Why the new set, having been ready, can no longer be relied on; empty if it can."""
         if self.gave_up:
-            return "the new version kept crashing and the supervisor gave up" + self.because
+            return "the supervisor gave up on the new version" + self.because
         return "the new version became unhealthy" + self.because if self.unhealthy else ""
 
     @property

@@ -108,6 +108,11 @@ class Instance:
         """Whether it had been Ready and now is not, because `health()` says so."""
         return self._was_ready and not self.ready and self._health is Health.UNHEALTHY
 
+    @property
+    def never_was(self) -> bool:
+        """Whether it ended without having been Ready, is not started again, and nobody told it to end."""
+        return self.phase is Phase.STOPPED and not self._was_ready and not self._leaving
+
     def observe(self) -> ObservedInstance:
         """Describe it."""
         with self._lock:

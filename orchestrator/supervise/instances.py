@@ -91,8 +91,8 @@ class InstanceSet:
 
     @property
     def has_given_up(self) -> bool:
-        """Whether the supervisor gave up on an instance."""
-        return any(i.phase is Phase.GAVE_UP for i in self._members())
+        """Whether the supervisor gave up on an instance, or has no reason to start one again that never was Ready."""
+        return any(i.phase is Phase.GAVE_UP or i.never_was for i in self._members())
 
     @property
     def is_dead(self) -> bool:

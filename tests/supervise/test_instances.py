@@ -209,6 +209,16 @@ def test_a_second_stop_or_restart_does_not_lift_the_limit_of_the_first():
     assert outcomes[0].reason.kind is ExitKind.KILLED
 
 
+def test_an_instance_that_never_was_ready_and_is_not_started_again_is_given_up():
+    made = running(Script(never_starts=True), restart=RestartPolicy(type=RestartType.TEMPORARY))
+    assert made.phases == ["stopped"]
+    assert made.set.has_given_up
+    stopped = running(restart=RestartPolicy(type=RestartType.TEMPORARY))
+    assert answered(stopped, "trap")
+    assert stopped.phases == ["stopped"]
+    assert not stopped.set.has_given_up
+
+
 def test_an_interruption_meant_for_one_guest_never_meets_the_next():
     made = running()
     made.send("trap")
