@@ -207,16 +207,18 @@ class Api:
 
     async def request(self, request: Request) -> Response:
         """Send a message and return the reply's bytes."""
+        timeout_s = _timeout_s(request)
         payload = await self._body(request, MESSAGE_MAX_BYTES)
         pending = self._operations.deliver(_key(request), payload, _conversation(request))
-        return _reply(await _outcome(pending, _timeout_s(request)))
+        return _reply(await _outcome(pending, request, timeout_s))
 
     async def call(self, request: Request) -> Response:
         """Make a typed call and return its result as JSON."""
+        timeout_s = _timeout_s(request)
         data = await self._body(request, CALL_MAX_BYTES)
         body = _call(data) if len(data) <= QUICK_BYTES else await run_in_threadpool(_call, data)
         pending = self._operations.call(_key(request), body.function, body.arguments, body.session)
-        return _reply(await _outcome(pending, _timeout_s(request)))
+        return _reply(await _outcome(pending, request, timeout_s))
 
     async def sessions(self, request: Request) -> Response:
         """List a deployment's sessions."""
@@ -225,12 +227,12 @@ class Api:
 
     async def let_go(self, request: Request) -> Response:
         """End a session, or drop some of its handles; returns how many were dropped."""
-        key, handles = _key(request), _handles(request)
+        key, handles, timeout_s = _key(request), _handles(request), _timeout_s(request)
         session = request.path_params["session"]
         if len(session) > NAME_MAX_LENGTH or not _LABEL.fullmatch(session):
             raise Trouble(400, Problem(summary=f"{session[:SHOWN_MAX]!a} names no session", exit_code=USAGE))
         pending = self._operations.let_go(key, session, handles)
-        return _reply(await _outcome(pending, _timeout_s(request)))
+        return _reply(await _outcome(pending, request, timeout_s))
 
     async def run(self, request: Request) -> Response:
         """Run a job again and return what it prints and how it ends, as lines; who hangs up cancels it."""
@@ -324,13 +326,29 @@ class Api:
         return _json(Done(message=await run_in_threadpool(act, *arguments)))
 
 
-async def _outcome(pending: Pending, timeout_s: float) -> Outcome:
-    # Shielded: a caller that stops waiting must not cancel what a worker is about to settle.
-    waiting = asyncio.shield(asyncio.wrap_future(pending.future))
-    try:
-        return await asyncio.wait_for(waiting, timeout_s)
-    except TimeoutError:
-        raise pending.give_up(timeout_s) from None
+async def _outcome(pending: Pending, request: Request, timeout_s: float) -> Outcome:
+    """Wait for an outcome as long as the caller does.
+
+    Raises:
+        Trouble: there was none in time.
+        ClientDisconnect: the caller has hung up.
+    """
+    if pending.future.done():
+        return pending.future.result()
+    # Only waited for: a caller that stops waiting must not cancel a future that a worker is about to settle.
+    answered, gone = asyncio.wrap_future(pending.future), asyncio.ensure_future(_hung_up(request))
+    done, _ = await asyncio.wait((answered, gone), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    gone.cancel()
+    if answered in done:
+        return answered.result()
+    trouble = pending.give_up(timeout_s)
+    raise ClientDisconnect if gone in done else trouble
+
+
+async def _hung_up(request: Request) -> None:
+    """Return when the caller has gone, whose request was read whole."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _reply(outcome: Outcome) -> Response:

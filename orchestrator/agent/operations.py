@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -303,29 +302,23 @@ class Operations:
 
 
 class Pending:
-    """A message on its way: wait for its outcome, or take it back."""
+    """A message on its way: `future` becomes its outcome, unless it is given up before."""
 
     def __init__(
         self, controller: Controller, key: DeploymentKey, envelope: Envelope, future: "Future[Outcome]"
     ) -> None:
         self._controller, self._key, self._envelope, self.future = controller, key, envelope, future
 
-    def wait(self, timeout_s: float) -> Outcome:
-        """Return the outcome.
-
-        Raises:
-            Trouble: there was none in time; a message no guest had started on was taken back.
-        """
-        try:
-            return self.future.result(timeout_s)
-        except FutureTimeout:
-            raise self.give_up(timeout_s) from None
-
     def give_up(self, timeout_s: float) -> Trouble:
-        """Take the message back if nobody started on it, and say so."""
+        """Take the message back if nobody started on it, else end it if it is a call; and say so."""
         route = self._controller.fleet.router.find(self._key)
-        taken_back = route is not None and route.withdraw(self._envelope)
-        detail = "no instance had started on it; it was taken back" if taken_back else "an instance is at work on it"
+        is_call = self._envelope.cancellation is not None
+        if route is not None and route.cancel(self._envelope):
+            detail = "no instance had started on it; it was taken back"
+        elif is_call:
+            detail = "the instance that was at work on it was ended; another takes its place"
+        else:
+            detail = "an instance is at work on it"
         problem = Problem(
             summary=f"no answer from {self._key} within {timeout_s:g}s", detail=detail, exit_code=TIMED_OUT
         )

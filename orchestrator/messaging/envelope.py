@@ -1,5 +1,6 @@
 """One unit of work on its way to a guest, and the promise that it is settled exactly once."""
 
+import threading
 from collections.abc import Callable
 from enum import Enum
 
@@ -40,18 +41,51 @@ class Stage(Enum):
     SETTLED = "settled"
 
 
+class Cancellation:
+    """Who gave a call up, and who is at work on it, whichever comes first; from any thread."""
+
+    __slots__ = ("_interrupt", "_is_wanted", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_wanted = False
+        self._interrupt: Callable[[], None] | None = None
+
+    def want(self) -> None:
+        """End the work if it is not over, now or as soon as it begins."""
+        with self._lock:
+            self._is_wanted = True
+            if self._interrupt is not None:
+                self._interrupt()
+
+    def begin(self, interrupt: Callable[[], None]) -> None:
+        """Say that the work begins, and what ends it; must not block."""
+        with self._lock:
+            self._interrupt = interrupt
+            if self._is_wanted:
+                interrupt()
+
+    def over(self) -> bool:
+        """Say that the work is over, and return whether it was to be ended by then."""
+        with self._lock:
+            self._interrupt = None
+            return self._is_wanted
+
+
 class Envelope:
     """A message or call, its conversation or session, and who is told the outcome.
 
     `on_outcome` is called exactly once, from whichever thread settles the envelope, with no lock held.
-    The route owns `stage`, `lane` and `sequence`.
+    The route owns `stage`, `lane` and `sequence`. A call has a `cancellation`; a message has none, as what it began in
+    an actor is not its sender's alone.
     """
 
-    __slots__ = ("conversation", "lane", "on_outcome", "sequence", "session", "stage", "work")
+    __slots__ = ("cancellation", "conversation", "lane", "on_outcome", "sequence", "session", "stage", "work")
 
     def __init__(self, work: Work, on_outcome: Callable[[Outcome], None], conversation: str | None = None) -> None:
         self.work = work
         self.session = None if isinstance(work, Message) else work.session
+        self.cancellation = None if isinstance(work, Message) else Cancellation()
         self.on_outcome = on_outcome
         self.conversation = conversation
         self.stage = Stage.QUEUED

@@ -33,7 +33,7 @@ class Taker(Protocol):
 
 
 class Counters(msgspec.Struct):
-    """What one revision did with its messages; errors are err results, traps, exceeded limits and deadlines."""
+    """What one revision did with its messages; errors are err results, traps, cancellations and exceeded limits."""
 
     handled: int = 0
     errors: int = 0
@@ -128,6 +128,14 @@ class Route:
             self._depth -= 1
             envelope.stage = Stage.SETTLED
             return True
+
+    def cancel(self, envelope: Envelope) -> bool:
+        """Take a message back, True then; or have who is at work on it end that, if it is a call."""
+        if self.withdraw(envelope):
+            return True
+        if envelope.cancellation is not None:
+            envelope.cancellation.want()
+        return False
 
     def idle(self, taker: Taker) -> None:
         """Say that `taker` can take a message."""

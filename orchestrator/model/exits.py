@@ -6,10 +6,11 @@ from orchestrator.model.base import Value
 
 
 class ExitKind(Enum):
-    """The ways an instance can end; all but `normal` and `killed` are abnormal."""
+    """The ways an instance can end; all but `normal`, `killed` and `cancelled` are abnormal."""
 
     NORMAL = "normal"  # asked to stop, and did
     KILLED = "killed"  # asked to stop, and had to be interrupted
+    CANCELLED = "cancelled"  # whoever waited for its call gave it up, and another instance takes its place
     TRAPPED = "trapped"  # unreachable, division by zero, out of bounds …
     OUT_OF_FUEL = "out-of-fuel"
     DEADLINE = "deadline"
@@ -35,7 +36,7 @@ class ExitReason(Value, frozen=True):
     @property
     def is_abnormal(self) -> bool:
         """Whether a transient instance is started again after this."""
-        return self.kind not in (ExitKind.NORMAL, ExitKind.KILLED) or self.code not in (None, 0)
+        return self.kind not in (ExitKind.NORMAL, ExitKind.KILLED, ExitKind.CANCELLED) or self.code not in (None, 0)
 
     def __str__(self) -> str:
         return f"{self.kind.value}: {self.detail}" if self.detail else self.kind.value

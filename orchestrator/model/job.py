@@ -14,6 +14,7 @@ _CODES = {  # as shells and `timeout` report the same of a process
     ExitKind.OUT_OF_FUEL: 137,
     ExitKind.MEMORY: 137,
     ExitKind.KILLED: 137,
+    ExitKind.CANCELLED: 137,
 }
 
 

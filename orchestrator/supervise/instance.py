@@ -131,7 +131,7 @@ class Instance:
 
     async def _run(self, envelope: Envelope) -> None:
         try:
-            outcome = await self._answer(envelope.work)
+            outcome = await self._answer(envelope)
         except Exception as problem:  # noqa: BLE001 — the actor's boundary: what goes wrong inside ends it alone
             outcome = _host_fault(problem)
         if isinstance(outcome, Exited):
@@ -175,13 +175,14 @@ class Instance:
         else:
             self._release()
 
-    def _answer(self, work: envelopes.Work) -> Work[Outcome]:
-        assert self._guest is not None
+    def _answer(self, envelope: Envelope) -> Work[Outcome]:
+        guest, work = self._guest, envelope.work
+        assert guest is not None
         if isinstance(work, Message):
-            return self._guest.handle(work)
+            return guest.handle(work)
         if isinstance(work, Call):
-            return self._guest.call(work.function, work.arguments, work.session)
-        return self._let_go(self._guest, work)
+            return _cancellable(guest, envelope, guest.call(work.function, work.arguments, work.session))
+        return _cancellable(guest, envelope, self._let_go(guest, work))
 
     async def _let_go(self, guest: Guest, work: LetGo) -> Outcome:
         if self._was_used_since(work):
@@ -342,9 +343,10 @@ class Instance:
     def _decide(self, reason: ExitReason) -> str:
         now = self._around.clock.monotonic_ms()
         match decide(reason, self.deployment.restart, self._restarts_ms, now):
-            case RestartAfter(delay):
+            case RestartAfter(delay, counts):
                 self._to(Event.RETRY_LATER)
-                self._restarts_ms = [*self._restarts_ms[-RESTARTS_KEPT:], now]
+                if counts:
+                    self._restarts_ms = [*self._restarts_ms[-RESTARTS_KEPT:], now]
                 self._arm(delay, self._backoff_over)
                 return f"starts again in {delay} ms"
             case GiveUp(why):
@@ -441,6 +443,25 @@ async def _asked(work: Work[T]) -> T | Exited:
 
 def _host_fault(problem: Exception) -> Exited:
     return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail=f"{type(problem).__name__}: {problem}"))
+
+
+async def _cancellable(guest: Guest, envelope: Envelope, answer: Work[Outcome]) -> Outcome:
+    cancellation = envelope.cancellation
+    assert cancellation is not None
+    cancellation.begin(guest.interrupt)
+    try:
+        outcome = await answer
+    finally:
+        was_cancelled = cancellation.over()
+    return _cancelled(outcome) if was_cancelled else outcome
+
+
+def _cancelled(outcome: Outcome) -> Exited:
+    """Say so, whether the guest was ended by it or had just answered: it was told to end, and cannot go on."""
+    if isinstance(outcome, Exited) and outcome.reason.kind is not ExitKind.KILLED:  # it had ended by itself
+        return outcome
+    backtrace = outcome.reason.backtrace if isinstance(outcome, Exited) else ()
+    return Exited(ExitReason(kind=ExitKind.CANCELLED, detail="its caller gave the call up", backtrace=backtrace))
 
 
 def _nobody(_outcome: Outcome) -> None:

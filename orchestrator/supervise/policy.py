@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 import msgspec
 
-from orchestrator.model.exits import ExitReason
+from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.spec import Backoff, RestartPolicy, RestartType
 
 
 class RestartAfter(msgspec.Struct, frozen=True):
-    """Start it again in `delay_ms`."""
+    """Start it again in `delay_ms`; `counts` as one of the restarts that there may be so many of."""
 
     delay_ms: int
+    counts: bool = True
 
 
 class GiveUp(msgspec.Struct, frozen=True):
@@ -29,6 +30,8 @@ Decision = RestartAfter | GiveUp | Forget
 
 def decide(exit_reason: ExitReason, policy: RestartPolicy, restarts_ms: Sequence[int], now_ms: int) -> Decision:
     """Decide what follows an exit; `restarts_ms` are the times of earlier restarts, on the same clock as `now_ms`."""
+    if exit_reason.kind is ExitKind.CANCELLED:  # nobody's fault, however often and whatever its restart type
+        return RestartAfter(0, counts=False)
     if not _is_missed(exit_reason, policy.type):
         return Forget()
     recent = [at for at in restarts_ms if now_ms - at < policy.period_ms]

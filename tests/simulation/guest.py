@@ -34,6 +34,7 @@ class Script(msgspec.Struct, frozen=True):
     traps_every: int = 0
     errs_every: int = 0
     raises_every: int = 0  # a bug of ours in a call
+    is_deaf: bool = False  # interruptions come too late for it
 
 
 Pause = Callable[[], None]
@@ -82,8 +83,10 @@ class FakeGuest:
     async def call(self, function: str, arguments: Sequence[Any], session: str | None = None) -> CallAnswer:
         if session is not None and function == "hold":
             return self._exited or await self._entered(lambda: self._hold(session))
+        if function == "trap":
+            return self._exited or await self._entered(lambda: exited(ExitKind.TRAPPED, "unreachable"))
         if function != "echo":
-            return BadCall(f"no function {function}", "It has: echo.")
+            return BadCall(f"no function {function}", "It has: echo, trap.")
         return self._exited or await self._entered(lambda: Returned(list(arguments)))
 
     def _hold(self, session: str) -> Returned:
@@ -102,7 +105,7 @@ class FakeGuest:
         return self._exited or await self._entered(lambda: None)
 
     def interrupt(self) -> None:
-        self._is_interrupted = True
+        self._is_interrupted = not self.script.is_deaf
 
     def close(self) -> None:
         assert not self.is_at_work, "closed in the middle of a call"

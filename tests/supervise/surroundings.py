@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from orchestrator.messaging.envelope import Envelope
+from orchestrator.messaging.envelope import Call, Envelope
 from orchestrator.messaging.route import Route
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId
@@ -47,12 +47,23 @@ class Stage:
         self.around = Surroundings(self.runtime.start, workers, self.clock, self.heard)
         self.set = InstanceSet(self.deployment, self.route, self.around)
         self.outcomes: list[list[Outcome]] = []
+        self.envelopes: list[Envelope] = []
 
     def send(self, text: str = "echo x") -> list[Outcome]:
+        return self._offer(Message(sender=SENDER, payload=text.encode(), timestamp_ns=0))
+
+    def call(self, function: str) -> list[Outcome]:
+        return self._offer(Call(function, ()))
+
+    def cancel(self) -> bool:
+        """Cancel the latest call."""
+        return self.route.cancel(self.envelopes[-1])
+
+    def _offer(self, message: Message | Call) -> list[Outcome]:
         outcomes: list[Outcome] = []
         self.outcomes.append(outcomes)
-        message = Message(sender=SENDER, payload=text.encode(), timestamp_ns=0)
-        refused = self.route.offer(Envelope(message, outcomes.append))
+        self.envelopes.append(Envelope(message, outcomes.append))
+        refused = self.route.offer(self.envelopes[-1])
         if refused is not None:
             outcomes.append(refused)
         return outcomes

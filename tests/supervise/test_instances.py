@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from orchestrator.messaging.envelope import Envelope
 from orchestrator.model.exits import ExitKind
-from orchestrator.model.message import Exited, Message, Refused, Replied
+from orchestrator.model.message import Exited, Message, Refused, Replied, Returned
 from orchestrator.model.spec import Backoff, HealthPolicy, RestartPolicy, RestartType
 from orchestrator.supervise.instance import STOP_GRACE_MS
 from tests.simulation.guest import Script
@@ -217,6 +217,70 @@ def test_an_instance_that_never_was_ready_and_is_not_started_again_is_given_up()
     assert answered(stopped, "trap")
     assert stopped.phases == ["stopped"]
     assert not stopped.set.has_given_up
+
+
+def test_a_call_that_is_cancelled_ends_its_guest_and_another_takes_its_place_at_once_whatever_its_policy():
+    made = running(restart=RestartPolicy(type=RestartType.TEMPORARY, intensity=0))
+    for steps in range(2):
+        outcomes = made.call("echo")
+        for _ in range(steps):
+            made.workers.run_one()
+        assert not made.cancel()
+        made.workers.run_all()
+        assert outcomes[0].reason.kind is ExitKind.CANCELLED
+        made.fire(0)
+        made.workers.run_all()
+        assert answered(made, "echo next") == Replied(b"next")
+    assert kinds(made) == [ExitKind.CANCELLED] * 2
+    assert len(made.runtime.open) == 1
+
+
+def test_a_cancellation_that_comes_too_late_ends_nobody():
+    made = running()
+    outcomes = made.call("echo")
+    made.workers.run_all()
+    made.cancel()
+    assert outcomes == [Returned([])]
+    assert answered(made, "echo y") == Replied(b"y")
+    assert kinds(made) == []
+
+
+def test_what_a_guest_ended_by_itself_is_told_though_it_was_cancelled():
+    made = running(Script(is_deaf=True))
+    outcomes = made.call("trap")
+    made.workers.run_one()
+    made.cancel()
+    made.workers.run_all()
+    assert outcomes[0].reason.kind is ExitKind.TRAPPED
+
+
+def test_a_guest_that_answers_while_it_is_cancelled_ends_all_the_same():
+    made = running(Script(is_deaf=True))
+    outcomes = made.call("echo")
+    made.workers.run_one()
+    made.cancel()
+    made.workers.run_all()
+    assert outcomes[0].reason.kind is ExitKind.CANCELLED
+    assert kinds(made) == [ExitKind.CANCELLED]
+
+
+def test_a_call_that_waits_in_the_queue_is_taken_back_and_ends_nobody():
+    made = running()
+    begun, waiting = made.call("echo"), made.call("echo")
+    assert made.cancel()
+    made.workers.run_all()
+    assert (begun, waiting) == ([Returned([])], [])
+    assert kinds(made) == []
+
+
+def test_a_message_that_an_actor_is_at_work_on_is_not_ended_by_its_sender():
+    made = running()
+    outcomes = made.send("echo x")
+    made.workers.run_one()
+    assert not made.cancel()
+    made.workers.run_all()
+    assert outcomes == [Replied(b"x")]
+    assert kinds(made) == []
 
 
 def test_an_interruption_meant_for_one_guest_never_meets_the_next():
