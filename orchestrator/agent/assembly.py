@@ -20,6 +20,7 @@ from orchestrator.host.storage import storage_imports
 from orchestrator.host.wasi import forbidden_folders, wasi_for
 from orchestrator.manifest import resolve
 from orchestrator.messaging.router import Router
+from orchestrator.model.calls import Calls
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Exited, Undelivered
@@ -46,8 +47,9 @@ class Agent:
     """Every part of one running agent, over one state directory that the caller has locked."""
 
     def __init__(
-        self, state: StateDir, socket_path: Path, say: Callable[[Event], None], report: Callable[[SourceStatus], None]
-    ) -> None:
+        self, state: StateDir, socket_path: Path, say: Callable[[Event], None], report: Callable[[SourceStatus], None],
+        calls: Calls = Calls.FAST,
+    ) -> None:  # fmt: skip
         self.state = state
         self.store = Store.open(state)
         self.journals = Journals()
@@ -65,7 +67,7 @@ class Agent:
             *messaging_imports(self.router, seen.now_ns, self.announcer.unheard),
             *service_imports(seen),
         ]
-        self.runtime = Runtime(state.cache, imports, self.compilations.heard)
+        self.runtime = Runtime(state.cache, imports, self.compilations.heard, calls)
         self._pipes = Pipes()
         self._forbidden = forbidden_folders([str(state.path), str(socket_path)])
         actions = Actions(self.ledger, self.fleet, self.clock, self.announcer.announce)

@@ -20,6 +20,7 @@ from orchestrator.agent.api import Api
 from orchestrator.agent.assembly import Agent
 from orchestrator.agent.views import AgentView
 from orchestrator.controller.watched import SourceStatus
+from orchestrator.model.calls import Calls
 from orchestrator.observe.events import Event
 from orchestrator.store.lock import Owner
 from orchestrator.store.state_dir import StateDir
@@ -37,9 +38,11 @@ class AgentOptions:
     def __init__(
         self, state_dir: Path, socket_path: Path, command: str, *, say: Callable[[Event], None],
         report: Callable[[SourceStatus], None], ready: Callable[[Agent, threading.Event], None],
+        calls: Calls = Calls.FAST,
     ) -> None:  # fmt: skip
         self.state_dir, self.socket_path, self.command = state_dir, socket_path, command
         self.say, self.report, self.ready = say, report, ready
+        self.calls = calls
 
 
 def run_agent(options: AgentOptions) -> None:
@@ -54,7 +57,7 @@ def run_agent(options: AgentOptions) -> None:
     owner = Owner(pid=os.getpid(), started_at=started_at, command=options.command, socket=str(options.socket_path))
     with state.lock(owner), _listening(options.socket_path) as listener:
         sys.setswitchinterval(SWITCH_S)
-        agent = Agent(state, options.socket_path, options.say, options.report)
+        agent = Agent(state, options.socket_path, options.say, options.report, options.calls)
         about = AgentView(
             pid=os.getpid(),
             socket=str(options.socket_path),
@@ -62,6 +65,8 @@ def run_agent(options: AgentOptions) -> None:
             started_at=started_at,
             state_dir=str(options.state_dir),
             lineage=state.lineage,
+            calls=agent.runtime.path.calls,
+            why_stock=agent.runtime.path.why,
         )
         asyncio.run(_serve(agent, about, listener, options))
 

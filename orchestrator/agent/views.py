@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from orchestrator.controller.watched import SourceStatus
 from orchestrator.execute.outcome import ActionOutcome
 from orchestrator.model.base import Value
+from orchestrator.model.calls import Calls
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import DeploymentKey
@@ -158,6 +159,8 @@ class AgentView(Value, frozen=True):
     started_at: str
     state_dir: str
     lineage: str
+    calls: Calls
+    why_stock: str  # empty where calls are fast
 
 
 class Queued(Value, frozen=True):

@@ -124,6 +124,7 @@ def status(settings: Settings) -> None:
     console = settings.out()
     console.print(Text.assemble(("running", "green"), f"  process {about.pid}, airs {about.version}"))
     console.print(f"since      {about.started_at}\nstate      {about.state_dir}\nsocket     {about.socket}")
+    console.print(f"calls      {about.calls.value}{f': {about.why_stock}' if about.why_stock else ''}")
 
 
 @command(hidden=True)
@@ -147,6 +148,7 @@ def _run(settings: Settings, ready: Callable[[Agent, threading.Event], None]) ->
             say=_aloud(settings, _say),
             report=_aloud(settings, _report),
             ready=ready,
+            calls=settings.calls,
         )
         run_agent(options)
     except StateLocked as locked:

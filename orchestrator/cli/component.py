@@ -116,7 +116,7 @@ def _load(settings: Settings, file: Path, data: bytes) -> tuple[Loaded, World]:
         Failure: it is none, or none that wasmtime takes.
     """
     with Progress(settings.err()) as progress:
-        runtime = shared_runtime(settings.state_dir / CACHE, progress.heard)
+        runtime = shared_runtime(settings.state_dir / CACHE, progress.heard, settings.calls)
         try:
             loaded = runtime.load(digest_of_bytes(data), lambda: data)
             return loaded, loaded.world

@@ -12,7 +12,8 @@ import msgspec
 from rich.console import Console
 
 from orchestrator.cli.client import AgentClient
-from orchestrator.cli.failure import NO_AGENT, Failure
+from orchestrator.cli.failure import NO_AGENT, USAGE, Failure
+from orchestrator.model.calls import Calls
 from orchestrator.observe.events import printable
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -27,6 +28,22 @@ class Settings:
         self.output = "text"
         self.color: bool | None = None
         self.verbose = False
+
+    @property
+    def calls(self) -> Calls:
+        """The way that calls into guests are asked to take, by `AIRS_CALLS`.
+
+        Raises:
+            Failure: there is no such way.
+        """
+        named = os.environ.get("AIRS_CALLS") or Calls.FAST.value
+        try:
+            return Calls(named)
+        except ValueError:
+            ways = " or ".join(each.value for each in Calls)
+            raise Failure(
+                f"AIRS_CALLS is {named[:40]!a}", f"it may be {ways}", "Set one of these, or unset it.", USAGE
+            ) from None
 
     @property
     def is_json(self) -> bool:

@@ -19,9 +19,10 @@ from orchestrator.cli.context import Settings, command, runtime_dir
 from orchestrator.cli.failure import FAILED, OK
 from orchestrator.cli.machine import Capacity, Machine, capacity, judged, read_machine
 from orchestrator.model.base import Value
+from orchestrator.model.calls import Calls
 from orchestrator.model.finding import Finding, Verdict, ok, problem, warning
 from orchestrator.observe.events import printable
-from orchestrator.runtime import fast_path_fault, trial
+from orchestrator.runtime import chosen, trial
 from orchestrator.store.examine import examine
 from orchestrator.store.files import NotPrivate
 
@@ -58,7 +59,7 @@ def doctor(settings: Settings) -> int:
 def _examined(settings: Settings) -> Doctor:
     limits = read_machine()
     groups = {
-        "engine": tuple(_engine()),
+        "engine": tuple(_engine(settings.calls)),
         "machine": tuple(judged(limits)),
         "state": tuple(_state(settings.state_dir)),
     }
@@ -87,13 +88,14 @@ def _git() -> str:
     return printable(said.stdout.decode(errors="replace").strip().removeprefix("git version "))
 
 
-def _engine() -> Iterator[Finding]:
-    fault = fast_path_fault()
-    if fault:
-        yield warning("fast path", "off: calls are several times slower", "Install the wasmtime that airs pins.", fault)
+def _engine(asked: Calls) -> Iterator[Finding]:
+    path = chosen(asked)
+    if path.calls is Calls.STOCK:
+        hint = "Unset AIRS_CALLS." if asked is Calls.STOCK else "Install the wasmtime that airs pins."
+        yield warning("fast path", "off: the stock path runs, and a call takes several times as long", hint, path.why)
     else:
         yield ok("fast path", "on")
-    refusal = trial()
+    refusal = trial(asked)
     if refusal:
         hint = "A policy that forbids executable memory (SELinux, seccomp, a hardened kernel) has to make an exception."
         yield problem("trial", "a component cannot be compiled and run here", hint, refusal)

@@ -15,6 +15,7 @@ from orchestrator import __version__
 from orchestrator.cli.context import global_options
 from orchestrator.cli.failure import FAILED, USAGE, Failure
 from orchestrator.cli.show import show_failure
+from orchestrator.model.calls import UnknownLayout
 
 INTERRUPTED = 130
 FIRST_FREE = 3  # file descriptors below are the standard streams
@@ -115,7 +116,7 @@ def _foreseen() -> tuple[type[Exception], ...]:
     from orchestrator.store.files import NotPrivate
     from orchestrator.store.state_dir import StateDamaged, StateTooNew
 
-    return Failure, NotPrivate, StateTooNew, StateDamaged, DatabaseFault, msgspec.MsgspecError, OSError
+    return Failure, NotPrivate, StateTooNew, StateDamaged, DatabaseFault, UnknownLayout, msgspec.MsgspecError, OSError
 
 
 def _explained(problem: Exception) -> Failure:
@@ -125,6 +126,8 @@ def _explained(problem: Exception) -> Failure:
     if isinstance(problem, OSError):
         where = f"{problem.filename}: " if problem.filename is not None else ""
         return Failure("the machine refused what this needs", f"{where}{problem.strerror or problem}")
+    if isinstance(problem, UnknownLayout):
+        return Failure("the installed wasmtime cannot be used", str(problem))
     return Failure("the state directory cannot be used", str(problem))
 
 

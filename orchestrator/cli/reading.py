@@ -13,6 +13,7 @@ from orchestrator.cli.compiling import Progress
 from orchestrator.cli.context import Settings
 from orchestrator.cli.failure import FAILED, INVALID, USAGE, Failure
 from orchestrator.manifest import references, resolve
+from orchestrator.model.calls import Calls
 from orchestrator.model.desired import Permissions, Resolution
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.ids import DeploymentKey
@@ -59,7 +60,7 @@ def read_snapshot(place: Place, settings: Settings, *, for_agent: bool = False) 
     spec, state_dir = place.spec(), settings.state_dir
     cache = StateDir(state_dir).cache if for_agent else state_dir / CACHE
     with Progress(settings.err()) as progress:
-        return _read(spec, state_dir, shared_runtime(cache, progress.heard))
+        return _read(spec, state_dir, shared_runtime(cache, progress.heard, settings.calls))
 
 
 def _read(spec: SourceSpec, state_dir: Path, runtime: Runtime) -> Snapshot:
@@ -92,12 +93,12 @@ def read_wasm(file: Path) -> bytes:
         raise Failure(f"cannot read {file}", str(problem.strerror), exit_code=USAGE) from None
 
 
-def shared_runtime(cache: Path, compiling: Callable[[Compiling], None]) -> Runtime:
+def shared_runtime(cache: Path, compiling: Callable[[Compiling], None], calls: Calls) -> Runtime:
     """Return a runtime that shares what the agent has compiled, where there is an agent's state to share."""
     try:
-        return Runtime(cache if cache.is_dir() else None, compiling=compiling)
+        return Runtime(cache if cache.is_dir() else None, compiling=compiling, calls=calls)
     except OSError:  # it may not be written, or is somebody else's: compile, as without any state
-        return Runtime(None, compiling=compiling)
+        return Runtime(None, compiling=compiling, calls=calls)
 
 
 def passed_to_git() -> dict[str, str]:

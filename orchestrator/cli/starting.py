@@ -12,6 +12,7 @@ from orchestrator.cli.names import LABEL
 from orchestrator.cli.reading import read_wasm
 from orchestrator.interface.fitness import stays, unfitness
 from orchestrator.manifest import schema_kinds, schema_text
+from orchestrator.model.calls import Calls
 from orchestrator.model.ids import NAME_MAX_LENGTH, ComponentId
 from orchestrator.model.message import Exited
 from orchestrator.model.spec import Limits, Revision
@@ -44,7 +45,7 @@ _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)
 @click.option("--force", is_flag=True, help="Overwrite manifests that are there.")
 def init(settings: Settings, file: Path, name: str | None, force: bool) -> None:
     """Write a Component.toml and a deployment for a bare component FILE, ready to apply."""
-    described = _describe(read_wasm(file))
+    described = _describe(read_wasm(file), settings.calls)
     name = name or _name_from(file)
     component, deployment = file.parent / "Component.toml", file.parent / f"{name}.yaml"
     for path in (component, deployment):
@@ -64,9 +65,9 @@ def _name_from(file: Path) -> str:
     return name
 
 
-def _describe(data: bytes) -> Described:
+def _describe(data: bytes, calls: Calls) -> Described:
     """Inspect the component, and ask it for its metadata with every import denied."""
-    plain = Runtime(None)
+    plain = Runtime(None, calls=calls)
     try:
         world = plain.inspect(data)
     except ArtifactFault as fault:
@@ -77,12 +78,12 @@ def _describe(data: bytes) -> Described:
     if unfit:
         rest = (f"{each.summary}. {each.detail}" for each in unfit[1:])
         raise Failure(unfit[0].summary, "\n".join((unfit[0].detail, *rest)), unfit[0].suggestion, INVALID)
-    return Described(world, _metadata(data, world) if Drive.ACTOR in world.drives else None)
+    return Described(world, _metadata(data, world, calls) if Drive.ACTOR in world.drives else None)
 
 
-def _metadata(data: bytes, world: World) -> dict[str, Any]:
+def _metadata(data: bytes, world: World, calls: Calls) -> dict[str, Any]:
     denied = [HostImport(i.interface, f, _denied) for i in world.imports for f in i.functions if _is_ours(i.interface)]
-    runtime = Runtime(None, denied)
+    runtime = Runtime(None, denied, calls=calls)
     limits = Limits(memory_bytes=64 << 20, fuel=FUEL, timeout_ms=TIMEOUT_MS)
     revision = Revision(
         id="", component="", version="", artifact="", stateful=False, config="", grants=(), limits=limits

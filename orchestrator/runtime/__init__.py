@@ -10,9 +10,10 @@ from orchestrator.runtime.direct import Direct, start_here
 from orchestrator.runtime.guest import Guest, Start, read_metadata
 from orchestrator.runtime.lifecycle import environment
 from orchestrator.runtime.loaded import Compiling, Loaded, Origin, digest_of_bytes
+from orchestrator.runtime.path import Path, chosen
 from orchestrator.runtime.pipes import Pipes, Sink
 from orchestrator.runtime.runtime import Runtime
-from orchestrator.runtime.trial import fast_path_fault, trial
+from orchestrator.runtime.trial import trial
 from orchestrator.runtime.values import Err, GuestTrap, HostImport, Ok, Some, Variant, Wait
 from orchestrator.runtime.wasi import Folder, Output, Wasi
 
@@ -29,6 +30,7 @@ __all__ = [
     "Ok",
     "Origin",
     "Output",
+    "Path",
     "Pipes",
     "Runtime",
     "Sink",
@@ -37,9 +39,9 @@ __all__ = [
     "Variant",
     "Wait",
     "Wasi",
+    "chosen",
     "digest_of_bytes",
     "environment",
-    "fast_path_fault",
     "read_metadata",
     "start_here",
     "trial",

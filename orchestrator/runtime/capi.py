@@ -5,46 +5,96 @@ all cores; `quick` ones keep it: they take well under a microsecond, and handing
 """
 
 import ctypes
+from collections.abc import Set as AbstractSet
 from ctypes import c_bool, c_char_p, c_int64, c_size_t, c_uint8, c_uint64, c_void_p
+from importlib.metadata import version
 from typing import Any
 
 from wasmtime import _ffi as ffi
 
-_VAL_BYTES, _PAYLOAD_OFFSET, _ENTRY_BYTES = 32, 8, 48
+from orchestrator.model.calls import UnknownLayout
+
+LAYOUT = (32, 8, 48, 16, 8, 8, 16, 16)  # what `found_layout` finds in the wasmtime that `layout` was written for
+_MEMORY_CALLBACKS = (7, 3, 2)  # how many arguments the callbacks for memories have: making, finding, growing
+_LOOKING = 4  # and the one at a tick
 _quick_library = ctypes.PyDLL(ffi.dll._name)
+_unlike: set[str] = set()  # functions that are missing, or take other arguments
+BOTH = frozenset({
+    "wasm_byte_vec_delete", "wasmtime_component_deserialize", "wasmtime_component_new",
+    "wasmtime_component_resource_any_clone", "wasmtime_component_resource_any_delete",
+    "wasmtime_component_resource_any_drop", "wasmtime_component_serialize", "wasmtime_context_get_data",
+    "wasmtime_context_get_fuel", "wasmtime_context_set_epoch_deadline", "wasmtime_context_set_fuel",
+    "wasmtime_context_set_wasi", "wasmtime_error_delete", "wasmtime_error_message", "wasmtime_error_new",
+    "wasmtime_store_context", "wasmtime_store_delete", "wasmtime_store_epoch_deadline_callback",
+    "wasmtime_store_limiter", "wasmtime_store_new",
+})  # fmt: skip  # what the stock path calls by these declarations too: addresses and numbers, no values
 
 
-class UnknownLayout(Exception):
-    """The installed wasmtime lays its values out in another way than the call path was written for."""
+def found_layout() -> tuple[int, ...]:
+    """Return sizes and offsets of wasmtime's component values, as its own binding declares them."""
+    val: Any = ffi.wasmtime_component_val_t
+    entry: Any = ffi.wasmtime_component_valrecord_entry_t
+    return (
+        ctypes.sizeof(val),
+        val.of.offset,
+        ctypes.sizeof(entry),
+        entry.val.offset,
+        ffi.wasmtime_component_vallist_t.data.offset,  # type: ignore[attr-defined]
+        ffi.wasmtime_component_valresult_t.val.offset,  # type: ignore[attr-defined]
+        ffi.wasmtime_component_valvariant_t.val.offset,  # type: ignore[attr-defined]
+        ctypes.sizeof(ffi.wasm_byte_vec_t),
+    )
 
 
 def check_layout() -> None:
     """Compare wasmtime's value layout, as its own binding declares it, with the one `layout` writes.
 
     Raises:
-        UnknownLayout: they differ; nothing may be called then.
+        UnknownLayout: they differ, or a function is missing; no call may be made through `layout` then.
     """
-    val: Any = ffi.wasmtime_component_val_t
-    entry: Any = ffi.wasmtime_component_valrecord_entry_t
-    vallist: Any = ffi.wasmtime_component_vallist_t
-    result: Any = ffi.wasmtime_component_valresult_t
-    variant: Any = ffi.wasmtime_component_valvariant_t
-    found = (
-        ctypes.sizeof(val),
-        val.of.offset,
-        ctypes.sizeof(entry),
-        entry.val.offset,
-        vallist.data.offset,
-        result.val.offset,
-        variant.val.offset,
-        ctypes.sizeof(ffi.wasm_byte_vec_t),
-    )
-    if found != (_VAL_BYTES, _PAYLOAD_OFFSET, _ENTRY_BYTES, 16, 8, 8, 16, 16):
-        raise UnknownLayout(f"wasmtime's component values are laid out as {found}; install the wasmtime that airs pins")
+    if _unlike:
+        raise UnknownLayout(_declares_otherwise(_unlike))
+    found = found_layout()
+    if found != LAYOUT:
+        raise UnknownLayout(f"wasmtime {_version()} lays component values out as {found}, expected {LAYOUT}")
+
+
+def _declares_otherwise(functions: AbstractSet[str]) -> str:
+    return f"wasmtime {_version()} lacks or declares otherwise {', '.join(sorted(functions))}"
+
+
+def check_basics() -> None:
+    """Compare what both ways of calling use, and the callbacks that hold memory and time, with wasmtime's own binding.
+
+    Raises:
+        UnknownLayout: they differ; nothing may run then, as its limits could not be held.
+    """
+    if _unlike & BOTH:
+        raise UnknownLayout(f"{_declares_otherwise(_unlike & BOTH)}; install the wasmtime that airs pins")
+    callbacks: Any = (
+        ffi.wasmtime_new_memory_callback_t, ffi.wasmtime_memory_get_callback_t, ffi.wasmtime_memory_grow_callback_t
+    )  # fmt: skip
+    found = tuple(len(each._argtypes_) for each in callbacks)
+    looking: Any = ffi.dll.wasmtime_store_epoch_deadline_callback.argtypes[1]
+    if found != _MEMORY_CALLBACKS or len(looking._argtypes_) != _LOOKING:
+        raise UnknownLayout(
+            f"wasmtime {_version()} calls back for memory and time in another way, so that no limit could be held; "
+            "install the wasmtime that airs pins"
+        )
+
+
+def _version() -> str:
+    return version("wasmtime")
 
 
 def _declare(library: Any, name: str, result: Any, *arguments: Any) -> Any:
-    function = library[name]  # by item, not by attribute: a fresh object, the stock declaration stays as it is
+    try:
+        function = library[name]  # by item, not by attribute: a fresh object, the stock declaration stays as it is
+    except AttributeError:  # `check_layout` says so
+        _unlike.add(name)
+        return None
+    if [*map(ctypes.sizeof, getattr(ffi.dll, name).argtypes or ())] != [*map(ctypes.sizeof, arguments)]:
+        _unlike.add(name)
     function.restype, function.argtypes = result, arguments
     return function
 
@@ -142,9 +192,9 @@ def address_of(pointer: Any) -> int:
 
 def take_error(error: int) -> str:
     """Return the text of a wasmtime error and free it."""
-    message = (c_size_t * 2)()
-    error_message(error, message)
-    text = ctypes.string_at(message[1], message[0]).decode("utf-8", "replace")
-    bytes_delete(message)
+    message = ffi.wasm_byte_vec_t()
+    error_message(error, ctypes.byref(message))
+    text = ctypes.string_at(message.data, message.size).decode("utf-8", "replace")
+    bytes_delete(ctypes.byref(message))
     error_delete(error)
     return text

@@ -13,6 +13,7 @@ from typing import Any
 from wasmtime import Config, Engine
 from wasmtime import _ffi as ffi
 
+from orchestrator.model.calls import Calls
 from orchestrator.runtime import capi
 from orchestrator.runtime.adapter import window
 from orchestrator.runtime.cell import Cells
@@ -41,30 +42,32 @@ _WITHOUT_GUARDS: dict[str, Any] = {  # every access is checked, so a memory need
 }
 
 
-def settings_text() -> str:
-    """Name everything that compiled code depends on beside the component."""
+def settings_text(calls: Calls = Calls.FAST) -> str:
+    """Name everything that what is compiled depends on beside the component."""
     settings = sorted(_SETTINGS.items()), sorted(_WITHOUT_GUARDS.items())
-    return f"wasmtime {version('wasmtime')} {ffi.filename.parent.name} adapter {window.VERSION} {settings}"
+    adapter = window.VERSION if calls is Calls.FAST else "none"
+    return f"wasmtime {version('wasmtime')} {ffi.filename.parent.name} adapter {adapter} {settings}"
 
 
 class SharedEngine:
     """The engine, its linear memories, the cells of its instances, and its tick. Every store keeps it alive."""
 
-    def __init__(self, *, guards: bool) -> None:
+    def __init__(self, *, guards: bool, calls: Calls) -> None:
         """Make the engine and start its tick; `guards` surround each memory with address space that may not be touched.
 
         Raises:
-            UnknownLayout: the installed wasmtime is not the one this was written for.
+            UnknownLayout: with the installed wasmtime no limit could be held.
         """
-        capi.check_layout()
+        capi.check_basics()
         config = Config()
         for name, value in (_SETTINGS if guards else _SETTINGS | _WITHOUT_GUARDS).items():
             setattr(config, name, value)
-        self.guards = guards
+        self.guards, self.calls = guards, calls
         self.memories = Memories()
         self.memories.install(config)
         self.stacks = Stacks()
-        self.stacks.install(config)
+        if calls is Calls.FAST:
+            self.stacks.install(config)
         self.engine = Engine(config)
         self.address = capi.address_of(self.engine.ptr())
         self.handles = itertools.count(1)  # for what callers hold of guests: no number is two handles' of a component

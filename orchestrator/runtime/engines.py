@@ -7,6 +7,7 @@ few, as each takes megabytes. `loaded` asks; an engine is made when the first co
 
 import threading
 
+from orchestrator.model.calls import Calls
 from orchestrator.runtime.engine import SharedEngine
 
 SMALL_BYTES = 512 << 10  # an artifact up to this size runs without guards
@@ -15,13 +16,14 @@ SMALL_BYTES = 512 << 10  # an artifact up to this size runs without guards
 class Engines:
     """Makes each engine once, whoever asks from whatever thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, calls: Calls) -> None:
         """Make the engine for small components.
 
         Raises:
-            UnknownLayout: the installed wasmtime is not the one this was written for.
+            UnknownLayout: with the installed wasmtime no limit could be held.
         """
-        self.small = SharedEngine(guards=False)
+        self.calls = calls
+        self.small = SharedEngine(guards=False, calls=calls)
         self._large: SharedEngine | None = None
         self._making = threading.Lock()
 
@@ -31,7 +33,7 @@ class Engines:
             return self.small
         with self._making:
             if self._large is None:
-                self._large = SharedEngine(guards=True)
+                self._large = SharedEngine(guards=True, calls=self.calls)
             return self._large
 
     def of_size(self, artifact_bytes: int) -> SharedEngine:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.model.calls import Calls
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.job import JobOutcome
@@ -40,6 +41,7 @@ from orchestrator.runtime.layout import Unfit
 from orchestrator.runtime.loaded import Loaded
 from orchestrator.runtime.resources import Resource
 from orchestrator.runtime.sessions import MAX_HANDLES, Sessions, Use
+from orchestrator.runtime.stock.instance import StockInstance
 from orchestrator.runtime.values import Err
 from orchestrator.runtime.wasi import Wasi
 
@@ -270,7 +272,8 @@ async def read_metadata(request: Start) -> dict[str, Any] | Exited | None:
 
 def _instance(request: Start) -> Instance:
     cell = request.loaded.engine.cells.add(request.id, request.context, holds_thread=request.loaded.holds_thread)
-    return Instance(request.loaded, cell, request.revision.limits, request.wasi)
+    kind = StockInstance if request.loaded.engine.calls is Calls.STOCK else Instance
+    return kind(request.loaded, cell, request.revision.limits, request.wasi)
 
 
 def _bad(problem: typed.Unsuitable) -> BadCall:

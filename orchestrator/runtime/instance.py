@@ -85,27 +85,26 @@ class Instance:
             if denied is not None:
                 return denied
             self._cell.memories = self._allowance.memories
-            error = self._instantiate_here() if self._cell.holds_thread else await self._instantiate_in_steps()
-            return self._not_instantiated(capi.take_error(error)) if error else None
+            self._loaded.engine.memories.opening.allowance = self._allowance
+            failure = self._instantiate_here() if self._cell.holds_thread else await self._instantiate_in_steps()
+            return None if failure is None else self._not_instantiated(failure)
 
-    def _instantiate_here(self) -> int | None:
-        self._loaded.engine.memories.opening.allowance = self._allowance
+    def _instantiate_here(self) -> str | None:
         linked, component = self._loaded.linked, self._loaded.component_address
-        error: int | None = capi.instantiate(linked.address, self._context, component, self._instance)
-        return error
+        error = capi.instantiate(linked.address, self._context, component, self._instance)
+        return capi.take_error(error) if error else None
 
-    async def _instantiate_in_steps(self) -> int | None:
+    async def _instantiate_in_steps(self) -> str | None:
         linked, component, error = self._loaded.linked, self._loaded.component_address, c_void_p()
         opening = self._loaded.engine.memories.opening
         future = capi.instantiate_async(linked.address, self._context, component, self._instance, byref(error))
         try:
-            opening.allowance = self._allowance
             while not capi.future_poll(future):
                 await (self._cell.waiting or GIVE_WAY)
                 opening.allowance = self._allowance  # perhaps on another thread
         finally:
             capi.future_delete(future)
-        return error.value
+        return capi.take_error(error.value) if error.value else None
 
     def _not_instantiated(self, text: str) -> Exited:
         exited = self._end(text)

@@ -333,13 +333,14 @@ def _result_lowering(ok: Lower | None, err: Lower | None, err_kind: WitType | No
         if isinstance(value, Ok):
             return _pair.pack(_RESULT, 1, 0 if ok is None else _boxed(ok(value.value)))
         if isinstance(value, Err):
-            return _pair.pack(_RESULT, 0, 0 if err is None else _boxed(err(_err_value(value, err_kind))))
+            return _pair.pack(_RESULT, 0, 0 if err is None else _boxed(err(err_value(value, err_kind))))
         raise Unfit(f"expected Ok or Err, got {value!r:.80}")
 
     return lower
 
 
-def _err_value(err: Err, kind: WitType | None) -> Any:
+def err_value(err: Err, kind: WitType | None) -> Any:
+    """Return what the err side of a result carries, for a value whose err is of `kind`."""
     match kind:
         case VariantOf():
             return err
@@ -452,12 +453,13 @@ def _result_lifting(ok: Lift | None, err: Lift | None, err_kind: WitType | None)
         is_ok, box = _flag_and_word.unpack_from(image, at + PAYLOAD)
         lift_side = ok if is_ok else err
         value = lift_side(string_at(box, VAL), 0) if lift_side is not None and box else None
-        return Ok(value) if is_ok else _as_err(value, err_kind)
+        return Ok(value) if is_ok else as_err(value, err_kind)
 
     return lift
 
 
-def _as_err(value: Any, kind: WitType | None) -> Err:
+def as_err(value: Any, kind: WitType | None) -> Err:
+    """Return the err side of a result that carries a value of `kind`."""
     match kind:
         case VariantOf():
             return Err(value.case, value.payload)

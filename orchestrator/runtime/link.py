@@ -30,7 +30,7 @@ _TOO_MANY = ExitReason(kind=ExitKind.HOST_CALLS, detail=f"made more than {MAX_HO
 _lower_u32 = lowering(Scalar("u32"))
 
 
-class _Linked:
+class Called:
     """One host function under one function type: the bodies of its callbacks."""
 
     def __init__(self, host: HostImport, kind: FunctionType, cells: Cells, is_over: int) -> None:
@@ -61,7 +61,7 @@ class _Linked:
             c_void_p.from_address(error).value = capi.error_new(_ENDED)
         memmove(continuation, _CONTINUATION.pack(self._is_over, cell.number, 0), _CONTINUATION.size)
 
-    def _ran(self, cell: Cell, arguments: int, count: int, results: int) -> bool:
+    def _ran(self, cell: Cell, arguments: Any, count: int, results: Any) -> bool:
         try:
             cell.host_calls += 1
             if cell.ending is not None or cell.host_calls > MAX_HOST_CALLS:
@@ -72,15 +72,18 @@ class _Linked:
             return False
         return True
 
-    def _run(self, cell: Cell, arguments: int, count: int, results: int) -> None:
+    def _run(self, cell: Cell, arguments: Any, count: int, results: Any) -> None:
         image = string_at(arguments, count * VAL) if count else b""
-        values = [lift(image, index * VAL) for index, lift in enumerate(self._lift)]
+        result = self._result(cell, [lift(image, index * VAL) for index, lift in enumerate(self._lift)])
+        if self._lower is not None:
+            memmove(results, self._lower(result), VAL)
+
+    def _result(self, cell: Cell, values: Sequence[Any]) -> Any:
         result = self._host.call(cell.context, *values)
         if type(result) is Wait:
             cell.wait(result.seconds)
-            result = result.value
-        if self._lower is not None:
-            memmove(results, self._lower(result), VAL)
+            return result.value
+        return result
 
     def _keep(self, cell: Cell, problem: BaseException) -> None:
         match problem:
@@ -101,13 +104,13 @@ class _Linked:
         return f"host function {self._host.name} failed: {type(problem).__name__}: {problem}{place}"
 
 
-class _Asked(_Linked):
+class _Asked(Called):
     """What a shim calls to have one function of `adapter.text.STANDS` served; it answers how far to grow first."""
 
     def __init__(self, stand_ins: StandIns, cells: Cells) -> None:
         self._stand_ins, self._cells = stand_ins, cells
 
-    def _run(self, cell: Cell, arguments: int, _count: int, results: int) -> None:
+    def _run(self, cell: Cell, arguments: Any, _count: int, results: Any) -> None:
         which = int.from_bytes(string_at(arguments + PAYLOAD, 4), "little")
         self._host = self._stand_ins.host(which)
         memory = cell.memories[0]
@@ -117,13 +120,13 @@ class _Asked(_Linked):
         memmove(results, _lower_u32(end), VAL)
 
 
-class _Taken(_Linked):
+class _Taken(Called):
     """What a shim calls once it has grown."""
 
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
 
-    def _run(self, cell: Cell, _arguments: int, _count: int, _results: int) -> None:
+    def _run(self, cell: Cell, _arguments: Any, _count: int, _results: Any) -> None:
         assert cell.pending is not None, "a shim takes what it grew for"
         put(cell.memories[0], cell.pending)
         cell.pending = None
@@ -155,7 +158,7 @@ def link(
             continue
         with linker.root() as root, root.add_instance(interface) as instance:
             for host in offered:
-                body = _Linked(host, functions[host.function], cells, capi.address_of(is_over))
+                body = Called(host, functions[host.function], cells, capi.address_of(is_over))
                 in_steps = host.waits and not holds_thread
                 _define(linked, capi.address_of(instance.ptr()), host.function, body, in_steps=in_steps)
     return linked
@@ -169,7 +172,7 @@ def link_shim(linked: Linked, hosts: Sequence[HostImport], cells: Cells) -> None
         _define(linked, address, "take", _Taken(cells), in_steps=False)
 
 
-def _define(linked: Linked, instance: int, function: str, body: _Linked, *, in_steps: bool) -> None:
+def _define(linked: Linked, instance: int, function: str, body: Called, *, in_steps: bool) -> None:
     callback = capi.AsyncHostCallback(body.begin) if in_steps else capi.HostCallback(body)
     linked.callbacks.append(callback)
     name = function.encode()

@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 from wasmtime import component as wc
 
+from orchestrator.model.calls import Calls
 from orchestrator.model.world import ArtifactFault, Drive, World
 from orchestrator.runtime import artifact as artifacts
 from orchestrator.runtime import capi, native
@@ -23,6 +24,7 @@ from orchestrator.runtime.component import Description, Export, describe
 from orchestrator.runtime.engine import SharedEngine
 from orchestrator.runtime.engines import Engines
 from orchestrator.runtime.link import Linked, link, link_shim, missing_imports
+from orchestrator.runtime.stock.link import link_stock
 from orchestrator.runtime.values import HostImport
 
 MAX_HELD = 64  # components, and linkers, kept in memory beyond those that instances hold themselves
@@ -135,8 +137,8 @@ class Loaded(msgspec.Struct, frozen=True):
     def holds_thread(self) -> bool:
         """Whether its calls cannot be set aside.
 
-        Wasmtime's WASI waits on the thread that calls it. It runs no destructor where a host function may wait in
-        another way, so that one which gives out resources waits on its thread too.
+        Wasmtime's WASI waits on the thread that calls it, and so does the stock path. It runs no destructor where a
+        host function may wait in another way, so that one which gives out resources waits on its thread too.
         """
         holds_thread: bool = self.prepared.holds_thread
         return holds_thread
@@ -155,12 +157,16 @@ class Loaded(msgspec.Struct, frozen=True):
         return found
 
     def index_of(self, export: Export) -> int:
-        """Return the address of an export's index; looked up once."""
+        """Return the address of an export's index."""
+        return capi.address_of(self.export_index(export).ptr())
+
+    def export_index(self, export: Export) -> wc.ExportIndex:
+        """Return an export's index; looked up once."""
         indexes: dict[str, wc.ExportIndex] = self.prepared.indexes
         found = indexes.get(export.name)
         if found is None:
             found = indexes.setdefault(export.name, self._find(export))
-        return capi.address_of(found.ptr())
+        return found
 
     def _find(self, export: Export) -> wc.ExportIndex:
         component: wc.Component = self.prepared.component
@@ -258,7 +264,9 @@ class Loader:
         prepared = _Prepared(found.engine, found.component, found.description)
         description = prepared.description
         waits = any(host.waits and host.function in description.needed.get(host.interface, ()) for host in self._hosts)
-        prepared.holds_thread = description.wants_wasi or (description.gives_handles and waits)
+        prepared.holds_thread = (
+            description.wants_wasi or (description.gives_handles and waits) or found.engine.calls is Calls.STOCK
+        )
         with self._linking:
             prepared.linked = self._link(found.engine, description, prepared.holds_thread)
         prepared.missing = missing_imports(description.needed, self._hosts)
@@ -274,18 +282,28 @@ class Loader:
             linker = wc.Linker(engine.engine)
             if description.wants_wasi:
                 linker.add_wasip2()
-            linked = link(linker, description.needed, self._hosts, engine.cells, holds_thread=holds_thread)
-            if description.has_shim:
-                link_shim(linked, self._hosts, engine.cells)
+            linked = self._linked_anew(linker, engine, description, holds_thread)
             self._linked[key] = linked
         self._linked.move_to_end(key)
         if len(self._linked) > MAX_HELD:
             self._linked.popitem(last=False)
         return linked
 
+    def _linked_anew(
+        self, linker: wc.Linker, engine: SharedEngine, description: Description, holds_thread: bool
+    ) -> Linked:
+        if engine.calls is Calls.STOCK:
+            return link_stock(linker, description.needed, self._hosts, engine.cells)
+        linked = link(linker, description.needed, self._hosts, engine.cells, holds_thread=holds_thread)
+        if description.has_shim:
+            link_shim(linked, self._hosts, engine.cells)
+        return linked
+
 
 def _compiled(engine: SharedEngine, data: bytes) -> tuple[wc.Component, str | None]:
     """Compile a component with its adapter, or without and say why."""
+    if engine.calls is Calls.STOCK:
+        return native.compile(engine.engine, data), "calls take the stock path"
     try:
         return native.compile(engine.engine, wrap(data)), None
     except Unadapted as reason:

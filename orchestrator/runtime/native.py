@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from ctypes import c_char, c_size_t, c_void_p
+from ctypes import c_char, c_void_p
 
 from wasmtime import Engine
 from wasmtime import _ffi as ffi
@@ -65,14 +65,14 @@ def deserialize(engine: Engine, code: memoryview) -> wc.Component | None:
 @contextmanager
 def serialized(component: wc.Component) -> Iterator[memoryview]:
     """Lend a component's code, where wasmtime has put it."""
-    vec = (c_size_t * 2)()
-    error = capi.component_serialize(capi.address_of(component.ptr()), vec)
+    vec = ffi.wasm_byte_vec_t()
+    error = capi.component_serialize(capi.address_of(component.ptr()), ctypes.byref(vec))
     if error:
         raise RuntimeError(capi.take_error(error))
     try:
-        yield memoryview((c_char * vec[0]).from_address(vec[1])).cast("B")
+        yield memoryview((c_char * vec.size).from_address(capi.address_of(vec.data))).cast("B")
     finally:
-        capi.bytes_delete(vec)
+        capi.bytes_delete(ctypes.byref(vec))
 
 
 def _component(address: c_void_p) -> wc.Component:

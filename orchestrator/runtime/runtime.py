@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from orchestrator.model.calls import Calls
 from orchestrator.model.message import Exited
 from orchestrator.model.world import World
 from orchestrator.runtime import guest
@@ -11,6 +12,7 @@ from orchestrator.runtime.engine import settings_text
 from orchestrator.runtime.engines import Engines
 from orchestrator.runtime.guest import Guest, Start
 from orchestrator.runtime.loaded import Compiling, Loaded, Loader, digest_of_bytes
+from orchestrator.runtime.path import chosen
 from orchestrator.runtime.values import HostImport
 
 
@@ -19,18 +21,20 @@ class Runtime:
 
     def __init__(
         self, cache_dir: Path | None, imports: Sequence[HostImport] = (),
-        compiling: Callable[[Compiling], None] = lambda _: None,
+        compiling: Callable[[Compiling], None] = lambda _: None, calls: Calls = Calls.FAST,
     ) -> None:  # fmt: skip
         """Set up the engines; `cache_dir` None means that nothing compiled is kept on disk.
 
-        `compiling` is told when a compilation begins and when it is over, on the thread that compiles.
+        `compiling` is told when a compilation begins and when it is over, on the thread that compiles. `calls` is the
+        way that is asked for; `path` is the one taken, which is the stock one where the fast one cannot be.
 
         Raises:
             OSError: the cache folder cannot be made, or belongs to somebody else.
-            UnknownLayout: the installed wasmtime is not the one this was written for.
+            UnknownLayout: with the installed wasmtime no limit could be held.
         """
-        cache = None if cache_dir is None else CompileCache(cache_dir, settings_text())
-        self._engines = Engines()
+        self.path = chosen(calls)
+        cache = None if cache_dir is None else CompileCache(cache_dir, settings_text(self.path.calls))
+        self._engines = Engines(self.path.calls)
         self._loader = Loader(self._engines, cache, imports, compiling)
 
     def inspect(self, data: bytes, name: str = "") -> World:

@@ -2,11 +2,11 @@
 
 import wasmtime
 
+from orchestrator.model.calls import Calls, UnknownLayout
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited, Returned
 from orchestrator.model.spec import Limits, Revision
 from orchestrator.model.world import ArtifactFault
-from orchestrator.runtime import capi
 from orchestrator.runtime.direct import start_here
 from orchestrator.runtime.guest import Start
 from orchestrator.runtime.loaded import digest_of_bytes
@@ -21,20 +21,11 @@ _SEVEN = """
 _LIMITS = Limits(memory_bytes=1 << 20, fuel=1_000_000, timeout_ms=5_000)
 
 
-def fast_path_fault() -> str:
-    """Say why the fast path is off; empty when it is on."""
+def trial(calls: Calls) -> str:
+    """Compile and call a small component the way that is asked for; empty when that went well, else what did not."""
     try:
-        capi.check_layout()
-    except capi.UnknownLayout as unknown:
-        return str(unknown)
-    return ""
-
-
-def trial() -> str:
-    """Compile and call a small component; empty when that went well, else what did not."""
-    try:
-        runtime = Runtime(None)
-    except capi.UnknownLayout as unknown:
+        runtime = Runtime(None, calls=calls)
+    except UnknownLayout as unknown:
         return str(unknown)
     try:
         return _called(runtime, bytes(wasmtime.wat2wasm(_SEVEN)))
