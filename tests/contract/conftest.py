@@ -1,4 +1,4 @@
-"""Both kinds of guest: the fake that the simulation runs on, and the real one of a whole agent with real components."""
+"""The fake guest of the simulation, and the real one of a whole agent with real components, called both ways."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.agent.assembly import Agent
 from orchestrator.model.base import digest_of
+from orchestrator.model.calls import Calls
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited
 from orchestrator.model.spec import Limits, Revision
@@ -47,8 +48,8 @@ def fake() -> Iterator[Start]:
     yield start
 
 
-def real(folder: Path) -> Iterator[Start]:
-    agent = Agent(StateDir(folder / "state"), folder / "agent.sock", lambda _event: None, lambda _status: None)
+def real(folder: Path, calls: Calls) -> Iterator[Start]:
+    agent = Agent(StateDir(folder / "state"), folder / "agent.sock", lambda _event: None, lambda _status: None, calls)
     started: list[Guest] = []
 
     def start(name: str, timeout_ms: int = 5_000, fuel: int = 10_000_000) -> "Direct | Exited":
@@ -65,7 +66,7 @@ def real(folder: Path) -> Iterator[Start]:
     agent.close()
 
 
-@pytest.fixture(params=["fake", "real"])
+@pytest.fixture(params=["fake", *Calls], ids=["fake", "real", "stock"])
 def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
     """Start a guest of one kind: `start(component, timeout_ms=…, fuel=…)`."""
-    yield from fake() if request.param == "fake" else real(tmp_path)
+    yield from fake() if request.param == "fake" else real(tmp_path, request.param)

@@ -5,17 +5,30 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.model.calls import Calls
 from orchestrator.runtime import HostImport, Runtime
 
 MakeRuntime = Callable[..., Runtime]
+BOTH = {"test_actor", "test_host_imports", "test_limits", "test_sessions", "test_typed_calls"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what holds for both kinds of calls with both."""
+    if "calls" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in BOTH:
+        metafunc.parametrize("calls", Calls, ids=lambda calls: calls.value)
 
 
 @pytest.fixture
-def make_runtime() -> Iterator[MakeRuntime]:
+def calls() -> Calls:
+    return Calls.FAST
+
+
+@pytest.fixture
+def make_runtime(calls: Calls) -> Iterator[MakeRuntime]:
     made: list[Runtime] = []
 
     def make(imports: Sequence[HostImport] = (), cache: Path | None = None) -> Runtime:
-        made.append(Runtime(cache, imports))
+        made.append(Runtime(cache, imports, calls=calls))
         return made[-1]
 
     yield make
