@@ -149,7 +149,7 @@ def big(functions: int, lines: int = 60) -> bytes:
 """)
 
 
-_LIBC = """
+LIBC = """
   (core module $libc
     (memory (export "memory") 1)
     (global $top (mut i32) (i32.const 1024))
@@ -173,7 +173,7 @@ def echoing(kind: str, types: str = "") -> bytes:
     """A component whose `echo(v: list<kind>) -> list<kind>` returns what it was given, bit for bit."""
     return wasm(f"""
 (component
-  {_LIBC}
+  {LIBC}
   (core module $m
     (import "libc" "memory" (memory 1))
     (func (export "echo") (param i32 i32) (result i32)
@@ -197,7 +197,7 @@ def passing_on(kind: str, types: str = "") -> bytes:
   (type $list (list {kind}))
   (type $echo (func (param "v" $list) (result $list)))
   (import "test:host/echo" (instance $host (export "echo" (func (param "v" (list {kind})) (result (list {kind}))))))
-  {_LIBC}
+  {LIBC}
   (core func $asked (canon lower (func $host "echo")
     (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
   (core module $m
