@@ -4,8 +4,8 @@
 the call and polls it. Whoever makes calls faster replaces this module and nothing else.
 """
 
-from collections.abc import Sequence
-from ctypes import Array, addressof, c_char, c_void_p, create_string_buffer, memmove, memset, string_at
+from collections.abc import Callable, Sequence
+from ctypes import Array, addressof, byref, c_char, c_size_t, c_void_p, create_string_buffer, memmove, memset, string_at
 from typing import Any
 
 from orchestrator.runtime import capi
@@ -29,15 +29,19 @@ class Signature:
 class Entry:
     """One exported function of one instance, with the memory its arguments and result pass through."""
 
-    __slots__ = ("_arguments", "_context", "_error", "_error_at", "_func", "_result", "_signature", "_sizes")
+    __slots__ = ("_arguments", "_context", "_error", "_func", "_result", "_signature", "_sizes", "_start")
 
     def __init__(self, context: int, func: Array[c_char], signature: Signature) -> None:
         self._context, self._func, self._signature = context, func, signature
         self._arguments = create_string_buffer(max(1, VAL * len(signature.lower)))
         self._result = create_string_buffer(VAL)
         self._error = c_void_p()
-        self._error_at = addressof(self._error)
-        self._sizes = (len(signature.lower), 0 if signature.lift is None else 1)
+        self._sizes = count, results = len(signature.lower), 0 if signature.lift is None else 1
+        self._start: Callable[[], int] = capi.bound(
+            "wasmtime_component_func_call_async", c_void_p,
+            func, c_void_p(context), self._arguments, c_size_t(count), self._result, c_size_t(results),
+            byref(self._error),
+        )  # fmt: skip
 
     def begin(self, values: Sequence[Any]) -> int:
         """Begin a call; returns its future, which is the caller's to poll, and to give to `end`, before `result`.
@@ -46,11 +50,7 @@ class Entry:
             Unfit: a value does not fit its parameter; nothing ran.
         """
         self._lower(values)
-        count, results = self._sizes
-        future: int = capi.call_async(
-            self._func, self._context, self._arguments, count, self._result, results, self._error_at
-        )
-        return future
+        return self._start()
 
     def end(self, future: int) -> None:
         """Drop a call, whether it has ended or not."""
@@ -64,9 +64,13 @@ class Entry:
             CallFailed: it trapped; its instance must not be entered again.
         """
         if self._error.value is not None:
-            error, self._error.value = self._error.value, None
-            raise CallFailed(capi.take_error(error))
+            raise self._failed()
         return self._take_result()
+
+    def _failed(self) -> CallFailed:
+        error, self._error.value = self._error.value, None
+        assert error is not None
+        return CallFailed(capi.take_error(error))
 
     def call(self, values: Sequence[Any]) -> Any:
         """Call the function on this thread, which it holds until it returns.

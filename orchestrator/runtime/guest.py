@@ -73,20 +73,25 @@ class Guest:
         self._has_worked = True  # since it was last asked how it is
         self._sessions = Sessions(loaded.engine.handles)
 
-    async def handle(self, message: Message) -> Answer:
+    def handle(self, message: Message) -> Work[Answer]:
         """Give it a message and wait for its answer; only for an actor."""
+        if self._is_adapted:
+            try:
+                frame = frames.frame(message)
+            except Unfit as problem:
+                return _no_message(problem)
+            if len(frame) <= frames.FRAME_MAX_BYTES:
+                self._has_worked = True
+                return self._instance.invoke(_HANDLE, (frame,))
+        return self._handle_directly(message)
+
+    async def _handle_directly(self, message: Message) -> Answer:
         if not self._is_actor:
             return Refused("export-not-found", "this component is no actor: it does not export component-lifecycle")
         try:
-            if self._is_adapted:
-                frame = frames.frame(message)
-                if len(frame) <= frames.FRAME_MAX_BYTES:
-                    self._has_worked = True
-                    adapted: Answer = await self._instance.invoke(_HANDLE, (frame,))
-                    return adapted
             answer = await self._lifecycle(lifecycle.HANDLE_MESSAGE, lifecycle.message_value(message))
-        except Unfit as problem:  # a text that is no UTF-8, a time before 1970: the sender's fault, and no code ran
-            return Refused("runtime-error", f"not a message: {problem}")
+        except Unfit as problem:
+            return await _no_message(problem)
         if isinstance(answer, Exited):
             return answer
         return _refused(answer) if isinstance(answer, Err) else _replied(answer.value)
@@ -295,6 +300,11 @@ def _no_room(count: int) -> Refused:
 def _has_no_room(exited: Exited, batch: frames.Batch) -> bool:
     """Whether a limit ended it before its first message, which would end every other instance in the same way."""
     return not batch.started and exited.reason.kind is not ExitKind.KILLED
+
+
+async def _no_message(problem: Unfit) -> Refused:
+    """Say so of a text that is no UTF-8, or a time before 1970: the sender's fault, and no code ran."""
+    return Refused("runtime-error", f"not a message: {problem}")
 
 
 def _replied(payload: bytes | None) -> Replied | Refused:

@@ -8,6 +8,7 @@ from ctypes import Array, c_char
 from typing import Any
 
 from orchestrator.model.message import Refused, Replied
+from orchestrator.runtime import capi
 from orchestrator.runtime.adapter import frames
 from orchestrator.runtime.call import Entry, Signature
 from orchestrator.runtime.memory import Memory
@@ -40,9 +41,28 @@ class Drive(Entry):
 
 
 class Handle(Drive):
-    """An entry: a message's frame in, its answer out."""
+    """An entry: a message's frame in, its answer out. All of it is on the hot path."""
 
     __slots__ = ()
+    end = staticmethod(capi.future_delete)  # nothing is wasmtime's: what was written belongs to the adapter
+
+    def begin(self, values: Sequence[Any]) -> int:
+        """Begin to have a message handled."""
+        (frame,) = values
+        memory = self._memory
+        if memory.address != self._address or memory.size != self._size:
+            self._now()
+        self._view[: len(frame)] = frame
+        return self._start()
+
+    def result(self) -> Replied | Refused:
+        """Take the answer, or raise `CallFailed`."""
+        if self._error.value is not None:
+            raise self._failed()
+        memory = self._memory
+        if memory.address != self._address or memory.size != self._size:
+            self._now()
+        return frames.answer(self._view)
 
     def _lower(self, values: Sequence[Any]) -> None:
         (frame,) = values
