@@ -84,8 +84,10 @@ class Envelope:
 
     def __init__(self, work: Work, on_outcome: Callable[[Outcome], None], conversation: str | None = None) -> None:
         self.work = work
-        self.session = None if isinstance(work, Message) else work.session
-        self.cancellation = None if isinstance(work, Message) else Cancellation()
+        self.session: str | None = None
+        self.cancellation: Cancellation | None = None
+        if not isinstance(work, Message):
+            self.session, self.cancellation = work.session, Cancellation()
         self.on_outcome = on_outcome
         self.conversation = conversation
         self.stage = Stage.QUEUED

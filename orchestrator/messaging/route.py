@@ -73,6 +73,7 @@ class Route:
         self._weights: tuple[tuple[str, int], ...] = ()
         self._held: deque[Waiting] = deque()  # waits for weights: held, or nobody serves yet
         self._hold = False
+        self._only: _Lane | None = None  # which takes all, if one does
         self._depth = 0
         self._sequence = 0
         self._refusal: Undelivered | None = None
@@ -93,10 +94,28 @@ class Route:
                 return refusal
             self._sequence += 1
             envelope.sequence = self._sequence
-            self._depth += 1
-            pairs = self._place(envelope)
-        _hand_over(pairs)
+            taker = self._free_taker(envelope) if self._only is not None else None
+            if taker is None:
+                self._depth += 1
+                pairs = self._place(envelope)
+        if taker is not None:
+            taker.take(envelope)
+        else:
+            _hand_over(pairs)
         return None
+
+    def _free_taker(self, envelope: Envelope) -> Taker | None:
+        """Start on a message that need not wait, where who takes it is decided by who is idle: `_place` in short."""
+        lane = self._only
+        assert lane is not None
+        if not lane.idle or lane.queue or lane.own or (self._alone and self._at_work):
+            return None
+        if envelope.conversation is not None or envelope.session is not None:
+            return None
+        envelope.stage = Stage.STARTED
+        self._at_work += 1
+        lane.busy += 1
+        return lane.idle.popleft()
 
     def post(self, parcel: Parcel) -> tuple[int, Undelivered | None]:
         """Queue as many of a parcel's messages as there is room for; how many, and why not the others.
@@ -164,7 +183,9 @@ class Route:
             self._at_work -= 1
             if is_idle:
                 lane.idle.append(taker)
-            pairs = self._match_all() if self._alone else self._match(lane) if lane.queue or lane.own else []
+            if not (lane.queue or lane.own or self._alone):
+                return
+            pairs = self._match_all() if self._alone else self._match(lane)
         _hand_over(pairs)
 
     def finished_batch(self, taker: Taker, batch: Batch, handled: Handled, *, is_idle: bool = False) -> None:
@@ -226,6 +247,7 @@ class Route:
             if (wanted, hold) == (self._weights, self._hold):
                 return
             self._weights, self._hold = wanted, hold
+            self._look_who_takes()
             pairs = self._deal_again()
         _hand_over(pairs)
 
@@ -247,6 +269,7 @@ class Route:
         """Drop a revision's lane once its set has gone; what still waits in it is dealt anew."""
         with self._lock:
             gone = self._lanes.pop(lane, None)
+            self._look_who_takes()
             pairs: Pairs = []
             for waiting in gone.queue if gone else ():
                 pairs += self._place(waiting)
@@ -272,6 +295,10 @@ class Route:
     def depth(self) -> int:
         """How many messages wait."""
         return self._depth
+
+    def _look_who_takes(self) -> None:
+        takes_all = len(self._weights) == 1 and not self._hold
+        self._only = self._lane(self._weights[0][0]) if takes_all else None
 
     def _lane(self, name: str) -> _Lane:
         found = self._lanes.get(name)

@@ -31,9 +31,10 @@ class Router:
 
     def deliver(self, key: DeploymentKey, envelope: Envelope) -> Undelivered | None:
         """Put `envelope` into a deployment's mailbox, or say why not (the envelope then stays the caller's)."""
-        if isinstance(envelope.work, Message) and (refusal := _too_large([envelope.work.payload])) is not None:
-            return refusal
-        route = self.find(key)
+        work = envelope.work
+        if isinstance(work, Message) and len(work.payload) > MESSAGE_MAX_BYTES:
+            return _too_large([work.payload])
+        route = self._routes.get(key)
         return _unknown(key) if route is None else route.offer(envelope)
 
     def send_many(self, key: DeploymentKey, mail: Mail, told: Told, permit: Permit) -> tuple[int, Undelivered | None]:

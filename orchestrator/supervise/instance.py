@@ -140,12 +140,13 @@ class Instance:
             return
         if envelope.session is not None:
             self._look_after(envelope.session, envelope.work)
-        goes_on = self._goes_on
+        goes_on = self.ready and self.phase is Phase.RUNNING and not self._check_is_due
         self._route.finished(self, outcome, is_idle=goes_on)
         try:
             envelope.settle(outcome)
         finally:  # whoever hears of it may fail; the instance goes on
-            self._go_on(goes_on)
+            if not goes_on or self.phase is Phase.STOPPING:
+                self._go_on(goes_on)
 
     async def _run_batch(self, batch: Batch) -> None:
         assert self._guest is not None
@@ -158,16 +159,12 @@ class Instance:
             self._route.finished_batch(self, batch, handled)
             self._exited(handled.exited.reason, lambda: batch.settle(handled.outcomes))
             return
-        goes_on = self._goes_on
+        goes_on = self.ready and self.phase is Phase.RUNNING and not self._check_is_due
         self._route.finished_batch(self, batch, handled, is_idle=goes_on)
         try:
             batch.settle(handled.outcomes)
         finally:
             self._go_on(goes_on)
-
-    @property
-    def _goes_on(self) -> bool:
-        return self.ready and self.phase is Phase.RUNNING and not self._check_is_due
 
     def _go_on(self, is_idle: bool) -> None:
         if is_idle:
