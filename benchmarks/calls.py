@@ -22,12 +22,10 @@ from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Mail, Message, Outcome, Replied
 
 UNDER_WAY = 64
-COUNT = b"!count 987654321"
+MANY, BATCH = 10_000, 1_000
 HANDLED = Replied(None)
 SIZES = {"16B": 16, "1KiB": 1024, "16KiB": 16 * 1024}
-TOGETHER = 10_000
-SENDS = "\n  grants: {messaging.send: [echo, hello, taker]}"
-TAKES = f"\n  mailbox: {{capacity: {TOGETHER}, batch: 1000}}"
+SENDS = "\n  grants: {messaging.send: [echo, hello, many]}"
 NOTES = (
     "The sender is a deployment: its grant is checked as for its own `send`, and the message is made anew each time.",
     "The guest answers the JSON it was given. Everybody checks nothing but that an answer came; that it is the right "
@@ -40,8 +38,9 @@ NOTES = (
     "limit and without fuel.",
     "`guest alone` is `Guest.handle` on the calling thread: limits set anew, message handed over, reply copied.",
     f"`{UNDER_WAY} under way` is the time per message while that many wait in the mailbox of one instance.",
-    f"`no answer wanted` is the time per message of {TOGETHER} sent at once by `Router.send_many`, with one check of "
-    "the grant, to one instance that takes batches of 1 000; until the sender has heard how all of them ended.",
+    f"`many at a time` is the time per message of {MANY} different ones, sent by one `Router.send_many` with one check of "
+    f"the grant, to one instance that takes batches of {BATCH}; until the sender has heard how each ended. The guest "
+    "counts them, and its count is compared. The raw call beside it has an answer.",
     "01-hello writes a log line for each message, so it has one host call more than echo.",
 )
 
@@ -76,8 +75,7 @@ def measure(effort: Effort) -> Table:
             added, found = _request_rows(sides, name, json_of(size), effort)
             rows += added
             figures |= found
-        taker = stage.deploy("taker", GUEST, TAKES)
-        added, found = _one_way_rows(sides, _sending(stage, sides.sender, taker), effort)
+        added, found = _one_way_rows(sides, effort)
         rows += [*added, *_hello_rows(stage, plain, effort)]
         skipped = {} if sides.plugin else {f"request-{name}/extism": plugin.ABSENT for name in SIZES}
         title = "Calls: a message into a guest and its answer back"
@@ -115,23 +113,27 @@ def _request_rows(sides: _Sides, name: str, payload: bytes, effort: Effort) -> t
     return rows, {f"request-{name}": took["request"] * 1e6, **ratios}
 
 
-def _one_way_rows(
-    sides: _Sides, send: Callable[[], None], effort: Effort
-) -> tuple[list[Row], dict[str, float]]:  # fmt: skip
-    record = stock.message_record(COUNT)
-    single = json_of(len(COUNT))
+def _one_way_rows(sides: _Sides, effort: Effort) -> tuple[list[Row], dict[str, float]]:
+    many = sides.stage.deploy("many", GUEST, f"\n  mailbox: {{capacity: {MANY}, batch: {BATCH}}}")
+    payloads = [b"!count %09d" % number for number in range(MANY)]
+    record, single = stock.message_record(payloads[0]), json_of(len(payloads[0]))
+    posted = _Posted(sides.stage, sides.sender, many, payloads)
     took = race(
         {
-            "send": send,
+            "many": posted,
+            "one by one": _burst(sides.stage, sides.sender, sides.echo, payloads[0]),
             "stock": lambda: sides.stock.call("handle-message", record),
             "raw": lambda: sides.raw.handle(single),
         },
         effort,
     )
-    each = took["send"] / TOGETHER
+    counted = replied(_request(sides.stage, sides.sender, many, b"!counted")())
+    assert int(counted) == posted.count * MANY, "each message is counted once"
+    each = took["many"] / MANY
     rows = [
-        Row("message 16B, no answer wanted", each, stock.NAME, took["stock"]),
-        Row("message 16B, no answer wanted", each, raw.NAME, took["raw"]),
+        Row("message 16B, many at a time", each, stock.NAME, took["stock"]),
+        Row("message 16B, many at a time", each, raw.NAME, took["raw"]),
+        Row("message 16B, one by one", took["one by one"] / UNDER_WAY, stock.NAME, took["stock"]),
     ]
     return rows, {
         "messages-16B": 1 / each,
@@ -182,23 +184,31 @@ def _burst(stage: Stage, sender: DeploymentKey, key: DeploymentKey, payload: byt
     return burst
 
 
-def _sending(stage: Stage, sender: DeploymentKey, key: DeploymentKey) -> Callable[[], None]:
-    told: SimpleQueue[Sequence[Outcome]] = SimpleQueue()
-    context, payloads = stage.context(sender), [COUNT] * TOGETHER
+class _Posted:
+    """Sends messages in one go and waits until each is known to be handled; counts how often it did."""
 
-    def send() -> None:
-        mail = Mail(context.id, payloads, time.time_ns())
-        queued, refused = stage.agent.router.send_many(
-            key, mail, lambda _first, outcomes: told.put(outcomes), lambda target: may_reach(context, target)
-        )
-        assert queued == TOGETHER, refused
-        left = TOGETHER
+    def __init__(self, stage: Stage, sender: DeploymentKey, key: DeploymentKey, payloads: Sequence[bytes]) -> None:
+        self._context, self._router, self._key = stage.context(sender), stage.agent.router, key
+        self._payloads, self._told = payloads, SimpleQueue[Sequence[Outcome]]()
+        self.count = 0
+
+    def __call__(self) -> None:
+        """Do it once more."""
+        self.count += 1
+        mail = Mail(self._context.id, self._payloads, time.time_ns())
+        queued, refused = self._router.send_many(self._key, mail, self._hear, self._may)
+        assert refused is None, refused
+        left = queued
         while left:
-            outcomes = told.get()
-            assert outcomes.count(HANDLED) == len(outcomes)
+            outcomes = self._told.get()
+            assert outcomes.count(HANDLED) == len(outcomes), outcomes
             left -= len(outcomes)
 
-    return send
+    def _hear(self, _first: int, outcomes: Sequence[Outcome]) -> None:
+        self._told.put(outcomes)
+
+    def _may(self, key: DeploymentKey) -> bool:
+        return may_reach(self._context, key)
 
 
 if __name__ == "__main__":

@@ -16,11 +16,16 @@ from xml.sax.saxutils import escape
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = "docs/calls.svg"
 RESULTS = "benchmarks/results.json"
-TITLE = "A message into a component and its answer back"
+TITLE = "A message into a component"
 SUBTITLE = (
     "Median time, on a logarithmic scale; shorter is better. airs checks, routes and queues; the others only call."
 )
-SIZES = {"16B": "16 bytes", "1KiB": "1 KiB of JSON", "16KiB": "16 KiB of JSON"}
+GROUPS = {
+    "request 16B": "16 bytes, and its answer",
+    "request 1KiB": "1 KiB of JSON, and its answer",
+    "request 16KiB": "16 KiB of JSON, and its answer",
+    "message 16B, many at a time": "16 bytes without an answer, many at a time: each",
+}
 OURS = "airs"
 OTHERS = {"Extism, Python SDK", "raw C API", "stock wasmtime-py"}
 WIDTH, LEFT, RIGHT, TOP, ROW, GAP = 760, 180, 90, 64, 22, 34
@@ -28,7 +33,7 @@ STYLE = """
 .paper { fill: #ffffff }
 text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
 .over { stroke: #ffffff; stroke-width: 4; stroke-linejoin: round; paint-order: stroke }
-.title { font-size: 16px; font-weight: 600 } .size { font-weight: 600 } .quiet { fill: #59636e; font-size: 12px }
+.title { font-size: 16px; font-weight: 600 } .what { font-weight: 600 } .quiet { fill: #59636e; font-size: 12px }
 .grid { stroke: #d1d9e0 } .line { stroke: #818b98; stroke-width: 2 } .dot { fill: #818b98 }
 .ours .line { stroke: #0969da; stroke-width: 4 } .ours .dot { fill: #0969da } .ours text { font-weight: 600 }
 @media (prefers-color-scheme: dark) {
@@ -50,24 +55,23 @@ class Scale(NamedTuple):
 
 
 def took(results: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Return seconds by size and contender."""
+    """Return seconds by what was done and contender."""
     (rows,) = (table["rows"] for table in results["tables"] if table["name"] == "calls")
-    found: dict[str, dict[str, float]] = {size: {} for size in SIZES}
+    found: dict[str, dict[str, float]] = {what: {} for what in GROUPS}
     for row in rows:
-        size = row["what"].removeprefix("request ")
-        if size in found and row["beside"] in OTHERS:
-            found[size] |= {OURS: row["airs"], row["beside"]: row["other"]}
+        if row["what"] in found and row["beside"] in OTHERS:
+            found[row["what"]] |= {OURS: row["airs"], row["beside"]: row["other"]}
     return found
 
 
 def drawn(root: Path = ROOT) -> str:
     """Return the picture."""
     results = json.loads((root / RESULTS).read_text(encoding="utf-8"))
-    sizes = took(results)
-    times = [seconds for one in sizes.values() for seconds in one.values()]
+    groups = took(results)
+    times = [seconds for one in groups.values() for seconds in one.values()]
     least = math.floor(math.log10(min(times)))
     scale = Scale(10.0**least, math.ceil(math.log10(max(times))) - least)
-    height = TOP + sum(GAP + ROW * len(one) for one in sizes.values()) + 66
+    height = TOP + sum(GAP + ROW * len(one) for one in groups.values()) + 66
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
         f'role="img" aria-label="{escape(TITLE)}">',
@@ -76,7 +80,7 @@ def drawn(root: Path = ROOT) -> str:
         text(16, 26, TITLE, "title"),
         text(16, 46, SUBTITLE, "quiet"),
         *axis(scale, height - 54),
-        *rows_of(sizes, scale),
+        *rows_of(groups, scale),
         text(
             16, height - 12, f"{results['machine'][0]}; {results['date']}; benchmarks/RESULTS.md has all of it", "quiet"
         ),
@@ -94,12 +98,12 @@ def axis(scale: Scale, bottom: int) -> Iterator[str]:
         yield text(x, bottom + 14, duration(seconds), "quiet", "middle")
 
 
-def rows_of(sizes: dict[str, dict[str, float]], scale: Scale) -> Iterator[str]:
-    """Draw a group of contenders for each size, the fastest first."""
+def rows_of(groups: dict[str, dict[str, float]], scale: Scale) -> Iterator[str]:
+    """Draw a group of contenders for each thing that was done, the fastest first."""
     y = TOP
-    for size, contenders in sizes.items():
+    for what, contenders in groups.items():
         y += GAP - ROW // 2
-        yield text(16, y, SIZES[size], "size")
+        yield text(16, y, GROUPS[what], "what over")
         for name, seconds in sorted(contenders.items(), key=lambda one: one[1]):
             y += ROW
             yield from row(name, seconds, y, scale)

@@ -10,7 +10,7 @@ from benchmarks.goals import TARGETS
 from benchmarks.measure import TINY, Each, Effort, Row, Table, race
 
 EXPECTED = {
-    "calls": ("request 16B", "request 1KiB", "request 16KiB", "message 16B, no answer wanted"),
+    "calls": ("request 16B", "request 1KiB", "request 16KiB", "message 16B, many at a time"),
     "hostcalls": ("storage.get, 100 bytes", "storage.set, 100 bytes"),
     "load": ("instantiate", "load, from the authenticated cache"),
     "instances": ("one more idle actor, 01-hello",),
