@@ -38,9 +38,9 @@ NOTES = (
     "limit and without fuel.",
     "`guest alone` is `Guest.handle` on the calling thread: limits set anew, message handed over, reply copied.",
     f"`{UNDER_WAY} under way` is the time per message while that many wait in the mailbox of one instance.",
-    f"`many at a time` is the time per message of {MANY} different ones, sent by one `Router.send_many` with one check of "
-    f"the grant, to one instance that takes batches of {BATCH}; until the sender has heard how each ended. The guest "
-    "counts them, and its count is compared. The raw call beside it has an answer.",
+    f"`many at a time` is the time per message of {MANY} different ones, sent by one `Router.send_many` with one check "
+    f"of the grant, to one instance that takes batches of {BATCH}; until the sender has heard how each ended. The "
+    "guest counts them, and its count is compared. The raw call beside it has an answer.",
     "01-hello writes a log line for each message, so it has one host call more than echo.",
 )
 
