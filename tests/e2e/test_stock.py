@@ -106,7 +106,7 @@ def test_typed_calls_and_jobs_work_too(airs: Airs):
     words = airs.folder / "words"
     words.mkdir()
     (words / "one.txt").write_text("the cat and the dog\n")
-    manifest = airs.copy_example("04-job") / "manifests" / "wordcount.yaml"
+    manifest = airs.copy_example("07-job") / "manifests" / "wordcount.yaml"
     manifest.write_text(manifest.read_text().replace("/tmp/airs-words", str(words)))
     airs.run("apply", manifest)
     assert "the" in airs.run("run", "wordcount").stdout

@@ -8,7 +8,7 @@ from orchestrator.runtime import Direct
 from orchestrator.runtime.sessions import MAX_HANDLES, MAX_SESSIONS
 from tests.runtime.guests import ROOT, start, told, wasm
 
-TYPES = (ROOT / "examples/05-types/components/types-1.0.0/types.wasm").read_bytes()
+TYPES = (ROOT / "examples/08-types/components/types-1.0.0/types.wasm").read_bytes()
 COUNTERS = "example:types/counters@1.0.0"
 
 # A destructor that does what the resource's number says: 1 traps, 2 loops, 3 waits in the host, 4 grows its memory.
