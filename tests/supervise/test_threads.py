@@ -94,7 +94,7 @@ def test_a_thousand_that_wait_need_no_thread_each(scheduler):
     for _ in range(1_000):
         go_on.append(Until(time.monotonic_ns() + 60_000_000_000))
         scheduler.submit(doing(act, go_on[-1]))
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
     for pause in go_on:
         pause.wake()
     assert all_done.wait(SOON_S)
