@@ -15,6 +15,7 @@ _KINDS = (
     (NO_ADDRESS_SPACE, ExitKind.HOST_FAULT, NO_ADDRESS_SPACE),
     ("memory count too high", ExitKind.MEMORY, "has more linear memories than allowed"),
     ("table count too high", ExitKind.MEMORY, "has more tables than allowed"),
+    ("instance count too high", ExitKind.MEMORY, "has more core instances than allowed"),
     ("exceeds table limits", ExitKind.MEMORY, "needs larger tables than allowed"),
 )
 

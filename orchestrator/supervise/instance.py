@@ -400,6 +400,8 @@ class Instance:
             self._to(Event.STOPPED)
             again = self._takes_up_again()
         self._leave_sessions("was stopped")
+        if problem is not None:
+            self._around.listener.exited(self.id, problem.reason, "was told to end")
         if again:
             self._submit_start()
         self._on_change()

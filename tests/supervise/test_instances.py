@@ -283,6 +283,21 @@ def test_a_message_that_an_actor_is_at_work_on_is_not_ended_by_its_sender():
     assert kinds(made) == []
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_a_guest_that_fails_as_it_says_goodbye_has_ended_and_says_how(again):
+    made = running()
+    made.runtime.open[0].trap_next = True
+    if again:
+        made.set.restart()
+    else:
+        made.set.stop()
+    made.workers.run_all()
+    assert [(str(reason), then) for reason, then in made.heard.exits] == [("trapped: told to", "was told to end")]
+    assert [seen.last_exit.kind for seen in made.set.observe()] == [ExitKind.TRAPPED]
+    assert made.phases == (["running"] if again else ["stopped"])
+    assert len(made.runtime.open) == again
+
+
 def test_an_interruption_meant_for_one_guest_never_meets_the_next():
     made = running()
     made.send("trap")

@@ -7,7 +7,9 @@
  *   messaging           self · send TO TEXT · request TO TEXT · cancel ID · broadcast TO,TO TEXT
  *   storage             store KEY VALUE · load KEY · delete KEY · exists KEY · keys [PREFIX] · usage
  *   itself              health WORD (what health says from now on) · grow MIB (and says its memory in bytes)
+ *   again               repeat N ORDER (so many times, and the last answer) · spread TO (this message, twice)
  *
+ * Its config may hold orders as well: `initialize` and `shutdown` are obeyed then, and an answer `err` is its refusal.
  * TO is `name` in the namespace default, or `namespace/name`. A host's error is replied as `error: …`, so that it is no
  * fault of the guest. Variants are built with INIT_FAILS, INIT_TRAPS, INIT_LOOPS or UNHEALTHY. */
 #include "airs.h"
@@ -209,6 +211,13 @@ static airs_result info(airs_bytes rest) {
 
 /* ---- messaging ---- */
 
+static airs_result spread(airs_bytes rest) {
+    airs_id to = target(rest);
+    airs_bytes again = AIRS_JOIN(AIRS_TEXT("spread "), rest);
+    airs_send(to, again);
+    return outcome(airs_send(to, again), AIRS_TEXT("sent"));
+}
+
 static airs_result self(airs_bytes rest) {
     (void)rest;
     return text(written_id(airs_self_id()));
@@ -290,6 +299,8 @@ static airs_result set_health(airs_bytes rest) {
     return WRONG("health healthy|degraded|unhealthy|unknown");
 }
 
+static airs_result repeat(airs_bytes rest);
+
 static const struct {
     airs_bytes word;
     airs_result (*obey)(airs_bytes rest);
@@ -305,7 +316,36 @@ static const struct {
     {AIRS_CONSTANT("cancel"), cancel},       {AIRS_CONSTANT("broadcast"), broadcast}, {AIRS_CONSTANT("store"), store},
     {AIRS_CONSTANT("load"), load},           {AIRS_CONSTANT("delete"), delete},   {AIRS_CONSTANT("exists"), exists},
     {AIRS_CONSTANT("keys"), list_keys},      {AIRS_CONSTANT("usage"), usage},     {AIRS_CONSTANT("health"), set_health},
+    {AIRS_CONSTANT("repeat"), repeat},       {AIRS_CONSTANT("spread"), spread},
 };
+
+static airs_result obey(airs_bytes order) {
+    airs_bytes rest = order, word = cut(&rest, ' ');
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
+        if (airs_equal(orders[i].word, word)) return orders[i].obey(rest);
+    return WRONG("unknown order; tests/components/src/faulty.c has the list");
+}
+
+extern void airs_empty_arena(void);
+
+static airs_result repeat(airs_bytes rest) {
+    uint64_t times;
+    if (!airs_parse_decimal(cut(&rest, ' '), &times)) return WRONG("repeat N ORDER");
+    airs_result last = AIRS_NO_REPLY;
+    airs_keep(); /* the order */
+    for (; times > 0; times--) {
+        airs_empty_arena();
+        last = obey(rest);
+    }
+    return last;
+}
+
+/* Obeys the order that the config has under this name. */
+static airs_result obey_config(airs_bytes name) {
+    for (size_t i = 0; i < config.env_var_count; i++)
+        if (airs_equal(config.env_vars[i].name, name)) return obey(config.env_vars[i].value);
+    return AIRS_OK;
+}
 
 /* ---- the actor ---- */
 
@@ -319,16 +359,14 @@ airs_result airs_on_initialize(const airs_config *given) {
 #elif defined(INIT_LOOPS)
     for (uint32_t i = 0; i < SLOW_ROUNDS; i++) sink++;
 #endif
-    return AIRS_OK;
+    airs_result done = obey_config(AIRS_TEXT("initialize"));
+    return done.failed ? AIRS_FAIL(AIRS_INITIALIZATION_FAILED, done.data) : AIRS_OK;
 }
 
 airs_result airs_on_message(const airs_message *message) {
     calls++;
-    airs_bytes rest = message->payload, word = cut(&rest, ' ');
-    if (airs_equal(word, AIRS_TEXT("message"))) return told_message(message);
-    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
-        if (airs_equal(orders[i].word, word)) return orders[i].obey(rest);
-    return WRONG("unknown order; tests/components/src/faulty.c has the list");
+    if (airs_equal(message->payload, AIRS_TEXT("message"))) return told_message(message);
+    return obey(message->payload);
 }
 
 airs_result airs_on_callback(const airs_message *message) {
@@ -338,7 +376,8 @@ airs_result airs_on_callback(const airs_message *message) {
 
 airs_result airs_on_shutdown(void) {
     airs_log(AIRS_INFO, AIRS_TEXT("shutdown"), NULL, 0);
-    return AIRS_OK;
+    airs_result done = obey_config(AIRS_TEXT("shutdown"));
+    return done.failed ? AIRS_FAIL(AIRS_SHUTDOWN_FAILED, done.data) : AIRS_OK;
 }
 
 enum airs_health airs_on_health(void) { return condition; }
