@@ -6,7 +6,8 @@ import re
 from orchestrator.manifest.node import Problem
 
 _UTF16 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_LINE_ENDS = "\x85\u2028\u2029"  # to YAML 1.1, and so to libyaml, but neither to YAML 1.2 nor to editors
 
 
 class NotTextError(ValueError):
@@ -21,7 +22,7 @@ def decode_text(data: bytes, max_bytes: int) -> str:
     """Decode UTF-8, with or without a byte order mark, and any kind of line end.
 
     Raises:
-        NotTextError: too large, another encoding, not valid, or with control characters in it.
+        NotTextError: too large, another encoding, not valid, or with control characters or odd line ends in it.
     """
     if len(data) > max_bytes:
         raise _refuse(0, 0, f"the file has {len(data)} bytes; at most {max_bytes} are read", "split it")
@@ -37,8 +38,9 @@ def decode_text(data: bytes, max_bytes: int) -> str:
     found = _FORBIDDEN.search(text)
     if found:
         line, column = _place(text[: found.start()])
-        code = f"U+{ord(found[0]):04X}"
-        raise _refuse(line, column, f"the control character {code} is not allowed", "remove it, or write an escape")
+        kind = "line end" if found[0] in _LINE_ENDS else "control character"
+        what = f"the {kind} U+{ord(found[0]):04X} is not allowed"
+        raise _refuse(line, column, what, "remove it, or write an escape")
     return text
 
 

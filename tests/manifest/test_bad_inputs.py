@@ -142,6 +142,15 @@ YAML_ROWS = {
         UNREADABLE,
         [f"{APP}:6:4: the control character U+0000 is not allowed"],
     ),
+    **{
+        f"18 line end {code} of a comment": (
+            deployment() + f"# {chr(int(code, 16))}spec: {{}}\n",
+            UNREADABLE,
+            [f"{APP}:6:3: the line end U+{code} is not allowed"],
+        )
+        for code in ("0085", "2028", "2029")
+    },
+    "18 line end as an escape": (config('a: "\\N\\L\\u2029"'), SOUND, []),
     "18 invalid UTF-8": (
         deployment().encode() + b"# \xff\n",
         UNREADABLE,
@@ -270,6 +279,7 @@ TOML_ROWS = {
     "18 UTF-16": (TOML.encode("utf-16"), "", "the file is UTF-16 or UTF-32, not UTF-8"),
     "18 invalid UTF-8": (TOML.encode() + b"\xff", "23:1", "the file is not valid UTF-8"),
     "18 NUL": (TOML + "\0", "23:1", "the control character U+0000 is not allowed"),
+    "18 line end": (TOML + "#\u2028", "23:2", "the line end U+2028 is not allowed"),
     "19 dotted key": (TOML + "a." * 30_000 + "b = 1\n", "23:1", "the path of a key has more than 16 parts"),
     "19 dotted table": (TOML + "[a" + ".a" * 30_000 + "]\n", "23:1", "the path of a key has more than 16 parts"),
     "19 large": (TOML + "#" * 70_000, "", "the file has 70355 bytes; at most 65536 are read"),
