@@ -17,11 +17,12 @@ class Parcel:
     message, in any order, from whichever thread, with no lock held.
     """
 
-    __slots__ = ("mail", "told")
+    __slots__ = ("mail", "may_wait", "told")
 
-    def __init__(self, mail: Mail, told: Told) -> None:
+    def __init__(self, mail: Mail, told: Told, *, may_wait: bool = False) -> None:
         self.mail = mail
         self.told = told
+        self.may_wait = may_wait  # its sender waits until there is room, where the mailbox wants that
 
     def __len__(self) -> int:
         return len(self.mail.payloads)
@@ -30,11 +31,11 @@ class Parcel:
 class Part:
     """The messages `begin` to `end` of a parcel, which wait in one place. `sequence` is the first one's."""
 
-    __slots__ = ("begin", "end", "parcel", "sequence")
+    __slots__ = ("begin", "end", "parcel", "sequence", "since_ms")
     session = None
 
-    def __init__(self, parcel: Parcel, begin: int, end: int, sequence: int) -> None:
-        self.parcel, self.begin, self.end, self.sequence = parcel, begin, end, sequence
+    def __init__(self, parcel: Parcel, begin: int, end: int, sequence: int, since_ms: int = 0) -> None:
+        self.parcel, self.begin, self.end, self.sequence, self.since_ms = parcel, begin, end, sequence, since_ms
 
     def __len__(self) -> int:
         return self.end - self.begin
@@ -46,7 +47,7 @@ class Part:
 
     def split(self, count: int) -> "Part":
         """Take the first messages out, as a part of their own."""
-        first = Part(self.parcel, self.begin, self.begin + count, self.sequence)
+        first = Part(self.parcel, self.begin, self.begin + count, self.sequence, self.since_ms)
         self.begin += count
         self.sequence += count
         return first
@@ -88,6 +89,6 @@ class Batch:
         for part in self.parts:
             skipped = max(count - at, 0)
             if skipped < len(part):
-                rest.append(Part(part.parcel, part.begin + skipped, part.end, part.sequence + skipped))
+                rest.append(Part(part.parcel, part.begin + skipped, part.end, part.sequence + skipped, part.since_ms))
             at += len(part)
         return rest

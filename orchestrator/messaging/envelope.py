@@ -76,11 +76,13 @@ class Envelope:
     """A message or call, its conversation or session, and who is told the outcome.
 
     `on_outcome` is called exactly once, from whichever thread settles the envelope, with no lock held.
-    The route owns `stage`, `lane` and `sequence`. A call has a `cancellation`; a message has none, as what it began in
+    The route owns `stage`, `lane`, `sequence` and `since_ms`. A call has a `cancellation`; a message has none, as what it began in
     an actor is not its sender's alone.
     """
 
-    __slots__ = ("cancellation", "conversation", "lane", "on_outcome", "sequence", "session", "stage", "work")
+    __slots__ = (
+        "cancellation", "conversation", "lane", "on_outcome", "sequence", "session", "since_ms", "stage", "work",
+    )  # fmt: skip
 
     def __init__(self, work: Work, on_outcome: Callable[[Outcome], None], conversation: str | None = None) -> None:
         self.work = work
@@ -93,6 +95,10 @@ class Envelope:
         self.stage = Stage.QUEUED
         self.lane = ""
         self.sequence = 0
+        self.since_ms = 0
+
+    def __len__(self) -> int:
+        return 1
 
     def settle(self, outcome: Outcome) -> None:
         """Tell the sender; a second settling is a bug and says so."""

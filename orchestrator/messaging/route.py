@@ -6,13 +6,14 @@ started are dealt anew and started ones stay where they are. A session is bound 
 call, and its further calls wait for that one.
 
 What wants no answer comes as parcels and is taken in batches; what of a batch no guest was given is the first to be
-taken again.
+taken again. What a full mailbox does, and how long a message may wait, are the deployment's `mailbox`.
 """
 
 import itertools
 import threading
 from collections import deque
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import msgspec
 
@@ -21,6 +22,7 @@ from orchestrator.messaging.envelope import Envelope, LetGo, Stage
 from orchestrator.messaging.traffic import Conversations
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Exited, Handled, Outcome, Refused, Replied, Undelivered
+from orchestrator.model.spec import Mailbox, WhenFull
 
 
 class Taker(Protocol):
@@ -32,11 +34,30 @@ class Taker(Protocol):
         """Start working on it soon; must not block."""
 
 
+class Clock(Protocol):
+    """Time in milliseconds that only ever grows, and calls that are made later, which must not block."""
+
+    def monotonic_ms(self) -> int:
+        """Return it."""
+
+    def call_later(self, delay_ms: int, call: Callable[[], None]) -> object:
+        """Make a call in `delay_ms`."""
+
+
 class Counters(msgspec.Struct):
     """What one revision did with its messages; errors are err results, traps, cancellations and exceeded limits."""
 
     handled: int = 0
     errors: int = 0
+
+
+class Arrivals(msgspec.Struct):
+    """What became of messages before any instance: let in, rejected as there was no room, dropped, expired."""
+
+    received: int = 0
+    rejected: int = 0
+    dropped: int = 0
+    expired: int = 0
 
 
 class _Lane:
@@ -57,17 +78,23 @@ class _Lane:
 
 Waiting = Envelope | Part
 Pairs = list[tuple[Taker, Envelope | Batch]]
+Gone = list[tuple[Waiting, Undelivered]]  # out of the mailbox, and its sender is about to be told
 _ERRORS = (Refused, Exited)
+BLOCKED_MAX = 1_000  # messages beyond the capacity, whose senders wait until there is room
 ENDED_MAX = 100  # sessions whose end somebody is still to be told of
 
 
 class Route:
     """A bounded mailbox with weighted lanes; all methods may be called from any thread."""
 
-    def __init__(self, key: DeploymentKey, capacity: int, batch: int = 1) -> None:
+    def __init__(self, key: DeploymentKey, mailbox: Mailbox, clock: Clock) -> None:
         self.key = key
-        self.capacity = capacity
-        self.batch = batch
+        self._mailbox = mailbox
+        self._clock = clock
+        self._is_looking = False  # a call is due that looks for what has waited too long
+        self._room: deque[Callable[[], None]] = deque()  # who waits until there is some
+        self._gone: Gone = []
+        self.arrivals = Arrivals()
         self._lock = threading.Lock()
         self._lanes: dict[str, _Lane] = {}
         self._weights: tuple[tuple[str, int], ...] = ()
@@ -83,26 +110,58 @@ class Route:
         self._bound: dict[str, Taker] = {}  # sessions
         self._ended: dict[str, str] = {}  # sessions whose end nobody asked for and nobody was told of yet, and why
 
+    @property
+    def mailbox(self) -> Mailbox:
+        """How many may wait, for how long, and what becomes of one more."""
+        return self._mailbox
+
+    @mailbox.setter
+    def mailbox(self, mailbox: Mailbox) -> None:
+        if mailbox == self._mailbox:
+            return
+        with self._lock:
+            self._mailbox = mailbox
+            self._look_later()
+        self._let_in()
+
     def offer(self, envelope: Envelope) -> Undelivered | None:
         """Queue `envelope`, or say why not; a refused envelope is not settled and stays the caller's."""
+        pairs: Pairs = []
         with self._lock:
             if self._refusal is not None:
                 return self._refusal
-            if self._depth >= self.capacity:
-                return self._full()
+            if self._depth >= self._mailbox.capacity and (refusal := self._no_room()) is not None:
+                return refusal
             if envelope.session is not None and (refusal := self._no_session(envelope)) is not None:
                 return refusal
             self._sequence += 1
+            self.arrivals.received += 1
             envelope.sequence = self._sequence
             taker = self._free_taker(envelope) if self._only is not None else None
             if taker is None:
-                self._depth += 1
+                self._came(envelope)
                 pairs = self._place(envelope)
         if taker is not None:
             taker.take(envelope)
         else:
-            _hand_over(pairs)
+            self._hand_over(pairs)
         return None
+
+    def _came(self, waiting: Waiting) -> None:
+        self._depth += len(waiting)
+        if self._mailbox.ttl_ms is not None:
+            waiting.since_ms = self._clock.monotonic_ms()
+            self._look_later()
+
+    def _no_room(self) -> Undelivered | None:
+        """Say what becomes of a message to a full mailbox: a refusal, or None and perhaps others make way for it."""
+        if self._drops:
+            self._drop(1)
+            return None
+        if self._mailbox.when_full is WhenFull.BLOCK and self._depth < self._mailbox.capacity + BLOCKED_MAX:
+            return None
+        self.arrivals.rejected += 1
+        return self._full()
 
     def _free_taker(self, envelope: Envelope) -> Taker | None:
         """Start on a message that need not wait, where who takes it is decided by who is idle: `_place` in short."""
@@ -120,23 +179,61 @@ class Route:
     def post(self, parcel: Parcel) -> tuple[int, Undelivered | None]:
         """Queue as many of a parcel's messages as there is room for; how many, and why not the others.
 
-        Those that are not queued, its last ones, stay the caller's.
+        Those that are not queued, its last ones, stay the caller's. Where the oldest make way, all are queued.
         """
         with self._lock:
             if self._refusal is not None:
                 return 0, self._refusal
-            count = max(0, min(len(parcel), self.capacity - self._depth))
+            count = self._room_for(parcel)
+            self.arrivals.received += count
+            self.arrivals.rejected += len(parcel) - count
             if not count:
                 return 0, self._full()
             part = Part(parcel, 0, count, self._sequence + 1)
             self._sequence += count
-            self._depth += count
+            self._came(part)
             pairs = self._place(part)
-        _hand_over(pairs)
+            if self._drops and self._depth > self._mailbox.capacity:
+                self._drop(self._depth - self._mailbox.capacity)
+        self._hand_over(pairs)
         return count, None if count == len(parcel) else self._full()
 
+    def _room_for(self, parcel: Parcel) -> int:
+        """Return how many of a parcel's messages are let in."""
+        if self._drops:
+            return len(parcel)
+        room = self._mailbox.capacity - self._depth
+        if parcel.may_wait and self._mailbox.when_full is WhenFull.BLOCK:
+            room += BLOCKED_MAX
+        return max(0, min(len(parcel), room))
+
+    @property
+    def _drops(self) -> bool:
+        return self._mailbox.when_full is WhenFull.DROP_OLDEST
+
     def _full(self) -> Undelivered:
-        return Undelivered("queue-full", f"{self.key} already has {self.capacity} messages waiting")
+        return Undelivered("queue-full", f"{self.key} already has {self._mailbox.capacity} messages waiting")
+
+    def when_room(self, wake: Callable[[], None]) -> bool:
+        """Have `wake` called once there is room again, or nothing is taken any more; False when there is room now."""
+        with self._lock:
+            if self._has_room:
+                return False
+            self._room.append(wake)
+            return True
+
+    @property
+    def _has_room(self) -> bool:
+        return self._depth < self._mailbox.capacity or self._refusal is not None
+
+    def _let_in(self) -> None:
+        """Tell those who wait for room that there is some."""
+        while self._room:
+            with self._lock:
+                if not self._room or not self._has_room:
+                    return
+                wake = self._room.popleft()
+            wake()
 
     def withdraw(self, envelope: Envelope) -> bool:
         """Take a message back; False when a guest has started on it (it then runs to its end, unheard)."""
@@ -146,7 +243,8 @@ class Route:
             self._remove(envelope)
             self._depth -= 1
             envelope.stage = Stage.SETTLED
-            return True
+        self._let_in()
+        return True
 
     def cancel(self, envelope: Envelope) -> bool:
         """Take a message back, True then; or have who is at work on it end that, if it is a call."""
@@ -162,7 +260,7 @@ class Route:
             lane = self._lane(taker.lane)
             lane.idle.append(taker)
             pairs = self._match(lane) if lane.queue or lane.own else []
-        _hand_over(pairs)
+        self._hand_over(pairs)
 
     def claim(self, taker: Taker) -> bool:
         """Take `taker` out of service if it is idle; False when it is at work (or already out)."""
@@ -186,7 +284,7 @@ class Route:
             if not (lane.queue or lane.own or self._alone):
                 return
             pairs = self._match_all() if self._alone else self._match(lane)
-        _hand_over(pairs)
+        self._hand_over(pairs)
 
     def finished_batch(self, taker: Taker, batch: Batch, handled: Handled, *, is_idle: bool = False) -> None:
         """Account for a batch, before its senders are told; what no guest was given waits again, before all else."""
@@ -199,14 +297,12 @@ class Route:
             self._at_work -= 1
             if is_idle:
                 lane.idle.append(taker)
-            refusal = self._refusal
-            if refusal is None and rest:
+            if self._refusal is not None:
+                self._gone += [(part, self._refusal) for part in rest]
+            elif rest:
                 self._put_back(rest)
             pairs = self._match_all() if self._alone or rest else self._match(lane) if lane.queue or lane.own else []
-        _hand_over(pairs)
-        if refusal is not None:
-            for part in rest:
-                _refuse(part, refusal)
+        self._hand_over(pairs)
 
     def end_session(self, session: str, why: str = "") -> None:
         """Forget a session that has ended. With `why`, who waits in it or calls next is told; else that begins anew."""
@@ -215,12 +311,12 @@ class Route:
             if taker is None:
                 return
             waiting = self._own(taker, session)
-            refused = self._let_down([session], waiting, why) if why else []
+            if why:
+                self._let_down([session], waiting, why)
             pairs: Pairs = []
             for envelope in [] if why else waiting:
                 pairs += self._place(envelope)
-        _hand_over(pairs)
-        _settle(refused)
+        self._hand_over(pairs)
 
     def leave(self, taker: Taker, why: str) -> None:
         """End the sessions of one who takes nothing any more; who waits in them or calls next is told why."""
@@ -228,8 +324,9 @@ class Route:
             names = [name for name, bound in self._bound.items() if bound is taker]
             for name in names:
                 del self._bound[name]
-            refused = self._let_down(names, self._own(taker), why) if names else []
-        _settle(refused)
+            if names:
+                self._let_down(names, self._own(taker), why)
+        self._hand_over([])
 
     def work_alone(self, alone: bool) -> None:
         """Have at most one message at work, whichever revisions take: what a stateful component needs."""
@@ -238,7 +335,7 @@ class Route:
                 return
             self._alone = alone
             pairs = self._match_all()
-        _hand_over(pairs)
+        self._hand_over(pairs)
 
     def direct(self, weights: dict[str, int], *, hold: bool) -> None:
         """Set who takes, in percent by revision; with `hold` (or nobody) messages wait. One atomic step."""
@@ -249,7 +346,7 @@ class Route:
             self._weights, self._hold = wanted, hold
             self._look_who_takes()
             pairs = self._deal_again()
-        _hand_over(pairs)
+        self._hand_over(pairs)
 
     def refuse(self, refusal: Undelivered | None) -> None:
         """Answer every waiting and future message with `refusal`; None opens the route again."""
@@ -257,13 +354,8 @@ class Route:
             self._refusal = refusal
             if refusal is None:
                 return
-            dropped = self._take_all()
-            self._depth = 0
-            for waiting in dropped:
-                if isinstance(waiting, Envelope):
-                    waiting.stage = Stage.REFUSED
-        for waiting in dropped:
-            _refuse(waiting, refusal)
+            self._let_go([(waiting, refusal) for waiting in self._take_all()])
+        self._hand_over([])
 
     def forget(self, lane: str) -> None:
         """Drop a revision's lane once its set has gone; what still waits in it is dealt anew."""
@@ -273,7 +365,7 @@ class Route:
             pairs: Pairs = []
             for waiting in gone.queue if gone else ():
                 pairs += self._place(waiting)
-        _hand_over(pairs)
+        self._hand_over(pairs)
 
     def busy(self, lane: str) -> int:
         """Count the instances of a revision that are at work on a message."""
@@ -319,16 +411,69 @@ class Route:
             return Undelivered("no-such-session", f"{self.key} has no session {session}")
         return None
 
-    def _let_down(self, sessions: list[str], waiting: list[Envelope], why: str) -> list[tuple[Envelope, Undelivered]]:
+    def _let_down(self, sessions: list[str], waiting: list[Envelope], why: str) -> None:
         """Take those who wait in sessions that are over out of the mailbox; why, for them and for who comes next."""
         told = {envelope.session for envelope in waiting}
         self._ended |= {session: why for session in sessions if session not in told}
         while len(self._ended) > ENDED_MAX:
             del self._ended[next(iter(self._ended))]
-        self._depth -= len(waiting)
-        for envelope in waiting:
-            envelope.stage = Stage.REFUSED
-        return [(envelope, _ended_session(envelope.session or "", why)) for envelope in waiting]
+        self._let_go([(envelope, _ended_session(envelope.session or "", why)) for envelope in waiting])
+
+    def _let_go(self, gone: Gone) -> None:
+        """Note who was taken out of the mailbox, to be told once the lock is free."""
+        for waiting, _ in gone:
+            self._depth -= len(waiting)
+            if isinstance(waiting, Envelope):
+                waiting.stage = Stage.REFUSED
+        self._gone += gone
+
+    def _drop(self, count: int) -> None:
+        """Take the oldest messages out, for newer ones."""
+        why = f"newer messages took its place: {self.key} has room for {self._mailbox.capacity}"
+        self.arrivals.dropped += self._take_oldest(count, Undelivered("dropped", why))
+
+    def _take_oldest(self, count: int, why: Undelivered, since_ms: int | None = None) -> int:
+        """Take up to `count` of the oldest messages out, or of those that came by `since_ms`; how many there were."""
+        left = count
+        while left > 0 and (queue := self._oldest()) is not None:
+            waiting = queue[0]
+            if since_ms is not None and waiting.since_ms > since_ms:
+                break
+            whole = len(waiting) <= left
+            gone = queue.popleft() if whole or isinstance(waiting, Envelope) else waiting.split(left)
+            left -= len(gone)
+            self._let_go([(gone, why)])
+        for lane in self._lanes.values():
+            lane.own = {taker: own for taker, own in lane.own.items() if own}
+        return count - left
+
+    def _oldest(self) -> "deque[Waiting] | deque[Envelope] | None":
+        """Return the queue whose first message waits for the longest."""
+        queues: list[Any] = [self._held]
+        for lane in self._lanes.values():
+            queues += [lane.queue, *lane.own.values()]
+        return min(filter(None, queues), key=lambda queue: queue[0].sequence, default=None)
+
+    def _expire(self) -> None:
+        """Take out what has waited too long; only where there is such a time."""
+        ttl_ms = self._mailbox.ttl_ms
+        if ttl_ms is not None and self._depth:
+            why = Undelivered("expired", f"no instance of {self.key} took it within {ttl_ms} ms")
+            by_ms = self._clock.monotonic_ms() - ttl_ms
+            self.arrivals.expired += self._take_oldest(self._depth, why, by_ms)
+
+    def _look_later(self) -> None:
+        if not self._is_looking and self._depth and self._mailbox.ttl_ms is not None:
+            self._is_looking = True
+            self._clock.call_later(self._mailbox.ttl_ms, self._look)
+
+    def _look(self) -> None:
+        """Tell those whose messages have waited too long, though nobody came to take them."""
+        with self._lock:
+            self._is_looking = False
+            self._expire()
+            self._look_later()
+        self._hand_over([])
 
     def _own(self, taker: Taker, session: str | None = None) -> list[Envelope]:
         """Take out what waits for one taker, in one of its sessions or in all."""
@@ -407,6 +552,8 @@ class Route:
                 self._lane(lane).queue.appendleft(piece)
 
     def _match(self, lane: _Lane) -> Pairs:
+        if self._mailbox.ttl_ms is not None:
+            self._expire()
         pairs: Pairs = self._match_own(lane) if lane.own else []
         queue, idle = lane.queue, lane.idle
         while queue and idle and not (self._alone and self._at_work):
@@ -430,7 +577,7 @@ class Route:
 
     def _take_batch(self, queue: deque[Waiting]) -> Batch:
         """Take alike messages that wait one behind the other; one at a time while versions are compared."""
-        left = self.batch if len(self._weights) == 1 else 1
+        left = self._mailbox.batch if len(self._weights) == 1 else 1
         parts: list[Part] = []
         while left and queue:
             part = queue[0]
@@ -478,6 +625,18 @@ class Route:
             pairs += self._place(waiting)
         return pairs
 
+    def _hand_over(self, pairs: Pairs) -> None:
+        """Do what was decided under the lock, without it."""
+        for taker, work in pairs:
+            taker.take(work)
+        if self._gone:
+            with self._lock:
+                gone, self._gone = self._gone, []
+            for waiting, refusal in gone:
+                _refuse(waiting, refusal)
+        if self._room:
+            self._let_in()
+
 
 def _ended_session(session: str, why: str) -> Undelivered:
     return Undelivered("session-ended", f"session {session} is over, and its handles with it: {why}")
@@ -488,13 +647,3 @@ def _refuse(waiting: Waiting, refusal: Undelivered) -> None:
         waiting.settle(refusal)
     else:
         waiting.settle([refusal] * len(waiting))
-
-
-def _settle(refused: list[tuple[Envelope, Undelivered]]) -> None:
-    for envelope, refusal in refused:
-        envelope.settle(refusal)
-
-
-def _hand_over(pairs: Pairs) -> None:
-    for taker, work in pairs:
-        taker.take(work)

@@ -29,14 +29,24 @@ class Grant(Value, frozen=True, order=True):
     patterns: tuple[str, ...]
 
 
+class WhenFull(Enum):
+    """What becomes of a message to a full mailbox: it is rejected, its sender waits, or the oldest one makes way."""
+
+    REJECT = "reject"
+    BLOCK = "block"
+    DROP_OLDEST = "drop-oldest"
+
+
 class Mailbox(Value, frozen=True):
-    """The deployment's queue: at most `capacity` messages wait; one more is rejected.
+    """The deployment's queue: at most `capacity` messages wait, each for at most `ttl_ms`.
 
     An instance is given up to `batch` messages at once where they want no reply, for which they share its limits.
     """
 
     capacity: int = 1000
     batch: int = 1
+    when_full: WhenFull = WhenFull.REJECT
+    ttl_ms: int | None = None
 
 
 class RestartType(Enum):

@@ -17,7 +17,7 @@ class Service:
 
     def __init__(self, deployment: Deployment, around: Surroundings) -> None:
         self.key = deployment.key
-        self.route = Route(deployment.key, deployment.mailbox.capacity, deployment.mailbox.batch)
+        self.route = Route(deployment.key, deployment.mailbox, around.clock)
         self._around = around
         self._lock = threading.Lock()
         self._sets: dict[str, InstanceSet] = {}
@@ -25,7 +25,7 @@ class Service:
 
     def ensure(self, deployment: Deployment) -> InstanceSet:
         """Have a set for the deployment's revision, with its in-place fields in force."""
-        self.route.capacity, self.route.batch = deployment.mailbox.capacity, deployment.mailbox.batch
+        self.route.mailbox = deployment.mailbox
         with self._lock:
             found = self._sets.get(deployment.revision.id)
             if found is None or found.is_gone:

@@ -23,6 +23,9 @@ from orchestrator.model.message import (
     Replied,
     Undelivered,
 )
+from orchestrator.model.spec import Mailbox
+
+from .clock import TestClock
 
 KEY = DeploymentKey(namespace="default", name="one")
 OTHER = DeploymentKey(namespace="default", name="other")
@@ -104,7 +107,7 @@ class Taker:
 
 
 def made(batch: int = 4, capacity: int = 100, **weights: int) -> Post:
-    route = Route(KEY, capacity, batch)
+    route = Route(KEY, Mailbox(capacity=capacity, batch=batch), TestClock())
     route.direct(weights or {"a": 100}, hold=False)
     return Post(route)
 
@@ -120,7 +123,7 @@ class Batches(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.route = Route(KEY, self.CAPACITY, 3)
+        self.route = Route(KEY, Mailbox(capacity=self.CAPACITY, batch=3), TestClock())
         self.sent = Post(self.route)
         self.takers = [Taker(self.route, lane) for lane in ("a", "a", "b")]
         self.idle: set[Taker] = set()
@@ -420,7 +423,7 @@ def test_there_must_be_somebody_to_send_to():
 
 
 def test_many_threads_and_takers_that_end_lose_and_repeat_nothing():
-    route = Route(KEY, 100_000, 16)
+    route = Route(KEY, Mailbox(capacity=100_000, batch=16), TestClock())
     route.direct({"a": 100}, hold=False)
     told: list[int] = []
     started: list[int] = []

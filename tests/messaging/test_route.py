@@ -14,6 +14,9 @@ from orchestrator.messaging.router import Router
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import MESSAGE_MAX_BYTES, Exited, Message, Refused, Replied, Undelivered
+from orchestrator.model.spec import Mailbox
+
+from .clock import TestClock
 
 KEY = DeploymentKey(namespace="default", name="one")
 DONE = Replied(None)
@@ -46,7 +49,7 @@ class Taker:
 
 
 def route(capacity: int = 100, **weights: int) -> Route:
-    made = Route(KEY, capacity)
+    made = Route(KEY, Mailbox(capacity=capacity), TestClock())
     made.direct(weights, hold=False)
     return made
 
@@ -81,7 +84,7 @@ class Mail(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.on = Stepping(Route(KEY, CAPACITY))
+        self.on = Stepping(Route(KEY, Mailbox(capacity=CAPACITY), TestClock()))
         self.route = self.on.route
         self.takers = [self.on.taker(lane) for lane in ("a", "a", "b", "b")]
         self.idle: set[Taker] = set()
@@ -355,7 +358,7 @@ class Threaded:
 
 
 def test_with_real_threads_every_message_has_one_outcome_while_everything_changes():
-    made = Route(KEY, 10_000)
+    made = Route(KEY, Mailbox(capacity=10_000), TestClock())
     made.direct({"a": 100}, hold=False)
     takers = [Threaded(lane, made) for lane in ("a", "a", "b", "b")]
     told = threading.Semaphore(0)

@@ -42,7 +42,7 @@ class Stage:
         self.runtime = FakeRuntime(pause, lambda _guest, _message: None)
         self.workers = workers
         self.heard = Heard()
-        self.route = Route(self.deployment.key, self.deployment.mailbox.capacity)
+        self.route = Route(self.deployment.key, self.deployment.mailbox, self.clock)
         self.route.direct({self.deployment.revision.id: 100}, hold=False)
         self.around = Surroundings(self.runtime.start, workers, self.clock, self.heard)
         self.set = InstanceSet(self.deployment, self.route, self.around)
