@@ -45,6 +45,11 @@ class Until(Pause):
         self._go_on: list[Callable[[], None]] = []
         self._woken = False
 
+    @property
+    def is_woken(self) -> bool:
+        """Whether it is over before its time."""
+        return self._woken
+
     def arrange(self, go_on: Callable[[], None]) -> None:
         """Have `go_on` called when it is woken; at once if it was."""
         self._go_on.append(go_on)

@@ -13,6 +13,7 @@ from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.work import Until
 from orchestrator.runtime.memory import Memory
+from orchestrator.runtime.values import Wait
 
 MAX_HOST_CALLS = 1_000_000  # in one call of a guest; fuel alone would allow more than a deadline has time for
 
@@ -69,17 +70,18 @@ class Cell:
             return ExitReason(kind=ExitKind.DEADLINE, detail="the call took longer than its timeout")
         return None
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, wanted: Wait) -> None:
         """Have the guest wait, at most until its deadline or an interruption."""
-        at_ns = time.monotonic_ns() + round(seconds * 1e9)
-        self.waiting = Until(min(at_ns, self.deadline_ns))
-        if self.is_interrupted:  # looked at after `waiting` is set, so that an interruption is never missed
-            self.waiting.wake()
+        at_ns = time.monotonic_ns() + round(wanted.seconds * 1e9)
+        self.waiting = waiting = Until(min(at_ns, self.deadline_ns))
+        is_over = wanted.arrange is not None and not wanted.arrange(waiting.wake)
+        if is_over or self.is_interrupted:  # looked at after `waiting` is set, so that an interruption is never missed
+            waiting.wake()
 
     def is_over(self) -> bool:
         """Whether what the guest waited for has come; if that is its end, `ending` says so."""
         waiting = self.waiting
-        if waiting is not None and time.monotonic_ns() < waiting.at_ns and not self.is_interrupted:
+        if waiting is not None and not waiting.is_woken and time.monotonic_ns() < waiting.at_ns:
             return False
         self.waiting = None
         self.ending = self.ending or self.due()

@@ -17,6 +17,7 @@ from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.runtime import capi
 from orchestrator.runtime.adapter.imports import StandIns, put
 from orchestrator.runtime.adapter.text import HOST
+from orchestrator.runtime.adapter.window import MUST_WAIT
 from orchestrator.runtime.cell import MAX_HOST_CALLS, Cell, Cells, Ending
 from orchestrator.runtime.finish import sit_out
 from orchestrator.runtime.layout import PAYLOAD, VAL, Unfit, lifting, lowering
@@ -44,7 +45,7 @@ class Called:
         """Answer at once; where a thread is held, after a wait."""
         cell = self._cells[capi.get_data(context)]
         if self._ran(cell, arguments, count, results):
-            if cell.waiting is not None:
+            if cell.waiting is not None and cell.holds_thread:
                 sit_out(cell.waiting)
                 cell.is_over()
             if cell.ending is None:
@@ -81,7 +82,7 @@ class Called:
     def _result(self, cell: Cell, values: Sequence[Any]) -> Any:
         result = self._host.call(cell.context, *values)
         if type(result) is Wait:
-            cell.wait(result.seconds)
+            cell.wait(result)
             return result.value
         return result
 
@@ -105,7 +106,10 @@ class Called:
 
 
 class _Asked(Called):
-    """What a shim calls to have one function of `adapter.text.STANDS` served; it answers how far to grow first."""
+    """What a shim calls to have one function of `adapter.text.STANDS` served.
+
+    It answers how far to grow first, or that the guest has to wait before it goes on with the result.
+    """
 
     def __init__(self, stand_ins: StandIns, cells: Cells) -> None:
         self._stand_ins, self._cells = stand_ins, cells
@@ -114,10 +118,13 @@ class _Asked(Called):
         which = int.from_bytes(string_at(arguments + PAYLOAD, 4), "little")
         self._host = self._stand_ins.host(which)
         memory = cell.memories[0]
-        result = self._stand_ins.call(which, cell.context, memory)
+        value = self._result(cell, self._stand_ins.arguments(which, memory))
+        result = self._stand_ins.result(which, value, memory)
         end = put(memory, result)
         cell.pending = result if end else None
-        memmove(results, _lower_u32(end), VAL)
+        waits = cell.waiting is not None and not cell.holds_thread
+        assert not (waits and end), "who waits has a short result"
+        memmove(results, _lower_u32(MUST_WAIT if waits else end), VAL)
 
 
 class _Taken(Called):
@@ -130,6 +137,16 @@ class _Taken(Called):
         assert cell.pending is not None, "a shim takes what it grew for"
         put(cell.memories[0], cell.pending)
         cell.pending = None
+
+
+class _Waited(Called):
+    """What a shim calls once it was told to wait."""
+
+    def __init__(self, cells: Cells, is_over: int) -> None:
+        self._cells, self._is_over = cells, is_over
+
+    def _run(self, cell: Cell, _arguments: Any, _count: int, _results: Any) -> None:
+        """Leave the wait as it was arranged."""
 
 
 class Linked:
@@ -164,12 +181,15 @@ def link(
     return linked
 
 
-def link_shim(linked: Linked, hosts: Sequence[HostImport], cells: Cells) -> None:
+def link_shim(linked: Linked, hosts: Sequence[HostImport], cells: Cells, *, holds_thread: bool) -> None:
     """Define what the shims of adapters import; one thread at a time."""
+    is_over = capi.IsOver(_watching(cells))
+    linked.callbacks.append(is_over)
     with linked.linker.root() as root, root.add_instance(HOST) as instance:
         address = capi.address_of(instance.ptr())
         _define(linked, address, "call", _Asked(StandIns(hosts), cells), in_steps=False)
         _define(linked, address, "take", _Taken(cells), in_steps=False)
+        _define(linked, address, "wait", _Waited(cells, capi.address_of(is_over)), in_steps=not holds_thread)
 
 
 def _define(linked: Linked, instance: int, function: str, body: Called, *, in_steps: bool) -> None:

@@ -265,7 +265,9 @@ class Loader:
         description = prepared.description
         waits = any(host.waits and host.function in description.needed.get(host.interface, ()) for host in self._hosts)
         prepared.holds_thread = (
-            description.wants_wasi or (description.gives_handles and waits) or found.engine.calls is Calls.STOCK
+            description.wants_wasi
+            or (description.gives_handles and (waits or description.has_shim))
+            or found.engine.calls is Calls.STOCK
         )
         with self._linking:
             prepared.linked = self._link(found.engine, description, prepared.holds_thread)
@@ -296,7 +298,7 @@ class Loader:
             return link_stock(linker, description.needed, self._hosts, engine.cells)
         linked = link(linker, description.needed, self._hosts, engine.cells, holds_thread=holds_thread)
         if description.has_shim:
-            link_shim(linked, self._hosts, engine.cells)
+            link_shim(linked, self._hosts, engine.cells, holds_thread=holds_thread)
         return linked
 
 

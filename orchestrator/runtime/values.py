@@ -47,11 +47,13 @@ class GuestTrap(Exception):
 class Wait(msgspec.Struct, frozen=True):
     """Returned by a host function that `waits`: the guest goes on after so many seconds, with `value` as the result.
 
-    The wait counts against the call's deadline, which ends it, as an interruption does.
+    The wait counts against the call's deadline, which ends it, as an interruption does. `arrange` is given what ends it
+    sooner, to be called from any thread, and says False where it is over already.
     """
 
     seconds: float
     value: Any = None
+    arrange: Callable[[Callable[[], None]], bool] | None = None
 
 
 class HostImport(msgspec.Struct, frozen=True):

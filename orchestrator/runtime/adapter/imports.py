@@ -41,12 +41,14 @@ class StandIns:
         assert found is not None, "a component that lacks an import is never started"
         return found
 
-    def call(self, which: int, context: object, memory: Memory) -> Result:
-        """Serve one call."""
-        load, store = _CODECS[which]
-        arguments = load(_Args(memory))
+    def arguments(self, which: int, memory: Memory) -> list[Any]:
+        """Read what a call was made with."""
+        return _CODECS[which][0](_Args(memory))
+
+    def result(self, which: int, value: Ok | Err, memory: Memory) -> Result:
+        """Say what a call's result is in memory, and where that may lie."""
         at = int.from_bytes(string_at(memory.address + w.TOP, 4), "little") or w.SHIM_HEAP
-        image, data = store(self.host(which).call(context, *arguments), at)
+        image, data = _CODECS[which][1](value, at)
         return at, image, data
 
 

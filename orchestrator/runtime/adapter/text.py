@@ -192,26 +192,29 @@ def shim(stands: tuple[Stand, ...]) -> bytes:
         wat2wasm(f"""(component
   {_types_imported(("component-id", "messaging-error", "storage-error"))}
   (import "host" (instance $host
-    (export "call" (func (param "which" u32) (result u32))) (export "take" (func))))
+    (export "call" (func (param "which" u32) (result u32))) (export "take" (func)) (export "wait" (func))))
   {_LIBC}
   (core func $call (canon lower (func $host "call")))
   (core func $take (canon lower (func $host "take")))
+  (core func $wait (canon lower (func $host "wait")))
   (core module $airs-adapter
     (import "libc" "memory" (memory 1))
     (import "libc" "reach" (func $reach (param i64)))
     (import "host" "call" (func $call (param i32) (result i32)))
     (import "host" "take" (func $take))
+    (import "host" "wait" (func $wait))
     (func (export "after") (param i32) (i32.store (i32.const {w.TOP}) (i32.const 0)))
     (func $ask (param $which i32) (result i32)
       (local $end i32)
       (if (local.tee $end (call $call (local.get $which))) (then
-        (call $reach (i64.extend_i32_u (local.get $end)))
-        (call $take)))
+        (if (i32.eq (local.get $end) (i32.const {w.MUST_WAIT})) (then (call $wait)) (else
+          (call $reach (i64.extend_i32_u (local.get $end)))
+          (call $take)))))
       (i32.const {w.RESULT}))
     {"".join(map(_core_stand, stands))})
   (core instance $code (instantiate $airs-adapter
     (with "libc" (instance $libc))
-    (with "host" (instance (export "call" (func $call)) (export "take" (func $take))))))
+    (with "host" (instance (export "call" (func $call)) (export "take" (func $take)) (export "wait" (func $wait))))))
   (alias core export $code "after" (core func $after))
   {"".join(map(_lifted_stand, stands))})""")
     )

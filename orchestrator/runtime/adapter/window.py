@@ -4,7 +4,7 @@ Both sides are made from these offsets: `text` when it writes the WebAssembly, `
 values there. Nothing but the adapter's own code and the host ever touches these memories.
 """
 
-VERSION = 1  # of what `wrap` makes: it goes into the name of what is compiled
+VERSION = 2  # of what `wrap` makes: it goes into the name of what is compiled
 
 PAGE_BYTES = 65_536
 PAGES = 40  # a message and its reply of 1 MiB each, and their headers; address space until it is touched
@@ -29,4 +29,5 @@ HANDLED, REFUSED = 1, 2  # marks; a refusal's mark is REFUSED + its case
 ARGUMENTS = 64  # of a host call: 8 bytes each
 RESULT = 192  # of a host call
 RESULT_BYTES = 64
+MUST_WAIT = 0xFFFFFFFF  # what a host call is answered with, instead of how far to grow
 SHIM_HEAP = RESULT + RESULT_BYTES

@@ -21,7 +21,12 @@ _U32 = b"\x79"
 _CALL = b"\x01\x40" + binary.vector([binary.text(b"which") + _U32]) + b"\0" + _U32
 _TAKE = b"\x01\x40\0\x01\0"
 _HOST_TYPE = b"\x42" + binary.vector(
-    [_CALL, b"\x04\0" + binary.text(b"call") + b"\x01\0", _TAKE, b"\x04\0" + binary.text(b"take") + b"\x01\x01"]
+    [
+        _CALL,
+        b"\x04\0" + binary.text(b"call") + b"\x01\0",
+        _TAKE,
+        *(b"\x04\0" + binary.text(name) + b"\x01\x01" for name in (b"take", b"wait")),
+    ]
 )
 
 
