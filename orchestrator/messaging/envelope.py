@@ -76,8 +76,8 @@ class Envelope:
     """A message or call, its conversation or session, and who is told the outcome.
 
     `on_outcome` is called exactly once, from whichever thread settles the envelope, with no lock held.
-    The route owns `stage`, `lane`, `sequence` and `since_ms`. A call has a `cancellation`; a message has none, as what it began in
-    an actor is not its sender's alone.
+    The route owns `stage`, `lane`, `sequence` and `since_ms`. A call has a `cancellation`; a message has none, as what
+    it began in an actor is not its sender's alone.
     """
 
     __slots__ = (
