@@ -21,7 +21,7 @@ from orchestrator.agent import views
 from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.jobs import Watcher
 from orchestrator.agent.operations import Operations, Pending
-from orchestrator.agent.problem import INVALID, USAGE, Problem, Trouble
+from orchestrator.agent.problem import INVALID, TIMED_OUT, USAGE, Problem, Trouble
 from orchestrator.controller.loop import Controller
 from orchestrator.model.base import Value
 from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN, DeploymentKey
@@ -196,14 +196,29 @@ class Api:
     async def send(self, request: Request) -> Response:
         """Queue a message; the answer says queued, nothing more."""
         payload = await self._body(request, MESSAGE_MAX_BYTES)
-        self._operations.send(_key(request), payload, _conversation(request))
+        await self._queued(request, [payload], may_wait=False)
         return _json(Done(message="queued"))
 
     async def send_many(self, request: Request) -> Response:
-        """Queue as many messages as there is room for; the answer says how many."""
+        """Queue as many messages as there is room for, and wait for some; the answer says how many."""
         payloads = _many(await self._body(request, views.MANY_MAX_BYTES))
-        queued = self._operations.send_many(_key(request), payloads, _conversation(request))
-        return _json(views.Queued(queued=queued))
+        return _json(views.Queued(queued=await self._queued(request, payloads, may_wait=True)))
+
+    async def _queued(self, request: Request, payloads: list[bytes], *, may_wait: bool) -> int:
+        """Queue at least one of some messages, once there is room where its sender waits for that."""
+        key, conversation, timeout_s = _key(request), _conversation(request), _timeout_s(request)
+        if not payloads:
+            return 0
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not (queued := self._operations.send(key, payloads, conversation, may_wait=may_wait)):
+                    await self._room(key, request)
+                return queued
+        except TimeoutError:
+            raise Trouble(504, Problem(
+                summary=f"the mailbox of {key} stays full", detail=f"no room for {timeout_s:g}s",
+                suggestion="`airs status` shows what its instances do.", exit_code=TIMED_OUT,
+            )) from None  # fmt: skip
 
     async def request(self, request: Request) -> Response:
         """Send a message and return the reply's bytes."""
@@ -318,6 +333,30 @@ class Api:
             reading.cancel()
             raise Trouble(503, Problem(summary="the agent is stopping"))
         return reading.result()
+
+    async def _room(self, key: DeploymentKey, request: Request) -> None:
+        """Wait until a mailbox has room.
+
+        Raises:
+            ClientDisconnect: the caller has hung up, or the agent closes.
+        """
+        route = self._operations.route(key)
+        loop, there = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(there.set)
+
+        if route is None or not route.when_room(wake):
+            return
+        waits = [asyncio.ensure_future(wait) for wait in (there.wait(), _hung_up(request), self._closing.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            route.forget_waiter(wake)
+            for wait in waits:
+                wait.cancel()
+        if not there.is_set():
+            raise ClientDisconnect
 
     async def _on_loop(self, act: Callable[[], T]) -> T:
         return await asyncio.wrap_future(self._controller.submit(act))

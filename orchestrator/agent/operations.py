@@ -13,6 +13,7 @@ from orchestrator.execute.actions import Actions, without
 from orchestrator.execute.history import RUNNING, SUPERSEDED
 from orchestrator.execute.outcome import ActionOutcome
 from orchestrator.messaging.envelope import Call, Envelope, LetGo, Work
+from orchestrator.messaging.route import Route
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Mail, Message, Outcome, Undelivered
 from orchestrator.model.observed import Hold, Number, ObservedSession, Record
@@ -218,33 +219,29 @@ class Operations:
         )
         return self._send(key, message, conversation)
 
-    def send(self, key: DeploymentKey, payload: bytes, conversation: str | None) -> None:
-        """Put a message that wants no answer into a deployment's mailbox.
+    def send(
+        self, key: DeploymentKey, payloads: Sequence[bytes], conversation: str | None, *, may_wait: bool
+    ) -> int:  # fmt: skip
+        """Put messages that want no answer into a deployment's mailbox, as many as it has room for; returns how many.
+
+        None is 0 where their sender may wait for room, or is to.
 
         Raises:
-            Trouble: it was not queued.
+            Trouble: none was queued, and to wait does not help.
         """
-        _, refused = self._post(key, [payload], conversation)
-        if refused is not None:
-            raise self._undelivered(refused)
-
-    def send_many(self, key: DeploymentKey, payloads: Sequence[bytes], conversation: str | None) -> int:
-        """Put messages into a deployment's mailbox, as many as it has room for; returns how many.
-
-        Raises:
-            Trouble: none was queued, and not for want of room.
-        """
-        queued, refused = self._post(key, payloads, conversation)
-        if refused is not None and refused.case != "queue-full":
-            raise self._undelivered(refused)
-        return queued
-
-    def _post(
-        self, key: DeploymentKey, payloads: Sequence[bytes], conversation: str | None
-    ) -> tuple[int, Undelivered | None]:  # fmt: skip
         mail = Mail(CALLER, payloads, self._clock.wall_ms() * 1_000_000, conversation)
+        router = self._controller.fleet.router
         # Who can talk to the agent may do anything with what it runs: its socket is its owner's.
-        return self._controller.fleet.router.send_many(key, mail, _unheard, lambda _key: True)
+        queued, refused = router.send_many(key, mail, _unheard, lambda _key: True)
+        if refused is None or queued:
+            return queued
+        if refused.case == "queue-full" and (may_wait or router.crowded(key)):
+            return 0
+        raise self._undelivered(refused)
+
+    def route(self, key: DeploymentKey) -> Route | None:
+        """Return a deployment's mailbox, to wait for room in it."""
+        return self._controller.fleet.router.find(key)
 
     def call(self, key: DeploymentKey, function: str, arguments: list[Any], session: str | None) -> "Pending":
         """Queue a typed call, for the instance that a session is bound to if it is of one.

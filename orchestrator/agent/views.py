@@ -12,7 +12,15 @@ from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.job import JobOutcome
-from orchestrator.model.observed import Number, ObservedDeployment, ObservedInstance, ObservedSession, Phase, Record
+from orchestrator.model.observed import (
+    Number,
+    ObservedDeployment,
+    ObservedInstance,
+    ObservedSession,
+    Phase,
+    Record,
+    Traffic,
+)
 from orchestrator.model.rollout import RolloutPhase
 from orchestrator.model.spec import Revision
 from orchestrator.rollout.suspended import is_suspended
@@ -112,6 +120,7 @@ class DeploymentView(Value, frozen=True):
     generation: int
     restarts: int
     mailbox: int
+    traffic: Traffic
     labels: dict[str, str]
     instances: tuple[InstanceView, ...]
     rollout: RolloutView | None
@@ -209,7 +218,8 @@ def deployment_view(seen: ObservedDeployment, compiling: Callable[[str], Compili
         attempted_revision=record.attempted,
         generation=record.generation,
         restarts=sum(i.restarts for i in instances),
-        mailbox=seen.mailbox_depth,
+        mailbox=seen.traffic.waiting,
+        traffic=seen.traffic,
         labels=dict(shown.labels),
         instances=tuple(instance_view(record, i) for i in instances),
         rollout=rollout_view(record),

@@ -38,7 +38,7 @@ timeout_option = click.option("--timeout", type=DURATION, default="30s", help="H
     help="Send a message for each line of a file, or of - (standard input).",
 )
 @conversation_option
-@click.option("--timeout", type=DURATION, default="30s", help="With --lines: how long to wait for a full mailbox.")
+@click.option("--timeout", type=DURATION, default="30s", help="How long to wait for a full mailbox.")
 def send(
     settings: Settings, name: DeploymentKey, payload: str | None, lines: BinaryIO | None, conversation: str | None,
     timeout: int,
@@ -47,7 +47,7 @@ def send(
     if (payload is None) is (lines is None):
         raise Failure("what is to be sent?", "", "Give either PAYLOAD or --lines FILE.", USAGE)
     if lines is None:
-        settings.client().send(name, _bytes(payload or ""), conversation)
+        settings.client().send(name, _bytes(payload or ""), conversation, timeout / 1000)
         settings.err().print("queued", style="dim")
         return
     sending = Sending(settings.client(), name, conversation, timeout / 1000)

@@ -106,14 +106,18 @@ class AgentClient:
         """Remove a deployment."""
         return str(msgspec.json.decode(self._ask("DELETE", _path(key)).content)["message"])
 
-    def send(self, key: DeploymentKey, payload: bytes, conversation: str | None) -> None:
-        """Queue a message."""
-        self._ask("POST", f"{_path(key)}/send", content=payload, params=_conversation(conversation))
+    def send(self, key: DeploymentKey, payload: bytes, conversation: str | None, timeout_s: float) -> None:
+        """Queue a message; where its mailbox has senders wait for room, wait."""
+        params = {"timeout": str(timeout_s), **_conversation(conversation)}
+        self._ask("POST", f"{_path(key)}/send", content=payload, params=params, wait_s=timeout_s)
 
-    def send_many(self, key: DeploymentKey, payloads: Sequence[bytes], conversation: str | None) -> int:
-        """Queue as many messages as there is room for; returns how many, which may be none."""
+    def send_many(
+        self, key: DeploymentKey, payloads: Sequence[bytes], conversation: str | None, timeout_s: float
+    ) -> int:
+        """Queue as many messages as there is room for, at least one once there is some; returns how many."""
+        params = {"timeout": str(timeout_s), **_conversation(conversation)}
         body = msgspec.msgpack.encode(payloads)
-        answer = self._ask("POST", f"{_path(key)}/send-many", content=body, params=_conversation(conversation))
+        answer = self._ask("POST", f"{_path(key)}/send-many", content=body, params=params, wait_s=timeout_s)
         return msgspec.json.decode(answer.content, type=Queued).queued
 
     def request(self, key: DeploymentKey, payload: bytes, conversation: str | None, timeout_s: float) -> bytes | None:

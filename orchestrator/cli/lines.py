@@ -1,17 +1,15 @@
 """Sends what a file or a pipe says, a message a line, as fast as the mailbox takes it."""
 
-import time
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from orchestrator.agent.views import MANY_MAX, MANY_MAX_BYTES
 from orchestrator.cli.client import AgentClient
-from orchestrator.cli.failure import TIMED_OUT, USAGE, Failure
+from orchestrator.cli.failure import USAGE, Failure
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import MESSAGE_MAX_BYTES
 
 READ_BYTES = 256 << 10
-ASK_AGAIN_S = 0.02
 
 
 class Sending:
@@ -36,20 +34,10 @@ class Sending:
             raise Failure(failure.summary, detail, failure.suggestion, failure.exit_code) from None
 
     def _queue(self, messages: Sequence[bytes]) -> None:
-        deadline = time.monotonic() + self._timeout_s
         while messages:
-            queued = self._client.send_many(self._name, messages, self._conversation)
+            queued = self._client.send_many(self._name, messages, self._conversation, self._timeout_s)
             self.queued += queued
             messages = messages[queued:]
-            if queued:
-                deadline = time.monotonic() + self._timeout_s
-            elif time.monotonic() > deadline:
-                raise Failure(
-                    f"the mailbox of {self._name} stays full", f"no room for {self._timeout_s:g}s",
-                    "`airs status` shows what its instances do.", TIMED_OUT,
-                )  # fmt: skip
-            else:
-                time.sleep(ASK_AGAIN_S)
 
 
 def _chunks(lines: BinaryIO) -> Iterator[list[bytes]]:

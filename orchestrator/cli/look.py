@@ -19,6 +19,7 @@ from orchestrator.cli.failure import USAGE, Failure
 from orchestrator.cli.names import NAME, key_argument, optional_key_argument
 from orchestrator.cli.show import PHASE_STYLES, clock, short, show_diagnostics, table
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import Traffic
 from orchestrator.observe.events import Event, LogLine, printable
 
 WATCH_S = 0.5
@@ -126,6 +127,18 @@ def _show_sources(console: Console, sources: Sequence[SourceView], told: Collect
         show_diagnostics(console, source.diagnostics)
 
 
+def _traffic_words(traffic: Traffic) -> str:
+    """Say what became of messages; what never happened is left out, but for what usually does."""
+    usual = {"waiting": traffic.waiting, "received": traffic.received, "handled": traffic.handled}
+    other = {
+        "not well": traffic.errors,
+        "rejected": traffic.rejected,
+        "dropped": traffic.dropped,
+        "expired": traffic.expired,
+    }
+    return ", ".join(f"{count} {word}" for word, count in (usual | {w: n for w, n in other.items() if n}).items())
+
+
 def _show_one(key: DeploymentKey) -> Show:
     def show(settings: Settings, client: AgentClient, console: Console) -> None:
         view = client.deployment(key)
@@ -138,6 +151,8 @@ def _show_one(key: DeploymentKey) -> Show:
         if view.attempted_revision:
             applied, attempted = short(view.source_revision), short(view.attempted_revision)
             console.print(Text(f"commit     applied {applied or 'none'}, attempted {attempted}", style="dim"))
+        if view.job is None:
+            console.print(Text(f"messages   {_traffic_words(view.traffic)}", style="dim"))
         console.print()
         rows = [
             (

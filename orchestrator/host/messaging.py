@@ -7,10 +7,11 @@ from orchestrator.host.context import GuestContext
 from orchestrator.messaging.router import Router
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Mail, Outcome
-from orchestrator.runtime.values import Err, HostImport, Ok
+from orchestrator.runtime.values import Err, HostImport, Ok, Wait
 from orchestrator.security.grants import may_send
 
 INTERFACE = "airssys:core/host-messaging@1.0.0"
+WAIT_MAX_S = 86_400.0  # for room; the deadline of a sender's own call is sooner
 Unheard = Callable[[ComponentId, ComponentId, Outcome], None]
 
 
@@ -22,16 +23,17 @@ def may_reach(context: GuestContext, target: DeploymentKey) -> bool:
 def messaging_imports(router: Router, now_ns: Callable[[], int], unheard: Unheard) -> Sequence[HostImport]:
     """Return the interface's functions. `unheard` is told how each sent message ended, as its sender is not."""
 
-    def send(context: GuestContext, target: ComponentId, payload: bytes) -> Ok | Err:
-        sender = context.id
+    def send(context: GuestContext, target: ComponentId, payload: bytes) -> Ok | Err | Wait:
+        sender, key = context.id, target.deployment
 
         def told(_first: int, outcomes: Sequence[Outcome]) -> None:
             unheard(sender, target, outcomes[0])
 
         mail = Mail(sender, (payload,), now_ns())
-        _, refused = router.send_many(target.deployment, mail, told, lambda key: may_reach(context, key))
+        _, refused = router.send_many(key, mail, told, lambda key: may_reach(context, key), may_wait=True)
         if refused is None:
-            return Ok(None)
+            when_room = router.crowded(key)
+            return Ok(None) if when_room is None else Wait(WAIT_MAX_S, Ok(None), when_room)
         return Err(refused.case, {"target-not-found": target, "queue-full": None}.get(refused.case, refused.detail))
 
     def self_id(context: GuestContext) -> ComponentId:
@@ -41,7 +43,7 @@ def messaging_imports(router: Router, now_ns: Callable[[], int], unheard: Unhear
         return Err("delivery-failed", "this version of airs delivers by send only")
 
     return [
-        HostImport(INTERFACE, "send", send),
+        HostImport(INTERFACE, "send", send, waits=True),
         HostImport(INTERFACE, "self-id", self_id),
         *(HostImport(INTERFACE, name, unavailable) for name in ("request", "cancel-request", "broadcast")),
     ]

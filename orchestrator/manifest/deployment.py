@@ -38,6 +38,7 @@ from orchestrator.model.spec import (
     RolloutPolicy,
     Strategy,
     WeightStep,
+    WhenFull,
 )
 
 KIND = "Deployment"
@@ -245,7 +246,7 @@ def assemble(source: Draft, key: DeploymentKey, component: Component, file: str)
         revision=_revision(spec, component, job),
         replicas=spec.get("replicas", 1) if job is None else 0,
         labels=tuple(sorted(_mapping(find(source.root, "metadata", "labels")).items())),
-        mailbox=Mailbox(**spec.get("mailbox", {})),
+        mailbox=_mailbox(spec.get("mailbox", {})),
         restart=_restart(spec.get("restart", {})),
         depends_on=tuple(sorted(depends_on)),
         health=_health(spec.get("health", {})),
@@ -301,6 +302,17 @@ def _limits(limits: Spec) -> dict[str, int]:
 def _given(section: Spec, **fields: tuple[str, Any]) -> dict[str, Any]:
     """Return the fields that the section has, converted; what it has not keeps the model's default."""
     return {field: convert(section[key]) for field, (key, convert) in fields.items() if key in section}
+
+
+def _mailbox(mailbox: Spec) -> Mailbox:
+    given = _given(
+        mailbox,
+        capacity=("capacity", int),
+        batch=("batch", int),
+        when_full=("whenFull", WhenFull),
+        ttl_ms=("ttl", duration_ms),
+    )
+    return Mailbox(**given)
 
 
 def _restart(restart: Spec) -> RestartPolicy:

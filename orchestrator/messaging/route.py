@@ -22,6 +22,7 @@ from orchestrator.messaging.envelope import Envelope, LetGo, Stage
 from orchestrator.messaging.traffic import Conversations
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Exited, Handled, Outcome, Refused, Replied, Undelivered
+from orchestrator.model.observed import Traffic
 from orchestrator.model.spec import Mailbox, WhenFull
 
 
@@ -49,6 +50,11 @@ class Counters(msgspec.Struct):
 
     handled: int = 0
     errors: int = 0
+
+    def add(self, more: "Counters") -> None:
+        """Count what another counted as well."""
+        self.handled += more.handled
+        self.errors += more.errors
 
 
 class Arrivals(msgspec.Struct):
@@ -92,9 +98,10 @@ class Route:
         self._mailbox = mailbox
         self._clock = clock
         self._is_looking = False  # a call is due that looks for what has waited too long
-        self._room: deque[Callable[[], None]] = deque()  # who waits until there is some
+        self._room: dict[Callable[[], None], None] = {}  # who waits until there is some, in order
         self._gone: Gone = []
         self.arrivals = Arrivals()
+        self._past = Counters()  # of revisions that have gone
         self._lock = threading.Lock()
         self._lanes: dict[str, _Lane] = {}
         self._weights: tuple[tuple[str, int], ...] = ()
@@ -219,8 +226,18 @@ class Route:
         with self._lock:
             if self._has_room:
                 return False
-            self._room.append(wake)
+            self._room[wake] = None
             return True
+
+    def forget_waiter(self, wake: Callable[[], None]) -> None:
+        """Call `wake` no more: who waited has given up."""
+        with self._lock:
+            self._room.pop(wake, None)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether senders are to wait for room."""
+        return self._mailbox.when_full is WhenFull.BLOCK and not self._has_room
 
     @property
     def _has_room(self) -> bool:
@@ -232,7 +249,8 @@ class Route:
             with self._lock:
                 if not self._room or not self._has_room:
                     return
-                wake = self._room.popleft()
+                wake = next(iter(self._room))
+                del self._room[wake]
             wake()
 
     def withdraw(self, envelope: Envelope) -> bool:
@@ -363,6 +381,8 @@ class Route:
             gone = self._lanes.pop(lane, None)
             self._look_who_takes()
             pairs: Pairs = []
+            if gone:
+                self._past.add(gone.counters)
             for waiting in gone.queue if gone else ():
                 pairs += self._place(waiting)
         self._hand_over(pairs)
@@ -377,6 +397,18 @@ class Route:
         with self._lock:
             found = self._lanes.get(lane)
             return Counters(found.counters.handled, found.counters.errors) if found else Counters()
+
+    def traffic(self) -> Traffic:
+        """Say what became of all messages."""
+        with self._lock:
+            total = Counters()
+            for counters in (self._past, *(lane.counters for lane in self._lanes.values())):
+                total.add(counters)
+            came = self.arrivals
+            return Traffic(
+                waiting=self._depth, received=came.received, handled=total.handled, errors=total.errors,
+                rejected=came.rejected, dropped=came.dropped, expired=came.expired,
+            )  # fmt: skip
 
     @property
     def weights(self) -> dict[str, int]:

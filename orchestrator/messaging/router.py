@@ -9,6 +9,7 @@ from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import MESSAGE_MAX_BYTES, Mail, Message, Undelivered
 
 Permit = Callable[[DeploymentKey], bool]
+WhenRoom = Callable[[Callable[[], None]], bool]  # given what to call once there is room; False when there is now
 
 
 class Router:
@@ -37,11 +38,14 @@ class Router:
         route = self._routes.get(key)
         return _unknown(key) if route is None else route.offer(envelope)
 
-    def send_many(self, key: DeploymentKey, mail: Mail, told: Told, permit: Permit) -> tuple[int, Undelivered | None]:
+    def send_many(
+        self, key: DeploymentKey, mail: Mail, told: Told, permit: Permit, *, may_wait: bool = False
+    ) -> tuple[int, Undelivered | None]:
         """Put messages that want no answer into a mailbox, as many as it has room for; how many, and why not the rest.
 
         `permit` is asked once whether their sender may reach the deployment. `told` is told how those that were queued
-        ended, as `batch.Parcel` says.
+        ended, as `batch.Parcel` says. Who `may_wait` has messages queued beyond that room where the mailbox wants its
+        senders to wait, and is to wait while it is `crowded`.
         """
         if not permit(key):
             why = f"capability denied: {mail.sender.deployment} was not granted messaging.send: [{key}]"
@@ -50,7 +54,12 @@ class Router:
         if refusal is not None:
             return 0, refusal
         route = self.find(key)
-        return (0, _unknown(key)) if route is None else route.post(Parcel(mail, told))
+        return (0, _unknown(key)) if route is None else route.post(Parcel(mail, told, may_wait=may_wait))
+
+    def crowded(self, key: DeploymentKey) -> WhenRoom | None:
+        """Return how to be told of room in a mailbox that has its senders wait and is full; None elsewhere."""
+        route = self._routes.get(key)
+        return route.when_room if route is not None and route.is_crowded else None
 
 
 def _too_large(payloads: Sequence[bytes]) -> Undelivered | None:

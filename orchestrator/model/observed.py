@@ -115,12 +115,28 @@ class Record(Value, frozen=True):
     job: JobResult | None = None
 
 
+class Traffic(Value, frozen=True):
+    """What became of a deployment's messages and calls since the agent started; `waiting` is how many do now.
+
+    Of those that came, `received` were let in and `rejected` were not, for want of room; `dropped` made way for newer
+    ones, `expired` waited too long, and instances `handled` the others, `errors` of them not well.
+    """
+
+    waiting: int = 0
+    received: int = 0
+    handled: int = 0
+    errors: int = 0
+    rejected: int = 0
+    dropped: int = 0
+    expired: int = 0
+
+
 class ObservedDeployment(Value, frozen=True):
     """A record and its instances; `instances` is None where no agent runs, which is not the same as none."""
 
     record: Record
     instances: tuple[ObservedInstance, ...] | None = None
-    mailbox_depth: int = 0
+    traffic: Traffic = Traffic()
 
 
 class ObservedState(Value, frozen=True):

@@ -23,4 +23,4 @@ def observe(
 def _look(record: Record, service: Service | None) -> ObservedDeployment:
     if service is None:
         return ObservedDeployment(record=record, instances=())
-    return ObservedDeployment(record=record, instances=service.observe(), mailbox_depth=service.route.depth)
+    return ObservedDeployment(record=record, instances=service.observe(), traffic=service.route.traffic())

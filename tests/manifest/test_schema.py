@@ -30,6 +30,7 @@ def default(*path: str):
 DEFAULTS = {
     ("mailbox", "capacity"): Mailbox().capacity,
     ("mailbox", "batch"): Mailbox().batch,
+    ("mailbox", "whenFull"): Mailbox().when_full.value,
     ("restart", "type"): RestartPolicy().type.value,
     ("restart", "intensity"): RestartPolicy().intensity,
     ("restart", "period"): RestartPolicy().period_ms,
