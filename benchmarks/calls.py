@@ -196,7 +196,7 @@ class _Posted:
         """Do it once more."""
         self.count += 1
         mail = Mail(self._context.id, self._payloads, time.time_ns())
-        queued, refused = self._router.send_many(self._key, mail, self._hear, self._may)
+        queued, refused = self._router.send_many(self._key, mail, self._may, self._hear)
         assert refused is None, refused
         left = queued
         while left:

@@ -42,11 +42,12 @@ from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan
 from orchestrator.store.database import DatabaseFault
 
 JSON = "application/json"
+JSON_LINES = "application/x-ndjson"
 CALL_MAX_BYTES = 4 << 20
 QUICK_BYTES = 64 << 10  # of JSON, which take about a millisecond to read
 TIMEOUT_MAX_S = 3_600.0
 CONVERSATION_MAX = 256  # characters
-HANDLE_DIGITS = 20
+NUMBER_DIGITS = 20
 SHOWN_MAX = 100  # characters of something mistaken that are repeated to whoever sent it
 ARGUMENTS_MAX = 256  # of a run, as in a manifest
 Argument = Annotated[str, msgspec.Meta(max_length=4_096, pattern="^[^\\x00]*$")]
@@ -109,6 +110,9 @@ class Api:
             Route(one + "/send", self.send, methods=["POST"]),
             Route(one + "/send-many", self.send_many, methods=["POST"]),
             Route(one + "/request", self.request, methods=["POST"]),
+            Route(one + "/dead-letters", self.send_again, methods=["POST"]),
+            Route(one + "/dead-letters", self.discard, methods=["DELETE"]),
+            Route("/v1/dead-letters", self.dead_letters),
             Route(one + "/call", self.call, methods=["POST"]),
             Route(one + "/sessions", self.sessions),
             Route(one + "/sessions/{session}", self.let_go, methods=["DELETE"]),
@@ -227,6 +231,22 @@ class Api:
         pending = self._operations.deliver(_key(request), payload, _conversation(request))
         return _reply(await _outcome(pending, request, timeout_s))
 
+    async def dead_letters(self, request: Request) -> Response:
+        """Return dead letters as lines, of one deployment or of all."""
+        wanted = request.query_params.get("deployment")
+        letters = self._operations.letters.letters(DeploymentKey.parse(wanted) if wanted else None)
+        lines = (msgspec.json.encode(views.dead_letter_view(*letter)) + b"\n" for letter in letters)
+        return StreamingResponse(lines, media_type=JSON_LINES)
+
+    async def send_again(self, request: Request) -> Response:
+        """Send dead letters again."""
+        return _json(await run_in_threadpool(self._operations.send_again, _key(request), _numbers(request, "number")))
+
+    async def discard(self, request: Request) -> Response:
+        """Forget dead letters."""
+        count = await run_in_threadpool(self._operations.discard, _key(request), _numbers(request, "number"))
+        return _json(views.Discarded(discarded=count))
+
     async def call(self, request: Request) -> Response:
         """Make a typed call and return its result as JSON."""
         timeout_s = _timeout_s(request)
@@ -242,7 +262,7 @@ class Api:
 
     async def let_go(self, request: Request) -> Response:
         """End a session, or drop some of its handles; returns how many were dropped."""
-        key, handles, timeout_s = _key(request), _handles(request), _timeout_s(request)
+        key, handles, timeout_s = _key(request), _numbers(request, "handle"), _timeout_s(request)
         session = request.path_params["session"]
         if len(session) > NAME_MAX_LENGTH or not _LABEL.fullmatch(session):
             raise Trouble(400, Problem(summary=f"{session[:SHOWN_MAX]!a} names no session", exit_code=USAGE))
@@ -254,7 +274,7 @@ class Api:
         body = _decoded(await self._body(request, CALL_MAX_BYTES), RunBody)
         watcher = Watcher()
         cancel = await run_in_threadpool(self._operations.run, _key(request), body.arguments, watcher)
-        return StreamingResponse(watcher.lines(cancel), media_type="application/x-ndjson")
+        return StreamingResponse(watcher.lines(cancel), media_type=JSON_LINES)
 
     async def delete(self, request: Request) -> Response:
         """Remove a deployment."""
@@ -292,7 +312,7 @@ class Api:
 
     def _lines(self, request: Request, journal: Journal[T], wanted: Callable[[T], bool]) -> Response:
         follow = request.query_params.get("follow") == "true"
-        return StreamingResponse(self._stream(journal, wanted, follow), media_type="application/x-ndjson")
+        return StreamingResponse(self._stream(journal, wanted, follow), media_type=JSON_LINES)
 
     async def _stream(self, journal: Journal[T], wanted: Callable[[T], bool], follow: bool) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
@@ -466,10 +486,10 @@ def _conversation(request: Request) -> str | None:
     return conversation
 
 
-def _handles(request: Request) -> tuple[int, ...] | None:
-    texts = request.query_params.getlist("handle")
-    if not all(text.isascii() and text.isdigit() and len(text) < HANDLE_DIGITS for text in texts):
-        raise Trouble(400, Problem(summary="a handle is a whole number", exit_code=USAGE))
+def _numbers(request: Request, name: str) -> tuple[int, ...] | None:
+    texts = request.query_params.getlist(name)
+    if not all(text.isascii() and text.isdigit() and len(text) < NUMBER_DIGITS for text in texts):
+        raise Trouble(400, Problem(summary=f"a {name} is a whole number", exit_code=USAGE))
     return tuple(map(int, texts)) or None
 
 

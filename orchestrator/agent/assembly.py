@@ -29,6 +29,7 @@ from orchestrator.model.spec import Revision
 from orchestrator.model.work import LOAD
 from orchestrator.model.world import ArtifactFault
 from orchestrator.observe.events import Event, Journals
+from orchestrator.observe.letters import DeadLetters
 from orchestrator.observe.output import LineLog, WatchedOutput
 from orchestrator.runtime import Guest, Output, Pipes, Runtime, Sink, Start, Wasi
 from orchestrator.runtime.finish import finish
@@ -57,14 +58,15 @@ class Agent:
         self.workers = Scheduler(self.clock)
         self.announcer = Announcer(self.journals, say, self.clock)
         self.compilations = Compilations(self.announcer.announce)
-        self.router = Router()
+        self.letters = DeadLetters(self.store.letters, self.clock, self.announcer.unheard, self._not_kept)
+        self.router = Router(self.letters.told)
         around = Surroundings(self.start_guest, self.workers, self.clock, self.announcer, self.start_job)
         self.fleet = Fleet(around, self.router)
         self.ledger = Ledger(self.store)
         seen = HostSurroundings(lambda: self.fleet.services, self._describe)
         imports = [
             *storage_imports(self.store.data),
-            *messaging_imports(self.router, seen.now_ns, self.announcer.unheard),
+            *messaging_imports(self.router, seen.now_ns),
             *service_imports(seen),
         ]
         self.runtime = Runtime(state.cache, imports, self.compilations.heard, calls)
@@ -74,7 +76,7 @@ class Agent:
         settling = Settling(self.ledger, self.fleet, self.clock, self.announcer.announce)
         self.sources = WatchedSources(resolve, self.keep, self.clock.wall_ms, report)
         self.controller = Controller(self.sources, self.ledger, self.fleet, actions, settling, self.announcer.announce)
-        self.operations = Operations(self.controller, actions, self.clock, state.artifacts.has)
+        self.operations = Operations(self.controller, actions, self.clock, state.artifacts.has, self.letters)
         self.announcer.wake = self.controller.wake
 
     async def start_guest(self, revision: Revision, instance: ComponentId) -> Guest | Exited:
@@ -115,6 +117,9 @@ class Agent:
 
     def _log_of(self, instance: ComponentId, revision: Revision) -> LineLog:
         return LineLog(instance, revision.limits.log_per_s, self.journals.logs, self.clock)
+
+    def _not_kept(self, why: str) -> None:
+        self.announcer.announce(None, "host-fault", why)
 
     def keep(self, snapshot: Snapshot) -> None:
         """Put a snapshot's artifacts into the store, so that what is wanted can be started after a restart."""

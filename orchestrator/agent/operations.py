@@ -15,9 +15,11 @@ from orchestrator.execute.outcome import ActionOutcome
 from orchestrator.messaging.envelope import Call, Envelope, LetGo, Work
 from orchestrator.messaging.route import Route
 from orchestrator.model.ids import ComponentId, DeploymentKey
+from orchestrator.model.letter import Resent
 from orchestrator.model.message import Mail, Message, Outcome, Undelivered
 from orchestrator.model.observed import Hold, Number, ObservedSession, Record
 from orchestrator.model.rollout import RolloutPhase
+from orchestrator.observe.letters import DeadLetters
 from orchestrator.plan.differences import spec_digest
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
@@ -36,10 +38,12 @@ class Operations:
     """The verbs of the API. Methods block; they are called from the API's worker threads."""
 
     def __init__(
-        self, controller: Controller, actions: Actions, clock: Clock, has_artifact: Callable[[str], bool]
-    ) -> None:
+        self, controller: Controller, actions: Actions, clock: Clock, has_artifact: Callable[[str], bool],
+        letters: DeadLetters,
+    ) -> None:  # fmt: skip
         self._controller, self._actions, self._clock = controller, actions, clock
         self._has_artifact = has_artifact
+        self.letters = letters
 
     def apply(self, plan: Plan, *, fresh: bool) -> tuple[ActionOutcome, ...]:
         """Make what the plan leads to the wanted state, and begin carrying it out.
@@ -232,16 +236,45 @@ class Operations:
         mail = Mail(CALLER, payloads, self._clock.wall_ms() * 1_000_000, conversation)
         router = self._controller.fleet.router
         # Who can talk to the agent may do anything with what it runs: its socket is its owner's.
-        queued, refused = router.send_many(key, mail, _unheard, lambda _key: True)
+        queued, refused = router.send_many(key, mail, lambda _key: True)
         if refused is None or queued:
             return queued
-        if refused.case == "queue-full" and (may_wait or router.crowded(key)):
+        route = router.find(key)
+        if refused.case == "queue-full" and route is not None and (may_wait or route.has_senders_wait):
             return 0
         raise self._undelivered(refused)
 
     def route(self, key: DeploymentKey) -> Route | None:
         """Return a deployment's mailbox, to wait for room in it."""
         return self._controller.fleet.router.find(key)
+
+    def send_again(self, key: DeploymentKey, numbers: tuple[int, ...] | None) -> Resent:
+        """Send dead letters of a deployment again, all of them or some.
+
+        Raises:
+            Trouble: one of them is none of its letters, or none could be queued.
+        """
+        self._check_letters(key, numbers)
+        resent = self.letters.send_again(self._controller.fleet.router, key, numbers)
+        if resent.why and not resent.sent:
+            raise Trouble(503, Problem(summary=resent.why, detail="The letters are kept."))
+        return resent
+
+    def discard(self, key: DeploymentKey, numbers: tuple[int, ...] | None) -> int:
+        """Forget dead letters of a deployment, all of them or some; returns how many.
+
+        Raises:
+            Trouble: one of them is none of its letters.
+        """
+        self._check_letters(key, numbers)
+        return self.letters.discard(key, numbers)
+
+    def _check_letters(self, key: DeploymentKey, numbers: tuple[int, ...] | None) -> None:
+        unknown = self.letters.unknown(key, numbers or ())
+        if unknown:
+            which = ", ".join(map(str, unknown[:10]))
+            hint = f"`airs get dead-letters {key}` lists them."
+            raise Trouble(404, Problem(summary=f"{key} has no dead letter {which}", suggestion=hint))
 
     def call(self, key: DeploymentKey, function: str, arguments: list[Any], session: str | None) -> "Pending":
         """Queue a typed call, for the instance that a session is bound to if it is of one.
@@ -320,10 +353,6 @@ class Pending:
             summary=f"no answer from {self._key} within {timeout_s:g}s", detail=detail, exit_code=TIMED_OUT
         )
         return Trouble(504, problem)
-
-
-def _unheard(_first: int, _outcomes: Sequence[Outcome]) -> None:
-    """Nobody waits for what becomes of it."""
 
 
 def _refused(summary: str, suggestion: str = "") -> Trouble:

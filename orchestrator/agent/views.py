@@ -12,6 +12,7 @@ from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.job import JobOutcome
+from orchestrator.model.letter import DeadLetter
 from orchestrator.model.observed import (
     Number,
     ObservedDeployment,
@@ -172,6 +173,34 @@ class AgentView(Value, frozen=True):
     why_stock: str  # empty where calls are fast
 
 
+class DeadLetterView(Value, frozen=True):
+    """A message that was not handled well and whose sender was not told; `sent_again` while it is on its way anew.
+
+    `payload` is in base64 where this is JSON. Times are wall-clock milliseconds.
+    """
+
+    kind: str
+    number: int
+    namespace: str
+    deployment: str
+    sender: str
+    reason: str
+    detail: str
+    at: int
+    sent_at: int
+    attempts: int
+    sent_again: bool
+    conversation: str | None
+    content_type: str | None
+    payload: bytes
+
+
+class Discarded(Value, frozen=True):
+    """How many dead letters are no more."""
+
+    discarded: int
+
+
 class Queued(Value, frozen=True):
     """How many messages a mailbox had room for."""
 
@@ -253,6 +282,26 @@ def session_view(key: DeploymentKey, seen: ObservedSession) -> SessionView:
         name=seen.name,
         instance=seen.instance,
         handles=seen.handles,
+    )
+
+
+def dead_letter_view(number: int, letter: DeadLetter, sent_again: bool) -> DeadLetterView:
+    """Describe a dead letter."""
+    return DeadLetterView(
+        kind="DeadLetter",
+        number=number,
+        namespace=letter.key.namespace,
+        deployment=letter.key.name,
+        sender=str(letter.sender),
+        reason=letter.reason,
+        detail=letter.detail,
+        at=letter.at_ms,
+        sent_at=letter.sent_ns // 1_000_000,
+        attempts=letter.attempts,
+        sent_again=sent_again,
+        conversation=letter.correlation_id,
+        content_type=letter.content_type,
+        payload=letter.payload,
     )
 
 

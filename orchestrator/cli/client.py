@@ -12,7 +12,9 @@ import msgspec
 from orchestrator.agent.views import (
     NO_REPLY,
     AgentView,
+    DeadLetterView,
     DeploymentView,
+    Discarded,
     Ended,
     HistoryView,
     Printed,
@@ -22,6 +24,7 @@ from orchestrator.agent.views import (
 )
 from orchestrator.cli.failure import FAILED, NO_AGENT, Failure, Problem
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.letter import Resent
 from orchestrator.model.observed import ObservedState
 from orchestrator.store.state_dir import socket_path
 
@@ -125,6 +128,20 @@ class AgentClient:
         params = {"timeout": str(timeout_s), **_conversation(conversation)}
         answer = self._ask("POST", f"{_path(key)}/request", content=payload, params=params, wait_s=timeout_s)
         return None if NO_REPLY in answer.headers else answer.content
+
+    def dead_letters(self, key: DeploymentKey | None) -> list[DeadLetterView]:
+        """List dead letters, of one deployment or of all, oldest first."""
+        return list(self.lines("/v1/dead-letters", DeadLetterView, follow=False, deployment=key))
+
+    def send_again(self, key: DeploymentKey, numbers: Sequence[int]) -> Resent:
+        """Send dead letters again; all of a deployment's where no number is given."""
+        answer = self._ask("POST", f"{_path(key)}/dead-letters", params={"number": list(numbers)})
+        return msgspec.json.decode(answer.content, type=Resent)
+
+    def discard(self, key: DeploymentKey, numbers: Sequence[int]) -> int:
+        """Forget dead letters, all of a deployment's where no number is given; returns how many."""
+        answer = self._ask("DELETE", f"{_path(key)}/dead-letters", params={"number": list(numbers)})
+        return msgspec.json.decode(answer.content, type=Discarded).discarded
 
     def call(
         self, key: DeploymentKey, function: str, arguments: list[Any], timeout_s: float, session: str | None = None

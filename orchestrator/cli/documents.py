@@ -12,6 +12,7 @@ import msgspec
 
 from orchestrator.agent.views import (
     AgentView,
+    DeadLetterView,
     DeploymentView,
     HistoryView,
     InstanceView,
@@ -62,6 +63,7 @@ DOCUMENTS: dict[str, Any] = {
     "get-instances": tuple[InstanceView, ...],
     "get-revisions": tuple[HistoryView, ...],  # `history` as well
     "get-sources": tuple[SourceView, ...],
+    "get-dead-letters": tuple[DeadLetterView, ...],
     "session-list": tuple[SessionView, ...],
     "rollout-status": RolloutView,
     "agent-status": AgentView,

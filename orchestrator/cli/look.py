@@ -16,6 +16,7 @@ from orchestrator.cli.client import AgentClient
 from orchestrator.cli.compiling import under_way
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.failure import USAGE, Failure
+from orchestrator.cli.letters import show_letters
 from orchestrator.cli.names import NAME, key_argument, optional_key_argument
 from orchestrator.cli.show import PHASE_STYLES, clock, short, show_diagnostics, table
 from orchestrator.model.ids import DeploymentKey
@@ -24,7 +25,8 @@ from orchestrator.observe.events import Event, LogLine, printable
 
 WATCH_S = 0.5
 HISTORY_COLUMNS = ("NUMBER", "VERSION", "REVISION", "CAUSE", "OUTCOME", "COMMIT", "STARTED", "REASON")
-KINDS = ("deployments", "instances", "revisions", "sources")
+KINDS = ("deployments", "instances", "revisions", "sources", "dead-letters")
+NOT_OF_ONE = ("sources", "dead-letters")  # what needs no deployment to be there
 
 
 @command()
@@ -135,6 +137,7 @@ def _traffic_words(traffic: Traffic) -> str:
         "rejected": traffic.rejected,
         "dropped": traffic.dropped,
         "expired": traffic.expired,
+        "dead letters": traffic.dead_letters,
     }
     return ", ".join(f"{count} {word}" for word, count in (usual | {w: n for w, n in other.items() if n}).items())
 
@@ -172,9 +175,10 @@ def _show_one(key: DeploymentKey) -> Show:
 def get(settings: Settings, kind: str, name: str | None) -> None:
     """List things of one kind; with -o json, an array of objects."""
     client = settings.client()
-    views = client.deployments() if kind != "sources" else []
-    if name is not None and kind != "sources":
-        views = [client.deployment(NAME.convert(name, None, click.get_current_context()))]
+    key = None if name is None or kind == "sources" else NAME.convert(name, None, click.get_current_context())
+    views: Sequence[DeploymentView] = []
+    if kind not in NOT_OF_ONE:
+        views = client.deployments() if key is None else [client.deployment(key)]
     console = settings.out()
     found: list[Any]
     match kind:
@@ -185,6 +189,8 @@ def get(settings: Settings, kind: str, name: str | None) -> None:
         case "revisions":
             keys = [DeploymentKey(namespace=v.namespace, name=v.name) for v in views]
             found = [number for key in keys for number in client.history(key)]
+        case "dead-letters":
+            found = list(client.dead_letters(key))
         case _:
             found = [s for s in client.sources() if name in (None, s.name)]
             if name is not None and not found:
@@ -229,6 +235,7 @@ _TABLES: dict[str, Callable[[Console, Sequence[Any]], None]] = {
     "instances": _instance_table,
     "revisions": _revision_table,
     "sources": _source_table,
+    "dead-letters": show_letters,
 }
 
 

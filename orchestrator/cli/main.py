@@ -25,6 +25,7 @@ COMMANDS = {  # each lies in the module of this package that is named after it h
     **dict.fromkeys(("status", "get", "history", "logs", "events"), "look"),
     **dict.fromkeys(("send", "request", "call", "run", "restart", "rollback", "rollout", "delete"), "act"),
     "session": "session",
+    "replay": "letters",
     **dict.fromkeys(("init", "schema"), "starting"),
     "component": "component",
     "doctor": "doctor",

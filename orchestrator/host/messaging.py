@@ -6,13 +6,12 @@ from typing import Any
 from orchestrator.host.context import GuestContext
 from orchestrator.messaging.router import Router
 from orchestrator.model.ids import ComponentId, DeploymentKey
-from orchestrator.model.message import Mail, Outcome
+from orchestrator.model.message import Mail
 from orchestrator.runtime.values import Err, HostImport, Ok, Wait
 from orchestrator.security.grants import may_send
 
 INTERFACE = "airssys:core/host-messaging@1.0.0"
 WAIT_MAX_S = 86_400.0  # for room; the deadline of a sender's own call is sooner
-Unheard = Callable[[ComponentId, ComponentId, Outcome], None]
 
 
 def may_reach(context: GuestContext, target: DeploymentKey) -> bool:
@@ -20,17 +19,13 @@ def may_reach(context: GuestContext, target: DeploymentKey) -> bool:
     return context.allows(target, lambda grants: may_send(grants, context.id.deployment, target))
 
 
-def messaging_imports(router: Router, now_ns: Callable[[], int], unheard: Unheard) -> Sequence[HostImport]:
-    """Return the interface's functions. `unheard` is told how each sent message ended, as its sender is not."""
+def messaging_imports(router: Router, now_ns: Callable[[], int]) -> Sequence[HostImport]:
+    """Return the interface's functions."""
 
     def send(context: GuestContext, target: ComponentId, payload: bytes) -> Ok | Err | Wait:
         sender, key = context.id, target.deployment
-
-        def told(_first: int, outcomes: Sequence[Outcome]) -> None:
-            unheard(sender, target, outcomes[0])
-
         mail = Mail(sender, (payload,), now_ns())
-        _, refused = router.send_many(key, mail, told, lambda key: may_reach(context, key), may_wait=True)
+        _, refused = router.send_many(key, mail, lambda key: may_reach(context, key), may_wait=True)
         if refused is None:
             when_room = router.crowded(key)
             return Ok(None) if when_room is None else Wait(WAIT_MAX_S, Ok(None), when_room)

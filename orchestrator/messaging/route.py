@@ -58,12 +58,13 @@ class Counters(msgspec.Struct):
 
 
 class Arrivals(msgspec.Struct):
-    """What became of messages before any instance: let in, rejected as there was no room, dropped, expired."""
+    """What became of messages but for instances: let in, no room for, dropped, expired; lost in the end."""
 
     received: int = 0
     rejected: int = 0
     dropped: int = 0
     expired: int = 0
+    lost: int = 0
 
 
 class _Lane:
@@ -98,7 +99,7 @@ class Route:
         self._mailbox = mailbox
         self._clock = clock
         self._is_looking = False  # a call is due that looks for what has waited too long
-        self._room: dict[Callable[[], None], None] = {}  # who waits until there is some, in order
+        self._room: dict[Callable[[], None], int] = {}  # who waits for room, in order, and for how many messages
         self._gone: Gone = []
         self.arrivals = Arrivals()
         self._past = Counters()  # of revisions that have gone
@@ -222,11 +223,18 @@ class Route:
         return Undelivered("queue-full", f"{self.key} already has {self._mailbox.capacity} messages waiting")
 
     def when_room(self, wake: Callable[[], None]) -> bool:
-        """Have `wake` called once there is room again, or nothing is taken any more; False when there is room now."""
+        """Have `wake` called once there is room for a message, or none is taken any more; False when that is so now."""
+        return self._when_room_for(1, wake)
+
+    def when_within(self, wake: Callable[[], None]) -> bool:
+        """Have `wake` called once nothing waits beyond the capacity any more; False when that is so now."""
+        return self._when_room_for(0, wake)
+
+    def _when_room_for(self, count: int, wake: Callable[[], None]) -> bool:
         with self._lock:
-            if self._has_room:
+            if self._has_room_for(count):
                 return False
-            self._room[wake] = None
+            self._room[wake] = count
             return True
 
     def forget_waiter(self, wake: Callable[[], None]) -> None:
@@ -235,21 +243,25 @@ class Route:
             self._room.pop(wake, None)
 
     @property
-    def is_crowded(self) -> bool:
-        """Whether senders are to wait for room."""
-        return self._mailbox.when_full is WhenFull.BLOCK and not self._has_room
+    def has_senders_wait(self) -> bool:
+        """Whether who sends to it when it is full is to wait."""
+        return self._mailbox.when_full is WhenFull.BLOCK
 
     @property
-    def _has_room(self) -> bool:
-        return self._depth < self._mailbox.capacity or self._refusal is not None
+    def is_crowded(self) -> bool:
+        """Whether some wait beyond the capacity, whose senders are to wait as well."""
+        return self._depth > self._mailbox.capacity and self.has_senders_wait
+
+    def _has_room_for(self, count: int) -> bool:
+        return self._depth + count <= self._mailbox.capacity or self._refusal is not None
 
     def _let_in(self) -> None:
         """Tell those who wait for room that there is some."""
         while self._room:
             with self._lock:
-                if not self._room or not self._has_room:
+                wake = next((wake for wake, count in self._room.items() if self._has_room_for(count)), None)
+                if wake is None:
                     return
-                wake = next(iter(self._room))
                 del self._room[wake]
             wake()
 
@@ -398,6 +410,11 @@ class Route:
             found = self._lanes.get(lane)
             return Counters(found.counters.handled, found.counters.errors) if found else Counters()
 
+    def lost(self, count: int) -> None:
+        """Count messages that became dead letters."""
+        with self._lock:
+            self.arrivals.lost += count
+
     def traffic(self) -> Traffic:
         """Say what became of all messages."""
         with self._lock:
@@ -407,7 +424,7 @@ class Route:
             came = self.arrivals
             return Traffic(
                 waiting=self._depth, received=came.received, handled=total.handled, errors=total.errors,
-                rejected=came.rejected, dropped=came.dropped, expired=came.expired,
+                rejected=came.rejected, dropped=came.dropped, expired=came.expired, dead_letters=came.lost,
             )  # fmt: skip
 
     @property

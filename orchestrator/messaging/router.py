@@ -9,13 +9,24 @@ from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import MESSAGE_MAX_BYTES, Mail, Message, Undelivered
 
 Permit = Callable[[DeploymentKey], bool]
-WhenRoom = Callable[[Callable[[], None]], bool]  # given what to call once there is room; False when there is now
+WhenRoom = Callable[[Callable[[], None]], bool]  # given what to call once there is; False where there is now
+
+
+Lost = Callable[[Route, Mail], Told]
+
+
+def _nobody_is_told(_route: Route, _mail: Mail) -> Told:
+    return lambda _first, _outcomes: None
 
 
 class Router:
-    """The routes of this process; reading needs no lock because the mapping is replaced, never changed."""
+    """The routes of this process; reading needs no lock because the mapping is replaced, never changed.
 
-    def __init__(self) -> None:
+    `lost` says who is told how messages end whose sender does not wait for that.
+    """
+
+    def __init__(self, lost: Lost = _nobody_is_told) -> None:
+        self._lost = lost
         self._routes: dict[DeploymentKey, Route] = {}
 
     def add(self, route: Route) -> None:
@@ -39,13 +50,13 @@ class Router:
         return _unknown(key) if route is None else route.offer(envelope)
 
     def send_many(
-        self, key: DeploymentKey, mail: Mail, told: Told, permit: Permit, *, may_wait: bool = False
+        self, key: DeploymentKey, mail: Mail, permit: Permit, told: Told | None = None, *, may_wait: bool = False
     ) -> tuple[int, Undelivered | None]:
         """Put messages that want no answer into a mailbox, as many as it has room for; how many, and why not the rest.
 
         `permit` is asked once whether their sender may reach the deployment. `told` is told how those that were queued
-        ended, as `batch.Parcel` says. Who `may_wait` has messages queued beyond that room where the mailbox wants its
-        senders to wait, and is to wait while it is `crowded`.
+        ended, as `batch.Parcel` says; None leaves that to who looks after what was lost. Who `may_wait` has messages
+        queued beyond that room where the mailbox wants its senders to wait, and is to wait while it is `crowded`.
         """
         if not permit(key):
             why = f"capability denied: {mail.sender.deployment} was not granted messaging.send: [{key}]"
@@ -54,12 +65,14 @@ class Router:
         if refusal is not None:
             return 0, refusal
         route = self.find(key)
-        return (0, _unknown(key)) if route is None else route.post(Parcel(mail, told, may_wait=may_wait))
+        if route is None:
+            return 0, _unknown(key)
+        return route.post(Parcel(mail, told or self._lost(route, mail), may_wait=may_wait))
 
     def crowded(self, key: DeploymentKey) -> WhenRoom | None:
-        """Return how to be told of room in a mailbox that has its senders wait and is full; None elsewhere."""
+        """Return how to wait where messages were queued beyond the room there is; None where there are no such."""
         route = self._routes.get(key)
-        return route.when_room if route is not None and route.is_crowded else None
+        return route.when_within if route is not None and route.is_crowded else None
 
 
 def _too_large(payloads: Sequence[bytes]) -> Undelivered | None:

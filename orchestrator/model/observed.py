@@ -119,7 +119,8 @@ class Traffic(Value, frozen=True):
     """What became of a deployment's messages and calls since the agent started; `waiting` is how many do now.
 
     Of those that came, `received` were let in and `rejected` were not, for want of room; `dropped` made way for newer
-    ones, `expired` waited too long, and instances `handled` the others, `errors` of them not well.
+    ones, `expired` waited too long, and instances `handled` the others, `errors` of them not well. Of those without a
+    reply, which nobody hears of, all that were received and not handled well are `dead_letters`.
     """
 
     waiting: int = 0
@@ -129,6 +130,7 @@ class Traffic(Value, frozen=True):
     rejected: int = 0
     dropped: int = 0
     expired: int = 0
+    dead_letters: int = 0
 
 
 class ObservedDeployment(Value, frozen=True):

@@ -15,6 +15,8 @@ DESIRED = b"w"
 HISTORY = b"h"
 DATA = b"d"
 USAGE = b"u"
+LETTERS = b"l"
+LETTER_NUMBER = b"n"  # of the newest letter there ever was
 
 FORMAT = b"\x01"
 
@@ -33,6 +35,16 @@ def of_deployment(table: bytes, key: DeploymentKey) -> bytes:
 def of_number(key: DeploymentKey, number: int) -> bytes:
     """Name one entry of a deployment's history; entries sort by number."""
     return of_deployment(HISTORY, key) + number.to_bytes(8, "big")
+
+
+def of_letter(number: int) -> bytes:
+    """Name a dead letter; they sort by number."""
+    return LETTERS + number.to_bytes(8, "big")
+
+
+def number_of(row: bytes) -> int:
+    """Return the number that the name of a row ends with."""
+    return int.from_bytes(row[-8:], "big")
 
 
 def pack(value: Any) -> bytes:

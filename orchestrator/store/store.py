@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from functools import cached_property
 
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
@@ -17,6 +18,7 @@ from orchestrator.store.decisions import (
     read_records,
     read_serial,
 )
+from orchestrator.store.letters import Letters
 from orchestrator.store.state_dir import StateDir
 
 
@@ -38,6 +40,11 @@ class Store:
             DatabaseFault: it is damaged, or another process has it open for writing.
         """
         return cls(Database(state.database, readonly=readonly), state.lineage)
+
+    @cached_property
+    def letters(self) -> Letters:
+        """The dead letters; the first to ask has them all looked at."""
+        return Letters(self._database)
 
     @property
     def serial(self) -> int:

@@ -394,7 +394,7 @@ def sent_through(router: Router, payloads: list[bytes], asked: list[DeploymentKe
         asked.append(key)
         return may
 
-    return router.send_many(KEY, Mail(SENDER, payloads, 0), lambda *_: None, permit)
+    return router.send_many(KEY, Mail(SENDER, payloads, 0), permit)
 
 
 def test_a_permit_is_asked_once_for_all_of_them():

@@ -170,7 +170,7 @@ class World:
                 sent.outcomes.append(outcome)
 
         mail = Mail(SENDER, [f"echo {number}".encode() for number in numbers], 0, conversation)
-        queued, refused = self.router.send_many(key, mail, told, lambda _key: True)
+        queued, refused = self.router.send_many(key, mail, lambda _key: True, told)
         for sent in parcel[queued:]:
             assert refused is not None
             sent.outcomes.append(refused)
