@@ -105,6 +105,11 @@ def counter(minor: int) -> Guest:
     return Guest(output, "examples/02-counter/src/counter.c", versioned(minor))
 
 
+def actor(example: str, name: str) -> Guest:
+    """Return an actor of an example that has one version."""
+    return Guest(f"examples/{example}/components/{name}-1.0.0/{name}.wasm", f"examples/{example}/src/{name}.c")
+
+
 def probe(name: str, world: str, libc: str, *defines: str) -> Guest:
     """Return one of the guests that look at what WASI gives them."""
     output = f"tests/components/{name}/{name}.wasm"
@@ -129,6 +134,8 @@ GUESTS = (
         world="calculator",
         sdk=PLAIN_SDK,
     ),
+    actor("06-request-reply", "desk"),
+    actor("06-request-reply", "clerk"),
     Guest(
         "examples/07-job/components/wordcount-1.0.0/wordcount.wasm",
         "examples/07-job/src/wordcount.c",

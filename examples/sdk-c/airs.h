@@ -143,6 +143,11 @@ airs_optional_bytes airs_cancel_request(airs_bytes request_id);
 airs_optional_bytes airs_request(airs_id target, airs_bytes payload, uint64_t timeout_ms, airs_bytes *correlation_id);
 airs_id airs_self_id(void);
 
+/* What a request came to, in airs_on_callback, whose message has its correlation id. Where it failed, the payload says why:
+ * `CASE: TEXT`, with the cases of docs/guests.md. */
+enum airs_outcome { AIRS_REPLIED, AIRS_REPLIED_NOTHING, AIRS_FAILED };
+enum airs_outcome airs_outcome_of(const airs_message *answer);
+
 airs_result airs_storage_get(airs_bytes key); /* ok: `which` says whether there is a value */
 airs_result airs_storage_set(airs_bytes key, airs_bytes value);
 airs_result airs_storage_delete(airs_bytes key);

@@ -223,6 +223,13 @@ airs_optional_bytes airs_broadcast(const airs_id *targets, size_t target_count, 
     return messaging_problem(&result);
 }
 
+enum airs_outcome airs_outcome_of(const airs_message *answer) {
+    airs_bytes type = answer->content_type.value;
+    if (!answer->content_type.present) return AIRS_REPLIED;
+    if (airs_equal(type, AIRS_TEXT("application/vnd.airs.error"))) return AIRS_FAILED;
+    return airs_equal(type, AIRS_TEXT("application/vnd.airs.no-reply")) ? AIRS_REPLIED_NOTHING : AIRS_REPLIED;
+}
+
 /* ---- storage ---- */
 
 typedef struct { /* result<list<string>, storage-error> */

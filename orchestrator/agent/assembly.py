@@ -15,15 +15,19 @@ from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.settle import Settling
 from orchestrator.host.context import GuestContext
 from orchestrator.host.messaging import messaging_imports
+from orchestrator.host.requests import request_imports
 from orchestrator.host.services import service_imports
 from orchestrator.host.storage import storage_imports
 from orchestrator.host.wasi import forbidden_folders, wasi_for
 from orchestrator.manifest import resolve
+from orchestrator.messaging.asking import Requests
+from orchestrator.messaging.batch import Told
+from orchestrator.messaging.route import Route
 from orchestrator.messaging.router import Router
 from orchestrator.model.calls import Calls
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
-from orchestrator.model.message import Exited, Undelivered
+from orchestrator.model.message import Exited, Mail, Undelivered
 from orchestrator.model.snapshot import Artifact, Snapshot
 from orchestrator.model.spec import Revision
 from orchestrator.model.work import LOAD
@@ -59,14 +63,18 @@ class Agent:
         self.announcer = Announcer(self.journals, say, self.clock)
         self.compilations = Compilations(self.announcer.announce)
         self.letters = DeadLetters(self.store.letters, self.clock, self.announcer.unheard, self._not_kept)
-        self.router = Router(self.letters.told)
-        around = Surroundings(self.start_guest, self.workers, self.clock, self.announcer, self.start_job)
+        self.router = Router(self._who_is_told)
+        self.requests = Requests(self.router, self.clock, self.journals.hops.append, self.announcer.unheard)
+        around = Surroundings(
+            self.start_guest, self.workers, self.clock, self.announcer, self.start_job, self.requests
+        )  # fmt: skip
         self.fleet = Fleet(around, self.router)
         self.ledger = Ledger(self.store)
         seen = HostSurroundings(lambda: self.fleet.services, self._describe)
         imports = [
             *storage_imports(self.store.data),
-            *messaging_imports(self.router, seen.now_ns),
+            *messaging_imports(self.router, self.requests, seen.now_ns),
+            *request_imports(self.router, self.requests, seen.now_ns),
             *service_imports(seen),
         ]
         self.runtime = Runtime(state.cache, imports, self.compilations.heard, calls)
@@ -107,7 +115,10 @@ class Agent:
         except (ArtifactFault, ArtifactMissing, ArtifactDamaged) as fault:
             return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail=str(fault)))
         deployment = instance.deployment
-        context = GuestContext(instance, revision, lambda: self.fleet.grants_in_force(deployment), log.log)
+        asker = self.requests.of(instance)
+        if not loaded.takes_answers:
+            self.requests.close(asker, "it does not export handle-callback")
+        context = GuestContext(instance, revision, lambda: self.fleet.grants_in_force(deployment), log.log, asker)
         wasi = Wasi()
         if loaded.description.wants_wasi:
             wasi = wasi_for(revision, context.grant_sets(), self._forbidden, Output(self._pipes, sink), args)
@@ -120,6 +131,11 @@ class Agent:
 
     def _not_kept(self, why: str) -> None:
         self.announcer.announce(None, "host-fault", why)
+
+    def _who_is_told(self, route: Route, mail: Mail) -> Told:
+        """Say who is told how messages end whose sender is not."""
+        told = self.letters.told(route, mail)
+        return told if mail.conversation is None else self.requests.recording(route.key, mail, told)
 
     def keep(self, snapshot: Snapshot) -> None:
         """Put a snapshot's artifacts into the store, so that what is wanted can be started after a restart."""

@@ -218,7 +218,7 @@ class Operations:
         message = Message(
             sender=CALLER,
             payload=payload,
-            timestamp_ns=self._clock.wall_ms() * 1_000_000,
+            timestamp_ns=self._clock.wall_ns(),
             correlation_id=conversation,
         )
         return self._send(key, message, conversation)
@@ -233,7 +233,7 @@ class Operations:
         Raises:
             Trouble: none was queued, and to wait does not help.
         """
-        mail = Mail(CALLER, payloads, self._clock.wall_ms() * 1_000_000, conversation)
+        mail = Mail(CALLER, payloads, self._clock.wall_ns(), conversation)
         router = self._controller.fleet.router
         # Who can talk to the agent may do anything with what it runs: its socket is its owner's.
         queued, refused = router.send_many(key, mail, lambda _key: True)

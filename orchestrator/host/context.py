@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from orchestrator.messaging.asking import Asker, mute
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.spec import Grant, Limits, Revision
 
@@ -12,16 +13,19 @@ ANSWERS_MAX = 256  # remembered for an instance; a guest chooses what is asked
 
 
 class GuestContext:
-    """One instance's identity and what it may do.
+    """One instance's identity and what it may do. `asker` is it as a sender; without one, it can make no requests.
 
     A grant must be in the instance's own revision and in what the source asks for now: taking one away acts at
     once on what runs, before any rollout.
     """
 
-    __slots__ = ("_answered_for", "_answers", "_in_force", "id", "limits", "log", "revision")
+    __slots__ = ("_answered_for", "_answers", "_in_force", "asker", "id", "limits", "log", "revision")
 
-    def __init__(self, component: ComponentId, revision: Revision, in_force: GrantsInForce, log: Log) -> None:
+    def __init__(
+        self, component: ComponentId, revision: Revision, in_force: GrantsInForce, log: Log, asker: Asker | None = None
+    ) -> None:  # fmt: skip
         self.id = component
+        self.asker = asker or mute(component)
         self.revision = revision
         self.limits: Limits = revision.limits
         self.log = log

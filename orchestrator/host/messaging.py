@@ -1,12 +1,13 @@
 """`airssys:core/host-messaging`: sending to other deployments, behind `messaging.send`."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from orchestrator.host.context import GuestContext
+from orchestrator.messaging.asking import Requests
 from orchestrator.messaging.router import Router
+from orchestrator.model.hop import HopKind
 from orchestrator.model.ids import ComponentId, DeploymentKey
-from orchestrator.model.message import Mail
+from orchestrator.model.message import Mail, Undelivered
 from orchestrator.runtime.values import Err, HostImport, Ok, Wait
 from orchestrator.security.grants import may_send
 
@@ -19,26 +20,28 @@ def may_reach(context: GuestContext, target: DeploymentKey) -> bool:
     return context.allows(target, lambda grants: may_send(grants, context.id.deployment, target))
 
 
-def messaging_imports(router: Router, now_ns: Callable[[], int]) -> Sequence[HostImport]:
-    """Return the interface's functions."""
+def messaging_error(refused: Undelivered, target: ComponentId) -> Err:
+    """Say to a guest why its message was not taken."""
+    return Err(refused.case, {"target-not-found": target, "queue-full": None}.get(refused.case, refused.detail))
+
+
+def messaging_imports(router: Router, requests: Requests, now_ns: Callable[[], int]) -> Sequence[HostImport]:
+    """Return what concerns one message at a time and no answer."""
 
     def send(context: GuestContext, target: ComponentId, payload: bytes) -> Ok | Err | Wait:
-        sender, key = context.id, target.deployment
-        mail = Mail(sender, (payload,), now_ns())
+        key, sent_ns, asker = target.deployment, now_ns(), context.asker
+        mail = Mail(context.id, (payload,), sent_ns, asker.conversation, None, requests.trace(asker, sent_ns))
         _, refused = router.send_many(key, mail, lambda key: may_reach(context, key), may_wait=True)
         if refused is None:
             when_room = router.crowded(key)
             return Ok(None) if when_room is None else Wait(WAIT_MAX_S, Ok(None), when_room)
-        return Err(refused.case, {"target-not-found": target, "queue-full": None}.get(refused.case, refused.detail))
+        requests.lost(mail.message(0), target, HopKind.SEND, refused)
+        return messaging_error(refused, target)
 
     def self_id(context: GuestContext) -> ComponentId:
         return context.id
 
-    def unavailable(_context: GuestContext, *_arguments: Any) -> Err:
-        return Err("delivery-failed", "this version of airs delivers by send only")
-
     return [
         HostImport(INTERFACE, "send", send, waits=True),
         HostImport(INTERFACE, "self-id", self_id),
-        *(HostImport(INTERFACE, name, unavailable) for name in ("request", "cancel-request", "broadcast")),
     ]

@@ -9,9 +9,11 @@ from orchestrator.interface.provided import HOST, WASI
 from orchestrator.interface.versions import versioned
 from orchestrator.model.base import Value
 from orchestrator.model.wit import FunctionType
-from orchestrator.model.world import HOST_INTERFACES, TYPE_INTERFACES, Drive, World
+from orchestrator.model.world import HOST_INTERFACES, LIFECYCLE, TYPE_INTERFACES, Drive, World
 
 STORAGE = "airssys:core/storage@1.0.0"
+MESSAGING = "airssys:core/host-messaging@1.0.0"
+_CALLBACK = f"{LIFECYCLE}#handle-callback"
 PROVIDED = frozenset((*HOST_INTERFACES, *TYPE_INTERFACES))
 MAX_NAMED = 20  # imports in one sentence; the rest is counted
 _OURS = "airssys:core"
@@ -39,7 +41,13 @@ def unfitness(world: World, exporters: Exporters = _NOBODY, shown: Callable[[str
 
     `exporters` are the other components there are, by the interfaces that they export; `shown` makes a name printable.
     """
-    return [*_missing(world, exporters, shown), *_differing(world, shown), *_refused(world, shown), *_undriven(world)]
+    return [
+        *_missing(world, exporters, shown),
+        *_differing(world, shown),
+        *_refused(world, shown),
+        *_unanswerable(world),
+        *_undriven(world),
+    ]
 
 
 def needs_storage(world: World) -> bool:
@@ -163,6 +171,17 @@ def _no_function(name: str, interface: str, functions: Collection[str]) -> Unfit
 
 def _no_resource(name: str) -> Unfit:
     return Unfit(f"the component imports the resource {name}, which its interface does not have", "", "see wit/")
+
+
+def _unanswerable(world: World) -> Iterator[Unfit]:
+    """Yield why a component that makes requests could not be given their answers."""
+    asks = any(one.interface == MESSAGING and "request" in one.functions for one in world.imports)
+    if asks and not any(export.name == _CALLBACK for export in world.exports):
+        yield Unfit(
+            "the component makes requests, and could not be given their answers",
+            f"It imports `{MESSAGING}#request` and does not export `{_CALLBACK}`, which answers come to.",
+            "export `handle-callback`, or use `send`, which has no answer",
+        )
 
 
 def _undriven(world: World) -> Iterator[Unfit]:

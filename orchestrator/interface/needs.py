@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from orchestrator.interface.fitness import PROVIDED, STORAGE, linked_wasi
+from orchestrator.interface.fitness import MESSAGING, PROVIDED, STORAGE, linked_wasi
 from orchestrator.model.base import Value
 from orchestrator.model.world import Import, World
 
@@ -24,13 +24,12 @@ class Asked(Value, frozen=True):
     grants: tuple[str, ...] = ()
 
 
-_MESSAGING = "airssys:core/host-messaging@1.0.0"
 _BY_FUNCTION = {
     STORAGE: {
         "storage.read": {"get", "exists", "list-keys", "usage"},
         "storage.write": {"set", "delete"},
     },
-    _MESSAGING: {"messaging.send": {"send", "request", "broadcast"}},
+    MESSAGING: {"messaging.send": {"send", "request", "broadcast"}},
 }
 _WRITES = frozenset(
     f"[method]descriptor.{name}"

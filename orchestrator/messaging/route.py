@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from orchestrator.messaging import requests
 from orchestrator.messaging.batch import Batch, Parcel, Part
 from orchestrator.messaging.envelope import Envelope, LetGo, Stage
 from orchestrator.messaging.traffic import Conversations
@@ -103,6 +104,7 @@ class Route:
         self._gone: Gone = []
         self.arrivals = Arrivals()
         self._past = Counters()  # of revisions that have gone
+        self.requests = requests.Counters()  # of those that its instances made
         self._lock = threading.Lock()
         self._lanes: dict[str, _Lane] = {}
         self._weights: tuple[tuple[str, int], ...] = ()

@@ -59,8 +59,7 @@ class Router:
         queued beyond that room where the mailbox wants its senders to wait, and is to wait while it is `crowded`.
         """
         if not permit(key):
-            why = f"capability denied: {mail.sender.deployment} was not granted messaging.send: [{key}]"
-            return 0, Undelivered("delivery-failed", why)
+            return 0, denied(mail.sender.deployment, key)
         refusal = _too_large(mail.payloads)
         if refusal is not None:
             return 0, refusal
@@ -73,6 +72,11 @@ class Router:
         """Return how to wait where messages were queued beyond the room there is; None where there are no such."""
         route = self._routes.get(key)
         return route.when_within if route is not None and route.is_crowded else None
+
+
+def denied(sender: DeploymentKey, target: DeploymentKey) -> Undelivered:
+    """Say that a sender may not reach a deployment."""
+    return Undelivered("delivery-failed", f"capability denied: {sender} was not granted messaging.send: [{target}]")
 
 
 def _too_large(payloads: Sequence[bytes]) -> Undelivered | None:

@@ -15,7 +15,8 @@ MESSAGE_MAX_BYTES = 1 << 20
 class Message(msgspec.Struct, frozen=True):
     """One `component-message`. `timestamp_ns` is wall-clock nanoseconds since 1970.
 
-    `correlation_id` names the conversation: during a canary all messages of one stay on one version.
+    `correlation_id` is a request's id, for it and its answer; else the name of the conversation, if that has one.
+    `conversation` is what it is recorded under, which no guest sees.
     """
 
     sender: ComponentId
@@ -24,6 +25,7 @@ class Message(msgspec.Struct, frozen=True):
     correlation_id: str | None = None
     reply_to: ComponentId | None = None
     content_type: str | None = None
+    conversation: str | None = None
 
 
 class Mail(msgspec.Struct, frozen=True):
@@ -34,6 +36,7 @@ class Mail(msgspec.Struct, frozen=True):
     timestamp_ns: int
     correlation_id: str | None = None
     content_type: str | None = None
+    conversation: str | None = None
 
     def part(self, begin: int, end: int) -> "Mail":
         """Return some of them, in their order."""
@@ -44,11 +47,17 @@ class Mail(msgspec.Struct, frozen=True):
     def message(self, index: int) -> Message:
         """Return one of them as a message of its own."""
         return Message(
-            self.sender, self.payloads[index], self.timestamp_ns, self.correlation_id, None, self.content_type
+            self.sender,
+            self.payloads[index],
+            self.timestamp_ns,
+            self.correlation_id,
+            None,
+            self.content_type,
+            self.conversation,
         )
 
     def is_like(self, other: "Mail") -> bool:
-        """Say whether the two may share a batch: all but time and payloads is the same."""
+        """Say whether the two may share a batch: all that the guest sees but time and payloads is the same."""
         return (
             self.sender == other.sender
             and self.correlation_id == other.correlation_id
@@ -100,6 +109,9 @@ class Undelivered(msgspec.Struct, frozen=True):
 
     case: str  # a messaging-error case: queue-full, target-not-found, delivery-failed, invalid-message
     detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.case}: {self.detail}" if self.detail else self.case
 
 
 Answer = Replied | Refused | Exited

@@ -3,8 +3,10 @@
 from enum import Enum
 
 from orchestrator.model.base import Value
+from orchestrator.model.hop import Hop
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.observe.journal import Bounds, Journal
+from orchestrator.observe.trace import HOPS_KEPT, group_of_hop, weight_of_hop
 
 EVENTS_KEPT = Bounds(entries=10_000, weight=8 << 20)  # of all deployments together, weighed in characters
 LOG_LINES_KEPT = Bounds(entries=20_000, weight=16 << 20)
@@ -42,11 +44,12 @@ class LogLine(Value, frozen=True):
 
 
 class Journals:
-    """The events and log lines of this process; memory only, gone with it."""
+    """The events, log lines and conversations of this process; memory only, gone with it."""
 
     def __init__(self) -> None:
         self.events: Journal[Event] = Journal(EVENTS_KEPT, _weight_of_event, lambda event: event.key)
         self.logs: Journal[LogLine] = Journal(LOG_LINES_KEPT, _weight_of_line, lambda line: line.key)
+        self.hops: Journal[Hop] = Journal(HOPS_KEPT, weight_of_hop, group_of_hop)
 
 
 def printable(text: str) -> str:

@@ -48,6 +48,7 @@ from orchestrator.runtime.wasi import Wasi
 _RUN = re.compile(r"wasi:cli/run@[0-9.]+#run")
 _HANDLE = Export(f"{FLAT}#handle", FLAT, "handle", NO_VALUES)
 _BATCH = Export(f"{FLAT}#batch", FLAT, "batch", NO_VALUES)
+_CALLBACK = Export(f"{FLAT}#callback", FLAT, "callback", NO_VALUES)
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -95,6 +96,22 @@ class Guest:
         if isinstance(answer, Exited):
             return answer
         return _refused(answer) if isinstance(answer, Err) else _replied(answer.value)
+
+    async def handle_callback(self, message: Message) -> Answer:
+        """Give it what a request of its own came to; only for an actor that exports `handle-callback`."""
+        if lifecycle.HANDLE_CALLBACK not in self._exports:
+            return Refused("export-not-found", "this component does not export handle-callback")
+        self._has_worked = True
+        try:
+            if self._is_adapted and len(frame := frames.frame(message)) <= frames.FRAME_MAX_BYTES:
+                handled: Answer = await self._instance.invoke(_CALLBACK, (frame,))
+                return handled
+            answer = await self._lifecycle(lifecycle.HANDLE_CALLBACK, lifecycle.message_value(message))
+        except Unfit as problem:
+            return await _no_message(problem)
+        if isinstance(answer, Exited):
+            return answer
+        return _refused(answer) if isinstance(answer, Err) else Replied(None)
 
     async def handle_many(self, mail: Sequence[Mail]) -> Handled:
         """Give it messages that want no reply, one after the other, with as few transitions as it takes.

@@ -78,6 +78,7 @@ _COMPONENT_METADATA = RecordOf(
 
 INITIALIZE = f"{LIFECYCLE}#initialize"
 HANDLE_MESSAGE = f"{LIFECYCLE}#handle-message"
+HANDLE_CALLBACK = f"{LIFECYCLE}#handle-callback"
 METADATA = f"{LIFECYCLE}#metadata"
 HEALTH = f"{LIFECYCLE}#health"
 SHUTDOWN = f"{LIFECYCLE}#shutdown"
@@ -89,6 +90,7 @@ _TYPES = {
     "health": FunctionType((), EnumOf(tuple(status.value for status in Health))),
     "shutdown": FunctionType((), ResultOf(None, _COMPONENT_ERROR)),
 }
+_CALLBACK = {"handle-callback": FunctionType((("msg", _MESSAGE),), ResultOf(None, _WASM_ERROR))}  # may be missing
 
 
 def check(exported: dict[str, FunctionType]) -> None:
@@ -97,7 +99,8 @@ def check(exported: dict[str, FunctionType]) -> None:
     Raises:
         ArtifactFault: one is missing or has another type.
     """
-    for name, kind in _TYPES.items() if exported else ():
+    wanted = _TYPES | (_CALLBACK if "handle-callback" in exported else {})
+    for name, kind in wanted.items() if exported else ():
         found = exported.get(name)
         if found is None or found.result != kind.result or [p for _, p in found.params] != [p for _, p in kind.params]:
             raise artifact.wrong_lifecycle(name, "missing" if found is None else str(found), str(kind))

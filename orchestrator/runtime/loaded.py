@@ -16,7 +16,7 @@ from wasmtime import component as wc
 from orchestrator.model.calls import Calls
 from orchestrator.model.world import ArtifactFault, Drive, World
 from orchestrator.runtime import artifact as artifacts
-from orchestrator.runtime import capi, native
+from orchestrator.runtime import capi, lifecycle, native
 from orchestrator.runtime.adapter.wrap import Unadapted, wrap
 from orchestrator.runtime.cache import CompileCache
 from orchestrator.runtime.call import Signature
@@ -108,6 +108,11 @@ class Loaded(msgspec.Struct, frozen=True):
         """Whether an adapter is around it; if not, `description.why_direct` says why."""
         is_adapted: bool = self.prepared.description.is_adapted
         return is_adapted
+
+    @property
+    def takes_answers(self) -> bool:
+        """Whether it can be given what its requests come to."""
+        return lifecycle.HANDLE_CALLBACK in self.description.exports
 
     @property
     def missing(self) -> list[str]:

@@ -1,22 +1,25 @@
 """One instance as an actor: it starts, takes messages one at a time, is asked how it is, exits, and starts again.
 
-The guest is touched by one job at a time: starting, a message, a health check or stopping. A job that ends hands the
-guest on in `_release`: to the route, to a stop that waits for it, or nowhere (`_parked`), where whoever wants it claims
-it. Phases change under the instance's lock through the lifecycle table; no lock is held while the guest runs or while
-anyone is told something.
+The guest is touched by one job at a time: starting, a message, an answer to a request of its own, a health check or
+stopping. A job that ends hands the guest on in `_release`: to an answer that waits, to the route, to a stop that waits
+for it, or nowhere (`_parked`), where whoever wants it claims it. Messages and answers take turns. Phases change under
+the instance's lock through the lifecycle table; no lock is held while the guest runs or while anyone is told something.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from orchestrator.messaging import envelope as envelopes
+from orchestrator.messaging.asking import Asker, Requests
 from orchestrator.messaging.batch import Batch
 from orchestrator.messaging.envelope import Call, Envelope, LetGo
 from orchestrator.messaging.route import Route
+from orchestrator.messaging.router import Router
 from orchestrator.model.exits import ExitKind, ExitReason
+from orchestrator.model.hop import HopKind
 from orchestrator.model.ids import ComponentId
-from orchestrator.model.message import Exited, Handled, Health, Message, Outcome, Returned
+from orchestrator.model.message import Exited, Handled, Health, Mail, Message, Outcome, Returned
 from orchestrator.model.observed import ObservedInstance, ObservedSession, Phase
 from orchestrator.model.spec import Deployment
 from orchestrator.model.work import Work
@@ -31,16 +34,19 @@ STOP_GRACE_MS = 1_000  # beyond the call's own deadline, before a stopping insta
 
 
 class Surroundings:
-    """What every instance of this process shares. Without `start_job`, no job can be started."""
+    """What every instance of this process shares. Without `start_job`, no job can be started; without `requests`, none
+    reaches anybody.
+    """
 
-    __slots__ = ("clock", "listener", "start_guest", "start_job", "workers")
+    __slots__ = ("clock", "listener", "requests", "start_guest", "start_job", "workers")
 
     def __init__(
         self, start_guest: StartGuest, workers: Workers, clock: Clock, listener: Listener,
-        start_job: StartJob | None = None,
+        start_job: StartJob | None = None, requests: Requests | None = None,
     ) -> None:  # fmt: skip
         self.start_guest, self.workers, self.clock, self.listener = start_guest, workers, clock, listener
         self.start_job: StartJob = start_job or _no_jobs
+        self.requests = requests or Requests(Router(), clock)
 
 
 class Instance:
@@ -70,6 +76,7 @@ class Instance:
         self._sessions: dict[str, tuple[int, Timer]] = {}  # which of all uses was the last, and when it ends
         self._uses = 0
         self._check_is_due = False  # health is to be asked before the next message: under load it is never idle
+        self._asker = around.requests.of(self.id)  # as which it sends, of this start; one that cannot until then
 
     def start(self) -> None:
         """Start it, once; one that was told to end meanwhile stays where it is."""
@@ -134,49 +141,101 @@ class Instance:
             outcome = await self._answer(envelope)
         except Exception as problem:  # noqa: BLE001 — the actor's boundary: what goes wrong inside ends it alone
             outcome = _host_fault(problem)
+        asker = self._asker
+        if asker.trace and isinstance(envelope.work, Message):
+            self._around.requests.handled(asker, envelope.work, HopKind.REQUEST, outcome)
         if isinstance(outcome, Exited):
             self._route.finished(self, outcome)
             self._exited(outcome.reason, lambda: envelope.settle(outcome))
             return
         if envelope.session is not None:
             self._look_after(envelope.session, envelope.work)
-        goes_on = self.ready and self.phase is Phase.RUNNING and not self._check_is_due
+        goes_on = self.ready and self.phase is Phase.RUNNING and not self._check_is_due and not asker.answers
         self._route.finished(self, outcome, is_idle=goes_on)
         try:
             envelope.settle(outcome)
         finally:  # whoever hears of it may fail; the instance goes on
-            if not goes_on or self.phase is Phase.STOPPING:
+            if not goes_on or self.phase is Phase.STOPPING or asker.answers:
                 self._go_on(goes_on)
 
     async def _run_batch(self, batch: Batch) -> None:
         assert self._guest is not None
+        asker, mail = self._asker, batch.mail
+        traces = {part.conversation for part in mail}
+        asker.works_on(mail[0].correlation_id, traces.pop() if len(traces) == 1 else "")
         try:
-            handled = await self._guest.handle_many(batch.mail)
+            handled = await self._guest.handle_many(mail)
         except Exception as problem:  # noqa: BLE001 — as above; how far it came is not known, so that none is tried again
             exited = _host_fault(problem)
             handled = Handled([exited] * len(batch), exited)
+        if asker.trace or traces:
+            self._record(mail, handled.outcomes)
         if handled.exited is not None:
             self._route.finished_batch(self, batch, handled)
             self._exited(handled.exited.reason, lambda: batch.settle(handled.outcomes))
             return
-        goes_on = self.ready and self.phase is Phase.RUNNING and not self._check_is_due
+        goes_on = self.ready and self.phase is Phase.RUNNING and not self._check_is_due and not asker.answers
         self._route.finished_batch(self, batch, handled, is_idle=goes_on)
         try:
             batch.settle(handled.outcomes)
         finally:
             self._go_on(goes_on)
 
+    def _record(self, mail: Sequence[Mail], outcomes: Sequence[Outcome]) -> None:
+        """Record a batch: as one where all of it is of one conversation, else what is of any."""
+        requests, asker = self._around.requests, self._asker
+        if asker.trace:
+            requests.handled_many(asker, asker.trace, mail[0], outcomes)
+            return
+        at = 0
+        for part in mail:
+            if part.conversation:
+                requests.handled_many(asker, part.conversation, part, outcomes[at : at + len(part.payloads)])
+            at += len(part.payloads)
+
     def _go_on(self, is_idle: bool) -> None:
         if is_idle:
             self._leave_if_stopping()
+            self._hand_over()
         else:
             self._release()
+
+    def _hand_over(self) -> None:
+        """Give it an answer that waits for it, if it is free to take one; else it looks for that when it is."""
+        with self._lock:
+            free = self.phase is Phase.RUNNING and bool(self._asker.answers) and self._claim()
+        if free:
+            self._around.workers.submit(self._take_answer())
+
+    async def _take_answer(self) -> None:
+        guest, asker = self._guest, self._asker
+        assert guest is not None
+        exited = await _asked(self._give(guest, asker))
+        if exited is not None:
+            self._exited(exited.reason)
+        else:
+            self._release(is_messages_turn=True)
+
+    async def _give(self, guest: Guest, asker: Asker) -> Exited | None:
+        """Have a guest handle the next answer, if one still waits; None when it goes on afterwards."""
+        requests = self._around.requests
+        answer = requests.next_answer(asker)
+        if answer is None:
+            return None
+        asker.works_on(answer.conversation, answer.message.conversation)
+        outcome = await guest.handle_callback(answer.message)
+        requests.handled(asker, answer.message, answer.kind, outcome)
+        return outcome if isinstance(outcome, Exited) else None
 
     def _answer(self, envelope: Envelope) -> Work[Outcome]:
         guest, work = self._guest, envelope.work
         assert guest is not None
+        asker = self._asker
+        asker.conversation = envelope.conversation
         if isinstance(work, Message):
+            asker.trace = work.conversation
             return guest.handle(work)
+        asker.trace = None
         if isinstance(work, Call):
             return _cancellable(guest, envelope, guest.call(work.function, work.arguments, work.session))
         return _cancellable(guest, envelope, self._let_go(guest, work))
@@ -230,18 +289,23 @@ class Instance:
         found = {} if guest is None else guest.sessions
         return tuple(ObservedSession(name, self.id.instance, handles) for name, handles in found.items())
 
-    def _release(self) -> None:
+    def _release(self, *, is_messages_turn: bool = False) -> None:
         with self._lock:
             stopping, ready = self.phase is Phase.STOPPING, self.ready
             asked, self._check_is_due = self._check_is_due and not stopping, False
-            self._parked = not stopping and not ready and not asked
+            answer = bool(self._asker.answers) and not (is_messages_turn and ready)
+            self._parked = not (stopping or asked or answer or ready)
         if stopping:
             self._around.workers.submit(self._say_goodbye())
         elif asked:
             self._around.workers.submit(self._ask_health())
+        elif answer:
+            self._around.workers.submit(self._take_answer())
         elif ready:
             self._route.idle(self)
             self._leave_if_stopping()
+            if self._asker.answers:
+                self._hand_over()
 
     def _leave_if_stopping(self) -> None:
         # A stop that came between looking at the phase and becoming idle found nobody to claim.
@@ -256,6 +320,7 @@ class Instance:
         if self.phase is Phase.STOPPING:  # told to end before its turn came
             self._ended(None)
             return
+        self._asker = self._around.requests.begin(self.id, self._route.requests, self._hand_over)
         started = await _asked(self._around.start_guest(self.deployment.revision, self.id))
         if isinstance(started, Exited):
             self._exited(started.reason)
@@ -303,6 +368,7 @@ class Instance:
     async def _ask_health(self) -> None:
         guest = self._guest
         assert guest is not None
+        self._asker.works_on(None, None)
         health = await _asked(guest.health(self.deployment.health.timeout_ms))
         if isinstance(health, Exited):
             self._exited(health.reason)
@@ -323,6 +389,7 @@ class Instance:
         with self._lock:
             self._disarm()
             guest, self._guest = self._guest, None
+            asker = self._asker  # it may start again before this is over
             self.ready = False
             self._failures = 0
             self._health = Health.UNHEALTHY if reason.kind is ExitKind.UNHEALTHY else Health.UNKNOWN
@@ -330,6 +397,7 @@ class Instance:
             self._to(Event.EXITED)
             then = self._decide(reason) if self.phase is Phase.FAILED else "stopped"
             again = self._takes_up_again()
+        self._around.requests.end(asker)
         self._leave_sessions(f"failed ({reason})")
         self._around.listener.exited(self.id, reason, then)
         if again:
@@ -387,18 +455,30 @@ class Instance:
             guest = self._guest
             assert guest is not None
             self._limit_stop()
-        problem = await _asked(guest.shutdown())
+        problem = await _asked(self._part(guest))
         guest.close()
         self._ended(problem)
+
+    async def _part(self, guest: Guest) -> Exited | None:
+        """Have it hear what became of its requests, and say goodbye; a stop's deadline is for all of that."""
+        self._around.requests.close(self._asker, f"instance {self.id.instance} is told to end")
+        while self._asker.answers:
+            exited = await self._give(guest, self._asker)
+            if exited is not None:
+                return exited
+        self._asker.works_on(None, None)
+        return await guest.shutdown()
 
     def _ended(self, problem: Exited | None) -> None:
         """Note that it has ended as it was asked to."""
         with self._lock:
             self._guest = None
+            asker = self._asker
             self._disarm()
             self._last_exit = problem.reason if problem else ExitReason(kind=ExitKind.NORMAL)
             self._to(Event.STOPPED)
             again = self._takes_up_again()
+        self._around.requests.end(asker)
         self._leave_sessions("was stopped")
         if problem is not None:
             self._around.listener.exited(self.id, problem.reason, "was told to end")

@@ -23,6 +23,9 @@ class Guest(Protocol):
     def handle_many(self, mail: Sequence[Mail]) -> Work[Handled]:
         """Give it messages that want no reply, in order; what it was not given, it did nothing for."""
 
+    def handle_callback(self, message: Message) -> Work[Answer]:
+        """Give it what a request of its own came to."""
+
     def call(self, function: str, arguments: Sequence[Json], session: str | None = None) -> Work[CallAnswer]:
         """Call an exported function with JSON arguments, in a session that has what their handles mean."""
 
@@ -96,13 +99,16 @@ class Timer(Protocol):
 
 
 class Clock(Protocol):
-    """Time. Deadlines are monotonic; what is shown or stored is wall-clock. Both in milliseconds."""
+    """Time. Deadlines are monotonic; what is shown or stored is wall-clock. In milliseconds but where it says so."""
 
     def monotonic_ms(self) -> int:
         """Return milliseconds that only ever grow."""
 
     def wall_ms(self) -> int:
         """Return milliseconds since 1970."""
+
+    def wall_ns(self) -> int:
+        """Return nanoseconds since 1970, for what is short."""
 
     def call_later(self, delay_ms: int, call: Callable[[], None]) -> Timer:
         """Make a short, non-blocking call in `delay_ms`."""

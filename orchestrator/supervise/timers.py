@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
+SWEEP_MIN = 1_024  # calls that are due, before those are swept out that were cancelled
+
 
 class _Due:
     __slots__ = ("at_ms", "call", "number")
@@ -28,6 +30,7 @@ class SystemClock:
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
+        self._sweep_at = SWEEP_MIN
         self._spawn()
 
     def monotonic_ms(self) -> int:
@@ -38,13 +41,25 @@ class SystemClock:
         """Return milliseconds since 1970."""
         return time.time_ns() // 1_000_000
 
+    def wall_ns(self) -> int:
+        """Return nanoseconds since 1970."""
+        return time.time_ns()
+
     def call_later(self, delay_ms: int, call: Callable[[], None]) -> _Due:
         """Make a short call in `delay_ms`, never early."""
         due = _Due(self.monotonic_ms() + delay_ms + 1, next(self._numbers), call)
         with self._changed:
+            if len(self._due) >= self._sweep_at:
+                self._sweep()
             heapq.heappush(self._due, due)
             self._changed.notify()
         return due
+
+    def _sweep(self) -> None:
+        """Drop what was cancelled, so that calls for a far time, made and cancelled again and again, do not add up."""
+        self._due = [due for due in self._due if due.call is not _nothing]
+        heapq.heapify(self._due)
+        self._sweep_at = max(SWEEP_MIN, 2 * len(self._due))
 
     def close(self) -> None:
         """End the thread; what was due later is dropped."""

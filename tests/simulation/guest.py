@@ -71,6 +71,9 @@ class FakeGuest:
         finally:
             self.message = None
 
+    async def handle_callback(self, message: Message) -> Answer:
+        return self._exited or await self._entered(lambda: self._obey(message.payload))
+
     async def handle_many(self, mail: Sequence[Mail]) -> Handled:
         outcomes: list[Answer] = []
         for message in (part.message(index) for part in mail for index in range(len(part.payloads))):

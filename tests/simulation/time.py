@@ -34,6 +34,9 @@ class FakeClock:
     def wall_ms(self) -> int:
         return START_MS + self.now_ms
 
+    def wall_ns(self) -> int:
+        return self.wall_ms() * 1_000_000
+
     def call_later(self, delay_ms: int, call: Job) -> Due:
         due = Due(self.now_ms + max(delay_ms, 0), call)
         self._due.append(due)

@@ -72,6 +72,19 @@ class Handle(Drive):
         return frames.answer(self._now())
 
 
+class HandleCallback(Drive):
+    """An entry: the frame of what a request came to."""
+
+    __slots__ = ()
+
+    def _lower(self, values: Sequence[Any]) -> None:
+        (frame,) = values
+        self._now()[: len(frame)] = frame
+
+    def _take_result(self) -> Replied | Refused:
+        return frames.callback_answer(self._now())
+
+
 class HandleBatch(Drive):
     """An entry: a batch in, which knows afterwards how far it came, also when the call did not return."""
 
@@ -97,4 +110,4 @@ class HandleBatch(Drive):
             frames.read_verdicts(self._now(), self._batch)
 
 
-DRIVES: dict[str, type[Drive]] = {"handle": Handle, "batch": HandleBatch}
+DRIVES: dict[str, type[Drive]] = {"handle": Handle, "batch": HandleBatch, "callback": HandleCallback}

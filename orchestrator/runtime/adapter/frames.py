@@ -165,6 +165,11 @@ def answer(memory: memoryview) -> Replied | Refused:
     return Replied(bytes(memory[at : at + length]))
 
 
+def callback_answer(memory: memoryview) -> Replied | Refused:
+    """Read what the guest made of an answer; an ok leaves everything but its first byte as it was."""
+    return answer(memory) if memory[w.ANSWER] else _OK
+
+
 def read_verdicts(memory: memoryview, batch: Batch) -> None:
     """Read how far a batch came. Replies are not kept: an ok is `Replied(None)`."""
     verdicts = memory[batch.verdicts : batch.verdicts + w.VERDICT_BYTES * batch.count]

@@ -86,25 +86,42 @@ _LIBC = f"""
 _MEMORY = '(memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))'
 
 
+_CALLBACK = {
+    "import": """(export "handle-callback" (func (param "msg" $component-message)
+      (result (result (error $wasm-error)))))""",
+    "lower": f'(core func $callback (canon lower (func $lifecycle "handle-callback") {_MEMORY}))',
+    "core": f"""(import "guest" "callback" (func $callback (param i32 i32)))
+    (func (export "callback") (call $callback (i32.const {w.RECORD}) (i32.const {w.ANSWER})))""",
+    "given": '(export "callback" (func $callback))',
+    "lift": '(func $callback-flat (canon lift (core func $code "callback")))',
+    "export": '(export "callback" (func $callback-flat))',
+}
+
+
 @cache
-def actor() -> bytes:
-    """Return the component that is given a guest's lifecycle, and gives the two functions of `FLAT`.
+def actor(*, takes_answers: bool) -> bytes:
+    """Return the component that is given a guest's lifecycle, and gives the functions of `FLAT`.
 
     `handle` has the guest handle the message at `window.RECORD`, with the answer at `window.ANSWER`; `batch` does so
-    for each entry of `window.BATCH` in turn, with the record changed by it.
+    for each entry of `window.BATCH` in turn, with the record changed by it. `callback` is `handle` for what a request
+    came to, where the guest `takes_answers`.
     """
+    callback = _CALLBACK if takes_answers else {}
     payload = w.RECORD + w.PAYLOAD_FIELD
     return bytes(
         wat2wasm(f"""(component
   {_types_imported(("component-id", "timestamp", "message-metadata", "component-message", "wasm-error"))}
   (import "lifecycle" (instance $lifecycle
     (export "handle-message" (func (param "msg" $component-message)
-      (result (result (option (list u8)) (error $wasm-error)))))))
+      (result (result (option (list u8)) (error $wasm-error)))))
+    {callback.get("import", "")}))
   {_LIBC}
   (core func $handle (canon lower (func $lifecycle "handle-message") {_MEMORY}))
+  {callback.get("lower", "")}
   (core module $airs-adapter
     (import "libc" "memory" (memory 1))
     (import "guest" "handle" (func $handle (param i32 i32)))
+    {callback.get("core", "")}
     (func (export "handle") (call $handle (i32.const {w.RECORD}) (i32.const {w.ANSWER})))
     (func (export "batch")
       (local $left i32) (local $entry i32) (local $payload i32) (local $verdict i32) (local $base i32) (local $size i32)
@@ -145,10 +162,12 @@ def actor() -> bytes:
         (else (i32.load (i32.const {w.TOP}))))))
   (core instance $code (instantiate $airs-adapter
     (with "libc" (instance $libc))
-    (with "guest" (instance (export "handle" (func $handle))))))
+    (with "guest" (instance (export "handle" (func $handle)) {callback.get("given", "")}))))
   (func $handle-flat (canon lift (core func $code "handle")))
   (func $batch-flat (canon lift (core func $code "batch")))
-  (instance $flat (export "handle" (func $handle-flat)) (export "batch" (func $batch-flat)))
+  {callback.get("lift", "")}
+  (instance $flat
+    (export "handle" (func $handle-flat)) (export "batch" (func $batch-flat)) {callback.get("export", "")})
   (export "flat" (instance $flat)))""")
     )
 

@@ -16,6 +16,7 @@ from orchestrator.runtime.adapter.text import STANDS, Stand
 
 _OURS = b"airs:adapter/"
 _LIFECYCLE, _FLAT, _HOST = LIFECYCLE.encode(), text.FLAT.encode(), text.HOST.encode()
+_CALLBACK = b"handle-callback"  # named by whoever exports it; who does not, and names it, does not go with the adapter
 _FIRST = frozenset((binary.CUSTOM, binary.CORE_TYPE, binary.ALIAS, binary.TYPE, binary.IMPORT))
 _U32 = b"\x79"
 _CALL = b"\x01\x40" + binary.vector([binary.text(b"which") + _U32]) + b"\0" + _U32
@@ -128,7 +129,7 @@ def _written(guest: bytes, begin: _Begin, exports: list[Extern]) -> bytes:
     reached = [outer.alias(inner, export.sort, export.name) for export in exports]
     lifecycle = next(index for export, index in zip(exports, reached, strict=True) if export.name == _LIFECYCLE)
     actor = outer.instantiate(
-        outer.component(text.actor()),
+        outer.component(text.actor(takes_answers=_CALLBACK in guest)),
         ((b"types", binary.INSTANCE_SORT, types), (b"lifecycle", binary.INSTANCE_SORT, lifecycle)),
     )
     flat = outer.alias(actor, binary.INSTANCE_SORT, b"flat")

@@ -1,0 +1,71 @@
+"""`airssys:core/host-messaging`: requests, their cancelling, and broadcasts, behind `messaging.send` as sending is."""
+
+from collections.abc import Callable, Sequence
+
+from orchestrator.host.context import GuestContext
+from orchestrator.host.messaging import INTERFACE, may_reach, messaging_error
+from orchestrator.messaging.asking import Requests
+from orchestrator.messaging.router import Router, denied
+from orchestrator.model.hop import HopKind
+from orchestrator.model.ids import ComponentId
+from orchestrator.model.message import Mail, Undelivered
+from orchestrator.runtime.values import Err, HostImport, Ok
+
+TARGETS_MAX = 256  # of one broadcast
+SHOWN_MAX = 64  # characters of an id that are repeated to the guest that gave it
+
+
+def request_imports(router: Router, requests: Requests, now_ns: Callable[[], int]) -> Sequence[HostImport]:
+    """Return what concerns answers, or several targets."""
+
+    def request(context: GuestContext, target: ComponentId, payload: bytes, timeout_ms: int) -> Ok | Err:
+        if not may_reach(context, target.deployment):
+            return messaging_error(denied(context.id.deployment, target.deployment), target)
+        asked = requests.ask(context.asker, target, payload, timeout_ms)
+        return messaging_error(asked, target) if isinstance(asked, Undelivered) else Ok(asked)
+
+    def cancel_request(context: GuestContext, id: str) -> Ok | Err:
+        if requests.cancel(context.asker, id):
+            return Ok(None)
+        return Err("delivery-failed", f"no request {id[:SHOWN_MAX]} of this instance waits for an answer")
+
+    def broadcast(context: GuestContext, targets: Sequence[ComponentId], payload: bytes) -> Ok | Err:
+        refusal = _why_not(context, targets)
+        if refusal is not None:
+            return refusal
+        sent_ns, asker = now_ns(), context.asker
+        trace = requests.trace(asker, sent_ns)
+        mail = Mail(context.id, (payload,), sent_ns, asker.conversation, None, trace)
+        refused = [(target, _send(router, requests, target, mail)) for target in targets]
+        return next((_named(target, why) for target, why in refused if why is not None), Ok(None))
+
+    return [
+        HostImport(INTERFACE, "request", request),
+        HostImport(INTERFACE, "cancel-request", cancel_request),
+        HostImport(INTERFACE, "broadcast", broadcast),
+    ]
+
+
+def _why_not(context: GuestContext, targets: Sequence[ComponentId]) -> Err | None:
+    """Say why a broadcast is not sent to anybody: one that is not granted keeps all of them from it."""
+    if len(targets) > TARGETS_MAX:
+        return Err("invalid-message", f"{len(targets)} targets; a broadcast has at most {TARGETS_MAX}")
+    for target in targets:
+        if not may_reach(context, target.deployment):
+            return messaging_error(denied(context.id.deployment, target.deployment), target)
+    return None
+
+
+def _send(router: Router, requests: Requests, target: ComponentId, mail: Mail) -> Undelivered | None:
+    """Queue one message of a broadcast, whose grant was looked at; why not, if it was not."""
+    _, refused = router.send_many(target.deployment, mail, lambda _key: True)
+    if refused is not None:
+        requests.lost(mail.message(0), target, HopKind.SEND, refused)
+    return refused
+
+
+def _named(target: ComponentId, why: Undelivered) -> Err:
+    """Say which target did not take a message, also where the error's own case would not."""
+    if why.case == "queue-full":
+        return Err("delivery-failed", f"{target.deployment}: {why}")
+    return messaging_error(why, target)

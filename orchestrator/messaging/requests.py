@@ -1,0 +1,133 @@
+"""Which requests wait for an answer, until when, and the one ending each of them has. Pure.
+
+A request is registered before it leaves, so that no answer can come too soon, and is over when it is taken out: by an
+answer, a failure, its time, or whoever asked. What comes afterwards finds nothing and is late. Locks, clocks and ids
+are the caller's (`asking`).
+"""
+
+import heapq
+from collections.abc import Hashable
+from enum import Enum
+
+import msgspec
+
+from orchestrator.messaging.envelope import Envelope
+from orchestrator.model.ids import ComponentId
+
+PER_ASKER_MAX = 1_000  # requests of one instance that wait for their answer, or whose answer it has not taken yet
+TOTAL_MAX = 100_000
+TIMEOUT_MAX_MS = 3_600_000
+_COMPACT_MIN = 64  # deadlines of requests that are over, before those are swept out
+
+
+class Ending(Enum):
+    """What became of a request."""
+
+    ANSWERED = "answered"
+    FAILED = "failed"
+    TIMED_OUT = "timed-out"
+    CANCELLED = "cancelled"  # by whoever asked, or as its instance ended
+
+
+class Counters(msgspec.Struct):
+    """What became of the requests of one deployment; `late` are answers that nobody waited for any more."""
+
+    sent: int = 0
+    answered: int = 0
+    failed: int = 0
+    timed_out: int = 0
+    cancelled: int = 0
+    late: int = 0
+
+    def count(self, ending: Ending) -> None:
+        """Count one that has ended."""
+        match ending:
+            case Ending.ANSWERED:
+                self.answered += 1
+            case Ending.FAILED:
+                self.failed += 1
+            case Ending.TIMED_OUT:
+                self.timed_out += 1
+            case Ending.CANCELLED:
+                self.cancelled += 1
+
+
+class Waiting(msgspec.Struct, frozen=True, eq=False):
+    """A request that has no answer yet; time in monotonic milliseconds."""
+
+    id: str
+    asker: Hashable
+    target: ComponentId
+    timeout_ms: int
+    deadline_ms: int
+    envelope: Envelope
+
+
+class Table:
+    """All requests that wait, by id, by who asked and by deadline. For one thread at a time."""
+
+    def __init__(self, per_asker: int = PER_ASKER_MAX, total: int = TOTAL_MAX) -> None:
+        self._per_asker, self._total = per_asker, total
+        self._waiting: dict[str, Waiting] = {}
+        self._of: dict[Hashable, dict[str, Waiting]] = {}
+        self._deadlines: list[tuple[int, str]] = []  # a heap; those of requests that are over are swept out in time
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def register(self, request: Waiting, unread: int = 0) -> str:
+        """Have a request wait; says why not, or nothing. `unread` answers of its asker count as waiting too."""
+        assert request.id not in self._waiting, "ids are unique"
+        own = self._of.get(request.asker, {})
+        if len(own) + unread >= self._per_asker:
+            return f"{self._per_asker} requests of this instance have no answer yet, and it may have no more"
+        if len(self._waiting) >= self._total:
+            return f"{self._total} requests have no answer yet, and there may be no more"
+        self._waiting[request.id] = request
+        self._of.setdefault(request.asker, own)[request.id] = request
+        heapq.heappush(self._deadlines, (request.deadline_ms, request.id))
+        return ""
+
+    def take(self, id: str, asker: Hashable) -> Waiting | None:
+        """Take out a request of somebody, as it is over; None when it was over before, or is somebody else's."""
+        request = self._of.get(asker, {}).get(id)
+        if request is not None:
+            self._remove(request)
+        return request
+
+    def take_overdue(self, now_ms: int) -> list[Waiting]:
+        """Take out every request whose time is over, the longest overdue first."""
+        overdue = []
+        while self._deadlines and self._deadlines[0][0] <= now_ms:
+            request = self._waiting.get(heapq.heappop(self._deadlines)[1])
+            if request is not None:
+                self._remove(request)
+                overdue.append(request)
+        return overdue
+
+    def take_all(self, asker: Hashable) -> list[Waiting]:
+        """Take out everything that one asker waits for, the oldest first."""
+        own = [*self._of.get(asker, {}).values()]
+        for request in own:
+            self._remove(request)
+        return own
+
+    def next_deadline_ms(self) -> int | None:
+        """Return when the next request may be overdue; None when none waits."""
+        while self._deadlines and self._deadlines[0][1] not in self._waiting:
+            heapq.heappop(self._deadlines)
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def count(self, asker: Hashable) -> int:
+        """Count what one asker waits for."""
+        return len(self._of.get(asker, ()))
+
+    def _remove(self, request: Waiting) -> None:
+        del self._waiting[request.id]
+        own = self._of[request.asker]
+        del own[request.id]
+        if not own:
+            del self._of[request.asker]
+        if len(self._deadlines) > 2 * len(self._waiting) + _COMPACT_MIN:
+            self._deadlines = [entry for entry in self._deadlines if entry[1] in self._waiting]
+            heapq.heapify(self._deadlines)

@@ -1,0 +1,130 @@
+"""Requests between components: real guests of `06-request-reply` that ask each other, through the command line."""
+
+import pytest
+
+from .stage import Stage, wait_until
+
+AGAIN = {"backoff": {"initial": "1ms"}, "intensity": 100}
+
+
+@pytest.fixture
+def office(stage: Stage) -> Stage:
+    """A desk that may ask a clerk and itself."""
+    stage.write("desk", "desk-1.0.0", grants={"messaging.send": ["clerk", "desk", "nobody"]}, restart=AGAIN)
+    stage.write("clerk", "clerk-1.0.0", restart=AGAIN)
+    stage.apply()
+    return stage
+
+
+def answers(stage: Stage, count: int) -> list[str]:
+    """Return what the desk was told, once that is so much."""
+    return wait_until(lambda: len(said := stage.ask("desk", "answers").splitlines()) >= count and said)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("square 12", "clerk replied 144"),
+        ("nothing", "clerk replied nothing"),
+        ("refuse", "clerk failed, runtime-error: not today"),
+        ("crash", "clerk failed, failed: trapped"),
+    ],
+)
+def test_an_answer_comes_to_who_asked_in_a_call_of_its_own(office: Stage, asked: str, told: str):
+    id = office.ask("desk", f"ask clerk {asked}")
+    assert len(id) == 32
+    assert answers(office, 1) == [told]
+
+
+def test_answers_come_in_whatever_order_they_are_given(office: Stage):
+    office.write("clerk", "clerk-1.0.0", replicas=2)
+    office.apply()
+    office.ask("desk", "ask clerk wait 300 slow")
+    office.ask("desk", "ask clerk say quick")
+    assert answers(office, 2) == ["clerk replied quick", "clerk replied slow"]
+
+
+def test_who_is_not_answered_in_time_is_told_so_and_the_late_answer_is_dropped(office: Stage):
+    office.ask("desk", "ask-within 50 clerk wait 400 late")
+    assert answers(office, 1) == ["clerk failed, correlation-timeout: no answer within 50 ms"]
+    office.ask("desk", "ask clerk say next")  # answered after that
+    assert answers(office, 2)[1:] == ["clerk replied next"]
+    assert "undelivered" in office.events("clerk")
+
+
+def test_who_asks_itself_goes_on_and_is_answered_afterwards(office: Stage):
+    office.ask("desk", "ask desk echo hello")
+    assert answers(office, 1) == ["desk replied hello"]
+
+
+def test_a_request_needs_a_grant_for_whom_it_asks(office: Stage):
+    denied = office.run("request", "desk", "ask stranger say hello", code=1).err
+    assert "capability denied: default/desk was not granted messaging.send: [default/stranger]" in denied
+    office.write("desk", "desk-1.0.0")
+    office.apply()
+    assert "capability denied" in office.run("request", "desk", "ask clerk say hello", code=1).err
+
+
+def test_who_is_not_there_is_named_at_once(office: Stage):
+    assert "target-not-found: default/nobody" in office.run("request", "desk", "ask nobody hello", code=1).err
+
+
+def test_a_request_that_was_cancelled_has_no_answer(office: Stage):
+    id = office.ask("desk", "ask clerk wait 200 never heard")
+    assert office.ask("desk", f"cancel {id}") == "cancelled"
+    assert f"no request {id} of this instance" in office.run("request", "desk", f"cancel {id}", code=1).err
+    office.ask("desk", "ask clerk say heard")
+    assert answers(office, 1) == ["clerk replied heard"]
+
+
+def test_nobody_else_can_cancel_a_request(office: Stage):
+    office.write("other", "desk-1.0.0")
+    office.apply()
+    id = office.ask("desk", "ask clerk wait 100 mine")
+    assert "no request" in office.run("request", "other", f"cancel {id}", code=1).err
+    assert answers(office, 1) == ["clerk replied mine"]
+
+
+def test_an_answer_is_a_call_like_any_other_that_may_trap_or_be_refused(office: Stage):
+    office.ask("desk", "ask clerk say refuse")
+    wait_until(lambda: "undelivered" in office.events("desk"))
+    assert office.view("desk").restarts == 0
+    office.ask("desk", "ask clerk say crash")
+    wait_until(lambda: office.view("desk").restarts == 1)
+    assert office.view("desk").instances[0].last_exit.kind.value == "trapped"
+
+
+def test_an_instance_that_starts_again_is_not_told_what_the_one_before_it_asked(office: Stage):
+    office.ask("desk", "ask clerk wait 300 too late")
+    office.run("request", "desk", "crash", code=1)
+    wait_until(lambda: office.view("desk").ready == 1)
+    office.ask("desk", "ask clerk say mine")
+    assert answers(office, 1) == ["clerk replied mine"]
+
+
+def test_a_desk_that_is_stopped_hears_that_its_requests_failed(office: Stage):
+    office.ask("desk", "ask clerk wait 2000 unheard")
+    office.run("restart", "desk")
+    wait_until(lambda: "is told to end" in office.run("logs", "desk").out)
+    assert "clerk failed, delivery-failed: instance" in office.run("logs", "desk").out
+
+
+def test_an_agent_with_requests_under_way_stops_politely(office: Stage):
+    for _ in range(20):
+        office.ask("desk", "ask clerk wait 100 x")
+    office.stop()
+
+
+def test_a_broadcast_reaches_everybody_or_names_who_did_not_take_it(office: Stage):
+    office.write("archive", "clerk-1.0.0")
+    office.write("desk", "desk-1.0.0", grants={"messaging.send": ["clerk", "archive", "gone"]})
+    office.apply()
+    assert office.ask("desk", "tell clerk,archive news") == "told"
+    refused = office.run("request", "desk", "tell clerk,gone,archive more", code=1).err
+    assert "target-not-found: default/gone" in refused
+    denied = office.run("request", "desk", "tell clerk,stranger,archive secret", code=1).err
+    assert "was not granted messaging.send: [default/stranger]" in denied
+    for name in ("clerk", "archive"):  # the second one too, as it is queued for each; the third one for nobody
+        wait_until(lambda name=name: office.ask(name, "kept") == "2")
+    many = office.run("request", "desk", "tell " + ",".join(["clerk"] * 257) + " x", code=1).err
+    assert "257 targets; a broadcast has at most 256" in many
