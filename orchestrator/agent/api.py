@@ -7,6 +7,7 @@ credential. Long-lived answers (logs, events) are newline-delimited JSON.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -46,7 +47,7 @@ JSON_LINES = "application/x-ndjson"
 CALL_MAX_BYTES = 4 << 20
 QUICK_BYTES = 64 << 10  # of JSON, which take about a millisecond to read
 TIMEOUT_MAX_S = 3_600.0
-CONVERSATION_MAX = 256  # characters
+TEXT_MAX = 256  # characters
 NUMBER_DIGITS = 20
 SHOWN_MAX = 100  # characters of something mistaken that are repeated to whoever sent it
 ARGUMENTS_MAX = 256  # of a run, as in a manifest
@@ -200,7 +201,7 @@ class Api:
     async def send(self, request: Request) -> Response:
         """Queue a message; the answer says queued, nothing more."""
         payload = await self._body(request, MESSAGE_MAX_BYTES)
-        await self._queued(request, [payload], may_wait=False)
+        await self._queued(request, [payload], may_wait=False, id=_text(request, "id"))
         return _json(Done(message="queued"))
 
     async def send_many(self, request: Request) -> Response:
@@ -208,14 +209,17 @@ class Api:
         payloads = _many(await self._body(request, views.MANY_MAX_BYTES))
         return _json(views.Queued(queued=await self._queued(request, payloads, may_wait=True)))
 
-    async def _queued(self, request: Request, payloads: list[bytes], *, may_wait: bool) -> int:
+    async def _queued(
+        self, request: Request, payloads: list[bytes], *, may_wait: bool, id: str | None = None
+    ) -> int:  # fmt: skip
         """Queue at least one of some messages, once there is room where its sender waits for that."""
         key, conversation, timeout_s = _key(request), _conversation(request), _timeout_s(request)
         if not payloads:
             return 0
+        send = partial(self._operations.send, key, payloads, conversation, may_wait=may_wait, id=id)
         try:
             async with asyncio.timeout(timeout_s):
-                while not (queued := self._operations.send(key, payloads, conversation, may_wait=may_wait)):
+                while not (queued := send()):
                     await self._room(key, request)
                 return queued
         except TimeoutError:
@@ -478,12 +482,14 @@ def _key(request: Request) -> DeploymentKey:
 
 
 def _conversation(request: Request) -> str | None:
-    conversation = request.query_params.get("conversation")
-    if conversation is not None and not 0 < len(conversation) <= CONVERSATION_MAX:
-        raise Trouble(
-            400, Problem(summary=f"a conversation's name has 1 to {CONVERSATION_MAX} characters", exit_code=USAGE)
-        )
-    return conversation
+    return _text(request, "conversation")
+
+
+def _text(request: Request, name: str) -> str | None:
+    text = request.query_params.get(name)
+    if text is not None and not 0 < len(text) <= TEXT_MAX:
+        raise Trouble(400, Problem(summary=f"`{name}` has 1 to {TEXT_MAX} characters", exit_code=USAGE))
+    return text
 
 
 def _numbers(request: Request, name: str) -> tuple[int, ...] | None:

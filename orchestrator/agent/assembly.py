@@ -9,6 +9,8 @@ from orchestrator.agent.operations import Operations
 from orchestrator.agent.surroundings import Announcer, HostSurroundings
 from orchestrator.controller.loop import Controller
 from orchestrator.controller.watched import SourceStatus, WatchedSources
+from orchestrator.delivery.durable import DurableMail
+from orchestrator.delivery.letters import DeadLetters
 from orchestrator.execute.actions import Actions
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Ledger
@@ -33,7 +35,6 @@ from orchestrator.model.spec import Revision
 from orchestrator.model.work import LOAD
 from orchestrator.model.world import ArtifactFault
 from orchestrator.observe.events import Event, Journals
-from orchestrator.observe.letters import DeadLetters
 from orchestrator.observe.output import LineLog, WatchedOutput
 from orchestrator.runtime import Guest, Output, Pipes, Runtime, Sink, Start, Wasi
 from orchestrator.runtime.finish import finish
@@ -63,7 +64,8 @@ class Agent:
         self.announcer = Announcer(self.journals, say, self.clock)
         self.compilations = Compilations(self.announcer.announce)
         self.letters = DeadLetters(self.store.letters, self.clock, self.announcer.unheard, self._not_kept)
-        self.router = Router(self._who_is_told)
+        durable = DurableMail(self.store.mail, self.letters, self.clock, self._not_kept, self._recorded)
+        self.router = Router(self._who_is_told, durable)
         self.requests = Requests(self.router, self.clock, self.journals.hops.append, self.announcer.unheard)
         around = Surroundings(
             self.start_guest, self.workers, self.clock, self.announcer, self.start_job, self.requests
@@ -134,7 +136,10 @@ class Agent:
 
     def _who_is_told(self, route: Route, mail: Mail) -> Told:
         """Say who is told how messages end whose sender is not."""
-        told = self.letters.told(route, mail)
+        return self._recorded(route, mail, self.letters.told(route, mail))
+
+    def _recorded(self, route: Route, mail: Mail, told: Told) -> Told:
+        """Have what becomes of messages of a conversation recorded as well."""
         return told if mail.conversation is None else self.requests.recording(route.key, mail, told)
 
     def keep(self, snapshot: Snapshot) -> None:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from orchestrator.agent.jobs import Watcher
 from orchestrator.agent.problem import TIMED_OUT, Problem, Trouble
 from orchestrator.controller.loop import Controller
+from orchestrator.delivery.letters import DeadLetters
 from orchestrator.execute.actions import Actions, without
 from orchestrator.execute.history import RUNNING, SUPERSEDED
 from orchestrator.execute.outcome import ActionOutcome
@@ -19,7 +20,6 @@ from orchestrator.model.letter import Resent
 from orchestrator.model.message import Mail, Message, Outcome, Undelivered
 from orchestrator.model.observed import Hold, Number, ObservedSession, Record
 from orchestrator.model.rollout import RolloutPhase
-from orchestrator.observe.letters import DeadLetters
 from orchestrator.plan.differences import spec_digest
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
@@ -224,7 +224,8 @@ class Operations:
         return self._send(key, message, conversation)
 
     def send(
-        self, key: DeploymentKey, payloads: Sequence[bytes], conversation: str | None, *, may_wait: bool
+        self, key: DeploymentKey, payloads: Sequence[bytes], conversation: str | None, *, may_wait: bool,
+        id: str | None = None,
     ) -> int:  # fmt: skip
         """Put messages that want no answer into a deployment's mailbox, as many as it has room for; returns how many.
 
@@ -236,7 +237,7 @@ class Operations:
         mail = Mail(CALLER, payloads, self._clock.wall_ns(), conversation)
         router = self._controller.fleet.router
         # Who can talk to the agent may do anything with what it runs: its socket is its owner's.
-        queued, refused = router.send_many(key, mail, lambda _key: True)
+        queued, refused = router.send_many(key, mail, lambda _key: True, id=id)
         if refused is None or queued:
             return queued
         route = router.find(key)

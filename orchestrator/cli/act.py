@@ -39,15 +39,21 @@ timeout_option = click.option("--timeout", type=DURATION, default="30s", help="H
 )
 @conversation_option
 @click.option("--timeout", type=DURATION, default="30s", help="How long to wait for a full mailbox.")
+@click.option("--id", type=WORD, help="With delivery at-least-once: another message of this id is not taken again.")
 def send(
     settings: Settings, name: DeploymentKey, payload: str | None, lines: BinaryIO | None, conversation: str | None,
-    timeout: int,
+    timeout: int, id: str | None,
 ) -> None:  # fmt: skip
-    """Queue a message, or many. Queued means in memory; nobody waits for what becomes of it."""
+    """Queue a message, or many; nobody waits for what becomes of it.
+
+    Queued means in memory, or on the disk where the deployment has delivery at-least-once.
+    """
     if (payload is None) is (lines is None):
         raise Failure("what is to be sent?", "", "Give either PAYLOAD or --lines FILE.", USAGE)
+    if lines is not None and id is not None:
+        raise Failure("--id names one message, and --lines sends many", "", "Give one of them.", USAGE)
     if lines is None:
-        settings.client().send(name, _bytes(payload or ""), conversation, timeout / 1000)
+        settings.client().send(name, _bytes(payload or ""), conversation, timeout / 1000, id)
         settings.err().print("queued", style="dim")
         return
     sending = Sending(settings.client(), name, conversation, timeout / 1000)

@@ -109,9 +109,11 @@ class AgentClient:
         """Remove a deployment."""
         return str(msgspec.json.decode(self._ask("DELETE", _path(key)).content)["message"])
 
-    def send(self, key: DeploymentKey, payload: bytes, conversation: str | None, timeout_s: float) -> None:
-        """Queue a message; where its mailbox has senders wait for room, wait."""
-        params = {"timeout": str(timeout_s), **_conversation(conversation)}
+    def send(
+        self, key: DeploymentKey, payload: bytes, conversation: str | None, timeout_s: float, id: str | None = None
+    ) -> None:  # fmt: skip
+        """Queue a message, unless one of the same id was; where its mailbox has senders wait for room, wait."""
+        params = {"timeout": str(timeout_s), **_conversation(conversation), **({} if id is None else {"id": id})}
         self._ask("POST", f"{_path(key)}/send", content=payload, params=params, wait_s=timeout_s)
 
     def send_many(

@@ -26,6 +26,7 @@ from orchestrator.model.spec import (
     LOG_PER_S,
     Analysis,
     Backoff,
+    Delivery,
     Deployment,
     Grant,
     HealthPolicy,
@@ -246,7 +247,7 @@ def assemble(source: Draft, key: DeploymentKey, component: Component, file: str)
         revision=_revision(spec, component, job),
         replicas=spec.get("replicas", 1) if job is None else 0,
         labels=tuple(sorted(_mapping(find(source.root, "metadata", "labels")).items())),
-        mailbox=_mailbox(spec.get("mailbox", {})),
+        mailbox=_mailbox(spec),
         restart=_restart(spec.get("restart", {})),
         depends_on=tuple(sorted(depends_on)),
         health=_health(spec.get("health", {})),
@@ -304,15 +305,17 @@ def _given(section: Spec, **fields: tuple[str, Any]) -> dict[str, Any]:
     return {field: convert(section[key]) for field, (key, convert) in fields.items() if key in section}
 
 
-def _mailbox(mailbox: Spec) -> Mailbox:
+def _mailbox(spec: Spec) -> Mailbox:
     given = _given(
-        mailbox,
+        spec.get("mailbox", {}),
         capacity=("capacity", int),
         batch=("batch", int),
         when_full=("whenFull", WhenFull),
         ttl_ms=("ttl", duration_ms),
+        attempts=("attempts", int),
+        dedupe_ms=("dedupe", duration_ms),
     )
-    return Mailbox(**given)
+    return Mailbox(**given, **_given(spec, delivery=("delivery", Delivery)))
 
 
 def _restart(restart: Spec) -> RestartPolicy:

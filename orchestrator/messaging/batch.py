@@ -17,12 +17,13 @@ class Parcel:
     message, in any order, from whichever thread, with no lock held.
     """
 
-    __slots__ = ("mail", "may_wait", "told")
+    __slots__ = ("mail", "may_wait", "told", "was_let_in")
 
     def __init__(self, mail: Mail, told: Told, *, may_wait: bool = False) -> None:
         self.mail = mail
         self.told = told
         self.may_wait = may_wait  # its sender waits until there is room, where the mailbox wants that
+        self.was_let_in = False  # before, and so there is room for it
 
     def __len__(self) -> int:
         return len(self.mail.payloads)

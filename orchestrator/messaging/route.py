@@ -66,6 +66,7 @@ class Arrivals(msgspec.Struct):
     dropped: int = 0
     expired: int = 0
     lost: int = 0
+    sent_again: int = 0
 
 
 class _Lane:
@@ -103,6 +104,7 @@ class Route:
         self._room: dict[Callable[[], None], int] = {}  # who waits for room, in order, and for how many messages
         self._gone: Gone = []
         self.arrivals = Arrivals()
+        self.on_open: Callable[[], None] = _nothing  # called when it takes messages again
         self._past = Counters()  # of revisions that have gone
         self.requests = requests.Counters()  # of those that its instances made
         self._lock = threading.Lock()
@@ -210,7 +212,7 @@ class Route:
 
     def _room_for(self, parcel: Parcel) -> int:
         """Return how many of a parcel's messages are let in."""
-        if self._drops:
+        if self._drops or parcel.was_let_in:
             return len(parcel)
         room = self._mailbox.capacity - self._depth
         if parcel.may_wait and self._mailbox.when_full is WhenFull.BLOCK:
@@ -383,11 +385,18 @@ class Route:
     def refuse(self, refusal: Undelivered | None) -> None:
         """Answer every waiting and future message with `refusal`; None opens the route again."""
         with self._lock:
+            opens = refusal is None and self._refusal is not None
             self._refusal = refusal
-            if refusal is None:
-                return
-            self._let_go([(waiting, refusal) for waiting in self._take_all()])
+            if refusal is not None:
+                self._let_go([(waiting, refusal) for waiting in self._take_all()])
         self._hand_over([])
+        if opens:
+            self.on_open()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes messages."""
+        return self._refusal is None
 
     def forget(self, lane: str) -> None:
         """Drop a revision's lane once its set has gone; what still waits in it is dealt anew."""
@@ -417,6 +426,11 @@ class Route:
         with self._lock:
             self.arrivals.lost += count
 
+    def sends_again(self) -> None:
+        """Count a message that failed and is sent again."""
+        with self._lock:
+            self.arrivals.sent_again += 1
+
     def traffic(self) -> Traffic:
         """Say what became of all messages."""
         with self._lock:
@@ -427,6 +441,7 @@ class Route:
             return Traffic(
                 waiting=self._depth, received=came.received, handled=total.handled, errors=total.errors,
                 rejected=came.rejected, dropped=came.dropped, expired=came.expired, dead_letters=came.lost,
+                sent_again=came.sent_again,
             )  # fmt: skip
 
     @property
@@ -687,6 +702,10 @@ class Route:
                 _refuse(waiting, refusal)
         if self._room:
             self._let_in()
+
+
+def _nothing() -> None:
+    return
 
 
 def _ended_session(session: str, why: str) -> Undelivered:

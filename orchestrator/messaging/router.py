@@ -1,18 +1,30 @@
 """Finds a deployment's route by name. Senders inside (guests) and outside (the API) go through the same door."""
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from orchestrator.messaging.batch import Parcel, Told
 from orchestrator.messaging.envelope import Envelope
 from orchestrator.messaging.route import Route
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import MESSAGE_MAX_BYTES, Mail, Message, Undelivered
+from orchestrator.model.spec import Delivery
 
 Permit = Callable[[DeploymentKey], bool]
 WhenRoom = Callable[[Callable[[], None]], bool]  # given what to call once there is; False where there is now
 
 
 Lost = Callable[[Route, Mail], Told]
+
+
+class Durable(Protocol):
+    """Who keeps messages for deployments that want each at least once."""
+
+    def post(self, route: Route, mail: Mail, id: str | None, *, may_wait: bool) -> tuple[int, Undelivered | None]:
+        """Keep and queue messages as `Router.send_many` says; one whose `id` was seen counts as queued."""
+
+    def resume(self, route: Route) -> None:
+        """Queue what was kept for a route that takes messages."""
 
 
 def _nobody_is_told(_route: Route, _mail: Mail) -> Told:
@@ -22,16 +34,21 @@ def _nobody_is_told(_route: Route, _mail: Mail) -> Told:
 class Router:
     """The routes of this process; reading needs no lock because the mapping is replaced, never changed.
 
-    `lost` says who is told how messages end whose sender does not wait for that.
+    `lost` says who is told how messages end whose sender does not wait for that. Without `durable`, every delivery is
+    at most once.
     """
 
-    def __init__(self, lost: Lost = _nobody_is_told) -> None:
-        self._lost = lost
+    def __init__(self, lost: Lost = _nobody_is_told, durable: Durable | None = None) -> None:
+        self._lost, self._durable = lost, durable
         self._routes: dict[DeploymentKey, Route] = {}
 
     def add(self, route: Route) -> None:
         """Make a deployment reachable."""
         self._routes = {**self._routes, route.key: route}
+        durable = self._durable
+        if durable is not None:
+            route.on_open = lambda: durable.resume(route)
+            durable.resume(route)
 
     def remove(self, key: DeploymentKey) -> None:
         """Make a deployment unreachable; its waiting messages are its route's business."""
@@ -50,13 +67,21 @@ class Router:
         return _unknown(key) if route is None else route.offer(envelope)
 
     def send_many(
-        self, key: DeploymentKey, mail: Mail, permit: Permit, told: Told | None = None, *, may_wait: bool = False
+        self,
+        key: DeploymentKey,
+        mail: Mail,
+        permit: Permit,
+        told: Told | None = None,
+        *,
+        may_wait: bool = False,
+        id: str | None = None,
     ) -> tuple[int, Undelivered | None]:
         """Put messages that want no answer into a mailbox, as many as it has room for; how many, and why not the rest.
 
         `permit` is asked once whether their sender may reach the deployment. `told` is told how those that were queued
         ended, as `batch.Parcel` says; None leaves that to who looks after what was lost. Who `may_wait` has messages
         queued beyond that room where the mailbox wants its senders to wait, and is to wait while it is `crowded`.
+        `id` is its sender's name for a message, of which there is one then: another of that id is not queued again.
         """
         if not permit(key):
             return 0, denied(mail.sender.deployment, key)
@@ -66,6 +91,10 @@ class Router:
         route = self.find(key)
         if route is None:
             return 0, _unknown(key)
+        if told is None and self._durable is not None and route.mailbox.delivery is Delivery.AT_LEAST_ONCE:
+            return self._durable.post(route, mail, id, may_wait=may_wait)
+        if id is not None:
+            return 0, _no_ids(key)
         return route.post(Parcel(mail, told or self._lost(route, mail), may_wait=may_wait))
 
     def crowded(self, key: DeploymentKey) -> WhenRoom | None:
@@ -84,6 +113,10 @@ def _too_large(payloads: Sequence[bytes]) -> Undelivered | None:
     if size <= MESSAGE_MAX_BYTES:
         return None
     return Undelivered("invalid-message", f"{size} bytes; a message has at most {MESSAGE_MAX_BYTES}")
+
+
+def _no_ids(key: DeploymentKey) -> Undelivered:
+    return Undelivered("invalid-message", f"{key} knows no ids of messages: its `spec.delivery` is at-most-once")
 
 
 def _unknown(key: DeploymentKey) -> Undelivered:

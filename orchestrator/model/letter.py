@@ -24,11 +24,14 @@ class DeadLetter(Value, frozen=True):
     correlation_id: str | None = None
     content_type: str | None = None
     attempts: int = 1
+    conversation: str | None = None
 
     @property
     def mail(self) -> Mail:
         """The message, to be sent again."""
-        return Mail(self.sender, (self.payload,), self.sent_ns, self.correlation_id, self.content_type)
+        return Mail(
+            self.sender, (self.payload,), self.sent_ns, self.correlation_id, self.content_type, self.conversation
+        )
 
 
 class Resent(Value, frozen=True):
@@ -51,10 +54,13 @@ def why_lost(outcome: Outcome) -> tuple[str, str]:
     return outcome.case, outcome.detail[:DETAIL_MAX]
 
 
-def letter_of(key: DeploymentKey, mail: Mail, index: int, outcome: Outcome, at_ms: int) -> DeadLetter:
+def letter_of(
+    key: DeploymentKey, mail: Mail, index: int, outcome: Outcome, at_ms: int, attempts: int = 1
+) -> DeadLetter:
     """Return the dead letter of one message of some mail to `key` that ended so."""
     reason, detail = why_lost(outcome)
     return DeadLetter(
         key=key, sender=mail.sender, payload=bytes(mail.payloads[index]), sent_ns=mail.timestamp_ns, reason=reason,
         detail=detail, at_ms=at_ms, correlation_id=mail.correlation_id, content_type=mail.content_type,
+        attempts=attempts, conversation=mail.conversation,
     )  # fmt: skip

@@ -120,7 +120,8 @@ class Traffic(Value, frozen=True):
 
     Of those that came, `received` were let in and `rejected` were not, for want of room; `dropped` made way for newer
     ones, `expired` waited too long, and instances `handled` the others, `errors` of them not well. Of those without a
-    reply, which nobody hears of, all that were received and not handled well are `dead_letters`.
+    reply, which nobody hears of, all that were received and not handled well are `dead_letters`. Where
+    delivery is at least once, `sent_again` counts further attempts, each of which is received and handled anew.
     """
 
     waiting: int = 0
@@ -131,6 +132,7 @@ class Traffic(Value, frozen=True):
     dropped: int = 0
     expired: int = 0
     dead_letters: int = 0
+    sent_again: int = 0
 
 
 class ObservedDeployment(Value, frozen=True):

@@ -37,16 +37,28 @@ class WhenFull(Enum):
     DROP_OLDEST = "drop-oldest"
 
 
+class Delivery(Enum):
+    """What is promised of a message without a reply: that it is handled at most once, or at least once."""
+
+    AT_MOST_ONCE = "at-most-once"
+    AT_LEAST_ONCE = "at-least-once"
+
+
 class Mailbox(Value, frozen=True):
     """The deployment's queue: at most `capacity` messages wait, each for at most `ttl_ms`.
 
-    An instance is given up to `batch` messages at once where they want no reply, for which they share its limits.
+    An instance is given up to `batch` messages at once where they want no reply, for which they share its limits. Where
+    `delivery` is at least once, one that fails is given `attempts` times in all, and one whose id was seen within
+    `dedupe_ms` is not taken again.
     """
 
     capacity: int = 1000
     batch: int = 1
     when_full: WhenFull = WhenFull.REJECT
     ttl_ms: int | None = None
+    delivery: Delivery = Delivery.AT_MOST_ONCE
+    attempts: int = 5
+    dedupe_ms: int = 600_000
 
 
 class RestartType(Enum):

@@ -15,6 +15,8 @@ DESIRED = b"w"
 HISTORY = b"h"
 DATA = b"d"
 USAGE = b"u"
+MAIL = b"m"
+MAIL_IDS = b"i"
 LETTERS = b"l"
 LETTER_NUMBER = b"n"  # of the newest letter there ever was
 
@@ -35,6 +37,11 @@ def of_deployment(table: bytes, key: DeploymentKey) -> bytes:
 def of_number(key: DeploymentKey, number: int) -> bytes:
     """Name one entry of a deployment's history; entries sort by number."""
     return of_deployment(HISTORY, key) + number.to_bytes(8, "big")
+
+
+def of_mail(key: DeploymentKey, number: int) -> bytes:
+    """Name a message that is kept; those of a deployment sort by number."""
+    return of_deployment(MAIL, key) + number.to_bytes(8, "big")
 
 
 def of_letter(number: int) -> bytes:

@@ -61,8 +61,10 @@ class Letters:
         last = database.get(keys.LETTER_NUMBER)
         self._last = 0 if last is None else keys.unpack(last, int)
 
-    def keep(self, letters: Sequence[DeadLetter]) -> None:
+    def keep(self, letters: Sequence[DeadLetter], beside: Sequence[Write] = ()) -> None:
         """Keep letters of one deployment under new numbers, and forget the oldest of its, or of all, beyond the bounds.
+
+        What is written `beside` is written in the same step.
 
         Raises:
             DatabaseFault: they could not be written.
@@ -72,7 +74,7 @@ class Letters:
             numbered = [*enumerate(letters, self._last + 1)]
             last = self._last + len(letters)
             rows: list[Write] = [(keys.of_letter(number), keys.pack(letter)) for number, letter in numbered]
-            self._database.write([*rows, (keys.LETTER_NUMBER, keys.pack(last))], sync=False)
+            self._database.write([*rows, *beside, (keys.LETTER_NUMBER, keys.pack(last))], sync=False)
             self._last = last
             for number, letter in numbered:
                 self._note(letter.key, number, _size(letter))

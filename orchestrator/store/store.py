@@ -19,6 +19,7 @@ from orchestrator.store.decisions import (
     read_serial,
 )
 from orchestrator.store.letters import Letters
+from orchestrator.store.mail import Mails
 from orchestrator.store.state_dir import StateDir
 
 
@@ -45,6 +46,11 @@ class Store:
     def letters(self) -> Letters:
         """The dead letters; the first to ask has them all looked at."""
         return Letters(self._database)
+
+    @cached_property
+    def mail(self) -> Mails:
+        """The messages that are kept until they were handled."""
+        return Mails(self._database, self.letters)
 
     @property
     def serial(self) -> int:

@@ -46,6 +46,10 @@ def test_how_it_is_run_is_part_of_its_revision():
 
 REFUSED = {
     "replicas": ("  replicas: 1\n", "6:3: `spec.replicas` makes no sense for component counter, which is a job: a job"),
+    "delivery": (
+        "  delivery: at-least-once\n",
+        "6:3: `spec.delivery` makes no sense for component counter, which is a job: a job",
+    ),
     "mailbox": ("  mailbox: {}\n", "6:3: `spec.mailbox` makes no sense for component counter, which is a job: a job"),
     "restart": ("  restart: {}\n", "6:3: `spec.restart` makes no sense for component counter, which is a job: a job"),
     "health": ("  health: {}\n", "6:3: `spec.health` makes no sense for component counter, which is a job: a job is"),

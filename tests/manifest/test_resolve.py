@@ -13,6 +13,7 @@ from orchestrator.model.spec import (
     LOG_PER_S,
     Analysis,
     Backoff,
+    Delivery,
     Deployment,
     Grant,
     HealthPolicy,
@@ -42,7 +43,8 @@ spec:
     storage.read: [self]
     messaging.send: [shop/ledger, billing/vat]
   limits: {memory: 8MiB, fuel: 1000, timeout: 1500ms, storage: 1KiB}
-  mailbox: {capacity: 10, batch: 5, whenFull: drop-oldest, ttl: 2s}
+  mailbox: {capacity: 10, batch: 5, whenFull: drop-oldest, ttl: 2s, attempts: 2, dedupe: 1m}
+  delivery: at-least-once
   restart: {type: transient, intensity: 2, period: 1m, backoff: {initial: 1s, factor: 1.5, max: 1h}}
   dependsOn: [ledger, billing/vat, shop/ledger]
   health: {interval: 1s, timeout: 100ms, failureThreshold: 5}
@@ -72,7 +74,15 @@ def test_everything_that_can_be_written_resolves_to_exact_values():
     assert found.replicas == 3
     assert found.suspend is True
     assert found.labels == (("app", "1"), ("team", "core"))
-    assert found.mailbox == Mailbox(capacity=10, batch=5, when_full=WhenFull.DROP_OLDEST, ttl_ms=2000)
+    assert found.mailbox == Mailbox(
+        capacity=10,
+        batch=5,
+        when_full=WhenFull.DROP_OLDEST,
+        ttl_ms=2000,
+        attempts=2,
+        dedupe_ms=60_000,
+        delivery=Delivery.AT_LEAST_ONCE,
+    )
     assert found.restart == RestartPolicy(
         type=RestartType.TRANSIENT,
         intensity=2,
@@ -278,7 +288,7 @@ def test_every_problem_is_reported_in_one_run():
     [
         ("  replica: 1\n", "did you mean `replicas`?"),
         ("  rollout: {strategy: blue_green}\n", "did you mean `blue-green`?"),
-        ("  mailbox: {x: 1}\n", "known here: batch, capacity, ttl, whenFull"),
+        ("  mailbox: {x: 1}\n", "known here: attempts, batch, capacity, dedupe, ttl, whenFull"),
         ("  dependsOn: [countr]\n", "did you mean `default/count`?"),
     ],
 )

@@ -31,6 +31,9 @@ DEFAULTS = {
     ("mailbox", "capacity"): Mailbox().capacity,
     ("mailbox", "batch"): Mailbox().batch,
     ("mailbox", "whenFull"): Mailbox().when_full.value,
+    ("mailbox", "attempts"): Mailbox().attempts,
+    ("mailbox", "dedupe"): Mailbox().dedupe_ms,
+    ("delivery",): Mailbox().delivery.value,
     ("restart", "type"): RestartPolicy().type.value,
     ("restart", "intensity"): RestartPolicy().intensity,
     ("restart", "period"): RestartPolicy().period_ms,
@@ -152,6 +155,7 @@ def test_the_checker_and_the_jsonschema_library_agree(data):
 INTEGERS = {
     "replicas": ("  replicas: {}\n", 0, 1000),
     "mailbox.capacity": ("  mailbox: {{capacity: {}}}\n", 1, 100_000),
+    "mailbox.attempts": ("  mailbox: {{attempts: {}}}\n", 1, 100),
     "mailbox.batch": ("  mailbox: {{batch: {}}}\n", 1, 1024),
     "restart.intensity": ("  restart: {{intensity: {}}}\n", 0, 1000),
     "health.failureThreshold": ("  health: {{failureThreshold: {}}}\n", 1, 100),

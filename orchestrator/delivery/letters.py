@@ -17,6 +17,7 @@ from orchestrator.supervise.ports import Clock
 
 Heard = Callable[[ComponentId, ComponentId, Outcome], None]  # sender, target
 Fault = Callable[[str], None]
+Write = Callable[[Sequence[DeadLetter]], None]
 
 
 class DeadLetters:
@@ -33,9 +34,19 @@ class DeadLetters:
         def told(first: int, outcomes: Sequence[Outcome]) -> None:
             lost = [(index, outcome) for index, outcome in enumerate(outcomes, first) if is_lost(outcome)]
             if lost:
-                self._keep(route, mail, lost)
+                self.keep(route, mail, lost, self._kept.keep)
 
         return told
+
+    def keep(
+        self, route: Route, mail: Mail, lost: Sequence[tuple[int, Outcome]], write: Write, attempts: int = 1
+    ) -> None:  # fmt: skip
+        """Make letters of some messages of a mail, by their index, and have `write` keep them."""
+        key, at_ms = route.key, self._clock.wall_ms()
+        route.lost(len(lost))
+        self._write(lambda: write([letter_of(key, mail, index, how, at_ms, attempts) for index, how in lost]))
+        for _, outcome in lost:
+            self._heard(mail.sender, ComponentId(key.namespace, key.name), outcome)
 
     def letters(self, key: DeploymentKey | None) -> Iterator[tuple[int, DeadLetter, bool]]:
         """Yield those of one deployment or of all, oldest first: number, letter, and whether it was sent again."""
@@ -77,13 +88,6 @@ class DeadLetters:
 
     def _chosen(self, key: DeploymentKey, numbers: Sequence[int] | None) -> Sequence[int]:
         return [number for number, _ in self._kept.numbers(key)] if numbers is None else numbers
-
-    def _keep(self, route: Route, mail: Mail, lost: Sequence[tuple[int, Outcome]]) -> None:
-        key, at_ms = route.key, self._clock.wall_ms()
-        route.lost(len(lost))
-        self._write(lambda: self._kept.keep([letter_of(key, mail, index, how, at_ms) for index, how in lost]))
-        for _, outcome in lost:
-            self._heard(mail.sender, ComponentId(key.namespace, key.name), outcome)
 
     def _send(self, router: Router, number: int, letter: DeadLetter) -> Undelivered | None:
         def told(_first: int, outcomes: Sequence[Outcome]) -> None:
