@@ -21,7 +21,8 @@ from starlette.routing import Route
 from orchestrator.agent import views
 from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.jobs import Watcher
-from orchestrator.agent.operations import Operations, Pending
+from orchestrator.agent.messages import Messages, Pending
+from orchestrator.agent.operations import Operations
 from orchestrator.agent.problem import INVALID, TIMED_OUT, USAGE, Problem, Trouble
 from orchestrator.controller.loop import Controller
 from orchestrator.model.base import Value
@@ -87,10 +88,11 @@ class Api:
     """The routes over one agent's parts."""
 
     def __init__(
-        self, operations: Operations, controller: Controller, journals: Journals, compilations: Compilations,
-        about: views.AgentView, key: bytes, stop: Callable[[], None],
+        self, operations: Operations, messages: Messages, controller: Controller, journals: Journals,
+        compilations: Compilations, about: views.AgentView, key: bytes, stop: Callable[[], None],
     ) -> None:  # fmt: skip
-        self._operations, self._controller, self._journals = operations, controller, journals
+        self._operations, self._messages = operations, messages
+        self._controller, self._journals = controller, journals
         self._compilations = compilations
         self._about, self._key, self._stop = about, key, stop
         self._closing = asyncio.Event()
@@ -216,7 +218,7 @@ class Api:
         key, conversation, timeout_s = _key(request), _conversation(request), _timeout_s(request)
         if not payloads:
             return 0
-        send = partial(self._operations.send, key, payloads, conversation, may_wait=may_wait, id=id)
+        send = partial(self._messages.send, key, payloads, conversation, may_wait=may_wait, id=id)
         try:
             async with asyncio.timeout(timeout_s):
                 while not (queued := send()):
@@ -232,23 +234,23 @@ class Api:
         """Send a message and return the reply's bytes."""
         timeout_s = _timeout_s(request)
         payload = await self._body(request, MESSAGE_MAX_BYTES)
-        pending = self._operations.deliver(_key(request), payload, _conversation(request))
+        pending = self._messages.deliver(_key(request), payload, _conversation(request))
         return _reply(await _outcome(pending, request, timeout_s))
 
     async def dead_letters(self, request: Request) -> Response:
         """Return dead letters as lines, of one deployment or of all."""
         wanted = request.query_params.get("deployment")
-        letters = self._operations.letters.letters(DeploymentKey.parse(wanted) if wanted else None)
+        letters = self._messages.letters.letters(DeploymentKey.parse(wanted) if wanted else None)
         lines = (msgspec.json.encode(views.dead_letter_view(*letter)) + b"\n" for letter in letters)
         return StreamingResponse(lines, media_type=JSON_LINES)
 
     async def send_again(self, request: Request) -> Response:
         """Send dead letters again."""
-        return _json(await run_in_threadpool(self._operations.send_again, _key(request), _numbers(request, "number")))
+        return _json(await run_in_threadpool(self._messages.send_again, _key(request), _numbers(request, "number")))
 
     async def discard(self, request: Request) -> Response:
         """Forget dead letters."""
-        count = await run_in_threadpool(self._operations.discard, _key(request), _numbers(request, "number"))
+        count = await run_in_threadpool(self._messages.discard, _key(request), _numbers(request, "number"))
         return _json(views.Discarded(discarded=count))
 
     async def call(self, request: Request) -> Response:
@@ -256,13 +258,13 @@ class Api:
         timeout_s = _timeout_s(request)
         data = await self._body(request, CALL_MAX_BYTES)
         body = _call(data) if len(data) <= QUICK_BYTES else await run_in_threadpool(_call, data)
-        pending = self._operations.call(_key(request), body.function, body.arguments, body.session)
+        pending = self._messages.call(_key(request), body.function, body.arguments, body.session)
         return _reply(await _outcome(pending, request, timeout_s))
 
     async def sessions(self, request: Request) -> Response:
         """List a deployment's sessions."""
         key = _key(request)
-        return _json([views.session_view(key, seen) for seen in self._operations.sessions(key)])
+        return _json([views.session_view(key, seen) for seen in self._messages.sessions(key)])
 
     async def let_go(self, request: Request) -> Response:
         """End a session, or drop some of its handles; returns how many were dropped."""
@@ -270,7 +272,7 @@ class Api:
         session = request.path_params["session"]
         if len(session) > NAME_MAX_LENGTH or not _LABEL.fullmatch(session):
             raise Trouble(400, Problem(summary=f"{session[:SHOWN_MAX]!a} names no session", exit_code=USAGE))
-        pending = self._operations.let_go(key, session, handles)
+        pending = self._messages.let_go(key, session, handles)
         return _reply(await _outcome(pending, request, timeout_s))
 
     async def run(self, request: Request) -> Response:
@@ -364,7 +366,7 @@ class Api:
         Raises:
             ClientDisconnect: the caller has hung up, or the agent closes.
         """
-        route = self._operations.route(key)
+        route = self._messages.route(key)
         loop, there = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:

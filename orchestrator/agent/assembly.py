@@ -5,6 +5,7 @@ from pathlib import Path
 
 from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.jobs import StartedJob
+from orchestrator.agent.messages import Messages
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.surroundings import Announcer, HostSurroundings
 from orchestrator.controller.loop import Controller
@@ -86,7 +87,8 @@ class Agent:
         settling = Settling(self.ledger, self.fleet, self.clock, self.announcer.announce)
         self.sources = WatchedSources(resolve, self.keep, self.clock.wall_ms, report)
         self.controller = Controller(self.sources, self.ledger, self.fleet, actions, settling, self.announcer.announce)
-        self.operations = Operations(self.controller, actions, self.clock, state.artifacts.has, self.letters)
+        self.operations = Operations(self.controller, actions, self.clock, state.artifacts.has)
+        self.messages = Messages(self.fleet, self.clock, self.letters)
         self.announcer.wake = self.controller.wake
 
     async def start_guest(self, revision: Revision, instance: ComponentId) -> Guest | Exited:

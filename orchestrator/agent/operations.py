@@ -1,24 +1,18 @@
-"""What can be asked of a running agent. Decisions run on the controller's thread; messages go to the router."""
+"""What can be decided of a running agent from outside, on the controller's thread; messages go by `agent.messages`."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from msgspec.structs import replace
 
 from orchestrator.agent.jobs import Watcher
-from orchestrator.agent.problem import TIMED_OUT, Problem, Trouble
+from orchestrator.agent.problem import Problem, Trouble
 from orchestrator.controller.loop import Controller
-from orchestrator.delivery.letters import DeadLetters
 from orchestrator.execute.actions import Actions, without
 from orchestrator.execute.history import RUNNING, SUPERSEDED
 from orchestrator.execute.outcome import ActionOutcome
-from orchestrator.messaging.envelope import Call, Envelope, LetGo, Work
-from orchestrator.messaging.route import Route
-from orchestrator.model.ids import ComponentId, DeploymentKey
-from orchestrator.model.letter import Resent
-from orchestrator.model.message import Mail, Message, Outcome, Undelivered
-from orchestrator.model.observed import Hold, Number, ObservedSession, Record
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import Hold, Number, Record
 from orchestrator.model.rollout import RolloutPhase
 from orchestrator.plan.differences import spec_digest
 from orchestrator.plan.document import Plan
@@ -31,7 +25,6 @@ from orchestrator.supervise.job import RUNS_MAX, Run
 from orchestrator.supervise.ports import Clock
 
 T = TypeVar("T")
-CALLER = ComponentId("airs", "client")  # who a message from the command line comes from
 
 
 class Operations:
@@ -39,11 +32,9 @@ class Operations:
 
     def __init__(
         self, controller: Controller, actions: Actions, clock: Clock, has_artifact: Callable[[str], bool],
-        letters: DeadLetters,
     ) -> None:  # fmt: skip
         self._controller, self._actions, self._clock = controller, actions, clock
         self._has_artifact = has_artifact
-        self.letters = letters
 
     def apply(self, plan: Plan, *, fresh: bool) -> tuple[ActionOutcome, ...]:
         """Make what the plan leads to the wanted state, and begin carrying it out.
@@ -209,114 +200,6 @@ class Operations:
         self._controller.ledger.decide([*changes, PutRecord(record=replace(record, deleted=True))])
         return f"{key}: removing; its stored data are kept"
 
-    def deliver(self, key: DeploymentKey, payload: bytes, conversation: str | None) -> "Pending":
-        """Put a message into a deployment's mailbox.
-
-        Raises:
-            Trouble: it was not queued.
-        """
-        message = Message(
-            sender=CALLER,
-            payload=payload,
-            timestamp_ns=self._clock.wall_ns(),
-            correlation_id=conversation,
-        )
-        return self._send(key, message, conversation)
-
-    def send(
-        self, key: DeploymentKey, payloads: Sequence[bytes], conversation: str | None, *, may_wait: bool,
-        id: str | None = None,
-    ) -> int:  # fmt: skip
-        """Put messages that want no answer into a deployment's mailbox, as many as it has room for; returns how many.
-
-        None is 0 where their sender may wait for room, or is to.
-
-        Raises:
-            Trouble: none was queued, and to wait does not help.
-        """
-        mail = Mail(CALLER, payloads, self._clock.wall_ns(), conversation)
-        router = self._controller.fleet.router
-        # Who can talk to the agent may do anything with what it runs: its socket is its owner's.
-        queued, refused = router.send_many(key, mail, lambda _key: True, id=id)
-        if refused is None or queued:
-            return queued
-        route = router.find(key)
-        if refused.case == "queue-full" and route is not None and (may_wait or route.has_senders_wait):
-            return 0
-        raise self._undelivered(refused)
-
-    def route(self, key: DeploymentKey) -> Route | None:
-        """Return a deployment's mailbox, to wait for room in it."""
-        return self._controller.fleet.router.find(key)
-
-    def send_again(self, key: DeploymentKey, numbers: tuple[int, ...] | None) -> Resent:
-        """Send dead letters of a deployment again, all of them or some.
-
-        Raises:
-            Trouble: one of them is none of its letters, or none could be queued.
-        """
-        self._check_letters(key, numbers)
-        resent = self.letters.send_again(self._controller.fleet.router, key, numbers)
-        if resent.why and not resent.sent:
-            raise Trouble(503, Problem(summary=resent.why, detail="The letters are kept."))
-        return resent
-
-    def discard(self, key: DeploymentKey, numbers: tuple[int, ...] | None) -> int:
-        """Forget dead letters of a deployment, all of them or some; returns how many.
-
-        Raises:
-            Trouble: one of them is none of its letters.
-        """
-        self._check_letters(key, numbers)
-        return self.letters.discard(key, numbers)
-
-    def _check_letters(self, key: DeploymentKey, numbers: tuple[int, ...] | None) -> None:
-        unknown = self.letters.unknown(key, numbers or ())
-        if unknown:
-            which = ", ".join(map(str, unknown[:10]))
-            hint = f"`airs get dead-letters {key}` lists them."
-            raise Trouble(404, Problem(summary=f"{key} has no dead letter {which}", suggestion=hint))
-
-    def call(self, key: DeploymentKey, function: str, arguments: list[Any], session: str | None) -> "Pending":
-        """Queue a typed call, for the instance that a session is bound to if it is of one.
-
-        Raises:
-            Trouble: it was not queued.
-        """
-        return self._send(key, Call(function, tuple(arguments), session), None)
-
-    def let_go(self, key: DeploymentKey, session: str, handles: tuple[int, ...] | None) -> "Pending":
-        """Queue the end of a session, or of some of its handles; the outcome is how many were dropped.
-
-        Raises:
-            Trouble: there is no such session, or it was not queued.
-        """
-        return self._send(key, LetGo(session, handles), None)
-
-    def sessions(self, key: DeploymentKey) -> tuple[ObservedSession, ...]:
-        """Describe a deployment's sessions.
-
-        Raises:
-            Trouble: there is no such deployment.
-        """
-        service = self._controller.fleet.services.get(key)
-        if service is None:
-            raise Trouble(404, Problem(summary=f"no deployment {key}", suggestion="`airs get deployments` lists them."))
-        return service.sessions()
-
-    def _send(self, key: DeploymentKey, work: Work, conversation: str | None) -> "Pending":
-        future: Future[Outcome] = Future()
-        envelope = Envelope(work, future.set_result, conversation)
-        refused = self._controller.fleet.router.deliver(key, envelope)
-        if refused is not None:
-            raise self._undelivered(refused)
-        return Pending(self._controller, key, envelope, future)
-
-    def _undelivered(self, refused: Undelivered) -> Trouble:
-        known = sorted(str(k) for k in self._controller.fleet.services)
-        hint = f"There are: {', '.join(known[:10])}." if refused.case == "target-not-found" and known else ""
-        return Trouble(503, Problem(summary=f"{refused.case}: {refused.detail}", suggestion=hint))
-
     def _record(self, key: DeploymentKey) -> Record:
         record = self._controller.ledger.records.get(key)
         if record is None:
@@ -330,30 +213,6 @@ class Operations:
         result = future.result()
         self._controller.wake()
         return result
-
-
-class Pending:
-    """A message on its way: `future` becomes its outcome, unless it is given up before."""
-
-    def __init__(
-        self, controller: Controller, key: DeploymentKey, envelope: Envelope, future: "Future[Outcome]"
-    ) -> None:
-        self._controller, self._key, self._envelope, self.future = controller, key, envelope, future
-
-    def give_up(self, timeout_s: float) -> Trouble:
-        """Take the message back if nobody started on it, else end it if it is a call; and say so."""
-        route = self._controller.fleet.router.find(self._key)
-        is_call = self._envelope.cancellation is not None
-        if route is not None and route.cancel(self._envelope):
-            detail = "no instance had started on it; it was taken back"
-        elif is_call:
-            detail = "the instance that was at work on it was ended; another takes its place"
-        else:
-            detail = "an instance is at work on it"
-        problem = Problem(
-            summary=f"no answer from {self._key} within {timeout_s:g}s", detail=detail, exit_code=TIMED_OUT
-        )
-        return Trouble(504, problem)
 
 
 def _refused(summary: str, suggestion: str = "") -> Trouble:

@@ -86,7 +86,14 @@ async def _serve(agent: Agent, about: AgentView, listener: socket.socket, option
             loop.add_signal_handler(number, stopping.set)
     controller = threading.Thread(target=_control, args=(agent, stop, lambda: loop.call_soon_threadsafe(stopping.set)))
     api = Api(
-        agent.operations, agent.controller, agent.journals, agent.compilations, about, agent.state.key, stopping.set
+        agent.operations,
+        agent.messages,
+        agent.controller,
+        agent.journals,
+        agent.compilations,
+        about,
+        agent.state.key,
+        stopping.set,
     )
     config = uvicorn.Config(
         api.application(), log_config=None, access_log=False, lifespan="off", ws="none",

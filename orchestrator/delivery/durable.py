@@ -36,7 +36,8 @@ def _not_recorded(_route: Route, _mail: Mail, told: Told) -> Told:
 class DurableMail:
     """Keeps the messages of deployments that want each at least once; `fault` is told of what could not be kept.
 
-    `record` may have somebody else told how they end as well."""
+    `record` may have somebody else told how they end as well.
+    """
 
     def __init__(
         self, kept: Mails, letters: DeadLetters, clock: Clock, fault: Fault, record: Record = _not_recorded
