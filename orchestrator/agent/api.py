@@ -6,7 +6,7 @@ credential. Long-lived answers (logs, events) are newline-delimited JSON.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
@@ -26,6 +26,7 @@ from orchestrator.agent.operations import Operations
 from orchestrator.agent.problem import INVALID, TIMED_OUT, USAGE, Problem, Trouble
 from orchestrator.controller.loop import Controller
 from orchestrator.model.base import Value
+from orchestrator.model.hop import Hop
 from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN, DeploymentKey
 from orchestrator.model.message import (
     MESSAGE_MAX_BYTES,
@@ -40,6 +41,7 @@ from orchestrator.model.message import (
 from orchestrator.model.strict_json import NotJson, read_json
 from orchestrator.observe.events import Journals
 from orchestrator.observe.journal import Journal
+from orchestrator.observe.trace import conversation_of, latest
 from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan
 from orchestrator.store.database import DatabaseFault
 
@@ -116,6 +118,8 @@ class Api:
             Route(one + "/dead-letters", self.send_again, methods=["POST"]),
             Route(one + "/dead-letters", self.discard, methods=["DELETE"]),
             Route("/v1/dead-letters", self.dead_letters),
+            Route("/v1/trace", self.trace),
+            Route(one + "/trace", self.last_traces),
             Route(one + "/call", self.call, methods=["POST"]),
             Route(one + "/sessions", self.sessions),
             Route(one + "/sessions/{session}", self.let_go, methods=["DELETE"]),
@@ -234,8 +238,23 @@ class Api:
         """Send a message and return the reply's bytes."""
         timeout_s = _timeout_s(request)
         payload = await self._body(request, MESSAGE_MAX_BYTES)
-        pending = self._messages.deliver(_key(request), payload, _conversation(request))
+        trace = _text(request, "trace")
+        pending = self._messages.deliver(_key(request), payload, _conversation(request), trace)
         return _reply(await _outcome(pending, request, timeout_s))
+
+    async def trace(self, request: Request) -> Response:
+        """Return what is recorded of a conversation: a list of one, or of none."""
+        id = _text(request, "id")
+        found = None if id is None else await run_in_threadpool(conversation_of, self._hops(), id)
+        return _json([] if found is None else [found])
+
+    async def last_traces(self, request: Request) -> Response:
+        """Return the last conversations that a deployment took part in."""
+        key, numbers = _key(request), _numbers(request, "last")
+        return _json(await run_in_threadpool(latest, self._hops(), key, numbers[0] if numbers else 1))
+
+    def _hops(self) -> Iterator[Hop]:
+        return (hop for _, hop in self._journals.hops.since(0))
 
     async def dead_letters(self, request: Request) -> Response:
         """Return dead letters as lines, of one deployment or of all."""

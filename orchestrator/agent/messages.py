@@ -26,8 +26,10 @@ class Messages:
         self._fleet, self._clock = fleet, clock
         self.letters = letters
 
-    def deliver(self, key: DeploymentKey, payload: bytes, conversation: str | None) -> "Pending":
-        """Put a message into a deployment's mailbox.
+    def deliver(
+        self, key: DeploymentKey, payload: bytes, conversation: str | None, trace: str | None = None
+    ) -> "Pending":
+        """Put a message into a deployment's mailbox. What it leads to is recorded under `trace`, or its conversation.
 
         Raises:
             Trouble: it was not queued.
@@ -37,6 +39,7 @@ class Messages:
             payload=payload,
             timestamp_ns=self._clock.wall_ns(),
             correlation_id=conversation,
+            conversation=trace or conversation,
         )
         return self._send(key, message, conversation)
 
@@ -51,7 +54,7 @@ class Messages:
         Raises:
             Trouble: none was queued, and to wait does not help.
         """
-        mail = Mail(CALLER, payloads, self._clock.wall_ns(), conversation)
+        mail = Mail(CALLER, payloads, self._clock.wall_ns(), conversation, conversation=conversation)
         router = self._fleet.router
         # Who can talk to the agent may do anything with what it runs: its socket is its owner's.
         queued, refused = router.send_many(key, mail, lambda _key: True, id=id)

@@ -14,6 +14,7 @@ from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.letter import DeadLetter
 from orchestrator.model.observed import (
+    Asked,
     Number,
     ObservedDeployment,
     ObservedInstance,
@@ -122,6 +123,7 @@ class DeploymentView(Value, frozen=True):
     restarts: int
     mailbox: int
     traffic: Traffic
+    requests: Asked
     labels: dict[str, str]
     instances: tuple[InstanceView, ...]
     rollout: RolloutView | None
@@ -249,6 +251,7 @@ def deployment_view(seen: ObservedDeployment, compiling: Callable[[str], Compili
         restarts=sum(i.restarts for i in instances),
         mailbox=seen.traffic.waiting,
         traffic=seen.traffic,
+        requests=seen.requests,
         labels=dict(shown.labels),
         instances=tuple(instance_view(record, i) for i in instances),
         rollout=rollout_view(record),

@@ -16,6 +16,7 @@ from orchestrator.cli.lines import Sending
 from orchestrator.cli.look import rollout_status
 from orchestrator.cli.names import LABEL, WORD, key_argument, keys_argument
 from orchestrator.cli.show import show_failure
+from orchestrator.cli.trace import new_name, show_conversations
 from orchestrator.cli.waiting import ended, is_at_rest
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import DeploymentKey
@@ -70,10 +71,19 @@ def _bytes(payload: str) -> bytes:
 @key_argument
 @click.argument("payload")
 @conversation_option
+@click.option("--trace", "is_traced", is_flag=True, help="Show on standard error what it led to by then.")
 @timeout_option
-def request(settings: Settings, name: DeploymentKey, payload: str, conversation: str | None, timeout: int) -> None:
+def request(
+    settings: Settings, name: DeploymentKey, payload: str, conversation: str | None, is_traced: bool, timeout: int
+) -> None:  # fmt: skip
     """Send a message and print the reply, and nothing else."""
-    reply = settings.client().request(name, _bytes(payload), conversation, timeout / 1000)
+    client, trace = settings.client(), (conversation or new_name()) if is_traced else None
+    try:
+        reply = client.request(name, _bytes(payload), conversation, timeout / 1000, trace)
+    finally:
+        if trace is not None:
+            show_conversations(settings.err(), client.trace(trace))
+            settings.err().print(f"`airs trace {printable(trace)}` shows what comes later", style="dim")
     if reply is None:
         return
     sys.stdout.buffer.write(reply)

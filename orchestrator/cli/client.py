@@ -26,6 +26,7 @@ from orchestrator.cli.failure import FAILED, NO_AGENT, Failure, Problem
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.letter import Resent
 from orchestrator.model.observed import ObservedState
+from orchestrator.observe.trace import Conversation
 from orchestrator.store.state_dir import socket_path
 
 T = TypeVar("T")
@@ -125,11 +126,24 @@ class AgentClient:
         answer = self._ask("POST", f"{_path(key)}/send-many", content=body, params=params, wait_s=timeout_s)
         return msgspec.json.decode(answer.content, type=Queued).queued
 
-    def request(self, key: DeploymentKey, payload: bytes, conversation: str | None, timeout_s: float) -> bytes | None:
-        """Send a message and return the reply; None for `none`."""
-        params = {"timeout": str(timeout_s), **_conversation(conversation)}
+    def request(
+        self, key: DeploymentKey, payload: bytes, conversation: str | None, timeout_s: float, trace: str | None = None
+    ) -> bytes | None:  # fmt: skip
+        """Send a message and return the reply; None for `none`. What it leads to is recorded under `trace`."""
+        params = {"timeout": str(timeout_s), **_conversation(conversation)} | (
+            {} if trace is None else {"trace": trace}
+        )
         answer = self._ask("POST", f"{_path(key)}/request", content=payload, params=params, wait_s=timeout_s)
         return None if NO_REPLY in answer.headers else answer.content
+
+    def trace(self, id: str) -> list[Conversation]:
+        """Return what is recorded of a conversation, which may be nothing."""
+        return msgspec.json.decode(self._ask("GET", "/v1/trace", params={"id": id}).content, type=list[Conversation])
+
+    def last_traces(self, key: DeploymentKey, count: int) -> list[Conversation]:
+        """Return the last conversations that a deployment took part in."""
+        answer = self._ask("GET", f"{_path(key)}/trace", params={"last": str(count)})
+        return msgspec.json.decode(answer.content, type=list[Conversation])
 
     def dead_letters(self, key: DeploymentKey | None) -> list[DeadLetterView]:
         """List dead letters, of one deployment or of all, oldest first."""

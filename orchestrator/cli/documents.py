@@ -25,6 +25,7 @@ from orchestrator.cli.doctor import Doctor
 from orchestrator.model.base import Value
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.observe.events import Event, LogLine
+from orchestrator.observe.trace import Conversation
 from orchestrator.plan.action import Action
 from orchestrator.plan.document import Summary
 
@@ -64,6 +65,7 @@ DOCUMENTS: dict[str, Any] = {
     "get-revisions": tuple[HistoryView, ...],  # `history` as well
     "get-sources": tuple[SourceView, ...],
     "get-dead-letters": tuple[DeadLetterView, ...],
+    "trace": tuple[Conversation, ...],
     "session-list": tuple[SessionView, ...],
     "rollout-status": RolloutView,
     "agent-status": AgentView,

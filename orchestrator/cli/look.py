@@ -20,7 +20,7 @@ from orchestrator.cli.letters import show_letters
 from orchestrator.cli.names import NAME, key_argument, optional_key_argument
 from orchestrator.cli.show import PHASE_STYLES, clock, short, show_diagnostics, table
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.observed import Traffic
+from orchestrator.model.observed import Asked, Traffic
 from orchestrator.observe.events import Event, LogLine, printable
 
 WATCH_S = 0.5
@@ -142,6 +142,18 @@ def _traffic_words(traffic: Traffic) -> str:
     return ", ".join(f"{count} {word}" for word, count in (usual | {w: n for w, n in other.items() if n}).items())
 
 
+def _request_words(asked: Asked) -> str:
+    """Say what became of requests; what never happened is left out, but for what usually does."""
+    usual = {"waiting": asked.waiting, "sent": asked.sent, "answered": asked.answered}
+    other = {
+        "failed": asked.failed,
+        "timed out": asked.timed_out,
+        "cancelled": asked.cancelled,
+        "late": asked.late,
+    }
+    return ", ".join(f"{count} {word}" for word, count in (usual | {w: n for w, n in other.items() if n}).items())
+
+
 def _show_one(key: DeploymentKey) -> Show:
     def show(settings: Settings, client: AgentClient, console: Console) -> None:
         view = client.deployment(key)
@@ -156,6 +168,8 @@ def _show_one(key: DeploymentKey) -> Show:
             console.print(Text(f"commit     applied {applied or 'none'}, attempted {attempted}", style="dim"))
         if view.job is None:
             console.print(Text(f"messages   {_traffic_words(view.traffic)}", style="dim"))
+        if view.requests.sent:
+            console.print(Text(f"requests   {_request_words(view.requests)}", style="dim"))
         console.print()
         rows = [
             (

@@ -26,6 +26,7 @@ COMMANDS = {  # each lies in the module of this package that is named after it h
     **dict.fromkeys(("send", "request", "call", "run", "restart", "rollback", "rollout", "delete"), "act"),
     "session": "session",
     "replay": "letters",
+    "trace": "trace",
     **dict.fromkeys(("init", "schema"), "starting"),
     "component": "component",
     "doctor": "doctor",

@@ -13,6 +13,7 @@ import msgspec
 
 from orchestrator.messaging.envelope import Envelope
 from orchestrator.model.ids import ComponentId
+from orchestrator.model.observed import Asked
 
 PER_ASKER_MAX = 1_000  # requests of one instance that wait for their answer, or whose answer it has not taken yet
 TOTAL_MAX = 100_000
@@ -38,6 +39,14 @@ class Counters(msgspec.Struct):
     timed_out: int = 0
     cancelled: int = 0
     late: int = 0
+
+    def seen(self) -> Asked:
+        """Say what became of them."""
+        over = self.answered + self.failed + self.timed_out + self.cancelled
+        return Asked(
+            waiting=self.sent - over, sent=self.sent, answered=self.answered, failed=self.failed,
+            timed_out=self.timed_out, cancelled=self.cancelled, late=self.late,
+        )  # fmt: skip
 
     def count(self, ending: Ending) -> None:
         """Count one that has ended."""

@@ -135,12 +135,29 @@ class Traffic(Value, frozen=True):
     sent_again: int = 0
 
 
+class Asked(Value, frozen=True):
+    """What became of the requests that a deployment's instances made since the agent started; `waiting` still do.
+
+    Each that was `sent` is `answered`, `failed`, `timed_out` or `cancelled`, by its instance or with it, in the end.
+    `late` are answers that came after that.
+    """
+
+    waiting: int = 0
+    sent: int = 0
+    answered: int = 0
+    failed: int = 0
+    timed_out: int = 0
+    cancelled: int = 0
+    late: int = 0
+
+
 class ObservedDeployment(Value, frozen=True):
     """A record and its instances; `instances` is None where no agent runs, which is not the same as none."""
 
     record: Record
     instances: tuple[ObservedInstance, ...] | None = None
     traffic: Traffic = Traffic()
+    requests: Asked = Asked()
 
 
 class ObservedState(Value, frozen=True):

@@ -23,4 +23,7 @@ def observe(
 def _look(record: Record, service: Service | None) -> ObservedDeployment:
     if service is None:
         return ObservedDeployment(record=record, instances=())
-    return ObservedDeployment(record=record, instances=service.observe(), traffic=service.route.traffic())
+    route = service.route
+    return ObservedDeployment(
+        record=record, instances=service.observe(), traffic=route.traffic(), requests=route.requests.seen()
+    )

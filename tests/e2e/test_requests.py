@@ -1,5 +1,8 @@
 """Requests between components: real guests of `06-request-reply` that ask each other, through the command line."""
 
+import json
+import re
+
 import pytest
 
 from .stage import Stage, wait_until
@@ -128,3 +131,102 @@ def test_a_broadcast_reaches_everybody_or_names_who_did_not_take_it(office: Stag
         wait_until(lambda name=name: office.ask(name, "kept") == "2")
     many = office.run("request", "desk", "tell " + ",".join(["clerk"] * 257) + " x", code=1).err
     assert "257 targets; a broadcast has at most 256" in many
+
+
+def test_what_became_of_requests_is_counted(office: Stage):
+    office.ask("desk", "ask clerk say hello")
+    office.ask("desk", "ask clerk refuse")
+    office.ask("desk", "ask-within 50 clerk wait 150 late")
+    id = office.ask("desk", "ask clerk wait 10 never heard")
+    office.ask("desk", f"cancel {id}")
+    office.run("request", "desk", "ask nobody hello", code=1)  # never was on its way
+    answers(office, 3)
+    wait_until(lambda: office.view("desk").requests.late >= 1)
+    seen = office.view("desk").requests
+    assert (seen.waiting, seen.sent, seen.answered, seen.failed) == (0, 4, 1, 1)
+    assert (seen.timed_out, seen.cancelled) == (1, 1)
+    assert "4 sent, 1 answered, 1 failed, 1 timed out, 1 cancelled" in office.run("status", "desk").out
+
+
+def test_requests_of_an_instance_that_crashed_are_cancelled_and_their_answers_late(office: Stage):
+    office.ask("desk", "ask clerk wait 150 too late")
+    office.run("request", "desk", "crash", code=1)
+    assert office.view("desk").requests.cancelled == 1
+    wait_until(lambda: office.view("desk").requests.late == 1)
+
+
+def hops(conversation: dict[str, object]) -> list[tuple[str, str, str, str]]:
+    return [(hop["kind"], hop["sender"]["name"], hop["target"]["name"], hop["outcome"]) for hop in conversation["hops"]]
+
+
+OFFICE_HOPS = [
+    ("request", "client", "desk", "replied 32 bytes"),
+    ("request", "desk", "clerk", "replied 3 bytes"),
+    ("send", "clerk", "archive", "handled"),
+    ("answer", "clerk", "desk", "handled"),
+]
+
+
+@pytest.fixture
+def big_office(office: Stage) -> Stage:
+    """A desk, a clerk and an archive that gets a copy of every answer."""
+    office.write("clerk", "clerk-1.0.0", config={"copies": "archive"}, grants={"messaging.send": ["archive"]})
+    office.write("archive", "clerk-1.0.0")
+    office.apply()
+    return office
+
+
+def traced(stage: Stage, *what: str) -> list[dict[str, object]]:
+    return wait_until(
+        lambda: (
+            (ran := stage.run("-o", "json", "trace", *what, code=None)).code == 0
+            and (found := json.loads(ran.out))
+            and len(found[-1]["hops"]) == len(OFFICE_HOPS)
+            and found
+        )
+    )
+
+
+def test_a_conversation_is_followed_through_every_component(big_office: Stage):
+    big_office.run("request", "desk", "ask clerk square 12", "--conversation", "about squares")
+    (conversation,) = traced(big_office, "about squares")
+    assert conversation["conversation"] == "about squares"
+    assert sorted(hops(conversation)) == sorted(OFFICE_HOPS)
+    assert [hop["atUs"] for hop in conversation["hops"]] == sorted(hop["atUs"] for hop in conversation["hops"])
+
+
+def test_a_conversation_without_a_name_is_found_by_a_request_and_by_who_took_part(big_office: Stage):
+    id = big_office.ask("desk", "ask clerk square 12")
+    (by_request,) = traced(big_office, id)
+    assert sorted(hops(by_request)) == sorted(OFFICE_HOPS)
+    assert traced(big_office, "--last", "1", "archive") == [by_request]
+    shown = big_office.run("trace", id).out
+    assert "default/archive" in shown
+    assert "replied 3 bytes" in shown
+
+
+def test_a_request_shows_its_own_conversation_on_standard_error(big_office: Stage):
+    ran = big_office.run("request", "desk", "who", "--trace")
+    assert ran.out.startswith("default/desk/")
+    assert "airs/client" in ran.err
+    name = re.search("airs trace ([0-9a-f]+)", ran.err)[1]
+    assert [hop[:3] for hop in hops(json.loads(big_office.run("-o", "json", "trace", name).out)[0])] == [
+        ("request", "client", "desk")
+    ]
+    failed = big_office.run("request", "desk", "nonsense", "--trace", code=1).err
+    assert failed.index("runtime-error") < failed.index("error: ")
+
+
+def test_a_conversation_shows_what_came_late_and_what_reached_nobody(office: Stage):
+    office.run("request", "desk", "ask-within 50 clerk wait 150 late", "--conversation", "late")
+    wait_until(lambda: "nobody waits for it any more" in office.run("trace", "late").out)
+    kinds = [kind for kind, *_ in hops(json.loads(office.run("-o", "json", "trace", "late").out)[0])]
+    assert kinds == ["request", "request", "timeout", "late"]
+    office.run("request", "desk", "ask nobody hello", "--conversation", "nobody", code=1)
+    assert "target-not-found" in office.run("trace", "nobody").out
+
+
+def test_of_a_conversation_that_is_not_known_nothing_is_shown(office: Stage):
+    assert "nothing is recorded of a conversation x" in office.run("trace", "x", code=1).err
+    assert office.run("trace", "--last", "3", "nobody").out.strip() == "No conversations."
+    assert "names no deployment" in office.run("trace", "--last", "3", "No Name", code=64).err

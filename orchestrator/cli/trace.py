@@ -1,0 +1,67 @@
+"""`airs trace`: the ways of conversations through components, as they were recorded."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from orchestrator.cli.context import Settings, command
+from orchestrator.cli.failure import Failure
+from orchestrator.cli.names import NAME, WORD
+from orchestrator.cli.show import table
+from orchestrator.model.hop import Hop
+from orchestrator.observe.trace import CONVERSATIONS_MAX, Conversation
+
+COLUMNS = ("AT", "FROM", "TO", "WHAT", "TOOK", "OUTCOME")
+
+
+@command()
+@click.argument("what", metavar="CONVERSATION|NAME", type=WORD)
+@click.option(
+    "--last",
+    metavar="N",
+    type=click.IntRange(1, CONVERSATIONS_MAX),
+    help="Show the last N conversations that the deployment NAME took part in.",
+)
+def trace(settings: Settings, what: str, last: int | None) -> None:
+    """Show a conversation: every message of it, from where to where, how it ended and how long that took.
+
+    A conversation is found by its name, or by the id of any request in it.
+    """
+    client = settings.client()
+    if last is None:
+        found = client.trace(what)
+        if not found:
+            hint = "Of what was not named with --trace or --conversation, only some are recorded."
+            raise Failure(f"nothing is recorded of a conversation {what}", "The oldest are forgotten first.", hint)
+    else:
+        found = client.last_traces(NAME.convert(what, None, click.get_current_context()), last)
+    if settings.is_json:
+        settings.print_json(found)
+    else:
+        show_conversations(settings.out(), found)
+
+
+def new_name() -> str:
+    """Return a name for a conversation that is to be recorded."""
+    return secrets.token_hex(8)
+
+
+def show_conversations(console: Console, found: Sequence[Conversation]) -> None:
+    """Print conversations, each as a table."""
+    if not found:
+        console.print("No conversations.")
+    for number, conversation in enumerate(found):
+        if number:
+            console.print()
+        console.print(Text(f"conversation {conversation.conversation}", style="bold"))
+        table(console, COLUMNS, [_row(hop) for hop in conversation.hops])
+
+
+def _row(hop: Hop) -> tuple[str, ...]:
+    what = hop.kind.value if hop.count == 1 else f"{hop.kind.value} × {hop.count}"
+    at = datetime.fromtimestamp(hop.at_us / 1_000_000, UTC).astimezone().strftime("%H:%M:%S.%f")
+    return at, str(hop.sender), str(hop.target), what, f"{hop.took_us / 1000:.1f} ms", hop.outcome
