@@ -148,6 +148,12 @@ airs_id airs_self_id(void);
 enum airs_outcome { AIRS_REPLIED, AIRS_REPLIED_NOTHING, AIRS_FAILED };
 enum airs_outcome airs_outcome_of(const airs_message *answer);
 
+/* Publishing and subscribing; `deployments` is how many took the message, and may be NULL. */
+airs_optional_bytes airs_publish(airs_bytes topic, airs_bytes payload, uint32_t *deployments);
+airs_optional_bytes airs_subscribe(airs_bytes pattern);
+airs_optional_bytes airs_unsubscribe(airs_bytes pattern);
+airs_optional_bytes airs_current_topic(void); /* of the message at hand; absent for one that was sent */
+
 airs_result airs_storage_get(airs_bytes key); /* ok: `which` says whether there is a value */
 airs_result airs_storage_set(airs_bytes key, airs_bytes value);
 airs_result airs_storage_delete(airs_bytes key);

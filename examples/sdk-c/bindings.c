@@ -145,10 +145,11 @@ airs_component_info airs_look_up(airs_id id) {
 
 /* ---- host-messaging ---- */
 
-typedef struct { /* result<_, messaging-error>, whose largest case holds a component-id, and result<string, …> */
+typedef struct { /* result<_, messaging-error>, whose largest case holds a component-id, and results of something */
     uint32_t failed;
     union {
         airs_bytes correlation_id;
+        uint32_t deployments;
         struct {
             uint32_t which;
             union {
@@ -228,6 +229,46 @@ enum airs_outcome airs_outcome_of(const airs_message *answer) {
     if (!answer->content_type.present) return AIRS_REPLIED;
     if (airs_equal(type, AIRS_TEXT("application/vnd.airs.error"))) return AIRS_FAILED;
     return airs_equal(type, AIRS_TEXT("application/vnd.airs.no-reply")) ? AIRS_REPLIED_NOTHING : AIRS_REPLIED;
+}
+
+/* ---- host-pubsub ---- */
+
+IMPORT("host-pubsub", "publish")
+void host_publish(const uint8_t *topic, size_t topic_size, const uint8_t *payload, size_t payload_size,
+                  messaging_result *result);
+IMPORT("host-pubsub", "subscribe")
+void host_subscribe(const uint8_t *pattern, size_t pattern_size, messaging_result *result);
+IMPORT("host-pubsub", "unsubscribe")
+void host_unsubscribe(const uint8_t *pattern, size_t pattern_size, messaging_result *result);
+typedef struct { /* option<string> */
+    uint32_t present;
+    airs_bytes value;
+} optional_string;
+IMPORT("host-pubsub", "current-topic") void host_current_topic(optional_string *topic);
+
+airs_optional_bytes airs_publish(airs_bytes topic, airs_bytes payload, uint32_t *deployments) {
+    messaging_result result = {0};
+    host_publish(topic.data, topic.size, payload.data, payload.size, &result);
+    if (!(result.failed & 0xff) && deployments != NULL) *deployments = result.deployments;
+    return messaging_problem(&result);
+}
+
+airs_optional_bytes airs_subscribe(airs_bytes pattern) {
+    messaging_result result = {0};
+    host_subscribe(pattern.data, pattern.size, &result);
+    return messaging_problem(&result);
+}
+
+airs_optional_bytes airs_unsubscribe(airs_bytes pattern) {
+    messaging_result result = {0};
+    host_unsubscribe(pattern.data, pattern.size, &result);
+    return messaging_problem(&result);
+}
+
+airs_optional_bytes airs_current_topic(void) {
+    optional_string topic = {0};
+    host_current_topic(&topic);
+    return (airs_optional_bytes){(topic.present & 0xff) != 0, topic.value};
 }
 
 /* ---- storage ---- */

@@ -120,6 +120,8 @@ class Api:
             Route("/v1/dead-letters", self.dead_letters),
             Route("/v1/trace", self.trace),
             Route(one + "/trace", self.last_traces),
+            Route("/v1/publish", self.publish, methods=["POST"]),
+            Route("/v1/subscriptions", self.subscriptions),
             Route(one + "/call", self.call, methods=["POST"]),
             Route(one + "/sessions", self.sessions),
             Route(one + "/sessions/{session}", self.let_go, methods=["DELETE"]),
@@ -271,6 +273,20 @@ class Api:
         """Forget dead letters."""
         count = await run_in_threadpool(self._messages.discard, _key(request), _numbers(request, "number"))
         return _json(views.Discarded(discarded=count))
+
+    async def publish(self, request: Request) -> Response:
+        """Publish a message; the answer says who took it."""
+        payload = await self._body(request, MESSAGE_MAX_BYTES)
+        topic = request.query_params.get("topic", "")
+        took, of = await run_in_threadpool(self._messages.publish, topic, payload)
+        return _json(views.Published(topic=topic, deployments=took, subscribers=of))
+
+    async def subscriptions(self, request: Request) -> Response:
+        """Return who subscribes to what, of one deployment or of all."""
+        wanted = request.query_params.get("deployment")
+        key = DeploymentKey.parse(wanted) if wanted else None
+        found = self._messages.subscriptions()
+        return _json([views.subscription_view(one) for one in found if key in (None, one.key)])
 
     async def call(self, request: Request) -> Response:
         """Make a typed call and return its result as JSON."""

@@ -18,6 +18,7 @@ from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.settle import Settling
 from orchestrator.host.context import GuestContext
 from orchestrator.host.messaging import messaging_imports
+from orchestrator.host.pubsub import pubsub_imports
 from orchestrator.host.requests import request_imports
 from orchestrator.host.services import service_imports
 from orchestrator.host.storage import storage_imports
@@ -34,7 +35,7 @@ from orchestrator.model.message import Exited, Mail, Undelivered
 from orchestrator.model.snapshot import Artifact, Snapshot
 from orchestrator.model.spec import Revision
 from orchestrator.model.work import LOAD
-from orchestrator.model.world import ArtifactFault
+from orchestrator.model.world import ArtifactFault, Drive
 from orchestrator.observe.events import Event, Journals
 from orchestrator.observe.output import LineLog, WatchedOutput
 from orchestrator.runtime import Guest, Output, Pipes, Runtime, Sink, Start, Wasi
@@ -74,10 +75,12 @@ class Agent:
         self.fleet = Fleet(around, self.router)
         self.ledger = Ledger(self.store)
         seen = HostSurroundings(lambda: self.fleet.services, self._describe)
+        rates = self.fleet.rates
         imports = [
             *storage_imports(self.store.data),
-            *messaging_imports(self.router, self.requests, seen.now_ns),
-            *request_imports(self.router, self.requests, seen.now_ns),
+            *messaging_imports(self.router, self.requests, rates, seen.now_ns),
+            *request_imports(self.router, self.requests, rates, seen.now_ns),
+            *pubsub_imports(self.router, self.requests, rates, self.fleet.topics, seen.now_ns),
             *service_imports(seen),
         ]
         self.runtime = Runtime(state.cache, imports, self.compilations.heard, calls)
@@ -122,13 +125,19 @@ class Agent:
         asker = self.requests.of(instance)
         if not loaded.takes_answers:
             self.requests.close(asker, "it does not export handle-callback")
-        context = GuestContext(instance, revision, lambda: self.fleet.grants_in_force(deployment), log.log, asker)
+        context = GuestContext(
+            instance, revision, lambda: self.fleet.grants_in_force(deployment), log.log, asker,
+            takes_messages=Drive.ACTOR in loaded.drives and revision.job is None,
+        )  # fmt: skip
         wasi = Wasi()
         if loaded.description.wants_wasi:
             wasi = wasi_for(revision, context.grant_sets(), self._forbidden, Output(self._pipes, sink), args)
         return await self.runtime.start(
-            Start(id=instance, revision=revision, loaded=loaded, context=context, wasi=wasi)
-        )
+            Start(
+                id=instance, revision=revision, loaded=loaded, context=context, wasi=wasi, current=context.current,
+                ended=lambda: self.fleet.topics.leave(context.subscriber),
+            )
+        )  # fmt: skip
 
     def _log_of(self, instance: ComponentId, revision: Revision) -> LineLog:
         return LineLog(instance, revision.limits.log_per_s, self.journals.logs, self.clock)

@@ -4,19 +4,22 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from orchestrator.agent.problem import TIMED_OUT, Problem, Trouble
+from orchestrator.agent.problem import TIMED_OUT, USAGE, Problem, Trouble
 from orchestrator.delivery.letters import DeadLetters
 from orchestrator.execute.fleet import Fleet
 from orchestrator.messaging.envelope import Call, Envelope, LetGo, Work
 from orchestrator.messaging.route import Route
 from orchestrator.messaging.router import Router
+from orchestrator.messaging.topics import Subscription
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.letter import Resent
 from orchestrator.model.message import Mail, Message, Outcome, Undelivered
 from orchestrator.model.observed import ObservedSession
+from orchestrator.model.topic import TOPIC_SAYS, is_topic
 from orchestrator.supervise.ports import Clock
 
 CALLER = ComponentId("airs", "client")  # who a message from the command line comes from
+SHOWN_MAX = 100  # characters of something mistaken that are repeated to whoever sent it
 
 
 class Messages:
@@ -64,6 +67,22 @@ class Messages:
         if refused.case == "queue-full" and route is not None and (may_wait or route.has_senders_wait):
             return 0
         raise self._undelivered(refused)
+
+    def publish(self, topic: str, payload: bytes) -> tuple[int, int]:
+        """Publish under a topic; returns how many deployments took the message, and how many subscribe to it.
+
+        Raises:
+            Trouble: it is no topic.
+        """
+        if not is_topic(topic):
+            raise Trouble(400, Problem(summary=f"{topic[:SHOWN_MAX]!a} is not {TOPIC_SAYS}", exit_code=USAGE))
+        found = self._fleet.topics.matching(topic)
+        mail = Mail(CALLER, (payload,), self._clock.wall_ns(), topic=topic)
+        return self._fleet.router.publish(found, mail), len(found)
+
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """Return who subscribes to what."""
+        return self._fleet.topics.subscriptions()
 
     def route(self, key: DeploymentKey) -> Route | None:
         """Return a deployment's mailbox, to wait for room in it."""

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from orchestrator.controller.watched import SourceStatus
 from orchestrator.execute.outcome import ActionOutcome
+from orchestrator.messaging.topics import Subscription
 from orchestrator.model.base import Value
 from orchestrator.model.calls import Calls
 from orchestrator.model.diagnostic import Diagnostic
@@ -195,6 +196,30 @@ class DeadLetterView(Value, frozen=True):
     conversation: str | None
     content_type: str | None
     payload: bytes
+    topic: str | None
+
+
+class SubscriptionView(Value, frozen=True):
+    """That a deployment subscribes to a pattern: by its manifest, or by one of its guests, which `instance` names.
+
+    It is in force while every grant is there that it needs.
+    """
+
+    kind: str
+    namespace: str
+    deployment: str
+    pattern: str
+    by: str
+    instance: str
+    in_force: bool
+
+
+class Published(Value, frozen=True):
+    """How many deployments took a message that was published, of those that subscribe to its topic."""
+
+    topic: str
+    deployments: int
+    subscribers: int
 
 
 class Discarded(Value, frozen=True):
@@ -305,6 +330,20 @@ def dead_letter_view(number: int, letter: DeadLetter, sent_again: bool) -> DeadL
         conversation=letter.correlation_id,
         content_type=letter.content_type,
         payload=letter.payload,
+        topic=letter.topic,
+    )
+
+
+def subscription_view(seen: Subscription) -> SubscriptionView:
+    """Describe a subscription."""
+    return SubscriptionView(
+        kind="Subscription",
+        namespace=seen.key.namespace,
+        deployment=seen.key.name,
+        pattern=seen.pattern,
+        by=seen.by,
+        instance=seen.instance,
+        in_force=seen.in_force,
     )
 
 

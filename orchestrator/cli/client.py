@@ -18,9 +18,11 @@ from orchestrator.agent.views import (
     Ended,
     HistoryView,
     Printed,
+    Published,
     Queued,
     SessionView,
     SourceView,
+    SubscriptionView,
 )
 from orchestrator.cli.failure import FAILED, NO_AGENT, Failure, Problem
 from orchestrator.model.ids import DeploymentKey
@@ -148,6 +150,17 @@ class AgentClient:
     def dead_letters(self, key: DeploymentKey | None) -> list[DeadLetterView]:
         """List dead letters, of one deployment or of all, oldest first."""
         return list(self.lines("/v1/dead-letters", DeadLetterView, follow=False, deployment=key))
+
+    def publish(self, topic: str, payload: bytes) -> Published:
+        """Publish a message; returns how many deployments took it."""
+        answer = self._ask("POST", "/v1/publish", content=payload, params={"topic": topic})
+        return msgspec.json.decode(answer.content, type=Published)
+
+    def subscriptions(self, key: DeploymentKey | None) -> list[SubscriptionView]:
+        """List subscriptions, of one deployment or of all."""
+        params = {"deployment": str(key)} if key else {}
+        answer = self._ask("GET", "/v1/subscriptions", params=params)
+        return msgspec.json.decode(answer.content, type=list[SubscriptionView])
 
     def send_again(self, key: DeploymentKey, numbers: Sequence[int]) -> Resent:
         """Send dead letters again; all of a deployment's where no number is given."""

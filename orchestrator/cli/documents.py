@@ -16,9 +16,11 @@ from orchestrator.agent.views import (
     DeploymentView,
     HistoryView,
     InstanceView,
+    Published,
     RolloutView,
     SessionView,
     SourceView,
+    SubscriptionView,
 )
 from orchestrator.cli.component import ComponentDiff, ComponentInfo
 from orchestrator.cli.doctor import Doctor
@@ -66,6 +68,8 @@ DOCUMENTS: dict[str, Any] = {
     "get-sources": tuple[SourceView, ...],
     "get-dead-letters": tuple[DeadLetterView, ...],
     "trace": tuple[Conversation, ...],
+    "get-subscriptions": tuple[SubscriptionView, ...],
+    "publish": Published,
     "session-list": tuple[SessionView, ...],
     "rollout-status": RolloutView,
     "agent-status": AgentView,

@@ -19,14 +19,15 @@ from orchestrator.cli.failure import USAGE, Failure
 from orchestrator.cli.letters import show_letters
 from orchestrator.cli.names import NAME, key_argument, optional_key_argument
 from orchestrator.cli.show import PHASE_STYLES, clock, short, show_diagnostics, table
+from orchestrator.cli.topics import show_subscriptions
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Asked, Traffic
 from orchestrator.observe.events import Event, LogLine, printable
 
 WATCH_S = 0.5
 HISTORY_COLUMNS = ("NUMBER", "VERSION", "REVISION", "CAUSE", "OUTCOME", "COMMIT", "STARTED", "REASON")
-KINDS = ("deployments", "instances", "revisions", "sources", "dead-letters")
-NOT_OF_ONE = ("sources", "dead-letters")  # what needs no deployment to be there
+KINDS = ("deployments", "instances", "revisions", "sources", "dead-letters", "subscriptions")
+NOT_OF_ONE = ("sources", "dead-letters", "subscriptions")  # what needs no deployment to be there
 
 
 @command()
@@ -138,6 +139,7 @@ def _traffic_words(traffic: Traffic) -> str:
         "dropped": traffic.dropped,
         "expired": traffic.expired,
         "dead letters": traffic.dead_letters,
+        "over its rate limit": traffic.limited,
     }
     return ", ".join(f"{count} {word}" for word, count in (usual | {w: n for w, n in other.items() if n}).items())
 
@@ -205,6 +207,8 @@ def get(settings: Settings, kind: str, name: str | None) -> None:
             found = [number for key in keys for number in client.history(key)]
         case "dead-letters":
             found = list(client.dead_letters(key))
+        case "subscriptions":
+            found = list(client.subscriptions(key))
         case _:
             found = [s for s in client.sources() if name in (None, s.name)]
             if name is not None and not found:
@@ -250,6 +254,7 @@ _TABLES: dict[str, Callable[[Console, Sequence[Any]], None]] = {
     "revisions": _revision_table,
     "sources": _source_table,
     "dead-letters": show_letters,
+    "subscriptions": show_subscriptions,
 }
 
 

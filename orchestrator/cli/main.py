@@ -27,6 +27,7 @@ COMMANDS = {  # each lies in the module of this package that is named after it h
     "session": "session",
     "replay": "letters",
     "trace": "trace",
+    "publish": "topics",
     **dict.fromkeys(("init", "schema"), "starting"),
     "component": "component",
     "doctor": "doctor",

@@ -84,11 +84,12 @@ class Controller:
     def observe(self) -> ObservedState:
         """Return what is."""
         records = [record for record in self.ledger.records.values() if not record.deleted]
-        return observe(self.ledger.lineage, self.ledger.serial, records, self.fleet.services)
+        return observe(self.ledger.lineage, self.ledger.serial, records, self.fleet.services, self.fleet.rates.limited)
 
     def observe_all(self) -> ObservedState:
         """Return what is, what is being deleted included; for showing, from any thread."""
-        return observe(self.ledger.lineage, self.ledger.serial, self.ledger.records.values(), self.fleet.services)
+        ledger, fleet = self.ledger, self.fleet
+        return observe(ledger.lineage, ledger.serial, ledger.records.values(), fleet.services, fleet.rates.limited)
 
     def execute(self, plan: Plan) -> tuple[ActionOutcome, ...]:
         """Carry a plan out as far as it goes in one pass."""

@@ -195,10 +195,14 @@ def kept_of(mail: Mail, index: int) -> KeptMail:
     """Return one message of some mail as it is kept."""
     payload = bytes(mail.payloads[index])
     return KeptMail(
-        mail.sender, payload, mail.timestamp_ns, mail.correlation_id, mail.content_type, 0, mail.conversation
-    )
+        mail.sender, payload, mail.timestamp_ns, mail.correlation_id, mail.content_type, 0, mail.conversation,
+        mail.topic,
+    )  # fmt: skip
 
 
 def mail_of(kept: KeptMail) -> Mail:
     """Return a kept message, to be sent."""
-    return Mail(kept.sender, (kept.payload,), kept.sent_ns, kept.correlation_id, kept.content_type, kept.conversation)
+    return Mail(
+        kept.sender, (kept.payload,), kept.sent_ns, kept.correlation_id, kept.content_type, kept.conversation,
+        kept.topic,
+    )  # fmt: skip

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+from orchestrator.messaging.rates import Rates
 from orchestrator.messaging.router import Router
+from orchestrator.messaging.topics import Topics
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Undelivered
 from orchestrator.model.spec import Deployment, Grant, Revision
-from orchestrator.security.grants import given_at_start
+from orchestrator.security.grants import given_at_start, may_subscribe
 from orchestrator.supervise.instance import Surroundings
 from orchestrator.supervise.service import Service
 
@@ -16,6 +18,8 @@ class Fleet:
 
     def __init__(self, around: Surroundings, router: Router) -> None:
         self.router = router
+        self.topics = Topics()
+        self.rates = Rates(around.clock.monotonic_ms)
         self._around = around
         self._services: dict[DeploymentKey, Service] = {}
         self._grants: dict[DeploymentKey, tuple[Grant, ...]] = {}
@@ -39,12 +43,24 @@ class Fleet:
         service = self._services.get(key)
         if service is None:
             return True
+        self.topics.drop(key)
         if not service.stop(Undelivered("target-not-found", f"{key} is being removed")):
             return False
         self.router.remove(key)
         self._services = {k: s for k, s in self._services.items() if k != key}
         self._grants.pop(key, None)
+        self.rates.forget(key)
         return True
+
+    def put_in_place(self, deployment: Deployment, *, takes_messages: bool) -> None:
+        """Have what a deployment subscribes to, and how much it may send, in force."""
+        key, own = deployment.key, deployment.revision.grants
+
+        def granted(pattern: str) -> bool:
+            return all(may_subscribe(grants, pattern) for grants in (own, self._grants.get(key, own)))
+
+        self.topics.declare(key, deployment.subscribe if takes_messages else (), granted)
+        self.rates.limit(key, deployment.rate_limit)
 
     def put_in_force(self, key: DeploymentKey, grants: tuple[Grant, ...]) -> None:
         """Set what the source grants now; a grant that is missing here is denied at once.
@@ -52,6 +68,7 @@ class Fleet:
         What an instance was handed at its start can only be taken back by starting it anew, which this begins.
         """
         before, self._grants[key] = self._grants.get(key), grants
+        self.topics.look_anew(key)
         service = self._services.get(key)
         if before is None or before == grants or service is None:
             return

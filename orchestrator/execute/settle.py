@@ -45,6 +45,12 @@ class Settling:
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _settle(self, record: Record) -> int | None:
+        wait_ms = self._settle_service(record)
+        record = self._ledger.records.get(record.key, record)  # which may have moved on
+        self._fleet.put_in_place(record.stable or record.wanted, takes_messages=not is_suspended(record))
+        return wait_ms
+
+    def _settle_service(self, record: Record) -> int | None:
         service = self._fleet.have(record.stable or record.wanted)
         self._fleet.put_in_force(record.key, record.wanted.revision.grants)
         if is_suspended(record):

@@ -3,29 +3,42 @@
 from collections.abc import Callable, Sequence
 
 from orchestrator.messaging.asking import Asker, mute
+from orchestrator.messaging.topics import Subscriber
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.spec import Grant, Limits, Revision
+from orchestrator.runtime.values import Current
+from orchestrator.security.grants import may_subscribe
 
 Log = Callable[[str, str, Sequence[tuple[str, str]] | None], None]  # level, message, context
 GrantsInForce = Callable[[], tuple[Grant, ...] | None]
-Question = DeploymentKey | str  # a target, or a capability on what is its own
+# A target, a capability on what is its own, or a capability and what it is wanted for.
+Question = DeploymentKey | str | tuple[str, str]
 ANSWERS_MAX = 256  # remembered for an instance; a guest chooses what is asked
 
 
 class GuestContext:
     """One instance's identity and what it may do. `asker` is it as a sender; without one, it can make no requests.
+    `current` says what it is at work on.
 
     A grant must be in the instance's own revision and in what the source asks for now: taking one away acts at
     once on what runs, before any rollout.
     """
 
-    __slots__ = ("_answered_for", "_answers", "_in_force", "asker", "id", "limits", "log", "revision")
+    __slots__ = (
+        "_answered_for", "_answers", "_in_force", "asker", "current", "id", "key", "limits", "log", "revision",
+        "subscriber", "takes_messages",
+    )  # fmt: skip
 
     def __init__(
-        self, component: ComponentId, revision: Revision, in_force: GrantsInForce, log: Log, asker: Asker | None = None
+        self, component: ComponentId, revision: Revision, in_force: GrantsInForce, log: Log, asker: Asker | None = None,
+        *, takes_messages: bool = True,
     ) -> None:  # fmt: skip
         self.id = component
+        self.key = component.deployment
         self.asker = asker or mute(component)
+        self.takes_messages = takes_messages
+        self.current = Current()
+        self.subscriber = Subscriber(component, self._may_subscribe)
         self.revision = revision
         self.limits: Limits = revision.limits
         self.log = log
@@ -46,6 +59,10 @@ class GuestContext:
         if answer is None:
             answer = self._answers[question] = all(map(decide, self._sets(in_force)))
         return answer
+
+    def _may_subscribe(self, pattern: str) -> bool:
+        # Asked by any thread, as grants come and go: what `allows` remembers is the instance's own thread's.
+        return all(may_subscribe(grants, pattern) for grants in self.grant_sets())
 
     def _sets(self, in_force: tuple[Grant, ...] | None) -> tuple[tuple[Grant, ...], ...]:
         return (self.revision.grants,) if in_force is None else (self.revision.grants, in_force)

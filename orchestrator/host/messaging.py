@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from orchestrator.host.context import GuestContext
 from orchestrator.messaging.asking import Requests
+from orchestrator.messaging.rates import Rates
 from orchestrator.messaging.router import Router
 from orchestrator.model.hop import HopKind
 from orchestrator.model.ids import ComponentId, DeploymentKey
@@ -25,11 +26,22 @@ def messaging_error(refused: Undelivered, target: ComponentId) -> Err:
     return Err(refused.case, {"target-not-found": target, "queue-full": None}.get(refused.case, refused.detail))
 
 
-def messaging_imports(router: Router, requests: Requests, now_ns: Callable[[], int]) -> Sequence[HostImport]:
+def over_its_rate(rates: Rates, context: GuestContext, count: int = 1) -> Err | None:
+    """Say to a guest that it may not send so much now; asked once it is known that it may send at all."""
+    why = rates.over(context.key, count)
+    return Err("delivery-failed", why) if why else None
+
+
+def messaging_imports(
+    router: Router, requests: Requests, rates: Rates, now_ns: Callable[[], int]
+) -> Sequence[HostImport]:
     """Return what concerns one message at a time and no answer."""
 
     def send(context: GuestContext, target: ComponentId, payload: bytes) -> Ok | Err | Wait:
         key, sent_ns, asker = target.deployment, now_ns(), context.asker
+        over = over_its_rate(rates, context) if may_reach(context, key) else None
+        if over is not None:
+            return over
         mail = Mail(context.id, (payload,), sent_ns, asker.conversation, None, requests.trace(asker, sent_ns))
         _, refused = router.send_many(key, mail, lambda key: may_reach(context, key), may_wait=True)
         if refused is None:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from orchestrator.host.context import GuestContext
-from orchestrator.host.messaging import INTERFACE, may_reach, messaging_error
+from orchestrator.host.messaging import INTERFACE, may_reach, messaging_error, over_its_rate
 from orchestrator.messaging.asking import Requests
+from orchestrator.messaging.rates import Rates
 from orchestrator.messaging.router import Router, denied
 from orchestrator.model.hop import HopKind
 from orchestrator.model.ids import ComponentId
@@ -15,12 +16,17 @@ TARGETS_MAX = 256  # of one broadcast
 SHOWN_MAX = 64  # characters of an id that are repeated to the guest that gave it
 
 
-def request_imports(router: Router, requests: Requests, now_ns: Callable[[], int]) -> Sequence[HostImport]:
+def request_imports(
+    router: Router, requests: Requests, rates: Rates, now_ns: Callable[[], int]
+) -> Sequence[HostImport]:
     """Return what concerns answers, or several targets."""
 
     def request(context: GuestContext, target: ComponentId, payload: bytes, timeout_ms: int) -> Ok | Err:
         if not may_reach(context, target.deployment):
             return messaging_error(denied(context.id.deployment, target.deployment), target)
+        over = over_its_rate(rates, context)
+        if over is not None:
+            return over
         asked = requests.ask(context.asker, target, payload, timeout_ms)
         return messaging_error(asked, target) if isinstance(asked, Undelivered) else Ok(asked)
 
@@ -30,7 +36,7 @@ def request_imports(router: Router, requests: Requests, now_ns: Callable[[], int
         return Err("delivery-failed", f"no request {id[:SHOWN_MAX]} of this instance waits for an answer")
 
     def broadcast(context: GuestContext, targets: Sequence[ComponentId], payload: bytes) -> Ok | Err:
-        refusal = _why_not(context, targets)
+        refusal = _why_not(context, targets) or over_its_rate(rates, context, len(targets))
         if refusal is not None:
             return refusal
         sent_ns, asker = now_ns(), context.asker

@@ -24,12 +24,14 @@ class Asked(Value, frozen=True):
     grants: tuple[str, ...] = ()
 
 
+_PUBSUB = "airssys:core/host-pubsub@1.0.0"
 _BY_FUNCTION = {
     STORAGE: {
         "storage.read": {"get", "exists", "list-keys", "usage"},
         "storage.write": {"set", "delete"},
     },
     MESSAGING: {"messaging.send": {"send", "request", "broadcast"}},
+    _PUBSUB: {"messaging.publish": {"publish"}, "messaging.subscribe": {"subscribe"}},
 }
 _WRITES = frozenset(
     f"[method]descriptor.{name}"

@@ -68,6 +68,12 @@ HOST: dict[str, dict[str, FunctionType]] = {
         "broadcast": FunctionType((("targets", ListOf(_ID)), ("payload", _BYTES)), _sent()),
         "self-id": FunctionType((), _ID),
     },
+    "airssys:core/host-pubsub@1.0.0": {
+        "publish": FunctionType((("topic", _STRING), ("payload", _BYTES)), _sent(Scalar("u32"))),
+        "subscribe": FunctionType((("pattern", _STRING),), _sent()),
+        "unsubscribe": FunctionType((("pattern", _STRING),), _sent()),
+        "current-topic": FunctionType((), OptionOf(_STRING)),
+    },
     "airssys:core/host-services@1.0.0": {
         "log": FunctionType(
             (("level", _LEVEL), ("message", _STRING), ("context", OptionOf(ListOf(TupleOf((_STRING, _STRING)))))), None

@@ -9,11 +9,14 @@ from orchestrator.manifest.node import Node, Problem, find, items
 from orchestrator.manifest.printable import excerpt
 from orchestrator.model.folders import folder_of, forbidden_by, is_within
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.topic import covers_any, is_pattern
 
 FOLDERS = ("filesystem.read", "filesystem.write")
 NETWORK = "network.connect"
 EVERYWHERE = "**"
-CAPABILITIES = (*FOLDERS, "messaging.send", NETWORK, "storage.read", "storage.write")
+SUBSCRIBE = "messaging.subscribe"
+TOPICS = ("messaging.publish", SUBSCRIBE)
+CAPABILITIES = (*FOLDERS, "messaging.send", *TOPICS, NETWORK, "storage.read", "storage.write")
 
 
 def grant_problems(
@@ -38,6 +41,8 @@ def _covers(capability: str, asked: tuple[str, ...], granted: str, namespace: st
         return any(is_within(folder_of(granted), folder_of(pattern)) for pattern in asked)
     if capability == NETWORK:
         return granted in asked or EVERYWHERE in asked
+    if capability in TOPICS:
+        return is_pattern(granted) and covers_any(filter(is_pattern, asked), granted)
     wanted = DeploymentKey.parse(granted, namespace)
     offers = (DeploymentKey.parse(pattern, namespace) for pattern in asked)
     return any(o.namespace == wanted.namespace and o.name in ("*", wanted.name) for o in offers)

@@ -18,6 +18,7 @@ from orchestrator.manifest.documents import Document
 from orchestrator.manifest.job import job_of, job_problems
 from orchestrator.manifest.node import Node, Place, Problem, find, items, nearest, plain, text_at
 from orchestrator.manifest.printable import did_you_mean, excerpt
+from orchestrator.manifest.subscriptions import subscription_problems
 from orchestrator.manifest.units import duration_ms, size_bytes
 from orchestrator.manifest.versions import parse_range, parse_version
 from orchestrator.model.base import canonical_json, digest_of
@@ -33,6 +34,7 @@ from orchestrator.model.spec import (
     Job,
     Mailbox,
     PauseStep,
+    RateLimit,
     RestartPolicy,
     RestartType,
     Revision,
@@ -96,6 +98,7 @@ def disagreements(source: Draft, key: DeploymentKey, component: Component) -> li
     return [
         *_version_problems(source.root, component),
         *grant_problems(find(source.root, "spec", "grants"), key.namespace, component.asks, component.name),
+        *subscription_problems(source.root, component),
         *_limit_problems(source.root, component),
         *_stateful_problems(source.root, component),
         *job_problems(source.root, component),
@@ -248,6 +251,8 @@ def assemble(source: Draft, key: DeploymentKey, component: Component, file: str)
         replicas=spec.get("replicas", 1) if job is None else 0,
         labels=tuple(sorted(_mapping(find(source.root, "metadata", "labels")).items())),
         mailbox=_mailbox(spec),
+        subscribe=tuple(sorted(spec.get("subscribe", ()))),
+        rate_limit=_rate_limit(spec["rateLimit"]) if "rateLimit" in spec else None,
         restart=_restart(spec.get("restart", {})),
         depends_on=tuple(sorted(depends_on)),
         health=_health(spec.get("health", {})),
@@ -316,6 +321,12 @@ def _mailbox(spec: Spec) -> Mailbox:
         dedupe_ms=("dedupe", duration_ms),
     )
     return Mailbox(**given, **_given(spec, delivery=("delivery", Delivery)))
+
+
+def _rate_limit(limit: Spec) -> RateLimit:
+    messages: int = limit["messages"]
+    given = _given(limit, per_ms=("per", duration_ms), burst=("burst", int))
+    return RateLimit(messages=messages, **{"burst": messages, **given})
 
 
 def _restart(restart: Spec) -> RestartPolicy:

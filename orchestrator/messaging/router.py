@@ -1,6 +1,6 @@
 """Finds a deployment's route by name. Senders inside (guests) and outside (the API) go through the same door."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from orchestrator.messaging.batch import Parcel, Told
@@ -25,6 +25,10 @@ class Durable(Protocol):
 
     def resume(self, route: Route) -> None:
         """Queue what was kept for a route that takes messages."""
+
+
+def _anybody(_key: DeploymentKey) -> bool:
+    return True
 
 
 def _nobody_is_told(_route: Route, _mail: Mail) -> Told:
@@ -62,7 +66,7 @@ class Router:
         """Put `envelope` into a deployment's mailbox, or say why not (the envelope then stays the caller's)."""
         work = envelope.work
         if isinstance(work, Message) and len(work.payload) > MESSAGE_MAX_BYTES:
-            return _too_large([work.payload])
+            return too_large([work.payload])
         route = self._routes.get(key)
         return _unknown(key) if route is None else route.offer(envelope)
 
@@ -85,7 +89,7 @@ class Router:
         """
         if not permit(key):
             return 0, denied(mail.sender.deployment, key)
-        refusal = _too_large(mail.payloads)
+        refusal = too_large(mail.payloads)
         if refusal is not None:
             return 0, refusal
         route = self.find(key)
@@ -96,6 +100,20 @@ class Router:
         if id is not None:
             return 0, _no_ids(key)
         return route.post(Parcel(mail, told or self._lost(route, mail), may_wait=may_wait))
+
+    def publish(self, keys: Iterable[DeploymentKey], mail: Mail) -> int:
+        """Put mail into each of some mailboxes, and return how many took it; nobody waits for room, or for the others.
+
+        A mailbox that does not take it loses it: its sender does not know whose that is.
+        """
+        took = 0
+        for key in keys:
+            count, refusal = self.send_many(key, mail, _anybody)
+            took += refusal is None
+            route = self._routes.get(key)
+            if refusal is not None and route is not None:
+                self._lost(route, mail)(count, [refusal] * (len(mail.payloads) - count))
+        return took
 
     def crowded(self, key: DeploymentKey) -> WhenRoom | None:
         """Return how to wait where messages were queued beyond the room there is; None where there are no such."""
@@ -108,7 +126,8 @@ def denied(sender: DeploymentKey, target: DeploymentKey) -> Undelivered:
     return Undelivered("delivery-failed", f"capability denied: {sender} was not granted messaging.send: [{target}]")
 
 
-def _too_large(payloads: Sequence[bytes]) -> Undelivered | None:
+def too_large(payloads: Sequence[bytes]) -> Undelivered | None:
+    """Say so where one of some payloads is larger than a message may be."""
     size = max(map(len, payloads), default=0)
     if size <= MESSAGE_MAX_BYTES:
         return None

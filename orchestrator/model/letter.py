@@ -25,13 +25,15 @@ class DeadLetter(Value, frozen=True):
     content_type: str | None = None
     attempts: int = 1
     conversation: str | None = None
+    topic: str | None = None
 
     @property
     def mail(self) -> Mail:
         """The message, to be sent again."""
         return Mail(
-            self.sender, (self.payload,), self.sent_ns, self.correlation_id, self.content_type, self.conversation
-        )
+            self.sender, (self.payload,), self.sent_ns, self.correlation_id, self.content_type, self.conversation,
+            self.topic,
+        )  # fmt: skip
 
 
 class Resent(Value, frozen=True):
@@ -62,5 +64,5 @@ def letter_of(
     return DeadLetter(
         key=key, sender=mail.sender, payload=bytes(mail.payloads[index]), sent_ns=mail.timestamp_ns, reason=reason,
         detail=detail, at_ms=at_ms, correlation_id=mail.correlation_id, content_type=mail.content_type,
-        attempts=attempts, conversation=mail.conversation,
+        attempts=attempts, conversation=mail.conversation, topic=mail.topic,
     )  # fmt: skip

@@ -16,7 +16,8 @@ class Message(msgspec.Struct, frozen=True):
     """One `component-message`. `timestamp_ns` is wall-clock nanoseconds since 1970.
 
     `correlation_id` is a request's id, for it and its answer; else the name of the conversation, if that has one.
-    `conversation` is what it is recorded under, which no guest sees.
+    `conversation` is what it is recorded under, which no guest sees. `topic` is what it was published under, None for
+    one that was sent.
     """
 
     sender: ComponentId
@@ -26,6 +27,7 @@ class Message(msgspec.Struct, frozen=True):
     reply_to: ComponentId | None = None
     content_type: str | None = None
     conversation: str | None = None
+    topic: str | None = None
 
 
 class Mail(msgspec.Struct, frozen=True):
@@ -37,6 +39,7 @@ class Mail(msgspec.Struct, frozen=True):
     correlation_id: str | None = None
     content_type: str | None = None
     conversation: str | None = None
+    topic: str | None = None
 
     def part(self, begin: int, end: int) -> "Mail":
         """Return some of them, in their order."""
@@ -54,6 +57,7 @@ class Mail(msgspec.Struct, frozen=True):
             None,
             self.content_type,
             self.conversation,
+            self.topic,
         )
 
     def is_like(self, other: "Mail") -> bool:
@@ -62,6 +66,7 @@ class Mail(msgspec.Struct, frozen=True):
             self.sender == other.sender
             and self.correlation_id == other.correlation_id
             and self.content_type == other.content_type
+            and self.topic == other.topic
         )
 
 

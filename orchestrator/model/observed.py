@@ -120,8 +120,9 @@ class Traffic(Value, frozen=True):
 
     Of those that came, `received` were let in and `rejected` were not, for want of room; `dropped` made way for newer
     ones, `expired` waited too long, and instances `handled` the others, `errors` of them not well. Of those without a
-    reply, which nobody hears of, all that were received and not handled well are `dead_letters`. Where
-    delivery is at least once, `sent_again` counts further attempts, each of which is received and handled anew.
+    reply, which nobody hears of, all that were received and not handled well are `dead_letters`, and of published ones
+    those that were rejected. Where delivery is at least once, `sent_again` counts further attempts, each of which is
+    received and handled anew. `limited` are what its own instances wanted to send beyond its rate limit.
     """
 
     waiting: int = 0
@@ -133,6 +134,7 @@ class Traffic(Value, frozen=True):
     expired: int = 0
     dead_letters: int = 0
     sent_again: int = 0
+    limited: int = 0
 
 
 class Asked(Value, frozen=True):

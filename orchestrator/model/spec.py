@@ -23,7 +23,7 @@ class Limits(Value, frozen=True):
 
 
 class Grant(Value, frozen=True, order=True):
-    """One capability (`messaging.send`, `storage.read`, `storage.write`) and the patterns it is granted for."""
+    """One capability (`messaging.send`, `storage.read` …) and the patterns it is granted for."""
 
     capability: str
     patterns: tuple[str, ...]
@@ -59,6 +59,14 @@ class Mailbox(Value, frozen=True):
     delivery: Delivery = Delivery.AT_MOST_ONCE
     attempts: int = 5
     dedupe_ms: int = 600_000
+
+
+class RateLimit(Value, frozen=True):
+    """How many messages may be sent in how long, and how many of them at once after a pause."""
+
+    messages: int
+    burst: int
+    per_ms: int = 1_000
 
 
 class RestartType(Enum):
@@ -169,8 +177,8 @@ class Deployment(Value, frozen=True):
     """One deployment as desired: its revision, and the fields that change in place.
 
     `file` and `line` say where it was written, as the reader of the source would type it; they are not part of
-    what is compared (see `plan`). `labels` are sorted pairs. `rationale` is
-    why the component asks for each capability, in its author's words.
+    what is compared (see `plan`). `labels` are sorted pairs, `subscribe` sorted patterns. `rate_limit` is on what its
+    instances send together. `rationale` is why the component asks for each capability, in its author's words.
     """
 
     key: DeploymentKey
@@ -178,6 +186,8 @@ class Deployment(Value, frozen=True):
     replicas: int = 1
     labels: tuple[tuple[str, str], ...] = ()
     mailbox: Mailbox = Mailbox()
+    subscribe: tuple[str, ...] = ()
+    rate_limit: RateLimit | None = None
     restart: RestartPolicy = RestartPolicy()
     depends_on: tuple[DeploymentKey, ...] = ()
     health: HealthPolicy = HealthPolicy()

@@ -8,6 +8,7 @@ from orchestrator.model.wit import FunctionType, WitType
 LIFECYCLE = "airssys:core/component-lifecycle@1.0.0"
 HOST_INTERFACES = (
     "airssys:core/host-messaging@1.0.0",
+    "airssys:core/host-pubsub@1.0.0",
     "airssys:core/host-services@1.0.0",
     "airssys:core/storage@1.0.0",
 )

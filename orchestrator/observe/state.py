@@ -1,6 +1,8 @@
 """Joins what is recorded and what runs into the observed state."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+
+from msgspec.structs import replace
 
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedDeployment, ObservedState, Record
@@ -8,22 +10,29 @@ from orchestrator.supervise.service import Service
 
 
 def observe(
-    lineage: str, serial: int, records: Iterable[Record], services: Mapping[DeploymentKey, Service]
-) -> ObservedState:
-    """Return what is, sorted by key; a record without a service has no instances."""
+    lineage: str, serial: int, records: Iterable[Record], services: Mapping[DeploymentKey, Service],
+    limited: Callable[[DeploymentKey], int],
+) -> ObservedState:  # fmt: skip
+    """Return what is, sorted by key; a record without a service has no instances.
+
+    `limited` says how many messages somebody wanted to send beyond its rate limit.
+    """
     ordered = sorted(records, key=lambda record: record.key)
     return ObservedState(
         lineage=lineage,
         serial=serial,
-        deployments=tuple(_look(record, services.get(record.key)) for record in ordered),
+        deployments=tuple(_look(record, services.get(record.key), limited) for record in ordered),
         agent_running=True,
     )
 
 
-def _look(record: Record, service: Service | None) -> ObservedDeployment:
+def _look(
+    record: Record, service: Service | None, limited: Callable[[DeploymentKey], int]
+) -> ObservedDeployment:  # fmt: skip
     if service is None:
         return ObservedDeployment(record=record, instances=())
     route = service.route
+    traffic = replace(route.traffic(), limited=limited(record.key))
     return ObservedDeployment(
-        record=record, instances=service.observe(), traffic=route.traffic(), requests=route.requests.seen()
+        record=record, instances=service.observe(), traffic=traffic, requests=route.requests.seen()
     )

@@ -54,6 +54,8 @@ class Reason(Enum):
     JOB_CHANGED = "job-changed"
     REPLICAS_CHANGED = "replicas-changed"
     MAILBOX_CHANGED = "mailbox-changed"
+    SUBSCRIBE_CHANGED = "subscribe-changed"
+    RATE_LIMIT_CHANGED = "rate-limit-changed"
     RESTART_CHANGED = "restart-changed"
     HEALTH_CHANGED = "health-changed"
     ROLLOUT_CHANGED = "rollout-changed"

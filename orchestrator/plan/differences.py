@@ -17,6 +17,8 @@ from orchestrator.plan.action import CapabilityChange, Change, Reason
 IN_PLACE = (
     ("replicas", "replicas", Reason.REPLICAS_CHANGED),
     ("mailbox", "mailbox", Reason.MAILBOX_CHANGED),
+    ("subscribe", "subscribe", Reason.SUBSCRIBE_CHANGED),
+    ("rate_limit", "rateLimit", Reason.RATE_LIMIT_CHANGED),
     ("restart", "restart", Reason.RESTART_CHANGED),
     ("health", "health", Reason.HEALTH_CHANGED),
     ("rollout", "rollout", Reason.ROLLOUT_CHANGED),

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -42,7 +42,7 @@ from orchestrator.runtime.loaded import Loaded
 from orchestrator.runtime.resources import Resource
 from orchestrator.runtime.sessions import MAX_HANDLES, Sessions, Use
 from orchestrator.runtime.stock.instance import StockInstance
-from orchestrator.runtime.values import Err
+from orchestrator.runtime.values import Current, Err
 from orchestrator.runtime.wasi import Wasi
 
 _RUN = re.compile(r"wasi:cli/run@[0-9.]+#run")
@@ -52,22 +52,29 @@ _CALLBACK = Export(f"{FLAT}#callback", FLAT, "callback", NO_VALUES)
 
 
 class Start(msgspec.Struct, frozen=True):
-    """What to start: `context` is handed to every host function this instance calls, `wasi` is what WASI gives it."""
+    """What to start: `context` is handed to every host function this instance calls, `wasi` is what WASI gives it.
+
+    `current` says what it is at work on, and `ended` is called when it has ended or was not started, perhaps twice.
+    """
 
     id: ComponentId
     revision: Revision
     loaded: Loaded
     context: object = None
     wasi: Wasi = Wasi()
+    current: Current = msgspec.field(default_factory=Current)
+    ended: Callable[[], None] = lambda: None
 
 
 class Guest:
     """A started instance. One call at a time, as work in steps; after an `Exited` every call answers the same."""
 
-    __slots__ = ("_exports", "_has_worked", "_instance", "_is_actor", "_is_adapted", "_sessions")
+    __slots__ = ("_current", "_ended", "_exports", "_has_worked", "_instance", "_is_actor", "_is_adapted", "_sessions")
 
-    def __init__(self, instance: Instance, loaded: Loaded) -> None:
+    def __init__(self, instance: Instance, request: Start) -> None:
         self._instance = instance
+        self._current, self._ended = request.current, request.ended
+        loaded = request.loaded
         self._exports = loaded.description.exports
         self._is_actor = Drive.ACTOR in loaded.drives
         self._is_adapted = loaded.is_adapted
@@ -76,6 +83,16 @@ class Guest:
 
     def handle(self, message: Message) -> Work[Answer]:
         """Give it a message and wait for its answer; only for an actor."""
+        return self._handle(message) if message.topic is None else self._handle_published(message, message.topic)
+
+    async def _handle_published(self, message: Message, topic: str) -> Answer:
+        self._current.topic = topic
+        try:
+            return await self._handle(message)
+        finally:
+            self._current.topic = None
+
+    def _handle(self, message: Message) -> Work[Answer]:
         if self._is_adapted:
             try:
                 frame = frames.frame(message)
@@ -121,8 +138,12 @@ class Guest:
         outcomes: list[Answer] = []
         exited: Exited | None = None
         for group, count in frames.groups(mail):
-            together = self._is_adapted and count > 1
-            part = await (self._handle_together(group, count) if together else self._handle_each(group))
+            self._current.topic = group[0].topic
+            try:
+                together = self._is_adapted and count > 1
+                part = await (self._handle_together(group, count) if together else self._handle_each(group))
+            finally:
+                self._current.topic = None
             outcomes += part.outcomes
             exited = part.exited
             if exited is not None:
@@ -146,7 +167,7 @@ class Guest:
     async def _handle_each(self, mail: Sequence[Mail]) -> Handled:
         outcomes: list[Answer] = []
         for message in (part.message(index) for part in mail for index in range(len(part.payloads))):
-            answer = await self.handle(message)
+            answer = await self._handle(message)
             outcomes.append(answer)
             if isinstance(answer, Exited):
                 return Handled(outcomes, answer)
@@ -240,6 +261,7 @@ class Guest:
     def close(self) -> None:
         """Free what it holds, once a running call has been interrupted; a second time does nothing."""
         self._instance.close()
+        self._ended()
 
     def _lifecycle(self, name: str, *values: Any, timeout_ms: int | None = None) -> Work[Any]:
         return self._instance.invoke(self._exports[name], values, timeout_ms)
@@ -267,12 +289,16 @@ async def start(request: Start) -> Guest | Exited:
     if loaded.missing:
         return _not_started(f"nothing provides its imports {', '.join(loaded.missing)}")
     instance = _instance(request)
-    guest = Guest(instance, loaded)
-    exited = await instance.instantiate() or await guest.begin(request.revision)
-    if exited is not None:
-        instance.close()
-        return exited
-    return guest
+    guest = Guest(instance, request)
+    exited: Exited | None = None
+    is_well = False
+    try:
+        exited = await instance.instantiate() or await guest.begin(request.revision)
+        is_well = exited is None
+    finally:
+        if not is_well:
+            guest.close()
+    return exited or guest
 
 
 async def read_metadata(request: Start) -> dict[str, Any] | Exited | None:

@@ -56,6 +56,15 @@ class Wait(msgspec.Struct, frozen=True):
     arrange: Callable[[Callable[[], None]], bool] | None = None
 
 
+class Current:
+    """What an instance is at work on, as its host functions may want to know; written by the guest around its calls."""
+
+    __slots__ = ("topic",)
+
+    def __init__(self) -> None:
+        self.topic: str | None = None  # that the message was published under
+
+
 class HostImport(msgspec.Struct, frozen=True):
     """One function of an interface that guests may import: `call(context, *values)`.
 

@@ -6,8 +6,10 @@ from orchestrator.model.base import Value
 from orchestrator.model.folders import folder_of, in_both
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.spec import Grant
+from orchestrator.model.topic import covers_any
 
 EVERYWHERE = "**"
+PUBLISH, SUBSCRIBE = "messaging.publish", "messaging.subscribe"
 
 
 class GivenAtStart(Value, frozen=True):
@@ -26,6 +28,16 @@ def patterns_for(grants: Iterable[Grant], capability: str) -> tuple[str, ...]:
 def may_send(grants: Iterable[Grant], sender: DeploymentKey, target: DeploymentKey) -> bool:
     """Decide whether `sender` may send to `target`; a bare name in a pattern lies in the sender's namespace."""
     return any(_matches(p, sender.namespace, target) for p in patterns_for(grants, "messaging.send"))
+
+
+def may_publish(grants: Iterable[Grant], topic: str) -> bool:
+    """Decide whether something may be published under a topic, which is well formed."""
+    return covers_any(patterns_for(grants, PUBLISH), topic)
+
+
+def may_subscribe(grants: Iterable[Grant], pattern: str) -> bool:
+    """Decide whether everything that a pattern, which is well formed, stands for may be subscribed to."""
+    return covers_any(patterns_for(grants, SUBSCRIBE), pattern)
 
 
 def may_use_own_storage(grants: Iterable[Grant], capability: str) -> bool:

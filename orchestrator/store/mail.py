@@ -28,6 +28,7 @@ class KeptMail(msgspec.Struct, frozen=True, array_like=True):
     content_type: str | None = None
     attempts: int = 0
     conversation: str | None = None
+    topic: str | None = None
 
 
 class _Box:

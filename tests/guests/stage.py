@@ -67,6 +67,12 @@ class Host:
                 ),
                 "self-id": lambda _: identity("guest", "guest-0"),
             },
+            "host-pubsub": {
+                "publish": lambda _, topic, payload: self.ok(self.sent.append((topic, payload)) or len(self.sent)),
+                "subscribe": lambda _, pattern: self.ok(),
+                "unsubscribe": lambda _, pattern: self.ok(),
+                "current-topic": lambda _: "orders.new",
+            },
             "storage": {
                 "get": lambda _, key: self.ok(self.stored.get(key)),
                 "set": lambda _, key, value: self.write_refusal or self.ok(self.stored.__setitem__(key, value)),

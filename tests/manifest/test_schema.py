@@ -12,7 +12,7 @@ from orchestrator.manifest.check import check
 from orchestrator.manifest.documents import read_documents
 from orchestrator.manifest.units import duration_ms
 from orchestrator.model.ids import DEFAULT_NAMESPACE, NAME_MAX_LENGTH, NAME_PATTERN
-from orchestrator.model.spec import Analysis, Backoff, HealthPolicy, Mailbox, RestartPolicy, RolloutPolicy
+from orchestrator.model.spec import Analysis, Backoff, HealthPolicy, Mailbox, RateLimit, RestartPolicy, RolloutPolicy
 from tests.manifest.samples import deployment, diagnose
 
 DEPLOYMENT = json.loads(schema_text("deployment"))
@@ -34,6 +34,7 @@ DEFAULTS = {
     ("mailbox", "attempts"): Mailbox().attempts,
     ("mailbox", "dedupe"): Mailbox().dedupe_ms,
     ("delivery",): Mailbox().delivery.value,
+    ("rateLimit", "per"): RateLimit(messages=1, burst=1).per_ms,
     ("restart", "type"): RestartPolicy().type.value,
     ("restart", "intensity"): RestartPolicy().intensity,
     ("restart", "period"): RestartPolicy().period_ms,
@@ -108,7 +109,9 @@ GOOD = {
         "component": {"path": "x", "version": "^1"},
         "replicas": 2,
         "config": {"a": [1, {"b": None}]},
-        "grants": {"storage.read": ["self"], "messaging.send": ["a/*", "b"]},
+        "grants": {"storage.read": ["self"], "messaging.send": ["a/*", "b"], "messaging.publish": ["**"]},
+        "subscribe": ["orders.*", "orders.eu.**"],
+        "rateLimit": {"messages": 10, "per": "5s", "burst": 20},
         "limits": {"memory": "1MiB", "fuel": 5},
         "restart": {"type": "permanent", "backoff": {"factor": 1.5, "max": "3s"}},
         "dependsOn": ["b"],

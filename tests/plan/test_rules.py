@@ -13,6 +13,7 @@ from orchestrator.model.spec import (
     HealthPolicy,
     Job,
     Mailbox,
+    RateLimit,
     RestartPolicy,
     RolloutPolicy,
     Strategy,
@@ -119,6 +120,7 @@ def test_a_rollout_in_progress_is_let_be_corrected_ended_or_replaced(
     [
         ({"replicas": 2}, "replicas-changed"),
         ({"mailbox": Mailbox(capacity=1)}, "mailbox-changed"),
+        ({"subscribe": ("orders.*",)}, "subscribe-changed"),
         ({"restart": RestartPolicy(intensity=1)}, "restart-changed"),
         ({"health": HealthPolicy(failure_threshold=1)}, "health-changed"),
         ({"rollout": RolloutPolicy(retain=1)}, "rollout-changed"),
@@ -135,8 +137,28 @@ def test_a_field_that_needs_no_new_instance_is_updated_in_place(changed: dict[st
     assert action.old_version == action.new_version == "1.0.0"
 
 
+def test_a_rate_limit_that_comes_changes_or_goes_is_updated_in_place() -> None:
+    ten = with_fields(ONE, rate_limit=RateLimit(messages=10, burst=10))
+    more = with_fields(ONE, rate_limit=RateLimit(messages=10, burst=20))
+    for wanted, seen in ((ten, ONE), (more, ten), (ONE, ten)):
+        assert said(planned(wanted, seen)) == ("update", "rate-limit-changed")
+    (change,) = planned(more, ten).changes
+    assert (change.field, change.old, change.new) == ("rateLimit.burst", "10", "20")
+
+
 def test_every_field_of_a_deployment_is_compared_or_known_not_to_matter() -> None:
-    compared = {"replicas", "labels", "mailbox", "restart", "depends_on", "health", "rollout", "suspend"}
+    compared = {
+        "replicas",
+        "labels",
+        "mailbox",
+        "subscribe",
+        "rate_limit",
+        "restart",
+        "depends_on",
+        "health",
+        "rollout",
+        "suspend",
+    }
     assert set(Deployment.__struct_fields__) - compared == {"key", "revision", "file", "line", "rationale"}
 
 
@@ -406,4 +428,4 @@ def test_a_removal_that_waited_goes_once_it_is_not_a_mass_any_more() -> None:
 
 
 def test_every_reason_has_its_own_word() -> None:
-    assert len({reason.value for reason in Reason}) == len(Reason) == 29
+    assert len({reason.value for reason in Reason}) == len(Reason) == 31

@@ -19,6 +19,7 @@ SENDER = ComponentId("default", "client", "")
 
 SERVICES = "airssys:core/host-services@1.0.0"
 MESSAGING = "airssys:core/host-messaging@1.0.0"
+PUBSUB = "airssys:core/host-pubsub@1.0.0"
 STORAGE = "airssys:core/storage@1.0.0"
 
 
@@ -85,6 +86,10 @@ def told(log: list[Any] | None = None, values: dict[str, bytes] | None = None) -
         (MESSAGING, "cancel-request"): lambda _c, *_: Err("queue-full"),
         (MESSAGING, "broadcast"): lambda _c, targets, _payload: Err("target-not-found", targets[0]),
         (MESSAGING, "self-id"): lambda _c: ID,
+        (PUBSUB, "publish"): lambda _c, topic, payload: log.append(("publish", topic, payload)) or Ok(len(topic)),
+        (PUBSUB, "subscribe"): lambda _c, pattern: log.append(("subscribe", pattern)) or Ok(),
+        (PUBSUB, "unsubscribe"): lambda _c, pattern: Err("delivery-failed", f"no {pattern}"),
+        (PUBSUB, "current-topic"): lambda context: getattr(context, "topic", None),
         (STORAGE, "get"): get,
         (STORAGE, "set"): put,
         (STORAGE, "delete"): lambda _c, key: Ok(values.pop(key, None)),

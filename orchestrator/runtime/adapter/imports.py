@@ -25,6 +25,7 @@ _id = Struct("<6I")
 _cased = Struct("<B3xB3xII")
 _named = Struct("<B3xB3x6I")
 _text = Struct("<B3xII")
+_number = Struct("<B3xI8x")
 _NOTHING = bytes(16)
 
 
@@ -124,6 +125,12 @@ def _optional_bytes(value: Any, at: int) -> tuple[bytes, bytes]:
     return _cased.pack(0, 1, at, len(value)), value
 
 
+def _u32(value: Any, _at: int) -> tuple[bytes, bytes]:
+    if not isinstance(value, int) or not 0 <= value < 1 << 32:
+        raise Unfit(f"expected u32, got {value!r:.80}")
+    return _number.pack(0, value), b""
+
+
 def _string(value: Any, at: int) -> tuple[bytes, bytes]:
     data = _encoded(value)
     return _text.pack(0, at, len(data)), data
@@ -165,4 +172,5 @@ _CODECS: tuple[tuple[Load, Store], ...] = (  # as STANDS
     (_send_args, _result(_nothing, _MESSAGING_ERRORS)),
     (_request_args, _result(_string, _MESSAGING_ERRORS)),
     (_broadcast_args, _result(_nothing, _MESSAGING_ERRORS)),
+    (_set_args, _result(_u32, _MESSAGING_ERRORS)),
 )

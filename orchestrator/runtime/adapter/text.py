@@ -188,6 +188,7 @@ class Stand(msgspec.Struct, frozen=True):
 
 
 _STORAGE, _MESSAGING = "airssys:core/storage@1.0.0", "airssys:core/host-messaging@1.0.0"
+_PUBSUB = "airssys:core/host-pubsub@1.0.0"
 _TARGET, _PAYLOAD = '(param "target" $component-id)', '(param "payload" (list u8))'
 _STORED, _SENT = "(error $storage-error)", "(error $messaging-error)"
 STANDS = (
@@ -201,6 +202,7 @@ STANDS = (
     Stand(
         _MESSAGING, "broadcast", f'(param "targets" (list $component-id)) {_PAYLOAD}', "i32 i32 i32 i32", _SENT
     ),
+    Stand(_PUBSUB, "publish", f'(param "topic" string) {_PAYLOAD}', "i32 i32 i32 i32", f"u32 {_SENT}"),
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@
  *   was told            config · env NAME · limits · message (who sent it and its metadata)
  *   services            log TEXT · shout TEXT (at level error) · sleep MS · now · clock · list · info NAME
  *   messaging           self · send TO TEXT · request TO TEXT · cancel ID · broadcast TO,TO TEXT
+ *   topics              publish TOPIC TEXT · subscribe PATTERN · unsubscribe PATTERN · topic · heard TEXT (logged with the topic)
  *   storage             store KEY VALUE · load KEY · delete KEY · exists KEY · keys [PREFIX] · usage
  *   itself              health WORD (what health says from now on) · grow MIB (and says its memory in bytes)
  *   again               repeat N ORDER (so many times, and the last answer) · spread TO (this message, twice)
@@ -246,6 +247,26 @@ static airs_result broadcast(airs_bytes rest) {
     return outcome(airs_broadcast(targets, count, rest), AIRS_TEXT("sent"));
 }
 
+/* ---- topics ---- */
+
+static airs_result publish(airs_bytes rest) {
+    uint32_t deployments = 0;
+    airs_optional_bytes problem = airs_publish(cut(&rest, ' '), rest, &deployments);
+    return outcome(problem, airs_decimal(deployments));
+}
+
+static airs_result subscribe(airs_bytes rest) { return outcome(airs_subscribe(rest), AIRS_TEXT("subscribed")); }
+static airs_result unsubscribe(airs_bytes rest) { return outcome(airs_unsubscribe(rest), AIRS_TEXT("unsubscribed")); }
+
+static airs_result topic(airs_bytes rest) {
+    (void)rest;
+    return text(or_none(airs_current_topic()));
+}
+
+static airs_result heard(airs_bytes rest) {
+    return log_line(AIRS_JOIN(or_none(airs_current_topic()), AIRS_TEXT(": "), rest));
+}
+
 /* ---- storage ---- */
 
 static airs_result stored(airs_result result, airs_bytes done) {
@@ -316,7 +337,9 @@ static const struct {
     {AIRS_CONSTANT("cancel"), cancel},       {AIRS_CONSTANT("broadcast"), broadcast}, {AIRS_CONSTANT("store"), store},
     {AIRS_CONSTANT("load"), load},           {AIRS_CONSTANT("delete"), delete},   {AIRS_CONSTANT("exists"), exists},
     {AIRS_CONSTANT("keys"), list_keys},      {AIRS_CONSTANT("usage"), usage},     {AIRS_CONSTANT("health"), set_health},
-    {AIRS_CONSTANT("repeat"), repeat},       {AIRS_CONSTANT("spread"), spread},
+    {AIRS_CONSTANT("repeat"), repeat},       {AIRS_CONSTANT("spread"), spread},   {AIRS_CONSTANT("publish"), publish},
+    {AIRS_CONSTANT("subscribe"), subscribe}, {AIRS_CONSTANT("unsubscribe"), unsubscribe}, {AIRS_CONSTANT("topic"), topic},
+    {AIRS_CONSTANT("heard"), heard},
 };
 
 static airs_result obey(airs_bytes order) {

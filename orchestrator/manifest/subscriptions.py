@@ -1,0 +1,38 @@
+"""What a deployment subscribes to → what is wrong with that: nobody there to take it, or more than it was granted."""
+
+from collections.abc import Iterator
+
+from orchestrator.manifest.capabilities import SUBSCRIBE
+from orchestrator.manifest.component import Component
+from orchestrator.manifest.job import is_job
+from orchestrator.manifest.node import Node, Problem, find, items, nearest
+from orchestrator.manifest.printable import excerpt
+from orchestrator.model.topic import covers_any, is_pattern
+from orchestrator.model.world import Drive
+
+
+def subscription_problems(root: Node, component: Component) -> Iterator[Problem]:
+    """Yield what is wrong with `spec.subscribe`; a pattern that is malformed is passed over."""
+    written = list(items(find(root, "spec", "subscribe")))
+    if is_job(root, component):  # and told so
+        return
+    if written and Drive.ACTOR not in component.drives:
+        summary = f"component {component.name} is no actor: it takes no messages, and cannot subscribe"
+        yield Problem(*nearest(root, "spec", "subscribe"), summary, suggestion="remove `spec.subscribe`")
+        return
+    granted = [str(item.value) for item in items(find(root, "spec", "grants", SUBSCRIBE))]
+    for item in written:
+        if isinstance(item.value, str) and is_pattern(item.value):
+            yield from _beyond(item, item.value, granted)
+
+
+def _beyond(item: Node, pattern: str, granted: list[str]) -> Iterator[Problem]:
+    if covers_any(filter(is_pattern, granted), pattern):
+        return
+    listed = ", ".join(map(excerpt, granted)) or "nothing"
+    yield Problem(
+        *item.place,
+        f"subscribes to {excerpt(pattern)}, which `spec.grants.{SUBSCRIBE}` does not cover",
+        f"Granted is {listed}.",
+        f"grant it: `{SUBSCRIBE}: [{excerpt(pattern).strip('`')}]`, or subscribe to less",
+    )
