@@ -48,13 +48,16 @@ def exited(kind: ExitKind, detail: str = "") -> Exited:
 class FakeGuest:
     """Follows its script, unless a message tells it otherwise.
 
-    `pause` is what else happens while a call runs, `hear` is told of each message that it begins to work on.
+    `pause` is what else happens while a call runs, `hear` is told of each message that it begins to work on,
+    `hear_answer` of each answer to a request of its own.
     """
 
-    def __init__(self, id: ComponentId, revision: Revision, script: Script, pause: Pause, hear: Hear) -> None:
+    def __init__(
+        self, id: ComponentId, revision: Revision, script: Script, pause: Pause, hear: Hear, hear_answer: Hear
+    ) -> None:  # fmt: skip
         self.id, self.revision, self.script = id, revision, script
         self.message: Message | None = None  # what it is at work on
-        self._hear = hear
+        self._hear, self._hear_answer = hear, hear_answer
         self.handled = self.checked = 0
         self.sessions: dict[str, int] = {}
         self.was_healthy = self.is_closed = self.is_at_work = False
@@ -72,7 +75,7 @@ class FakeGuest:
             self.message = None
 
     async def handle_callback(self, message: Message) -> Answer:
-        return self._exited or await self._entered(lambda: self._obey(message.payload))
+        return self._exited or await self._entered(lambda: Replied(None), lambda: self._hear_answer(self, message))
 
     async def handle_many(self, mail: Sequence[Mail]) -> Handled:
         outcomes: list[Answer] = []
@@ -191,11 +194,11 @@ def _is_turn(every: int, number: int) -> bool:
 class FakeRuntime:
     """Starts fake guests by the script of their artifact, and remembers every one it started."""
 
-    def __init__(self, pause: Pause, hear: Hear) -> None:
+    def __init__(self, pause: Pause, hear: Hear, hear_answer: Hear = lambda _guest, _message: None) -> None:
         self.scripts: dict[str, Script] = {}
         self.starts: dict[str, int] = {}
         self.guests: list[FakeGuest] = []
-        self._pause, self._hear = pause, hear
+        self._pause, self._hear, self._hear_answer = pause, hear, hear_answer
 
     async def start(self, revision: Revision, instance: ComponentId) -> FakeGuest | Exited:
         self._pause()
@@ -203,7 +206,7 @@ class FakeRuntime:
         count = self.starts[revision.artifact] = self.starts.get(revision.artifact, 0) + 1
         if script.never_starts or count <= script.failing_starts:
             return exited(ExitKind.INITIALIZE_FAILED, f"start {count}")
-        guest = FakeGuest(instance, revision, script, self._pause, self._hear)
+        guest = FakeGuest(instance, revision, script, self._pause, self._hear, self._hear_answer)
         self.guests.append(guest)
         return guest
 

@@ -64,6 +64,7 @@ class History:
             (2, self._flip),
             (5, self._command),
             (1, self._withdraw),
+            (2, self._cancel),
         ]
 
     def live(self) -> None:
@@ -170,11 +171,16 @@ class History:
             if self.random.random() < 0.4:
                 self.world.post(DeploymentKey.parse(name), self.random.randint(1, 6), conversation)
             else:
-                self.world.send(DeploymentKey.parse(name), conversation)
+                word = self.random.choice(("echo", "echo", "ask"))
+                self.world.send(DeploymentKey.parse(name), conversation, word)
 
     def _withdraw(self) -> None:
         if self.world.sent:
             self.world.withdraw(self.random.choice(self.world.sent))
+
+    def _cancel(self) -> None:
+        if self.world.asked:
+            self.world.cancel(self.random.choice([*self.world.asked]))
 
     def _time(self) -> None:
         self.world.pass_time(self.random.choice((1, 50, 200, 200, 1_000, 1_000, 5_000, 20_000)))

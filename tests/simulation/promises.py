@@ -31,6 +31,7 @@ class Promises:
     def check(self) -> None:
         """Hold the world to what it promises at every moment."""
         self.every_message_has_at_most_one_outcome()
+        self.every_request_has_at_most_one_outcome()
         for record, service in self._alive():
             self.never_fewer_ready_instances_than_before(record, service)
 
@@ -47,6 +48,7 @@ class Promises:
         self.the_plan_is_empty_or_waits_for_somebody()
         self.a_plan_of_a_plans_result_is_empty()
         self.every_message_has_one_outcome()
+        self.every_request_has_one_outcome()
         self.every_rollout_has_ended_or_waits_for_a_person()
         self.what_is_wanted_is_what_serves()
         self.what_serves_runs()
@@ -61,6 +63,17 @@ class Promises:
     def every_message_has_one_outcome(self) -> None:
         waiting = [sent.number for sent in self._world.sent if not sent.is_settled]
         assert not waiting, f"messages {waiting} wait for ever"
+
+    def every_request_has_at_most_one_outcome(self) -> None:
+        for id, asked in self._world.asked.items():
+            assert len(asked.answers) + asked.was_cancelled <= 1, f"request {id}: {asked.answers}"
+
+    def every_request_has_one_outcome(self) -> None:
+        waiting = [id for id, asked in self._world.asked.items() if not asked.is_over]
+        assert not waiting, f"requests {waiting} wait for ever"
+        for _, service in self._alive():
+            seen = service.route.requests.seen()
+            assert seen.waiting == 0, f"{service.key}: {seen}"
 
     def never_fewer_ready_instances_than_before(self, record: Record, service: Service) -> None:
         rollout = record.rollout

@@ -14,6 +14,7 @@ from orchestrator.execute.actions import Actions
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Decisions, Ledger
 from orchestrator.execute.settle import Settling
+from orchestrator.messaging.asking import Asker, Requests
 from orchestrator.messaging.envelope import Envelope
 from orchestrator.messaging.router import Router
 from orchestrator.model.desired import Permissions
@@ -30,6 +31,7 @@ from tests.simulation.time import FakeClock, SeededWorkers
 
 T = TypeVar("T")
 SENDER = ComponentId("airs", "simulation")
+ASKED_FROM = 1_000_000  # numbers of what guests ask each other
 NEST_MAX = 2  # what happens during a guest's call may itself be interrupted so often
 
 
@@ -56,6 +58,20 @@ class Sent:
         return bool(self.outcomes) or self.was_withdrawn or self.was_lost
 
 
+class AskedFor:
+    """A request that a guest made, and what it heard of that."""
+
+    def __init__(self, guest: FakeGuest, asker: Asker) -> None:
+        self.guest, self.asker = guest, asker
+        self.answers: list[str | None] = []  # by their content types
+        self.was_cancelled = self.was_lost = False
+
+    @property
+    def is_over(self) -> bool:
+        ended = self.guest.is_closed and not self.answers
+        return bool(self.answers) or self.was_cancelled or self.was_lost or ended
+
+
 class Listener:
     """Wakes the controller, and notes which deployments were disturbed by a crash of an instance."""
 
@@ -76,11 +92,12 @@ class World:
         self.random = Random(seed)
         self.clock = FakeClock()
         self.workers = SeededWorkers(self.random)
-        self.runtime = FakeRuntime(self.meanwhile, self._heard)
+        self.runtime = FakeRuntime(self.meanwhile, self._heard, self._heard_answer)
         self.source = FlippingSource()
         self.store: Decisions = CrashingDecisions(store or MemoryDecisions(), self._deciding, self._decided)
         self.trail: list[str] = []
         self.sent: list[Sent] = []
+        self.asked: dict[str, AskedFor] = {}
         self.started: Counter[int] = Counter()  # by message number, over all agents' lives
         self.deleted: set[DeploymentKey] = set()  # by an operator's word
         self.disturbed: set[DeploymentKey] = set()  # since its rollout began
@@ -103,10 +120,13 @@ class World:
         self._is_controlling = False
         for sent in self.sent:
             sent.was_lost = sent.was_lost or not sent.is_settled
+        for asked in self.asked.values():
+            asked.was_lost = asked.was_lost or not asked.is_over
         self.listener = Listener(self._wake, self.disturbed)
         self.source.begin_again()
         self.router = Router()
-        around = Surroundings(self.runtime.start, self.workers, self.clock, self.listener)
+        self.requests = Requests(self.router, self.clock)
+        around = Surroundings(self.runtime.start, self.workers, self.clock, self.listener, None, self.requests)
         self.fleet = Fleet(around, self.router)
         self.ledger = Ledger(self.store)
         actions = Actions(self.ledger, self.fleet, self.clock, _announce)
@@ -290,8 +310,31 @@ class World:
             lines += [f"    {i.name} {i.phase.value} ready={i.ready}" for i in (service.observe() if service else ())]
         return "\n".join(lines)
 
+    def cancel(self, id: str) -> None:
+        """Have a guest wait no longer for an answer, if it still does."""
+        asked = self.asked[id]
+        if self.requests.cancel(asked.asker, id):
+            asked.was_cancelled = True
+
+    def _ask(self, guest: FakeGuest) -> None:
+        """Have a guest ask another deployment, or its own, in the middle of a call."""
+        asker = self.requests.of(guest.id)
+        target = self.random.choice([*self.fleet.services])
+        payload = f"echo {ASKED_FROM + len(self.asked)}".encode()
+        timeout_ms = self.random.choice((1, 500, 10_000))
+        id = self.requests.ask(asker, ComponentId(target.namespace, target.name), payload, timeout_ms)
+        if isinstance(id, str):
+            self.asked[id] = AskedFor(guest, asker)
+
+    def _heard_answer(self, guest: FakeGuest, message: Message) -> None:
+        asked = self.asked[message.correlation_id or ""]
+        assert asked.guest is guest, f"{guest.id} was given what another asked for"
+        asked.answers.append(message.content_type)
+
     def _heard(self, guest: FakeGuest, message: Message) -> None:
         number = int(message.payload.split()[1])
+        if message.payload.startswith(b"ask"):
+            self._ask(guest)
         self.started[number] += 1
         assert self.started[number] == 1, f"message {number} was started twice"
         assert guest.was_healthy, f"message {number} went to {guest.id}, which never said that it is healthy"

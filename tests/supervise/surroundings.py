@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+from orchestrator.messaging.asking import Requests
 from orchestrator.messaging.envelope import Call, Envelope
 from orchestrator.messaging.route import Route
+from orchestrator.messaging.router import Router
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Message, Outcome
@@ -11,7 +13,7 @@ from orchestrator.model.spec import Deployment
 from orchestrator.supervise.instance import Surroundings
 from orchestrator.supervise.instances import InstanceSet
 from tests.plan.build import deployment
-from tests.simulation.guest import FakeRuntime
+from tests.simulation.guest import FakeGuest, FakeRuntime
 from tests.simulation.time import FakeClock
 
 SENDER = ComponentId("airs", "test")
@@ -39,12 +41,16 @@ class Stage:
     ) -> None:
         self.deployment = of or deployment("one", **fields)
         self.clock = FakeClock()
-        self.runtime = FakeRuntime(pause, lambda _guest, _message: None)
+        self.runtime = FakeRuntime(pause, self._ask, self._answered)
+        self.asked: dict[str, list[Message]] = {}
         self.workers = workers
         self.heard = Heard()
         self.route = Route(self.deployment.key, self.deployment.mailbox, self.clock)
         self.route.direct({self.deployment.revision.id: 100}, hold=False)
-        self.around = Surroundings(self.runtime.start, workers, self.clock, self.heard)
+        self.router = Router()
+        self.router.add(self.route)
+        self.requests = Requests(self.router, self.clock)
+        self.around = Surroundings(self.runtime.start, workers, self.clock, self.heard, None, self.requests)
         self.set = InstanceSet(self.deployment, self.route, self.around)
         self.outcomes: list[list[Outcome]] = []
         self.envelopes: list[Envelope] = []
@@ -67,6 +73,20 @@ class Stage:
         if refused is not None:
             outcomes.append(refused)
         return outcomes
+
+    def _ask(self, guest: FakeGuest, message: Message) -> None:
+        """Have a guest that was told to ask ask a deployment, its own; `ask` once with a short time."""
+        if not message.payload.startswith(b"ask"):
+            return
+        timeout_ms = 5 if message.payload.endswith(b"briefly") else 60_000
+        key = self.deployment.key
+        target = ComponentId(key.namespace, key.name)
+        id = self.requests.ask(self.requests.of(guest.id), target, b"echo y", timeout_ms)
+        if isinstance(id, str):
+            self.asked[id] = []
+
+    def _answered(self, _guest: FakeGuest, message: Message) -> None:
+        self.asked[message.correlation_id or ""].append(message)
 
     def fire(self, milliseconds: int) -> None:
         """Let time pass and make the calls that are due."""

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.messaging import route
+from orchestrator.messaging import asking, route
 from orchestrator.model.spec import HealthPolicy
 from orchestrator.runtime.finish import finish
 from orchestrator.supervise import instance, instances
@@ -19,7 +19,7 @@ EAGER = HealthPolicy(interval_ms=10, timeout_ms=10, failure_threshold=1)
 @pytest.fixture(params=SEEDS)
 def threads(request, monkeypatch) -> Interleaver:
     interleaver = Interleaver(request.param)
-    for module in (instance, instances, route):
+    for module in (asking, instance, instances, route):
         monkeypatch.setattr(module, "threading", SimpleNamespace(Lock=interleaver.Lock))
     return interleaver
 
@@ -57,6 +57,41 @@ def test_whatever_comes_before_it_a_stop_ends_every_instance_once(threads):
     assert all(len(outcomes) <= 1 for outcomes in made.outcomes)
     assert made.route.depth == sum(not outcomes for outcomes in made.outcomes)
     assert made.route.busy(made.set.lane) == 0
+
+
+def test_whatever_comes_together_every_answer_is_handed_over_once(threads):
+    made = stage(threads, replicas=2)
+    threads.run()
+    words = threads.random.choices(["ask", "ask", "ask briefly", "echo x", "health degraded"], k=5)
+    for word in words:
+        threads.go(lambda word=word: made.send(word))
+    threads.go(lambda: checks(made))
+    threads.run()
+    made.fire(10)
+    threads.run()
+    assert len(made.asked) == sum(word.startswith("ask") for word in words)
+    assert all(len(answers) == 1 for answers in made.asked.values())
+    assert made.route.requests.seen().waiting == 0
+    assert made.phases == ["running"] * 2
+
+
+def test_a_stop_answers_what_its_instances_still_wait_for(threads):
+    made = stage(threads, replicas=2)
+    threads.run()
+    for word in threads.random.choices(["ask", "ask", "trap", "ask briefly"], k=5):
+        threads.go(lambda word=word: made.send(word))
+    threads.go(made.set.restart if threads.random.random() < 0.3 else made.set.stop)
+    threads.go(lambda: made.fire(10))
+    threads.run()
+    made.set.stop()
+    threads.run()
+    assert made.set.is_gone
+    seen = made.route.requests.seen()
+    assert (seen.waiting, seen.sent) == (0, len(made.asked))
+    assert all(len(answers) <= 1 for answers in made.asked.values())
+    heard = sum(map(len, made.asked.values()))
+    assert heard <= seen.answered + seen.failed + seen.timed_out
+    assert heard == len(made.asked) or seen.cancelled or made.heard.exits
 
 
 def test_whatever_comes_together_every_instance_comes_back_and_takes_messages(threads):
