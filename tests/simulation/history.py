@@ -64,6 +64,7 @@ class History:
             (2, self._flip),
             (5, self._command),
             (1, self._withdraw),
+            (6, self._ask),
             (2, self._cancel),
         ]
 
@@ -171,12 +172,17 @@ class History:
             if self.random.random() < 0.4:
                 self.world.post(DeploymentKey.parse(name), self.random.randint(1, 6), conversation)
             else:
-                word = self.random.choice(("echo", "echo", "ask"))
-                self.world.send(DeploymentKey.parse(name), conversation, word)
+                self.world.send(DeploymentKey.parse(name), conversation)
 
     def _withdraw(self) -> None:
         if self.world.sent:
             self.world.withdraw(self.random.choice(self.world.sent))
+
+    def _ask(self) -> None:
+        """Have guests ask each other, where there are some that take messages."""
+        serving = [key for key, service in self.world.fleet.services.items() if service.route.weights]
+        for _ in range(self.random.randint(1, 4) if serving else 0):
+            self.world.send(self.random.choice(serving), word="ask")
 
     def _cancel(self) -> None:
         if self.world.asked:

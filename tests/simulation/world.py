@@ -334,7 +334,8 @@ class World:
     def _heard(self, guest: FakeGuest, message: Message) -> None:
         number = int(message.payload.split()[1])
         if message.payload.startswith(b"ask"):
-            self._ask(guest)
+            for _ in range(self.random.randint(1, 3)):
+                self._ask(guest)
         self.started[number] += 1
         assert self.started[number] == 1, f"message {number} was started twice"
         assert guest.was_healthy, f"message {number} went to {guest.id}, which never said that it is healthy"

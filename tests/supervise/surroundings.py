@@ -43,6 +43,7 @@ class Stage:
         self.clock = FakeClock()
         self.runtime = FakeRuntime(pause, self._ask, self._answered)
         self.asked: dict[str, list[Message]] = {}
+        self.turns: list[str] = []
         self.workers = workers
         self.heard = Heard()
         self.route = Route(self.deployment.key, self.deployment.mailbox, self.clock)
@@ -76,6 +77,7 @@ class Stage:
 
     def _ask(self, guest: FakeGuest, message: Message) -> None:
         """Have a guest that was told to ask ask a deployment, its own; `ask` once with a short time."""
+        self.turns.append("message")
         if not message.payload.startswith(b"ask"):
             return
         timeout_ms = 5 if message.payload.endswith(b"briefly") else 60_000
@@ -86,7 +88,8 @@ class Stage:
             self.asked[id] = []
 
     def _answered(self, _guest: FakeGuest, message: Message) -> None:
-        self.asked[message.correlation_id or ""].append(message)
+        self.turns.append("answer")
+        self.asked.setdefault(message.correlation_id or "", []).append(message)
 
     def fire(self, milliseconds: int) -> None:
         """Let time pass and make the calls that are due."""

@@ -6,9 +6,11 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.messaging.envelope import Envelope
+from orchestrator.messaging.route import Route
 from orchestrator.model.exits import ExitKind
+from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited, Message, Refused, Replied, Returned
-from orchestrator.model.spec import Backoff, HealthPolicy, RestartPolicy, RestartType
+from orchestrator.model.spec import Backoff, HealthPolicy, Mailbox, RestartPolicy, RestartType
 from orchestrator.supervise.instance import STOP_GRACE_MS
 from tests.simulation.guest import Script
 from tests.simulation.time import SeededWorkers
@@ -385,6 +387,94 @@ def test_one_scaled_away_while_it_waited_for_its_restart_is_not_brought_back():
     made.workers.run_all()
     assert made.phases == ["running"]
     assert len(made.runtime.open) == 1
+
+
+class Asked:
+    """Somebody who is asked, and answers when the test says so."""
+
+    lane = "other"
+
+    def __init__(self, made: Stage) -> None:
+        self.id = ComponentId("default", "other")
+        self._route = Route(self.id.deployment, Mailbox(capacity=100), made.clock)
+        self._route.direct({"other": 100}, hold=False)
+        self._made, self._taken = made, []
+        made.router.add(self._route)
+
+    def take(self, work: Envelope) -> None:
+        self._taken.append(work)
+
+    def ask(self, count: int) -> None:
+        """Have the first instance ask it so often."""
+        asker = self._made.requests.of(self._made.runtime.open[0].id)
+        for _ in range(count):
+            self._made.requests.ask(asker, self.id, b"", 60_000)
+            self._route.idle(self)
+
+    def answer(self) -> None:
+        for envelope in self._taken:
+            envelope.settle(Replied(b"yes"))
+
+
+def test_messages_and_answers_take_turns():
+    made = running()
+    asked = Asked(made)
+    asked.ask(3)
+    for _ in range(5):
+        made.send("echo x")
+    asked.answer()
+    made.workers.run_all()
+    assert made.turns == ["message", "answer", "message", "answer", "message", "answer", "message", "message"]
+
+
+def test_an_answer_comes_to_an_instance_that_is_idle_or_not_ready():
+    made = running(Script(unhealthy_from=2))
+    asked = Asked(made)
+    asked.ask(1)
+    asked.answer()
+    made.workers.run_all()
+    assert made.turns == ["answer"]
+    made.fire(1_000)
+    made.workers.run_all()
+    assert made.set.ready == 0
+    asked = Asked(made)
+    asked.ask(2)
+    asked.answer()
+    made.workers.run_all()
+    assert made.turns == ["answer"] * 3
+
+
+def test_one_that_is_stopped_hears_what_came_and_that_the_rest_failed():
+    made = running()
+    asked = Asked(made)
+    asked.ask(2)
+    asked._taken.pop(0).settle(Replied(b"yes"))
+    made.set.stop()
+    made.workers.run_all()
+    said = [(m.content_type, m.payload) for answers in made.asked.values() for m in answers]
+    name = made.runtime.guests[0].id.instance
+    assert said == [
+        (None, b"yes"),
+        ("application/vnd.airs.error", f"delivery-failed: instance {name} is told to end".encode()),
+    ]
+    assert made.phases == ["stopped"]
+    asked.answer()
+    assert made.route.requests.late == 1
+
+
+def test_one_that_traps_at_an_answer_hears_no_more_of_them():
+    made = running()
+    asked = Asked(made)
+    asked.ask(3)
+    made.runtime.open[0].trap_next = True
+    asked.answer()
+    made.workers.run_all()
+    assert made.phases == ["backing-off"]
+    assert made.turns == ["answer"]
+    made.fire(100)
+    made.workers.run_all()
+    assert answered(made, "echo x") == Replied(b"x")
+    assert made.turns == ["answer", "message"]
 
 
 def test_whoever_listens_is_told_of_every_change():

@@ -24,9 +24,9 @@ def threads(request, monkeypatch) -> Interleaver:
     return interleaver
 
 
-def stage(threads: Interleaver, **fields: object) -> Stage:
+def stage(threads: Interleaver, health: HealthPolicy = EAGER, **fields: object) -> Stage:
     workers = SimpleNamespace(submit=lambda work: threads.go(lambda: finish(work)))
-    made = Stage(workers, threads.change, health=EAGER, **fields)
+    made = Stage(workers, threads.change, health=health, **fields)
     made.set.scale(made.deployment)
     return made
 
@@ -59,8 +59,9 @@ def test_whatever_comes_before_it_a_stop_ends_every_instance_once(threads):
     assert made.route.busy(made.set.lane) == 0
 
 
-def test_whatever_comes_together_every_answer_is_handed_over_once(threads):
-    made = stage(threads, replicas=2)
+@pytest.mark.parametrize("health", [EAGER, HealthPolicy()], ids=["asked how it is", "left alone"])
+def test_whatever_comes_together_every_answer_is_handed_over_once(threads, health):
+    made = stage(threads, health, replicas=2)
     threads.run()
     words = threads.random.choices(["ask", "ask", "ask briefly", "echo x", "health degraded"], k=5)
     for word in words:
