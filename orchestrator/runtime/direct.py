@@ -26,6 +26,10 @@ class Direct:
         """Give it a message and wait for its answer."""
         return self._finish(self._guest.handle(message))
 
+    def handle_callback(self, message: Message) -> Answer:
+        """Give it what a request of its own came to."""
+        return self._finish(self._guest.handle_callback(message))
+
     def handle_many(self, mail: Sequence[Mail]) -> Handled:
         """Give it messages that want no reply."""
         return self._finish(self._guest.handle_many(mail))

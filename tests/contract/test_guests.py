@@ -30,6 +30,14 @@ def test_a_message_is_answered_with_a_reply_with_none_or_with_an_error(start):
     assert guest.handle(message("echo still here")) == Replied(b"still here")
 
 
+def test_an_answer_to_a_request_of_its_own_is_taken_between_messages(start):
+    guest = start("faulty")
+    assert guest.handle_callback(message("echo answer")) == Replied(None)
+    assert guest.handle(message("echo still here")) == Replied(b"still here")
+    ended = guest.handle(message("trap"))
+    assert guest.handle_callback(message("echo answer")) == ended
+
+
 def test_mail_is_handled_in_order_and_each_of_it_ends_as_it_would_alone(start):
     guest = start("faulty")
     handled = guest.handle_many([mail("echo hello", "none", "err broken"), mail("echo again")])

@@ -90,6 +90,15 @@ def test_a_wasmtime_under_which_no_limit_could_be_held_is_refused_in_words(airs:
         assert "Traceback" not in done.stderr
 
 
+def test_requests_are_answered(asked: Airs):
+    asked.run("apply", asked.copy_example("06-request-reply") / "manifests")
+    for question in ("square 12", "nothing", "refuse"):
+        asked.run("request", "desk", f"ask clerk {question}")
+    told = "clerk replied 144\nclerk replied nothing\nclerk failed, runtime-error: not today\n"
+    wait_until(lambda: asked.run("request", "desk", "answers").stdout.startswith(told))
+    assert asked.run("request", "desk", "tell clerk,archive news").stdout == "told\n"
+
+
 def test_up_serves_on_the_stock_path(airs: Airs):
     up = airs.background("up", airs.copy_example("01-hello") / "manifests")
     wait_until(lambda: airs.client().answers() and airs.phase() == "running")

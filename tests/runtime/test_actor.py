@@ -219,3 +219,15 @@ def test_the_same_message_costs_the_same_fuel(actors):
         used.add(guest.fuel_used)
     assert len(used) == 1
     assert min(used) > 0
+
+
+def test_an_answer_to_a_request_of_its_own_is_a_call_under_its_limits(actors, log):
+    desk = start(actors, (ROOT / "examples/06-request-reply/components/desk-1.0.0/desk.wasm").read_bytes())
+    assert desk.handle_callback(message("yes")) == Replied(None)
+    assert log[-1][1].endswith(" replied yes")
+    assert desk.fuel_used > 0
+    assert desk.handle_callback(message("refuse")) == Refused("runtime-error", "it does not like that answer")
+    ended = desk.handle_callback(message("crash"))
+    assert isinstance(ended, Exited)
+    assert ended.reason.kind is ExitKind.TRAPPED
+    assert desk.handle(message("who")) == ended

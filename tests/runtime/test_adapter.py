@@ -411,3 +411,55 @@ def test_a_component_that_asks_for_the_adapters_imports_itself_gets_nothing(make
     text = '(component (import "airs:adapter/host@1.0.0" (instance (export "take" (func)))))'
     loaded = make_runtime(told()).load(digest_of_bytes(wasm(text)), lambda: wasm(text))
     assert loaded.missing == ["airs:adapter/host@1.0.0#take"]
+
+
+DESK = (ROOT / "examples/06-request-reply/components/desk-1.0.0/desk.wasm").read_bytes()
+FAILED = "application/vnd.airs.error"
+
+
+def answered(both: Both, sent: Message):
+    first, second = (guest.handle_callback(sent) for guest in both.guests)
+    assert first == second
+    assert both.logs[0] == both.logs[1]
+    return first
+
+
+@pytest.fixture
+def desks(make_runtime) -> Both:
+    return Both(make_runtime, DESK)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_an_answer_of_every_size_arrives_and_leaves_no_reply_of_an_earlier_message(desks, size):
+    assert desks.handle(message("echo earlier")) == Replied(b"earlier")
+    assert answered(desks, message(b"a" * size, correlation_id="1")) == Replied(None)
+    assert desks.logs[0][-1][1].endswith("replied " + "a" * min(size, 160))
+
+
+@pytest.mark.parametrize("sender", IDS[1:])
+@pytest.mark.parametrize(
+    ("content_type", "word"), [(None, "replied"), (FAILED, "failed,"), ("application/vnd.airs.no-reply", "nothing")]
+)
+def test_what_kind_of_answer_it_is_and_from_whom_arrives(desks, sender, content_type, word):
+    sent = Message(sender, b"text", 1, "1" * 32, None, content_type)
+    assert answered(desks, sent) == Replied(None)
+    assert word in desks.logs[0][-1][1]
+    assert desks.logs[0][-1][1].startswith(sender.name + " ")
+
+
+def test_an_answer_may_be_refused_or_end_the_instance(desks):
+    assert answered(desks, message("refuse")) == Refused("runtime-error", "it does not like that answer")
+    assert answered(desks, message("fine")) == Replied(None)
+    ended = [guest.handle_callback(message("crash")) for guest in desks.guests]
+    assert [one.reason.kind for one in ended] == [ExitKind.TRAPPED] * 2
+
+
+def test_an_answer_that_is_no_message_is_refused(desks):
+    sent = Message(ComponentId("a", "b", "c"), b"", -1)
+    for guest in desks.guests:
+        assert guest.handle_callback(sent).detail.startswith("not a message: ")
+
+
+def test_a_callable_component_takes_no_answers(make_runtime):
+    data = (ROOT / "examples/03-calculator/components/calculator-1.0.0/calculator.wasm").read_bytes()
+    assert start(make_runtime(told()), data).handle_callback(message("x")).case == "export-not-found"
