@@ -134,6 +134,7 @@ GUESTS = (
         world="calculator",
         sdk=PLAIN_SDK,
     ),
+    actor("05-supervision", "worker"),
     actor("06-request-reply", "desk"),
     actor("06-request-reply", "clerk"),
     Guest(
