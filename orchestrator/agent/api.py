@@ -27,7 +27,7 @@ from orchestrator.agent.problem import INVALID, TIMED_OUT, USAGE, Problem, Troub
 from orchestrator.controller.loop import Controller
 from orchestrator.model.base import Value
 from orchestrator.model.hop import Hop
-from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN, DeploymentKey
+from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN, ComponentId, DeploymentKey
 from orchestrator.model.message import (
     MESSAGE_MAX_BYTES,
     BadCall,
@@ -221,10 +221,11 @@ class Api:
         self, request: Request, payloads: list[bytes], *, may_wait: bool, id: str | None = None
     ) -> int:  # fmt: skip
         """Queue at least one of some messages, once there is room where its sender waits for that."""
-        key, conversation, timeout_s = _key(request), _conversation(request), _timeout_s(request)
+        target, conversation, timeout_s = _target(request), _conversation(request), _timeout_s(request)
+        key = target.deployment
         if not payloads:
             return 0
-        send = partial(self._messages.send, key, payloads, conversation, may_wait=may_wait, id=id)
+        send = partial(self._messages.send, target, payloads, conversation, may_wait=may_wait, id=id)
         try:
             async with asyncio.timeout(timeout_s):
                 while not (queued := send()):
@@ -241,7 +242,7 @@ class Api:
         timeout_s = _timeout_s(request)
         payload = await self._body(request, MESSAGE_MAX_BYTES)
         trace = _text(request, "trace")
-        pending = self._messages.deliver(_key(request), payload, _conversation(request), trace)
+        pending = self._messages.deliver(_target(request), payload, _conversation(request), trace)
         return _reply(await _outcome(pending, request, timeout_s))
 
     async def trace(self, request: Request) -> Response:
@@ -293,7 +294,7 @@ class Api:
         timeout_s = _timeout_s(request)
         data = await self._body(request, CALL_MAX_BYTES)
         body = _call(data) if len(data) <= QUICK_BYTES else await run_in_threadpool(_call, data)
-        pending = self._messages.call(_key(request), body.function, body.arguments, body.session)
+        pending = self._messages.call(_target(request), body.function, body.arguments, body.session)
         return _reply(await _outcome(pending, request, timeout_s))
 
     async def sessions(self, request: Request) -> Response:
@@ -516,6 +517,11 @@ def _key(request: Request) -> DeploymentKey:
         if len(label) > NAME_MAX_LENGTH or not _LABEL.fullmatch(label):
             raise Trouble(400, Problem(summary=f"{label[:SHOWN_MAX]!a} names no deployment", exit_code=USAGE))
     return DeploymentKey(namespace=namespace, name=name)
+
+
+def _target(request: Request) -> ComponentId:
+    key = _key(request)
+    return ComponentId(key.namespace, key.name, _text(request, "to") or "")
 
 
 def _conversation(request: Request) -> str | None:

@@ -30,7 +30,7 @@ class Messages:
         self.letters = letters
 
     def deliver(
-        self, key: DeploymentKey, payload: bytes, conversation: str | None, trace: str | None = None
+        self, target: ComponentId, payload: bytes, conversation: str | None, trace: str | None = None
     ) -> "Pending":
         """Put a message into a deployment's mailbox. What it leads to is recorded under `trace`, or its conversation.
 
@@ -44,10 +44,10 @@ class Messages:
             correlation_id=conversation,
             conversation=trace or conversation,
         )
-        return self._send(key, message, conversation)
+        return self._send(target.deployment, message, conversation, target.instance)
 
     def send(
-        self, key: DeploymentKey, payloads: Sequence[bytes], conversation: str | None, *, may_wait: bool,
+        self, target: ComponentId, payloads: Sequence[bytes], conversation: str | None, *, may_wait: bool,
         id: str | None = None,
     ) -> int:  # fmt: skip
         """Put messages that want no answer into a deployment's mailbox, as many as it has room for; returns how many.
@@ -57,7 +57,8 @@ class Messages:
         Raises:
             Trouble: none was queued, and to wait does not help.
         """
-        mail = Mail(CALLER, payloads, self._clock.wall_ns(), conversation, conversation=conversation)
+        key, sent_ns = target.deployment, self._clock.wall_ns()
+        mail = Mail(CALLER, payloads, sent_ns, conversation, conversation=conversation, to=target.instance)
         router = self._fleet.router
         # Who can talk to the agent may do anything with what it runs: its socket is its owner's.
         queued, refused = router.send_many(key, mail, lambda _key: True, id=id)
@@ -116,13 +117,13 @@ class Messages:
             hint = f"`airs get dead-letters {key}` lists them."
             raise Trouble(404, Problem(summary=f"{key} has no dead letter {which}", suggestion=hint))
 
-    def call(self, key: DeploymentKey, function: str, arguments: list[Any], session: str | None) -> "Pending":
+    def call(self, target: ComponentId, function: str, arguments: list[Any], session: str | None) -> "Pending":
         """Queue a typed call, for the instance that a session is bound to if it is of one.
 
         Raises:
             Trouble: it was not queued.
         """
-        return self._send(key, Call(function, tuple(arguments), session), None)
+        return self._send(target.deployment, Call(function, tuple(arguments), session), None, target.instance)
 
     def let_go(self, key: DeploymentKey, session: str, handles: tuple[int, ...] | None) -> "Pending":
         """Queue the end of a session, or of some of its handles; the outcome is how many were dropped.
@@ -143,9 +144,9 @@ class Messages:
             raise Trouble(404, Problem(summary=f"no deployment {key}", suggestion="`airs get deployments` lists them."))
         return service.sessions()
 
-    def _send(self, key: DeploymentKey, work: Work, conversation: str | None) -> "Pending":
+    def _send(self, key: DeploymentKey, work: Work, conversation: str | None, to: str = "") -> "Pending":
         future: Future[Outcome] = Future()
-        envelope = Envelope(work, future.set_result, conversation)
+        envelope = Envelope(work, future.set_result, conversation, to)
         refused = self._fleet.router.deliver(key, envelope)
         if refused is not None:
             raise self._undelivered(refused)

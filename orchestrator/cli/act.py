@@ -14,12 +14,12 @@ from orchestrator.cli.durations import DURATION
 from orchestrator.cli.failure import FAILED, OK, TIMED_OUT, USAGE, Failure
 from orchestrator.cli.lines import Sending
 from orchestrator.cli.look import rollout_status
-from orchestrator.cli.names import LABEL, WORD, key_argument, keys_argument
+from orchestrator.cli.names import LABEL, WORD, address_argument, key_argument, keys_argument
 from orchestrator.cli.show import show_failure
 from orchestrator.cli.trace import new_name, show_conversations
 from orchestrator.cli.waiting import ended, is_at_rest
 from orchestrator.model.exits import ExitReason
-from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.strict_json import NotJson, read_json
 from orchestrator.observe.events import printable
 
@@ -30,7 +30,7 @@ timeout_option = click.option("--timeout", type=DURATION, default="30s", help="H
 
 
 @command()
-@key_argument
+@address_argument
 @click.argument("payload", required=False)
 @click.option(
     "--lines",
@@ -42,7 +42,7 @@ timeout_option = click.option("--timeout", type=DURATION, default="30s", help="H
 @click.option("--timeout", type=DURATION, default="30s", help="How long to wait for a full mailbox.")
 @click.option("--id", type=WORD, help="With delivery at-least-once: another message of this id is not taken again.")
 def send(
-    settings: Settings, name: DeploymentKey, payload: str | None, lines: BinaryIO | None, conversation: str | None,
+    settings: Settings, name: ComponentId, payload: str | None, lines: BinaryIO | None, conversation: str | None,
     timeout: int, id: str | None,
 ) -> None:  # fmt: skip
     """Queue a message, or many; nobody waits for what becomes of it.
@@ -68,13 +68,13 @@ def _bytes(payload: str) -> bytes:
 
 
 @command()
-@key_argument
+@address_argument
 @click.argument("payload")
 @conversation_option
 @click.option("--trace", "is_traced", is_flag=True, help="Show on standard error what it led to by then.")
 @timeout_option
 def request(
-    settings: Settings, name: DeploymentKey, payload: str, conversation: str | None, is_traced: bool, timeout: int
+    settings: Settings, name: ComponentId, payload: str, conversation: str | None, is_traced: bool, timeout: int
 ) -> None:  # fmt: skip
     """Send a message and print the reply, and nothing else."""
     client, trace = settings.client(), (conversation or new_name()) if is_traced else None
@@ -93,13 +93,13 @@ def request(
 
 
 @command(context_settings={"ignore_unknown_options": True})
-@key_argument
+@address_argument
 @click.argument("function", type=WORD)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.option("--session", type=LABEL, help="Whose handles of resources are meant; begins with its first call.")
 @timeout_option
 def call(
-    settings: Settings, name: DeploymentKey, function: str, arguments: tuple[str, ...], session: str | None,
+    settings: Settings, name: ComponentId, function: str, arguments: tuple[str, ...], session: str | None,
     timeout: int,
 ) -> None:  # fmt: skip
     """Call an exported function: each argument is JSON. Prints the result as JSON."""

@@ -25,13 +25,14 @@ from orchestrator.agent.views import (
     SubscriptionView,
 )
 from orchestrator.cli.failure import FAILED, NO_AGENT, Failure, Problem
-from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.letter import Resent
 from orchestrator.model.observed import ObservedState
 from orchestrator.observe.trace import Conversation
 from orchestrator.store.state_dir import socket_path
 
 T = TypeVar("T")
+Target = DeploymentKey | ComponentId
 CONNECT_S = 5.0
 ANSWER_S = 60.0
 SLACK_S = 10.0  # beyond a message's own timeout, before we stop believing in the agent
@@ -113,26 +114,29 @@ class AgentClient:
         return str(msgspec.json.decode(self._ask("DELETE", _path(key)).content)["message"])
 
     def send(
-        self, key: DeploymentKey, payload: bytes, conversation: str | None, timeout_s: float, id: str | None = None
+        self, key: Target, payload: bytes, conversation: str | None, timeout_s: float, id: str | None = None
     ) -> None:  # fmt: skip
         """Queue a message, unless one of the same id was; where its mailbox has senders wait for room, wait."""
-        params = {"timeout": str(timeout_s), **_conversation(conversation), **({} if id is None else {"id": id})}
+        params = {
+            "timeout": str(timeout_s),
+            **_to(key),
+            **_conversation(conversation),
+            **({} if id is None else {"id": id}),
+        }
         self._ask("POST", f"{_path(key)}/send", content=payload, params=params, wait_s=timeout_s)
 
-    def send_many(
-        self, key: DeploymentKey, payloads: Sequence[bytes], conversation: str | None, timeout_s: float
-    ) -> int:
+    def send_many(self, key: Target, payloads: Sequence[bytes], conversation: str | None, timeout_s: float) -> int:
         """Queue as many messages as there is room for, at least one once there is some; returns how many."""
-        params = {"timeout": str(timeout_s), **_conversation(conversation)}
+        params = {"timeout": str(timeout_s), **_to(key), **_conversation(conversation)}
         body = msgspec.msgpack.encode(payloads)
         answer = self._ask("POST", f"{_path(key)}/send-many", content=body, params=params, wait_s=timeout_s)
         return msgspec.json.decode(answer.content, type=Queued).queued
 
     def request(
-        self, key: DeploymentKey, payload: bytes, conversation: str | None, timeout_s: float, trace: str | None = None
+        self, key: Target, payload: bytes, conversation: str | None, timeout_s: float, trace: str | None = None
     ) -> bytes | None:  # fmt: skip
         """Send a message and return the reply; None for `none`. What it leads to is recorded under `trace`."""
-        params = {"timeout": str(timeout_s), **_conversation(conversation)} | (
+        params = {"timeout": str(timeout_s), **_to(key), **_conversation(conversation)} | (
             {} if trace is None else {"trace": trace}
         )
         answer = self._ask("POST", f"{_path(key)}/request", content=payload, params=params, wait_s=timeout_s)
@@ -173,12 +177,12 @@ class AgentClient:
         return msgspec.json.decode(answer.content, type=Discarded).discarded
 
     def call(
-        self, key: DeploymentKey, function: str, arguments: list[Any], timeout_s: float, session: str | None = None
+        self, key: Target, function: str, arguments: list[Any], timeout_s: float, session: str | None = None
     ) -> Any:  # fmt: skip
         """Make a typed call and return its result."""
         call = {"function": function, "arguments": arguments, "session": session}
         body = json.dumps(call).encode()  # also integers of any size
-        params = {"timeout": str(timeout_s)}
+        params = {"timeout": str(timeout_s), **_to(key)}
         answer = self._ask("POST", f"{_path(key)}/call", content=body, params=params, wait_s=timeout_s)
         return msgspec.json.decode(answer.content)
 
@@ -236,7 +240,11 @@ class AgentClient:
         raise _failure(answer)
 
 
-def _path(key: DeploymentKey) -> str:
+def _to(target: Target) -> dict[str, str]:
+    return {"to": target.instance} if isinstance(target, ComponentId) and target.instance else {}
+
+
+def _path(key: Target) -> str:
     return f"/v1/deployments/{key.namespace}/{key.name}"
 
 

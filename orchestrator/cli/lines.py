@@ -6,7 +6,7 @@ from typing import BinaryIO
 from orchestrator.agent.views import MANY_MAX, MANY_MAX_BYTES
 from orchestrator.cli.client import AgentClient
 from orchestrator.cli.failure import USAGE, Failure
-from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import MESSAGE_MAX_BYTES
 
 READ_BYTES = 256 << 10
@@ -15,7 +15,7 @@ READ_BYTES = 256 << 10
 class Sending:
     """Messages on their way to one deployment. `queued` is how many have been queued."""
 
-    def __init__(self, client: AgentClient, name: DeploymentKey, conversation: str | None, timeout_s: float) -> None:
+    def __init__(self, client: AgentClient, name: ComponentId, conversation: str | None, timeout_s: float) -> None:
         self._client, self._name, self._conversation, self._timeout_s = client, name, conversation, timeout_s
         self.queued = 0
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN, DeploymentKey
+from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN, ComponentId, DeploymentKey
 
 _NAME = re.compile(NAME_PATTERN, re.ASCII)
 
@@ -30,6 +30,24 @@ class Name(click.ParamType[DeploymentKey]):
                 param, ctx,
             )  # fmt: skip
         return key
+
+
+class Address(click.ParamType[ComponentId]):
+    """`hello`, `billing/hello`, or `billing/hello/PART` → whom a message is to: an instance of it, or a key."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ComponentId:
+        """Read one."""
+        if isinstance(value, ComponentId):
+            return value
+        namespace, slash, rest = value.partition("/")
+        name, slash, part = rest.partition("/")
+        if not slash:
+            key = NAME.convert(value, param, ctx)
+            return ComponentId(key.namespace, key.name)
+        key = NAME.convert(f"{namespace}/{name}", param, ctx)
+        return ComponentId(key.namespace, key.name, WORD.convert(part, param, ctx))
 
 
 class Label(click.ParamType[str]):
@@ -59,11 +77,17 @@ class Word(click.ParamType[str]):
 NAME = Name()
 LABEL = Label()
 WORD = Word()
+ADDRESS = Address()
 
 
 def key_argument(function: Any) -> Any:
     """Add the argument NAME."""
     return click.argument("name", metavar="NAME", type=NAME)(function)
+
+
+def address_argument(function: Any) -> Any:
+    """Add the argument NAME, which may also name an instance, or a key."""
+    return click.argument("name", metavar="NAME", type=ADDRESS)(function)
 
 
 def optional_key_argument(function: Any) -> Any:

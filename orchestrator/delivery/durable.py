@@ -196,7 +196,7 @@ def kept_of(mail: Mail, index: int) -> KeptMail:
     payload = bytes(mail.payloads[index])
     return KeptMail(
         mail.sender, payload, mail.timestamp_ns, mail.correlation_id, mail.content_type, 0, mail.conversation,
-        mail.topic,
+        mail.topic, mail.to,
     )  # fmt: skip
 
 
@@ -204,5 +204,5 @@ def mail_of(kept: KeptMail) -> Mail:
     """Return a kept message, to be sent."""
     return Mail(
         kept.sender, (kept.payload,), kept.sent_ns, kept.correlation_id, kept.content_type, kept.conversation,
-        kept.topic,
+        kept.topic, kept.to,
     )  # fmt: skip

@@ -42,7 +42,8 @@ def messaging_imports(
         over = over_its_rate(rates, context) if may_reach(context, key) else None
         if over is not None:
             return over
-        mail = Mail(context.id, (payload,), sent_ns, asker.conversation, None, requests.trace(asker, sent_ns))
+        trace = requests.trace(asker, sent_ns)
+        mail = Mail(asker.address, (payload,), sent_ns, asker.conversation, None, trace, to=target.instance)
         _, refused = router.send_many(key, mail, lambda key: may_reach(context, key), may_wait=True)
         if refused is None:
             when_room = router.crowded(key)
@@ -51,7 +52,7 @@ def messaging_imports(
         return messaging_error(refused, target)
 
     def self_id(context: GuestContext) -> ComponentId:
-        return context.id
+        return context.asker.address
 
     return [
         HostImport(INTERFACE, "send", send, waits=True),

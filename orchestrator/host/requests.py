@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
+
 from orchestrator.host.context import GuestContext
 from orchestrator.host.messaging import INTERFACE, may_reach, messaging_error, over_its_rate
 from orchestrator.messaging.asking import Requests
@@ -41,8 +43,11 @@ def request_imports(
             return refusal
         sent_ns, asker = now_ns(), context.asker
         trace = requests.trace(asker, sent_ns)
-        mail = Mail(context.id, (payload,), sent_ns, asker.conversation, None, trace)
-        refused = [(target, _send(router, requests, target, mail)) for target in targets]
+        mail = Mail(asker.address, (payload,), sent_ns, asker.conversation, None, trace)
+        refused = [
+            (target, _send(router, requests, target, replace(mail, to=target.instance) if target.instance else mail))
+            for target in targets
+        ]
         return next((_named(target, why) for target, why in refused if why is not None), Ok(None))
 
     return [

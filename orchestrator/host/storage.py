@@ -16,20 +16,24 @@ def storage_imports(data: Data) -> Sequence[HostImport]:
     """Return the interface's functions, serving each guest its own deployment's part of `data`."""
 
     def get(context: GuestContext, key: str) -> Ok | Err:
-        return _guarded(context, "storage.read", lambda: data.get(context.id.deployment, key))
+        return _guarded(context, "storage.read", lambda: data.get(context.id.deployment, key, _owner(context)))
 
     def put(context: GuestContext, key: str, value: bytes) -> Ok | Err:
         quota = context.limits.storage_bytes or 0
-        return _guarded(context, "storage.write", lambda: data.set(context.id.deployment, key, value, quota))
+        return _guarded(
+            context, "storage.write", lambda: data.set(context.id.deployment, key, value, quota, _owner(context))
+        )
 
     def delete(context: GuestContext, key: str) -> Ok | Err:
-        return _guarded(context, "storage.write", lambda: data.delete(context.id.deployment, key))
+        return _guarded(context, "storage.write", lambda: data.delete(context.id.deployment, key, _owner(context)))
 
     def exists(context: GuestContext, key: str) -> Ok | Err:
-        return _guarded(context, "storage.read", lambda: data.exists(context.id.deployment, key))
+        return _guarded(context, "storage.read", lambda: data.exists(context.id.deployment, key, _owner(context)))
 
     def list_keys(context: GuestContext, prefix: str | None) -> Ok | Err:
-        return _guarded(context, "storage.read", lambda: data.list_keys(context.id.deployment, prefix or ""))
+        return _guarded(
+            context, "storage.read", lambda: data.list_keys(context.id.deployment, prefix or "", _owner(context))
+        )
 
     def usage(context: GuestContext) -> Ok | Err:
         def read() -> dict[str, int]:
@@ -46,6 +50,11 @@ def storage_imports(data: Data) -> Sequence[HostImport]:
         "get": get, "set": put, "delete": delete, "exists": exists, "list-keys": list_keys, "usage": usage,
     }  # fmt: skip
     return [HostImport(INTERFACE, name, call) for name, call in functions.items()]
+
+
+def _owner(context: GuestContext) -> str:
+    """Return whose part of the storage a guest has: that of the key that it is at work on, or the part of none."""
+    return context.asker.key or ""
 
 
 def _guarded(context: GuestContext, capability: str, act: Callable[[], T]) -> Ok | Err:

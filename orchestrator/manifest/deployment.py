@@ -39,6 +39,9 @@ from orchestrator.model.spec import (
     RestartType,
     Revision,
     RolloutPolicy,
+    RouteBy,
+    Routing,
+    RoutingPolicy,
     Strategy,
     WeightStep,
     WhenFull,
@@ -101,6 +104,7 @@ def disagreements(source: Draft, key: DeploymentKey, component: Component) -> li
         *subscription_problems(source.root, component),
         *_limit_problems(source.root, component),
         *_stateful_problems(source.root, component),
+        *_routing_problems(source.root),
         *job_problems(source.root, component),
     ]
 
@@ -223,7 +227,7 @@ def _limit_problems(root: Node, component: Component) -> list[Problem]:
 
 
 def _stateful_problems(root: Node, component: Component) -> list[Problem]:
-    if not component.stateful:
+    if not component.stateful or _routing_of(root).is_keyed:
         return []
     problems = []
     replicas = find(root, "spec", "replicas")
@@ -237,7 +241,28 @@ def _stateful_problems(root: Node, component: Component) -> list[Problem]:
     return problems
 
 
-_LOST_UPDATES = "Two instances that read, change and write the same key lose each other's updates."
+_LOST_UPDATES = (
+    "Two instances that read, change and write the same data lose each other's updates. With `routing: {policy: "
+    "consistent-hash}` each key of messages has data of its own, and one instance at a time."
+)
+
+
+def _routing_of(root: Node) -> Routing:
+    """Return how a deployment routes, as far as that is well written."""
+    written = _mapping(find(root, "spec", "routing"))
+    policies, ways = {one.value for one in RoutingPolicy}, {one.value for one in RouteBy}
+    if not (written.get("policy", "least-loaded") in policies and written.get("by", "key") in ways):
+        return Routing()
+    return _routing(written)
+
+
+def _routing_problems(root: Node) -> list[Problem]:
+    policy = text_at(root, "spec", "routing", "policy") or RoutingPolicy.LEAST_LOADED.value
+    if find(root, "spec", "routing", "by") is None or policy == RoutingPolicy.CONSISTENT_HASH.value:
+        return []
+    place = nearest(root, "spec", "routing", "by")
+    summary = f"`spec.routing.by` says what instances own, but with the policy {policy} they own nothing"
+    return [Problem(*place, summary, suggestion="write `policy: consistent-hash`, or remove `by`")]
 
 
 def assemble(source: Draft, key: DeploymentKey, component: Component, file: str) -> Deployment:
@@ -253,6 +278,7 @@ def assemble(source: Draft, key: DeploymentKey, component: Component, file: str)
         mailbox=_mailbox(spec),
         subscribe=tuple(sorted(spec.get("subscribe", ()))),
         rate_limit=_rate_limit(spec["rateLimit"]) if "rateLimit" in spec else None,
+        routing=_routing(spec.get("routing", {})),
         restart=_restart(spec.get("restart", {})),
         depends_on=tuple(sorted(depends_on)),
         health=_health(spec.get("health", {})),
@@ -327,6 +353,10 @@ def _rate_limit(limit: Spec) -> RateLimit:
     messages: int = limit["messages"]
     given = _given(limit, per_ms=("per", duration_ms), burst=("burst", int))
     return RateLimit(messages=messages, **{"burst": messages, **given})
+
+
+def _routing(routing: Spec) -> Routing:
+    return Routing(**_given(routing, policy=("policy", RoutingPolicy), by=("by", RouteBy)))
 
 
 def _restart(restart: Spec) -> RestartPolicy:

@@ -14,6 +14,7 @@ _OUT_OF_PLACE = {
     "mailbox": "a job takes no messages",
     "delivery": "a job takes no messages",
     "subscribe": "a job takes no messages",
+    "routing": "a job takes no messages",
     "restart": "a job that ended is not started again; `airs run` runs it again",
     "health": "a job is over when it ends, and is asked nothing in between",
     "rollout": "a job takes over nothing from the revision before it",

@@ -61,6 +61,7 @@ class Answer(msgspec.Struct, frozen=True, eq=False):
     message: Message
     ending: Ending
     conversation: str | None
+    key: str | None = None
 
     @property
     def kind(self) -> HopKind:
@@ -71,11 +72,12 @@ class Answer(msgspec.Struct, frozen=True, eq=False):
 class Asker:
     """One life of an instance as a sender. `answers` wait for it; only `Requests` changes them.
 
-    `conversation` and `trace` are of what it is at work on: the name that keeps messages on one version, and what they
-    are recorded under; None while that is not decided, empty where they are not recorded. It alone touches those.
+    `conversation`, `trace` and `key` are of what it is at work on: the name that keeps messages on one version, what
+    they are recorded under (None while that is not decided, empty where they are not), and the key that it has there,
+    None where there are no keys. It alone touches those.
     """
 
-    __slots__ = ("answers", "bytes_waiting", "conversation", "counters", "id", "trace", "wake", "why_closed")
+    __slots__ = ("answers", "bytes_waiting", "conversation", "counters", "id", "key", "trace", "wake", "why_closed")
 
     def __init__(self, id: ComponentId, counters: Counters, wake: Callable[[], None]) -> None:
         self.id = id
@@ -86,10 +88,16 @@ class Asker:
         self.bytes_waiting = 0
         self.conversation: str | None = None
         self.trace: str | None = None
+        self.key: str | None = None
 
-    def works_on(self, conversation: str | None, trace: str | None) -> None:
+    @property
+    def address(self) -> ComponentId:
+        """Where answers to what it sends reach it: the key that it is at work on, whoever owns that then."""
+        return self.id if self.key is None else ComponentId(self.id.namespace, self.id.name, self.key)
+
+    def works_on(self, conversation: str | None, trace: str | None, key: str | None = None) -> None:
         """Say what it is at work on next."""
-        self.conversation, self.trace = conversation, trace
+        self.conversation, self.trace, self.key = conversation, trace, key
 
 
 class Requests:
@@ -148,9 +156,11 @@ class Requests:
         timeout_ms = max(1, min(timeout_ms, TIMEOUT_MAX_MS))
         now_ns, id = self._clock.wall_ns(), self._new_id()
         message = Message(asker.id, payload, now_ns, id, asker.id, None, self.trace(asker, now_ns))
-        envelope = Envelope(message, lambda outcome: self._came(asker, request, outcome), asker.conversation)
+        envelope = Envelope(
+            message, lambda outcome: self._came(asker, request, outcome), asker.conversation, target.instance
+        )
         deadline_ms = self._clock.monotonic_ms() + timeout_ms
-        request = Waiting(id, asker, target, timeout_ms, deadline_ms, envelope)
+        request = Waiting(id, asker, target, timeout_ms, deadline_ms, envelope, asker.key)
         refused = self._register(asker, request) or self._deliver(asker, request)
         return id if refused is None else refused
 
@@ -289,7 +299,7 @@ class Requests:
             payload, content_type = _failure("resource-limit-exceeded", f"no room for an answer of {size} bytes")
         asker.counters.count(ending)
         message = self._message(asker, request, payload, content_type)
-        asker.answers.append(Answer(message, ending, request.envelope.conversation))
+        asker.answers.append(Answer(message, ending, request.envelope.conversation, request.key))
         self._account(asker, len(payload))
 
     def _message(self, asker: Asker, request: Waiting, payload: bytes, content_type: str | None) -> Message:

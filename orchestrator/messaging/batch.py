@@ -46,6 +46,11 @@ class Part:
         """What they are of, all of them."""
         return self.parcel.mail.correlation_id
 
+    @property
+    def to(self) -> str:
+        """The instance or the key that they are for."""
+        return self.parcel.mail.to
+
     def split(self, count: int) -> "Part":
         """Take the first messages out, as a part of their own."""
         first = Part(self.parcel, self.begin, self.begin + count, self.sequence, self.since_ms)

@@ -73,7 +73,7 @@ class Cancellation:
 
 
 class Envelope:
-    """A message or call, its conversation or session, and who is told the outcome.
+    """A message or call, its conversation or session, whom it is to within its deployment, and who is told the outcome.
 
     `on_outcome` is called exactly once, from whichever thread settles the envelope, with no lock held.
     The route owns `stage`, `lane`, `sequence` and `since_ms`. A call has a `cancellation`; a message has none, as what
@@ -81,10 +81,12 @@ class Envelope:
     """
 
     __slots__ = (
-        "cancellation", "conversation", "lane", "on_outcome", "sequence", "session", "since_ms", "stage", "work",
+        "cancellation", "conversation", "lane", "on_outcome", "sequence", "session", "since_ms", "stage", "to", "work",
     )  # fmt: skip
 
-    def __init__(self, work: Work, on_outcome: Callable[[Outcome], None], conversation: str | None = None) -> None:
+    def __init__(
+        self, work: Work, on_outcome: Callable[[Outcome], None], conversation: str | None = None, to: str = ""
+    ) -> None:  # fmt: skip
         self.work = work
         self.session: str | None = None
         self.cancellation: Cancellation | None = None
@@ -92,6 +94,7 @@ class Envelope:
             self.session, self.cancellation = work.session, Cancellation()
         self.on_outcome = on_outcome
         self.conversation = conversation
+        self.to = to
         self.stage = Stage.QUEUED
         self.lane = ""
         self.sequence = 0

@@ -70,6 +70,7 @@ class Waiting(msgspec.Struct, frozen=True, eq=False):
     timeout_ms: int
     deadline_ms: int
     envelope: Envelope
+    key: str | None = None  # of what its asker was at work on
 
 
 class Table:

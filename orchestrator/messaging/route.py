@@ -13,27 +13,19 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from orchestrator.messaging import requests
 from orchestrator.messaging.batch import Batch, Parcel, Part
 from orchestrator.messaging.envelope import Envelope, LetGo, Stage
+from orchestrator.messaging.lanes import Counters, Lane, Taker, Waiting
 from orchestrator.messaging.traffic import Conversations
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.message import Exited, Handled, Outcome, Refused, Replied, Undelivered
+from orchestrator.model.message import Exited, Handled, Message, Outcome, Refused, Replied, Undelivered
 from orchestrator.model.observed import Traffic
-from orchestrator.model.spec import Mailbox, WhenFull
-
-
-class Taker(Protocol):
-    """Somebody who can work on one envelope or one batch at a time: an instance."""
-
-    lane: str
-
-    def take(self, work: Envelope | Batch) -> None:
-        """Start working on it soon; must not block."""
+from orchestrator.model.spec import Mailbox, RouteBy, Routing, RoutingPolicy, WhenFull
 
 
 class Clock(Protocol):
@@ -44,18 +36,6 @@ class Clock(Protocol):
 
     def call_later(self, delay_ms: int, call: Callable[[], None]) -> object:
         """Make a call in `delay_ms`."""
-
-
-class Counters(msgspec.Struct):
-    """What one revision did with its messages; errors are err results, traps, cancellations and exceeded limits."""
-
-    handled: int = 0
-    errors: int = 0
-
-    def add(self, more: "Counters") -> None:
-        """Count what another counted as well."""
-        self.handled += more.handled
-        self.errors += more.errors
 
 
 class Arrivals(msgspec.Struct):
@@ -69,23 +49,6 @@ class Arrivals(msgspec.Struct):
     sent_again: int = 0
 
 
-class _Lane:
-    """The queue of one revision, its idle instances (longest idle first) and how many are at work.
-
-    `own` are calls of sessions, by the instance that they wait for; it has no empty queue.
-    """
-
-    __slots__ = ("busy", "counters", "idle", "own", "queue")
-
-    def __init__(self) -> None:
-        self.queue: deque[Waiting] = deque()
-        self.own: dict[Taker, deque[Envelope]] = {}
-        self.idle: deque[Taker] = deque()
-        self.busy = 0
-        self.counters = Counters()
-
-
-Waiting = Envelope | Part
 Pairs = list[tuple[Taker, Envelope | Batch]]
 Gone = list[tuple[Waiting, Undelivered]]  # out of the mailbox, and its sender is about to be told
 _ERRORS = (Refused, Exited)
@@ -108,17 +71,19 @@ class Route:
         self._past = Counters()  # of revisions that have gone
         self.requests = requests.Counters()  # of those that its instances made
         self._lock = threading.Lock()
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._weights: tuple[tuple[str, int], ...] = ()
         self._held: deque[Waiting] = deque()  # waits for weights: held, or nobody serves yet
         self._hold = False
-        self._only: _Lane | None = None  # which takes all, if one does
+        self._only: Lane | None = None  # which takes all, if one does
         self._depth = 0
         self._sequence = 0
         self._refusal: Undelivered | None = None
         self._conversations = Conversations()
         self._at_work = 0
         self._alone = False
+        self._routing = Routing()
+        self._keys_at_work: dict[str, Taker] = {}  # where instances own keys
         self._bound: dict[str, Taker] = {}  # sessions
         self._ended: dict[str, str] = {}  # sessions whose end nobody asked for and nobody was told of yet, and why
 
@@ -136,6 +101,20 @@ class Route:
             self._look_later()
         self._let_in()
 
+    @property
+    def routing(self) -> Routing:
+        """Who takes which message."""
+        return self._routing
+
+    @routing.setter
+    def routing(self, routing: Routing) -> None:
+        if routing == self._routing:
+            return
+        with self._lock:
+            self._routing = routing
+            pairs = self._deal_again()
+        self._hand_over(pairs)
+
     def offer(self, envelope: Envelope) -> Undelivered | None:
         """Queue `envelope`, or say why not; a refused envelope is not settled and stays the caller's."""
         pairs: Pairs = []
@@ -145,6 +124,8 @@ class Route:
             if self._depth >= self._mailbox.capacity and (refusal := self._no_room()) is not None:
                 return refusal
             if envelope.session is not None and (refusal := self._no_session(envelope)) is not None:
+                return refusal
+            if envelope.to and (refusal := self._nobody_of(envelope.to)) is not None:
                 return refusal
             self._sequence += 1
             self.arrivals.received += 1
@@ -181,7 +162,7 @@ class Route:
         assert lane is not None
         if not lane.idle or lane.queue or lane.own or (self._alone and self._at_work):
             return None
-        if envelope.conversation is not None or envelope.session is not None:
+        if envelope.conversation is not None or envelope.session is not None or envelope.to or self._is_owned:
             return None
         envelope.stage = Stage.STARTED
         self._at_work += 1
@@ -196,6 +177,8 @@ class Route:
         with self._lock:
             if self._refusal is not None:
                 return 0, self._refusal
+            if parcel.mail.to and (refusal := self._nobody_of(parcel.mail.to)) is not None:
+                return 0, refusal
             count = self._room_for(parcel)
             self.arrivals.received += count
             self.arrivals.rejected += len(parcel) - count
@@ -293,7 +276,11 @@ class Route:
         with self._lock:
             lane = self._lane(taker.lane)
             lane.idle.append(taker)
-            pairs = self._match(lane) if lane.queue or lane.own else []
+            if taker in lane.members:
+                pairs = self._match(lane) if lane.queue or lane.own else []
+            else:
+                lane.members.join(taker)
+                pairs = self._deal_again() if self._is_owned else self._match(lane)
         self._hand_over(pairs)
 
     def claim(self, taker: Taker) -> bool:
@@ -315,9 +302,11 @@ class Route:
             self._at_work -= 1
             if is_idle:
                 lane.idle.append(taker)
-            if not (lane.queue or lane.own or self._alone):
+            if self._keys_at_work:
+                self._let_key_go(taker)
+            if not (lane.queue or lane.own or self._is_shared):
                 return
-            pairs = self._match_all() if self._alone else self._match(lane)
+            pairs = self._match_all() if self._is_shared else self._match(lane)
         self._hand_over(pairs)
 
     def finished_batch(self, taker: Taker, batch: Batch, handled: Handled, *, is_idle: bool = False) -> None:
@@ -331,11 +320,14 @@ class Route:
             self._at_work -= 1
             if is_idle:
                 lane.idle.append(taker)
+            if self._keys_at_work:
+                self._let_key_go(taker)
             if self._refusal is not None:
                 self._gone += [(part, self._refusal) for part in rest]
             elif rest:
                 self._put_back(rest)
-            pairs = self._match_all() if self._alone or rest else self._match(lane) if lane.queue or lane.own else []
+            everywhere = self._is_shared or rest
+            pairs = self._match_all() if everywhere else self._match(lane) if lane.queue or lane.own else []
         self._hand_over(pairs)
 
     def end_session(self, session: str, why: str = "") -> None:
@@ -353,14 +345,25 @@ class Route:
         self._hand_over(pairs)
 
     def leave(self, taker: Taker, why: str) -> None:
-        """End the sessions of one who takes nothing any more; who waits in them or calls next is told why."""
+        """End the sessions of one who takes nothing any more; who waits in them or calls next is told why.
+
+        Others get the keys that it owned. What is addressed to it alone comes back.
+        """
         with self._lock:
             names = [name for name, bound in self._bound.items() if bound is taker]
             for name in names:
                 del self._bound[name]
+            lane = self._lanes.get(taker.lane)
+            left = deque[Waiting]()
+            if lane is not None:
+                lane.members.leave(taker)
+                left = lane.give_all_own(taker)
             if names:
-                self._let_down(names, self._own(taker), why)
-        self._hand_over([])
+                self._let_down(names, [one for one in left if isinstance(one, Envelope) and one.session in names], why)
+            pairs: Pairs = []
+            for waiting in left:
+                pairs += self._place(waiting) if waiting.session is None else []
+        self._hand_over(pairs)
 
     def work_alone(self, alone: bool) -> None:
         """Have at most one message at work, whichever revisions take: what a stateful component needs."""
@@ -406,7 +409,7 @@ class Route:
             pairs: Pairs = []
             if gone:
                 self._past.add(gone.counters)
-            for waiting in gone.queue if gone else ():
+            for waiting in [*gone.give_all()] if gone else ():
                 pairs += self._place(waiting)
         self._hand_over(pairs)
 
@@ -449,6 +452,10 @@ class Route:
         """Who takes, in percent by revision; nobody while messages are held."""
         return {} if self._hold else dict(self._weights)
 
+    def key_of(self, to: str) -> str | None:
+        """Return the key that a message to `to` has, which may be empty; None where there are no keys."""
+        return to if self._routing.is_keyed else None
+
     @property
     def depth(self) -> int:
         """How many messages wait."""
@@ -458,10 +465,10 @@ class Route:
         takes_all = len(self._weights) == 1 and not self._hold
         self._only = self._lane(self._weights[0][0]) if takes_all else None
 
-    def _lane(self, name: str) -> _Lane:
+    def _lane(self, name: str) -> Lane:
         found = self._lanes.get(name)
         if found is None:
-            found = self._lanes[name] = _Lane()
+            found = self._lanes[name] = Lane()
         return found
 
     def _no_session(self, envelope: Envelope) -> Undelivered | None:
@@ -510,14 +517,12 @@ class Route:
             left -= len(gone)
             self._let_go([(gone, why)])
         for lane in self._lanes.values():
-            lane.own = {taker: own for taker, own in lane.own.items() if own}
+            lane.clean()
         return count - left
 
-    def _oldest(self) -> "deque[Waiting] | deque[Envelope] | None":
+    def _oldest(self) -> deque[Waiting] | None:
         """Return the queue whose first message waits for the longest."""
-        queues: list[Any] = [self._held]
-        for lane in self._lanes.values():
-            queues += [lane.queue, *lane.own.values()]
+        queues = itertools.chain([self._held], *(lane.queues() for lane in self._lanes.values()))
         return min(filter(None, queues), key=lambda queue: queue[0].sequence, default=None)
 
     def _expire(self) -> None:
@@ -541,42 +546,41 @@ class Route:
             self._look_later()
         self._hand_over([])
 
-    def _own(self, taker: Taker, session: str | None = None) -> list[Envelope]:
-        """Take out what waits for one taker, in one of its sessions or in all."""
+    def _own(self, taker: Taker, session: str) -> list[Envelope]:
+        """Take out what waits for one taker in one of its sessions."""
         lane = self._lane(taker.lane)
-        own = lane.own.pop(taker, deque())
-        stay = deque(envelope for envelope in own if session is not None and envelope.session != session)
-        if stay:
-            lane.own[taker] = stay
-        return [envelope for envelope in own if envelope not in stay]
+        mine: list[Envelope] = []
+        for waiting in lane.give_all_own(taker):
+            if isinstance(waiting, Envelope) and waiting.session == session:
+                mine.append(waiting)
+            else:
+                lane.wait_for(taker, waiting)
+        return mine
 
     def _bind(self, session: str, taker: Taker) -> None:
         """Bind a session to who takes its first call, and have its other calls wait for that one."""
         self._bound[session] = taker
-        for queue in (self._held, *(lane.queue for lane in self._lanes.values())):
+        moved: list[Envelope] = []
+        for queue in (self._held, *(queue for lane in self._lanes.values() for queue in lane.queues())):
             for waiting in [waiting for waiting in queue if waiting.session == session] if queue else ():
                 assert isinstance(waiting, Envelope)
                 queue.remove(waiting)
-                self._wait_for(taker, waiting)
+                moved.append(waiting)
+        for envelope in sorted(moved, key=lambda envelope: envelope.sequence):
+            self._wait_for(taker, envelope)
 
-    def _wait_for(self, taker: Taker, envelope: Envelope) -> _Lane:
-        envelope.lane = taker.lane
+    def _wait_for(self, taker: Taker, waiting: Waiting, *, first: bool = False) -> Lane:
+        if type(waiting) is Envelope:
+            waiting.lane = taker.lane
         lane = self._lane(taker.lane)
-        lane.own.setdefault(taker, deque()).append(envelope)
+        lane.wait_for(taker, waiting, first=first)
         return lane
 
     def _remove(self, envelope: Envelope) -> None:
         if envelope in self._held:
             self._held.remove(envelope)
-            return
-        lane = self._lanes[envelope.lane]
-        if envelope in lane.queue:
-            lane.queue.remove(envelope)
-            return
-        taker = next(taker for taker, own in lane.own.items() if envelope in own)
-        lane.own[taker].remove(envelope)
-        if not lane.own[taker]:
-            del lane.own[taker]
+        else:
+            self._lanes[envelope.lane].remove(envelope)
 
     def _place(self, waiting: Waiting) -> Pairs:
         if waiting.session is not None and (taker := self._bound.get(waiting.session)) is not None:
@@ -585,12 +589,93 @@ class Route:
         if self._hold or not weights:
             self._held.append(waiting)
             return []
+        if waiting.to or self._is_owned:
+            return self._place_with_one(waiting)
         if len(weights) == 1 and waiting.conversation is None:
             return self._enqueue(weights[0][0], waiting)
         if isinstance(waiting, Part):
             return [pair for piece in self._pieces(waiting) for pair in self._enqueue(*piece)]
         lane = self._conversations.lane(weights, waiting.conversation, waiting.sequence)
         return self._enqueue(lane, waiting)
+
+    @property
+    def _is_owned(self) -> bool:
+        """Whether it is decided for each message which instance takes it, and not by who is free."""
+        return self._routing.policy is not RoutingPolicy.LEAST_LOADED
+
+    @property
+    def _is_shared(self) -> bool:
+        """Whether what one instance is at work on keeps others from working."""
+        return self._alone or self._routing.is_keyed
+
+    def _place_with_one(self, waiting: Waiting) -> Pairs:
+        """Have a message wait for the one instance that is to take it; where there is none yet, in its lane."""
+        if waiting.to and not self._routing.is_keyed:
+            named = self._named(waiting.to)
+            if named is None:
+                self._let_go([(waiting, self._no_instance(waiting.to))])
+                return []
+            return self._match(self._wait_for(named, waiting))
+        if self._routing.policy is RoutingPolicy.ROUND_ROBIN:
+            return [pair for piece in self._in_turn(waiting) for pair in self._wait_for_owner(piece)]
+        return self._wait_for_owner(waiting)
+
+    def _wait_for_owner(self, waiting: Waiting) -> Pairs:
+        lane, owner = self._owner(waiting)
+        if owner is None:
+            self._lane(lane).queue.append(waiting)
+            if type(waiting) is Envelope:
+                waiting.lane = lane
+            return []
+        return self._match(self._wait_for(owner, waiting))
+
+    def _owner(self, waiting: Waiting) -> tuple[str, Taker | None]:
+        """Return whose a message is, and in which lane."""
+        key = self._routed_by(waiting)
+        pinned = waiting.conversation if key is None else key
+        name = self._conversations.lane(self._weights, pinned, waiting.sequence)
+        members = self._lane(name).members
+        return name, members.next_in_turn() if key is None else members.owner(key)
+
+    def _routed_by(self, waiting: Waiting) -> str | None:
+        """Return what decides whose a message is; None where it is the turn of anyone."""
+        if self._routing.policy is RoutingPolicy.ROUND_ROBIN:
+            return None
+        match self._routing.by:
+            case RouteBy.KEY:
+                return waiting.to
+            case RouteBy.CONVERSATION:
+                return waiting.conversation
+        if isinstance(waiting, Part):
+            return str(waiting.parcel.mail.sender.deployment)
+        return str(waiting.work.sender.deployment) if isinstance(waiting.work, Message) else None
+
+    def _in_turn(self, waiting: Waiting) -> list[Waiting]:
+        """Split messages that were sent together, so that each instance gets its share."""
+        pieces: list[Waiting] = [waiting]
+        if isinstance(waiting, Part) and waiting.conversation is None:
+            members = sum(len(self._lane(name).members) for name, _ in self._weights)
+            share = -(-len(waiting) // max(members, 1))
+            while len(waiting) > share:
+                pieces.insert(-1, waiting.split(share))
+        return pieces
+
+    def _named(self, name: str) -> Taker | None:
+        """Return an instance that takes messages."""
+        lanes = (self._lanes[lane] for lane, _ in self._weights if lane in self._lanes)
+        return next((found for lane in lanes if (found := lane.members.named(name)) is not None), None)
+
+    def _nobody_of(self, name: str) -> Undelivered | None:
+        """Say that there is no instance of a name, where that is what a message is addressed to."""
+        if self._routing.is_keyed or self._hold or not self._weights or self._named(name) is not None:
+            return None
+        return self._no_instance(name)
+
+    def _no_instance(self, name: str) -> Undelivered:
+        return Undelivered("target-not-found", f"{self.key} has no instance {name} that takes messages")
+
+    def _let_key_go(self, taker: Taker) -> None:
+        self._keys_at_work = {key: one for key, one in self._keys_at_work.items() if one is not taker}
 
     def _enqueue(self, name: str, waiting: Waiting) -> Pairs:
         lane = self._lane(name)
@@ -614,10 +699,22 @@ class Route:
             if self._hold or not self._weights:
                 self._held.appendleft(part)
                 continue
+            if part.to or self._is_owned:
+                self._put_back_with_one(part)
+                continue
             for lane, piece in reversed(self._pieces(part)):
                 self._lane(lane).queue.appendleft(piece)
 
-    def _match(self, lane: _Lane) -> Pairs:
+    def _put_back_with_one(self, part: Part) -> None:
+        lane, owner = self._owner(part) if self._is_owned else ("", self._named(part.to))
+        if owner is not None:
+            self._wait_for(owner, part, first=True)
+        elif lane:
+            self._lane(lane).queue.appendleft(part)
+        else:
+            self._let_go([(part, self._no_instance(part.to))])
+
+    def _match(self, lane: Lane) -> Pairs:
         if self._mailbox.ttl_ms is not None:
             self._expire()
         pairs: Pairs = self._match_own(lane) if lane.own else []
@@ -632,7 +729,7 @@ class Route:
     def _take_one(self, queue: deque[Waiting], taker: Taker) -> Envelope:
         envelope = queue.popleft()
         assert isinstance(envelope, Envelope)
-        if envelope.session is not None:
+        if envelope.session is not None and envelope.session not in self._bound:
             self._bind(envelope.session, taker)
         return self._start(envelope)
 
@@ -656,20 +753,24 @@ class Route:
             self._depth -= len(taken)
         return Batch(parts)
 
-    def _match_own(self, lane: _Lane) -> Pairs:
-        """Give idle takers the calls that wait for them, where nobody has waited for longer."""
+    def _match_own(self, lane: Lane) -> Pairs:
+        """Give idle takers what waits for them alone, where nobody has waited for longer."""
         pairs: Pairs = []
-        for taker, own in [*lane.own.items()]:
+        for taker in [taker for taker in lane.idle if taker in lane.own]:
+            own = lane.own[taker]
+            if not own:  # what waited here was of a session that another has just taken the first call of
+                continue
             is_next = not lane.queue or own[0].sequence < lane.queue[0].sequence
-            if taker not in lane.idle or not is_next or self._hold or (self._alone and self._at_work):
+            if not is_next or self._hold or (self._alone and self._at_work) or own[0].to in self._keys_at_work:
                 continue
             lane.idle.remove(taker)
-            envelope = self._start(own.popleft())
-            if not own:
-                del lane.own[taker]
+            if self._routing.is_keyed:
+                self._keys_at_work[own[0].to] = taker
+            work = self._take_batch(own) if isinstance(own[0], Part) else self._take_one(own, taker)
             self._at_work += 1
             lane.busy += 1
-            pairs.append((taker, envelope))
+            pairs.append((taker, work))
+        lane.clean()
         return pairs
 
     def _match_all(self) -> Pairs:
@@ -679,10 +780,7 @@ class Route:
         waiting: list[Waiting] = [*self._held]
         self._held.clear()
         for lane in self._lanes.values():
-            waiting += lane.queue
-            lane.queue.clear()
-            waiting += [envelope for own in lane.own.values() for envelope in own]
-            lane.own.clear()
+            waiting += lane.give_all()
         return sorted(waiting, key=lambda one: one.sequence)
 
     def _deal_again(self) -> Pairs:

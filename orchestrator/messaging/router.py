@@ -10,6 +10,7 @@ from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import MESSAGE_MAX_BYTES, Mail, Message, Undelivered
 from orchestrator.model.spec import Delivery
 
+TO_MAX = 256  # characters of an instance or a key
 Permit = Callable[[DeploymentKey], bool]
 WhenRoom = Callable[[Callable[[], None]], bool]  # given what to call once there is; False where there is now
 
@@ -67,6 +68,8 @@ class Router:
         work = envelope.work
         if isinstance(work, Message) and len(work.payload) > MESSAGE_MAX_BYTES:
             return too_large([work.payload])
+        if len(envelope.to) > TO_MAX:
+            return _too_long(envelope.to)
         route = self._routes.get(key)
         return _unknown(key) if route is None else route.offer(envelope)
 
@@ -89,7 +92,7 @@ class Router:
         """
         if not permit(key):
             return 0, denied(mail.sender.deployment, key)
-        refusal = too_large(mail.payloads)
+        refusal = too_large(mail.payloads) or (_too_long(mail.to) if len(mail.to) > TO_MAX else None)
         if refusal is not None:
             return 0, refusal
         route = self.find(key)
@@ -136,6 +139,10 @@ def too_large(payloads: Sequence[bytes]) -> Undelivered | None:
 
 def _no_ids(key: DeploymentKey) -> Undelivered:
     return Undelivered("invalid-message", f"{key} knows no ids of messages: its `spec.delivery` is at-most-once")
+
+
+def _too_long(to: str) -> Undelivered:
+    return Undelivered("invalid-message", f"an instance or a key of {len(to)} characters; it has at most {TO_MAX}")
 
 
 def _unknown(key: DeploymentKey) -> Undelivered:

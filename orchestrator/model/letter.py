@@ -26,13 +26,14 @@ class DeadLetter(Value, frozen=True):
     attempts: int = 1
     conversation: str | None = None
     topic: str | None = None
+    to: str = ""
 
     @property
     def mail(self) -> Mail:
         """The message, to be sent again."""
         return Mail(
             self.sender, (self.payload,), self.sent_ns, self.correlation_id, self.content_type, self.conversation,
-            self.topic,
+            self.topic, self.to,
         )  # fmt: skip
 
 
@@ -64,5 +65,5 @@ def letter_of(
     return DeadLetter(
         key=key, sender=mail.sender, payload=bytes(mail.payloads[index]), sent_ns=mail.timestamp_ns, reason=reason,
         detail=detail, at_ms=at_ms, correlation_id=mail.correlation_id, content_type=mail.content_type,
-        attempts=attempts, conversation=mail.conversation, topic=mail.topic,
+        attempts=attempts, conversation=mail.conversation, topic=mail.topic, to=mail.to,
     )  # fmt: skip

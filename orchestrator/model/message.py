@@ -31,7 +31,10 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Mail(msgspec.Struct, frozen=True):
-    """Messages without a reply that one sender sends together: all is the same but the payloads."""
+    """Messages without a reply that one sender sends together: all is the same but the payloads.
+
+    `to` is an instance, or a key where the deployment's instances own keys; empty for any.
+    """
 
     sender: ComponentId
     payloads: Sequence[bytes]
@@ -40,6 +43,7 @@ class Mail(msgspec.Struct, frozen=True):
     content_type: str | None = None
     conversation: str | None = None
     topic: str | None = None
+    to: str = ""
 
     def part(self, begin: int, end: int) -> "Mail":
         """Return some of them, in their order."""
@@ -67,6 +71,7 @@ class Mail(msgspec.Struct, frozen=True):
             and self.correlation_id == other.correlation_id
             and self.content_type == other.content_type
             and self.topic == other.topic
+            and self.to == other.to
         )
 
 

@@ -69,6 +69,34 @@ class RateLimit(Value, frozen=True):
     per_ms: int = 1_000
 
 
+class RoutingPolicy(Enum):
+    """Who takes a message: whoever is free, each instance in its turn, or the one that owns what it is routed by."""
+
+    LEAST_LOADED = "least-loaded"
+    ROUND_ROBIN = "round-robin"
+    CONSISTENT_HASH = "consistent-hash"
+
+
+class RouteBy(Enum):
+    """What decides who owns a message: the key it is addressed to, its conversation, or the deployment it is from."""
+
+    KEY = "key"
+    CONVERSATION = "conversation"
+    SENDER = "sender"
+
+
+class Routing(Value, frozen=True):
+    """Which instance a message goes to; `by` matters where instances own something."""
+
+    policy: RoutingPolicy = RoutingPolicy.LEAST_LOADED
+    by: RouteBy = RouteBy.KEY
+
+    @property
+    def is_keyed(self) -> bool:
+        """Whether messages have keys, each of which is worked on by one instance at a time, with storage of its own."""
+        return self.policy is RoutingPolicy.CONSISTENT_HASH and self.by is RouteBy.KEY
+
+
 class RestartType(Enum):
     """Which exits start an instance again: every one, only abnormal ones, none."""
 
@@ -188,6 +216,7 @@ class Deployment(Value, frozen=True):
     mailbox: Mailbox = Mailbox()
     subscribe: tuple[str, ...] = ()
     rate_limit: RateLimit | None = None
+    routing: Routing = Routing()
     restart: RestartPolicy = RestartPolicy()
     depends_on: tuple[DeploymentKey, ...] = ()
     health: HealthPolicy = HealthPolicy()

@@ -56,6 +56,7 @@ class Reason(Enum):
     MAILBOX_CHANGED = "mailbox-changed"
     SUBSCRIBE_CHANGED = "subscribe-changed"
     RATE_LIMIT_CHANGED = "rate-limit-changed"
+    ROUTING_CHANGED = "routing-changed"
     RESTART_CHANGED = "restart-changed"
     HEALTH_CHANGED = "health-changed"
     ROLLOUT_CHANGED = "rollout-changed"

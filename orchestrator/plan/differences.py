@@ -19,6 +19,7 @@ IN_PLACE = (
     ("mailbox", "mailbox", Reason.MAILBOX_CHANGED),
     ("subscribe", "subscribe", Reason.SUBSCRIBE_CHANGED),
     ("rate_limit", "rateLimit", Reason.RATE_LIMIT_CHANGED),
+    ("routing", "routing", Reason.ROUTING_CHANGED),
     ("restart", "restart", Reason.RESTART_CHANGED),
     ("health", "health", Reason.HEALTH_CHANGED),
     ("rollout", "rollout", Reason.ROLLOUT_CHANGED),

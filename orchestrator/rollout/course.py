@@ -28,7 +28,7 @@ def course(rollout: Rollout) -> Course:
         return Course.FIRST
     if strategy is Strategy.RECREATE:
         return Course.REPLACE
-    if rollout.target.revision.stateful:
+    if rollout.target.revision.stateful and not rollout.target.routing.is_keyed:
         return Course.HAND_OVER
     # A rollback goes to what has proved itself: the fast path, never the steps.
     if strategy is Strategy.CANARY and rollout.cause is not Cause.ROLLBACK:

@@ -35,23 +35,28 @@ class DataError(Exception):
 
 
 class Data:
-    """Every deployment's data; all methods may be called from any thread, and raise DataError."""
+    """Every deployment's data; all methods may be called from any thread, and raise DataError.
+
+    What belongs to an `owner`, a key of the deployment's messages, is apart from all else; the quota is for all of it.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._locks = tuple(threading.Lock() for _ in range(_LOCKS))
 
-    def get(self, deployment: DeploymentKey, key: str) -> bytes | None:
+    def get(self, deployment: DeploymentKey, key: str, owner: str = "") -> bytes | None:
         """Read a value, None where there is none."""
         with _io():
-            row = self._database.get(_row(deployment, key))
+            row = self._database.get(_row(deployment, key, owner))
         return None if row is None else row[1:]
 
-    def set(self, deployment: DeploymentKey, key: str, value: bytes, quota_bytes: int) -> None:
+    def set(
+        self, deployment: DeploymentKey, key: str, value: bytes, quota_bytes: int, owner: str = ""
+    ) -> None:  # fmt: skip
         """Write a value. One that does not grow what is kept is allowed even beyond a quota that was lowered."""
         if len(value) > VALUE_MAX_BYTES:
             raise DataError("io-error", f"a value has at most {VALUE_MAX_BYTES} bytes, this one {len(value)}")
-        row = _row(deployment, key)
+        row = _row(deployment, key, owner)
         with self._locked(deployment), _io():
             before, used = self._database.get(row), self.usage(deployment)
             after = _changed(used, len(key.encode()), before, value)
@@ -61,9 +66,9 @@ class Data:
             usage = (keys.of_deployment(keys.USAGE, deployment), keys.pack(after))
             self._database.write([(row, keys.FORMAT + value), usage], sync=False)
 
-    def delete(self, deployment: DeploymentKey, key: str) -> None:
+    def delete(self, deployment: DeploymentKey, key: str, owner: str = "") -> None:
         """Remove a value; nothing happens where there is none."""
-        row = _row(deployment, key)
+        row = _row(deployment, key, owner)
         with self._locked(deployment), _io():
             before = self._database.get(row)
             if before is None:
@@ -72,13 +77,13 @@ class Data:
             usage = (keys.of_deployment(keys.USAGE, deployment), keys.pack(after))
             self._database.write([(row, None), usage], sync=False)
 
-    def exists(self, deployment: DeploymentKey, key: str) -> bool:
+    def exists(self, deployment: DeploymentKey, key: str, owner: str = "") -> bool:
         """Say whether there is a value."""
-        return self.get(deployment, key) is not None
+        return self.get(deployment, key, owner) is not None
 
-    def list_keys(self, deployment: DeploymentKey, prefix: str = "") -> list[str]:
+    def list_keys(self, deployment: DeploymentKey, prefix: str = "", owner: str = "") -> list[str]:
         """Return the keys that start with `prefix`, in byte order; the quota is their limit."""
-        of_all = keys.of_deployment(keys.DATA, deployment)
+        of_all = keys.of_data(deployment, owner)
         with _io():
             return [row[len(of_all) :].decode() for row, _ in self._database.scan(of_all + _encoded(prefix))]
 
@@ -107,11 +112,11 @@ def _encoded(text: str) -> bytes:
         raise DataError("invalid-key", f"{text!r} is not Unicode text") from error
 
 
-def _row(deployment: DeploymentKey, key: str) -> bytes:
+def _row(deployment: DeploymentKey, key: str, owner: str) -> bytes:
     encoded = _encoded(key)
     if not 1 <= len(encoded) <= KEY_MAX_BYTES:
         raise DataError("invalid-key", f"a key has 1 to {KEY_MAX_BYTES} bytes, this one {len(encoded)}")
-    return keys.of_deployment(keys.DATA, deployment) + encoded
+    return keys.of_data(deployment, owner) + encoded
 
 
 def _changed(used: Usage, key_bytes: int, before: bytes | None, after: bytes | None) -> Usage:

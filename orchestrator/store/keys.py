@@ -14,6 +14,7 @@ RECORDS = b"r"
 DESIRED = b"w"
 HISTORY = b"h"
 DATA = b"d"
+PART = b"p"  # data that belong to a key of a deployment
 USAGE = b"u"
 MAIL = b"m"
 MAIL_IDS = b"i"
@@ -32,6 +33,11 @@ def part(text: str) -> bytes:
 def of_deployment(table: bytes, key: DeploymentKey) -> bytes:
     """Name a deployment's row, or begin the names of its rows."""
     return table + part(key.namespace) + part(key.name)
+
+
+def of_data(key: DeploymentKey, owner: str) -> bytes:
+    """Begin the names of a deployment's data, or of those that belong to one of its keys."""
+    return of_deployment(PART, key) + part(owner) if owner else of_deployment(DATA, key)
 
 
 def of_number(key: DeploymentKey, number: int) -> bytes:

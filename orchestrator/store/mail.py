@@ -29,6 +29,7 @@ class KeptMail(msgspec.Struct, frozen=True, array_like=True):
     attempts: int = 0
     conversation: str | None = None
     topic: str | None = None
+    to: str = ""
 
 
 class _Box:

@@ -56,6 +56,7 @@ class Instance:
         self, name: str, deployment: Deployment, route: Route, around: Surroundings, on_change: Callable[[], None]
     ) -> None:
         self.id = ComponentId(deployment.key.namespace, deployment.key.name, name)
+        self.name = name
         self.deployment = deployment
         self.lane = deployment.revision.id
         self.phase = Phase.INSTALLED
@@ -162,7 +163,8 @@ class Instance:
         assert self._guest is not None
         asker, mail = self._asker, batch.mail
         traces = {part.conversation for part in mail}
-        asker.works_on(mail[0].correlation_id, traces.pop() if len(traces) == 1 else "")
+        trace = traces.pop() if len(traces) == 1 else ""
+        asker.works_on(mail[0].correlation_id, trace, self._route.key_of(mail[0].to))
         try:
             handled = await self._guest.handle_many(mail)
         except Exception as problem:  # noqa: BLE001 — as above; how far it came is not known, so that none is tried again
@@ -222,7 +224,7 @@ class Instance:
         answer = requests.next_answer(asker)
         if answer is None:
             return None
-        asker.works_on(answer.conversation, answer.message.conversation)
+        asker.works_on(answer.conversation, answer.message.conversation, answer.key)
         outcome = await guest.handle_callback(answer.message)
         requests.handled(asker, answer.message, answer.kind, outcome)
         return outcome if isinstance(outcome, Exited) else None
@@ -232,6 +234,7 @@ class Instance:
         assert guest is not None
         asker = self._asker
         asker.conversation = envelope.conversation
+        asker.key = self._route.key_of(envelope.to)
         if isinstance(work, Message):
             asker.trace = work.conversation
             return guest.handle(work)

@@ -26,12 +26,14 @@ class Service:
     def ensure(self, deployment: Deployment) -> InstanceSet:
         """Have a set for the deployment's revision, with its in-place fields in force."""
         self.route.mailbox = deployment.mailbox
+        self.route.routing = deployment.routing
         with self._lock:
             found = self._sets.get(deployment.revision.id)
             if found is None or found.is_gone:
                 found = self._sets[deployment.revision.id] = InstanceSet(deployment, self.route, self._around)
             fresh = found.deployment != deployment or not found.observe()
             alone = any(one.deployment.revision.stateful for one in self._sets.values())
+            alone = alone and not deployment.routing.is_keyed  # the route looks after each key
         self.route.work_alone(alone)
         if fresh and not found.is_stopping:
             found.scale(deployment)

@@ -45,6 +45,7 @@ class Taker:
     """An instance that holds what it was given until it is told how that ends."""
 
     lane = "r"
+    name = "0"
 
     def __init__(self) -> None:
         self.batch: Batch | None = None

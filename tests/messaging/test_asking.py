@@ -23,6 +23,7 @@ class Target:
     """An instance that takes one message and leaves it to the test how that ends."""
 
     lane = "one"
+    name = "0"
 
     def __init__(self):
         self.taken = []

@@ -75,7 +75,7 @@ class Taker:
     """Somebody who does as told with what was taken."""
 
     def __init__(self, route: Route, lane: str = "a") -> None:
-        self.route, self.lane = route, lane
+        self.route, self.lane, self.name = route, lane, str(id(self))
         self.work: Envelope | Batch | None = None
 
     def take(self, work: Envelope | Batch) -> None:
@@ -431,6 +431,9 @@ def test_many_threads_and_takers_that_end_lose_and_repeat_nothing():
 
     class Busy:
         lane = "a"
+
+        def __init__(self) -> None:
+            self.name = str(id(self))
 
         def take(self, work: Batch) -> None:
             threading.Thread(target=self.work, args=(work,)).start()

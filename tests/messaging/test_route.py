@@ -40,7 +40,7 @@ class Letter:
 
 class Taker:
     def __init__(self, lane: str, letters: dict[Envelope, Letter]) -> None:
-        self.lane, self._letters = lane, letters
+        self.lane, self.name, self._letters = lane, str(id(self)), letters
         self.work: list[Envelope] = []
 
     def take(self, envelope: Envelope) -> None:
@@ -334,7 +334,7 @@ class Threaded:
     """Takes on a thread of its own, as instances do."""
 
     def __init__(self, lane: str, on: Route) -> None:
-        self.lane, self._route = lane, on
+        self.lane, self.name, self._route = lane, str(id(self)), on
         self._work: list[Envelope] = []
         self._has_work = threading.Semaphore(0)
         self.started: Counter[int] = Counter()

@@ -1,0 +1,91 @@
+"""The part of a mailbox that belongs to one revision: what waits for its instances, and who of them is free."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Protocol
+
+import msgspec
+
+from orchestrator.messaging.batch import Batch, Part
+from orchestrator.messaging.envelope import Envelope
+from orchestrator.messaging.owners import Members
+
+Waiting = Envelope | Part
+
+
+class Taker(Protocol):
+    """Somebody who can work on one envelope or one batch at a time: an instance."""
+
+    lane: str
+
+    @property
+    def name(self) -> str:
+        """What it is called in its deployment; it keeps that when it starts anew."""
+
+    def take(self, work: Envelope | Batch) -> None:
+        """Start working on it soon; must not block."""
+
+
+class Counters(msgspec.Struct):
+    """What one revision did with its messages; errors are err results, traps, cancellations and exceeded limits."""
+
+    handled: int = 0
+    errors: int = 0
+
+    def add(self, more: "Counters") -> None:
+        """Count what another counted as well."""
+        self.handled += more.handled
+        self.errors += more.errors
+
+
+class Lane:
+    """The queue of one revision, its idle instances (longest idle first) and how many are at work.
+
+    `own` is what waits for one instance alone, by that instance: calls of its sessions, what is addressed to it,
+    the keys that it owns. It has no empty queue. `members` are those who take messages, idle or not.
+    """
+
+    __slots__ = ("busy", "counters", "idle", "members", "own", "queue")
+
+    def __init__(self) -> None:
+        self.queue: deque[Waiting] = deque()
+        self.own: dict[Taker, deque[Waiting]] = {}
+        self.idle: deque[Taker] = deque()
+        self.members: Members[Taker] = Members()
+        self.busy = 0
+        self.counters = Counters()
+
+    def wait_for(self, taker: Taker, waiting: Waiting, *, first: bool = False) -> None:
+        """Have something wait for one instance, before or behind what waits for it already."""
+        queue = self.own.setdefault(taker, deque())
+        if first:
+            queue.appendleft(waiting)
+        else:
+            queue.append(waiting)
+
+    def give_all_own(self, taker: Taker) -> "deque[Waiting]":
+        """Take out all that waits for an instance."""
+        return self.own.pop(taker, deque())
+
+    def give_all(self) -> Iterator[Waiting]:
+        """Take everything out."""
+        yield from self.queue
+        self.queue.clear()
+        for queue in self.own.values():
+            yield from queue
+        self.own.clear()
+
+    def queues(self) -> "Iterator[deque[Waiting]]":
+        """Yield every queue there is."""
+        yield self.queue
+        yield from self.own.values()
+
+    def remove(self, envelope: Envelope) -> None:
+        """Take one envelope out, which is here."""
+        queue = next(queue for queue in self.queues() if envelope in queue)
+        queue.remove(envelope)
+        self.clean()
+
+    def clean(self) -> None:
+        """Forget who has nothing waiting any more."""
+        self.own = {taker: queue for taker, queue in self.own.items() if queue}

@@ -1,0 +1,77 @@
+"""Which instance owns a key: a ring on which each has many places, so that one that comes or goes moves few keys."""
+
+import itertools
+from bisect import bisect
+from hashlib import blake2b
+from typing import Generic, Protocol, TypeVar
+
+PLACES = 32  # of one instance: the biggest share of ten is then about one and a half times a tenth
+
+
+class Named(Protocol):
+    """Somebody with a name of its own, which it keeps when it starts anew."""
+
+    @property
+    def name(self) -> str:
+        """Return it."""
+
+
+T = TypeVar("T", bound=Named)
+
+
+class Members(Generic[T]):
+    """Those who take a revision's messages, by name, and who of them owns a key. Not safe from several threads."""
+
+    __slots__ = ("_by_name", "_places", "_ring", "_turn")
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, T] = {}
+        self._ring: dict[int, T] = {}  # by place; empty when somebody came or went since it was made
+        self._places: list[int] = []
+        self._turn = 0
+
+    def __contains__(self, member: T) -> bool:
+        return self._by_name.get(member.name) is member
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def join(self, member: T) -> None:
+        """Let a member have its share of the keys."""
+        self._by_name[member.name] = member
+        self._ring = {}
+
+    def leave(self, member: T) -> None:
+        """Give a member's keys to the others; nothing happens if it is none."""
+        if member in self:
+            del self._by_name[member.name]
+            self._ring = {}
+
+    def named(self, name: str) -> T | None:
+        """Return the member of a name."""
+        return self._by_name.get(name)
+
+    def owner(self, key: str) -> T | None:
+        """Return who owns a key; None where nobody is."""
+        if not self._by_name:
+            return None
+        if not self._ring:
+            self._make_ring()
+        next_place = bisect(self._places, _place(key)) % len(self._places)
+        return self._ring[self._places[next_place]]
+
+    def next_in_turn(self) -> T | None:
+        """Return one after the other; None where nobody is."""
+        if not self._by_name:
+            return None
+        self._turn = (self._turn + 1) % len(self._by_name)
+        return next(itertools.islice(self._by_name.values(), self._turn, None))
+
+    def _make_ring(self) -> None:
+        for name in sorted(self._by_name):  # two that share a place, if there ever are any, do so in the same order
+            self._ring |= {_place(f"{number} {name}"): self._by_name[name] for number in range(PLACES)}
+        self._places = sorted(self._ring)
+
+
+def _place(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())
