@@ -52,7 +52,7 @@ class _PubSub:
     def _mail(self, context: GuestContext, topic: str, payload: bytes) -> Mail:
         sent_ns, asker = self._now_ns(), context.asker
         trace = self._requests.trace(asker, sent_ns)
-        return Mail(context.id, (payload,), sent_ns, asker.conversation, None, trace, topic)
+        return Mail(asker.address, (payload,), sent_ns, asker.conversation, None, trace, topic)
 
     def subscribe(self, context: GuestContext, pattern: str) -> Ok | Err:
         if not is_pattern(pattern):

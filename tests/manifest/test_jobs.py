@@ -50,6 +50,7 @@ REFUSED = {
         "  delivery: at-least-once\n",
         "6:3: `spec.delivery` makes no sense for component counter, which is a job: a job",
     ),
+    "routing": ("  routing: {}\n", "6:3: `spec.routing` makes no sense for component counter, which is a job: a job"),
     "mailbox": ("  mailbox: {}\n", "6:3: `spec.mailbox` makes no sense for component counter, which is a job: a job"),
     "restart": ("  restart: {}\n", "6:3: `spec.restart` makes no sense for component counter, which is a job: a job"),
     "health": ("  health: {}\n", "6:3: `spec.health` makes no sense for component counter, which is a job: a job is"),

@@ -226,13 +226,32 @@ def test_a_stateful_component_runs_one_instance_and_says_why():
         "./manifests/app.yaml:6:13: component counter is stateful: `spec.replicas` must be 0 or 1, not 2",
         "./manifests/app.yaml:7:23: component counter is stateful: it cannot be rolled out as a canary",
     ]
-    assert {d.detail for d in resolution.diagnostics} == {
-        "Two instances that read, change and write the same key lose each other's updates."
-    }
+    (detail,) = {d.detail for d in resolution.diagnostics}
+    assert detail.startswith("Two instances that read, change and write the same data lose each other's updates.")
+    assert "`routing: {policy: consistent-hash}`" in detail
     assert only(deployment(spec="  replicas: 1\n"), stateful).revision.stateful
 
 
+@pytest.mark.parametrize(
+    ("routing", "is_enough"),
+    [
+        ("{policy: consistent-hash}", True),
+        ("{policy: consistent-hash, by: key}", True),
+        ("{policy: consistent-hash, by: conversation}", False),
+        ("{policy: round-robin}", False),
+    ],
+)
+def test_a_stateful_component_whose_messages_have_keys_runs_in_several(routing, is_enough):
+    stateful = TOML.replace('"1.4.0"', '"1.4.0"\nstateful = true')
+    spec = f"  replicas: 2\n  rollout: {{strategy: canary, steps: [{{weight: 5}}]}}\n  routing: {routing}\n"
+    assert len(resolve(snapshot(deployment(spec=spec), stateful)).diagnostics) == (0 if is_enough else 2)
+
+
 CONTRADICTIONS = {
+    "by without consistent-hash": (
+        "  routing: {policy: round-robin, by: sender}\n",
+        "6:38: `spec.routing.by` says what instances own, but with the policy round-robin they own nothing",
+    ),
     "steps without canary": (
         "  rollout: {steps: [{weight: 5}]}\n",
         "6:20: `spec.rollout.steps` says how a canary goes, but the strategy is blue-green",

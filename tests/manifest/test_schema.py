@@ -12,7 +12,16 @@ from orchestrator.manifest.check import check
 from orchestrator.manifest.documents import read_documents
 from orchestrator.manifest.units import duration_ms
 from orchestrator.model.ids import DEFAULT_NAMESPACE, NAME_MAX_LENGTH, NAME_PATTERN
-from orchestrator.model.spec import Analysis, Backoff, HealthPolicy, Mailbox, RateLimit, RestartPolicy, RolloutPolicy
+from orchestrator.model.spec import (
+    Analysis,
+    Backoff,
+    HealthPolicy,
+    Mailbox,
+    RateLimit,
+    RestartPolicy,
+    RolloutPolicy,
+    Routing,
+)
 from tests.manifest.samples import deployment, diagnose
 
 DEPLOYMENT = json.loads(schema_text("deployment"))
@@ -34,6 +43,8 @@ DEFAULTS = {
     ("mailbox", "attempts"): Mailbox().attempts,
     ("mailbox", "dedupe"): Mailbox().dedupe_ms,
     ("delivery",): Mailbox().delivery.value,
+    ("routing", "policy"): Routing().policy.value,
+    ("routing", "by"): Routing().by.value,
     ("rateLimit", "per"): RateLimit(messages=1, burst=1).per_ms,
     ("restart", "type"): RestartPolicy().type.value,
     ("restart", "intensity"): RestartPolicy().intensity,

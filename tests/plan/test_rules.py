@@ -16,6 +16,8 @@ from orchestrator.model.spec import (
     RateLimit,
     RestartPolicy,
     RolloutPolicy,
+    Routing,
+    RoutingPolicy,
     Strategy,
 )
 from orchestrator.plan.action import Action, ActionKind, Reason
@@ -120,6 +122,7 @@ def test_a_rollout_in_progress_is_let_be_corrected_ended_or_replaced(
     [
         ({"replicas": 2}, "replicas-changed"),
         ({"mailbox": Mailbox(capacity=1)}, "mailbox-changed"),
+        ({"routing": Routing(policy=RoutingPolicy.ROUND_ROBIN)}, "routing-changed"),
         ({"subscribe": ("orders.*",)}, "subscribe-changed"),
         ({"restart": RestartPolicy(intensity=1)}, "restart-changed"),
         ({"health": HealthPolicy(failure_threshold=1)}, "health-changed"),
@@ -153,6 +156,7 @@ def test_every_field_of_a_deployment_is_compared_or_known_not_to_matter() -> Non
         "mailbox",
         "subscribe",
         "rate_limit",
+        "routing",
         "restart",
         "depends_on",
         "health",
@@ -428,4 +432,4 @@ def test_a_removal_that_waited_goes_once_it_is_not_a_mass_any_more() -> None:
 
 
 def test_every_reason_has_its_own_word() -> None:
-    assert len({reason.value for reason in Reason}) == len(Reason) == 31
+    assert len({reason.value for reason in Reason}) == len(Reason) == 32
