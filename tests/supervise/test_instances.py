@@ -392,6 +392,7 @@ def test_one_scaled_away_while_it_waited_for_its_restart_is_not_brought_back():
 class Asked:
     """Somebody who is asked, and answers when the test says so."""
 
+    name = "asked"
     lane = "other"
 
     def __init__(self, made: Stage) -> None:
