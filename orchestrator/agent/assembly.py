@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.jobs import StartedJob
@@ -69,8 +70,9 @@ class Agent:
         durable = DurableMail(self.store.mail, self.letters, self.clock, self._not_kept, self._recorded)
         self.router = Router(self._who_is_told, durable)
         self.requests = Requests(self.router, self.clock, self.journals.hops.append, self.announcer.unheard)
+        chance = Random().random  # noqa: S311 — for waits that should not all end at once
         around = Surroundings(
-            self.start_guest, self.workers, self.clock, self.announcer, self.start_job, self.requests
+            self.start_guest, self.workers, self.clock, self.announcer, chance, self.start_job, self.requests
         )  # fmt: skip
         self.fleet = Fleet(around, self.router)
         self.ledger = Ledger(self.store)

@@ -129,7 +129,7 @@ class Operations:
         return f"{key}: {verb.value} of {result.target.revision.version}"
 
     def restart(self, key: DeploymentKey) -> str:
-        """Restart every instance of what serves, one after another.
+        """Restart every instance of what serves, one after another; or its whole group, if that gave up.
 
         Raises:
             Trouble: nothing serves, or it is suspended.
@@ -144,7 +144,12 @@ class Operations:
             raise _refused(f"{key} never ran", f"`airs rollout retry {key}` tries its first version again.")
         if record.stable.revision.job is not None:
             raise _refused(f"{key} is a job: nothing of it goes on", f"`airs run {key}` runs it again.")
-        serving = self._controller.fleet.have(record.stable).ensure(record.stable)
+        service = self._controller.fleet.have(record.stable)
+        serving = service.ensure(record.stable)
+        group = service.group()
+        if service.revive():
+            assert group is not None
+            return f"{key}: starting group {group.name} again: {', '.join(map(str, group.members))}"
         serving.restart()
         return f"{key}: restarting {record.stable.replicas} instance(s) of {record.stable.revision.version}"
 

@@ -14,7 +14,18 @@ from orchestrator.supervise.service import Service
 
 UNHEARD_PER_S = 10  # events about messages of one deployment whose sender does not wait; a guest can make any number
 WARNINGS = frozenset(
-    {"host-fault", "blocked", "held", "waiting", "rolling-back", "failed", "source-stale", "exited", "undelivered"}
+    {
+        "host-fault",
+        "blocked",
+        "held",
+        "waiting",
+        "rolling-back",
+        "failed",
+        "source-stale",
+        "exited",
+        "undelivered",
+        "gave-up",
+    }
 )
 
 

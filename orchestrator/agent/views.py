@@ -18,6 +18,7 @@ from orchestrator.model.observed import (
     Asked,
     Number,
     ObservedDeployment,
+    ObservedGroup,
     ObservedInstance,
     ObservedSession,
     Phase,
@@ -57,6 +58,25 @@ class SessionView(Value, frozen=True):
     name: str
     instance: str
     handles: int
+
+
+class GroupView(Value, frozen=True):
+    """A group: its members in the order of their start, and how many failures count towards its intensity now.
+
+    `phase` is running, restarting (`restarting` are the members still to be started) or gave-up, and `gave_up` why.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    strategy: str
+    phase: str
+    members: tuple[str, ...]
+    failures: int
+    intensity: int
+    period_ms: int
+    restarting: tuple[str, ...]
+    gave_up: str
 
 
 class CompilingView(Value, frozen=True):
@@ -130,6 +150,7 @@ class DeploymentView(Value, frozen=True):
     rollout: RolloutView | None
     compiling: CompilingView | None
     job: JobView | None
+    group: GroupView | None
 
 
 class HistoryView(Value, frozen=True):
@@ -268,7 +289,7 @@ def deployment_view(seen: ObservedDeployment, compiling: Callable[[str], Compili
         sync=_sync(record),
         wanted_version=record.wanted.revision.version,
         wanted_revision=record.wanted.revision.id,
-        message=_message(record, instances),
+        message=_message(record, instances, seen.group),
         source=record.source,
         source_revision=record.applied,
         attempted_revision=record.attempted,
@@ -282,6 +303,27 @@ def deployment_view(seen: ObservedDeployment, compiling: Callable[[str], Compili
         rollout=rollout_view(record),
         compiling=compiling(record.wanted.revision.artifact) or compiling(shown.revision.artifact),
         job=_job_view(record) if is_job(record) else None,
+        group=_group_view(record, seen.group),
+    )
+
+
+def _group_view(record: Record, seen: ObservedGroup | None) -> GroupView | None:
+    said = record.stable.group if record.stable is not None else None
+    if said is None or seen is None:
+        return None
+    restarting = "restarting" if seen.restarting else "running"
+    return GroupView(
+        kind="Group",
+        namespace=record.key.namespace,
+        name=seen.name,
+        strategy=seen.strategy.value,
+        phase="gave-up" if seen.gave_up else restarting,
+        members=tuple(map(str, seen.members)),
+        failures=seen.failures,
+        intensity=said.intensity,
+        period_ms=said.period_ms,
+        restarting=tuple(map(str, seen.restarting)),
+        gave_up=seen.gave_up,
     )
 
 
@@ -490,7 +532,7 @@ def _told_apart(running: Revision | None, wanted: Revision) -> tuple[str, str]:
     return f"{running.version} ({running.short})", f"{wanted.version} ({wanted.short})"
 
 
-def _message(record: Record, instances: Iterable[ObservedInstance]) -> str:
+def _message(record: Record, instances: Iterable[ObservedInstance], group: ObservedGroup | None) -> str:
     if is_held(record):
         holds = [h for h in (*record.rejected, record.held) if h and h.revision == record.wanted.revision.id]
         why = max(holds, key=lambda hold: hold.at_ms).reason
@@ -505,6 +547,8 @@ def _message(record: Record, instances: Iterable[ObservedInstance]) -> str:
         if record.rollout.conclusion:
             return record.rollout.conclusion
         shown = record.rollout.target
+    if group is not None and group.gave_up and shown is record.stable:
+        return f"group {group.name} gave up: {group.gave_up}; `airs restart {record.key}` starts all of it again"
     of = shown.revision.id if shown else ""
     down = [i for i in instances if i.revision == of and i.last_exit is not None and not i.ready]
     why = str(down[0].last_exit) if down else ""

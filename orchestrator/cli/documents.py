@@ -14,6 +14,7 @@ from orchestrator.agent.views import (
     AgentView,
     DeadLetterView,
     DeploymentView,
+    GroupView,
     HistoryView,
     InstanceView,
     Published,
@@ -64,6 +65,7 @@ DOCUMENTS: dict[str, Any] = {
     "status-deployment": DeploymentView,  # `status NAME`
     "get-deployments": tuple[DeploymentView, ...],
     "get-instances": tuple[InstanceView, ...],
+    "get-groups": tuple[GroupView, ...],
     "get-revisions": tuple[HistoryView, ...],  # `history` as well
     "get-sources": tuple[SourceView, ...],
     "get-dead-letters": tuple[DeadLetterView, ...],

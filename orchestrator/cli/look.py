@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from orchestrator.agent.views import DeploymentView, SourceView
+from orchestrator.agent.views import DeploymentView, GroupView, SourceView
 from orchestrator.cli.client import AgentClient
 from orchestrator.cli.compiling import under_way
 from orchestrator.cli.context import Settings, command
@@ -26,7 +26,7 @@ from orchestrator.observe.events import Event, LogLine, printable
 
 WATCH_S = 0.5
 HISTORY_COLUMNS = ("NUMBER", "VERSION", "REVISION", "CAUSE", "OUTCOME", "COMMIT", "STARTED", "REASON")
-KINDS = ("deployments", "instances", "revisions", "sources", "dead-letters", "subscriptions")
+KINDS = ("deployments", "instances", "groups", "revisions", "sources", "dead-letters", "subscriptions")
 NOT_OF_ONE = ("sources", "dead-letters", "subscriptions")  # what needs no deployment to be there
 
 
@@ -172,6 +172,10 @@ def _show_one(key: DeploymentKey) -> Show:
             console.print(Text(f"messages   {_traffic_words(view.traffic)}", style="dim"))
         if view.requests.sent:
             console.print(Text(f"requests   {_request_words(view.requests)}", style="dim"))
+        if view.group is not None:
+            of = f"{view.group.name} ({view.group.strategy}: {', '.join(view.group.members)})"
+            told = f"group      {of}, {view.group.phase}, {_failure_words(view.group)}"
+            console.print(Text(printable(told), style="dim"))
         console.print()
         rows = [
             (
@@ -202,6 +206,8 @@ def get(settings: Settings, kind: str, name: str | None) -> None:
             found = list(views)
         case "instances":
             found = [instance for view in views for instance in view.instances]
+        case "groups":
+            found = [*{(v.group.namespace, v.group.name): v.group for v in views if v.group}.values()]
         case "revisions":
             keys = [DeploymentKey(namespace=v.namespace, name=v.name) for v in views]
             found = [number for key in keys for number in client.history(key)]
@@ -222,6 +228,18 @@ def get(settings: Settings, kind: str, name: str | None) -> None:
 def _instance_table(console: Console, found: Sequence[Any]) -> None:
     rows = [(f"{i.namespace}/{i.deployment}", i.name, i.phase, i.health, str(i.restarts)) for i in found]
     table(console, ("DEPLOYMENT", "INSTANCE", "PHASE", "HEALTH", "RESTARTS"), rows)
+
+
+def _group_table(console: Console, found: Sequence[GroupView]) -> None:
+    rows = [
+        (f"{g.namespace}/{g.name}", g.strategy, g.phase, _failure_words(g), ", ".join(g.members), g.gave_up)
+        for g in found
+    ]
+    table(console, ("GROUP", "STRATEGY", "PHASE", "FAILURES", "MEMBERS", "BECAUSE"), rows)
+
+
+def _failure_words(group: GroupView) -> str:
+    return f"{group.failures} of {group.intensity} within {group.period_ms / 1000:g}s"
 
 
 def _revision_table(console: Console, found: Sequence[Any]) -> None:
@@ -251,6 +269,7 @@ def _source_table(console: Console, found: Sequence[Any]) -> None:
 _TABLES: dict[str, Callable[[Console, Sequence[Any]], None]] = {
     "deployments": _deployment_table,
     "instances": _instance_table,
+    "groups": _group_table,
     "revisions": _revision_table,
     "sources": _source_table,
     "dead-letters": show_letters,

@@ -18,7 +18,8 @@ SHORT = 10  # hex digits of a revision or commit
 PHASE_STYLES = {
     "running": "green", "ready": "green", "synced": "green", "succeeded": "green", "normal": "dim",
     "progressing": "cyan", "starting": "cyan", "keeping": "cyan", "suspended": "dim", "stopped": "dim",
-    "degraded": "yellow", "backing-off": "yellow", "held": "yellow", "out-of-sync": "yellow", "warning": "yellow",
+    "degraded": "yellow", "restarting": "yellow", "group-restart": "yellow",
+    "backing-off": "yellow", "held": "yellow", "out-of-sync": "yellow", "warning": "yellow",
     "failed": "red", "blocked": "red", "waiting": "yellow", "gave-up": "red", "rejected": "red",
 }  # fmt: skip
 

@@ -1,7 +1,8 @@
-"""The services that are alive in this process, reachable through the router."""
+"""The services that are alive in this process, reachable through the router, and the groups that they are in."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from orchestrator.execute.grouping import GroupKey, grouped
 from orchestrator.messaging.rates import Rates
 from orchestrator.messaging.router import Router
 from orchestrator.messaging.topics import Topics
@@ -11,6 +12,7 @@ from orchestrator.model.spec import Deployment, Grant, Revision
 from orchestrator.security.grants import given_at_start, may_subscribe
 from orchestrator.supervise.instance import Surroundings
 from orchestrator.supervise.service import Service
+from orchestrator.supervise.together import Member, Place, Together
 
 
 class Fleet:
@@ -23,6 +25,7 @@ class Fleet:
         self._around = around
         self._services: dict[DeploymentKey, Service] = {}
         self._grants: dict[DeploymentKey, tuple[Grant, ...]] = {}
+        self._groups: dict[GroupKey, Together] = {}
 
     @property
     def services(self) -> Mapping[DeploymentKey, Service]:
@@ -61,6 +64,28 @@ class Fleet:
 
         self.topics.declare(key, deployment.subscribe if takes_messages else (), granted)
         self.rates.limit(key, deployment.rate_limit)
+
+    def regroup(self, serving: Iterable[Deployment]) -> None:
+        """Have the members of every group be those of its deployments that serve, in the order of their start."""
+        wanted = grouped(serving)
+        if not wanted and not self._groups:
+            return
+        for group in wanted.keys() - self._groups.keys():
+            self._groups[group] = Together(self._around.clock, self._around.listener)
+        members = {group: [self._member(one) for one in found] for group, found in wanted.items()}
+        places = {one.key: (one.revision, self._groups[group]) for group, found in members.items() for one in found}
+        for key, service in self._services.items():
+            place = places.get(key)
+            service.join(*((place[0], Place(key, place[1])) if place else ("", None)))
+        for group, together in [*self._groups.items()]:
+            together.regroup(members.get(group, ()))
+            if group not in members:
+                del self._groups[group]
+
+    def _member(self, deployment: Deployment) -> Member:
+        service, revision = self.have(deployment), deployment.revision.id
+        assert deployment.group is not None
+        return Member(deployment.key, revision, deployment.group, lambda: service.find(revision))
 
     def put_in_force(self, key: DeploymentKey, grants: tuple[Grant, ...]) -> None:
         """Set what the source grants now; a grant that is missing here is denied at once.

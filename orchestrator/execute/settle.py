@@ -38,11 +38,23 @@ class Settling:
 
     def __init__(self, ledger: Ledger, fleet: Fleet, clock: Clock, announce: ANNOUNCE) -> None:
         self._ledger, self._fleet, self._clock, self._announce = ledger, fleet, clock, announce
+        self._leaving: frozenset[DeploymentKey] = frozenset()
+        self._grouped: tuple[object, frozenset[DeploymentKey]] = (None, frozenset())  # what groups were made of last
 
     def settle(self, leaving: frozenset[DeploymentKey]) -> int | None:
         """Settle every record but those `leaving`; returns in how many ms to look again, None when at rest."""
+        self._leaving = leaving
+        self._regroup()
         waits = [self._settle(r) for key, r in self._ledger.records.items() if key not in leaving]
         return min((wait for wait in waits if wait is not None), default=None)
+
+    def _regroup(self) -> None:
+        records = self._ledger.records
+        if self._grouped[0] is records and self._grouped[1] == self._leaving:  # the mapping is replaced when it changes
+            return
+        serving = (r for key, r in records.items() if r.stable and key not in self._leaving and not is_suspended(r))
+        self._fleet.regroup(record.stable for record in serving if record.stable is not None)
+        self._grouped = (records, self._leaving)
 
     def _settle(self, record: Record) -> int | None:
         wait_ms = self._settle_service(record)
@@ -111,6 +123,8 @@ class Settling:
             return record
         changed, entries = self._consequences(_with_result(replace(record, rollout=after), service), after, now)
         self._ledger.decide([PutRecord(record=changed), *entries])
+        if changed.stable is not record.stable:  # before anybody can be told that it serves
+            self._regroup()
         if after.phase is not before.phase:
             self._announce(record.key, after.phase.value, said_of(after))
         elif after.weight != before.weight:

@@ -30,6 +30,8 @@ from orchestrator.model.spec import (
     Delivery,
     Deployment,
     Grant,
+    Group,
+    GroupStrategy,
     HealthPolicy,
     Job,
     Mailbox,
@@ -280,6 +282,7 @@ def assemble(source: Draft, key: DeploymentKey, component: Component, file: str)
         rate_limit=_rate_limit(spec["rateLimit"]) if "rateLimit" in spec else None,
         routing=_routing(spec.get("routing", {})),
         restart=_restart(spec.get("restart", {})),
+        group=_group(spec["group"]) if "group" in spec else None,
         depends_on=tuple(sorted(depends_on)),
         health=_health(spec.get("health", {})),
         rollout=_rollout(spec.get("rollout", {})),
@@ -371,8 +374,21 @@ def _restart(restart: Spec) -> RestartPolicy:
 
 
 def _backoff(backoff: Spec) -> Backoff:
-    given = _given(backoff, initial_ms=("initial", duration_ms), factor=("factor", float), max_ms=("max", duration_ms))
+    given = _given(
+        backoff,
+        initial_ms=("initial", duration_ms),
+        factor=("factor", float),
+        max_ms=("max", duration_ms),
+        jitter=("jitter", float),
+    )
     return Backoff(**given)
+
+
+def _group(group: Spec) -> Group:
+    given = _given(
+        group, strategy=("strategy", GroupStrategy), intensity=("intensity", int), period_ms=("period", duration_ms)
+    )
+    return Group(name=group["name"], **given)
 
 
 def _health(health: Spec) -> HealthPolicy:

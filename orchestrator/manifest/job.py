@@ -16,6 +16,7 @@ _OUT_OF_PLACE = {
     "subscribe": "a job takes no messages",
     "routing": "a job takes no messages",
     "restart": "a job that ended is not started again; `airs run` runs it again",
+    "group": "a job that ended is not started again with others",
     "health": "a job is over when it ends, and is asked nothing in between",
     "rollout": "a job takes over nothing from the revision before it",
 }

@@ -28,7 +28,7 @@ from orchestrator.model.desired import DesiredState, Permissions, Resolution
 from orchestrator.model.diagnostic import Diagnostic, Location, Severity
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.snapshot import Snapshot, Unreadable
-from orchestrator.model.spec import Deployment
+from orchestrator.model.spec import Deployment, Group
 
 DIAGNOSTICS_MAX = 100  # of one file; the rest is counted
 
@@ -70,6 +70,7 @@ def resolve(
     keyed = _by_key(read.entries)
     _refuse_duplicates(keyed)
     _refuse_dependencies(keyed, set(known))
+    _refuse_groups(read.entries)
     found = [*read.diagnostics, *(d for component in components.values() for d in component.diagnostics)]
     found += (problem.within(entry.file) for entry in read.entries for problem in entry.problems)
     desired = _desired(snapshot, keyed, read.unreadable, permissions or Permissions())
@@ -160,6 +161,32 @@ def _refuse_duplicates(keyed: dict[DeploymentKey, list[_Entry]]) -> None:
             where = Location(file=other.file, line=other.draft.line, column=other.draft.column)
             summary = f"deployment {key} is written down twice, here and in {where}"
             entry.problems.append(Problem(*entry.draft.place, summary, suggestion="rename or remove one"))
+
+
+def _refuse_groups(entries: Iterable[_Entry]) -> None:
+    """Refuse members that say different things of one group: none of them can be known to be right."""
+    groups: dict[tuple[str, str], dict[Group, _Entry]] = {}
+    members = [(entry, deployment) for entry in entries if (deployment := entry.deployment) and deployment.group]
+    for entry, deployment in members:
+        assert deployment.group is not None
+        said = groups.setdefault((deployment.key.namespace, deployment.group.name), {})
+        said.setdefault(deployment.group, entry)
+    for entry, deployment in members:
+        assert deployment.group is not None
+        said = groups[deployment.key.namespace, deployment.group.name]
+        other = next((first for group, first in said.items() if group != deployment.group), None)
+        if other is not None:
+            entry.problems.append(_disagreement(entry, deployment.group, other))
+
+
+def _disagreement(entry: _Entry, group: Group, other: _Entry) -> Problem:
+    assert other.deployment is not None
+    line, column = nearest(other.draft.root, "spec", "group")
+    where = Location(file=other.file, line=line, column=column)
+    summary = f"members of group {group.name} disagree about it, here and {other.deployment.key} in {where}"
+    place = nearest(entry.draft.root, "spec", "group")
+    detail = "A group has one strategy, intensity and period, which every member writes down."
+    return Problem(*place, summary, detail, "write the same `group` in both")
 
 
 def _refuse_dependencies(keyed: dict[DeploymentKey, list[_Entry]], known: set[DeploymentKey]) -> None:

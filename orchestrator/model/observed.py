@@ -8,7 +8,7 @@ from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.message import Health
 from orchestrator.model.rollout import Cause, Rollout
-from orchestrator.model.spec import Deployment, Revision
+from orchestrator.model.spec import Deployment, GroupStrategy, Revision
 
 
 class Phase(Enum):
@@ -48,6 +48,20 @@ class ObservedInstance(Value, frozen=True):
     restarts: int = 0
     health: Health = Health.UNKNOWN
     last_exit: ExitReason | None = None
+
+
+class ObservedGroup(Value, frozen=True):
+    """A group: its members in the order of their start, and how many failures count towards its intensity now.
+
+    `restarting` are the members that are still to be started; `gave_up` is why it gave up, empty while it has not.
+    """
+
+    name: str
+    strategy: GroupStrategy
+    members: tuple[DeploymentKey, ...]
+    failures: int = 0
+    restarting: tuple[DeploymentKey, ...] = ()
+    gave_up: str = ""
 
 
 class Rejection(Value, frozen=True):
@@ -160,6 +174,7 @@ class ObservedDeployment(Value, frozen=True):
     instances: tuple[ObservedInstance, ...] | None = None
     traffic: Traffic = Traffic()
     requests: Asked = Asked()
+    group: ObservedGroup | None = None
 
 
 class ObservedState(Value, frozen=True):

@@ -106,11 +106,12 @@ class RestartType(Enum):
 
 
 class Backoff(Value, frozen=True):
-    """How long to wait before the n-th restart: initial × factor^n, at most `max_ms`."""
+    """How long to wait before the n-th restart: initial × factor^n, at most `max_ms`, less up to the share `jitter`."""
 
     initial_ms: int = 100
     factor: float = 2.0
     max_ms: int = 30_000
+    jitter: float = 0.1
 
 
 class RestartPolicy(Value, frozen=True):
@@ -120,6 +121,26 @@ class RestartPolicy(Value, frozen=True):
     intensity: int = 5
     period_ms: int = 60_000
     backoff: Backoff = Backoff()
+
+
+class GroupStrategy(Enum):
+    """Who is started again when a member of a group fails: it alone, all members, or it and those started after it."""
+
+    ONE_FOR_ONE = "one-for-one"
+    ONE_FOR_ALL = "one-for-all"
+    REST_FOR_ONE = "rest-for-one"
+
+
+class Group(Value, frozen=True):
+    """The group of its namespace that a deployment is a member of. All its members say the same of it.
+
+    More than `intensity` failures of members within `period_ms` and the whole group gives up.
+    """
+
+    name: str
+    strategy: GroupStrategy = GroupStrategy.ONE_FOR_ONE
+    intensity: int = 5
+    period_ms: int = 60_000
 
 
 class HealthPolicy(Value, frozen=True):
@@ -218,6 +239,7 @@ class Deployment(Value, frozen=True):
     rate_limit: RateLimit | None = None
     routing: Routing = Routing()
     restart: RestartPolicy = RestartPolicy()
+    group: Group | None = None
     depends_on: tuple[DeploymentKey, ...] = ()
     health: HealthPolicy = HealthPolicy()
     rollout: RolloutPolicy = RolloutPolicy()

@@ -34,5 +34,9 @@ def _look(
     route = service.route
     traffic = replace(route.traffic(), limited=limited(record.key))
     return ObservedDeployment(
-        record=record, instances=service.observe(), traffic=traffic, requests=route.requests.seen()
+        record=record,
+        instances=service.observe(),
+        traffic=traffic,
+        requests=route.requests.seen(),
+        group=service.group(),
     )

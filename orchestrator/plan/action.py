@@ -58,6 +58,7 @@ class Reason(Enum):
     RATE_LIMIT_CHANGED = "rate-limit-changed"
     ROUTING_CHANGED = "routing-changed"
     RESTART_CHANGED = "restart-changed"
+    GROUP_CHANGED = "group-changed"
     HEALTH_CHANGED = "health-changed"
     ROLLOUT_CHANGED = "rollout-changed"
     LABELS_CHANGED = "labels-changed"

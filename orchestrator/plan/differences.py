@@ -21,6 +21,7 @@ IN_PLACE = (
     ("rate_limit", "rateLimit", Reason.RATE_LIMIT_CHANGED),
     ("routing", "routing", Reason.ROUTING_CHANGED),
     ("restart", "restart", Reason.RESTART_CHANGED),
+    ("group", "group", Reason.GROUP_CHANGED),
     ("health", "health", Reason.HEALTH_CHANGED),
     ("rollout", "rollout", Reason.ROLLOUT_CHANGED),
     ("labels", "labels", Reason.LABELS_CHANGED),

@@ -23,11 +23,13 @@ from orchestrator.model.message import Exited, Handled, Health, Mail, Message, O
 from orchestrator.model.observed import ObservedInstance, ObservedSession, Phase
 from orchestrator.model.spec import Deployment
 from orchestrator.model.work import Work
+from orchestrator.supervise.groups import Standing, standing_of
 from orchestrator.supervise.lifecycle import Event, next_phase
-from orchestrator.supervise.policy import Forget, GiveUp, RestartAfter, decide
+from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter, StandBy, decide
 from orchestrator.supervise.ports import Clock, Guest, Listener, StartGuest, StartJob, Timer, Workers
 
 T = TypeVar("T")
+Escalate = Callable[[ExitReason, RestartAfter | GiveUp | Forget], Decision]
 RESTARTS_KEPT = 1_000  # times remembered for the window; no intensity is larger
 SESSION_IDLE_MS = 600_000  # without a call, before a session ends
 STOP_GRACE_MS = 1_000  # beyond the call's own deadline, before a stopping instance is interrupted
@@ -35,26 +37,31 @@ STOP_GRACE_MS = 1_000  # beyond the call's own deadline, before a stopping insta
 
 class Surroundings:
     """What every instance of this process shares. Without `start_job`, no job can be started; without `requests`, none
-    reaches anybody.
+    reaches anybody. `chance` draws a number from 0 up to 1.
     """
 
-    __slots__ = ("clock", "listener", "requests", "start_guest", "start_job", "workers")
+    __slots__ = ("chance", "clock", "listener", "requests", "start_guest", "start_job", "workers")
 
     def __init__(
-        self, start_guest: StartGuest, workers: Workers, clock: Clock, listener: Listener,
+        self, start_guest: StartGuest, workers: Workers, clock: Clock, listener: Listener, chance: Callable[[], float],
         start_job: StartJob | None = None, requests: Requests | None = None,
     ) -> None:  # fmt: skip
         self.start_guest, self.workers, self.clock, self.listener = start_guest, workers, clock, listener
+        self.chance = chance
         self.start_job: StartJob = start_job or _no_jobs
         self.requests = requests or Requests(Router(), clock)
 
 
 class Instance:
-    """One replica of one revision. `deployment` is replaced when its in-place fields change."""
+    """One replica of one revision. `deployment` is replaced when its in-place fields change.
+
+    `escalate` is asked under the instance's lock what its group makes of a failure; `on_change` is told without it.
+    """
 
     def __init__(
-        self, name: str, deployment: Deployment, route: Route, around: Surroundings, on_change: Callable[[], None]
-    ) -> None:
+        self, name: str, deployment: Deployment, route: Route, around: Surroundings, on_change: Callable[[], None],
+        escalate: Escalate,
+    ) -> None:  # fmt: skip
         self.id = ComponentId(deployment.key.namespace, deployment.key.name, name)
         self.name = name
         self.deployment = deployment
@@ -62,12 +69,13 @@ class Instance:
         self.phase = Phase.INSTALLED
         self.ready = False
         self._was_ready = False
-        self._route, self._around, self._on_change = route, around, on_change
+        self._route, self._around, self._on_change, self._escalate = route, around, on_change, escalate
         self._lock = threading.Lock()
         self._guest: Guest | None = None
         self._parked = False  # runs and is not Ready, so that the route does not have it; no job is using the guest
         self._leaving = False  # told to end for good
         self._start_again = False
+        self._then: Event | None = None  # what follows for it once its group has stopped it
         self._restarts_ms: list[int] = []
         self._restart_count = 0
         self._health = Health.UNKNOWN
@@ -90,7 +98,7 @@ class Instance:
     def stop(self) -> None:
         """Ask it to end for good: no further message, then shutdown; a call that overruns is interrupted."""
         with self._lock:
-            self._leaving, self._start_again = True, False
+            self._leaving, self._start_again, self._then = True, False, None
             free = self._begin_stop()
         self._finish_stop(free)
 
@@ -106,6 +114,40 @@ class Instance:
             self._submit_start()
         else:
             self._finish_stop(free)
+
+    def pause(self, then: Event) -> None:
+        """Stop it politely for its group; `then` it waits for `go_on`, or has given up. What has ended stays so."""
+        with self._lock:
+            if self._leaving or self.phase in (Phase.INSTALLED, Phase.STOPPED, Phase.GAVE_UP):
+                return
+            self._then, self._start_again = then, False
+            free = self._begin_stop()
+            self._pauses()
+        self._finish_stop(free)
+
+    def go_on(self) -> None:
+        """Start it if it waits for its group to do so, or gave up."""
+        with self._lock:
+            if self._leaving:
+                return
+            if self.phase is Phase.GAVE_UP:
+                self._begin_start()
+            elif self._stands_by:
+                self._to(Event.BACKOFF_OVER)
+                self._restart_count += 1
+            else:
+                return
+            self._then = None
+        self._submit_start()
+
+    @property
+    def standing(self) -> Standing:
+        """How it is, for its group."""
+        return standing_of(self.phase, ready=self.ready, stands_by=self._stands_by)
+
+    @property
+    def _stands_by(self) -> bool:
+        return self.phase is Phase.BACKING_OFF and self._then is not None
 
     def take(self, work: Envelope | Batch) -> None:
         """Work on one message or call, or on a batch of messages."""
@@ -399,6 +441,7 @@ class Instance:
             self._last_exit = reason
             self._to(Event.EXITED)
             then = self._decide(reason) if self.phase is Phase.FAILED else "stopped"
+            self._pauses()
             again = self._takes_up_again()
         self._around.requests.end(asker)
         self._leave_sessions(f"failed ({reason})")
@@ -409,14 +452,19 @@ class Instance:
         return guest
 
     def _decide(self, reason: ExitReason) -> str:
-        now = self._around.clock.monotonic_ms()
-        match decide(reason, self.deployment.restart, self._restarts_ms, now):
-            case RestartAfter(delay, counts):
+        now, chance = self._around.clock.monotonic_ms(), self._around.chance()
+        alone = decide(reason, self.deployment.restart, self._restarts_ms, now, chance)
+        if isinstance(alone, RestartAfter) and alone.counts:
+            self._restarts_ms = [*self._restarts_ms[-RESTARTS_KEPT:], now]
+        match self._escalate(reason, alone):
+            case RestartAfter(delay):
                 self._to(Event.RETRY_LATER)
-                if counts:
-                    self._restarts_ms = [*self._restarts_ms[-RESTARTS_KEPT:], now]
                 self._arm(delay, self._backoff_over)
                 return f"starts again in {delay} ms"
+            case StandBy(said):
+                self._to(Event.RETRY_LATER)
+                self._then = Event.RETRY_LATER
+                return said
             case GiveUp(why):
                 self._to(Event.GIVE_UP)
                 return f"gave up: {why}"
@@ -426,7 +474,7 @@ class Instance:
 
     def _backoff_over(self) -> None:
         with self._lock:
-            if self.phase is not Phase.BACKING_OFF:
+            if self.phase is not Phase.BACKING_OFF or self._stands_by:
                 return
             self._to(Event.BACKOFF_OVER)
             self._restart_count += 1
@@ -480,6 +528,7 @@ class Instance:
             self._disarm()
             self._last_exit = problem.reason if problem else ExitReason(kind=ExitKind.NORMAL)
             self._to(Event.STOPPED)
+            self._pauses()
             again = self._takes_up_again()
         self._around.requests.end(asker)
         self._leave_sessions("was stopped")
@@ -496,8 +545,13 @@ class Instance:
             self._begin_start()
         return again
 
+    def _pauses(self) -> None:
+        """Have what its group stopped wait for it, or give up with it, in the same step."""
+        if self._then is not None and self.phase is Phase.STOPPED:
+            self._to(self._then)
+
     def _begin_start(self) -> None:
-        self._start_again = False
+        self._start_again, self._then = False, None
         self._restarts_ms.clear()
         self._to(Event.START)
 

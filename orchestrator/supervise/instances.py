@@ -1,11 +1,19 @@
 """The instances of one revision of one deployment, as many as are wanted, supervised one for one."""
 
 import threading
+from collections.abc import Callable
+from functools import reduce
+from operator import or_
 
 from orchestrator.messaging.route import Route
+from orchestrator.model.exits import ExitReason
 from orchestrator.model.observed import ObservedInstance, ObservedSession, Phase
 from orchestrator.model.spec import Deployment
+from orchestrator.supervise.groups import Standing
 from orchestrator.supervise.instance import Instance, Surroundings
+from orchestrator.supervise.lifecycle import Event
+from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter
+from orchestrator.supervise.ports import Membership
 
 NAME_DIGITS = 6  # of the revision's id in an instance's name
 
@@ -13,11 +21,13 @@ NAME_DIGITS = 6  # of the revision's id in an instance's name
 class InstanceSet:
     """Replicas of one revision; `stop` ends them, `is_gone` says when the last one has."""
 
-    def __init__(self, deployment: Deployment, route: Route, around: Surroundings) -> None:
+    def __init__(
+        self, deployment: Deployment, route: Route, around: Surroundings, together: Callable[[str], Membership | None]
+    ) -> None:
         self.deployment = deployment
         self.lane = deployment.revision.id
         self.is_stopping = False
-        self._route, self._around = route, around
+        self._route, self._around, self._together = route, around, together
         self._lock = threading.Lock()
         self._instances: dict[int, Instance] = {}
         self._leaving: list[Instance] = []
@@ -42,6 +52,9 @@ class InstanceSet:
             missing = self._fill()
         for instance in surplus:
             instance.stop()
+        membership = self._together(self.lane)
+        if revived and membership is not None and membership.revive():  # it gave up with its group, and so starts
+            revived = [i for i in revived if i.phase is Phase.STOPPED]
         for instance in revived:
             instance.restart()
         for instance in missing:
@@ -68,6 +81,21 @@ class InstanceSet:
         """Restart every instance together, each as soon as the message it is at work on is done."""
         for instance in self._members():
             instance.restart()
+
+    def pause(self, then: Event) -> None:
+        """Stop every instance for its group, the youngest first; see `Instance.pause`."""
+        for instance in reversed(self._present()):
+            instance.pause(then)
+
+    def go_on(self) -> None:
+        """Start every instance that waits for its group, or gave up."""
+        for instance in self._present():
+            instance.go_on()
+
+    @property
+    def standing(self) -> Standing:
+        """How its instances are, for its group."""
+        return reduce(or_, (instance.standing for instance in self._present()), Standing())
 
     def observe(self) -> tuple[ObservedInstance, ...]:
         """Describe the instances, by ordinal; those scaled away are shown until they have ended."""
@@ -104,6 +132,10 @@ class InstanceSet:
         """Whether an instance that had been Ready is not any more, because `health()` says so."""
         return any(i.is_ill for i in self._members())
 
+    def _present(self) -> list[Instance]:
+        with self._lock:
+            return [self._instances[n] for n in sorted(self._instances)]
+
     def _members(self) -> list[Instance]:
         with self._lock:
             return [*self._instances.values(), *self._leaving]
@@ -119,9 +151,13 @@ class InstanceSet:
 
     def _add(self, ordinal: int) -> Instance:
         name = self._name(ordinal)
-        instance = Instance(name, self.deployment, self._route, self._around, self._changed)
+        instance = Instance(name, self.deployment, self._route, self._around, self._changed, self._escalate)
         self._instances[ordinal] = instance
         return instance
+
+    def _escalate(self, reason: ExitReason, alone: RestartAfter | GiveUp | Forget) -> Decision:
+        membership = self._together(self.lane)
+        return alone if membership is None else membership.escalate(reason, alone)
 
     def _changed(self) -> None:
         with self._lock:
@@ -130,6 +166,9 @@ class InstanceSet:
         for instance in missing:
             instance.start()
         self._restart_next()
+        membership = self._together(self.lane)
+        if membership is not None:
+            membership.look()
         self._around.listener.changed()
 
     def _restart_next(self) -> None:

@@ -47,6 +47,8 @@ TABLE: dict[tuple[Phase, Event], Phase] = {
     (Phase.BACKING_OFF, Event.STOP): Phase.STOPPED,
     (Phase.GAVE_UP, Event.START): Phase.STARTING,
     (Phase.GAVE_UP, Event.STOP): Phase.STOPPED,
+    (Phase.STOPPED, Event.RETRY_LATER): Phase.BACKING_OFF,  # stopped by its group, which starts it again
+    (Phase.STOPPED, Event.GIVE_UP): Phase.GAVE_UP,  # stopped by its group, which gave up
     (Phase.STOPPED, Event.START): Phase.STARTING,
 }
 

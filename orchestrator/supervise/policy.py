@@ -1,4 +1,7 @@
-"""Decides what follows an exit: exit reason × restart type × recent restarts × now. Rules are Erlang/OTP's."""
+"""Decides what follows an exit: exit reason × restart type × recent restarts × now × chance. Rules are Erlang/OTP's.
+
+What a group makes of it is decided in `groups.py`.
+"""
 
 from collections.abc import Sequence
 
@@ -15,6 +18,12 @@ class RestartAfter(msgspec.Struct, frozen=True):
     counts: bool = True
 
 
+class StandBy(msgspec.Struct, frozen=True):
+    """Wait for its group, which starts it again; `said` is what people see."""
+
+    said: str
+
+
 class GiveUp(msgspec.Struct, frozen=True):
     """Stop trying; `reason` is what people see."""
 
@@ -25,19 +34,34 @@ class Forget(msgspec.Struct, frozen=True):
     """It ended as it should; nobody misses it."""
 
 
-Decision = RestartAfter | GiveUp | Forget
+Decision = RestartAfter | StandBy | GiveUp | Forget
 
 
-def decide(exit_reason: ExitReason, policy: RestartPolicy, restarts_ms: Sequence[int], now_ms: int) -> Decision:
-    """Decide what follows an exit; `restarts_ms` are the times of earlier restarts, on the same clock as `now_ms`."""
+def decide(
+    exit_reason: ExitReason, policy: RestartPolicy, restarts_ms: Sequence[int], now_ms: int, chance: float = 0.0
+) -> RestartAfter | GiveUp | Forget:
+    """Decide what follows an exit; `restarts_ms` are the times of earlier restarts, on the same clock as `now_ms`.
+
+    `chance`, from 0 up to 1, says how much of the jitter is taken off the wait.
+    """
     if exit_reason.kind is ExitKind.CANCELLED:  # nobody's fault, however often and whatever its restart type
         return RestartAfter(0, counts=False)
     if not _is_missed(exit_reason, policy.type):
         return Forget()
-    recent = [at for at in restarts_ms if now_ms - at < policy.period_ms]
+    recent = within(policy.period_ms, restarts_ms, now_ms)
     if len(recent) >= policy.intensity:
         return GiveUp(f"{len(recent)} restarts within {policy.period_ms / 1000:g}s; the last exit was {exit_reason}")
-    return RestartAfter(backoff_ms(policy.backoff, len(recent)))
+    return RestartAfter(shortened(backoff_ms(policy.backoff, len(recent)), policy.backoff.jitter, chance))
+
+
+def within(period_ms: int, times_ms: Sequence[int], now_ms: int) -> list[int]:
+    """Return those times that are not longer ago than the period."""
+    return [at for at in times_ms if now_ms - at < period_ms]
+
+
+def shortened(wait_ms: int, jitter: float, chance: float) -> int:
+    """Return a wait less a part of it: the share `jitter` of it, times `chance`."""
+    return round(wait_ms * (1 - jitter * chance))
 
 
 def backoff_ms(backoff: Backoff, attempt: int) -> int:

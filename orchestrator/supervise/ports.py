@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from orchestrator.model.exits import ExitReason
-from orchestrator.model.ids import ComponentId
+from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.message import Answer, CallAnswer, Exited, Handled, Health, Mail, Message
+from orchestrator.model.observed import ObservedGroup
 from orchestrator.model.spec import Json, Revision
 from orchestrator.model.work import Work
+from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter
 
 
 class Guest(Protocol):
@@ -81,6 +83,22 @@ class OutputTaker(Protocol):
 StartJob = Callable[[Revision, ComponentId, "tuple[str, ...] | None", "OutputTaker | None"], "JobGuest | Exited"]
 
 
+class Membership(Protocol):
+    """What a set of instances sees of the group that it is in."""
+
+    def escalate(self, reason: ExitReason, alone: RestartAfter | GiveUp | Forget) -> Decision:
+        """Say what follows a failure; called under the instance's lock, and makes no call."""
+
+    def look(self) -> None:
+        """Do what can be done now that something of it changed."""
+
+    def revive(self) -> bool:
+        """Start the whole group again if it gave up; whether it had."""
+
+    def observe(self) -> ObservedGroup | None:
+        """Describe the group."""
+
+
 class Workers(Protocol):
     """Threads that run guests."""
 
@@ -122,3 +140,6 @@ class Listener(Protocol):
 
     def exited(self, instance: ComponentId, reason: ExitReason, then: str) -> None:
         """Report an exit and what follows from it, in words."""
+
+    def announce(self, key: DeploymentKey, reason: str, message: str) -> None:
+        """Report something else that people want to know of; `reason` is one word."""

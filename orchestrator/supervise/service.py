@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 from orchestrator.messaging.route import Route
 from orchestrator.model.message import Undelivered
-from orchestrator.model.observed import ObservedInstance, ObservedSession
+from orchestrator.model.observed import ObservedGroup, ObservedInstance, ObservedSession
 from orchestrator.model.spec import Deployment, Revision
 from orchestrator.supervise.instance import Surroundings
 from orchestrator.supervise.instances import InstanceSet
 from orchestrator.supervise.job import Runs
+from orchestrator.supervise.ports import Membership
 
 
 class Service:
@@ -22,6 +23,23 @@ class Service:
         self._lock = threading.Lock()
         self._sets: dict[str, InstanceSet] = {}
         self.runs = Runs(deployment.key, around)
+        self._membership: tuple[str, Membership] | None = None  # the revision that is a member, and of what
+
+    def join(self, revision: str, membership: Membership | None) -> None:
+        """Have the set of this revision, and no other, be a member of a group, or of none."""
+        self._membership = None if membership is None else (revision, membership)
+
+    def group(self) -> ObservedGroup | None:
+        """Describe the group that it is in, None if it is in none."""
+        return None if self._membership is None else self._membership[1].observe()
+
+    def revive(self) -> bool:
+        """Start the whole group that it is in again, if that gave up; whether it had."""
+        return self._membership is not None and self._membership[1].revive()
+
+    def _together(self, revision: str) -> Membership | None:
+        mine = self._membership
+        return mine[1] if mine is not None and mine[0] == revision else None
 
     def ensure(self, deployment: Deployment) -> InstanceSet:
         """Have a set for the deployment's revision, with its in-place fields in force."""
@@ -30,7 +48,9 @@ class Service:
         with self._lock:
             found = self._sets.get(deployment.revision.id)
             if found is None or found.is_gone:
-                found = self._sets[deployment.revision.id] = InstanceSet(deployment, self.route, self._around)
+                found = self._sets[deployment.revision.id] = InstanceSet(
+                    deployment, self.route, self._around, self._together
+                )
             fresh = found.deployment != deployment or not found.observe()
             alone = any(one.deployment.revision.stateful for one in self._sets.values())
             alone = alone and not deployment.routing.is_keyed  # the route looks after each key

@@ -16,6 +16,8 @@ from orchestrator.model.spec import (
     Delivery,
     Deployment,
     Grant,
+    Group,
+    GroupStrategy,
     HealthPolicy,
     Limits,
     Mailbox,
@@ -45,7 +47,8 @@ spec:
   limits: {memory: 8MiB, fuel: 1000, timeout: 1500ms, storage: 1KiB}
   mailbox: {capacity: 10, batch: 5, whenFull: drop-oldest, ttl: 2s, attempts: 2, dedupe: 1m}
   delivery: at-least-once
-  restart: {type: transient, intensity: 2, period: 1m, backoff: {initial: 1s, factor: 1.5, max: 1h}}
+  restart: {type: transient, intensity: 2, period: 1m, backoff: {initial: 1s, factor: 1.5, max: 1h, jitter: 0.5}}
+  group: {name: books, strategy: rest-for-one, intensity: 3, period: 2m}
   dependsOn: [ledger, billing/vat, shop/ledger]
   health: {interval: 1s, timeout: 100ms, failureThreshold: 5}
   rollout:
@@ -87,8 +90,9 @@ def test_everything_that_can_be_written_resolves_to_exact_values():
         type=RestartType.TRANSIENT,
         intensity=2,
         period_ms=60_000,
-        backoff=Backoff(initial_ms=1000, factor=1.5, max_ms=3_600_000),
+        backoff=Backoff(initial_ms=1000, factor=1.5, max_ms=3_600_000, jitter=0.5),
     )
+    assert found.group == Group(name="books", strategy=GroupStrategy.REST_FOR_ONE, intensity=3, period_ms=120_000)
     assert found.depends_on == tuple(sorted(ELSEWHERE))
     assert found.health == HealthPolicy(interval_ms=1000, timeout_ms=100, failure_threshold=5)
     assert found.rollout == RolloutPolicy(
@@ -323,6 +327,28 @@ def test_two_documents_of_one_name_are_both_refused_and_name_each_other():
         "./manifests/b.yaml:2:1: deployment default/counter is written down twice, here and in ./manifests/a.yaml:1:1",
     ]
     assert [str(k) for k in resolution.desired.invalid] == ["default/counter"]
+
+
+def test_members_that_disagree_about_their_group_are_refused_and_name_each_other():
+    files = {
+        "a.yaml": deployment("a", "  group: {name: g, strategy: one-for-all}\n"),
+        "b.yaml": deployment("b", "  replicas: 2\n  group: {name: g}\n"),
+        "c.yaml": deployment("c", "  group: {name: other}\n"),
+        "d.yaml": deployment("d", "  group: {name: g}\n").replace("{name: d}", "{name: d, namespace: elsewhere}"),
+    }
+    resolution = resolve(snapshot(files))
+    disagree = "members of group g disagree about it, here and default/{} in ./manifests/{}"
+    assert said(resolution) == [
+        f"./manifests/a.yaml:6:10: {disagree.format('b', 'b.yaml:7:10')}",
+        f"./manifests/b.yaml:7:10: {disagree.format('a', 'a.yaml:6:10')}",
+    ]
+    assert [str(k) for k in resolution.desired.invalid] == ["default/a", "default/b"]
+    files["b.yaml"] = deployment("b", "  group: {name: g, strategy: one-for-all, intensity: 5, period: 60s}\n")
+    assert said(resolve(snapshot(files))) == []
+
+
+def test_a_group_is_no_part_of_the_revision():
+    assert only(deployment("a", "  group: {name: g}\n")).revision.id == only(deployment("a")).revision.id
 
 
 def test_one_name_in_two_namespaces_is_two_deployments():

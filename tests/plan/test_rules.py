@@ -158,6 +158,7 @@ def test_every_field_of_a_deployment_is_compared_or_known_not_to_matter() -> Non
         "rate_limit",
         "routing",
         "restart",
+        "group",
         "depends_on",
         "health",
         "rollout",

@@ -81,6 +81,9 @@ class Listener:
     def changed(self) -> None:
         self._wake()
 
+    def announce(self, key: DeploymentKey, reason: str, message: str) -> None:
+        return
+
     def exited(self, instance: ComponentId, reason: ExitReason, then: str) -> None:
         self._disturbed.add(instance.deployment)
 
@@ -126,7 +129,8 @@ class World:
         self.source.begin_again()
         self.router = Router()
         self.requests = Requests(self.router, self.clock)
-        around = Surroundings(self.runtime.start, self.workers, self.clock, self.listener, None, self.requests)
+        start, chance = self.runtime.start, self.random.random
+        around = Surroundings(start, self.workers, self.clock, self.listener, chance, requests=self.requests)
         self.fleet = Fleet(around, self.router)
         self.ledger = Ledger(self.store)
         actions = Actions(self.ledger, self.fleet, self.clock, _announce)

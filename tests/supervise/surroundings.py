@@ -7,7 +7,7 @@ from orchestrator.messaging.envelope import Call, Envelope
 from orchestrator.messaging.route import Route
 from orchestrator.messaging.router import Router
 from orchestrator.model.exits import ExitReason
-from orchestrator.model.ids import ComponentId
+from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Message, Outcome
 from orchestrator.model.spec import Deployment
 from orchestrator.supervise.instance import Surroundings
@@ -25,9 +25,13 @@ class Heard:
     def __init__(self) -> None:
         self.changes = 0
         self.exits: list[tuple[ExitReason, str]] = []
+        self.news: list[tuple[DeploymentKey, str, str]] = []
 
     def changed(self) -> None:
         self.changes += 1
+
+    def announce(self, key: DeploymentKey, reason: str, message: str) -> None:
+        self.news.append((key, reason, message))
 
     def exited(self, instance: ComponentId, reason: ExitReason, then: str) -> None:
         self.exits.append((reason, then))
@@ -46,13 +50,16 @@ class Stage:
         self.turns: list[str] = []
         self.workers = workers
         self.heard = Heard()
+        self.chance = 0.0
         self.route = Route(self.deployment.key, self.deployment.mailbox, self.clock)
         self.route.direct({self.deployment.revision.id: 100}, hold=False)
         self.router = Router()
         self.router.add(self.route)
         self.requests = Requests(self.router, self.clock)
-        self.around = Surroundings(self.runtime.start, workers, self.clock, self.heard, None, self.requests)
-        self.set = InstanceSet(self.deployment, self.route, self.around)
+        self.around = Surroundings(
+            self.runtime.start, workers, self.clock, self.heard, lambda: self.chance, requests=self.requests
+        )
+        self.set = InstanceSet(self.deployment, self.route, self.around, lambda _revision: None)
         self.outcomes: list[list[Outcome]] = []
         self.envelopes: list[Envelope] = []
 

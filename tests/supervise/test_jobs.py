@@ -50,7 +50,7 @@ class Stage:
         self.guests: list[Guest] = []
         self.heard = Heard()
         self.refusal: Exited | None = None
-        around = Surroundings(self._no_guest, self, FakeClock(), self.heard, self._start)
+        around = Surroundings(self._no_guest, self, FakeClock(), self.heard, lambda: 0.0, self._start)
         self.runs = Runs(key("one"), around)
 
     def submit(self, job) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.spec import Backoff, RestartPolicy, RestartType
-from orchestrator.supervise.policy import Forget, GiveUp, RestartAfter, backoff_ms, decide
+from orchestrator.supervise.policy import Forget, GiveUp, RestartAfter, backoff_ms, decide, shortened
 
 NOW = 1_000_000
 BACKOFF = Backoff(initial_ms=100, factor=2.0, max_ms=1_000)
@@ -45,6 +45,19 @@ def test_every_exit_has_the_answer_of_its_restart_type_and_window(restart, kind,
 def test_with_an_intensity_of_zero_the_first_exit_is_the_last():
     policy = RestartPolicy(intensity=0, backoff=BACKOFF)
     assert isinstance(decide(ExitReason(kind=ExitKind.TRAPPED), policy, (), NOW), GiveUp)
+
+
+@pytest.mark.parametrize(
+    ("jitter", "chance", "wait"), [(0.0, 0.99, 200), (0.1, 0.0, 200), (0.1, 0.5, 190), (1.0, 0.5, 100)]
+)
+def test_chance_takes_a_part_of_the_jitters_share_off_the_wait(jitter, chance, wait):
+    policy = RestartPolicy(backoff=Backoff(initial_ms=100, factor=2.0, max_ms=1_000, jitter=jitter))
+    assert decide(ExitReason(kind=ExitKind.TRAPPED), policy, (NOW - 1,), NOW, chance) == RestartAfter(wait)
+
+
+@given(st.integers(0, 10**8), st.floats(0, 1), st.floats(0, 1, exclude_max=True))
+def test_a_shortened_wait_lies_between_its_least_and_itself(wait, jitter, chance):
+    assert int(wait * (1 - jitter)) <= shortened(wait, jitter, chance) <= wait
 
 
 @given(st.integers(1, 10**6), st.floats(1, 1e6), st.integers(1, 10**6), st.integers(0, 10**4))

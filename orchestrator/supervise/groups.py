@@ -1,0 +1,211 @@
+"""Decides for a group of members what follows the failure of one: who is stopped, who is started, in which order.
+
+Pure: a `Course` is what a group is in the middle of, `decide_together` begins one, `advance` says its next step. Who
+carries it out is `together.py`. A member is a deployment with all its instances; members are in the order of their
+start: what they depend on first, then by name.
+"""
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+
+import msgspec
+
+from orchestrator.model.exits import ExitReason
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import Phase
+from orchestrator.model.spec import Group, GroupStrategy
+from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter, StandBy, within
+
+Key = DeploymentKey
+
+
+class Course(msgspec.Struct, frozen=True):
+    """What a group is in the middle of: members still to be stopped, last one first, then those to be started.
+
+    Nothing is started before `due_ms`. `gave_up` is why it gave up, empty while it has not.
+    """
+
+    to_stop: tuple[Key, ...] = ()
+    to_start: tuple[Key, ...] = ()
+    due_ms: int = 0
+    gave_up: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to do."""
+        return not self.to_stop and not self.to_start
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """One exit of a member's instance, and what would follow it without a group."""
+
+    of: Key
+    reason: ExitReason
+    alone: RestartAfter | GiveUp | Forget
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What follows for the instance that failed and for its group; `counts` towards the group's intensity.
+
+    `others` are the members that are stopped and started with it.
+    """
+
+    decision: Decision
+    course: Course
+    counts: bool = False
+    others: tuple[Key, ...] = ()
+
+
+def decide_together(
+    group: Group, course: Course, order: Sequence[Key], failure: Failure, failures_ms: Sequence[int], now_ms: int
+) -> Verdict:
+    """Decide what follows a member's failure; `failures_ms` are the times of those that counted before."""
+    alone = failure.alone
+    given = _given(group, course, failure)
+    if given is not None:
+        return Verdict(given, course)
+    why = _too_many(group, failure, failures_ms, now_ms)
+    if why:
+        return Verdict(GiveUp(why), Course(to_stop=tuple(order), gave_up=why), counts=True)
+    assert isinstance(alone, RestartAfter)
+    if group.strategy is GroupStrategy.ONE_FOR_ONE:
+        return Verdict(alone, course, counts=True)
+    return _restart_of(group, course, order, failure.of, now_ms, alone.delay_ms)
+
+
+def _given(group: Group, course: Course, failure: Failure) -> Decision | None:
+    """Return what follows whatever the strategy, None where that is to be decided."""
+    alone = failure.alone
+    if isinstance(alone, Forget):  # it ended as it should, which concerns nobody
+        return alone
+    if course.gave_up:
+        return GiveUp(f"its group {group.name} gave up")
+    if failure.of in course.to_stop:  # it would have been stopped anyway: one failure is not answered twice
+        return StandBy(f"starts again with its group {group.name}")
+    return alone if isinstance(alone, RestartAfter) and not alone.counts else None
+
+
+def _too_many(group: Group, failure: Failure, failures_ms: Sequence[int], now_ms: int) -> str:
+    """Say why the group gives up, empty when it does not: a member's own limit ends it as well as the group's."""
+    if isinstance(failure.alone, GiveUp):
+        return f"{failure.of} gave up: {failure.alone.reason}"
+    recent = within(group.period_ms, failures_ms, now_ms)
+    if len(recent) < group.intensity:
+        return ""
+    return f"{len(recent)} failures within {group.period_ms / 1000:g}s; the last was {failure.of}: {failure.reason}"
+
+
+def _restart_of(group: Group, course: Course, order: Sequence[Key], failed: Key, now_ms: int, delay_ms: int) -> Verdict:
+    to_stop = affected(group.strategy, order, failed)
+    to_start = {failed, *to_stop, *course.to_start}
+    others = tuple(key for key in to_stop if key != failed)
+    after = Course(
+        to_stop=tuple(key for key in order if key in {*to_stop, *course.to_stop}),
+        to_start=tuple(key for key in order if key in to_start),
+        due_ms=max(course.due_ms, now_ms + delay_ms),
+    )
+    with_whom = f" and {', '.join(map(str, others))}" if others else ""
+    said = f"starts again in {delay_ms} ms{with_whom} with it (group {group.name}, {group.strategy.value})"
+    return Verdict(StandBy(said), after, counts=True, others=others)
+
+
+def affected(strategy: GroupStrategy, order: Sequence[Key], failed: Key) -> tuple[Key, ...]:
+    """Return the members that are stopped when an instance of one has failed.
+
+    The failed one is among them only if its other instances are stopped too: where all are.
+    """
+    match strategy:
+        case GroupStrategy.ONE_FOR_ONE:
+            return ()
+        case GroupStrategy.ONE_FOR_ALL:
+            return tuple(order)
+        case GroupStrategy.REST_FOR_ONE:
+            return tuple(order[order.index(failed) + 1 :]) if failed in order else ()
+
+
+def revived(order: Sequence[Key], course: Course) -> Course:
+    """Return the course that starts every member of a group that gave up, in order."""
+    return Course(to_stop=course.to_stop, to_start=tuple(order))
+
+
+def only(course: Course, order: Sequence[Key]) -> Course:
+    """Return a course without those that are no members any more, in the order that holds now."""
+    return msgspec.structs.replace(
+        course,
+        to_stop=tuple(key for key in order if key in course.to_stop),
+        to_start=tuple(key for key in order if key in course.to_start),
+    )
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How a member's instances are, each field true when it is so of one of them.
+
+    `runs`: alive, and not told to stop. `goes`: told to, or not begun yet. `stands_by`: waits for its group to start
+    it. `gave_up`. `comes`: alive, and not Ready yet; one that waits for its own back-off does not.
+    """
+
+    runs: bool = False
+    goes: bool = False
+    stands_by: bool = False
+    gave_up: bool = False
+    comes: bool = False
+
+    def __or__(self, other: "Standing") -> "Standing":
+        """Return how both are, taken together."""
+        names = self.__struct_fields__
+        return Standing(**{name: getattr(self, name) or getattr(other, name) for name in names})
+
+
+def standing_of(phase: Phase, *, ready: bool, stands_by: bool) -> Standing:
+    """Return how one instance is."""
+    match phase:
+        case Phase.STOPPED:
+            return Standing()
+        case Phase.GAVE_UP:
+            return Standing(gave_up=True)
+        case Phase.INSTALLED | Phase.STOPPING:
+            return Standing(goes=True)
+        case Phase.BACKING_OFF:
+            return Standing(stands_by=stands_by, runs=not stands_by)
+        case _:
+            return Standing(runs=True, comes=not ready)
+
+
+class Verb(Enum):
+    """What is done to one member next."""
+
+    STOP = "stop"
+    GIVE_UP = "give-up"
+    START = "start"
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One thing to do to one member."""
+
+    verb: Verb
+    key: Key
+
+
+def advance(course: Course, standing: Callable[[Key], Standing], now_ms: int) -> tuple[Course, Step | None]:
+    """Return what is left of a course, and the next thing to do; None when it waits for members or for time."""
+    while course.to_stop:
+        last = course.to_stop[-1]
+        step, waits = _next_of_stop(last, standing(last), gives_up=bool(course.gave_up))
+        if step or waits:
+            return course, step
+        course = msgspec.structs.replace(course, to_stop=course.to_stop[:-1])
+    while course.to_start and now_ms >= course.due_ms:
+        first = course.to_start[0]
+        seen = standing(first)
+        if seen.stands_by or seen.gave_up:
+            return course, Step(Verb.START, first)
+        if seen.comes or seen.goes:
+            return course, None
+        course = msgspec.structs.replace(course, to_start=course.to_start[1:])
+    return course, None
+
+
+def _next_of_stop(key: Key, seen: Standing, *, gives_up: bool) -> tuple[Step | None, bool]:
+    if seen.runs or (gives_up and seen.stands_by):
+        return Step(Verb.GIVE_UP if gives_up else Verb.STOP, key), True
+    return None, seen.goes

@@ -1,0 +1,197 @@
+"""Carries out what `groups.py` decides: stops and starts the members of one group, in order, as they get there.
+
+Level-triggered like the controller: whatever changes calls `look`, which does what can be done now. One thread at a
+time is at it; no lock is held while an instance is told something.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from orchestrator.model.exits import ExitReason
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import ObservedGroup
+from orchestrator.model.spec import Group
+from orchestrator.supervise import groups
+from orchestrator.supervise.groups import Course, Failure, Standing, Step, Verb
+from orchestrator.supervise.instances import InstanceSet
+from orchestrator.supervise.lifecycle import Event
+from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter, within
+from orchestrator.supervise.ports import Clock, Listener, Timer
+
+FAILURES_KEPT = 1_000  # times remembered for the window; no intensity is larger
+
+
+class Member:
+    """A deployment in a group: the revision that is the member, what its manifest says of the group, and its set."""
+
+    __slots__ = ("find", "key", "revision", "said")
+
+    def __init__(self, key: DeploymentKey, revision: str, said: Group, find: Callable[[], InstanceSet | None]) -> None:
+        self.key, self.revision, self.said, self.find = key, revision, said, find
+
+    @property
+    def identity(self) -> tuple[DeploymentKey, str]:
+        """What tells it from another version of the same deployment."""
+        return self.key, self.revision
+
+
+class Together:
+    """The running half of one group."""
+
+    def __init__(self, clock: Clock, listener: Listener) -> None:
+        self._clock, self._listener = clock, listener
+        self._lock = threading.Lock()
+        self._members: dict[DeploymentKey, Member] = {}  # in the order of their start
+        self._course = Course()
+        self._failures_ms: list[int] = []
+        self._news: list[tuple[DeploymentKey, str, str]] = []
+        self._timer: Timer | None = None
+        self._is_at_it = self._is_to_look = False
+
+    def regroup(self, members: Sequence[Member]) -> None:
+        """Take over who the members are, in the order of their start; what has left goes on by itself."""
+        with self._lock:
+            before, self._members = self._members, {member.key: member for member in members}
+            known = {member.identity for member in before.values()}
+            left = [one for one in before.values() if one.identity not in {member.identity for member in members}]
+            is_new = any(member.identity not in known for member in members)
+            if self._course.gave_up and is_new:
+                self._begin_anew()
+            self._course = groups.only(self._course, [*self._members])
+        for member in left:
+            found = member.find()
+            if found is not None:
+                found.go_on()
+        self.look()
+
+    def escalate(self, key: DeploymentKey, reason: ExitReason, alone: RestartAfter | GiveUp | Forget) -> Decision:
+        """Decide what follows the failure of a member's instance. Makes no call: what follows is done by `look`."""
+        with self._lock:
+            member = self._members.get(key)
+            if member is None:
+                return alone
+            now, order, said = self._clock.monotonic_ms(), [*self._members], member.said
+            failure = Failure(key, reason, alone)
+            verdict = groups.decide_together(said, self._course, order, failure, self._failures_ms, now)
+            if verdict.counts:
+                self._failures_ms = [*self._failures_ms[-FAILURES_KEPT:], now]
+            if verdict.course.gave_up and not self._course.gave_up:
+                why = f"group {said.name} gave up: {verdict.course.gave_up}"
+                self._news += [(each, "gave-up", why) for each in order]
+            told = f"stops and starts again with its group {said.name}, after {key}"
+            self._news += [(other, "group-restart", told) for other in verdict.others]
+            self._course = verdict.course
+            return verdict.decision
+
+    def revive(self) -> bool:
+        """Start every member again, in order, if the group gave up; whether it had."""
+        with self._lock:
+            had_given_up = bool(self._course.gave_up)
+            if had_given_up:
+                self._begin_anew()
+        self.look()
+        return had_given_up
+
+    def observe(self) -> ObservedGroup | None:
+        """Describe it; None once it has no members."""
+        with self._lock:
+            if not self._members:
+                return None
+            said = next(iter(self._members.values())).said
+            recent = within(said.period_ms, self._failures_ms, self._clock.monotonic_ms())
+            return ObservedGroup(
+                name=said.name,
+                strategy=said.strategy,
+                members=tuple(self._members),
+                failures=len(recent),
+                restarting=() if self._course.gave_up else self._course.to_start,
+                gave_up=self._course.gave_up,
+            )
+
+    def look(self) -> None:
+        """Do what can be done now; another thread that is at it does it instead."""
+        with self._lock:
+            self._is_to_look = True
+            if self._is_at_it:
+                return
+            self._is_at_it = True
+        try:
+            while self._looks_again():
+                self._go_round()
+        except BaseException:
+            self._is_at_it = False
+            raise
+
+    def _looks_again(self) -> bool:
+        with self._lock:
+            self._is_at_it = again = self._is_to_look
+            self._is_to_look = False
+            return again
+
+    def _go_round(self) -> None:
+        while True:
+            with self._lock:
+                news, self._news = self._news, []
+                step = self._next_step()
+            for key, reason, message in news:
+                self._listener.announce(key, reason, message)
+            if step is None:
+                return
+            self._take(step)
+
+    def _next_step(self) -> Step | None:
+        now = self._clock.monotonic_ms()
+        self._course, step = groups.advance(self._course, self._standing, now)
+        waits_ms = self._course.due_ms - now
+        if step is None and self._course.to_start and not self._course.to_stop and waits_ms > 0:
+            self._arm(waits_ms)
+        return step
+
+    def _standing(self, key: DeploymentKey) -> Standing:
+        found = self._members[key].find()
+        return Standing() if found is None else found.standing
+
+    def _take(self, step: Step) -> None:
+        member = self._members.get(step.key)
+        found = member.find() if member is not None else None
+        if found is None:  # it has left meanwhile
+            return
+        match step.verb:
+            case Verb.STOP:
+                found.pause(Event.RETRY_LATER)
+            case Verb.GIVE_UP:
+                found.pause(Event.GIVE_UP)
+            case Verb.START:
+                found.go_on()
+
+    def _arm(self, delay_ms: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._clock.call_later(delay_ms, self.look)
+
+    def _begin_anew(self) -> None:
+        self._failures_ms.clear()
+        self._course = groups.revived([*self._members], self._course)
+
+
+class Place:
+    """What one member's instances see of their group."""
+
+    def __init__(self, key: DeploymentKey, together: Together) -> None:
+        self._key, self._together = key, together
+
+    def escalate(self, reason: ExitReason, alone: RestartAfter | GiveUp | Forget) -> Decision:
+        """Say what follows a failure."""
+        return self._together.escalate(self._key, reason, alone)
+
+    def look(self) -> None:
+        """Do what can be done now."""
+        self._together.look()
+
+    def revive(self) -> bool:
+        """Start the whole group again if it gave up; whether it had."""
+        return self._together.revive()
+
+    def observe(self) -> ObservedGroup | None:
+        """Describe the group."""
+        return self._together.observe()
