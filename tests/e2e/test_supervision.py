@@ -85,7 +85,7 @@ def test_what_was_given_up_is_tried_again_when_the_spec_changes(stage: Stage):
 
 
 def test_waits_between_restarts_grow(stage: Stage):
-    stage.have("one", "faulty", restart={"backoff": {"initial": "20ms", "factor": 2, "max": "50ms"}})
+    stage.have("one", "faulty", restart={"backoff": {"initial": "20ms", "factor": 2, "max": "50ms", "jitter": 0}})
     for _ in range(3):
         stage.run("request", "one", "trap", code=1)
     said = stage.run("events", "one").out

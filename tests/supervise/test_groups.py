@@ -1,0 +1,205 @@
+"""What a group makes of a failure: restart type × exit kind × the member's window × the group's × strategy × member."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.model.exits import ExitKind, ExitReason
+from orchestrator.model.observed import Phase
+from orchestrator.model.spec import Backoff, Group, GroupStrategy, RestartPolicy, RestartType
+from orchestrator.supervise.groups import (
+    Course,
+    Failure,
+    Standing,
+    Step,
+    Verb,
+    advance,
+    affected,
+    decide_together,
+    only,
+    revived,
+    standing_of,
+)
+from orchestrator.supervise.policy import Forget, GiveUp, RestartAfter, StandBy, decide
+from tests.plan.build import key
+
+NOW = 1_000_000
+A, B, C = ORDER = tuple(map(key, "abc"))
+ALONE, ALL, REST = GroupStrategy
+OWN_WINDOWS = {"none": (), "all that it may have": (NOW - 2, NOW - 1), "long ago": (NOW - 60_000, NOW - 70_000)}
+GROUP_WINDOWS = {
+    "none": (),
+    "one less than allowed": (NOW - 9_999, NOW - 1),
+    "as many as allowed": (NOW - 3, NOW - 2, NOW - 1),
+    "more, but long ago": (NOW - 10_000, NOW - 20_000, NOW - 30_000, NOW - 40_000),
+}
+RESTARTED = {
+    (ALONE, A): (), (ALONE, B): (), (ALONE, C): (),
+    (ALL, A): (A, B, C), (ALL, B): (A, B, C), (ALL, C): (A, B, C),
+    (REST, A): (A, B, C), (REST, B): (B, C), (REST, C): (C,),
+}  # fmt: skip
+
+
+def group(strategy: GroupStrategy, intensity: int = 3) -> Group:
+    return Group(name="g", strategy=strategy, intensity=intensity, period_ms=10_000)
+
+
+def trap(of, alone=None) -> Failure:
+    return Failure(of, ExitReason(kind=ExitKind.TRAPPED), alone or RestartAfter(100))
+
+
+@pytest.mark.parametrize(
+    ("restart", "kind", "own", "window", "strategy", "failed"),
+    list(itertools.product(RestartType, ExitKind, OWN_WINDOWS, GROUP_WINDOWS, GroupStrategy, ORDER)),
+)
+def test_every_failure_has_the_answer_of_its_group(restart, kind, own, window, strategy, failed):
+    reason = ExitReason(kind=kind, detail="d")
+    policy = RestartPolicy(type=restart, intensity=2, period_ms=60_000, backoff=Backoff(initial_ms=100, jitter=0))
+    alone = decide(reason, policy, OWN_WINDOWS[own], NOW)
+    verdict = decide_together(
+        group(strategy), Course(), ORDER, Failure(failed, reason, alone), GROUP_WINDOWS[window], NOW
+    )
+    if isinstance(alone, Forget) or kind is ExitKind.CANCELLED:
+        assert (verdict.decision, verdict.course, verdict.counts) == (alone, Course(), False)
+    elif isinstance(alone, GiveUp) or window == "as many as allowed":
+        assert isinstance(verdict.decision, GiveUp)
+        assert (verdict.course.to_stop, verdict.course.to_start) == (ORDER, ())
+        assert f"{kind.value}: d" in verdict.course.gave_up
+        assert str(failed) in verdict.course.gave_up
+        assert verdict.counts
+    elif strategy is ALONE:
+        assert (verdict.decision, verdict.course, verdict.counts) == (alone, Course(), True)
+    else:
+        assert isinstance(verdict.decision, StandBy)
+        assert verdict.course.to_start == RESTARTED[strategy, failed]
+        assert set(verdict.course.to_stop) | {failed} == set(RESTARTED[strategy, failed])
+        assert verdict.course.due_ms == NOW + 100
+        assert verdict.counts
+
+
+@pytest.mark.parametrize(("strategy", "failed"), list(itertools.product((ALL, REST), ORDER)))
+def test_a_member_that_was_to_be_stopped_anyway_is_not_answered_twice(strategy, failed):
+    course = decide_together(group(strategy), Course(), ORDER, trap(failed), (), NOW).course
+    for other in course.to_stop:
+        again = decide_together(group(strategy), course, ORDER, trap(other), (NOW,), NOW + 1)
+        assert isinstance(again.decision, StandBy)
+        assert (again.course, again.counts, again.others) == (course, False, ())
+
+
+def test_an_earlier_member_that_fails_meanwhile_makes_the_restart_larger():
+    course = decide_together(group(REST), Course(), ORDER, trap(C), (), NOW).course
+    grown = decide_together(group(REST), course, ORDER, trap(A, RestartAfter(10)), (NOW,), NOW + 1)
+    assert (grown.course.to_stop, grown.course.to_start) == ((B, C), ORDER)
+    assert grown.course.due_ms == NOW + 100  # whoever waits for longest
+    assert grown.counts
+
+
+def test_a_member_that_fails_as_it_is_started_again_begins_anew_and_counts():
+    course = Course(to_start=(B, C), due_ms=NOW)  # a is back already
+    verdict = decide_together(group(ALL), course, ORDER, trap(A), (NOW - 1,), NOW + 5)
+    assert verdict.course == Course(to_stop=ORDER, to_start=ORDER, due_ms=NOW + 105)
+    assert verdict.counts
+
+
+def test_what_fails_while_its_group_gives_up_gives_up_with_it():
+    gone = Course(to_stop=(A, B), gave_up="why")
+    assert isinstance(decide_together(group(ALL), gone, ORDER, trap(A), (), NOW).decision, GiveUp)
+
+
+def test_a_group_is_asked_for_again_with_all_its_members_in_order():
+    assert revived(ORDER, Course(to_stop=(A,), gave_up="why")) == Course(to_stop=(A,), to_start=ORDER)
+
+
+def test_who_leaves_a_group_is_out_of_its_course():
+    assert only(Course(to_stop=(A, B), to_start=(A, B, C)), (C, A)) == Course(to_stop=(A,), to_start=(C, A))
+
+
+def test_an_instance_stands_as_its_phase_says():
+    runs, comes = Standing(runs=True), Standing(runs=True, comes=True)
+    told = {
+        Phase.INSTALLED: Standing(goes=True),
+        Phase.STARTING: comes,
+        Phase.RUNNING: comes,
+        Phase.UPDATING: comes,
+        Phase.STOPPING: Standing(goes=True),
+        Phase.STOPPED: Standing(),
+        Phase.FAILED: comes,
+        Phase.BACKING_OFF: runs,
+        Phase.GAVE_UP: Standing(gave_up=True),
+    }
+    assert {phase: standing_of(phase, ready=False, stands_by=False) for phase in Phase} == told
+    assert standing_of(Phase.RUNNING, ready=True, stands_by=False) == runs
+    assert standing_of(Phase.BACKING_OFF, ready=False, stands_by=True) == Standing(stands_by=True)
+    assert runs | Standing(goes=True) == Standing(runs=True, goes=True)
+
+
+class Members:
+    """Members that obey at once or, being `slow`, a look later."""
+
+    def __init__(self, running, slow=()) -> None:
+        self.phases = dict.fromkeys(ORDER, "down") | dict.fromkeys(running, "up")
+        self.slow, self.told = slow, []
+
+    def standing(self, key) -> Standing:
+        phase = self.phases[key]
+        words = {
+            "up": Standing(runs=True), "down": Standing(stands_by=True), "gave up": Standing(gave_up=True),
+            "going": Standing(goes=True), "coming": Standing(runs=True, comes=True),
+        }  # fmt: skip
+        return words[phase]
+
+    def obey(self, step: Step) -> None:
+        self.told.append((step.verb, step.key.name))
+        done, under_way = {
+            Verb.STOP: ("down", "going"), Verb.GIVE_UP: ("gave up", "going"), Verb.START: ("up", "coming"),
+        }[step.verb]  # fmt: skip
+        self.phases[step.key] = under_way if step.key in self.slow else done
+        self.ends = {"going": done, "coming": done}
+
+    def follow(self, course: Course, now: int = NOW) -> Course:
+        for _ in range(50):
+            course, step = advance(course, self.standing, now)
+            if step is not None:
+                self.obey(step)
+            elif "going" in self.phases.values() or "coming" in self.phases.values():
+                under_way = [k for k, phase in self.phases.items() if phase in ("going", "coming")]
+                assert len(under_way) == 1, "one member at a time"
+                self.phases[under_way[0]] = self.ends[self.phases[under_way[0]]]
+            else:
+                return course
+        raise AssertionError("never comes to an end")
+
+
+@pytest.mark.parametrize("slow", [(), ORDER])
+@pytest.mark.parametrize(("strategy", "failed"), list(itertools.product((ALL, REST), ORDER)))
+def test_members_stop_from_the_last_to_the_first_and_start_the_other_way_round_one_at_a_time(strategy, failed, slow):
+    members = Members([k for k in ORDER if k != failed], slow)
+    course = decide_together(group(strategy), Course(), ORDER, trap(failed, RestartAfter(0)), (), NOW).course
+    assert members.follow(course).is_over
+    names = [k.name for k in RESTARTED[strategy, failed]]
+    stopped = [(Verb.STOP, name) for name in reversed(names) if name != failed.name]
+    assert members.told == stopped + [(Verb.START, name) for name in names]
+
+
+def test_nothing_is_started_before_the_back_off_is_over():
+    course, members = Course(to_stop=(C,), to_start=(B, C), due_ms=NOW + 100), Members([A, C])
+    assert members.follow(course, NOW + 99) == Course(to_start=(B, C), due_ms=NOW + 100)
+    assert members.told == [(Verb.STOP, "c")]
+    assert members.follow(course, NOW + 100).is_over
+
+
+def test_a_group_that_gives_up_ends_from_the_last_to_the_first_also_who_waited_to_be_started():
+    members = Members([A, C])
+    assert members.follow(Course(to_stop=ORDER, gave_up="why")).is_over
+    assert members.told == [(Verb.GIVE_UP, "c"), (Verb.GIVE_UP, "b"), (Verb.GIVE_UP, "a")]
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), unique=True, min_size=1), st.data())
+def test_rest_for_one_touches_exactly_those_after(names, data):
+    order = list(map(key, names))
+    failed = data.draw(st.sampled_from(order))
+    assert [*affected(REST, order, failed)] == order[order.index(failed) + 1 :]
+    assert affected(ALL, order, failed) == tuple(order)
+    assert affected(ALONE, order, failed) == ()
