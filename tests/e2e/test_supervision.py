@@ -141,7 +141,7 @@ def test_where_no_instances_are_wanted_a_message_is_refused_with_the_reason(stag
 def test_a_full_mailbox_refuses_and_says_so_and_what_was_queued_is_answered(stage: Stage):
     stage.have("one", "faulty", mailbox={"capacity": 2})
     for _ in range(3):  # one is worked on, two wait
-        stage.client.send(key("one"), b"sleep 500", None)
+        stage.client.send(key("one"), b"sleep 500", None, 30.0)
     wait_until(lambda: stage.view("one").mailbox == 2)
     refused = stage.run("send", "one", "x", code=1).err
     assert "queue-full" in refused
@@ -171,7 +171,7 @@ def test_an_instance_that_says_it_is_unhealthy_is_replaced(stage: Stage):
 def test_health_is_asked_of_an_instance_that_never_runs_out_of_messages(stage: Stage):
     stage.have("one", "faulty", restart=FAST, health={"interval": "10ms", "failureThreshold": 1})
     for payload in ("health unhealthy", *["sleep 10"] * 400):
-        stage.client.send(key("one"), payload.encode(), None)
+        stage.client.send(key("one"), payload.encode(), None, 30.0)
     wait_until(lambda: stage.view("one").restarts == 1)
     assert stage.view("one").mailbox > 0
 
