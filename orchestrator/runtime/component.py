@@ -47,6 +47,7 @@ class Description(msgspec.Struct, frozen=True):
     is_adapted: bool = False
     has_shim: bool = False
     why_direct: str = ""  # of one that is not adapted
+    why_beside: str = ""  # of one whose adapter is beside it, where payloads are copied byte by byte, not within it
 
     @property
     def world(self) -> World:
@@ -54,7 +55,7 @@ class Description(msgspec.Struct, frozen=True):
         return msgspec.msgpack.decode(self.encoded, type=World)
 
 
-def describe(component: wc.Component, engine: Engine, why_direct: str | None) -> Description:
+def describe(component: wc.Component, engine: Engine, why_direct: str | None, why_beside: str) -> Description:
     """Read a component's imports and exports; `why_direct` is None for one that `adapter.wrap` made.
 
     Raises:
@@ -81,6 +82,7 @@ def describe(component: wc.Component, engine: Engine, why_direct: str | None) ->
         is_adapted=why_direct is None,
         has_shim=has_shim,
         why_direct=why_direct or "",
+        why_beside=why_beside,
     )
 
 

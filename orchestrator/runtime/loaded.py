@@ -253,8 +253,8 @@ class Loader:
             raise artifacts.wrong_digest(artifact)
         engine = self._engines.of_size(len(data))
         with self._told(Compiling(artifact, len(data), name)):
-            component, why_direct = _compiled(engine, data)
-        return _Found(engine, component, describe(component, engine.engine, why_direct))
+            component, why_direct, why_beside = _compiled(engine, data)
+        return _Found(engine, component, describe(component, engine.engine, why_direct, why_beside))
 
     @contextmanager
     def _told(self, compiling: Compiling) -> Iterator[None]:
@@ -307,17 +307,19 @@ class Loader:
         return linked
 
 
-def _compiled(engine: SharedEngine, data: bytes) -> tuple[wc.Component, str | None]:
-    """Compile a component with its adapter, or without and say why."""
+def _compiled(engine: SharedEngine, data: bytes) -> tuple[wc.Component, str | None, str]:
+    """Compile a component with its adapter within, else beside it, or without; say why without, and why not within."""
     if engine.calls is Calls.STOCK:
-        return native.compile(engine.engine, data), "calls take the stock path"
-    try:
-        return native.compile(engine.engine, wrap(data)), None
-    except Unadapted as reason:
-        why_direct = str(reason)
-    except ArtifactFault as fault:  # the guest's fault, or it does not go with the adapter: the next line tells
-        why_direct = f"its adapter does not compile: {fault.detail}"
-    return native.compile(engine.engine, data), why_direct
+        return native.compile(engine.engine, data), "calls take the stock path", ""
+    reasons = [""]
+    for within in (True, False):
+        try:
+            return native.compile(engine.engine, wrap(data, within=within)), None, reasons[-1]
+        except Unadapted as reason:
+            reasons.append(str(reason))
+        except ArtifactFault as fault:  # the guest's fault, or it does not go with the adapter: the last line tells
+            reasons.append(f"its adapter does not compile: {fault.detail}")
+    return native.compile(engine.engine, data), reasons[-1], ""
 
 
 def _keep(cache: CompileCache, artifact: str, found: _Found) -> None:

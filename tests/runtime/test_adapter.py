@@ -384,7 +384,7 @@ def test_whatever_the_bytes_loading_ends_in_a_component_or_a_fault(make_runtime)
         for _ in range(chance.randint(1, 3)):
             mutated[chance.randrange(8, begin)] = chance.randrange(256)
         try:
-            wrap(bytes(mutated))
+            wrap(bytes(mutated), within=True)
         except Unadapted:
             declined += 1
     assert 0 < declined < 3_000

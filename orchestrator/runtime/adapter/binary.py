@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-CUSTOM, CORE_TYPE, COMPONENT, INSTANCE, ALIAS, TYPE, IMPORT, EXPORT = 0, 3, 4, 5, 6, 7, 10, 11
+CUSTOM, CORE_MODULE, CORE_INSTANCE, CORE_TYPE, COMPONENT = 0, 1, 2, 3, 4
+INSTANCE, ALIAS, TYPE, CANON, IMPORT, EXPORT = 5, 6, 7, 8, 10, 11
 CORE_MODULE_SORT, FUNC_SORT, VALUE_SORT, TYPE_SORT, COMPONENT_SORT, INSTANCE_SORT = 0, 1, 2, 3, 4, 5
 HEADER = b"\0asm\x0d\0\x01\0"
 _DEPTH_MAX = 64  # of types within types
@@ -112,7 +113,12 @@ class Reader:
 
     def alias(self) -> int:
         """Read one alias; return its sort."""
-        sort, target = self.sort(), self.byte()
+        sort = self.sort()
+        self._target()
+        return sort
+
+    def _target(self) -> None:
+        target = self.byte()
         self.number()
         if target in (0, 1):
             self.name()
@@ -120,7 +126,6 @@ class Reader:
             self.number()
         else:
             raise Unread(f"alias {target:#x} is unknown")
-        return sort
 
     def type(self) -> tuple[Extern, ...]:
         """Read one type; return what an instance type exports, nothing for other types."""
@@ -216,6 +221,8 @@ def sections(component: bytes) -> list[Section]:
     found, at = [], len(HEADER)
     while at < len(component):
         size, body = _leb(component, at + 1)
+        if body + size > len(component):
+            raise Unread("it is cut off")
         found.append(Section(component[at], component[body : body + size], component[at : body + size]))
         at = body + size
     return found

@@ -1,4 +1,4 @@
-"""The adapter's parts as WebAssembly text: what calls a guest's `handle-message`, and what stands in for its imports.
+"""The adapter's parts beside a guest, as WebAssembly text: what calls its handlers, what stands in for its imports.
 
 Each part is a component of its own; `wrap` nests them beside the guest. They speak the canonical ABI with the guest
 through memories that the host writes and reads (`window`), so that no value is ever spelled out for wasmtime.
@@ -56,17 +56,58 @@ def types() -> bytes:
     return bytes(wat2wasm(f"(component\n{lines})"))
 
 
-_LIBC = f"""
-  (core module $airs-adapter-memory
-    (memory (export "memory") {w.PAGES} {w.MAX_PAGES})
-    (func $reach (export "reach") (param $end i64)
+_PAYLOAD_AT = w.RECORD + w.PAYLOAD_FIELD
+# What every adapter has: `$own` is its memory, `$handle` has the message at RECORD handled, with the answer at ANSWER.
+REACH = f"""(func $reach (export "reach") (param $end i64)
       (local $missing i64)
-      (local.set $missing (i64.sub (local.get $end) (i64.shl (i64.extend_i32_u (memory.size)) (i64.const 16))))
+      (local.set $missing (i64.sub (local.get $end) (i64.shl (i64.extend_i32_u (memory.size $own)) (i64.const 16))))
       (if (i64.gt_s (local.get $missing) (i64.const 0)) (then
         (if (i64.gt_u (local.get $end) (i64.const {w.MAX_PAGES * w.PAGE_BYTES})) (then (unreachable)))
-        (if (i32.eq (i32.const -1) (memory.grow (i32.wrap_i64
+        (if (i32.eq (i32.const -1) (memory.grow $own (i32.wrap_i64
               (i64.shr_u (i64.add (local.get $missing) (i64.const {w.PAGE_BYTES - 1})) (i64.const 16)))))
-          (then (unreachable))))))
+          (then (unreachable))))))"""
+BATCH = f"""(func (export "batch")
+      (local $left i32) (local $entry i32) (local $payload i32) (local $verdict i32) (local $base i32) (local $size i32)
+      (local.set $left (i32.load $own (i32.const {w.BATCH})))
+      (local.set $entry (i32.load $own offset=4 (i32.const {w.BATCH})))
+      (local.set $payload (i32.load $own offset=8 (i32.const {w.BATCH})))
+      (local.set $verdict (i32.load $own offset=12 (i32.const {w.BATCH})))
+      (local.set $base (i32.load $own (i32.const {w.TOP})))
+      (block $done (loop $next
+        (br_if $done (i32.eqz (local.get $left)))
+        (i32.store $own (i32.const {w.STARTED}) (i32.add (i32.load $own (i32.const {w.STARTED})) (i32.const 1)))
+        (i32.store $own (i32.const {w.TOP}) (local.get $base))
+        (i32.store $own (i32.const {_PAYLOAD_AT}) (local.get $payload))
+        (i64.store $own (i32.const {w.RECORD + w.TIME_FIELD}) (i64.load $own (local.get $entry)))
+        (i32.store $own (i32.const {w.RECORD + w.TIME_FIELD + 8}) (i32.load $own offset=8 (local.get $entry)))
+        (i32.store $own (i32.const {_PAYLOAD_AT + 4}) (local.tee $size (i32.load $own offset=12 (local.get $entry))))
+        (call $handle)
+        (if (i32.eqz (i32.load8_u $own (i32.const {w.ANSWER})))
+          (then (i32.store $own (local.get $verdict) (i32.const {w.HANDLED})))
+          (else (local.set $base (call $refused (local.get $verdict)))))
+        (local.set $payload (i32.add (local.get $payload) (local.get $size)))
+        (local.set $entry (i32.add (local.get $entry) (i32.const {w.ENTRY_BYTES})))
+        (local.set $verdict (i32.add (local.get $verdict) (i32.const {w.VERDICT_BYTES})))
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (br $next))))
+    (func $refused (param $verdict i32) (result i32)
+      (local $case i32) (local $size i32)
+      (local.set $case (i32.load8_u $own offset=4 (i32.const {w.ANSWER})))
+      (if (i32.ne (local.get $case) (i32.const {TIMEOUT_CASE})) (then
+        (local.set $size (i32.load $own offset=12 (i32.const {w.ANSWER})))
+        (if (i32.gt_u (local.get $size) (i32.const {w.VERDICT_TEXT_MAX}))
+          (then (local.set $size (i32.const {w.VERDICT_TEXT_MAX}))))
+        (i32.store $own offset=4 (local.get $verdict) (i32.load $own offset=8 (i32.const {w.ANSWER})))
+        (i32.store $own offset=8 (local.get $verdict) (local.get $size))))
+      (i32.store $own (local.get $verdict) (i32.add (i32.const {w.REFUSED}) (local.get $case)))
+      (if (result i32) (local.get $size)
+        (then (i32.add (i32.load $own offset=4 (local.get $verdict)) (local.get $size)))
+        (else (i32.load $own (i32.const {w.TOP})))))"""
+
+_LIBC = f"""
+  (core module $airs-adapter-memory
+    (memory $own (export "memory") {w.PAGES} {w.MAX_PAGES})
+    {REACH}
     (func (export "realloc") (param $old i32) (param $old-size i32) (param $align i32) (param $size i32) (result i32)
       (local $start i32)
       (if (i32.and (i32.ne (local.get $old-size) (i32.const 0)) (i32.le_u (local.get $size) (local.get $old-size)))
@@ -107,7 +148,6 @@ def actor(*, takes_answers: bool) -> bytes:
     came to, where the guest `takes_answers`.
     """
     callback = _CALLBACK if takes_answers else {}
-    payload = w.RECORD + w.PAYLOAD_FIELD
     return bytes(
         wat2wasm(f"""(component
   {_types_imported(("component-id", "timestamp", "message-metadata", "component-message", "wasm-error"))}
@@ -119,47 +159,11 @@ def actor(*, takes_answers: bool) -> bytes:
   (core func $handle (canon lower (func $lifecycle "handle-message") {_MEMORY}))
   {callback.get("lower", "")}
   (core module $airs-adapter
-    (import "libc" "memory" (memory 1))
-    (import "guest" "handle" (func $handle (param i32 i32)))
+    (import "libc" "memory" (memory $own 1))
+    (import "guest" "handle" (func $handle-message (param i32 i32)))
+    (func $handle (export "handle") (call $handle-message (i32.const {w.RECORD}) (i32.const {w.ANSWER})))
     {callback.get("core", "")}
-    (func (export "handle") (call $handle (i32.const {w.RECORD}) (i32.const {w.ANSWER})))
-    (func (export "batch")
-      (local $left i32) (local $entry i32) (local $payload i32) (local $verdict i32) (local $base i32) (local $size i32)
-      (local.set $left (i32.load (i32.const {w.BATCH})))
-      (local.set $entry (i32.load offset=4 (i32.const {w.BATCH})))
-      (local.set $payload (i32.load offset=8 (i32.const {w.BATCH})))
-      (local.set $verdict (i32.load offset=12 (i32.const {w.BATCH})))
-      (local.set $base (i32.load (i32.const {w.TOP})))
-      (block $done (loop $next
-        (br_if $done (i32.eqz (local.get $left)))
-        (i32.store (i32.const {w.STARTED}) (i32.add (i32.load (i32.const {w.STARTED})) (i32.const 1)))
-        (i32.store (i32.const {w.TOP}) (local.get $base))
-        (i32.store (i32.const {payload}) (local.get $payload))
-        (i64.store (i32.const {w.RECORD + w.TIME_FIELD}) (i64.load (local.get $entry)))
-        (i32.store (i32.const {w.RECORD + w.TIME_FIELD + 8}) (i32.load offset=8 (local.get $entry)))
-        (i32.store (i32.const {payload + 4}) (local.tee $size (i32.load offset=12 (local.get $entry))))
-        (call $handle (i32.const {w.RECORD}) (i32.const {w.ANSWER}))
-        (if (i32.eqz (i32.load8_u (i32.const {w.ANSWER})))
-          (then (i32.store (local.get $verdict) (i32.const {w.HANDLED})))
-          (else (local.set $base (call $refused (local.get $verdict)))))
-        (local.set $payload (i32.add (local.get $payload) (local.get $size)))
-        (local.set $entry (i32.add (local.get $entry) (i32.const {w.ENTRY_BYTES})))
-        (local.set $verdict (i32.add (local.get $verdict) (i32.const {w.VERDICT_BYTES})))
-        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
-        (br $next))))
-    (func $refused (param $verdict i32) (result i32)
-      (local $case i32) (local $size i32)
-      (local.set $case (i32.load8_u offset=4 (i32.const {w.ANSWER})))
-      (if (i32.ne (local.get $case) (i32.const {TIMEOUT_CASE})) (then
-        (local.set $size (i32.load offset=12 (i32.const {w.ANSWER})))
-        (if (i32.gt_u (local.get $size) (i32.const {w.VERDICT_TEXT_MAX}))
-          (then (local.set $size (i32.const {w.VERDICT_TEXT_MAX}))))
-        (i32.store offset=4 (local.get $verdict) (i32.load offset=8 (i32.const {w.ANSWER})))
-        (i32.store offset=8 (local.get $verdict) (local.get $size))))
-      (i32.store (local.get $verdict) (i32.add (i32.const {w.REFUSED}) (local.get $case)))
-      (if (result i32) (local.get $size)
-        (then (i32.add (i32.load offset=4 (local.get $verdict)) (local.get $size)))
-        (else (i32.load (i32.const {w.TOP}))))))
+    {BATCH})
   (core instance $code (instantiate $airs-adapter
     (with "libc" (instance $libc))
     (with "guest" (instance (export "handle" (func $handle)) {callback.get("given", "")}))))

@@ -4,7 +4,7 @@ Both sides are made from these offsets: `text` when it writes the WebAssembly, `
 values there. Nothing but the adapter's own code and the host ever touches these memories.
 """
 
-VERSION = 3  # of what `wrap` makes: it goes into the name of what is compiled
+VERSION = 4  # of what `wrap` makes: it goes into the name of what is compiled
 
 PAGE_BYTES = 65_536
 PAGES = 40  # a message and its reply of 1 MiB each, and their headers; address space until it is touched

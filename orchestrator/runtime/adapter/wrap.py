@@ -11,6 +11,7 @@ import msgspec
 
 from orchestrator.model.world import LIFECYCLE
 from orchestrator.runtime.adapter import binary, text
+from orchestrator.runtime.adapter import within as within_guest
 from orchestrator.runtime.adapter.binary import Extern, Reader, Section, Unread
 from orchestrator.runtime.adapter.text import STANDS, Stand
 
@@ -97,28 +98,37 @@ class _Outer:
         return b"".join(self._written)
 
 
-def wrap(guest: bytes) -> bytes:
-    """Return the component that nests an actor and lets the host drive it through memory.
+def wrap(guest: bytes, *, within: bool) -> bytes:
+    """Return the component that lets the host drive an actor through memory.
+
+    Its adapter is `within` the guest's component, where payloads are copied as blocks, or beside it.
 
     Raises:
-        Unadapted: this actor has to be driven directly.
+        Unadapted: this actor has to be driven in another way.
     """
     try:
         found = binary.sections(guest)
         begin, exports = _begin(found), _exports(found)
+        _check(begin, exports)
+        stands = tuple(stand for stand in STANDS if _uses(begin, stand))
+        if not within:
+            return _written(guest, begin, exports, stands, within=False)
+        extended = within_guest.extended(guest, found)
     except Unread as problem:
         raise Unadapted(f"its binary is not understood: {problem}") from None
+    return _written(extended, begin, exports, stands, within=True) if stands else extended
+
+
+def _check(begin: _Begin, exports: list[Extern]) -> None:
     if not any(export.name == _LIFECYCLE and export.sort == binary.INSTANCE_SORT for export in exports):
         raise Unadapted("it exports no component-lifecycle")
     names = [imported.name for imported in begin.imports] + [export.name for export in exports]
     if any(name.startswith(_OURS) for name in names):
         raise Unadapted(f"it uses the name {_OURS.decode()}…, which is the adapter's")
-    return _written(guest, begin, exports)
 
 
-def _written(guest: bytes, begin: _Begin, exports: list[Extern]) -> bytes:
+def _written(guest: bytes, begin: _Begin, exports: list[Extern], stands: tuple[Stand, ...], *, within: bool) -> bytes:
     outer = _Outer(begin)
-    stands = tuple(stand for stand in STANDS if _uses(begin, stand))
     host = _import_host(outer) if stands else 0
     types = outer.instantiate(outer.component(text.types()), ())
     shim = 0
@@ -128,15 +138,24 @@ def _written(guest: bytes, begin: _Begin, exports: list[Extern]) -> bytes:
     inner = outer.instantiate(outer.component(guest), _arguments(outer, begin, stands, shim))
     reached = [outer.alias(inner, export.sort, export.name) for export in exports]
     lifecycle = next(index for export, index in zip(exports, reached, strict=True) if export.name == _LIFECYCLE)
-    actor = outer.instantiate(
-        outer.component(text.actor(takes_answers=_CALLBACK in guest)),
-        ((b"types", binary.INSTANCE_SORT, types), (b"lifecycle", binary.INSTANCE_SORT, lifecycle)),
+    flat = (
+        outer.alias(inner, binary.INSTANCE_SORT, _FLAT)
+        if within
+        else _beside(outer, types, lifecycle, takes_answers=_CALLBACK in guest)
     )
-    flat = outer.alias(actor, binary.INSTANCE_SORT, b"flat")
     for export, index in zip(exports, reached, strict=True):
         outer.export(export.name, export.sort, index)
     outer.export(_FLAT, binary.INSTANCE_SORT, flat)
     return outer.done()
+
+
+def _beside(outer: _Outer, types: int, lifecycle: int, *, takes_answers: bool) -> int:
+    """Add an adapter beside the guest; return what it exports."""
+    actor = outer.instantiate(
+        outer.component(text.actor(takes_answers=takes_answers)),
+        ((b"types", binary.INSTANCE_SORT, types), (b"lifecycle", binary.INSTANCE_SORT, lifecycle)),
+    )
+    return outer.alias(actor, binary.INSTANCE_SORT, b"flat")
 
 
 def _import_host(outer: _Outer) -> int:

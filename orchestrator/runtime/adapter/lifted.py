@@ -1,0 +1,241 @@
+"""What a component's outer layer defines, and which core functions its handlers are made of.
+
+As `binary`, it refuses by `Unread` whatever it does not know.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+
+from orchestrator.model.world import LIFECYCLE
+from orchestrator.runtime.adapter import binary
+from orchestrator.runtime.adapter.binary import Reader, Section, Unread
+
+CORE_FUNC, CORE_MODULE, CORE_INSTANCE = b"\0\0", b"\0\x11", b"\0\x12"
+FUNC, TYPE, INSTANCE = b"\1", b"\3", b"\5"
+_COMPONENT = b"\4"
+_CORE_SORTS = frozenset((*range(5), 0x10, 0x11, 0x12))
+_MESSAGE, _CALLBACK = b"handle-message", b"handle-callback"
+_UTF8, _MEMORY, _REALLOC, _POST_RETURN, _RESUMED = 0, 3, 4, 5, 7  # 1 and 2 are other encodings, 6 is async
+
+_COUNTED = {binary.CORE_INSTANCE: CORE_INSTANCE, binary.TYPE: TYPE}  # of which only how many there are matters
+_T = TypeVar("_T")
+Given = dict[bytes, tuple[bytes, int]]  # name → sort and index
+
+
+class Lift(msgspec.Struct, frozen=True):
+    """A core function, and what its lift as UTF-8 names: indexes into the core spaces."""
+
+    function: int
+    memory: int
+    realloc: int
+    after: int | None
+
+
+class _Imported(msgspec.Struct, frozen=True):
+    """A function that is imported under a name of its own."""
+
+    name: bytes
+
+
+class _Instance(msgspec.Struct, frozen=True):
+    """An instance of a component with arguments, or with None a bundle of what there is."""
+
+    component: int | None
+    given: Given
+
+
+class Layer:
+    """How many things of each sort a component defines, and what is known of its functions, instances, components."""
+
+    def __init__(self, sections: list[Section]) -> None:
+        self.counts: Counter[bytes] = Counter()
+        self.functions: list[Lift | _Imported | None] = []
+        self.instances: list[_Instance | None] = []
+        self.components: list[bytes | None] = []
+        self.exports: Given = {}
+        for section in sections:
+            self._read(section)
+
+    def _read(self, section: Section) -> None:
+        reader = _Reader(section.body)
+        if section.id in _COUNTED:
+            self.counts[_COUNTED[section.id]] += reader.number()
+            return
+        match section.id:
+            case binary.CUSTOM | binary.CORE_TYPE:
+                pass
+            case binary.CORE_MODULE:
+                self.counts[CORE_MODULE] += 1
+            case binary.COMPONENT:
+                self._add(_COMPONENT, section.body)
+            case binary.INSTANCE:
+                reader.many(lambda: self._add(INSTANCE, reader.instance()))
+            case binary.ALIAS:
+                reader.many(lambda: self._add(reader.alias_sort()))
+            case binary.CANON:
+                reader.many(lambda: self._add(*reader.canon()))
+            case binary.IMPORT:
+                reader.many(lambda: self._import(reader))
+            case binary.EXPORT:
+                reader.many(lambda: self._export(reader))
+            case _:
+                raise Unread(f"it has a section {section.id}")
+
+    def _add(self, sort: bytes, known: object = None) -> None:
+        self.counts[sort] += 1
+        if sort == FUNC:
+            self.functions.append(known)  # type: ignore[arg-type]
+        elif sort == INSTANCE:
+            self.instances.append(known)  # type: ignore[arg-type]
+        elif sort == _COMPONENT:
+            self.components.append(known)  # type: ignore[arg-type]
+
+    def _import(self, reader: "_Reader") -> None:
+        found = reader.imported()
+        self._add(_sort_of(found), _Imported(found.name) if found.sort == binary.FUNC_SORT else None)
+
+    def _export(self, reader: "_Reader") -> None:
+        found = reader.exported()
+        sort = _sort_of(found)
+        self.exports[found.name] = sort, found.index
+        known: dict[bytes, Sequence[object]] = {
+            FUNC: self.functions, INSTANCE: self.instances, _COMPONENT: self.components
+        }  # fmt: skip
+        self._add(sort, _at(known[sort], found.index) if sort in known else None)
+
+
+class Handlers(msgspec.Struct, frozen=True):
+    """What an actor's functions that take messages are lifted from; `callback` is None for who takes no answers."""
+
+    message: Lift
+    callback: Lift | None
+
+
+def handlers(layer: Layer) -> Handlers:
+    """Find what an actor's `handle-message` and `handle-callback` are lifted from.
+
+    Raises:
+        Unread: they are made in a way that is not known here.
+    """
+    lifecycle = _lifecycle(layer)
+    message = _handler(layer, lifecycle, _MESSAGE)
+    if _CALLBACK not in lifecycle:
+        return Handlers(message, None)
+    callback = _handler(layer, lifecycle, _CALLBACK)
+    if (callback.memory, callback.realloc) != (message.memory, message.realloc):
+        raise Unread("its handle-message and handle-callback have memories of their own")
+    return Handlers(message, callback)
+
+
+def _handler(layer: Layer, lifecycle: dict[bytes, int], name: bytes) -> Lift:
+    if name not in lifecycle:
+        raise Unread(f"its lifecycle has no {name.decode()}")
+    found = _at(layer.functions, lifecycle[name])
+    if not isinstance(found, Lift):
+        raise Unread(f"its {name.decode()} is not lifted by itself, as UTF-8")
+    return found
+
+
+def _lifecycle(layer: Layer) -> dict[bytes, int]:
+    """Return the indexes of the lifecycle's functions: bundled, or handed to a component that exports them again."""
+    sort, index = layer.exports.get(LIFECYCLE.encode(), (b"", 0))
+    found = _at(layer.instances, index) if sort == INSTANCE else None
+    if found is None:
+        raise Unread("its lifecycle is not an instance that it makes")
+    given = {name: index for name, (sort, index) in found.given.items() if sort == FUNC}
+    if found.component is None:
+        return given
+    inner = _at(layer.components, found.component)
+    if inner is None:
+        raise Unread("its lifecycle is an instance of an imported component")
+    within = Layer(binary.sections(inner))
+    functions = {}
+    for name, (sort, index) in within.exports.items():
+        handed = _at(within.functions, index) if sort == FUNC else None
+        if isinstance(handed, _Imported) and handed.name in given:
+            functions[name] = given[handed.name]
+        elif name in (_MESSAGE, _CALLBACK):
+            raise Unread(f"its {name.decode()} is made in a component of its own")
+    return functions
+
+
+def _at(things: Sequence[_T], index: int) -> _T:
+    if index >= len(things):
+        raise Unread("an index is out of range")
+    return things[index]
+
+
+def _sort_of(extern: binary.Extern) -> bytes:
+    if extern.sort == binary.CORE_MODULE_SORT:
+        return CORE_MODULE
+    if extern.sort < 0:
+        raise Unread("it imports or exports something of the core that is no module")
+    return bytes((extern.sort,))
+
+
+class _Reader(Reader):
+    """Reads what only this module wants to know."""
+
+    def full_sort(self) -> bytes:
+        """Read a sort as it is written."""
+        sort = self.byte()
+        if sort:
+            if sort > binary.INSTANCE_SORT:
+                raise Unread(f"sort {sort:#x} is unknown")
+            return bytes((sort,))
+        core = self.byte()
+        if core not in _CORE_SORTS:
+            raise Unread(f"core sort {core:#x} is unknown")
+        return bytes((0, core))
+
+    def alias_sort(self) -> bytes:
+        """Read one alias; return its sort."""
+        sort = self.full_sort()
+        self._target()
+        return sort
+
+    def instance(self) -> _Instance:
+        """Read how one instance is made."""
+        given: Given = {}
+        tag = self.byte()
+        if tag > 1:
+            raise Unread(f"instance {tag:#x} is unknown")
+        component = None if tag else self.number()
+        name = self.extern_name if tag else self.name
+        self.many(lambda: given.update({name(): (self.full_sort(), self.number())}))
+        return _Instance(component, given)
+
+    def canon(self) -> tuple[bytes, Lift | None]:
+        """Read one canonical function; return its sort, and of a plain lift what it is made of."""
+        tag = self.byte()
+        if tag in (0, 1):
+            if self.byte():
+                raise Unread("a lift or lower is unknown")
+            index, options = self.number(), self._options()
+            if tag:
+                return CORE_FUNC, None
+            self.number()
+            return FUNC, _lift(index, options)
+        if tag not in (2, 3, 4):  # resource.new, drop and rep
+            raise Unread(f"canonical function {tag:#x} is unknown")
+        self.number()
+        return CORE_FUNC, None
+
+    def _options(self) -> dict[int, int]:
+        options: dict[int, int] = {}
+        for _ in range(self.number()):
+            option = self.byte()
+            if option > _RESUMED:
+                raise Unread(f"canonical option {option:#x} is unknown")
+            has_index = option in (_MEMORY, _REALLOC, _POST_RETURN, _RESUMED)
+            options[option] = self.number() if has_index else 0
+        return options
+
+
+def _lift(function: int, options: dict[int, int]) -> Lift | None:
+    if not {_MEMORY, _REALLOC} <= options.keys() <= {_UTF8, _MEMORY, _REALLOC, _POST_RETURN}:
+        return None
+    return Lift(function, options[_MEMORY], options[_REALLOC], options.get(_POST_RETURN))
