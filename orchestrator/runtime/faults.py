@@ -1,11 +1,13 @@
 """What wasmtime says when a call fails, turned into an `ExitReason`."""
 
 from orchestrator.model.exits import ExitKind, ExitReason
+from orchestrator.runtime.adapter.inside import FAULTS
 from orchestrator.runtime.memory import NO_ADDRESS_SPACE, OVER_LIMIT
 
 EXITED = "Exited with i32 exit status "  # wasmtime's word for a guest that called wasi:cli/exit
 MAX_FRAMES = 32
 MAX_DETAIL = 500  # characters; a guest chooses its function names, and so how long a message gets
+_BACKTRACE = "wasm backtrace:\n"
 _ADAPTER = " - airs-adapter"  # how a frame of one of its modules begins, after number and offset
 
 _KINDS = (
@@ -28,12 +30,19 @@ def exit_reason(text: str) -> ExitReason:
     for phrase, kind, detail in _KINDS:
         if phrase in cause:
             return ExitReason(kind=kind, detail=detail, backtrace=frames(text))
-    return ExitReason(kind=ExitKind.TRAPPED, detail=cause[:MAX_DETAIL], backtrace=frames(text))
+    detail = _found_by_adapter(text) or cause[:MAX_DETAIL]
+    return ExitReason(kind=ExitKind.TRAPPED, detail=detail, backtrace=frames(text))
+
+
+def _found_by_adapter(text: str) -> str | None:
+    """Say what an adapter found wrong with an answer; it traps in a function of that name."""
+    innermost = text.partition(_BACKTRACE)[2].partition("\n")[0]
+    return FAULTS.get(innermost.partition(f"{_ADAPTER}!")[2])
 
 
 def frames(text: str) -> tuple[str, ...]:
     """Return the guest's frames in a failure's text, innermost first, at most `MAX_FRAMES`; not the adapter's."""
-    _, found, rest = text.partition("wasm backtrace:\n")
+    _, found, rest = text.partition(_BACKTRACE)
     lines = (line.strip() for line in rest.partition("\n\nCaused by:")[0].splitlines()) if found else ()
     return tuple(line[:MAX_DETAIL] for line in lines if line and _ADAPTER not in line)[:MAX_FRAMES]
 

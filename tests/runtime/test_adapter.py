@@ -30,6 +30,11 @@ TEXTS = (None, "", "plain", "ünïcödé – 漢字 🦀", "x" * 5_000)
 IDS = (None, ComponentId("default", "client", ""), ComponentId("näme", "space 🦀", "instänce"), ComponentId("", "", ""))
 
 
+def beside(actor: bytes) -> bytes:
+    """The same actor with one more core function, which nobody calls, of a kind that keeps its adapter beside it."""
+    return actor + binary.section(binary.CANON, binary.vector([b"\x0a\x7f\0"]))  # context.get
+
+
 def direct(actor: bytes) -> bytes:
     """The same actor with one more export, of a name that makes `wrap` decline it."""
     (exports,) = (section for section in binary.sections(actor) if section.id == binary.EXPORT)
