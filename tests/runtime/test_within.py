@@ -1,11 +1,14 @@
 """An adapter within a guest speaks the canonical ABI with it as wasmtime does, whatever the guest answers."""
 
+import msgspec
 import pytest
 
 from orchestrator.model.exits import ExitKind
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited, Mail, Message, Refused, Replied
 from orchestrator.runtime import Direct, digest_of_bytes
+from orchestrator.runtime.adapter import binary, lifted
+from orchestrator.runtime.adapter.binary import Unread
 from orchestrator.runtime.adapter.inside import FAULTS
 from tests.runtime.guests import SENDER, message, start, told, wasm
 from tests.runtime.test_adapter import beside, direct
@@ -53,15 +56,21 @@ REALLOC = """
       (global.get $top)
       (global.set $top (i32.add (global.get $top) (local.get $size)))"""
 
-# The same as an allocator that strings of other encodings need: it aligns, and it gives the same memory where less will do.
+# An allocator as strings of other encodings need it: it aligns, and gives the same memory where less will do.
 EVEN = f"""
       (if (i32.and (i32.ne (local.get $old) (i32.const 0)) (i32.le_u (local.get $size) (local.get $old-size)))
         (then (return (local.get $old))))
       (local.set $old (i32.const 0)) (local.set $old-size (i32.const 0)) {REALLOC}"""
 
 
-def actor(handle: str, realloc: str = REALLOC, options: str = "", cleans_up: bool = True) -> bytes:
-    """An actor in text, of these bodies: `handle` is given `$m`, where the message lies."""
+def actor(
+    handle: str, realloc: str = REALLOC, options: str = "", cleans_up: bool = True, callback: str | None = None
+) -> bytes:
+    """An actor in text, of these bodies: `handle` and `callback` are given `$m`, where the message lies."""
+    has_callback = callback is not None
+    lifted = """(func $callback (param "msg" $message) (result (result (error $wasm)))
+    (canon lift (core func $i "callback") {lift} {after}))"""
+    exported = '(export "handle-callback" (func $callback))' if has_callback else ""
     after = '(post-return (core func $i "after"))' if cleans_up else ""
     lift = f'(memory $memory) (realloc (core func $i "realloc")) {options}'
     return wasm(f"""
@@ -71,13 +80,17 @@ def actor(handle: str, realloc: str = REALLOC, options: str = "", cleans_up: boo
     (memory (export "memory") 64)
     (global $top (mut i32) (i32.const 65537))
     (global $cleaned (mut i32) (i32.const 0))
-    (func (export "realloc") (param $old i32) (param $old-size i32) (param $align i32) (param $size i32) (result i32)
+    (global $is-ready (mut i32) (i32.const 0))
+    (func $realloc (export "realloc")
+      (param $old i32) (param $old-size i32) (param $align i32) (param $size i32) (result i32)
       {realloc})
     (func (export "handle") (param $m i32) (result i32) {handle})
+    {f'(func (export "callback") (param $m i32) (result i32) {callback})' if has_callback else ""}
     (func (export "after") (param $answer i32)
       (global.set $cleaned (i32.add (global.get $cleaned) (local.get $answer))))
     (func (export "initialize")
-      (param i32 i32 i32 i32 i32 i64 i64 i32 i64) (result i32) (i32.const 1024))
+      (param i32 i32 i32 i32 i32 i64 i64 i32 i64) (result i32)
+      (global.set $is-ready (i32.const 1)) (i32.const 1024))
     (func (export "metadata") (result i32) (i32.const 1024))
     (func (export "health") (result i32) (i32.const 0))
     (func (export "shutdown") (result i32) (i32.const 1024)))
@@ -85,6 +98,7 @@ def actor(handle: str, realloc: str = REALLOC, options: str = "", cleans_up: boo
   (alias core export $i "memory" (core memory $memory))
   (func $handle (param "msg" $message) (result (result (option (list u8)) (error $wasm)))
     (canon lift (core func $i "handle") {lift} {after}))
+  {lifted.format(lift=lift, after=after) if has_callback else ""}
   (func $initialize (param "config" $config) (result (result (error $component)))
     (canon lift (core func $i "initialize") {lift}))
   (func $health (result $status) (canon lift (core func $i "health")))
@@ -99,7 +113,7 @@ def actor(handle: str, realloc: str = REALLOC, options: str = "", cleans_up: boo
   (func $metadata (result $about) (canon lift (core func $i "metadata") {lift}))
   (instance $lifecycle
     (export "component-metadata" (type $about))
-    (export "handle-message" (func $handle)) (export "initialize" (func $initialize))
+    (export "handle-message" (func $handle)) {exported} (export "initialize" (func $initialize))
     (export "metadata" (func $metadata)) (export "health" (func $health)) (export "shutdown" (func $shutdown)))
   (export "airssys:core/component-lifecycle@1.0.0" (instance $lifecycle)))""")
 
@@ -210,8 +224,9 @@ def test_an_answer_that_is_none_ends_the_guest_whichever_way(each_way, body, fau
 
 
 def at_last(*, size: int, returns: int) -> str:
-    """A realloc that gives this address when asked for so much."""
-    return f"(if (i32.eq (local.get $size) (i32.const {size})) (then (return (i32.const {returns})))) {REALLOC}"
+    """A realloc that gives this address when asked for so much, once the guest is initialised."""
+    asked = f"(i32.and (global.get $is-ready) (i32.eq (local.get $size) (i32.const {size})))"
+    return f"(if {asked} (then (return (i32.const {returns})))) {REALLOC}"
 
 
 ODD_MEMORY = {
@@ -233,7 +248,8 @@ def test_memory_that_is_none_ends_the_guest_whichever_way(each_way, realloc, fau
 
 
 def test_an_allocator_that_traps_is_the_guests_fault_and_told_with_its_place(each_way):
-    reasons = [guest.handle(message("x")).reason for guest in each_way(actor(ECHO, "unreachable"))]
+    at_ready = f"(if (global.get $is-ready) (then unreachable)) {REALLOC}"
+    reasons = [guest.handle(message("x")).reason for guest in each_way(actor(ECHO, at_ready))]
     assert [reason.kind for reason in reasons] == [ExitKind.TRAPPED] * 3
     assert all("unreachable" in reason.detail for reason in reasons)
     assert "m!realloc" in reasons[0].backtrace[0]
@@ -269,3 +285,46 @@ def test_a_guest_of_another_encoding_has_its_adapter_beside_it(make_runtime, enc
         "its binary is not understood: its handle-message is not lifted by itself, as UTF-8"
     )
     assert start(runtime, data).handle(message(HIGH)) == Replied(HIGH)
+
+
+CALLBACKS = {
+    "well": (answer(0, 9, -1, -1), Replied(None)),
+    "badly": (answer(1, 6, "(i32.load offset=24 (local.get $m))", 3), Refused("runtime-error", "abc")),
+    "with a timeout": (answer(1, 3, -1, -1), Refused("timeout")),
+    "with no case": (answer(2, 0, 0, 0), FAULTS["no-case"]),
+    "with no error": (answer(1, 7, 0, 0), FAULTS["no-case"]),
+    "with a text outside": (answer(1, 0, MEMORY_BYTES, 1), FAULTS["outside"]),
+    "with no text": (answer(1, 0, "(i32.load offset=24 (local.get $m))", 4), FAULTS["no-text"]),
+    "nowhere": (answer(0, 0, 0, 0, MEMORY_BYTES), "out of bounds memory access"),
+}
+
+
+@pytest.mark.parametrize(("body", "expected"), CALLBACKS.values(), ids=CALLBACKS)
+def test_an_answer_to_a_request_is_taken_the_same_whichever_way(each_way, body, expected):
+    outcomes = [guest.handle_callback(message(b"abc\xff")) for guest in each_way(actor(ECHO, callback=body))]
+    if isinstance(expected, str):
+        assert [outcome.reason.kind for outcome in outcomes] == [ExitKind.TRAPPED] * 3
+        assert outcomes[0].reason.detail == expected
+    else:
+        assert outcomes == [expected] * 3
+
+
+@pytest.mark.parametrize("cleans_up", [True, False])
+def test_messages_and_answers_take_turns_and_each_is_cleaned_up_after(each_way, cleans_up):
+    cleaned = answer(0, 1, "(i32.store (i32.const 600) (global.get $cleaned)) (i32.const 600)", 4)
+    told = "(global.set $cleaned (i32.add (global.get $cleaned) (i32.const 1))) " + answer(0, 0, 0, 0)
+    for guest in each_way(actor(cleaned, cleans_up=cleans_up, callback=told)):
+        first = guest.handle(message("x"))
+        assert guest.handle_callback(message("y")) == Replied(None)
+        second = guest.handle(message("x"))
+        grown = int.from_bytes(second.payload, "little") - int.from_bytes(first.payload, "little")
+        assert grown == 1 + (2 * 512 if cleans_up else 0)
+
+
+def test_handlers_with_memories_of_their_own_have_their_adapter_beside_them():
+    layer = lifted.Layer(binary.sections(actor(ECHO, callback=answer(0, 0, 0, 0))))
+    lifts = [function for function in layer.functions if isinstance(function, lifted.Lift)]
+    other = msgspec.structs.replace(lifts[1], realloc=lifts[1].realloc + 1)
+    layer.functions[layer.functions.index(lifts[1])] = other
+    with pytest.raises(Unread, match="memories of their own"):
+        lifted.handlers(layer)

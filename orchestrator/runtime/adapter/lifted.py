@@ -13,7 +13,7 @@ from orchestrator.model.world import LIFECYCLE
 from orchestrator.runtime.adapter import binary
 from orchestrator.runtime.adapter.binary import Reader, Section, Unread
 
-CORE_FUNC, CORE_MODULE, CORE_INSTANCE = b"\0\0", b"\0\x11", b"\0\x12"
+CORE_FUNC, CORE_MEMORY, CORE_MODULE, CORE_INSTANCE = b"\0\0", b"\0\2", b"\0\x11", b"\0\x12"
 FUNC, TYPE, INSTANCE = b"\1", b"\3", b"\5"
 _COMPONENT = b"\4"
 _CORE_SORTS = frozenset((*range(5), 0x10, 0x11, 0x12))
@@ -56,6 +56,7 @@ class Layer:
         self.instances: list[_Instance | None] = []
         self.components: list[bytes | None] = []
         self.exports: Given = {}
+        self.aliases: dict[tuple[bytes, int], bytes] = {}  # sort and index → what it reaches for, as written
         for section in sections:
             self._read(section)
 
@@ -74,7 +75,7 @@ class Layer:
             case binary.INSTANCE:
                 reader.many(lambda: self._add(INSTANCE, reader.instance()))
             case binary.ALIAS:
-                reader.many(lambda: self._add(reader.alias_sort()))
+                reader.many(lambda: self._alias(*reader.alias_to()))
             case binary.CANON:
                 reader.many(lambda: self._add(*reader.canon()))
             case binary.IMPORT:
@@ -92,6 +93,15 @@ class Layer:
             self.instances.append(known)  # type: ignore[arg-type]
         elif sort == _COMPONENT:
             self.components.append(known)  # type: ignore[arg-type]
+
+    def _alias(self, sort: bytes, target: bytes) -> None:
+        self.aliases[sort, self.counts[sort]] = target
+        self._add(sort)
+
+    def same(self, sort: bytes, one: int, other: int) -> bool:
+        """Whether two indexes of a sort are known to mean the same thing."""
+        ones, others = (self.aliases.get((sort, index)) for index in (one, other))
+        return one == other or (ones is not None and ones == others)
 
     def _import(self, reader: "_Reader") -> None:
         found = reader.imported()
@@ -125,7 +135,8 @@ def handlers(layer: Layer) -> Handlers:
     if _CALLBACK not in lifecycle:
         return Handlers(message, None)
     callback = _handler(layer, lifecycle, _CALLBACK)
-    if (callback.memory, callback.realloc) != (message.memory, message.realloc):
+    is_shared = layer.same(CORE_MEMORY, callback.memory, message.memory)
+    if not (is_shared and layer.same(CORE_FUNC, callback.realloc, message.realloc)):
         raise Unread("its handle-message and handle-callback have memories of their own")
     return Handlers(message, callback)
 
@@ -191,11 +202,11 @@ class _Reader(Reader):
             raise Unread(f"core sort {core:#x} is unknown")
         return bytes((0, core))
 
-    def alias_sort(self) -> bytes:
-        """Read one alias; return its sort."""
-        sort = self.full_sort()
+    def alias_to(self) -> tuple[bytes, bytes]:
+        """Read one alias; return its sort, and what it reaches for as it is written."""
+        sort, begin = self.full_sort(), self._at
         self._target()
-        return sort
+        return sort, self._data[begin : self._at]
 
     def instance(self) -> _Instance:
         """Read how one instance is made."""

@@ -131,8 +131,8 @@ _CALLBACK = {
     "import": """(export "handle-callback" (func (param "msg" $component-message)
       (result (result (error $wasm-error)))))""",
     "lower": f'(core func $callback (canon lower (func $lifecycle "handle-callback") {_MEMORY}))',
-    "core": f"""(import "guest" "callback" (func $callback (param i32 i32)))
-    (func (export "callback") (call $callback (i32.const {w.RECORD}) (i32.const {w.ANSWER})))""",
+    "core-import": '(import "guest" "callback" (func $callback (param i32 i32)))',
+    "core": f"""(func (export "callback") (call $callback (i32.const {w.RECORD}) (i32.const {w.ANSWER})))""",
     "given": '(export "callback" (func $callback))',
     "lift": '(func $callback-flat (canon lift (core func $code "callback")))',
     "export": '(export "callback" (func $callback-flat))',
@@ -161,6 +161,7 @@ def actor(*, takes_answers: bool) -> bytes:
   (core module $airs-adapter
     (import "libc" "memory" (memory $own 1))
     (import "guest" "handle" (func $handle-message (param i32 i32)))
+    {callback.get("core-import", "")}
     (func $handle (export "handle") (call $handle-message (i32.const {w.RECORD}) (i32.const {w.ANSWER})))
     {callback.get("core", "")}
     {BATCH})
