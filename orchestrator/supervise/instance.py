@@ -240,7 +240,8 @@ class Instance:
     def _go_on(self, is_idle: bool) -> None:
         if is_idle:
             self._leave_if_stopping()
-            self._hand_over()
+            if self._asker.answers:
+                self._hand_over()
         else:
             self._release()
 

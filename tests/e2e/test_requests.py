@@ -4,9 +4,13 @@ import json
 import re
 
 import pytest
+import wasmtime
+
+from tests.interface.worlds import ASKS
 
 from .stage import Stage, wait_until
 
+CALLABLE = '(core module $m (func (export "f"))) (core instance $i (instantiate $m)) (func (export "f") (canon lift (core func $i "f")))'
 AGAIN = {"backoff": {"initial": "1ms"}, "intensity": 100}
 
 
@@ -116,6 +120,23 @@ def test_an_agent_with_requests_under_way_stops_politely(office: Stage):
     for _ in range(20):
         office.ask("desk", "ask clerk wait 100 x")
     office.stop()
+
+
+@pytest.mark.parametrize("command", ["validate", "plan"])
+def test_a_component_that_asks_and_takes_no_answers_is_named_before_anything_changes(stage: Stage, command: str):
+    folder = stage.folder / "components" / "asks"
+    folder.mkdir(parents=True)
+    (folder / "it.wasm").write_bytes(wasmtime.wat2wasm(f"(component {ASKS} {CALLABLE})"))
+    (folder / "Component.toml").write_text(
+        'manifest-version = 1\n[package]\nname = "asks"\nversion = "1.0.0"\n[artifact]\npath = "it.wasm"\n'
+        '[resources]\nmemory = "8MiB"\nfuel = 1_000_000\ntimeout = "1s"\n'
+        '[capabilities]\nmessaging.send = ["default/*"]\n'
+    )
+    stage.write("asks", "asks")
+    said = stage.run(command, str(stage.manifests), code=None)
+    assert said.code not in (0, 2)
+    assert "the component makes requests, and could not be given their answers" in said.said
+    assert "export `handle-callback`, or use `send`, which has no answer" in said.said
 
 
 def test_a_broadcast_reaches_everybody_or_names_who_did_not_take_it(office: Stage):

@@ -3,7 +3,7 @@ import pytest
 
 from orchestrator.interface.fitness import unfitness
 from orchestrator.model.world import Function
-from tests.interface.worlds import importing, world_of
+from tests.interface.worlds import ASKS, importing, world_of
 
 STORAGE = "airssys:core/storage@1.0.0"
 FUNC = '(export "f" (func))'
@@ -120,20 +120,6 @@ def test_every_function_of_wasi_with_another_type_is_named():
     assert "`wasi:clocks/monotonic-clock@0.2.0#resolution` with another type" in text
     assert "`wasi:clocks/monotonic-clock@0.2.0#later`, and its interface has no such function here" in text
     assert text.count("the component imports") == 3
-
-
-ASKS = instance(
-    "airssys:core/host-messaging@1.0.0",
-    """
-    (type $id' (record (field "namespace" string) (field "name" string) (field "instance" string)))
-    (export "component-id" (type $id (eq $id')))
-    (type $error' (variant
-      (case "delivery-failed" string) (case "correlation-timeout" string) (case "invalid-message" string)
-      (case "queue-full") (case "target-not-found" $id)))
-    (export "messaging-error" (type $error (eq $error')))
-    (export "request" (func (param "target" $id) (param "payload" (list u8)) (param "timeout-ms" u64)
-      (result (result string (error $error)))))""",
-)
 
 
 def test_who_makes_requests_has_to_take_their_answers():

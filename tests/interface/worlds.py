@@ -26,6 +26,16 @@ def importing(*imports: str) -> World:
     return world_of(f"(component {' '.join(imports)} {_CALLABLE})")
 
 
+ASKS = """
+  (import "airssys:core/host-messaging@1.0.0" (instance
+    (type $id' (record (field "namespace" string) (field "name" string) (field "instance" string)))
+    (export "component-id" (type $id (eq $id')))
+    (type $error' (variant
+      (case "delivery-failed" string) (case "correlation-timeout" string) (case "invalid-message" string)
+      (case "queue-full") (case "target-not-found" $id)))
+    (export "messaging-error" (type $error (eq $error')))
+    (export "request" (func (param "target" $id) (param "payload" (list u8)) (param "timeout-ms" u64)
+      (result (result string (error $error)))))))"""
 _CALLABLE = """
   (core module $m (func (export "f")))
   (core instance $i (instantiate $m))
