@@ -15,6 +15,7 @@ _OUT_OF_PLACE = {
     "delivery": "a job takes no messages",
     "subscribe": "a job takes no messages",
     "routing": "a job takes no messages",
+    "priority": "a job has a thread of its own",
     "restart": "a job that ended is not started again; `airs run` runs it again",
     "group": "a job that ended is not started again with others",
     "health": "a job is over when it ends, and is asked nothing in between",

@@ -97,6 +97,14 @@ class Routing(Value, frozen=True):
         return self.policy is RoutingPolicy.CONSISTENT_HASH and self.by is RouteBy.KEY
 
 
+class Priority(Enum):
+    """How much of the turns a deployment's instances have where others want to work too."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
 class RestartType(Enum):
     """Which exits start an instance again: every one, only abnormal ones, none."""
 
@@ -238,6 +246,7 @@ class Deployment(Value, frozen=True):
     subscribe: tuple[str, ...] = ()
     rate_limit: RateLimit | None = None
     routing: Routing = Routing()
+    priority: Priority = Priority.NORMAL
     restart: RestartPolicy = RestartPolicy()
     group: Group | None = None
     depends_on: tuple[DeploymentKey, ...] = ()

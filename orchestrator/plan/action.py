@@ -56,6 +56,7 @@ class Reason(Enum):
     MAILBOX_CHANGED = "mailbox-changed"
     SUBSCRIBE_CHANGED = "subscribe-changed"
     RATE_LIMIT_CHANGED = "rate-limit-changed"
+    PRIORITY_CHANGED = "priority-changed"
     ROUTING_CHANGED = "routing-changed"
     RESTART_CHANGED = "restart-changed"
     GROUP_CHANGED = "group-changed"

@@ -20,6 +20,7 @@ IN_PLACE = (
     ("subscribe", "subscribe", Reason.SUBSCRIBE_CHANGED),
     ("rate_limit", "rateLimit", Reason.RATE_LIMIT_CHANGED),
     ("routing", "routing", Reason.ROUTING_CHANGED),
+    ("priority", "priority", Reason.PRIORITY_CHANGED),
     ("restart", "restart", Reason.RESTART_CHANGED),
     ("group", "group", Reason.GROUP_CHANGED),
     ("health", "health", Reason.HEALTH_CHANGED),

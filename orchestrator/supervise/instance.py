@@ -151,7 +151,7 @@ class Instance:
 
     def take(self, work: Envelope | Batch) -> None:
         """Work on one message or call, or on a batch of messages."""
-        self._around.workers.submit(self._run_batch(work) if isinstance(work, Batch) else self._run(work))
+        self._submit(self._run_batch(work) if isinstance(work, Batch) else self._run(work))
 
     @property
     def is_ill(self) -> bool:
@@ -175,6 +175,9 @@ class Instance:
                 health=self._health,
                 last_exit=self._last_exit,
             )
+
+    def _submit(self, work: Work[None]) -> None:
+        self._around.workers.submit(work, self.deployment.priority)
 
     def _to(self, event: Event) -> None:
         self.phase = next_phase(self.phase, event)
@@ -250,7 +253,7 @@ class Instance:
         with self._lock:
             free = self.phase is Phase.RUNNING and bool(self._asker.answers) and self._claim()
         if free:
-            self._around.workers.submit(self._take_answer())
+            self._submit(self._take_answer())
 
     async def _take_answer(self) -> None:
         guest, asker = self._guest, self._asker
@@ -342,11 +345,11 @@ class Instance:
             answer = bool(self._asker.answers) and not (is_messages_turn and ready)
             self._parked = not (stopping or asked or answer or ready)
         if stopping:
-            self._around.workers.submit(self._say_goodbye())
+            self._submit(self._say_goodbye())
         elif asked:
-            self._around.workers.submit(self._ask_health())
+            self._submit(self._ask_health())
         elif answer:
-            self._around.workers.submit(self._take_answer())
+            self._submit(self._take_answer())
         elif ready:
             self._route.idle(self)
             self._leave_if_stopping()
@@ -356,10 +359,10 @@ class Instance:
     def _leave_if_stopping(self) -> None:
         # A stop that came between looking at the phase and becoming idle found nobody to claim.
         if self.phase is Phase.STOPPING and self._route.claim(self):
-            self._around.workers.submit(self._say_goodbye())
+            self._submit(self._say_goodbye())
 
     def _submit_start(self) -> None:
-        self._around.workers.submit(self._start())
+        self._submit(self._start())
         self._on_change()
 
     async def _start(self) -> None:
@@ -409,7 +412,7 @@ class Instance:
             if not free:  # it is at work, which its own deadline bounds
                 self._arm(self.deployment.health.interval_ms, self._check)
         if free:
-            self._around.workers.submit(self._ask_health())
+            self._submit(self._ask_health())
 
     async def _ask_health(self) -> None:
         guest = self._guest
@@ -499,7 +502,7 @@ class Instance:
 
     def _finish_stop(self, free: bool) -> None:
         if free:
-            self._around.workers.submit(self._say_goodbye())
+            self._submit(self._say_goodbye())
         self._on_change()
 
     async def _say_goodbye(self) -> None:

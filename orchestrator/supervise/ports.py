@@ -11,7 +11,7 @@ from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.message import Answer, CallAnswer, Exited, Handled, Health, Mail, Message
 from orchestrator.model.observed import ObservedGroup
-from orchestrator.model.spec import Json, Revision
+from orchestrator.model.spec import Json, Priority, Revision
 from orchestrator.model.work import Work
 from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter
 
@@ -102,8 +102,8 @@ class Membership(Protocol):
 class Workers(Protocol):
     """Threads that run guests."""
 
-    def submit(self, work: Work[None]) -> None:
-        """Do `work` soon, step by step."""
+    def submit(self, work: Work[None], priority: Priority = Priority.NORMAL) -> None:
+        """Do `work` soon, step by step; what has a higher priority has more of the turns."""
 
     def submit_job(self, job: Callable[[], None]) -> None:
         """Run `job` soon, on a thread of its own: it may take an hour."""

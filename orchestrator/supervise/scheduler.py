@@ -5,23 +5,26 @@ Work is done in steps. Its first step is short, as a guest gives way at the next
 if it is free, so that a message need not change threads; a worker takes over what that leaves. Work that gave way is
 long: it goes on among others of its kind on as many threads as there are cores. Work that waits for a moment is only
 an entry among the timers. Work that holds its thread, or loads a component, gets threads apart.
+Work of a higher priority has more of the turns, whether it is short or long.
 """
 
 import os
 import threading
-from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
+from orchestrator.model.spec import Priority
 from orchestrator.model.work import GIVE_WAY, HOLD, LOAD, Pause, Until, Work
 from orchestrator.supervise.ports import Clock
 from orchestrator.supervise.threads import Apart, Crew, report
+from orchestrator.supervise.turns import Turns
 
 GUEST_MAX = 64  # steps that a thread of somebody else makes before it is let go
 WORKER_MAX = 1_024
 LOADERS = 4  # components loaded or compiled at once
 HELD_MAX = 256  # guests that hold a thread each; further ones wait for one of those
+Ready = tuple[Work[Any], Priority]
 JOBS_MAX = 64  # jobs at work; further ones wait until one has ended
 
 
@@ -30,7 +33,7 @@ class Scheduler:
 
     def __init__(self, clock: Clock, cores: int | None = None) -> None:
         self._clock = clock
-        self._ready: deque[Work[Any]] = deque()
+        self._ready: Turns[Ready] = Turns()
         self._turn = threading.Lock()
         self._own = threading.local()  # `.is_ours` on threads that never take the turn
         self._wakes: SimpleQueue[bool] = SimpleQueue()
@@ -40,17 +43,17 @@ class Scheduler:
         self._held = Apart("airs-hold", HELD_MAX)
         self._jobs = Apart("airs-job", JOBS_MAX)
 
-    def submit(self, work: Work[Any]) -> None:
+    def submit(self, work: Work[Any], priority: Priority = Priority.NORMAL) -> None:
         """Do work soon; its first steps perhaps before this returns."""
-        self._ready.append(work)
+        self._ready.put((work, priority), priority)
         if not getattr(self._own, "is_ours", False) and self._turn.acquire(blocking=False):
             self._take_turn(GUEST_MAX)
         elif not self._turn.locked():
             self._wake()
 
-    def resume(self, work: Work[Any]) -> None:
+    def resume(self, work: Work[Any], priority: Priority = Priority.NORMAL) -> None:
         """Go on with work that waited, on a thread of ours."""
-        self._ready.append(work)
+        self._ready.put((work, priority), priority)
         self._wake()
 
     def submit_job(self, job: Callable[[], None]) -> None:
@@ -89,13 +92,14 @@ class Scheduler:
                 return
 
     def _make_steps(self, most: int) -> None:
-        ready = self._ready
+        take = self._ready.take
         for _ in range(most):
-            if not ready:  # nobody else takes from it while the turn is ours
+            ready = take()  # nobody else takes while the turn is ours
+            if ready is None:
                 return
-            self._step(ready.popleft())
+            self._step(*ready)
 
-    def _step(self, work: Work[Any]) -> None:
+    def _step(self, work: Work[Any], priority: Priority) -> None:
         try:
             pause = work.send(None)
         except StopIteration:
@@ -103,19 +107,19 @@ class Scheduler:
         except Exception:  # noqa: BLE001 — a bug of ours: reported as a thread's end is, and nobody else's work ends
             report()
             return
-        self._put(work, pause)
+        self._put(work, priority, pause)
 
-    def _step_apart(self, work: Work[Any]) -> None:
+    def _step_apart(self, work: Work[Any], priority: Priority) -> None:
         self._own.is_ours = True
-        self._step(work)
+        self._step(work, priority)
 
-    def _put(self, work: Work[Any], pause: Pause) -> None:
+    def _put(self, work: Work[Any], priority: Priority, pause: Pause) -> None:
         if pause is GIVE_WAY:
-            self._long.put(work)
+            self._long.put(work, priority)
         elif pause is HOLD:
-            self._held.submit(lambda: self._step_apart(work))
+            self._held.submit(lambda: self._step_apart(work, priority))
         elif pause is LOAD:
-            self._loading.put(work)
+            self._loading.put(work, priority)
         else:
             assert isinstance(pause, Until), pause
             delay_ms = max(0, pause.at_ns // 1_000_000 - self._clock.monotonic_ms())
@@ -123,6 +127,6 @@ class Scheduler:
 
             def go_on() -> None:
                 timer.cancel()
-                self.resume(work)
+                self.resume(work, priority)
 
             pause.arrange(go_on)

@@ -6,34 +6,42 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from orchestrator.model.spec import Priority
 from orchestrator.model.work import Work
+from orchestrator.supervise.turns import Turns
 
 IDLE_S = 10.0  # a thread that had nothing to hold for this long ends
 
-Step = Callable[[Work[Any]], None]
+Step = Callable[[Work[Any], Priority], None]
 
 
 class Crew:
-    """A fixed number of threads; work that gives way goes to the end of their queue."""
+    """A fixed number of threads; work that gives way goes to the end of their queue of its priority."""
 
     def __init__(self, name: str, threads: int, step: Step) -> None:
-        self._queue: SimpleQueue[Work[Any] | None] = SimpleQueue()
+        self._there: SimpleQueue[bool] = SimpleQueue()  # one for each work that is queued
+        self._queue: Turns[tuple[Work[Any], Priority]] = Turns()
+        self._lock = threading.Lock()
         self._step, self._threads = step, threads
         for _ in range(threads):
             threading.Thread(target=self._run, name=name, daemon=True).start()
 
-    def put(self, work: Work[Any]) -> None:
+    def put(self, work: Work[Any], priority: Priority) -> None:
         """Queue work for its next step."""
-        self._queue.put(work)
+        self._queue.put((work, priority), priority)
+        self._there.put(True)
 
     def close(self) -> None:
         """Let every thread end after what is queued so far; does not wait."""
         for _ in range(self._threads):
-            self._queue.put(None)
+            self._there.put(False)
 
     def _run(self) -> None:
-        while (work := self._queue.get()) is not None:
-            self._step(work)
+        while self._there.get():
+            with self._lock:
+                ready = self._queue.take()
+            assert ready is not None, "each is taken once"
+            self._step(*ready)
 
 
 class Apart:

@@ -10,7 +10,9 @@ from tests.interface.worlds import ASKS
 
 from .stage import Stage, wait_until
 
-CALLABLE = '(core module $m (func (export "f"))) (core instance $i (instantiate $m)) (func (export "f") (canon lift (core func $i "f")))'
+CALLABLE = """
+  (core module $m (func (export "f"))) (core instance $i (instantiate $m))
+  (func (export "f") (canon lift (core func $i "f")))"""
 AGAIN = {"backoff": {"initial": "1ms"}, "intensity": 100}
 
 

@@ -50,6 +50,10 @@ REFUSED = {
         "  delivery: at-least-once\n",
         "6:3: `spec.delivery` makes no sense for component counter, which is a job: a job",
     ),
+    "priority": (
+        "  priority: low\n",
+        "6:3: `spec.priority` makes no sense for component counter, which is a job: a job",
+    ),
     "routing": ("  routing: {}\n", "6:3: `spec.routing` makes no sense for component counter, which is a job: a job"),
     "mailbox": ("  mailbox: {}\n", "6:3: `spec.mailbox` makes no sense for component counter, which is a job: a job"),
     "restart": ("  restart: {}\n", "6:3: `spec.restart` makes no sense for component counter, which is a job: a job"),

@@ -13,6 +13,7 @@ from orchestrator.model.spec import (
     HealthPolicy,
     Job,
     Mailbox,
+    Priority,
     RateLimit,
     RestartPolicy,
     RolloutPolicy,
@@ -122,6 +123,7 @@ def test_a_rollout_in_progress_is_let_be_corrected_ended_or_replaced(
     [
         ({"replicas": 2}, "replicas-changed"),
         ({"mailbox": Mailbox(capacity=1)}, "mailbox-changed"),
+        ({"priority": Priority.LOW}, "priority-changed"),
         ({"routing": Routing(policy=RoutingPolicy.ROUND_ROBIN)}, "routing-changed"),
         ({"subscribe": ("orders.*",)}, "subscribe-changed"),
         ({"restart": RestartPolicy(intensity=1)}, "restart-changed"),
@@ -157,6 +159,7 @@ def test_every_field_of_a_deployment_is_compared_or_known_not_to_matter() -> Non
         "subscribe",
         "rate_limit",
         "routing",
+        "priority",
         "restart",
         "group",
         "depends_on",
@@ -433,4 +436,4 @@ def test_a_removal_that_waited_goes_once_it_is_not_a_mass_any_more() -> None:
 
 
 def test_every_reason_has_its_own_word() -> None:
-    assert len({reason.value for reason in Reason}) == len(Reason) == 33
+    assert len({reason.value for reason in Reason}) == len(Reason) == 34

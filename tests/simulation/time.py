@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from random import Random
 
+from orchestrator.model.spec import Priority
 from orchestrator.model.work import Work
 
 START_MS = 1_800_000_000_000
@@ -65,7 +66,7 @@ class SeededWorkers:
         self.random = random
         self.jobs: list[Work[None]] = []
 
-    def submit(self, work: Work[None]) -> None:
+    def submit(self, work: Work[None], _priority: Priority = Priority.NORMAL) -> None:
         self.jobs.append(work)
 
     def submit_call(self, call: Job) -> None:

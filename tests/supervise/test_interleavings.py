@@ -25,7 +25,7 @@ def threads(request, monkeypatch) -> Interleaver:
 
 
 def stage(threads: Interleaver, health: HealthPolicy = EAGER, **fields: object) -> Stage:
-    workers = SimpleNamespace(submit=lambda work: threads.go(lambda: finish(work)))
+    workers = SimpleNamespace(submit=lambda work, _priority: threads.go(lambda: finish(work)))
     made = Stage(workers, threads.change, health=health, **fields)
     made.set.scale(made.deployment)
     return made
