@@ -310,3 +310,8 @@ def test_what_cannot_be_read_is_said(make, monkeypatch):
     monkeypatch.setattr(agent.store.mail, "read", fail)
     agent.durable.resume(agent.route)
     assert agent.faults == ["messages to default/one cannot be read: broken"]
+
+
+def test_what_is_known_of_a_message_is_kept_with_it():
+    mail = Mail(SENDER, (b"x",), 5, "c-1", "text/plain", "trace", "orders.new")
+    assert durable.mail_of(durable.kept_of(mail, 0)) == mail

@@ -156,6 +156,16 @@ def test_a_dead_letter_is_sent_again_under_its_topic_to_its_deployment_alone(sta
     assert logged(stage, "other") == ["news: 1", "news: 2"]
 
 
+def test_a_subscriber_that_wants_each_message_at_least_once_gets_it_after_a_kill_with_its_topic(stage: Stage):
+    subscriber(stage, "one", "news.*", delivery="at-least-once")
+    stage.apply()
+    busy(stage, "one", LONG)
+    assert publish(stage, "news.late", "heard it") == 1
+    stage.kill()
+    stage.start()
+    wait_until(lambda: "news.late: it" in logged(stage, "one"))
+
+
 def test_a_manifests_subscriptions_change_in_place_and_outlive_the_agent(stage: Stage):
     grants = {SUBSCRIBES: ["orders.**"]}
     stage.have("one", "faulty", grants=grants, subscribe=["orders.new"])

@@ -227,6 +227,11 @@ ORDERS = [
     (b"request other hi", b"other-1000"),
     (b"cancel x", b"cancelled"),
     (b"broadcast a,b hi", b"sent"),
+    (b"publish orders.new hi there", b"1"),
+    (b"subscribe orders.*", b"subscribed"),
+    (b"unsubscribe orders.*", b"unsubscribed"),
+    (b"topic", b"orders.new"),
+    (b"heard hi", b"logged"),
     (b"store k v w", b"stored"),
     (b"load old", b"value"),
     (b"load new", None),
@@ -257,12 +262,14 @@ def test_what_faulty_is_told_reaches_the_host():
         b"sleep 20",
         b"send ns/other hi there",
         b"broadcast a,b hi",
+        b"publish orders.new hi",
+        b"heard it",
         b"store k v w",
     ):
         stage.handle(order)
-    assert stage.host.lines == [("info", "a line"), ("error", "b")]
+    assert stage.host.lines == [("info", "a line"), ("error", "b"), ("info", "orders.new: it")]
     assert stage.host.slept == [20]
-    assert stage.host.sent == [("other", b"hi there"), ("a", b"hi"), ("b", b"hi")]
+    assert stage.host.sent == [("other", b"hi there"), ("a", b"hi"), ("b", b"hi"), ("orders.new", b"hi")]
     assert stage.host.stored == {"k": b"v w"}
     stage.handle(b"health unhealthy")
     assert stage.call("health") == "unhealthy"
@@ -273,7 +280,19 @@ def test_what_faulty_is_told_reaches_the_host():
     [
         (Variant("quota-exceeded"), [b"store k v", b"exists k", b"keys", b"usage"], b"error: quota-exceeded"),
         (Variant("invalid-key", "k"), [b"store k v", b"exists k", b"keys", b"usage"], b"error: invalid-key: k"),
-        (Variant("queue-full"), [b"send a b", b"cancel x", b"broadcast a x", b"request a b"], b"error: queue-full"),
+        (
+            Variant("queue-full"),
+            [
+                b"send a b",
+                b"cancel x",
+                b"broadcast a x",
+                b"request a b",
+                b"publish a b",
+                b"subscribe a",
+                b"unsubscribe a",
+            ],
+            b"error: queue-full",
+        ),
         (
             Variant("target-not-found", identity("nobody")),
             [b"send a b", b"request a b"],

@@ -48,6 +48,12 @@ def test_reference_imports_every_host_interface_and_exports_the_lifecycle():
         "self-id",
         "send",
     ]
+    assert sorted(functions["airssys:core/host-pubsub@1.0.0"]) == [
+        "current-topic",
+        "publish",
+        "subscribe",
+        "unsubscribe",
+    ]
     assert sorted(functions["airssys:core/host-services@1.0.0"]) == [
         "current-time",
         "current-time-millis",

@@ -15,7 +15,7 @@ from orchestrator.runtime.adapter import binary
 from orchestrator.runtime.adapter.frames import BATCH_MAX, BATCH_MAX_BYTES
 from orchestrator.runtime.adapter.window import ALLOWANCE_BYTES
 from orchestrator.runtime.adapter.wrap import Unadapted, wrap
-from tests.runtime.guests import FAULTY, MESSAGING, MIB, ROOT, STORAGE, message, start, told, try_start, wasm
+from tests.runtime.guests import FAULTY, MESSAGING, MIB, PUBSUB, ROOT, STORAGE, message, start, told, try_start, wasm
 
 NO_ACTORS = ("calculator", "types", "wordcount", "probe", "wasi_snapshot_preview1")
 ACTORS = sorted(
@@ -178,7 +178,8 @@ def test_stored_values_errors_and_absences_are_the_same(both):
 
 
 @pytest.mark.parametrize("text", ["self", "list", "now", "log hi", "shout hi – 🦀", "send a/b hello", "request a/b hi",
-                                  "cancel 1", "broadcast a,b/c hi", "info x"])  # fmt: skip
+                                  "cancel 1", "broadcast a,b/c hi", "info x", "publish a.b hello", "publish a ",
+                                  "subscribe a.*", "unsubscribe a.*", "topic"])  # fmt: skip
 def test_host_calls_are_the_same(both, text):
     both.handle(message(text))
 
@@ -186,7 +187,7 @@ def test_host_calls_are_the_same(both, text):
 def hosts(**functions) -> list[HostImport]:
     """Every host function, some of them replaced: `storage_get=…`."""
     replaced = {tuple(name.split("_", 1)): call for name, call in functions.items()}
-    names = {"storage": STORAGE, "messaging": MESSAGING}
+    names = {"storage": STORAGE, "messaging": MESSAGING, "pubsub": PUBSUB}
     wanted = {(names[interface], function): call for (interface, function), call in replaced.items()}
     return [
         HostImport(host.interface, host.function, wanted.get((host.interface, host.function), host.call))
@@ -202,6 +203,12 @@ ERRORS = [
     (MESSAGING, "messaging_send", "send a/b hi", Err("queue-full")),
     (MESSAGING, "messaging_send", "send a/b hi", Err("target-not-found", ComponentId("ä", "b", "c"))),
     (MESSAGING, "messaging_request", "request a/b hi", Ok("nümber-1")),
+    (PUBSUB, "pubsub_publish", "publish a hi", Ok(0)),
+    (PUBSUB, "pubsub_publish", "publish a hi", Ok((1 << 32) - 1)),
+    (PUBSUB, "pubsub_publish", "publish a hi", Err("invalid-message", "x" * 70_000)),
+    (PUBSUB, "pubsub_publish", "publish a hi", Err("queue-full")),
+    (PUBSUB, "pubsub_publish", "publish a hi", Err("target-not-found", ComponentId("ä", "b", "c"))),
+    (PUBSUB, "pubsub_subscribe", "subscribe a", Err("delivery-failed", "wh¥")),
     (MESSAGING, "messaging_request", "request a/b hi", Err("invalid-message", "x" * 70_000)),
     (MESSAGING, "messaging_broadcast", "broadcast a,b hi", Err("target-not-found", ComponentId("", "", ""))),
 ]
