@@ -50,14 +50,14 @@ class GuestContext:
         """Return the grant lists that must all allow a call."""
         return self._sets(self._in_force())
 
-    def allows(self, question: Question, decide: Callable[[tuple[Grant, ...]], bool]) -> bool:
-        """Ask `decide` of every grant list, once for as long as the source asks for the same."""
+    def allows(self, question: Question, decide: Callable[..., bool], *about: object) -> bool:
+        """Ask `decide` of every grant list, and `about` what, once for as long as the source asks for the same."""
         in_force = self._in_force()
         if in_force is not self._answered_for or len(self._answers) >= ANSWERS_MAX:
             self._answered_for, self._answers = in_force, {}
         answer = self._answers.get(question)
         if answer is None:
-            answer = self._answers[question] = all(map(decide, self._sets(in_force)))
+            answer = self._answers[question] = all(decide(grants, *about) for grants in self._sets(in_force))
         return answer
 
     def _may_subscribe(self, pattern: str) -> bool:

@@ -18,7 +18,7 @@ WAIT_MAX_S = 86_400.0  # for room; the deadline of a sender's own call is sooner
 
 def may_reach(context: GuestContext, target: DeploymentKey) -> bool:
     """Decide whether a guest may send to a deployment."""
-    return context.allows(target, lambda grants: may_send(grants, context.id.deployment, target))
+    return context.allows(target, may_send, context.key, target)
 
 
 def messaging_error(refused: Undelivered, target: ComponentId) -> Err:

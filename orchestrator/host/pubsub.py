@@ -21,11 +21,11 @@ SHOWN_MAX = 100  # characters of what is no topic
 
 def may_publish_on(context: GuestContext, topic: str) -> bool:
     """Decide whether a guest may publish under a topic; nobody may under what is none."""
+    return context.allows((PUBLISH, topic), _may_publish, topic)
 
-    def decide(grants: tuple[Grant, ...]) -> bool:
-        return is_topic(topic) and may_publish(grants, topic)
 
-    return context.allows((PUBLISH, topic), decide)
+def _may_publish(grants: tuple[Grant, ...], topic: str) -> bool:
+    return is_topic(topic) and may_publish(grants, topic)
 
 
 class _PubSub:

@@ -1,4 +1,4 @@
-"""Token buckets: no stretch of time has more than the limit, nothing is lost to rounding, what is over it is counted."""
+"""Token buckets: no stretch of time has more than the limit, nothing is lost to rounding, what is over is counted."""
 
 import threading
 
