@@ -35,7 +35,7 @@ class Clock(TestClock):
 class Taker:
     """An instance that holds what it was given."""
 
-    lane = "r"
+    name, lane = "0", "r"
 
     def __init__(self) -> None:
         self.mail: list[Mail] = []
