@@ -144,6 +144,7 @@ class DeploymentView(Value, frozen=True):
     restarts: int
     mailbox: int
     traffic: Traffic
+    accepts: tuple[str, ...]
     requests: Asked
     labels: dict[str, str]
     instances: tuple[InstanceView, ...]
@@ -297,6 +298,7 @@ def deployment_view(seen: ObservedDeployment, compiling: Callable[[str], Compili
         restarts=sum(i.restarts for i in instances),
         mailbox=seen.traffic.waiting,
         traffic=seen.traffic,
+        accepts=shown.revision.accepts,
         requests=seen.requests,
         labels=dict(shown.labels),
         instances=tuple(instance_view(record, i) for i in instances),

@@ -9,12 +9,15 @@ import click
 import msgspec
 
 from orchestrator.agent.views import Ended
+from orchestrator.cli.client import AgentClient
 from orchestrator.cli.context import Settings, command, global_options
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.failure import FAILED, OK, TIMED_OUT, USAGE, Failure
 from orchestrator.cli.lines import Sending
 from orchestrator.cli.look import rollout_status
 from orchestrator.cli.names import LABEL, WORD, address_argument, key_argument, keys_argument
+from orchestrator.cli.payload import Written, payload_options
+from orchestrator.cli.payload import payload as read_payload
 from orchestrator.cli.show import show_failure
 from orchestrator.cli.trace import new_name, show_conversations
 from orchestrator.cli.waiting import ended, is_at_rest
@@ -32,6 +35,7 @@ timeout_option = click.option("--timeout", type=DURATION, default="30s", help="H
 @command()
 @address_argument
 @click.argument("payload", required=False)
+@payload_options
 @click.option(
     "--lines",
     metavar="FILE",
@@ -42,44 +46,52 @@ timeout_option = click.option("--timeout", type=DURATION, default="30s", help="H
 @click.option("--timeout", type=DURATION, default="30s", help="How long to wait for a full mailbox.")
 @click.option("--id", type=WORD, help="With delivery at-least-once: another message of this id is not taken again.")
 def send(
-    settings: Settings, name: ComponentId, payload: str | None, lines: BinaryIO | None, conversation: str | None,
-    timeout: int, id: str | None,
+    settings: Settings, name: ComponentId, lines: BinaryIO | None, conversation: str | None, timeout: int,
+    id: str | None, **payload: str | None,
 ) -> None:  # fmt: skip
     """Queue a message, or many; nobody waits for what becomes of it.
 
     Queued means in memory, or on the disk where the deployment has delivery at-least-once.
     """
-    if (payload is None) is (lines is None):
-        raise Failure("what is to be sent?", "", "Give either PAYLOAD or --lines FILE.", USAGE)
-    if lines is not None and id is not None:
-        raise Failure("--id names one message, and --lines sends many", "", "Give one of them.", USAGE)
     if lines is None:
-        settings.client().send(name, _bytes(payload or ""), conversation, timeout / 1000, id)
+        client = settings.client()
+        client.send(name, _payload(client, name, payload), conversation, timeout / 1000, id)
         settings.err().print("queued", style="dim")
         return
+    if given := _written(payload).given():
+        hint = "Give either PAYLOAD or --lines FILE."
+        raise Failure(f"{given[0]} is one message, and --lines sends many", "", hint, USAGE)
+    if id is not None:
+        raise Failure("--id names one message, and --lines sends many", "", "Give one of them.", USAGE)
     sending = Sending(settings.client(), name, conversation, timeout / 1000)
     sending.send(lines)
     settings.err().print(f"queued {sending.queued} messages", style="dim")
 
 
-def _bytes(payload: str) -> bytes:
-    """Return what was typed, byte for byte, where it is no UTF-8."""
-    return payload.encode("utf-8", "surrogateescape")
+def _written(payload: dict[str, str | None]) -> Written:
+    return Written(argument=payload["payload"], **{name: text for name, text in payload.items() if name != "payload"})
+
+
+def _payload(client: AgentClient, name: ComponentId, payload: dict[str, str | None]) -> bytes:
+    return read_payload(_written(payload), lambda: client.deployment(name.deployment).accepts)
 
 
 @command()
 @address_argument
-@click.argument("payload")
+@click.argument("payload", required=False)
+@payload_options
 @conversation_option
 @click.option("--trace", "is_traced", is_flag=True, help="Show on standard error what it led to by then.")
 @timeout_option
 def request(
-    settings: Settings, name: ComponentId, payload: str, conversation: str | None, is_traced: bool, timeout: int
+    settings: Settings, name: ComponentId, conversation: str | None, is_traced: bool, timeout: int,
+    **payload: str | None,
 ) -> None:  # fmt: skip
     """Send a message and print the reply, and nothing else."""
     client, trace = settings.client(), (conversation or new_name()) if is_traced else None
+    data = _payload(client, name, payload)
     try:
-        reply = client.request(name, _bytes(payload), conversation, timeout / 1000, trace)
+        reply = client.request(name, data, conversation, timeout / 1000, trace)
     finally:
         if trace is not None:
             show_conversations(settings.err(), client.trace(trace))

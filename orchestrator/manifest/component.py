@@ -34,6 +34,7 @@ class Component(msgspec.Struct, frozen=True):
     asks: dict[str, tuple[str, ...]]
     rationale: tuple[tuple[str, str], ...]
     drives: frozenset[Drive] = frozenset()
+    accepts: tuple[str, ...] = ()  # codecs, sorted; none is any
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -182,6 +183,7 @@ def _component(root: Node, artifact: Artifact) -> Component:
         asks={name: asked for name in CAPABILITIES if (asked := _asked(root, name))},
         rationale=_rationale(root),
         drives=artifact.world.drives if isinstance(artifact.world, World) else frozenset(),
+        accepts=tuple(sorted(str(one.value) for one in items(find(root, "codec", "accepts")))),
     )
 
 

@@ -306,11 +306,14 @@ def _revision(spec: Spec, component: Component, job: Job | None) -> Revision:
         grants=_grants(spec.get("grants", {})),
         limits=msgspec.structs.replace(component.limits, **_limits(spec.get("limits", {}))),
         job=job,
+        accepts=component.accepts,
     )
     hashed = msgspec.structs.asdict(content)
     del hashed["id"]
     if job is None:  # the ids of what stays are those from before there were jobs
         del hashed["job"]
+    if not content.accepts:
+        del hashed["accepts"]
     if content.limits.log_per_s == LOG_PER_S:  # nor had there been this limit
         limits = msgspec.to_builtins(content.limits)
         del limits["logPerS"]

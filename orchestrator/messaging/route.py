@@ -83,6 +83,7 @@ class Route:
         self._at_work = 0
         self._alone = False
         self._routing = Routing()
+        self.accepts: frozenset[str] = frozenset()  # codecs; none is any
         self._keys_at_work: dict[str, Taker] = {}  # where instances own keys
         self._bound: dict[str, Taker] = {}  # sessions
         self._ended: dict[str, str] = {}  # sessions whose end nobody asked for and nobody was told of yet, and why

@@ -6,6 +6,7 @@ from typing import Protocol
 from orchestrator.messaging.batch import Parcel, Told
 from orchestrator.messaging.envelope import Envelope
 from orchestrator.messaging.route import Route
+from orchestrator.model.codec import why_not
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import MESSAGE_MAX_BYTES, Mail, Message, Undelivered
 from orchestrator.model.spec import Delivery
@@ -71,7 +72,11 @@ class Router:
         if len(envelope.to) > TO_MAX:
             return _too_long(envelope.to)
         route = self._routes.get(key)
-        return _unknown(key) if route is None else route.offer(envelope)
+        if route is None:
+            return _unknown(key)
+        if route.accepts and isinstance(work, Message) and (refusal := _not_accepted(route, [work.payload])):
+            return refusal
+        return route.offer(envelope)
 
     def send_many(
         self,
@@ -90,14 +95,10 @@ class Router:
         queued beyond that room where the mailbox wants its senders to wait, and is to wait while it is `crowded`.
         `id` is its sender's name for a message, of which there is one then: another of that id is not queued again.
         """
-        if not permit(key):
-            return 0, denied(mail.sender.deployment, key)
-        refusal = too_large(mail.payloads) or (_too_long(mail.to) if len(mail.to) > TO_MAX else None)
-        if refusal is not None:
+        route = self._routes.get(key)
+        refusal = _why_not(key, route, mail, permit)
+        if route is None or refusal is not None:
             return 0, refusal
-        route = self.find(key)
-        if route is None:
-            return 0, _unknown(key)
         if told is None and self._durable is not None and route.mailbox.delivery is Delivery.AT_LEAST_ONCE:
             return self._durable.post(route, mail, id, may_wait=may_wait)
         if id is not None:
@@ -135,6 +136,26 @@ def too_large(payloads: Sequence[bytes]) -> Undelivered | None:
     if size <= MESSAGE_MAX_BYTES:
         return None
     return Undelivered("invalid-message", f"{size} bytes; a message has at most {MESSAGE_MAX_BYTES}")
+
+
+def _why_not(key: DeploymentKey, route: Route | None, mail: Mail, permit: Permit) -> Undelivered | None:
+    """Say why messages are not for a deployment, whatever room it has."""
+    if not permit(key):
+        return denied(mail.sender.deployment, key)
+    if (refusal := too_large(mail.payloads)) is not None:
+        return refusal
+    if len(mail.to) > TO_MAX:
+        return _too_long(mail.to)
+    if route is None:
+        return _unknown(key)
+    return _not_accepted(route, mail.payloads) if route.accepts else None
+
+
+def _not_accepted(route: Route, payloads: Sequence[bytes]) -> Undelivered | None:
+    """Say so where one of some payloads names a codec that a deployment does not accept."""
+    reasons = (why_not(payload, route.accepts) for payload in payloads)
+    why = next((why for why in reasons if why is not None), None)
+    return None if why is None else Undelivered("invalid-message", f"not for {route.key}: {why}")
 
 
 def _no_ids(key: DeploymentKey) -> Undelivered:

@@ -212,6 +212,7 @@ class Revision(Value, frozen=True):
 
     `artifact` is `sha256:<hex>`; `config` is the canonical JSON text of the config mapping. Grants are sorted.
     `limits` are effective: the component's own, tightened by the deployment. `job` is None for what stays.
+    `accepts` are the codecs that its messages may have, sorted; none is any.
     """
 
     id: str
@@ -223,6 +224,7 @@ class Revision(Value, frozen=True):
     grants: tuple[Grant, ...]
     limits: Limits
     job: Job | None = None
+    accepts: tuple[str, ...] = ()
 
     @property
     def short(self) -> str:

@@ -39,6 +39,7 @@ REVISION = (
     ("grants", Reason.GRANTS_CHANGED),
     ("limits", Reason.LIMITS_CHANGED),
     ("job", Reason.JOB_CHANGED),
+    ("accepts", Reason.CODEC_CHANGED),
 )
 
 MANIFEST_NAMES = {

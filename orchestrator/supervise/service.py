@@ -1,7 +1,7 @@
 """One deployment's running half: its route, and an instance set per revision that is alive."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from orchestrator.messaging.route import Route
 from orchestrator.model.message import Undelivered
@@ -11,6 +11,12 @@ from orchestrator.supervise.instance import Surroundings
 from orchestrator.supervise.instances import InstanceSet
 from orchestrator.supervise.job import Runs
 from orchestrator.supervise.ports import Membership
+
+
+def _by_all(accepts: Sequence[frozenset[str]]) -> frozenset[str]:
+    """Return what all of those accept that accept not just anything; if that is nothing, what the newest does."""
+    choosy = [codecs for codecs in accepts if codecs]
+    return (frozenset.intersection(*choosy) or choosy[-1]) if choosy else frozenset()
 
 
 class Service:
@@ -54,6 +60,8 @@ class Service:
             fresh = found.deployment != deployment or not found.observe()
             alone = any(one.deployment.revision.stateful for one in self._sets.values())
             alone = alone and not deployment.routing.is_keyed  # the route looks after each key
+            accepts = [frozenset(one.deployment.revision.accepts) for one in self._sets.values()]
+        self.route.accepts = _by_all(accepts)
         self.route.work_alone(alone)
         if fresh and not found.is_stopping:
             found.scale(deployment)

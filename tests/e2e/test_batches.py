@@ -116,7 +116,7 @@ def test_what_comes_through_a_pipe_is_sent_before_the_pipe_ends(stage: Stage):
 
 def test_what_cannot_be_sent_is_said_before_or_with_what_was(stage: Stage, tmp_path: Path):
     stage.have("one", "faulty")
-    assert "PAYLOAD or --lines" in stage.run("send", "one", code=USAGE).err
+    assert "what is to be sent?" in stage.run("send", "one", code=USAGE).err
     assert "PAYLOAD or --lines" in stage.run("send", "one", "x", "--lines", "-", code=USAGE).err
     assert "No such file" in stage.run("send", "one", "--lines", str(tmp_path / "none"), code=USAGE).err
     unknown = stage.run("send", "other", "--lines", lines(stage, "x"), code=1).err

@@ -436,4 +436,4 @@ def test_a_removal_that_waited_goes_once_it_is_not_a_mass_any_more() -> None:
 
 
 def test_every_reason_has_its_own_word() -> None:
-    assert len({reason.value for reason in Reason}) == len(Reason) == 34
+    assert len({reason.value for reason in Reason}) == len(Reason) == 35

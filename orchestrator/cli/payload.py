@@ -1,0 +1,122 @@
+"""What is sent, as it is typed: text, JSON, CBOR, hexadecimal digits, or a file; checked before anybody is asked."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from orchestrator.cli.failure import USAGE, Failure
+from orchestrator.model.codec import prefix
+from orchestrator.model.message import MESSAGE_MAX_BYTES
+from orchestrator.model.strict_json import NotJson, read_json
+
+OPTIONS = (
+    click.option("--text", metavar="TEXT", help="Send a text, also one that begins with a dash."),
+    click.option("--json", "json_text", metavar="JSON", help="Send JSON, as it is written."),
+    click.option("--cbor", metavar="JSON", help="Send CBOR, written as JSON."),
+    click.option("--hex", "digits", metavar="DIGITS", help="Send bytes, two hexadecimal digits each."),
+    click.option("--file", metavar="FILE", help="Send what a file holds, or - (standard input)."),
+)
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What was written of a payload; at most one is not None, but for those that are made of lines."""
+
+    argument: str | None
+    text: str | None
+    json_text: str | None
+    cbor: str | None
+    digits: str | None
+    file: str | None
+
+    def given(self) -> Sequence[str]:
+        """Name those that were given."""
+        names = {
+            "PAYLOAD": self.argument, "--text": self.text, "--json": self.json_text, "--cbor": self.cbor,
+            "--hex": self.digits, "--file": self.file,
+        }  # fmt: skip
+        return [name for name, value in names.items() if value is not None]
+
+
+def payload_options(function: Any) -> Any:
+    """Add the options by which a payload is written."""
+    for option in reversed(OPTIONS):
+        function = option(function)
+    return function
+
+
+def payload(written: Written, accepts: Callable[[], Sequence[str]]) -> bytes:
+    """Return the bytes that were meant. JSON and CBOR are named by a prefix to whoever `accepts` codecs.
+
+    Raises:
+        Failure: none or several were given, or the one is not what it says.
+    """
+    given = written.given()
+    if len(given) != 1:
+        what = f"{' and '.join(given)} are each a message" if given else "what is to be sent?"
+        raise Failure(what, "", "Give one of PAYLOAD, --text, --json, --cbor, --hex, --file.", USAGE)
+    data = _data(written, accepts)
+    if len(data) > MESSAGE_MAX_BYTES:
+        raise Failure(f"{len(data)} bytes; a message has at most {MESSAGE_MAX_BYTES}", exit_code=USAGE)
+    return data
+
+
+def _data(written: Written, accepts: Callable[[], Sequence[str]]) -> bytes:
+    if written.json_text is not None:
+        _json(written.json_text, "--json")
+        return _prefix("json", accepts) + _bytes(written.json_text)
+    if written.cbor is not None:
+        return _prefix("cbor", accepts) + _cbor(written.cbor)
+    if written.digits is not None:
+        return _hex(written.digits)
+    if written.file is not None:
+        return _file(written.file)
+    return _bytes(written.argument if written.text is None else written.text)
+
+
+def _bytes(text: str | None) -> bytes:
+    """Return what was typed, byte for byte, where it is no UTF-8."""
+    return (text or "").encode("utf-8", "surrogateescape")
+
+
+def _prefix(codec: str, accepts: Callable[[], Sequence[str]]) -> bytes:
+    return prefix(codec) if accepts() else b""
+
+
+def _json(text: str, option: str) -> Any:
+    try:
+        return read_json(text)
+    except NotJson as problem:
+        hint = "Numbers and true/false go as they are; a string needs its quotes: '\"text\"'."
+        raise Failure(f"{option} is not JSON: {text[:40]!a}", str(problem), hint, USAGE) from None
+
+
+def _cbor(text: str) -> bytes:
+    import cbor2  # rarely wanted, and costs every command its import
+
+    value = _json(text, "--cbor")
+    try:
+        return cbor2.dumps(value)
+    except (cbor2.CBOREncodeError, RecursionError, ValueError) as problem:
+        raise Failure(f"--cbor cannot be written as CBOR: {text[:40]!a}", str(problem), exit_code=USAGE) from None
+
+
+def _hex(digits: str) -> bytes:
+    try:
+        return bytes.fromhex(digits)
+    except ValueError as problem:
+        hint = "Two digits of 0-9 and a-f for each byte; blanks between bytes are allowed."
+        raise Failure(f"--hex is not hexadecimal: {digits[:40]!a}", str(problem), hint, USAGE) from None
+
+
+def _file(name: str) -> bytes:
+    try:
+        if name == "-":
+            return sys.stdin.buffer.read(MESSAGE_MAX_BYTES + 1)
+        with Path(name).open("rb") as opened:
+            return opened.read(MESSAGE_MAX_BYTES + 1)
+    except OSError as problem:
+        raise Failure(f"{name[:80]!a} cannot be read", problem.strerror or str(problem), exit_code=USAGE) from None
