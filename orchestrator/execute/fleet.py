@@ -25,6 +25,7 @@ class Fleet:
         self._around = around
         self._services: dict[DeploymentKey, Service] = {}
         self._grants: dict[DeploymentKey, tuple[Grant, ...]] = {}
+        self._in_place: dict[DeploymentKey, tuple[Deployment, bool]] = {}
         self._groups: dict[GroupKey, Together] = {}
 
     @property
@@ -47,6 +48,7 @@ class Fleet:
         if service is None:
             return True
         self.topics.drop(key)
+        self._in_place.pop(key, None)
         if not service.stop(Undelivered("target-not-found", f"{key} is being removed")):
             return False
         self.router.remove(key)
@@ -56,8 +58,12 @@ class Fleet:
         return True
 
     def put_in_place(self, deployment: Deployment, *, takes_messages: bool) -> None:
-        """Have what a deployment subscribes to, and how much it may send, in force."""
+        """Have what a deployment subscribes to, and how much it may send, in force; of no cost where that is so."""
         key, own = deployment.key, deployment.revision.grants
+        before = self._in_place.get(key)
+        if before is not None and before[0] is deployment and before[1] is takes_messages:
+            return
+        self._in_place[key] = deployment, takes_messages
 
         def granted(pattern: str) -> bool:
             return all(may_subscribe(grants, pattern) for grants in (own, self._grants.get(key, own)))
@@ -93,7 +99,8 @@ class Fleet:
         What an instance was handed at its start can only be taken back by starting it anew, which this begins.
         """
         before, self._grants[key] = self._grants.get(key), grants
-        self.topics.look_anew(key)
+        if before != grants:
+            self.topics.look_anew(key)
         service = self._services.get(key)
         if before is None or before == grants or service is None:
             return

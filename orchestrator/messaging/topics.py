@@ -132,7 +132,7 @@ class Topics:
                 return f"an instance subscribes to at most {PATTERNS_MAX} patterns"
             subscriber.patterns.add(pattern)
             self._subscribers.setdefault(subscriber.id.deployment, {})[subscriber] = None
-            self._bring_into_force(subscriber)
+            self._change(subscriber, subscriber.in_force | {pattern})
         return ""
 
     def unsubscribe(self, subscriber: Subscriber, pattern: str) -> bool:
@@ -141,7 +141,7 @@ class Topics:
             if pattern not in subscriber.patterns:
                 return False
             subscriber.patterns.remove(pattern)
-            self._bring_into_force(subscriber)
+            self._change(subscriber, subscriber.in_force - {pattern})
             if not subscriber.patterns:
                 self._forget(subscriber)
         return True
@@ -151,7 +151,7 @@ class Topics:
         with self._lock:
             subscriber.has_left = True
             subscriber.patterns.clear()
-            self._bring_into_force(subscriber)
+            self._change(subscriber, set())
             self._forget(subscriber)
 
     def drop(self, key: DeploymentKey) -> None:
@@ -160,7 +160,7 @@ class Topics:
             self._manifests.pop(key, None)
             for subscriber in self._subscribers.pop(key, {}):
                 subscriber.patterns.clear()
-                self._bring_into_force(subscriber)
+                self._change(subscriber, set())
 
     def look_anew(self, key: DeploymentKey) -> None:
         """Look anew at what a deployment's grants allow, which have changed."""
@@ -194,11 +194,11 @@ class Topics:
 
     def _look_anew(self, key: DeploymentKey) -> None:
         for subscriber in self._subscribers.get(key, ()):
-            self._bring_into_force(subscriber)
+            self._change(subscriber, {pattern for pattern in subscriber.patterns if subscriber.granted(pattern)})
 
-    def _bring_into_force(self, subscriber: Subscriber) -> None:
+    def _change(self, subscriber: Subscriber, allowed: set[str]) -> None:
+        """Have those patterns of a subscriber in force; nothing is asked of its grants, which may take long."""
         key = subscriber.id.deployment
-        allowed = {pattern for pattern in subscriber.patterns if subscriber.granted(pattern)}
         if allowed == subscriber.in_force:
             return
         for pattern in subscriber.in_force - allowed:
