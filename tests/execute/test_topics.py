@@ -78,6 +78,19 @@ def test_one_that_is_removed_and_comes_back_subscribes_again():
     assert in_force(world, ONE) == {"a"}
 
 
+def test_what_was_stopped_is_put_in_place_again_by_the_very_same_wish():
+    fleet, one = World(0).fleet, subscriber("one", ("a",))
+    for _ in range(2):
+        fleet.have(one)
+        fleet.put_in_place(one, takes_messages=True)
+        assert fleet.topics.matching("a") == (ONE,)
+        fleet.put_in_place(one, takes_messages=False)
+        assert fleet.topics.matching("a") == ()
+        fleet.put_in_place(one, takes_messages=True)
+        assert fleet.stop(ONE)
+        assert fleet.topics.matching("a") == ()
+
+
 def test_a_grant_that_goes_takes_guests_subscriptions_out_of_force_before_any_rollout():
     world = World(0)
     save(world, subscriber("one", ("a",)))
