@@ -11,6 +11,8 @@ from orchestrator.model.spec import (
     Analysis,
     Backoff,
     Deployment,
+    Group,
+    GroupStrategy,
     HealthPolicy,
     Mailbox,
     PauseStep,
@@ -50,6 +52,7 @@ class History:
         self.random: Random = self.world.random
         self.promises = Promises(self.world)
         self.names = self.random.sample("abcd", self.random.randint(1, 3))
+        self.world.strategy = self.random.choice((None, *GroupStrategy))
         self.kinds = {name: self._kind() for name in self.names}
         self.world.interruptions = self.random.choice((0.0, 0.3, 0.6))
         self._steps: list[tuple[int, Callable[[], object]]] = [
@@ -119,6 +122,13 @@ class History:
         pause = PauseStep(duration_ms=self.random.choice((None, 1_000, 3_000)))
         return (WeightStep(weight=30), pause, WeightStep(weight=70), PauseStep(duration_ms=1_000))
 
+    def _group(self) -> Group | None:
+        """Draw whether a deployment is in the group of this history, if there is one."""
+        strategy = self.world.strategy
+        if strategy is None or self.random.random() < 0.1:
+            return None
+        return Group(name="all", strategy=strategy, intensity=6, period_ms=20_000)
+
     def _deployment(self, name: str, version: str) -> Deployment:
         kind = dict(self.kinds[name])
         stateful = bool(kind.pop("stateful"))
@@ -128,7 +138,7 @@ class History:
             self.world.script(made.artifact, Script() if good else self.random.choice(SCRIPTS))
         replicas = self.random.choice((0, 1, 1)) if stateful else self.random.choice((0, 1, 2, 2, 3))
         needs = [other for other in self.names if other < name and self.random.random() < 0.2]
-        return deployment(name, revision=made, replicas=replicas, needs=needs, **kind)
+        return deployment(name, revision=made, replicas=replicas, needs=needs, group=self._group(), **kind)
 
     # The steps.
 
@@ -161,7 +171,9 @@ class History:
             return replace(old, suspend=not old.suspend)
         if chance < 0.3:
             return replace(old, replicas=new.replicas)
-        if chance < 0.35:
+        if chance < 0.33:
+            return replace(old, group=self._group())
+        if chance < 0.38:
             return replace(old, restart=replace(old.restart, type=self.random.choice((*RestartType,))))
         return replace(new, replicas=self.random.choice((old.replicas, new.replicas)), depends_on=old.depends_on)
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from orchestrator.execute.history import RUNNING
-from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Health
 from orchestrator.model.observed import Phase, Record
 from orchestrator.model.rollout import Rollout, RolloutPhase
-from orchestrator.model.spec import RestartType
+from orchestrator.model.spec import GroupStrategy, RestartType
 from orchestrator.plan.action import Action, ActionKind
 from orchestrator.plan.make import make_plan
 from orchestrator.rollout.course import Course, course
@@ -32,7 +32,9 @@ class Promises:
         """Hold the world to what it promises at every moment."""
         self.every_message_has_at_most_one_outcome()
         self.every_request_has_at_most_one_outcome()
+        self.a_group_restarts_only_whom_its_strategy_names()
         for record, service in self._alive():
+            self.nobody_is_restarted_twice_for_one_failure(record, service)
             self.never_fewer_ready_instances_than_before(record, service)
 
     def check_after_a_pass(self) -> None:
@@ -54,6 +56,7 @@ class Promises:
         self.what_serves_runs()
         self.the_history_says_what_serves()
         self.no_guest_is_left_over()
+        self.a_group_is_whole_or_has_given_up()
 
     def every_message_has_at_most_one_outcome(self) -> None:
         for sent in self._world.sent:
@@ -75,6 +78,35 @@ class Promises:
             seen = service.route.requests.seen()
             assert seen.waiting == 0, f"{service.key}: {seen}"
 
+    def a_group_restarts_only_whom_its_strategy_names(self) -> None:
+        strategy = self._world.strategy
+        for other, failed in self._world.listener.group_restarts:
+            is_after = other.name > failed.name  # in these histories, what is needed comes first by name as well
+            may = strategy is GroupStrategy.ONE_FOR_ALL or (strategy is GroupStrategy.REST_FOR_ONE and is_after)
+            assert may, f"{other} is restarted after {failed} ({strategy})"
+
+    def nobody_is_restarted_twice_for_one_failure(self, record: Record, service: Service) -> None:
+        listener = self._world.listener
+        with_group = sum(key == record.key for key, _ in listener.group_restarts)
+        all_together = self._world.strategy is GroupStrategy.ONE_FOR_ALL
+        beside = sum(count for of, count in listener.exits.items() if of.deployment == record.key)
+        for seen in service.observe():
+            alone = listener.exits[ComponentId(record.key.namespace, record.key.name, seen.name)]
+            own = beside if all_together else alone
+            assert seen.restarts <= own + with_group, (
+                f"{record.key}/{seen.name}: {seen.restarts} restarts for {own} ends"
+            )
+
+    def a_group_is_whole_or_has_given_up(self) -> None:
+        for record, service in self._alive():
+            group = service.group()
+            if group is None or record.stable is None:
+                continue
+            assert not group.restarting, f"group {group.name} never ends to start {group.restarting}"
+            own = [i.phase for i in service.observe() if i.revision == record.stable.revision.id]
+            ended = {Phase.GAVE_UP, Phase.STOPPED}
+            assert not group.gave_up or ended.issuperset(own), f"{record.key} runs, though {group.name} gave up"
+
     def never_fewer_ready_instances_than_before(self, record: Record, service: Service) -> None:
         rollout = record.rollout
         beside = rollout is not None and course(rollout) in (Course.SIDE_BY_SIDE, Course.CANARY)
@@ -85,6 +117,9 @@ class Promises:
         if story not in self._ready_before:
             self._ready_before[story] = ready.get(rollout.stable or "", 0)
             self._world.disturbed.discard(record.key)
+        group = service.group()
+        if group is not None and (group.restarting or group.gave_up):
+            self._world.disturbed.add(record.key)
         if any(i.health is Health.UNHEALTHY for i in service.observe()) or _is_suspended(record):
             self._world.disturbed.add(record.key)
         if record.key in self._world.disturbed or not service.route.weights:

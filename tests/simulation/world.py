@@ -22,6 +22,7 @@ from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Mail, Message, Outcome
 from orchestrator.model.observed import Record
+from orchestrator.model.spec import GroupStrategy
 from orchestrator.store.decisions import Change, DeleteRecord, PutDesired
 from orchestrator.supervise.instance import Surroundings
 from tests.simulation.guest import FakeGuest, FakeRuntime, Script
@@ -73,19 +74,24 @@ class AskedFor:
 
 
 class Listener:
-    """Wakes the controller, and notes which deployments were disturbed by a crash of an instance."""
+    """Wakes the controller, and notes which deployments were disturbed by a crash of an instance, and by what."""
 
     def __init__(self, wake: Callable[[], None], disturbed: set[DeploymentKey]) -> None:
         self._wake, self._disturbed = wake, disturbed
+        self.exits: Counter[ComponentId] = Counter()
+        self.group_restarts: list[tuple[DeploymentKey, DeploymentKey]] = []  # whose, after whose failure
 
     def changed(self) -> None:
         self._wake()
 
     def announce(self, key: DeploymentKey, reason: str, message: str) -> None:
-        return
+        self._disturbed.add(key)
+        if reason == "group-restart":
+            self.group_restarts.append((key, DeploymentKey.parse(message.rpartition(" after ")[2])))
 
     def exited(self, instance: ComponentId, reason: ExitReason, then: str) -> None:
         self._disturbed.add(instance.deployment)
+        self.exits[instance] += 1
 
 
 class World:
@@ -106,6 +112,7 @@ class World:
         self.disturbed: set[DeploymentKey] = set()  # since its rollout began
         self.crash_in: int | None = None  # steps, before or after a decision, until the process ends
         self.used = 0
+        self.strategy: GroupStrategy | None = None  # of the one group that its deployments may be in
         self.interruptions = 0.0  # the chance that something else happens during a guest's call
         self.interrupt_with: Callable[[], None] = self._step_of_another_thread
         self._nesting = 0
