@@ -126,9 +126,12 @@ class Instance:
         self._finish_stop(free)
 
     def go_on(self) -> None:
-        """Start it if it waits for its group to do so, or gave up."""
+        """Start it if it waits for its group to do so, or gave up; if its group is stopping it, once it has ended."""
         with self._lock:
             if self._leaving:
+                return
+            if self.phase is Phase.STOPPING and self._then is not None:
+                self._then, self._start_again = None, True
                 return
             if self.phase is Phase.GAVE_UP:
                 self._begin_start()

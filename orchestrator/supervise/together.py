@@ -55,9 +55,9 @@ class Together:
             known = {member.identity for member in before.values()}
             left = [one for one in before.values() if one.identity not in {member.identity for member in members}]
             is_new = any(member.identity not in known for member in members)
-            if self._course.gave_up and is_new:
-                self._begin_anew()
             self._course = groups.only(self._course, [*self._members])
+            if self._course.gave_up and is_new:  # a changed manifest is a new chance for all
+                self._begin_anew()
         for member in left:
             found = member.find()
             if found is not None:
@@ -154,7 +154,7 @@ class Together:
     def _take(self, step: Step) -> None:
         member = self._members.get(step.key)
         found = member.find() if member is not None else None
-        if found is None:  # it has left meanwhile
+        if member is None or found is None:  # it has left
             return
         match step.verb:
             case Verb.STOP:
@@ -163,6 +163,13 @@ class Together:
                 found.pause(Event.GIVE_UP)
             case Verb.START:
                 found.go_on()
+        if not self._has(member):  # it left meanwhile, and nobody would start it again
+            found.go_on()
+
+    def _has(self, member: Member) -> bool:
+        with self._lock:
+            now = self._members.get(member.key)
+            return now is not None and now.identity == member.identity
 
     def _arm(self, delay_ms: int) -> None:
         if self._timer is not None:
@@ -171,6 +178,9 @@ class Together:
 
     def _begin_anew(self) -> None:
         self._failures_ms.clear()
+        for key in self._course.to_stop:
+            name = self._members[key].said.name
+            self._news.append((key, "group-restart", f"stops and starts again with its group {name}, as asked"))
         self._course = groups.revived([*self._members], self._course)
 
 

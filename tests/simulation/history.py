@@ -51,8 +51,9 @@ class History:
         self.world = World(seed, store)
         self.random: Random = self.world.random
         self.promises = Promises(self.world)
-        self.names = self.random.sample("abcd", self.random.randint(1, 3))
         self.world.strategy = self.random.choice((None, *GroupStrategy))
+        self.names = self.random.sample("abcd", self.random.randint(1, 3))
+        self.intensity = self.random.choice((1, 6, 100))
         self.kinds = {name: self._kind() for name in self.names}
         self.world.interruptions = self.random.choice((0.0, 0.3, 0.6))
         self._steps: list[tuple[int, Callable[[], object]]] = [
@@ -127,7 +128,7 @@ class History:
         strategy = self.world.strategy
         if strategy is None or self.random.random() < 0.1:
             return None
-        return Group(name="all", strategy=strategy, intensity=6, period_ms=20_000)
+        return Group(name="all", strategy=strategy, intensity=self.intensity, period_ms=20_000)
 
     def _deployment(self, name: str, version: str) -> Deployment:
         kind = dict(self.kinds[name])
@@ -234,3 +235,50 @@ class History:
 
     def _command(self) -> None:
         self.world.command(self.random.choice(COMMANDS), DeploymentKey.parse(self.random.choice(self.names)))
+
+
+class GroupHistory(History):
+    """One seeded history of a group that serves, and whose members crash again and again."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.world.strategy = self.random.choice((*GroupStrategy,))
+        self.names = ["a", "b", "c", "d"]
+        self.kinds = {name: self._kind() for name in self.names}
+        self._steps = [
+            (8, self._send),
+            (12, self._short_time),
+            (20, self._jobs),
+            (6, self._control),
+            (10, self._crash_instance),
+            (1, self._change_in_place),
+            (1, lambda: self.world.command("restart", DeploymentKey.parse(self.random.choice(self.names)))),
+            (1, self._crash_agent),
+            (6, self._ask),
+        ]
+
+    def live(self) -> None:
+        """Go through the whole history, holding the world to its promises, from when all members serve."""
+        self.world.change({d.key: d for d in (self._member(name) for name in self.names)})
+        self.world.run_until_quiet()
+        super().live()
+
+    def _save(self, version: str) -> None:
+        return
+
+    def _member(self, name: str) -> Deployment:
+        made = self._deployment(name, VERSIONS[0])
+        self.world.script(made.revision.artifact, Script())
+        return made
+
+    def _short_time(self) -> None:
+        self.world.pass_time(self.random.choice((1, 50, 200, 1_000)))
+        self.world.control_if_due()
+
+    def _change_in_place(self) -> None:
+        files = dict(self.world.source.files)
+        key = self.random.choice(sorted(files))
+        if not files[key].revision.stateful:
+            files[key] = replace(files[key], replicas=self.random.randint(0, 3))
+        files[key] = replace(files[key], group=self._group())
+        self.world.change(files)

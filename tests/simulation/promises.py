@@ -87,7 +87,7 @@ class Promises:
 
     def nobody_is_restarted_twice_for_one_failure(self, record: Record, service: Service) -> None:
         listener = self._world.listener
-        with_group = sum(key == record.key for key, _ in listener.group_restarts)
+        with_group = listener.with_group[record.key]
         all_together = self._world.strategy is GroupStrategy.ONE_FOR_ALL
         beside = sum(count for of, count in listener.exits.items() if of.deployment == record.key)
         for seen in service.observe():

@@ -79,6 +79,7 @@ class Listener:
     def __init__(self, wake: Callable[[], None], disturbed: set[DeploymentKey]) -> None:
         self._wake, self._disturbed = wake, disturbed
         self.exits: Counter[ComponentId] = Counter()
+        self.with_group: Counter[DeploymentKey] = Counter()
         self.group_restarts: list[tuple[DeploymentKey, DeploymentKey]] = []  # whose, after whose failure
 
     def changed(self) -> None:
@@ -87,7 +88,9 @@ class Listener:
     def announce(self, key: DeploymentKey, reason: str, message: str) -> None:
         self._disturbed.add(key)
         if reason == "group-restart":
-            self.group_restarts.append((key, DeploymentKey.parse(message.rpartition(" after ")[2])))
+            self.with_group[key] += 1
+            if " after " in message:
+                self.group_restarts.append((key, DeploymentKey.parse(message.rpartition(" after ")[2])))
 
     def exited(self, instance: ComponentId, reason: ExitReason, then: str) -> None:
         self._disturbed.add(instance.deployment)
