@@ -39,6 +39,7 @@ from orchestrator.model.work import LOAD
 from orchestrator.model.world import ArtifactFault, Drive
 from orchestrator.observe.events import Event, Journals
 from orchestrator.observe.output import LineLog, WatchedOutput
+from orchestrator.plan.dependencies import free_to_end
 from orchestrator.runtime import Guest, Output, Pipes, Runtime, Sink, Start, Wasi
 from orchestrator.runtime.finish import finish
 from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing
@@ -87,6 +88,7 @@ class Agent:
         ]
         self.runtime = Runtime(state.cache, imports, self.compilations.heard, calls)
         self._pipes = Pipes()
+        self._ended: set[DeploymentKey] = set()  # as the agent stops
         self._forbidden = forbidden_folders([str(state.path), str(socket_path)])
         actions = Actions(self.ledger, self.fleet, self.clock, self.announcer.announce)
         settling = Settling(self.ledger, self.fleet, self.clock, self.announcer.announce)
@@ -163,11 +165,24 @@ class Agent:
             if not self.state.artifacts.has(entry.digest):
                 self.state.artifacts.put(entry.data)
 
-    def stop_guests(self) -> bool:
-        """Stop every instance politely; True once all are gone."""
+    def stop_guests(self, *, in_order: bool) -> bool:
+        """Stop instances politely, what others need only after those, or all at once; True once all are gone.
+
+        Repeated until then, by one thread.
+        """
         goodbye = Undelivered("delivery-failed", GOODBYE)
-        gone = [service.stop(goodbye) for service in self.fleet.services.values()]
-        return all(gone)
+        records, services = self.ledger.records, self.fleet.services
+        left = {
+            key: records[key].wanted.depends_on if key in records else () for key in services if key not in self._ended
+        }
+        stopping = free_to_end(left) if in_order else [*left]
+        self._ended.update(key for key in stopping if services[key].stop(goodbye))
+        return self._ended.issuperset(left)
+
+    def interrupt_guests(self) -> None:
+        """End every call that is under way, so that whoever waits for it is told."""
+        for service in self.fleet.services.values():
+            service.interrupt()
 
     def close(self) -> None:
         """Release what is held; only after the controller has ended."""

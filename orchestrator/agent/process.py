@@ -26,7 +26,9 @@ from orchestrator.store.lock import Owner
 from orchestrator.store.state_dir import StateDir
 
 BACKLOG = 128
-STOP_LIMIT_S = 15.0  # for all guests to say goodbye, before the process ends anyway
+STOP_LIMIT_S = 15.0  # for all guests to say goodbye, before calls that still run are ended
+ORDERED_LIMIT_S = 10.0  # of these, for what is needed to wait for those that need it
+INTERRUPTED_LIMIT_S = 2.0  # for those who wait for such calls to be told
 CALLERS_LIMIT_S = 2  # for callers that are still sending when all guests have gone
 STOP_LOOK_S = 0.01
 SWITCH_S = 0.001  # a thread that computes in Python delays a message by this, not by CPython's 5 ms
@@ -131,9 +133,21 @@ def _control(agent: Agent, stop: threading.Event, ended: Callable[[], None]) -> 
 
 def _end_guests(agent: Agent, controller: threading.Thread) -> None:
     controller.join(STOP_LIMIT_S)
-    deadline = time.monotonic() + STOP_LIMIT_S
-    while not agent.stop_guests() and time.monotonic() < deadline:
+    began = time.monotonic()
+    if _stopped(lambda: agent.stop_guests(in_order=True), began + ORDERED_LIMIT_S):
+        return
+    if not _stopped(lambda: agent.stop_guests(in_order=False), began + STOP_LIMIT_S):
+        agent.interrupt_guests()
+        _stopped(lambda: agent.stop_guests(in_order=False), began + STOP_LIMIT_S + INTERRUPTED_LIMIT_S)
+
+
+def _stopped(stop: Callable[[], bool], deadline_s: float) -> bool:
+    """Go on stopping until everything has ended, or the time is over; whether it has."""
+    while not stop():
+        if time.monotonic() >= deadline_s:
+            return False
         time.sleep(STOP_LOOK_S)
+    return True
 
 
 @contextlib.contextmanager

@@ -111,8 +111,10 @@ class Controller:
 
     def settle(self) -> int:
         """Bring instances and traffic to what is recorded, and finish deletions."""
-        for key in [key for key, record in self.ledger.records.items() if record.deleted]:
-            self._actions.remove(key)
+        deleted = [key for key, record in self.ledger.records.items() if record.deleted]
+        may_leave = self._actions.may_leave(deleted)
+        for key in deleted:
+            self._actions.remove(key, may_leave)
         wait_ms = self._settling.settle(frozenset(self._leaving))
         waits = (IDLE_LOOK_MS, wait_ms, SECOND_LOOK_MS if self.sources.are_settling else None)
         return min(wait for wait in waits if wait is not None)

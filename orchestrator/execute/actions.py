@@ -1,6 +1,6 @@
 """Walks a plan: each action becomes a durable decision; the instances follow in `settle.py`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 
 from msgspec.structs import replace
 
@@ -14,6 +14,7 @@ from orchestrator.model.observed import Record
 from orchestrator.model.rollout import Cause, RolloutPhase
 from orchestrator.model.spec import Deployment
 from orchestrator.plan.action import Action, ActionKind, Reason
+from orchestrator.plan.dependencies import free_to_end
 from orchestrator.plan.differences import spec_digest
 from orchestrator.plan.document import Plan
 from orchestrator.plan.removals import mass_prune_hold
@@ -39,7 +40,8 @@ class Actions:
         """Carry out every action in the plan's order; one that fails or waits does not stop the others."""
         self.note_wanted(plan)
         wanted = {deployment.key: deployment for deployment in plan.desired.deployments}
-        return tuple(self._act(action, wanted.get(action.key), plan) for action in plan.actions)
+        may_leave = self.may_leave(action.key for action in plan.actions if action.kind is ActionKind.REMOVE)
+        return tuple(self._act(action, wanted.get(action.key), plan, may_leave) for action in plan.actions)
 
     def note_wanted(self, plan: Plan) -> None:
         """Record what the source wants now of each deployment it owns, whether or not it can be had."""
@@ -66,7 +68,9 @@ class Actions:
             applied=plan.source_revision if in_force else record.applied,
         )
 
-    def _act(self, action: Action, wanted: Deployment | None, plan: Plan) -> ActionOutcome:
+    def _act(
+        self, action: Action, wanted: Deployment | None, plan: Plan, may_leave: Collection[DeploymentKey]
+    ) -> ActionOutcome:
         status, detail = Status.BLOCKED, action.note
         match action.kind:
             case ActionKind.CREATE if wanted is not None:
@@ -78,10 +82,11 @@ class Actions:
             case ActionKind.ADOPT if wanted is not None:
                 status, detail = self._adopt(wanted, plan)
             case ActionKind.REMOVE:
-                status, detail = self.remove(action.key)
+                status, detail = self.remove(action.key, may_leave)
             case ActionKind.RESTART:
                 status = Status.IN_HAND  # settling starts what is recorded and not there
-                self._announce(action.key, "resumed", f"starting {action.new_version} again")
+                if action.key not in self._fleet.services:  # it is told once, however long it waits for others
+                    self._announce(action.key, "resumed", f"starting {action.new_version} again")
             case ActionKind.HELD:
                 status = Status.HELD
                 if Reason.MASS_PRUNE in action.reasons:
@@ -172,8 +177,15 @@ class Actions:
         self._announce(wanted.key, "adopted", f"taken over from {record.source} by {plan.source}")
         return Status.DONE, ""
 
-    def remove(self, key: DeploymentKey) -> tuple[Status, str]:
-        """Stop a deployment and, once nothing of it is left, forget it; repeated until then."""
+    def may_leave(self, leaving: Iterable[DeploymentKey]) -> frozenset[DeploymentKey]:
+        """Return those whose turn it is, of those that leave: what others among them depend on goes after these."""
+        records = self._ledger.records
+        return frozenset(free_to_end({key: records[key].wanted.depends_on for key in leaving if key in records}))
+
+    def remove(self, key: DeploymentKey, may_leave: Collection[DeploymentKey]) -> tuple[Status, str]:
+        """Stop a deployment whose turn it is and, once nothing of it is left, forget it; repeated until then."""
+        if key not in may_leave:
+            return Status.IN_HAND, "stops once what depends on it has stopped"
         if not self._fleet.stop(key):
             return Status.IN_HAND, "its instances are stopping"
         self._ledger.decide([DeleteRecord(key=key)])

@@ -14,9 +14,10 @@ from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Ledger
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Undelivered
-from orchestrator.model.observed import JobResult, Number, Record, Rejection
+from orchestrator.model.observed import JobResult, Number, Phase, Record, Rejection
 from orchestrator.model.rollout import Rollout, RolloutPhase
 from orchestrator.model.spec import Deployment
+from orchestrator.plan.dependencies import may_begin
 from orchestrator.plan.differences import spec_digest
 from orchestrator.rollout.advance import advance, due_ms
 from orchestrator.rollout.facts import Facts
@@ -39,14 +40,39 @@ class Settling:
     def __init__(self, ledger: Ledger, fleet: Fleet, clock: Clock, announce: ANNOUNCE) -> None:
         self._ledger, self._fleet, self._clock, self._announce = ledger, fleet, clock, announce
         self._leaving: frozenset[DeploymentKey] = frozenset()
+        self._waiting = {key for key, record in ledger.records.items() if record.wanted.depends_on}
         self._grouped: tuple[object, frozenset[DeploymentKey]] = (None, frozenset())  # what groups were made of last
 
     def settle(self, leaving: frozenset[DeploymentKey]) -> int | None:
         """Settle every record but those `leaving`; returns in how many ms to look again, None when at rest."""
         self._leaving = leaving
         self._regroup()
+        self._let_begin()
         waits = [self._settle(r) for key, r in self._ledger.records.items() if key not in leaving]
+        if self._waiting:
+            waits.append(SETTLING_MS)
         return min((wait for wait in waits if wait is not None), default=None)
+
+    def _let_begin(self) -> None:
+        """Have what was recorded before this agent start in order: each after the first try of what it depends on."""
+        if not self._waiting:
+            return
+        records = self._ledger.records
+        needs = {key: record.wanted.depends_on for key, record in records.items()}
+        self._waiting &= records.keys() - set(may_begin(needs, self._has_tried))
+
+    def _has_tried(self, key: DeploymentKey) -> bool:
+        """Whether its first start is over, well or not: one that backs off delays nobody else."""
+        record, service = self._ledger.records[key], self._fleet.services.get(key)
+        if key in self._leaving:
+            return True
+        if key in self._waiting or service is None:
+            return False
+        if is_suspended(record) or record.stable is None or record.stable.revision.job is not None:
+            return True
+        coming = (Phase.INSTALLED, Phase.STARTING)
+        is_coming = any(i.phase in coming and not i.restarts and not i.last_exit for i in service.observe())
+        return bool(service.revisions()) and not is_coming
 
     def _regroup(self) -> None:
         records = self._ledger.records
@@ -65,6 +91,8 @@ class Settling:
     def _settle_service(self, record: Record) -> int | None:
         service = self._fleet.have(record.stable or record.wanted)
         self._fleet.put_in_force(record.key, record.wanted.revision.grants)
+        if record.key in self._waiting:
+            return None
         if is_suspended(record):
             return self._suspend(record, service)
         if record.rollout is None or record.rollout.phase.is_over:

@@ -3,7 +3,7 @@
 Called by `make.py`. A cycle inside one source is the loader's to report; here it only must not hang or lose anything.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -52,6 +52,26 @@ def reversed_needs(needs: Mapping[Key, Iterable[Key]]) -> dict[Key, list[Key]]:
         for need in needs[key]:
             dependents.setdefault(need, []).append(key)
     return dependents
+
+
+def free_to_end(needs: Mapping[Key, Iterable[Key]]) -> list[Key]:
+    """Return those that nobody else among them needs: what may end first when all of them end.
+
+    In a circle, it is the one that was started last.
+    """
+    needed = {need for key, need in _later_to_earlier(needs)}
+    return [key for key in needs if key not in needed]
+
+
+def may_begin(needs: Mapping[Key, Iterable[Key]], begun: Callable[[Key], bool]) -> list[Key]:
+    """Return those all of whose needs, as far as they are among them, have begun."""
+    waits = {key for key, need in _later_to_earlier(needs) if not begun(need)}
+    return [key for key in needs if key not in waits]
+
+
+def _later_to_earlier(needs: Mapping[Key, Iterable[Key]]) -> Iterator[tuple[Key, Key]]:
+    place = {key: number for number, key in enumerate(in_order(needs))}
+    return ((key, need) for key in needs for need in needs[key] if place.get(need, len(place)) < place[key])
 
 
 def find_obstacles(

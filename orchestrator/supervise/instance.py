@@ -115,6 +115,12 @@ class Instance:
         else:
             self._finish_stop(free)
 
+    def interrupt(self) -> None:
+        """End the call that it has under way, if any: what it was told to end before its time is over."""
+        guest = self._guest
+        if guest is not None:
+            guest.interrupt()
+
     def pause(self, then: Event) -> None:
         """Stop it politely for its group; `then` it waits for `go_on`, or has given up. What has ended stays so."""
         with self._lock:

@@ -52,8 +52,7 @@ class InstanceSet:
             missing = self._fill()
         for instance in surplus:
             instance.stop()
-        membership = self._together(self.lane)
-        if revived and membership is not None and membership.revive():  # it gave up with its group, and so starts
+        if (revived or missing) and self._revive_group():
             revived = [i for i in revived if i.phase is Phase.STOPPED]
         for instance in revived:
             instance.restart()
@@ -96,6 +95,11 @@ class InstanceSet:
     def standing(self) -> Standing:
         """How its instances are, for its group."""
         return reduce(or_, (instance.standing for instance in self._present()), Standing())
+
+    def interrupt(self) -> None:
+        """End the calls that its instances have under way."""
+        for instance in self._members():
+            instance.interrupt()
 
     def observe(self) -> tuple[ObservedInstance, ...]:
         """Describe the instances, by ordinal; those scaled away are shown until they have ended."""
@@ -163,6 +167,8 @@ class InstanceSet:
         with self._lock:
             self._leaving = [i for i in self._leaving if i.phase is not Phase.STOPPED]
             missing = [] if self.is_stopping else self._fill()
+        if missing:
+            self._revive_group()
         for instance in missing:
             instance.start()
         self._restart_next()
@@ -170,6 +176,11 @@ class InstanceSet:
         if membership is not None:
             membership.look()
         self._around.listener.changed()
+
+    def _revive_group(self) -> bool:
+        """Have the group that it gave up with start again, as its members live together; whether it had given up."""
+        membership = self._together(self.lane)
+        return membership is not None and membership.revive()
 
     def _restart_next(self) -> None:
         while (following := self._next_to_restart()) is not None:

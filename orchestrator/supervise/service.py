@@ -105,6 +105,13 @@ class Service:
         gone = [self.drop(revision) for revision in self.revisions()]
         return self.runs.end_all() and all(gone)
 
+    def interrupt(self) -> None:
+        """End the calls that are under way."""
+        with self._lock:
+            sets = [*self._sets.values()]
+        for one in sets:
+            one.interrupt()
+
     def observe(self) -> tuple[ObservedInstance, ...]:
         """Describe every instance, set by set, then the runs of a job."""
         with self._lock:

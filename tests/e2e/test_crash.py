@@ -50,7 +50,7 @@ class Increments:
             with self._lock:
                 self.sent += 1
             try:
-                client.send(key("hello"), b"x", None)
+                client.send(key("hello"), b"x", None, LIMIT_S)
                 reply = client.request(key("counter"), b"increment", None, LIMIT_S)
             except Failure:
                 continue
