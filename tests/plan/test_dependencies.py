@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.plan.dependencies import free_to_end, in_order, may_begin
+from orchestrator.plan.dependencies import free_to_end, may_begin
 from tests.plan.build import key
 
 NAMES = "abcdef"
@@ -22,19 +22,26 @@ def test_what_nobody_needs_ends_first_and_what_needs_nothing_begins_first():
     assert may_begin({C: (B,)}, lambda _key: False) == [C]  # what is not among them is not waited for
 
 
-@given(NEEDS)
-def test_all_end_each_before_what_it_needs_unless_they_need_each_other(needs):
+def ended_in_turn(needs):
     left, ended = dict(needs), []
     while left:
         free = free_to_end(left)
         assert free
         ended += free
         left = {one: its for one, its in left.items() if one not in free}
-    place = {one: number for number, one in enumerate(in_order(needs))}
-    for one, its in needs.items():
-        for need in its:
-            if need in place and place[need] < place[one]:
-                assert ended.index(one) < ended.index(need)
+    return ended
+
+
+@given(NEEDS)
+def test_all_end_also_those_that_need_each_other(needs):
+    assert sorted(ended_in_turn(needs)) == sorted(needs)
+
+
+@given(NEEDS)
+def test_each_ends_before_what_it_needs(drawn):
+    needs = {one: [need for need in its if need in drawn and need < one] for one, its in drawn.items()}
+    ended = ended_in_turn(needs)
+    assert all(ended.index(one) < ended.index(need) for one, its in needs.items() for need in its)
 
 
 @given(NEEDS)
