@@ -22,6 +22,7 @@ from orchestrator.interface.fitness import Unfit, unfitness
 from orchestrator.interface.needs import Asked, asked
 from orchestrator.interface.text import world_text
 from orchestrator.model.base import Value
+from orchestrator.model.calls import Adapter, Place
 from orchestrator.model.world import ArtifactFault, Drive, Function, World
 from orchestrator.observe.events import printable
 from orchestrator.runtime import Loaded, digest_of_bytes
@@ -33,6 +34,11 @@ DRIVEN = {
     Drive.CALLABLE: "callable: typed calls (`airs call`)",
     Drive.JOB: "job: runs to its end (`airs run`)",
     Drive.HTTP: "HTTP service, which this version does not run",
+}
+CARRIED = {
+    Place.WITHIN: "through an adapter within it, which copies payloads as blocks",
+    Place.BESIDE: "through an adapter beside it, by which payloads are copied byte by byte",
+    Place.NONE: "without an adapter, value by value",
 }
 SIGNS = {ChangeKind.ADDED: ("+", "green"), ChangeKind.REMOVED: ("-", "red"), ChangeKind.CHANGED: ("~", "yellow")}
 CALLERS = {Caller.AIRS: "calls through airs", Caller.LINKED: "linked components"}
@@ -48,12 +54,16 @@ class Sizes(Value, frozen=True):
 
 
 class ComponentInfo(Value, frozen=True):
-    """What `component info` found; `unfit` says why it cannot run here, `wit` is its whole world as text."""
+    """What `component info` found; `unfit` says why it cannot run here, `wit` is its whole world as text.
+
+    `adapter` is how messages reach an actor here; other components have none.
+    """
 
     digest: str
     sizes: Sizes
     producers: tuple[Producer, ...]
     drives: tuple[Drive, ...]
+    adapter: Adapter | None
     unfit: tuple[Unfit, ...]
     imports: tuple[Asked, ...]
     exports: tuple[Function, ...]
@@ -138,6 +148,7 @@ def _info(data: bytes, loaded: Loaded, world: World) -> ComponentInfo:
         ),
         producers=made.producers,
         drives=tuple(drive for drive in Drive if drive in world.drives),
+        adapter=loaded.adapter if Drive.ACTOR in world.drives else None,
         unfit=tuple(unfitness(world)),
         imports=asked(world),
         exports=world.exports,
@@ -173,6 +184,9 @@ def _facts(found: ComponentInfo) -> Iterator[tuple[str, str]]:
         yield producer.role, f"{producer.name} {producer.version}".rstrip()
     for drive in found.drives:
         yield "driven as", DRIVEN[drive]
+    if found.adapter is not None:
+        why = f": {found.adapter.why}" if found.adapter.why else ""
+        yield "messages", f"cross {CARRIED[found.adapter.place]}{why}"
 
 
 def _row(imported: Asked) -> tuple[str, str, str, str]:

@@ -94,7 +94,7 @@ def _engine(asked: Calls) -> Iterator[Finding]:
         hint = "Unset AIRS_CALLS." if asked is Calls.STOCK else "Install the wasmtime that airs pins."
         yield warning("fast path", "off: the stock path runs, and a call takes several times as long", hint, path.why)
     else:
-        yield ok("fast path", "on")
+        yield ok("fast path", "on; `airs component info FILE` says how messages reach an actor on it")
     refusal = trial(asked)
     if refusal:
         hint = "A policy that forbids executable memory (SELinux, seccomp, a hardened kernel) has to make an exception."

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 from wasmtime import component as wc
 
-from orchestrator.model.calls import Calls
+from orchestrator.model.calls import Adapter, Calls, Place
 from orchestrator.model.world import ArtifactFault, Drive, World
 from orchestrator.runtime import artifact as artifacts
 from orchestrator.runtime import capi, lifecycle, native
@@ -108,6 +108,14 @@ class Loaded(msgspec.Struct, frozen=True):
         """Whether an adapter is around it; if not, `description.why_direct` says why."""
         is_adapted: bool = self.prepared.description.is_adapted
         return is_adapted
+
+    @property
+    def adapter(self) -> Adapter:
+        """Where its adapter is, for people."""
+        about = self.description
+        if not about.is_adapted:
+            return Adapter(place=Place.NONE, why=about.why_direct)
+        return Adapter(place=Place.BESIDE if about.why_beside else Place.WITHIN, why=about.why_beside)
 
     @property
     def takes_answers(self) -> bool:

@@ -1,5 +1,6 @@
 """`airs component info` and `diff`, and what `validate` and `plan` say of components that cannot be linked."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -64,6 +65,38 @@ def test_info_as_json_fits_its_schema(airs: Airs):
     assert found["sizes"]["codeBytes"] > found["sizes"]["coreBytes"] > 0
     assert found["drives"] == ["callable"]
     assert {"name": "version", "signature": "func() -> string"} in found["exports"]
+
+
+NEVER_CALLED = bytes((8, 4, 1, 0x0A, 0x7F, 0))  # a section with one more canonical function, `context.get`
+
+
+def test_info_says_how_messages_reach_an_actor_and_its_own_world_all_the_same(airs: Airs):
+    """An adapter adds an export, and for calls out an import; both are nobody's business but the runtime's."""
+    odd = airs.folder / "odd.wasm"
+    odd.write_bytes(COUNTER.read_bytes() + NEVER_CALLED)
+    why = "its binary is not understood: canonical function 0xa is unknown"
+    places = {}
+    for file, line in ((COUNTER, "an adapter within it"), (odd, "an adapter beside it")):
+        said = airs.quick("component", "info", file).stdout
+        assert f"messages  cross through {line}" in said
+        assert "airs:adapter" not in said
+        assert (f": {why}\n" in said) == (file == odd)
+        found = json.loads(airs.quick("component", "info", file, "-o", "json").stdout)
+        fits("component-info", found)
+        assert found["digest"] == "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest()
+        places[file] = found["adapter"], found["wit"]
+    assert [adapter for adapter, _ in places.values()] == [
+        {"place": "within", "why": ""},
+        {"place": "beside", "why": why},
+    ]
+    assert places[COUNTER][1] == places[odd][1]
+    assert json.loads(airs.quick("component", "info", CALCULATOR, "-o", "json").stdout)["adapter"] is None
+
+
+def test_info_says_that_actors_have_no_adapter_on_the_stock_path(airs: Airs, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AIRS_CALLS", "stock")
+    said = airs.quick("component", "info", COUNTER).stdout
+    assert "messages  cross without an adapter, value by value: calls take the stock path" in said
 
 
 def test_the_world_alone_is_wit(airs: Airs):
