@@ -279,7 +279,7 @@ class Api:
         """Publish a message; the answer says who took it."""
         payload = await self._body(request, MESSAGE_MAX_BYTES)
         topic = request.query_params.get("topic", "")
-        took, of = await run_in_threadpool(self._messages.publish, topic, payload)
+        took, of = await run_in_threadpool(self._messages.publish, topic, payload, _conversation(request))
         return _json(views.Published(topic=topic, deployments=took, subscribers=of))
 
     async def subscriptions(self, request: Request) -> Response:

@@ -69,7 +69,7 @@ class Messages:
             return 0
         raise self._undelivered(refused)
 
-    def publish(self, topic: str, payload: bytes) -> tuple[int, int]:
+    def publish(self, topic: str, payload: bytes, conversation: str | None) -> tuple[int, int]:
         """Publish under a topic; returns how many deployments took the message, and how many subscribe to it.
 
         Raises:
@@ -78,7 +78,7 @@ class Messages:
         if not is_topic(topic):
             raise Trouble(400, Problem(summary=f"{topic[:SHOWN_MAX]!a} is not {TOPIC_SAYS}", exit_code=USAGE))
         found = self._fleet.topics.matching(topic)
-        mail = Mail(CALLER, (payload,), self._clock.wall_ns(), topic=topic)
+        mail = Mail(CALLER, (payload,), self._clock.wall_ns(), conversation, conversation=conversation, topic=topic)
         return self._fleet.router.publish(found, mail), len(found)
 
     def subscriptions(self) -> tuple[Subscription, ...]:

@@ -9,14 +9,13 @@ import click
 import msgspec
 
 from orchestrator.agent.views import Ended
-from orchestrator.cli.client import AgentClient
 from orchestrator.cli.context import Settings, command, global_options
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.failure import FAILED, OK, TIMED_OUT, USAGE, Failure
 from orchestrator.cli.lines import Sending
 from orchestrator.cli.look import rollout_status
 from orchestrator.cli.names import LABEL, WORD, address_argument, key_argument, keys_argument
-from orchestrator.cli.payload import Written, payload_options
+from orchestrator.cli.payload import conversation_option, payload_options, written
 from orchestrator.cli.payload import payload as read_payload
 from orchestrator.cli.show import show_failure
 from orchestrator.cli.trace import new_name, show_conversations
@@ -26,9 +25,6 @@ from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.strict_json import NotJson, read_json
 from orchestrator.observe.events import printable
 
-conversation_option = click.option(
-    "--conversation", type=WORD, help="Messages of one conversation stay on one version."
-)
 timeout_option = click.option("--timeout", type=DURATION, default="30s", help="How long to wait for the answer.")
 
 
@@ -54,11 +50,11 @@ def send(
     Queued means in memory, or on the disk where the deployment has delivery at-least-once.
     """
     if lines is None:
-        client = settings.client()
-        client.send(name, _payload(client, name, payload), conversation, timeout / 1000, id)
+        data = _payload(settings, name, payload)
+        settings.client().send(name, data, conversation, timeout / 1000, id)
         settings.err().print("queued", style="dim")
         return
-    if given := _written(payload).given():
+    if given := written(payload).given():
         hint = "Give either PAYLOAD or --lines FILE."
         raise Failure(f"{given[0]} is one message, and --lines sends many", "", hint, USAGE)
     if id is not None:
@@ -68,12 +64,8 @@ def send(
     settings.err().print(f"queued {sending.queued} messages", style="dim")
 
 
-def _written(payload: dict[str, str | None]) -> Written:
-    return Written(argument=payload["payload"], **{name: text for name, text in payload.items() if name != "payload"})
-
-
-def _payload(client: AgentClient, name: ComponentId, payload: dict[str, str | None]) -> bytes:
-    return read_payload(_written(payload), lambda: client.deployment(name.deployment).accepts)
+def _payload(settings: Settings, name: ComponentId, payload: dict[str, str | None]) -> bytes:
+    return read_payload(written(payload), lambda: settings.client().deployment(name.deployment).accepts)
 
 
 @command()
@@ -88,8 +80,8 @@ def request(
     **payload: str | None,
 ) -> None:  # fmt: skip
     """Send a message and print the reply, and nothing else."""
+    data = _payload(settings, name, payload)
     client, trace = settings.client(), (conversation or new_name()) if is_traced else None
-    data = _payload(client, name, payload)
     try:
         reply = client.request(name, data, conversation, timeout / 1000, trace)
     finally:

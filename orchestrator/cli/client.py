@@ -155,9 +155,10 @@ class AgentClient:
         """List dead letters, of one deployment or of all, oldest first."""
         return list(self.lines("/v1/dead-letters", DeadLetterView, follow=False, deployment=key))
 
-    def publish(self, topic: str, payload: bytes) -> Published:
+    def publish(self, topic: str, payload: bytes, conversation: str | None) -> Published:
         """Publish a message; returns how many deployments took it."""
-        answer = self._ask("POST", "/v1/publish", content=payload, params={"topic": topic})
+        params = {"topic": topic, **_conversation(conversation)}
+        answer = self._ask("POST", "/v1/publish", content=payload, params=params)
         return msgspec.json.decode(answer.content, type=Published)
 
     def subscriptions(self, key: DeploymentKey | None) -> list[SubscriptionView]:

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from orchestrator.cli.failure import USAGE, Failure
+from orchestrator.cli.names import WORD
 from orchestrator.model.codec import prefix
 from orchestrator.model.message import MESSAGE_MAX_BYTES
 from orchestrator.model.strict_json import NotJson, read_json
@@ -19,6 +20,9 @@ OPTIONS = (
     click.option("--cbor", metavar="JSON", help="Send CBOR, written as JSON."),
     click.option("--hex", "digits", metavar="DIGITS", help="Send bytes, two hexadecimal digits each."),
     click.option("--file", metavar="FILE", help="Send what a file holds, or - (standard input)."),
+)
+conversation_option = click.option(
+    "--conversation", type=WORD, help="Messages of one conversation stay on one version."
 )
 
 
@@ -46,6 +50,11 @@ def payload_options(function: Any) -> Any:
     for option in reversed(OPTIONS):
         function = option(function)
     return function
+
+
+def written(options: dict[str, str | None]) -> Written:
+    """Return what was written, as the options say it."""
+    return Written(argument=options["payload"], **{name: text for name, text in options.items() if name != "payload"})
 
 
 def payload(written: Written, accepts: Callable[[], Sequence[str]]) -> bytes:

@@ -6,23 +6,38 @@ import click
 from rich.console import Console
 
 from orchestrator.agent.views import SubscriptionView
+from orchestrator.cli.client import AgentClient
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.names import WORD
+from orchestrator.cli.payload import conversation_option, payload_options, written
+from orchestrator.cli.payload import payload as read_payload
 from orchestrator.cli.show import table
+from orchestrator.model.topic import matches
 
 COLUMNS = ("DEPLOYMENT", "PATTERN", "BY", "INSTANCE", "IN FORCE")
 
 
 @command()
 @click.argument("topic", type=WORD)
-@click.argument("payload")
-def publish(settings: Settings, topic: str, payload: str) -> None:
+@click.argument("payload", required=False)
+@payload_options
+@conversation_option
+def publish(settings: Settings, topic: str, conversation: str | None, **payload: str | None) -> None:
     """Publish a message: it comes to every deployment that subscribes to the topic."""
-    published = settings.client().publish(topic, payload.encode("utf-8", "surrogateescape"))
+    data = read_payload(written(payload), lambda: _accepted_by_all(settings.client(), topic))
+    published = settings.client().publish(topic, data, conversation)
     if settings.is_json:
         settings.print_json(published)
         return
     settings.err().print(_told(published.deployments, published.subscribers), style="dim")
+
+
+def _accepted_by_all(client: AgentClient, topic: str) -> Sequence[str]:
+    """Return codecs that subscribers accept, none where there is one that accepts no codecs: it knows no prefix."""
+    found = client.subscriptions(None)
+    keys = {(one.namespace, one.deployment) for one in found if one.in_force and matches(one.pattern, topic)}
+    accepted = [view.accepts for view in client.deployments() if (view.namespace, view.name) in keys]
+    return accepted[0] if accepted and all(accepted) else ()
 
 
 def _told(took: int, of: int) -> str:

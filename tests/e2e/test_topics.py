@@ -1,6 +1,7 @@
 """Publishing and subscribing: who gets what, who may, what a full mailbox and a rate limit do, what is seen of it."""
 
 import json
+import shutil
 
 import pytest
 
@@ -18,8 +19,8 @@ def subscriber(stage: Stage, name: str, *patterns: str, **spec) -> None:
     stage.write(name, "faulty", grants=grants, subscribe=list(patterns), **spec)
 
 
-def publish(stage: Stage, topic: str, payload: str = "heard it") -> int:
-    return stage.json("publish", topic, payload)["deployments"]
+def publish(stage: Stage, topic: str, *payload: str) -> int:
+    return stage.json("publish", topic, *(payload or ("heard it",)))["deployments"]
 
 
 def subscriptions(stage: Stage, *name: str) -> list[tuple]:
@@ -164,6 +165,63 @@ def test_a_subscriber_that_wants_each_message_at_least_once_gets_it_after_a_kill
     stage.kill()
     stage.start()
     wait_until(lambda: "news.late: it" in logged(stage, "one"))
+
+
+def test_a_publication_is_written_as_any_message_and_names_its_codec_where_all_who_hear_of_it_know_one(stage: Stage):
+    for name in ("one", "two"):
+        subscriber(stage, name, "news")
+    toml = stage.folder / "components" / "faulty" / "Component.toml"
+    plain = toml.read_text()
+    toml.write_text(f'{plain}\n[codec]\naccepts = ["json"]\n')
+    stage.apply()
+    assert publish(stage, "news", "--json", '"x"') == 2
+    taken = stage.run("publish", "news", "--cbor", "[1]")
+    assert "queued by 0 of 2 deployments" in taken.err
+    reasons = ("runtime-error", "invalid-message")  # the guest's, who was given JSON, and airs' own
+    wait_until(
+        lambda: (
+            {(one["deployment"], one["reason"]) for one in letters(stage)}
+            == {(name, reason) for name in ("one", "two") for reason in reasons}
+        )
+    )
+    other = stage.folder / "components" / "unhealthy-not"
+    shutil.copytree(toml.parent, other)
+    (other / "Component.toml").write_text(plain)
+    stage.write("three", "unhealthy-not", grants={SUBSCRIBES: ["news"]}, subscribe=["news"])
+    stage.apply()
+    assert publish(stage, "news", "--hex", "68 65 61 72 64 20 61") == 3
+    assert publish(stage, "news", "--cbor", '"heard"') == 3  # without a prefix, as `three` knows none
+    wait_until(lambda: all("news: a" in logged(stage, name) for name in ("one", "two", "three")))
+    stage.run("publish", "news", code=USAGE)
+    stage.run("publish", "news", "--json", "{", code=USAGE)
+
+
+def test_what_is_published_has_no_key_where_instances_own_keys(stage: Stage):
+    grants = {"storage.read": ["self"], "storage.write": ["self"]}
+    subscriber(stage, "one", "news", grants=grants, replicas=2, routing={"policy": "consistent-hash"})
+    stage.apply()
+    assert publish(stage, "news", "store place published") == 1
+    wait_until(lambda: stage.view("one").traffic.handled == 1)
+    assert stage.ask("one", "load place") == "published"
+    assert stage.ask("default/one/key", "load place") == ""  # nothing
+
+
+def test_a_conversation_is_followed_through_topics(stage: Stage):
+    stage.write("first", "faulty", grants={SUBSCRIBES: ["a"], PUBLISHES: ["b"]}, subscribe=["a"])
+    subscriber(stage, "second", "b")
+    subscriber(stage, "third", "b")
+    stage.apply()
+    assert publish(stage, "a", "publish b heard it", "--conversation", "long story") == 1
+
+    def hops() -> list[tuple[str, str, str]]:
+        ran = stage.run("-o", "json", "trace", "long story", code=None)
+        found = json.loads(ran.out)[0]["hops"] if ran.code == 0 else []
+        return [(hop["sender"]["name"], hop["target"]["name"], hop["outcome"]) for hop in found]
+
+    wait_until(lambda: len(hops()) == 3)
+    assert sorted(hops()) == [
+        ("client", "first", "handled"), ("first", "second", "handled"), ("first", "third", "handled"),
+    ]  # fmt: skip
 
 
 def test_a_manifests_subscriptions_change_in_place_and_outlive_the_agent(stage: Stage):
