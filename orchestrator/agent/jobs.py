@@ -32,6 +32,11 @@ class StartedJob:
         self._guest, self._output, self._taker = guest, output, taker
         self._clock, self._timeout_ms = clock, timeout_ms
 
+    @property
+    def memory_bytes(self) -> int:
+        """How large its linear memories are together."""
+        return self._guest.memory_bytes
+
     def run(self) -> JobOutcome:
         """Run it to its end."""
         timer = self._clock.call_later(self._timeout_ms + OVERTIME_MS, self._hold_up_nobody)

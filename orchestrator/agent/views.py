@@ -35,7 +35,10 @@ MANY_MAX_BYTES = 4 << 20
 
 
 class InstanceView(Value, frozen=True):
-    """One instance."""
+    """One instance; `memory_bytes` are its linear memories together.
+
+    `metered_fuel` is what `metered_calls` of its messages and calls took, those whose fuel was read.
+    """
 
     kind: str
     namespace: str
@@ -47,6 +50,9 @@ class InstanceView(Value, frozen=True):
     restarts: int
     health: str
     last_exit: ExitReason | None
+    memory_bytes: int
+    metered_calls: int
+    metered_fuel: int
 
 
 class SessionView(Value, frozen=True):
@@ -143,6 +149,7 @@ class DeploymentView(Value, frozen=True):
     generation: int
     restarts: int
     mailbox: int
+    mailbox_capacity: int
     traffic: Traffic
     accepts: tuple[str, ...]
     requests: Asked
@@ -297,6 +304,7 @@ def deployment_view(seen: ObservedDeployment, compiling: Callable[[str], Compili
         generation=record.generation,
         restarts=sum(i.restarts for i in instances),
         mailbox=seen.traffic.waiting,
+        mailbox_capacity=shown.mailbox.capacity,
         traffic=seen.traffic,
         accepts=shown.revision.accepts,
         requests=seen.requests,
@@ -342,6 +350,9 @@ def instance_view(record: Record, seen: ObservedInstance) -> InstanceView:
         restarts=seen.restarts,
         health=seen.health.value,
         last_exit=replace(seen.last_exit) if seen.last_exit else None,
+        memory_bytes=seen.memory_bytes,
+        metered_calls=seen.spent.calls,
+        metered_fuel=seen.spent.fuel,
     )
 
 

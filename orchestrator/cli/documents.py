@@ -25,6 +25,7 @@ from orchestrator.agent.views import (
 )
 from orchestrator.cli.component import ComponentDiff, ComponentInfo
 from orchestrator.cli.doctor import Doctor
+from orchestrator.cli.top import Top
 from orchestrator.model.base import Value
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.observe.events import Event, LogLine
@@ -72,6 +73,7 @@ DOCUMENTS: dict[str, Any] = {
     "trace": tuple[Conversation, ...],
     "get-subscriptions": tuple[SubscriptionView, ...],
     "publish": Published,
+    "top": Top,  # one line of it
     "session-list": tuple[SessionView, ...],
     "rollout-status": RolloutView,
     "agent-status": AgentView,

@@ -23,6 +23,7 @@ COMMANDS = {  # each lies in the module of this package that is named after it h
     **dict.fromkeys(("validate", "plan", "apply"), "planning"),
     **dict.fromkeys(("up", "agent"), "agent"),
     **dict.fromkeys(("status", "get", "history", "logs", "events"), "look"),
+    "top": "top",
     **dict.fromkeys(("send", "request", "call", "run", "restart", "rollback", "rollout", "delete"), "act"),
     "session": "session",
     "replay": "letters",

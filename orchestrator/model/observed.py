@@ -38,8 +38,18 @@ class ObservedSession(Value, frozen=True, order=True):
     handles: int
 
 
+class Spent(Value, frozen=True):
+    """The fuel that messages and calls took of which it was read, and how many those were."""
+
+    calls: int = 0
+    fuel: int = 0
+
+
 class ObservedInstance(Value, frozen=True):
-    """One instance: `ready` only after a real call answered; `restarts` counts since its set was started."""
+    """One instance: `ready` only after a real call answered; `restarts` counts since its set was started.
+
+    `memory_bytes` are its linear memories, 0 while nothing of it runs; `spent` goes on counting when it starts again.
+    """
 
     name: str
     revision: str
@@ -48,6 +58,8 @@ class ObservedInstance(Value, frozen=True):
     restarts: int = 0
     health: Health = Health.UNKNOWN
     last_exit: ExitReason | None = None
+    memory_bytes: int = 0
+    spent: Spent = Spent()
 
 
 class ObservedGroup(Value, frozen=True):

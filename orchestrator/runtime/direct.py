@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from orchestrator.model.message import Answer, CallAnswer, Exited, Handled, Health, Mail, Message
+from orchestrator.model.observed import Spent
 from orchestrator.model.spec import Json
 from orchestrator.model.work import Work
 from orchestrator.runtime.finish import finish
@@ -67,6 +68,16 @@ class Direct:
     def fuel_used(self) -> int:
         """The fuel that the last call used."""
         return self._guest.fuel_used
+
+    @property
+    def spent(self) -> Spent:
+        """What messages and calls took, as far as it was read."""
+        return self._guest.spent
+
+    @property
+    def memory_bytes(self) -> int:
+        """How large its linear memories are together."""
+        return self._guest.memory_bytes
 
     def _finish(self, work: Work[T]) -> T:
         with self._turn:

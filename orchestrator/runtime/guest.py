@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -27,6 +27,7 @@ from orchestrator.model.message import (
     Replied,
     Returned,
 )
+from orchestrator.model.observed import Spent
 from orchestrator.model.spec import Json, Revision
 from orchestrator.model.work import GIVE_WAY, Work
 from orchestrator.model.world import Drive
@@ -45,6 +46,7 @@ from orchestrator.runtime.stock.instance import StockInstance
 from orchestrator.runtime.values import Current, Err
 from orchestrator.runtime.wasi import Wasi
 
+T = TypeVar("T")
 _RUN = re.compile(r"wasi:cli/run@[0-9.]+#run")
 _HANDLE = Export(f"{FLAT}#handle", FLAT, "handle", NO_VALUES)
 _BATCH = Export(f"{FLAT}#batch", FLAT, "batch", NO_VALUES)
@@ -219,7 +221,7 @@ class Guest:
         """
         if not self._is_actor:
             return self._instance.exited or Health.HEALTHY
-        answer = await self._lifecycle(lifecycle.HEALTH, timeout_ms=timeout_ms)
+        answer = await self._unmetered(self._lifecycle(lifecycle.HEALTH, timeout_ms=timeout_ms))
         if not self._has_worked and not isinstance(answer, Exited):
             self._instance.rest()
         self._has_worked = False
@@ -233,7 +235,7 @@ class Guest:
         exited = await self._let_go(self._sessions.drop_all()) if self._sessions.named else None
         if exited is not None or not self._is_actor:
             return exited
-        answer = await self._lifecycle(lifecycle.SHUTDOWN)
+        answer = await self._unmetered(self._lifecycle(lifecycle.SHUTDOWN))
         if isinstance(answer, Err):
             return Exited(ExitReason(kind=ExitKind.NORMAL, detail=f"shutdown refused: {_refused(answer)}"))
         return answer if isinstance(answer, Exited) else None
@@ -254,6 +256,16 @@ class Guest:
         """The fuel that the last call used; equal for equal messages, state and host answers."""
         return self._instance.fuel_used
 
+    @property
+    def spent(self) -> Spent:
+        """What messages and calls took, as far as it was read: of all while they are few, of one in many else."""
+        return self._instance.spent
+
+    @property
+    def memory_bytes(self) -> int:
+        """How large its linear memories are together."""
+        return self._instance.memory_bytes
+
     def interrupt(self) -> None:
         """Make the running call, or else the next, end as killed; from any thread."""
         self._instance.interrupt()
@@ -266,17 +278,22 @@ class Guest:
     def _lifecycle(self, name: str, *values: Any, timeout_ms: int | None = None) -> Work[Any]:
         return self._instance.invoke(self._exports[name], values, timeout_ms)
 
+    async def _unmetered(self, work: Work[T]) -> T:
+        """Do what is no message, and is not counted among what they spent."""
+        with self._instance.unmetered():
+            return await work
+
     async def begin(self, revision: Revision) -> Exited | None:
         """Check what it says it is and initialize it; None when it is ready for messages."""
         if not self._is_actor:
             return None
-        metadata = await self._lifecycle(lifecycle.METADATA)
+        metadata = await self._unmetered(self._lifecycle(lifecycle.METADATA))
         if isinstance(metadata, Exited):
             return metadata
         if metadata["stateful"] != revision.stateful:
             said, written = _word(metadata["stateful"]), _word(revision.stateful)
             return _not_started(f"metadata() says stateful = {said}, Component.toml says stateful = {written}")
-        answer = await self._lifecycle(lifecycle.INITIALIZE, lifecycle.config_value(revision))
+        answer = await self._unmetered(self._lifecycle(lifecycle.INITIALIZE, lifecycle.config_value(revision)))
         self._instance.rest()
         if isinstance(answer, Err):
             return _not_started(f"initialize refused: {_refused(answer)}")

@@ -9,7 +9,8 @@ have failed for want of it, though it may have got over that and failed at somet
 """
 
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from ctypes import byref, c_uint64, c_void_p, create_string_buffer, sizeof
 from typing import Any
 
@@ -17,6 +18,7 @@ from wasmtime import _ffi as ffi
 
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.message import Exited
+from orchestrator.model.observed import Spent
 from orchestrator.model.spec import Limits
 from orchestrator.model.work import GIVE_WAY, HOLD
 from orchestrator.runtime import capi, faults
@@ -35,6 +37,8 @@ MAX_TABLE_ELEMENTS = 200_000  # of each table; 8 bytes each
 MAX_TABLES = 64
 MAX_MEMORIES = 16
 MAX_CORE_INSTANCES = 256
+UNREAD_CALLS = 60  # while they come fast, between two whose fuel is read: reading takes a tenth of a short call
+OFTEN_NS = 1_000_000  # where calls are further apart than this, the fuel of each is read
 SMALL_MEMORY_BYTES = 16 << 20  # filling it takes one instruction, and two milliseconds
 _MAX_FUEL = (1 << 63) - 1
 _CLOSED = Exited(ExitReason(kind=ExitKind.KILLED, detail="closed"))
@@ -48,7 +52,7 @@ class Instance:
     __slots__ = (
         "__weakref__", "_allowance", "_arming", "_cell", "_computes_long", "_context", "_entries", "_free", "_fuel",
         "_fuel_set", "_given", "_instance", "_is_closing", "_is_entered", "_limits", "_loaded", "_much_taken_bytes",
-        "_poll_first", "_tick", "exited",
+        "_poll_first", "_read_ns", "_tick", "_unread", "exited", "spent",
     )  # fmt: skip
 
     def __init__(self, loaded: Loaded, cell: Cell, limits: Limits, wasi: Wasi) -> None:
@@ -65,6 +69,8 @@ class Instance:
         self._tick = loaded.engine.tick
         self._allowance = Allowance(limits.memory_bytes, window.ALLOWANCE_BYTES if loaded.is_adapted else 0)
         self.exited: Exited | None = None
+        self.spent = Spent()  # replaced, never changed: any thread may read it
+        self._unread = self._read_ns = 0
         self._open()
 
     def _open(self) -> None:
@@ -141,20 +147,23 @@ class Instance:
                 return self._interrupted()
             entry = self._entries.get(export.name) or self._enter(export)
             if self._computes_long or self._allowance.left_bytes < self._much_taken_bytes:
-                return await self._invoke_in_steps(entry, values)
+                return await self._invoke_in_steps(entry, values, fuel_times)
             future = entry.begin(values)
             try:
                 if not self._poll_first(future):
                     await self._rest(future)
             finally:
                 entry.end(future)
+            self._unread -= fuel_times
+            if self._unread < 0:
+                self._read_fuel(fuel_times)
             return self._outcome(entry)
         finally:
             self._is_entered = False
             if self._is_closing:
                 self._release()
 
-    async def _invoke_in_steps(self, entry: Entry, values: Sequence[Any]) -> Any | Exited:
+    async def _invoke_in_steps(self, entry: Entry, values: Sequence[Any], fuel_times: int) -> Any | Exited:
         """Make a call that is likely to be long: it lets others go first, and never keeps the GIL."""
         await GIVE_WAY
         future = entry.begin(values)
@@ -165,6 +174,7 @@ class Instance:
                 await self._rest(future)
         finally:
             entry.end(future)
+        self._read_fuel(fuel_times)
         return self._outcome(entry)
 
     def _outcome(self, entry: Entry) -> Any | Exited:
@@ -192,6 +202,8 @@ class Instance:
                 result = entry.call(values)
             except CallFailed as failure:
                 return self._end(str(failure))
+            finally:
+                self._read_fuel(fuel_times)
             return result if self._cell.ending is None else self._end("")
 
     def _interrupted(self) -> Exited:
@@ -231,6 +243,27 @@ class Instance:
         error = capi.get_fuel(self._context, byref(left))
         assert not error
         return self._fuel_set - left.value
+
+    @property
+    def memory_bytes(self) -> int:
+        """How large its linear memories are together, without its adapter's; from any thread."""
+        return self._allowance.taken_bytes
+
+    def _read_fuel(self, calls: int) -> None:
+        """Count what the last call used, for so many messages, and choose when to look again."""
+        spent, began_ns = self.spent, self._cell.deadline_ns  # all its messages have the same time
+        self.spent = Spent(calls=spent.calls + calls, fuel=spent.fuel + self.fuel_used)
+        self._unread = UNREAD_CALLS if began_ns - self._read_ns < OFTEN_NS else 0
+        self._read_ns = began_ns
+
+    @contextmanager
+    def unmetered(self) -> Iterator[None]:
+        """Have calls that are not for messages neither counted nor looked at."""
+        kept = self.spent, self._unread, self._read_ns
+        try:
+            yield
+        finally:
+            self.spent, self._unread, self._read_ns = kept
 
     def rest(self) -> None:
         """Drop what was prepared for calls, as none may come for long; the next call prepares it again."""

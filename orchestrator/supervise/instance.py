@@ -20,7 +20,7 @@ from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.hop import HopKind
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited, Handled, Health, Mail, Message, Outcome, Returned
-from orchestrator.model.observed import ObservedInstance, ObservedSession, Phase
+from orchestrator.model.observed import ObservedInstance, ObservedSession, Phase, Spent
 from orchestrator.model.spec import Deployment
 from orchestrator.model.work import Work
 from orchestrator.supervise.groups import Standing, standing_of
@@ -84,6 +84,7 @@ class Instance:
         self._timer: Timer | None = None
         self._sessions: dict[str, tuple[int, Timer]] = {}  # which of all uses was the last, and when it ends
         self._uses = 0
+        self._spent = Spent()  # by the guests before this one
         self._check_is_due = False  # health is to be asked before the next message: under load it is never idle
         self._asker = around.requests.of(self.id)  # as which it sends, of this start; one that cannot until then
 
@@ -175,6 +176,7 @@ class Instance:
     def observe(self) -> ObservedInstance:
         """Describe it."""
         with self._lock:
+            guest = self._guest
             return ObservedInstance(
                 name=self.id.instance,
                 revision=self.lane,
@@ -183,6 +185,8 @@ class Instance:
                 restarts=self._restart_count,
                 health=self._health,
                 last_exit=self._last_exit,
+                memory_bytes=0 if guest is None else guest.memory_bytes,
+                spent=self._spent if guest is None else _together(self._spent, guest.spent),
             )
 
     def _submit(self, work: Work[None]) -> None:
@@ -446,7 +450,7 @@ class Instance:
         """Note an exit and what follows from it; returns the guest it had, which the caller closes."""
         with self._lock:
             self._disarm()
-            guest, self._guest = self._guest, None
+            guest = self._without_guest()
             asker = self._asker  # it may start again before this is over
             self.ready = False
             self._failures = 0
@@ -462,6 +466,12 @@ class Instance:
         if again:
             self._submit_start()
         self._on_change()
+        return guest
+
+    def _without_guest(self) -> Guest | None:
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            self._spent = _together(self._spent, guest.spent)
         return guest
 
     def _decide(self, reason: ExitReason) -> str:
@@ -536,7 +546,7 @@ class Instance:
     def _ended(self, problem: Exited | None) -> None:
         """Note that it has ended as it was asked to."""
         with self._lock:
-            self._guest = None
+            self._without_guest()
             asker = self._asker
             self._disarm()
             self._last_exit = problem.reason if problem else ExitReason(kind=ExitKind.NORMAL)
@@ -581,6 +591,10 @@ class Instance:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _together(one: Spent, other: Spent) -> Spent:
+    return Spent(calls=one.calls + other.calls, fuel=one.fuel + other.fuel)
 
 
 async def _asked(work: Work[T]) -> T | Exited:

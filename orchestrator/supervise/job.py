@@ -52,9 +52,11 @@ class Run:
         outcome = self.outcome
         reason = None if outcome is None else outcome.reason or _ended_by_itself(outcome)
         phase = Phase.RUNNING if outcome is None else Phase.STOPPED
+        guest = self._guest
         return ObservedInstance(
-            name=self.id.instance, revision=self.revision.id, phase=phase, ready=False, last_exit=reason
-        )
+            name=self.id.instance, revision=self.revision.id, phase=phase, ready=False, last_exit=reason,
+            memory_bytes=0 if guest is None else guest.memory_bytes,
+        )  # fmt: skip
 
     def _work(self) -> None:
         outcome = self._outcome()

@@ -10,7 +10,7 @@ from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.message import Answer, CallAnswer, Exited, Handled, Health, Mail, Message
-from orchestrator.model.observed import ObservedGroup
+from orchestrator.model.observed import ObservedGroup, Spent
 from orchestrator.model.spec import Json, Priority, Revision
 from orchestrator.model.work import Work
 from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter
@@ -38,6 +38,14 @@ class Guest(Protocol):
     def sessions(self) -> dict[str, int]:
         """The sessions there are, and how many handles each has; from any thread."""
 
+    @property
+    def spent(self) -> Spent:
+        """What messages and calls took, as far as it was read; from any thread."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """How large its linear memories are together; from any thread."""
+
     def health(self, timeout_ms: int | None = None) -> Work[Health | Exited]:
         """Ask how it is; a component without a lifecycle is healthy once it was instantiated."""
 
@@ -59,6 +67,10 @@ class JobGuest(Protocol):
 
     def run(self) -> JobOutcome:
         """Run it to its end."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """How large its linear memories are together; from any thread."""
 
     def interrupt(self) -> None:
         """End it, from another thread."""

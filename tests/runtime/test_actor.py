@@ -231,3 +231,37 @@ def test_an_answer_to_a_request_of_its_own_is_a_call_under_its_limits(actors, lo
     assert isinstance(ended, Exited)
     assert ended.reason.kind is ExitKind.TRAPPED
     assert desk.handle(message("who")) == ended
+
+
+def test_what_messages_and_calls_take_is_summed_and_nothing_else_is(actors):
+    guest = start(actors, FAULTY.read_bytes())
+    assert (guest.spent.calls, guest.spent.fuel) == (0, 0)
+    used = 0
+    for number in range(2):
+        guest.handle(message(f"echo {number}"))
+        used += guest.fuel_used
+        guest.health()
+    assert (guest.spent.calls, guest.spent.fuel) == (2, used)
+
+
+def test_what_ended_an_instance_counts_as_well(actors):
+    guest = start(actors, FAULTY.read_bytes())
+    guest.handle(message("trap"))
+    assert guest.spent.calls == 1
+    assert guest.spent.fuel > 0
+
+
+def test_of_many_messages_in_a_row_some_are_read_and_tell_of_the_others(actors):
+    guest = start(actors, FAULTY.read_bytes())
+    for _ in range(500):
+        guest.handle(message("echo the same"))
+    calls, fuel = guest.spent.calls, guest.spent.fuel
+    assert 0 < calls <= 500
+    assert fuel == calls * guest.fuel_used
+
+
+def test_memory_is_what_its_linear_memories_have(actors):
+    guest = start(actors, FAULTY.read_bytes())
+    before = guest.memory_bytes
+    assert before >= 1 << 16
+    assert before % (1 << 16) == 0

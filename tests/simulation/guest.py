@@ -20,6 +20,7 @@ from orchestrator.model.message import (
     Replied,
     Returned,
 )
+from orchestrator.model.observed import Spent
 from orchestrator.model.spec import Revision
 from orchestrator.model.work import GIVE_WAY
 
@@ -60,6 +61,7 @@ class FakeGuest:
         self._hear, self._hear_answer = hear, hear_answer
         self.handled = self.checked = 0
         self.sessions: dict[str, int] = {}
+        self.memory_bytes, self.spent = 1 << 16, Spent()
         self.was_healthy = self.is_closed = self.is_at_work = False
         self.trap_next = False
         self._pause = pause

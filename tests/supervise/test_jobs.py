@@ -19,6 +19,8 @@ class Guest:
     def __init__(self) -> None:
         self.is_interrupted = self.is_closed = False
 
+    memory_bytes = 0
+
     def run(self) -> JobOutcome:
         killed = JobOutcome(reason=ExitReason(kind=ExitKind.KILLED))
         return killed if self.is_interrupted else JobOutcome(code=0)

@@ -1,0 +1,245 @@
+"""`airs top`: two looks at the agent's counters → rates, one row per deployment, as a live table or as JSON.
+
+The agent only counts; what happened in between is worked out here. A counter that has fallen began anew, with a
+restarted agent or a deployment that was deleted and made again, and so counts from 0.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import click
+import msgspec
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.agent.views import DeploymentView, InstanceView
+from orchestrator.cli.client import AgentClient
+from orchestrator.cli.context import Settings, command
+from orchestrator.cli.durations import DURATION
+from orchestrator.cli.show import PHASE_STYLES, clock
+from orchestrator.model.base import Value
+from orchestrator.model.observed import Traffic
+
+SHORTEST_MS = 10  # between two looks
+WIDE = 100  # columns of a terminal that leave room for two spaces between columns
+AROUND = 2  # lines of a screen that are no deployment's
+UNFOLDED = 1_000  # columns where nobody looks at a screen
+_STEP, _BYTE_STEP = 1000, 1024
+_UNITS = "kMGTPEZYRQ"
+
+
+class TopRow(Value, frozen=True):
+    """One deployment: messages and calls a second since the last look, and how it is now.
+
+    `fuel_per_message` is the average of those since the last look whose fuel was read, None if there was none.
+    `restarts`, `memory_bytes` are those of its instances together; `dead_letters` counts since the agent started.
+    """
+
+    namespace: str
+    name: str
+    phase: str
+    ready: int
+    replicas: int
+    received_per_s: float
+    handled_per_s: float
+    errors_per_s: float
+    waiting: int
+    capacity: int
+    restarts: int
+    fuel_per_message: int | None
+    memory_bytes: int
+    dead_letters: int
+
+
+class Top(Value, frozen=True):
+    """What one look shows: when it was, in wall-clock milliseconds, and how long after the one before."""
+
+    at: int
+    interval_ms: float
+    deployments: tuple[TopRow, ...]
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What the agent said, and when on both clocks."""
+
+    at_ms: int
+    at_s: float  # monotonic
+    views: Sequence[DeploymentView]
+
+
+Key = Callable[[TopRow], float]
+ORDERS: dict[str, Key] = {
+    "name": lambda row: 0,
+    "in": lambda row: row.received_per_s,
+    "handled": lambda row: row.handled_per_s,
+    "errors": lambda row: row.errors_per_s,
+    "waiting": lambda row: row.waiting,
+    "restarts": lambda row: row.restarts,
+    "fuel": lambda row: row.fuel_per_message or 0,
+    "memory": lambda row: row.memory_bytes,
+    "dead-letters": lambda row: row.dead_letters,
+}
+
+
+@command()
+@click.option("--once", is_flag=True, help="Print one table and end; so it is where the output is no terminal.")
+@click.option("--sort", type=click.Choice(list(ORDERS)), default="name", help="What comes first: the most of this.")
+@click.option("--interval", type=DURATION, default="1s", help="How long between two looks.")
+def top(settings: Settings, once: bool, sort: str, interval: int) -> None:
+    """Show what all deployments are doing, live: rates, mailboxes, restarts, fuel, memory. Ctrl-C ends it.
+
+    With -o json, print a line for each look.
+    """
+    if interval < SHORTEST_MS:
+        raise click.BadParameter(f"{interval}ms is too short: it is at least {SHORTEST_MS}ms", param_hint="--interval")
+    looks = _compared(settings.client(), interval)
+    out = settings.out()
+    try:
+        if settings.is_json:
+            _print_lines(looks, sort, once)
+        elif once or not out.is_terminal:
+            _print_table(out, ordered(next(looks), sort))
+        else:
+            _keep_showing(out, looks, sort)
+    except KeyboardInterrupt:
+        return
+
+
+def _compared(client: AgentClient, interval_ms: int) -> Iterator[Top]:
+    before = _look(client)
+    while True:
+        time.sleep(interval_ms / 1000)
+        now = _look(client)
+        yield compared(before, now)
+        before = now
+
+
+def _look(client: AgentClient) -> Look:
+    views = client.deployments()
+    return Look(at_ms=time.time_ns() // 1_000_000, at_s=time.monotonic(), views=views)
+
+
+def _print_lines(looks: Iterator[Top], sort: str, once: bool) -> None:
+    for look in looks:
+        click.echo(msgspec.json.encode(ordered(look, sort)))
+        if once:
+            return
+
+
+def _print_table(out: Console, look: Top) -> None:
+    out.print(page(look, UNFOLDED), width=UNFOLDED)
+
+
+def _keep_showing(out: Console, looks: Iterator[Top], sort: str) -> None:
+    with Live(Text("looking …", style="dim"), console=out, auto_refresh=False, screen=True) as live:
+        live.refresh()
+        for look in looks:
+            live.update(_fitting(out, ordered(look, sort)), refresh=True)
+
+
+def compared(before: Look, now: Look) -> Top:
+    """Work out what happened between two looks."""
+    then = {(view.namespace, view.name): view for view in before.views}
+    seconds = now.at_s - before.at_s
+    rows = tuple(_row(then.get((view.namespace, view.name)), view, seconds) for view in now.views)
+    return Top(at=now.at_ms, interval_ms=seconds * 1000, deployments=rows)
+
+
+def _row(before: DeploymentView | None, now: DeploymentView, seconds: float) -> TopRow:
+    traffic, earlier = now.traffic, Traffic() if before is None else before.traffic
+    if traffic.received < earlier.received or traffic.handled < earlier.handled:
+        before, earlier = None, Traffic()
+    return TopRow(
+        namespace=now.namespace,
+        name=now.name,
+        phase=now.phase,
+        ready=now.ready,
+        replicas=now.replicas,
+        received_per_s=(traffic.received - earlier.received) / seconds,
+        handled_per_s=(traffic.handled - earlier.handled) / seconds,
+        errors_per_s=(traffic.errors - earlier.errors) / seconds,
+        waiting=traffic.waiting,
+        capacity=now.mailbox_capacity,
+        restarts=now.restarts,
+        fuel_per_message=_fuel_per_message(before.instances if before else (), now.instances),
+        memory_bytes=sum(instance.memory_bytes for instance in now.instances),
+        dead_letters=traffic.dead_letters,
+    )
+
+
+def _fuel_per_message(before: Sequence[InstanceView], now: Sequence[InstanceView]) -> int | None:
+    then = {instance.name: (instance.metered_calls, instance.metered_fuel) for instance in before}
+    calls = fuel = 0
+    for instance in now:
+        had_calls, had_fuel = then.get(instance.name, (0, 0))
+        if had_calls > instance.metered_calls:  # another of the same name
+            had_calls = had_fuel = 0
+        calls += instance.metered_calls - had_calls
+        fuel += instance.metered_fuel - had_fuel
+    return round(fuel / calls) if calls else None
+
+
+def ordered(look: Top, sort: str) -> Top:
+    """Put the rows that have most of what is asked for first, others by name."""
+    by = ORDERS[sort]
+    rows = sorted(look.deployments, key=lambda row: (-by(row), row.namespace, row.name))
+    return msgspec.structs.replace(look, deployments=tuple(rows))
+
+
+def _fitting(out: Console, look: Top) -> Group:
+    """Draw as many rows as the screen has lines for, and say how many there are besides."""
+    count = len(look.deployments)
+    shown = min(count, out.height - AROUND)
+    while shown > 1 and len(out.render_lines(page(look, out.width, shown))) > out.height:
+        shown -= 1
+    return page(look, out.width, max(shown, 1))
+
+
+def page(look: Top, width: int, shown: int | None = None) -> Group:
+    """Draw the first rows of a look; a name that is too long for the screen goes on in the next line."""
+    if not look.deployments:
+        return Group(Text("Nothing is deployed. `airs apply PATH` deploys a folder of manifests."))
+    table = Table(box=None, padding=(0, 2 if width >= WIDE else 1, 0, 0), header_style="bold")
+    table.add_column("DEPLOYMENT", overflow="fold")
+    for name in ("READY", "IN/S", "HANDLED/S", "ERR/S", "WAITING", "RESTARTS", "FUEL/MSG", "MEMORY", "DEAD"):
+        table.add_column(name, justify="right", no_wrap=True)
+    count = len(look.deployments)
+    for row in look.deployments[:shown]:
+        table.add_row(*_cells(row))
+    told = f"{clock(look.at)}  {count} deployment{'s' * (count != 1)}, over {look.interval_ms / 1000:.1f} s"
+    rest = [Text(f"… and {count - shown} more", style="dim")] if shown and shown < count else []
+    return Group(Text(told, style="dim"), table, *rest)
+
+
+def _cells(row: TopRow) -> tuple[Text, ...]:
+    full = row.capacity and row.waiting >= row.capacity
+    return (
+        Text(f"{row.namespace}/{row.name}", style=PHASE_STYLES.get(row.phase, "")),
+        Text(f"{row.ready}/{row.replicas}"),
+        Text(_rate(row.received_per_s)),
+        Text(_rate(row.handled_per_s)),
+        Text(_rate(row.errors_per_s), style="red" if row.errors_per_s else ""),
+        Text(f"{short_number(row.waiting)}/{short_number(row.capacity)}", style="red" if full else ""),
+        Text(str(row.restarts), style="yellow" if row.restarts else ""),
+        Text("–" if row.fuel_per_message is None else short_number(row.fuel_per_message)),
+        Text(short_number(row.memory_bytes, _BYTE_STEP)),
+        Text(short_number(row.dead_letters), style="red" if row.dead_letters else ""),
+    )
+
+
+def _rate(per_s: float) -> str:
+    return f"{per_s:.1f}" if 0 < per_s < 100 else short_number(round(per_s))
+
+
+def short_number(number: int, step: int = _STEP) -> str:
+    """Write a number in at most five characters: 999, 1k, 1.5k, 15k, 1.5M; in steps of 1024 for bytes."""
+    if number < step:
+        return str(number)
+    power = 1
+    while round(number / step**power) >= step:
+        power += 1
+    scaled = number / step**power
+    exact = f"{scaled:.1f}" if scaled < 10 else f"{scaled:.0f}"
+    return exact.removesuffix(".0") + _UNITS[power - 1]
