@@ -25,6 +25,8 @@ WARNINGS = frozenset(
         "exited",
         "undelivered",
         "gave-up",
+        "degraded",
+        "unhealthy",
     }
 )
 

@@ -14,6 +14,7 @@ from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.letter import DeadLetter
+from orchestrator.model.message import Health
 from orchestrator.model.observed import (
     Asked,
     Number,
@@ -29,6 +30,7 @@ from orchestrator.model.rollout import RolloutPhase
 from orchestrator.model.spec import Revision
 from orchestrator.rollout.suspended import is_suspended
 
+UNWELL_SHOWN = 3  # instances that say how they are, in the message of a deployment
 NO_REPLY = "airs-no-reply"  # header of an empty answer that means `none`
 MANY_MAX = 10_000  # messages sent in one request
 MANY_MAX_BYTES = 4 << 20
@@ -528,7 +530,7 @@ def _phase(record: Record, own: list[ObservedInstance]) -> str:
 def _how_many(replicas: int, own: list[ObservedInstance]) -> str:
     ready = sum(i.ready for i in own)
     if ready >= replicas:
-        return "running"
+        return "degraded" if any(i.ready and i.health is Health.DEGRADED for i in own) else "running"
     if ready:
         return "degraded"
     if any(i.phase is Phase.GAVE_UP for i in own):
@@ -543,6 +545,9 @@ def _told_apart(running: Revision | None, wanted: Revision) -> tuple[str, str]:
     if running.version != wanted.version:
         return running.version, wanted.version
     return f"{running.version} ({running.short})", f"{wanted.version} ({wanted.short})"
+
+
+_UNWELL = (Health.DEGRADED, Health.UNHEALTHY)
 
 
 def _message(record: Record, instances: Iterable[ObservedInstance], group: ObservedGroup | None) -> str:
@@ -563,8 +568,10 @@ def _message(record: Record, instances: Iterable[ObservedInstance], group: Obser
     if group is not None and group.gave_up and shown is record.stable:
         return f"group {group.name} gave up: {group.gave_up}; `airs restart {record.key}` starts all of it again"
     of = shown.revision.id if shown else ""
-    down = [i for i in instances if i.revision == of and i.last_exit is not None and not i.ready]
-    why = str(down[0].last_exit) if down else ""
+    own = [i for i in instances if i.revision == of]
+    down = [i for i in own if i.last_exit is not None and not i.ready]
+    unwell = [f"{i.name} says that it is {i.health.value}" for i in own if i.health in _UNWELL]
+    why = str(down[0].last_exit) if down else ", ".join(unwell[:UNWELL_SHOWN])
     if any(i.phase is Phase.GAVE_UP for i in down):
         why += f"; given up, `airs restart {record.key}` tries again"
     return why

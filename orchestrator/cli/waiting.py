@@ -66,7 +66,8 @@ def is_at_rest(view: DeploymentView) -> bool:
     if _is_paused(view) and (view.ready or not view.replicas):
         return True
     rolling = view.rollout is not None and view.rollout.phase not in RESTING
-    return not rolling and (view.sync == "held" or view.phase == "running") and view.ready <= view.replicas
+    is_ill = view.phase == "degraded" and view.ready == view.replicas  # all are there, and one says that it is not well
+    return not rolling and (view.sync == "held" or view.phase == "running" or is_ill) and view.ready <= view.replicas
 
 
 def is_failure(view: DeploymentView) -> bool:

@@ -400,7 +400,7 @@ class Instance:
     def _judge(self, health: Health) -> None:
         """Act on an answer of `health()`: ready, not ready, or failed too often."""
         with self._lock:
-            self._health = health
+            before, self._health = self._health, health
             self._check_is_due = False
             healthy = health is not Health.UNHEALTHY
             self._failures = 0 if healthy else self._failures + 1
@@ -410,11 +410,23 @@ class Instance:
             self._was_ready = self._was_ready or self.ready
             if running and not failed:
                 self._arm(self.deployment.health.interval_ms, self._check)
+        self._tell_health(before, health)
         if failed:
             self._exited(ExitReason(kind=ExitKind.UNHEALTHY, detail=f"health() failed {self._failures} times in a row"))
             return
         self._release()
         self._on_change()
+
+    def _tell_health(self, before: Health, now: Health) -> None:
+        if now is before or (before is Health.UNKNOWN and now is Health.HEALTHY):
+            return
+        then = {
+            Health.HEALTHY: "is healthy again",
+            Health.DEGRADED: "says that it is degraded; it goes on",
+            Health.UNHEALTHY: "says that it is unhealthy; it is given no message until it is not",
+        }
+        said = then.get(now, f"says that it is {now.value}")
+        self._around.listener.announce(self.id.deployment, now.value, f"{self.id.instance} {said}")
 
     def _check(self) -> None:
         with self._lock:

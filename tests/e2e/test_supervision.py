@@ -182,6 +182,12 @@ def test_a_degraded_instance_goes_on_and_is_shown(stage: Stage):
     wait_until(lambda: stage.view("one").instances[0].health == "degraded")
     assert stage.ask("one", "calls") == "2"
     assert stage.view("one").restarts == 0
+    assert stage.view("one").phase == "degraded"
+    assert "says that it is degraded" in stage.run("status").out
+    stage.apply()  # it is there, so that nobody waits for more
+    stage.ask("one", "health healthy")
+    wait_until(lambda: stage.view("one").phase == "running")
+    assert [reason for reason in stage.events("one") if reason in ("degraded", "healthy")] == ["degraded", "healthy"]
 
 
 def test_an_instance_works_on_one_message_at_a_time(stage: Stage):
