@@ -135,6 +135,10 @@ class Stage:
     def view(self, name: str) -> DeploymentView:
         return self.client.deployment(key(name))
 
+    def lives(self, name: str) -> list[tuple[str, int]]:
+        """Say which instances there are and how often each was started again: the same while nothing ends any."""
+        return [(instance.name, instance.restarts) for instance in self.view(name).instances]
+
     def rollout_phase(self, name: str) -> str:
         rollout = self.view(name).rollout
         return rollout.phase if rollout else ""

@@ -60,10 +60,10 @@ def test_a_batch_shares_its_timeout_and_one_by_one_each_has_its_own(stage: Stage
 
 def test_mailbox_batch_is_changed_in_place(stage: Stage):
     stage.have("one", "faulty", limits={"timeout": "500ms"}, restart=AGAIN)
-    before = stage.view("one").instances[0]
+    before = stage.lives("one")
     changed = stage.have("one", "faulty", limits={"timeout": "500ms"}, restart=AGAIN, mailbox=BATCHED)
     assert "mailbox" in changed.said
-    assert stage.view("one").instances[0] == before
+    assert stage.lives("one") == before
     stage.run("send", "one", "--lines", lines(stage, *["sleep 90"] * 9))
     wait_until(lambda: stage.view("one").restarts == 1)
 
@@ -73,8 +73,7 @@ def test_messages_of_one_guest_to_another_are_taken_in_batches_too(stage: Stage)
     stage.write("sender", "faulty", grants={"messaging.send": ["default/target"]})
     stage.apply()
     stage.run("send", "target", "sleep 400")
-    for _ in range(9):
-        assert stage.ask("sender", "send target sleep 90") == "sent"
+    assert stage.ask("sender", "repeat 9 send target sleep 90") == "sent"
     stage.ask("sender", "send target log done")
     wait_until(lambda: is_done(stage, "target", "done"))
     assert stage.view("target").instances[0].last_exit.kind.value == "deadline"

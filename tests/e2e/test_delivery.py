@@ -158,11 +158,11 @@ def test_what_its_manifest_lets_go_is_a_dead_letter_at_once(stage: Stage, then: 
 
 def test_delivery_is_changed_in_place_and_what_was_kept_is_still_delivered(stage: Stage):
     stage.have("one", "faulty", **DURABLE)
-    before = stage.view("one").instances
+    before = stage.lives("one")
     busy(stage, "one")
     stage.run("send", "one", "log kept")
     said = stage.have("one", "faulty", restart=AGAIN).said
     assert "mailbox" in said
-    assert stage.view("one").instances == before
+    assert stage.lives("one") == before
     again(stage)
     wait_until(lambda: "kept" in logged(stage, "one"))

@@ -10,12 +10,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 import wasmtime
 
+from orchestrator.cli.failure import Failure
 from orchestrator.model.message import MESSAGE_MAX_BYTES
 
 from .stage import ROOT, Ran, Stage, wait_until
@@ -279,8 +280,10 @@ def test_a_message_is_only_so_large_whoever_sends_it(stage: Stage):
         sent = stage.run("send", "talker", order, code=None)
         assert {ran.code == 0 for ran in (replied, requested, sent)} == {is_allowed}
     assert "a reply of 1048577 bytes; it may have 1048576" in replied.err
-    assert "the payload is over 1048576 bytes" in requested.err
-    assert "the payload is over 1048576 bytes" in sent.err
+    assert "a message has at most 1048576" in requested.err
+    assert "a message has at most 1048576" in sent.err
+    with closing(stage.new_client()) as client, pytest.raises(Failure, match="the payload is over 1048576 bytes"):
+        client.send(stage.key("talker"), bytes(MESSAGE_MAX_BYTES + 1), None, 1.0)  # where nobody looked before
     assert stage.view("talker").restarts == 0
 
 

@@ -110,14 +110,14 @@ def test_a_message_that_waits_too_long_is_a_dead_letter_though_nobody_comes_for_
 
 def test_how_a_mailbox_behaves_is_changed_in_place(stage: Stage):
     stage.have("one", "faulty", mailbox={"capacity": 1})
-    before = stage.view("one").instances
+    before = stage.lives("one")
     busy(stage, "one")
     stage.run("send", "one", "log 1")
     stage.run("send", "one", "log 2", code=FAILED)
     said = stage.have("one", "faulty", mailbox={"capacity": 1, "whenFull": "drop-oldest"}).said
     assert "mailbox" in said
     stage.run("send", "one", "log 2")
-    assert stage.view("one").instances == before
+    assert stage.lives("one") == before
     assert payloads(stage) == ["log 1"]
     stage.run("delete", "one")
 

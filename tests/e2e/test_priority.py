@@ -30,7 +30,7 @@ def test_of_those_that_compute_the_one_of_high_priority_is_done_before_the_other
 
 def test_priority_is_changed_in_place(stage: Stage):
     stage.have("one", "faulty")
-    before = stage.view("one").instances
+    before = stage.lives("one")
     said = stage.have("one", "faulty", priority="high").said
     assert "priority" in said
-    assert stage.view("one").instances == before
+    assert stage.lives("one") == before
