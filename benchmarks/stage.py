@@ -119,7 +119,7 @@ def running_agent() -> Iterator[Stage]:
         controller.join()
         for guest in stage.started.values():
             guest.close()
-        wait_until(agent.stop_guests)
+        wait_until(lambda: agent.stop_guests(in_order=False))
         agent.close()
         agent.runtime.close()
         sys.setswitchinterval(switch_s)
