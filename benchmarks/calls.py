@@ -90,7 +90,7 @@ def json_of(size: int) -> bytes:
 def _request_rows(sides: _Sides, name: str, payload: bytes, effort: Effort) -> tuple[list[Row], dict[str, float]]:
     record, sent = stock.message_record(payload), message(payload)
     guest, call = sides.stage.guest(sides.echo), sides.plugin
-    request = _request(sides.stage, sides.sender, sides.echo, payload)
+    request = request_of(sides.stage, sides.sender, sides.echo, payload)
     contenders: dict[str, Callable[[], object]] = {
         "request": request,
         "burst": _burst(sides.stage, sides.sender, sides.echo, payload),
@@ -117,7 +117,7 @@ def _one_way_rows(sides: _Sides, effort: Effort) -> tuple[list[Row], dict[str, f
     many = sides.stage.deploy("many", GUEST, f"\n  mailbox: {{capacity: {MANY}, batch: {BATCH}}}")
     payloads = [b"!count %09d" % number for number in range(MANY)]
     record, single = stock.message_record(payloads[0]), json_of(len(payloads[0]))
-    posted = _Posted(sides.stage, sides.sender, many, payloads)
+    posted = Posted(sides.stage, sides.sender, many, payloads)
     took = race(
         {
             "many": posted,
@@ -127,7 +127,7 @@ def _one_way_rows(sides: _Sides, effort: Effort) -> tuple[list[Row], dict[str, f
         },
         effort,
     )
-    counted = replied(_request(sides.stage, sides.sender, many, b"!counted")())
+    counted = replied(request_of(sides.stage, sides.sender, many, b"!counted")())
     assert int(counted) == posted.count * MANY, "each message is counted once"
     each = took["many"] / MANY
     rows = [
@@ -147,7 +147,7 @@ def _hello_rows(stage: Stage, plain: stock.StockEngine, effort: Effort) -> list[
     sender, hello = DeploymentKey("default", "sender"), stage.deploy("hello", component)
     other = plain.start(plain.compile((component / "hello.wasm").read_bytes()))
     name = b"Ada Lovelace 123"
-    record, request = stock.message_record(name), _request(stage, sender, hello, name)
+    record, request = stock.message_record(name), request_of(stage, sender, hello, name)
     assert replied(request()) == other.call("handle-message", record) == b"Hello, " + name + b"!"
     took = race({"request": request, "stock": lambda: other.call("handle-message", record)}, effort)
     return [Row("request 16B, 01-hello", took["request"], stock.NAME, took["stock"])]
@@ -156,7 +156,8 @@ def _hello_rows(stage: Stage, plain: stock.StockEngine, effort: Effort) -> list[
 Request = Callable[[], Outcome]
 
 
-def _request(stage: Stage, sender: DeploymentKey, key: DeploymentKey, payload: bytes) -> Request:
+def request_of(stage: Stage, sender: DeploymentKey, key: DeploymentKey, payload: bytes) -> Request:
+    """Return a call that sends a message for a deployment and waits for the answer."""
     answers: SimpleQueue[Outcome] = SimpleQueue()
     context, deliver, take = stage.context(sender), stage.agent.router.deliver, answers.put
 
@@ -184,7 +185,7 @@ def _burst(stage: Stage, sender: DeploymentKey, key: DeploymentKey, payload: byt
     return burst
 
 
-class _Posted:
+class Posted:
     """Sends messages in one go and waits until each is known to be handled; counts how often it did."""
 
     def __init__(self, stage: Stage, sender: DeploymentKey, key: DeploymentKey, payloads: Sequence[bytes]) -> None:

@@ -11,7 +11,7 @@ from benchmarks import run
 from benchmarks.goals import is_missed, judged
 from benchmarks.measure import Effort, Table
 
-SUBJECTS = ("calls", "hostcalls", "load", "instances", "many")
+SUBJECTS = ("calls", "hostcalls", "load", "instances", "many", "actors")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -55,6 +55,7 @@ def _faster(times: float, why: str) -> Target:
 
 
 _AHEAD = "ahead of it, which does less"
+_ACTORS = ("spawn", "ask", "send", "send-each", "fan-10", "fan-100", "ring")
 TARGETS: Mapping[str, Target] = {
     "request-16B": Target(6, MICRO, "a message and its answer, through all of airs"),
     "request-16B/stock": _faster(40, "240 µs over 6"),
@@ -90,6 +91,7 @@ TARGETS: Mapping[str, Target] = {
     "beside-spinner": Target(5, MILLI, "the same beside a guest that computes"),
     "cores-2": _faster(1.7, "two guests that compute, over one after the other"),
     "cores-8": _faster(6.8, "eight of them, where there are eight cores"),
+    **{f"actor-{what}/{peer}": _faster(1, _AHEAD) for what in _ACTORS for peer in ("pykka", "thespian")},
 }
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
-from benchmarks import calls, hostcalls, instances, load, machine, many, plan, reconcile, store
+from benchmarks import actors, calls, hostcalls, instances, load, machine, many, plan, reconcile, store
 from benchmarks.goals import Goal, judged
 from benchmarks.measure import Effort, Row, Table
 
@@ -26,6 +26,7 @@ SUBJECTS: Mapping[str, Callable[[Effort], Table]] = {
     "load": load.measure,
     "instances": instances.measure,
     "many": many.measure,
+    "actors": actors.measure,
     "reconcile": reconcile.measure,
     "plan": plan.measure,
     "store": store.measure,

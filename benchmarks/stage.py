@@ -50,21 +50,26 @@ class Stage:
 
     def deploy(self, name: str, component: Path, spec: str = "") -> DeploymentKey:
         """Deploy one instance of a component's folder and wait until it is ready."""
-        target = self.folder / "manifests" / name
+        (key,) = self.deploy_many([name], component, spec)
+        return key
+
+    def deploy_many(self, names: Sequence[str], component: Path, spec: str = "") -> list[DeploymentKey]:
+        """Deploy a component's folder under each of these names, and wait until all are ready."""
+        target = self.folder / "manifests" / names[0]
         shutil.copytree(component, target)
-        lines = f"{{path: {name}}}{spec}"
-        document = (
-            f"apiVersion: airs.dev/v1\nkind: Deployment\nmetadata: {{name: {name}}}\nspec:\n  component: {lines}\n"
-        )
-        (target.parent / f"{name}.yaml").write_text(document)
+        lines = f"spec:\n  component: {{path: {target.name}}}{spec}"
+        for name in names:
+            document = f"apiVersion: airs.dev/v1\nkind: Deployment\nmetadata: {{name: {name}}}\n{lines}\n"
+            (target.parent / f"{name}.yaml").write_text(document)
         snapshot = read(folder_source(target.parent, ArtifactCache(self.agent.runtime.inspect)))
         self.agent.keep(snapshot)
         resolution = resolve(snapshot, (), Permissions())
         assert not resolution.diagnostics, resolution.diagnostics
         wait_until(lambda: self._is_applied(resolution.desired))
-        key = DeploymentKey("default", name)
-        wait_until(lambda: [i for i in self._observed(key) if i.ready])
-        return key
+        keys = [DeploymentKey("default", name) for name in names]
+        for key in keys:
+            self.wait_ready(key, 1)
+        return keys
 
     def wait_ready(self, key: DeploymentKey, count: int) -> None:
         """Wait until so many instances of a deployment are ready."""

@@ -15,6 +15,7 @@ EXPECTED = {
     "load": ("instantiate", "load, from the authenticated cache"),
     "instances": ("one more idle actor, 01-hello",),
     "many": ("the same, latest", "a short call beside one that computes, how much later"),
+    "actors": ("spawn", "ask", "send, many at a time", "fan out to 10", "fan out to 100", "ring of 100"),
     "reconcile": ("manifest edited, new version answers", "wasm file rebuilt, new version answers"),
     "plan": ("1 documents loaded", "1 deployments: plan, all changed", "1 deployments: plan, nothing changed"),
     "store": ("write and fsync",),
@@ -25,6 +26,7 @@ GOALS = {
     "load": ("load", "instantiate"),
     "instances": ("instance-",),
     "many": ("deadline-", "sleepers", "beside-", "cores-"),
+    "actors": ("actor-",),
 }
 
 
