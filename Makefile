@@ -48,7 +48,7 @@ generate: $(VENV)/dev.stamp ## make the schemas of what airs prints, and the mad
 lock: $(VENV)/dev.stamp ## resolve the dependencies anew into requirements*.lock; UPGRADE=1 for the newest of each
 	$(BIN)/python .ci/lock.py $(if $(UPGRADE),--upgrade)
 
-bench: $(VENV)/bench.stamp ## measure beside stock wasmtime-py and Extism; write and draw the results
+bench: $(VENV)/bench.stamp ## measure beside stock wasmtime-py, Extism, pykka and Thespian; write and draw the results
 	$(BIN)/python -m benchmarks
 	$(BIN)/python docs/draw_calls.py
 

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import plugin
+from benchmarks import peers, plugin
 
 VERSIONS = ("wasmtime", "rocksdict", "msgspec", "pyyaml")
 STAT = Path("/proc/stat")
@@ -29,9 +29,8 @@ class Used(NamedTuple):
 def described() -> tuple[str, ...]:
     """Describe what was measured on, a line each."""
     packages = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
-    extism = plugin.version()
-    if extism is not None:
-        packages += f", extism {extism}"
+    beside = {"extism": plugin.version(), **{name: peers.version(name) for name in peers.PACKAGES}}
+    packages += "".join(f", {name} {version}" for name, version in beside.items() if version is not None)
     return (
         f"{_processor()}, {os.cpu_count()} cores",
         f"{platform.system()} {platform.release()}, {platform.python_implementation()} {platform.python_version()}",
