@@ -37,6 +37,7 @@ DRIVEN = {
 }
 CARRIED = {
     Place.WITHIN: "through an adapter within it, which copies payloads as blocks",
+    Place.PARTLY: "through an adapter within it; calls out by one beside it, which copies payloads byte by byte",
     Place.BESIDE: "through an adapter beside it, by which payloads are copied byte by byte",
     Place.NONE: "without an adapter, value by value",
 }
@@ -148,7 +149,7 @@ def _info(data: bytes, loaded: Loaded, world: World) -> ComponentInfo:
         ),
         producers=made.producers,
         drives=tuple(drive for drive in Drive if drive in world.drives),
-        adapter=loaded.adapter if Drive.ACTOR in world.drives else None,
+        adapter=loaded.description.adapter if Drive.ACTOR in world.drives else None,
         unfit=tuple(unfitness(world)),
         imports=asked(world),
         exports=world.exports,

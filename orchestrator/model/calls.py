@@ -13,15 +13,16 @@ class Calls(Enum):
 
 
 class Place(Enum):
-    """Where an actor's adapter is: within its component, where it copies payloads as blocks, beside it, or nowhere."""
+    """Where an actor's adapter is; what is within its component copies payloads as blocks. In the order preferred."""
 
     WITHIN = "within"
+    PARTLY = "partly"  # within for messages, beside for its calls out
     BESIDE = "beside"
     NONE = "none"
 
 
 class Adapter(Value, frozen=True):
-    """How messages reach an actor, and why not by an adapter within it where they do not."""
+    """How messages reach an actor, and why it has not more of its adapter within it."""
 
     place: Place
     why: str = ""

@@ -9,6 +9,7 @@ import msgspec
 from wasmtime import Engine
 from wasmtime import component as wc
 
+from orchestrator.model.calls import Adapter, Place
 from orchestrator.model.wit import FunctionType, returns_handles
 from orchestrator.model.world import LIFECYCLE, Drive, Function, Import, Interface, World, WorldTypes
 from orchestrator.runtime import artifact, lifecycle
@@ -44,10 +45,13 @@ class Description(msgspec.Struct, frozen=True):
     needed: dict[str, dict[str, FunctionType]]
     wants_wasi: bool
     gives_handles: bool
-    is_adapted: bool = False
+    adapter: Adapter
     has_shim: bool = False
-    why_direct: str = ""  # of one that is not adapted
-    why_beside: str = ""  # of one whose adapter is beside it, where payloads are copied byte by byte, not within it
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether it has an adapter, wherever."""
+        return self.adapter.place is not Place.NONE
 
     @property
     def world(self) -> World:
@@ -55,8 +59,8 @@ class Description(msgspec.Struct, frozen=True):
         return msgspec.msgpack.decode(self.encoded, type=World)
 
 
-def describe(component: wc.Component, engine: Engine, why_direct: str | None, why_beside: str) -> Description:
-    """Read a component's imports and exports; `why_direct` is None for one that `adapter.wrap` made.
+def describe(component: wc.Component, engine: Engine, adapter: Adapter) -> Description:
+    """Read the imports and exports of a component that was compiled with this adapter.
 
     Raises:
         ArtifactFault: its types are too large, or its lifecycle is not ours.
@@ -66,8 +70,9 @@ def describe(component: wc.Component, engine: Engine, why_direct: str | None, wh
             types = walk(kind, engine)
     except TypesTooLarge:
         raise artifact.types_too_large(MAX_TYPE_NODES) from None
-    has_shim = why_direct is None and any(interface.name == HOST for interface in types.imports)
-    if why_direct is None:
+    is_adapted = adapter.place is not Place.NONE
+    has_shim = is_adapted and any(interface.name == HOST for interface in types.imports)
+    if is_adapted:
         types = WorldTypes(imports=_without(types.imports, HOST), exports=_without(types.exports, FLAT))
     exports = sorted(_exports(types), key=lambda export: export.name)
     lifecycle.check({export.function: export.kind for export in exports if export.interface == LIFECYCLE})
@@ -79,10 +84,8 @@ def describe(component: wc.Component, engine: Engine, why_direct: str | None, wh
         needed=_needed(types),
         wants_wasi=any(imported.interface.startswith(_WASI) for imported in world.imports),
         gives_handles=any(returns_handles(export.kind) for export in exports),
-        is_adapted=why_direct is None,
+        adapter=adapter,
         has_shim=has_shim,
-        why_direct=why_direct or "",
-        why_beside=why_beside,
     )
 
 

@@ -1,12 +1,13 @@
 """What wasmtime says when a call fails, turned into an `ExitReason`."""
 
 from orchestrator.model.exits import ExitKind, ExitReason
-from orchestrator.runtime.adapter.inside import FAULTS
+from orchestrator.runtime.adapter import inside, outward
 from orchestrator.runtime.memory import NO_ADDRESS_SPACE, OVER_LIMIT
 
 EXITED = "Exited with i32 exit status "  # wasmtime's word for a guest that called wasi:cli/exit
 MAX_FRAMES = 32
 MAX_DETAIL = 500  # characters; a guest chooses its function names, and so how long a message gets
+_FOUND = {**outward.FAULTS, **inside.FAULTS}
 _BACKTRACE = "wasm backtrace:\n"
 _ADAPTER = " - airs-adapter"  # how a frame of one of its modules begins, after number and offset
 
@@ -37,7 +38,7 @@ def exit_reason(text: str) -> ExitReason:
 def _found_by_adapter(text: str) -> str | None:
     """Say what an adapter found wrong with an answer; it traps in a function of that name."""
     innermost = text.partition(_BACKTRACE)[2].partition("\n")[0]
-    return FAULTS.get(innermost.partition(f"{_ADAPTER}!")[2])
+    return _FOUND.get(innermost.partition(f"{_ADAPTER}!")[2])
 
 
 def frames(text: str) -> tuple[str, ...]:

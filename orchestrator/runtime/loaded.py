@@ -105,17 +105,9 @@ class Loaded(msgspec.Struct, frozen=True):
 
     @property
     def is_adapted(self) -> bool:
-        """Whether an adapter is around it; if not, `description.why_direct` says why."""
+        """Whether it has an adapter; if not, `description.adapter` says why."""
         is_adapted: bool = self.prepared.description.is_adapted
         return is_adapted
-
-    @property
-    def adapter(self) -> Adapter:
-        """Where its adapter is, for people."""
-        about = self.description
-        if not about.is_adapted:
-            return Adapter(place=Place.NONE, why=about.why_direct)
-        return Adapter(place=Place.BESIDE if about.why_beside else Place.WITHIN, why=about.why_beside)
 
     @property
     def takes_answers(self) -> bool:
@@ -261,8 +253,8 @@ class Loader:
             raise artifacts.wrong_digest(artifact)
         engine = self._engines.of_size(len(data))
         with self._told(Compiling(artifact, len(data), name)):
-            component, why_direct, why_beside = _compiled(engine, data)
-        return _Found(engine, component, describe(component, engine.engine, why_direct, why_beside))
+            component, adapter = _compiled(engine, data)
+        return _Found(engine, component, describe(component, engine.engine, adapter))
 
     @contextmanager
     def _told(self, compiling: Compiling) -> Iterator[None]:
@@ -315,19 +307,20 @@ class Loader:
         return linked
 
 
-def _compiled(engine: SharedEngine, data: bytes) -> tuple[wc.Component, str | None, str]:
-    """Compile a component with its adapter within, else beside it, or without; say why without, and why not within."""
-    if engine.calls is Calls.STOCK:
-        return native.compile(engine.engine, data), "calls take the stock path", ""
-    reasons = [""]
-    for within in (True, False):
+def _compiled(engine: SharedEngine, data: bytes) -> tuple[wc.Component, Adapter]:
+    """Compile a component with its adapter within it as far as that goes, else beside it, or without."""
+    why = "calls take the stock path" if engine.calls is Calls.STOCK else ""
+    for place in Place if engine.calls is Calls.FAST else ():
         try:
-            return native.compile(engine.engine, wrap(data, within=within)), None, reasons[-1]
+            wrapped = data if place is Place.NONE else wrap(data, place)
+            return native.compile(engine.engine, wrapped), Adapter(place=place, why=why)
         except Unadapted as reason:
-            reasons.append(str(reason))
-        except ArtifactFault as fault:  # the guest's fault, or it does not go with the adapter: the last line tells
-            reasons.append(f"its adapter does not compile: {fault.detail}")
-    return native.compile(engine.engine, data), reasons[-1], ""
+            why = str(reason)
+        except ArtifactFault as fault:
+            if place is Place.NONE:
+                raise  # it is the guest's
+            why = f"its adapter does not compile: {fault.detail}"
+    return native.compile(engine.engine, data), Adapter(place=Place.NONE, why=why)
 
 
 def _keep(cache: CompileCache, artifact: str, found: _Found) -> None:

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from orchestrator.model.calls import Adapter, Place
 from orchestrator.model.exits import ExitKind
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited, Mail, Message, Refused, Replied
@@ -10,7 +11,7 @@ from orchestrator.runtime import Direct, digest_of_bytes
 from orchestrator.runtime.adapter import binary, lifted
 from orchestrator.runtime.adapter.binary import Unread
 from orchestrator.runtime.adapter.inside import FAULTS
-from tests.runtime.guests import SENDER, message, start, told, wasm
+from tests.runtime.guests import MESSAGING, PUBSUB, SENDER, STORAGE, message, start, told, wasm
 from tests.runtime.test_adapter import beside, direct
 
 HIGH = bytes(range(0x80, 0x100))
@@ -63,27 +64,110 @@ EVEN = f"""
       (local.set $old (i32.const 0)) (local.set $old-size (i32.const 0)) {REALLOC}"""
 
 
+_SENT = "(error $messaging-error)"
+_CALLS = {  # interface → function → parameters and result, and as core types
+    STORAGE: {
+        "get": ('(param "key" string) (result (result (option (list u8)) (error $storage-error)))', "i32 i32 i32"),
+        "set": (
+            '(param "key" string) (param "value" (list u8)) (result (result (error $storage-error)))',
+            "i32 i32 i32 i32 i32",
+        ),
+    },
+    MESSAGING: {
+        "send": (
+            f'(param "target" $id) (param "payload" (list u8)) (result (result {_SENT}))',
+            "i32 i32 i32 i32 i32 i32 i32 i32 i32",
+        ),
+        "request": (
+            '(param "target" $id) (param "payload" (list u8)) (param "timeout-ms" u64) '
+            f"(result (result string {_SENT}))",
+            "i32 i32 i32 i32 i32 i32 i32 i32 i64 i32",
+        ),
+        "broadcast": (
+            f'(param "targets" (list $id)) (param "payload" (list u8)) (result (result {_SENT}))',
+            "i32 i32 i32 i32 i32",
+        ),
+    },
+    PUBSUB: {
+        "publish": (
+            f'(param "topic" string) (param "payload" (list u8)) (result (result u32 {_SENT}))',
+            "i32 i32 i32 i32 i32",
+        )
+    },
+}
+_ERRORS = """
+    (type $storage' (variant (case "not-found" string) (case "already-exists" string) (case "quota-exceeded")
+      (case "invalid-key" string) (case "io-error" string)))
+    (export "storage-error" (type $storage-error (eq $storage')))
+    (type $id' (record (field "namespace" string) (field "name" string) (field "instance" string)))
+    (export "component-id" (type $id (eq $id')))
+    (type $messaging' (variant (case "delivery-failed" string) (case "correlation-timeout" string)
+      (case "invalid-message" string) (case "queue-full") (case "target-not-found" $id)))
+    (export "messaging-error" (type $messaging-error (eq $messaging')))"""
+
+
+def _imported(options: str, get_options: str) -> tuple[str, str, str]:
+    """What imports every function that has a stand-in: of the component, of its code, and what that is given."""
+    interfaces, imports, lowers, named = [], [], [], []
+    for number, (interface, functions) in enumerate(_CALLS.items()):
+        exports = "".join(f'(export "{name}" (func {kind}))' for name, (kind, _) in functions.items())
+        interfaces.append(f'(import "{interface}" (instance $calls{number} {_ERRORS} {exports}))')
+        for name, (_, core) in functions.items():
+            interfaces.append(f'(alias export $calls{number} "{name}" (func $typed-{name}))')
+            imports.append(f'(import "host" "{name}" (func ${name} (param {core})))')
+            of = get_options if name == "get" else options
+            lowers.append(f"(core func $lowered-{name} (canon lower (func $typed-{name}) {of}))")
+            named.append(f'(export "{name}" (func $lowered-{name}))')
+    arguments = f"{''.join(lowers)} (core instance $host {''.join(named)})"
+    return "".join(interfaces), "".join(imports), arguments
+
+
 def actor(
-    handle: str, realloc: str = REALLOC, options: str = "", cleans_up: bool = True, callback: str | None = None
+    handle: str,
+    realloc: str = REALLOC,
+    options: str = "",
+    cleans_up: bool = True,
+    callback: str | None = None,
+    calls: bool = False,
+    get_options: str = '(memory $memory) (realloc (core func $m "realloc"))',
+    more: str = "",
 ) -> bytes:
-    """An actor in text, of these bodies: `handle` and `callback` are given `$m`, where the message lies."""
+    """An actor in text, of these bodies: `handle` and `callback` are given `$m`, where the message lies.
+
+    Its code may call the functions of the host that have stand-ins if it `calls`; `more` is other code.
+    """
     has_callback = callback is not None
     lifted = """(func $callback (param "msg" $message) (result (result (error $wasm)))
     (canon lift (core func $i "callback") {lift} {after}))"""
     exported = '(export "handle-callback" (func $callback))' if has_callback else ""
     after = '(post-return (core func $i "after"))' if cleans_up else ""
-    lift = f'(memory $memory) (realloc (core func $i "realloc")) {options}'
+    lift = f'(memory $memory) (realloc (core func $m "realloc")) {options}'
+    imports = _imported(lift, get_options) if calls else ("", "", "(core instance $host)")
     return wasm(f"""
 (component
   {_TYPES}
+  {imports[0]}
   (core module $m
+    (type $again (func))
     (memory (export "memory") 64)
-    (global $top (mut i32) (i32.const 65537))
-    (global $cleaned (mut i32) (i32.const 0))
-    (global $is-ready (mut i32) (i32.const 0))
+    (table (export "table") 1 funcref)
+    (global $top (export "top") (mut i32) (i32.const 65537))
+    (global $is-ready (export "is-ready") (mut i32) (i32.const 0))
     (func $realloc (export "realloc")
       (param $old i32) (param $old-size i32) (param $align i32) (param $size i32) (result i32)
-      {realloc})
+      {realloc}))
+  (core instance $m (instantiate $m))
+  (core instance $other (instantiate $m))
+  (alias core export $m "memory" (core memory $memory))
+  {imports[2]}
+  (core module $handlers
+    (import "m" "memory" (memory 64))
+    (import "m" "table" (table $table 1 funcref))
+    (import "m" "top" (global $top (mut i32)))
+    (import "m" "is-ready" (global $is-ready (mut i32)))
+    {imports[1]}
+    (global $cleaned (mut i32) (i32.const 0))
+    {more}
     (func (export "handle") (param $m i32) (result i32) {handle})
     {f'(func (export "callback") (param $m i32) (result i32) {callback})' if has_callback else ""}
     (func (export "after") (param $answer i32)
@@ -94,8 +178,7 @@ def actor(
     (func (export "metadata") (result i32) (i32.const 1024))
     (func (export "health") (result i32) (i32.const 0))
     (func (export "shutdown") (result i32) (i32.const 1024)))
-  (core instance $i (instantiate $m))
-  (alias core export $i "memory" (core memory $memory))
+  (core instance $i (instantiate $handlers (with "m" (instance $m)) (with "host" (instance $host))))
   (func $handle (param "msg" $message) (result (result (option (list u8)) (error $wasm)))
     (canon lift (core func $i "handle") {lift} {after}))
   {lifted.format(lift=lift, after=after) if has_callback else ""}
@@ -140,15 +223,10 @@ def each_way(make_runtime):
 
     def started(data: bytes) -> list[Direct]:
         guests = []
-        for form, is_within, is_adapted in (
-            (data, True, True),
-            (beside(data), False, True),
-            (direct(data), False, False),
-        ):
+        for form, place in ((data, Place.WITHIN), (beside(data), Place.BESIDE), (direct(data), Place.NONE)):
             runtime = make_runtime(told())
             description = runtime.load(digest_of_bytes(form), lambda form=form: form).description
-            assert description.is_adapted == is_adapted, description.why_direct
-            assert (description.is_adapted and not description.why_beside) == is_within, description.why_beside
+            assert description.adapter.place is place, description.adapter.why
             guests.append(start(runtime, form))
         return guests
 
@@ -280,9 +358,8 @@ def test_a_guest_of_another_encoding_has_its_adapter_beside_it(make_runtime, enc
     data = actor(ECHO, options=f"string-encoding={encoding}", realloc=EVEN)
     runtime = make_runtime(told())
     description = runtime.load(digest_of_bytes(data), lambda: data).description
-    assert description.is_adapted
-    assert description.why_beside == (
-        "its binary is not understood: its handle-message is not lifted by itself, as UTF-8"
+    assert description.adapter == Adapter(
+        place=Place.BESIDE, why="its binary is not understood: its handle-message is not lifted by itself, as UTF-8"
     )
     assert start(runtime, data).handle(message(HIGH)) == Replied(HIGH)
 

@@ -11,6 +11,9 @@ import msgspec
 CUSTOM, CORE_MODULE, CORE_INSTANCE, CORE_TYPE, COMPONENT = 0, 1, 2, 3, 4
 INSTANCE, ALIAS, TYPE, CANON, IMPORT, EXPORT = 5, 6, 7, 8, 10, 11
 CORE_MODULE_SORT, FUNC_SORT, VALUE_SORT, TYPE_SORT, COMPONENT_SORT, INSTANCE_SORT = 0, 1, 2, 3, 4, 5
+UTF8, MEMORY, REALLOC, POST_RETURN = 0, 3, 4, 5  # canonical options; 1 and 2 are other encodings, 6 is async
+_RESUMED = 7
+_CORE_SORTS = frozenset((*range(5), 0x10, 0x11, 0x12))
 HEADER = b"\0asm\x0d\0\x01\0"
 _DEPTH_MAX = 64  # of types within types
 _NAME_MAX = 1 << 16
@@ -89,6 +92,34 @@ class Reader:
         if found > INSTANCE_SORT:
             raise Unread(f"sort {found:#x} is unknown")
         return found
+
+    def full_sort(self) -> bytes:
+        """Read a sort as it is written."""
+        sort = self.byte()
+        if sort:
+            if sort > INSTANCE_SORT:
+                raise Unread(f"sort {sort:#x} is unknown")
+            return bytes((sort,))
+        core = self.byte()
+        if core not in _CORE_SORTS:
+            raise Unread(f"core sort {core:#x} is unknown")
+        return bytes((0, core))
+
+    def options(self, index: Callable[[int], int]) -> dict[int, int]:
+        """Read canonical options; `index` reads that of an option which has one."""
+        options: dict[int, int] = {}
+        for _ in range(self.number()):
+            option = self.byte()
+            if option > _RESUMED:
+                raise Unread(f"canonical option {option:#x} is unknown")
+            options[option] = index(option) if option in (MEMORY, REALLOC, POST_RETURN, _RESUMED) else 0
+        return options
+
+    def raw(self, read: Callable[[], object]) -> bytes:
+        """Return the bytes of what is read."""
+        begin = self._at
+        read()
+        return self._data[begin : self._at]
 
     def described(self) -> tuple[int, int]:
         """Read what an import or a declared export is: its sort and its type's index (of no use for some sorts)."""

@@ -10,9 +10,9 @@ from orchestrator.runtime.adapter import window as w
 from orchestrator.runtime.adapter.text import STANDS
 from orchestrator.runtime.layout import Unfit
 from orchestrator.runtime.memory import Memory
-from orchestrator.runtime.values import Err, HostImport, Ok
+from orchestrator.runtime.values import Err, GuestTrap, HostImport, Ok
 
-Result = tuple[int, bytes, bytes]  # where the second bytes belong, the first being for `window.RESULT`
+Result = tuple[int, bytes, bytes]  # where the second bytes belong, the first being for `window.PLACES` and `RESULT`
 Load = Callable[["_Args"], list[Any]]
 Store = Callable[[Ok | Err, int], tuple[bytes, bytes]]  # a result and where its bytes go → its image and those bytes
 
@@ -22,11 +22,12 @@ _ID_BYTES = 24
 
 _words = Struct("<" + "I4x" * 8 + "Q")  # the arguments: all are words but the ninth, a timeout
 _id = Struct("<6I")
-_cased = Struct("<B3xB3xII")
-_named = Struct("<B3xB3x6I")
-_text = Struct("<B3xII")
-_number = Struct("<B3xI8x")
-_NOTHING = bytes(16)
+_cased = Struct("<IB3xB3xII")  # each begins with its places
+_named = Struct("<IB3xB3x6I")
+_text = Struct("<IB3xII")
+_number = Struct("<IB3xI8x")
+_NOTHING = bytes(20)
+_NOWHERE, _SECOND, _THIRD, _NAMES = 0, 1 << 1, 1 << 2, 1 << 2 | 1 << 4 | 1 << 6  # places: which words are addresses
 
 
 class StandIns:
@@ -59,7 +60,7 @@ def put(memory: Memory, result: Result) -> int:
     end = at + len(data)
     if end > memory.size:
         return end
-    memmove(memory.address + w.RESULT, image, len(image))
+    memmove(memory.address + w.PLACES, image, len(image))
     memmove(memory.address + at, data, len(data))
     return 0
 
@@ -78,12 +79,17 @@ class _Args:
         assert at + length <= self._size, "the shim's arguments lie within its memory"
         return string_at(self._address + at, length)
 
+    def text(self, at: int, length: int) -> str:
+        """Read a text; of an adapter beside the guest wasmtime has checked it."""
+        try:
+            return self.at(at, length).decode()
+        except UnicodeDecodeError:
+            raise GuestTrap("gave the host a text that is not UTF-8") from None
+
     def id(self, at: Sequence[int]) -> ComponentId:
         """Read a component-id, of which `at` are the addresses and lengths."""
         a, a_length, b, b_length, c, c_length = at
-        return ComponentId(
-            self.at(a, a_length).decode(), self.at(b, b_length).decode(), self.at(c, c_length).decode()
-        )  # fmt: skip
+        return ComponentId(self.text(a, a_length), self.text(b, b_length), self.text(c, c_length))
 
     def ids(self, at: int, count: int) -> list[ComponentId]:
         """Read a list of component-ids."""
@@ -92,12 +98,12 @@ class _Args:
 
 def _get_args(args: _Args) -> list[Any]:
     at, length = args.words[:2]
-    return [args.at(at, length).decode()]
+    return [args.text(at, length)]
 
 
 def _set_args(args: _Args) -> list[Any]:
     key, key_length, value, value_length = args.words[:4]
-    return [args.at(key, key_length).decode(), args.at(value, value_length)]
+    return [args.text(key, key_length), args.at(value, value_length)]
 
 
 def _send_args(args: _Args) -> list[Any]:
@@ -122,18 +128,18 @@ def _optional_bytes(value: Any, at: int) -> tuple[bytes, bytes]:
         return _NOTHING, b""
     if not isinstance(value, bytes):
         raise Unfit(f"expected bytes or None, got {type(value).__name__}")
-    return _cased.pack(0, 1, at, len(value)), value
+    return _cased.pack(_THIRD, 0, 1, at, len(value)), value
 
 
 def _u32(value: Any, _at: int) -> tuple[bytes, bytes]:
     if not isinstance(value, int) or not 0 <= value < 1 << 32:
         raise Unfit(f"expected u32, got {value!r:.80}")
-    return _number.pack(0, value), b""
+    return _number.pack(_NOWHERE, 0, value), b""
 
 
 def _string(value: Any, at: int) -> tuple[bytes, bytes]:
     data = _encoded(value)
-    return _text.pack(0, at, len(data)), data
+    return _text.pack(_SECOND, 0, at, len(data)), data
 
 
 def _result(ok: Callable[[Any, int], tuple[bytes, bytes]], errors: tuple[str, ...]) -> Store:
@@ -153,9 +159,9 @@ def _error(case: int, payload: Any, at: int) -> tuple[bytes, bytes]:
     if isinstance(payload, ComponentId):  # target-not-found
         parts = [_encoded(part) for part in (payload.namespace, payload.name, payload.instance)]
         a, b, c = map(len, parts)
-        return _named.pack(1, case, at, a, at + a, b, at + a + b, c), b"".join(parts)
+        return _named.pack(_NAMES, 1, case, at, a, at + a, b, at + a + b, c), b"".join(parts)
     data = b"" if payload is None else _encoded(payload)
-    return _cased.pack(1, case, at, len(data)), data
+    return _cased.pack(_NOWHERE if payload is None else _THIRD, 1, case, at, len(data)), data
 
 
 def _encoded(text: Any) -> bytes:

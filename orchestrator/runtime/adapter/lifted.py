@@ -16,9 +16,8 @@ from orchestrator.runtime.adapter.binary import Reader, Section, Unread
 CORE_FUNC, CORE_MEMORY, CORE_MODULE, CORE_INSTANCE = b"\0\0", b"\0\2", b"\0\x11", b"\0\x12"
 FUNC, TYPE, INSTANCE = b"\1", b"\3", b"\5"
 _COMPONENT = b"\4"
-_CORE_SORTS = frozenset((*range(5), 0x10, 0x11, 0x12))
+REACHES_MEMORY = frozenset((binary.MEMORY, binary.REALLOC))  # canonical options of a function with lists or texts
 _MESSAGE, _CALLBACK = b"handle-message", b"handle-callback"
-_UTF8, _MEMORY, _REALLOC, _POST_RETURN, _RESUMED = 0, 3, 4, 5, 7  # 1 and 2 are other encodings, 6 is async
 
 _COUNTED = {binary.CORE_INSTANCE: CORE_INSTANCE, binary.TYPE: TYPE}  # of which only how many there are matters
 _T = TypeVar("_T")
@@ -50,7 +49,7 @@ class _Instance(msgspec.Struct, frozen=True):
 class Layer:
     """How many things of each sort a component defines, and what is known of its functions, instances, components."""
 
-    def __init__(self, sections: list[Section]) -> None:
+    def __init__(self, sections: Sequence[Section]) -> None:
         self.counts: Counter[bytes] = Counter()
         self.functions: list[Lift | _Imported | None] = []
         self.instances: list[_Instance | None] = []
@@ -105,11 +104,11 @@ class Layer:
 
     def _import(self, reader: "_Reader") -> None:
         found = reader.imported()
-        self._add(_sort_of(found), _Imported(found.name) if found.sort == binary.FUNC_SORT else None)
+        self._add(sort_of(found), _Imported(found.name) if found.sort == binary.FUNC_SORT else None)
 
     def _export(self, reader: "_Reader") -> None:
         found = reader.exported()
-        sort = _sort_of(found)
+        sort = sort_of(found)
         self.exports[found.name] = sort, found.index
         known: dict[bytes, Sequence[object]] = {
             FUNC: self.functions, INSTANCE: self.instances, _COMPONENT: self.components
@@ -179,7 +178,8 @@ def _at(things: Sequence[_T], index: int) -> _T:
     return things[index]
 
 
-def _sort_of(extern: binary.Extern) -> bytes:
+def sort_of(extern: binary.Extern) -> bytes:
+    """Return the sort of an import or export as it is written."""
     if extern.sort == binary.CORE_MODULE_SORT:
         return CORE_MODULE
     if extern.sort < 0:
@@ -189,18 +189,6 @@ def _sort_of(extern: binary.Extern) -> bytes:
 
 class _Reader(Reader):
     """Reads what only this module wants to know."""
-
-    def full_sort(self) -> bytes:
-        """Read a sort as it is written."""
-        sort = self.byte()
-        if sort:
-            if sort > binary.INSTANCE_SORT:
-                raise Unread(f"sort {sort:#x} is unknown")
-            return bytes((sort,))
-        core = self.byte()
-        if core not in _CORE_SORTS:
-            raise Unread(f"core sort {core:#x} is unknown")
-        return bytes((0, core))
 
     def alias_to(self) -> tuple[bytes, bytes]:
         """Read one alias; return its sort, and what it reaches for as it is written."""
@@ -225,7 +213,7 @@ class _Reader(Reader):
         if tag in (0, 1):
             if self.byte():
                 raise Unread("a lift or lower is unknown")
-            index, options = self.number(), self._options()
+            index, options = self.number(), self.options(lambda _: self.number())
             if tag:
                 return CORE_FUNC, None
             self.number()
@@ -235,18 +223,8 @@ class _Reader(Reader):
         self.number()
         return CORE_FUNC, None
 
-    def _options(self) -> dict[int, int]:
-        options: dict[int, int] = {}
-        for _ in range(self.number()):
-            option = self.byte()
-            if option > _RESUMED:
-                raise Unread(f"canonical option {option:#x} is unknown")
-            has_index = option in (_MEMORY, _REALLOC, _POST_RETURN, _RESUMED)
-            options[option] = self.number() if has_index else 0
-        return options
-
 
 def _lift(function: int, options: dict[int, int]) -> Lift | None:
-    if not {_MEMORY, _REALLOC} <= options.keys() <= {_UTF8, _MEMORY, _REALLOC, _POST_RETURN}:
+    if not REACHES_MEMORY <= options.keys() <= {*REACHES_MEMORY, binary.UTF8, binary.POST_RETURN}:
         return None
-    return Lift(function, options[_MEMORY], options[_REALLOC], options.get(_POST_RETURN))
+    return Lift(function, options[binary.MEMORY], options[binary.REALLOC], options.get(binary.POST_RETURN))

@@ -185,6 +185,8 @@ class Stand(msgspec.Struct, frozen=True):
     params: str  # as component types
     core: str  # as core types
     result: str
+    answer_bytes: int  # how large the result is in memory
+    pointers: tuple[int, ...]  # which of the core parameters point to something; the next one says how much
 
     @property
     def name(self) -> str:
@@ -196,18 +198,32 @@ _STORAGE, _MESSAGING = "airssys:core/storage@1.0.0", "airssys:core/host-messagin
 _PUBSUB = "airssys:core/host-pubsub@1.0.0"
 _TARGET, _PAYLOAD = '(param "target" $component-id)', '(param "payload" (list u8))'
 _STORED, _SENT = "(error $storage-error)", "(error $messaging-error)"
+_STORED_BYTES, _SENT_BYTES = 16, 32
+BROADCAST = Stand(
+    _MESSAGING, "broadcast", f'(param "targets" (list $component-id)) {_PAYLOAD}', "i32 i32 i32 i32", _SENT,
+    _SENT_BYTES, (0, 2),
+)  # fmt: skip
 STANDS = (
-    Stand(_STORAGE, "get", '(param "key" string)', "i32 i32", f"(option (list u8)) {_STORED}"),
-    Stand(_STORAGE, "set", '(param "key" string) (param "value" (list u8))', "i32 i32 i32 i32", _STORED),
-    Stand(_MESSAGING, "send", f"{_TARGET} {_PAYLOAD}", "i32 i32 i32 i32 i32 i32 i32 i32", _SENT),
+    Stand(
+        _STORAGE, "get", '(param "key" string)', "i32 i32", f"(option (list u8)) {_STORED}", _STORED_BYTES, (0,)
+    ),
+    Stand(
+        _STORAGE, "set", '(param "key" string) (param "value" (list u8))', "i32 i32 i32 i32", _STORED,
+        _STORED_BYTES, (0, 2),
+    ),
+    Stand(
+        _MESSAGING, "send", f"{_TARGET} {_PAYLOAD}", "i32 i32 i32 i32 i32 i32 i32 i32", _SENT,
+        _SENT_BYTES, (0, 2, 4, 6),
+    ),
     Stand(
         _MESSAGING, "request", f'{_TARGET} {_PAYLOAD} (param "timeout-ms" u64)',
-        "i32 i32 i32 i32 i32 i32 i32 i32 i64", f"string {_SENT}",
+        "i32 i32 i32 i32 i32 i32 i32 i32 i64", f"string {_SENT}", _SENT_BYTES, (0, 2, 4, 6),
     ),
+    BROADCAST,
     Stand(
-        _MESSAGING, "broadcast", f'(param "targets" (list $component-id)) {_PAYLOAD}', "i32 i32 i32 i32", _SENT
+        _PUBSUB, "publish", f'(param "topic" string) {_PAYLOAD}', "i32 i32 i32 i32", f"u32 {_SENT}",
+        _SENT_BYTES, (0, 2),
     ),
-    Stand(_PUBSUB, "publish", f'(param "topic" string) {_PAYLOAD}', "i32 i32 i32 i32", f"u32 {_SENT}"),
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ Both sides are made from these offsets: `text` when it writes the WebAssembly, `
 values there. Nothing but the adapter's own code and the host ever touches these memories.
 """
 
-VERSION = 4  # of what `wrap` makes: it goes into the name of what is compiled
+VERSION = 5  # of what `wrap` makes: it goes into the name of what is compiled
 
 PAGE_BYTES = 65_536
 PAGES = 40  # a message and its reply of 1 MiB each, and their headers; address space until it is touched
@@ -28,6 +28,7 @@ HANDLED, REFUSED = 1, 2  # marks; a refusal's mark is REFUSED + its case
 
 ARGUMENTS = 64  # of a host call: 8 bytes each
 RESULT = 192  # of a host call
+PLACES = RESULT - 4  # u32: a bit for each of its words that is the address of something, with the length after it
 RESULT_BYTES = 64
 MUST_WAIT = 0xFFFFFFFF  # what a host call is answered with, instead of how far to grow
 SHIM_HEAP = RESULT + RESULT_BYTES

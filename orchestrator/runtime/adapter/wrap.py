@@ -1,32 +1,32 @@
-"""An actor's component → the same component nested in one that can be driven through memory.
+"""An actor's component → one that can be driven through memory, and asks through memory.
 
-The outer component imports what the guest imports (its first sections are the guest's own), hands that on, puts a shim
-before those functions that carry payloads, exports again what the guest exports, and adds `text.FLAT`. The guest's
-bytes are not changed. What this does not understand it declines by `Unadapted`; such an actor is driven directly.
+Where code of ours is within the guest's component, the outer component only brings in the host's functions. Where it is
+beside it, the outer component imports what the guest imports (its first sections are the guest's own), hands that on,
+puts a shim before those functions that carry payloads, exports again what the guest exports, and adds `text.FLAT`. What
+this does not understand it declines by `Unadapted`.
 """
 
 from collections.abc import Sequence
 
 import msgspec
 
+from orchestrator.model.calls import Place
 from orchestrator.model.world import LIFECYCLE
 from orchestrator.runtime.adapter import binary, text
 from orchestrator.runtime.adapter import within as within_guest
 from orchestrator.runtime.adapter.binary import Extern, Reader, Section, Unread
+from orchestrator.runtime.adapter.rewritten import CALL, HOST_FUNCTIONS, PREFIX, TAKE, Imported, rewritten
 from orchestrator.runtime.adapter.text import STANDS, Stand
 
 _OURS = b"airs:adapter/"
 _LIFECYCLE, _FLAT, _HOST = LIFECYCLE.encode(), text.FLAT.encode(), text.HOST.encode()
 _CALLBACK = b"handle-callback"  # named by whoever exports it; who does not, and names it, does not go with the adapter
 _FIRST = frozenset((binary.CUSTOM, binary.CORE_TYPE, binary.ALIAS, binary.TYPE, binary.IMPORT))
-_U32 = b"\x79"
-_CALL = b"\x01\x40" + binary.vector([binary.text(b"which") + _U32]) + b"\0" + _U32
-_TAKE = b"\x01\x40\0\x01\0"
 _HOST_TYPE = b"\x42" + binary.vector(
     [
-        _CALL,
+        CALL,
         b"\x04\0" + binary.text(b"call") + b"\x01\0",
-        _TAKE,
+        TAKE,
         *(b"\x04\0" + binary.text(name) + b"\x01\x01" for name in (b"take", b"wait")),
     ]
 )
@@ -37,11 +37,12 @@ class Unadapted(Exception):
 
 
 class _Imported(msgspec.Struct, frozen=True):
-    """An import, its index among all things of its sort, and what it exports where it is an instance."""
+    """An import, its index among all things of its sort, its type's, and what it exports where it is an instance."""
 
     name: bytes
     sort: int
     index: int
+    kind: int
     members: tuple[Extern, ...]
 
 
@@ -49,6 +50,7 @@ class _Begin(msgspec.Struct):
     """A component's first sections: what they hold, what is imported, and how many things of each sort there are."""
 
     sections: list[bytes] = msgspec.field(default_factory=list)
+    length: int = 0  # how many sections there were, with custom ones
     imports: list[_Imported] = msgspec.field(default_factory=list)
     types: list[tuple[Extern, ...]] = msgspec.field(default_factory=list)
     counts: list[int] = msgspec.field(default_factory=lambda: [0] * 6)  # by sort
@@ -98,10 +100,8 @@ class _Outer:
         return b"".join(self._written)
 
 
-def wrap(guest: bytes, *, within: bool) -> bytes:
-    """Return the component that lets the host drive an actor through memory.
-
-    Its adapter is `within` the guest's component, where payloads are copied as blocks, or beside it.
+def wrap(guest: bytes, place: Place) -> bytes:
+    """Return the component that lets the host drive an actor through memory, its adapter at `place`.
 
     Raises:
         Unadapted: this actor has to be driven in another way.
@@ -110,13 +110,9 @@ def wrap(guest: bytes, *, within: bool) -> bytes:
         found = binary.sections(guest)
         begin, exports = _begin(found), _exports(found)
         _check(begin, exports)
-        stands = tuple(stand for stand in STANDS if _uses(begin, stand))
-        if not within:
-            return _written(guest, begin, exports, stands, within=False)
-        extended = within_guest.extended(guest, found)
+        return _written(guest, found, begin, exports, place)
     except Unread as problem:
         raise Unadapted(f"its binary is not understood: {problem}") from None
-    return _written(extended, begin, exports, stands, within=True) if stands else extended
 
 
 def _check(begin: _Begin, exports: list[Extern]) -> None:
@@ -127,7 +123,47 @@ def _check(begin: _Begin, exports: list[Extern]) -> None:
         raise Unadapted(f"it uses the name {_OURS.decode()}…, which is the adapter's")
 
 
-def _written(guest: bytes, begin: _Begin, exports: list[Extern], stands: tuple[Stand, ...], *, within: bool) -> bytes:
+def _written(guest: bytes, found: list[Section], begin: _Begin, exports: list[Extern], place: Place) -> bytes:
+    stands = tuple(stand for stand in STANDS if _uses(begin, stand))
+    if place is Place.BESIDE:
+        return _with_shim(guest, begin, exports, stands, within=False)
+    if place is Place.PARTLY and stands:
+        return _with_shim(within_guest.extended(guest, found), begin, exports, stands, within=True)
+    imported = [
+        Imported(each.index, each.kind, tuple(_stands_for(each, stands).values()))
+        for each in begin.imports
+        if _stands_for(each, stands)
+    ]
+    within = rewritten(found, begin.length, imported) if imported else None
+    if within is None:
+        return within_guest.extended(guest, found)
+    return _with_host(within_guest.extended(within, binary.sections(within)), begin, exports, imported[0].instance)
+
+
+def _with_host(guest: bytes, begin: _Begin, exports: list[Extern], instance: int) -> bytes:
+    """Nest a guest that has all code of ours within it, and the host's functions among what this import gives."""
+    outer = _Outer(begin)
+    host = _import_host(outer)
+    arguments = []
+    for each in begin.imports:
+        index = each.index
+        if each.sort == binary.INSTANCE_SORT and index == instance:
+            members = [(each.name, each.sort, outer.alias(index, each.sort, each.name)) for each in each.members]
+            members += [
+                (PREFIX + name, binary.FUNC_SORT, outer.alias(host, binary.FUNC_SORT, name)) for name in HOST_FUNCTIONS
+            ]
+            index = outer.bundle(members)
+        arguments.append((each.name, each.sort, index))
+    inner = outer.instantiate(outer.component(guest), arguments)
+    names = [*((export.name, export.sort) for export in exports), (_FLAT, binary.INSTANCE_SORT)]
+    reached = [outer.alias(inner, sort, name) for name, sort in names]
+    for (name, sort), index in zip(names, reached, strict=True):
+        outer.export(name, sort, index)
+    return outer.done()
+
+
+def _with_shim(guest: bytes, begin: _Begin, exports: list[Extern], stands: tuple[Stand, ...], *, within: bool) -> bytes:
+    """Nest a guest, with a shim beside it, and an adapter too unless that is `within` it."""
     outer = _Outer(begin)
     host = _import_host(outer) if stands else 0
     types = outer.instantiate(outer.component(text.types()), ())
@@ -168,10 +204,15 @@ def _arguments(outer: _Outer, begin: _Begin, stands: tuple[Stand, ...], shim: in
     """Return what the guest is instantiated with: what it imports, with the shim's functions among it."""
     arguments = []
     for imported in begin.imports:
-        mine = {stand.function.encode(): stand for stand in stands if stand.interface.encode() == imported.name}
+        mine = _stands_for(imported, stands)
         index = _bundled(outer, imported, mine, shim) if mine else imported.index
         arguments.append((imported.name, imported.sort, index))
     return arguments
+
+
+def _stands_for(imported: _Imported, stands: tuple[Stand, ...]) -> dict[bytes, Stand]:
+    """Return by its name what stands for functions of an import."""
+    return {stand.function.encode(): stand for stand in stands if stand.interface.encode() == imported.name}
 
 
 def _bundled(outer: _Outer, imported: _Imported, stands: dict[bytes, Stand], shim: int) -> int:
@@ -199,6 +240,7 @@ def _begin(sections: Sequence[Section]) -> _Begin:
     for section in rest:
         if section.id not in _FIRST:
             break
+        begin.length += 1
         if section.id != binary.CUSTOM:
             begin.sections.append(section.whole)
             _count(begin, section)
@@ -230,7 +272,7 @@ def _import(begin: _Begin, extern: Extern) -> None:
     if is_instance and extern.index >= len(begin.types):
         raise Unread("a type is out of range")
     members = begin.types[extern.index] if is_instance else ()
-    begin.imports.append(_Imported(extern.name, extern.sort, begin.counts[extern.sort], members))
+    begin.imports.append(_Imported(extern.name, extern.sort, begin.counts[extern.sort], extern.index, members))
     _add(begin, extern.sort)
 
 
