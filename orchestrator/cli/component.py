@@ -37,7 +37,7 @@ DRIVEN = {
 }
 CARRIED = {
     Place.WITHIN: "through an adapter within it, which copies payloads as blocks",
-    Place.PARTLY: "through an adapter within it; calls out by one beside it, which copies payloads byte by byte",
+    Place.PARTLY: "through an adapter within it; its calls out through one beside it, which copies byte by byte",
     Place.BESIDE: "through an adapter beside it, by which payloads are copied byte by byte",
     Place.NONE: "without an adapter, value by value",
 }
