@@ -1,11 +1,19 @@
 """Options that every folder of tests shares."""
 
+import signal
+
 import pytest
 from hypothesis import HealthCheck, settings
 
 # A loaded machine is no reason to fail: no property here is about time.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_configure() -> None:
+    # Who is started in the background by a shell ignores it, and so does every process that tests start and interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

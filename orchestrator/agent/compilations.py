@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 
 from orchestrator.agent.views import CompilingView
+from orchestrator.model.compiling import Compiling
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.runtime import Compiling
 
 SHOWN_BYTES = 256 << 10
 MIB = 1 << 20

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from orchestrator.agent.compilations import MIB, SHOWN_BYTES
 from orchestrator.agent.views import CompilingView
+from orchestrator.model.compiling import Compiling
 from orchestrator.observe.events import printable
-from orchestrator.runtime import Compiling
 
 
 class Progress:

@@ -14,6 +14,7 @@ from orchestrator.cli.context import Settings
 from orchestrator.cli.failure import FAILED, INVALID, USAGE, Failure
 from orchestrator.manifest import references, resolve
 from orchestrator.model.calls import Calls
+from orchestrator.model.compiling import Compiling
 from orchestrator.model.desired import Permissions, Resolution
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.ids import DeploymentKey
@@ -21,7 +22,7 @@ from orchestrator.model.observed import ObservedState
 from orchestrator.model.snapshot import Artifact, Snapshot, Unknown
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
-from orchestrator.runtime import Compiling, Runtime
+from orchestrator.runtime import Runtime
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import open_source
 from orchestrator.source.spec import SourceRefused, SourceSpec, parse_source

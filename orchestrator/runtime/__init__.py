@@ -9,7 +9,7 @@ from orchestrator.runtime.cell import Ending
 from orchestrator.runtime.direct import Direct, start_here
 from orchestrator.runtime.guest import Guest, Start, read_metadata
 from orchestrator.runtime.lifecycle import environment
-from orchestrator.runtime.loaded import Compiling, Loaded, Origin, digest_of_bytes
+from orchestrator.runtime.loaded import Loaded, Origin, digest_of_bytes
 from orchestrator.runtime.path import Path, chosen
 from orchestrator.runtime.pipes import Pipes, Sink
 from orchestrator.runtime.runtime import Runtime
@@ -18,7 +18,6 @@ from orchestrator.runtime.values import Err, GuestTrap, HostImport, Ok, Some, Va
 from orchestrator.runtime.wasi import Folder, Output, Wasi
 
 __all__ = [
-    "Compiling",
     "Direct",
     "Ending",
     "Err",

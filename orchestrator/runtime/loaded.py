@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from wasmtime import component as wc
 
 from orchestrator.model.calls import Adapter, Calls, Place
+from orchestrator.model.compiling import Compiling
 from orchestrator.model.world import ArtifactFault, Drive, World
 from orchestrator.runtime import artifact as artifacts
 from orchestrator.runtime import capi, lifecycle, native
@@ -37,15 +38,6 @@ class Origin(Enum):
     COMPILED = "compiled"
     CACHE = "cache"
     MEMORY = "memory"
-
-
-class Compiling(msgspec.Struct, frozen=True):
-    """A compilation that has begun (`took_s` None), or is over after so many seconds, however it ended."""
-
-    artifact: str
-    size_bytes: int
-    name: str = ""  # what whoever asked for it calls it
-    took_s: float | None = None
 
 
 class _Found(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orchestrator.model.calls import Calls
+from orchestrator.model.compiling import Compiling
 from orchestrator.model.message import Exited
 from orchestrator.model.world import World
 from orchestrator.runtime import guest
@@ -11,7 +12,7 @@ from orchestrator.runtime.cache import CompileCache
 from orchestrator.runtime.engine import settings_text
 from orchestrator.runtime.engines import Engines
 from orchestrator.runtime.guest import Guest, Start
-from orchestrator.runtime.loaded import Compiling, Loaded, Loader, digest_of_bytes
+from orchestrator.runtime.loaded import Loaded, Loader, digest_of_bytes
 from orchestrator.runtime.path import chosen
 from orchestrator.runtime.values import HostImport
 

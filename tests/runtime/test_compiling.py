@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from orchestrator.model.compiling import Compiling
 from orchestrator.model.message import Returned
 from orchestrator.model.world import ArtifactFault
-from orchestrator.runtime import Compiling, Origin, Runtime, digest_of_bytes
+from orchestrator.runtime import Origin, Runtime, digest_of_bytes
 from orchestrator.runtime.native import NICENESS
 from tests.runtime.guests import TRAPS, big, start, wasm
 
