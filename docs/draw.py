@@ -73,8 +73,10 @@ def takes(field: dict[str, Any]) -> str:
         return f"`{field['const']}`"
     if "enum" in field:
         return ", ".join(f"`{choice}`" for choice in field["enum"])
-    if field.get("type") == "array" and "enum" in field["items"]:
+    if field.get("type") == "array" and "enum" in field.get("items", {}):
         return "list of " + ", ".join(f"`{choice}`" for choice in field["items"]["enum"])
+    if "type" not in field:
+        return "any value"
     kind = field["type"] if isinstance(field["type"], str) else "string"
     word = KINDS.get(field.get("x-unit", ""), WORDS.get(kind, kind))
     bounds = (field.get("x-minimum", field.get("minimum")), field.get("x-maximum", field.get("maximum")))

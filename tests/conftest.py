@@ -11,9 +11,10 @@ settings.load_profile("untimed")
 
 
 def pytest_configure() -> None:
-    # Who is started in the background by a shell ignores it, and so does every process that tests start and interrupt.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Who is started in the background or by `nohup` ignores one of them, and so do all processes that tests start.
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

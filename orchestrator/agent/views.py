@@ -39,6 +39,8 @@ MANY_MAX_BYTES = 4 << 20
 class InstanceView(Value, frozen=True):
     """One instance; `memory_bytes` are its linear memories together.
 
+    `unwell` is what its health call came to, where that is why it is unhealthy.
+
     `metered_fuel` is what `metered_calls` of its messages and calls took, those whose fuel was read.
     """
 
@@ -51,6 +53,7 @@ class InstanceView(Value, frozen=True):
     ready: bool
     restarts: int
     health: str
+    unwell: str
     last_exit: ExitReason | None
     memory_bytes: int
     metered_calls: int
@@ -351,6 +354,7 @@ def instance_view(record: Record, seen: ObservedInstance) -> InstanceView:
         ready=seen.ready,
         restarts=seen.restarts,
         health=seen.health.value,
+        unwell=seen.unwell,
         last_exit=replace(seen.last_exit) if seen.last_exit else None,
         memory_bytes=seen.memory_bytes,
         metered_calls=seen.spent.calls,
@@ -570,7 +574,11 @@ def _message(record: Record, instances: Iterable[ObservedInstance], group: Obser
     of = shown.revision.id if shown else ""
     own = [i for i in instances if i.revision == of]
     down = [i for i in own if i.last_exit is not None and not i.ready]
-    unwell = [f"{i.name} says that it is {i.health.value}" for i in own if i.health in _UNWELL]
+    unwell = [
+        f"{i.name} is unhealthy: {i.unwell}" if i.unwell else f"{i.name} says that it is {i.health.value}"
+        for i in own
+        if i.health in _UNWELL
+    ]
     why = str(down[0].last_exit) if down else ", ".join(unwell[:UNWELL_SHOWN])
     if any(i.phase is Phase.GAVE_UP for i in down):
         why += f"; given up, `airs restart {record.key}` tries again"

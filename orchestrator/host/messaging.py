@@ -9,7 +9,8 @@ from orchestrator.messaging.router import Router
 from orchestrator.model.hop import HopKind
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Mail, Undelivered
-from orchestrator.runtime.values import Err, HostImport, Ok, Wait
+from orchestrator.model.plain import Err, Ok
+from orchestrator.runtime.values import HostImport, Wait
 from orchestrator.security.grants import may_send
 
 INTERFACE = "airssys:core/host-messaging@1.0.0"

@@ -10,9 +10,10 @@ from orchestrator.messaging.rates import Rates
 from orchestrator.messaging.router import Router, too_large
 from orchestrator.messaging.topics import Topics
 from orchestrator.model.message import Mail
+from orchestrator.model.plain import Err, Ok
 from orchestrator.model.spec import Grant
 from orchestrator.model.topic import PATTERN_SAYS, TOPIC_SAYS, is_pattern, is_topic
-from orchestrator.runtime.values import Err, HostImport, Ok
+from orchestrator.runtime.values import HostImport
 from orchestrator.security.grants import PUBLISH, may_publish
 
 INTERFACE = "airssys:core/host-pubsub@1.0.0"

@@ -12,7 +12,8 @@ from orchestrator.messaging.router import Router, denied
 from orchestrator.model.hop import HopKind
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Mail, Undelivered
-from orchestrator.runtime.values import Err, HostImport, Ok
+from orchestrator.model.plain import Err, Ok
+from orchestrator.runtime.values import HostImport
 
 TARGETS_MAX = 256  # of one broadcast
 SHOWN_MAX = 64  # characters of an id that are repeated to the guest that gave it

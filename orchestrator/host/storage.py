@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from orchestrator.host.context import GuestContext
-from orchestrator.runtime.values import Err, HostImport, Ok
+from orchestrator.model.plain import Err, Ok
+from orchestrator.runtime.values import HostImport
 from orchestrator.security.grants import may_use_own_storage
 from orchestrator.store.data import Data, DataError
 

@@ -6,6 +6,7 @@ that names it gets the `Failure` as one line of its own.
 
 import msgspec
 
+from orchestrator.interface.exports import Export, exported
 from orchestrator.interface.fitness import needs_storage, unfitness, unmet_imports
 from orchestrator.manifest.capabilities import CAPABILITIES
 from orchestrator.manifest.check import check
@@ -34,6 +35,7 @@ class Component(msgspec.Struct, frozen=True):
     asks: dict[str, tuple[str, ...]]
     rationale: tuple[tuple[str, str], ...]
     drives: frozenset[Drive] = frozenset()
+    exports: dict[str, Export] = {}
     accepts: tuple[str, ...] = ()  # codecs, sorted; none is any
 
 
@@ -183,8 +185,13 @@ def _component(root: Node, artifact: Artifact) -> Component:
         asks={name: asked for name in CAPABILITIES if (asked := _asked(root, name))},
         rationale=_rationale(root),
         drives=artifact.world.drives if isinstance(artifact.world, World) else frozenset(),
+        exports=_exports(artifact.world),
         accepts=tuple(sorted(str(one.value) for one in items(find(root, "codec", "accepts")))),
     )
+
+
+def _exports(world: World | ArtifactFault) -> dict[str, Export]:
+    return {one.name: one for one in exported(world.types)} if isinstance(world, World) else {}
 
 
 def _limits(root: Node) -> Limits:

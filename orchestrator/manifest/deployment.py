@@ -15,6 +15,7 @@ from orchestrator.manifest.capabilities import grant_problems
 from orchestrator.manifest.check import check
 from orchestrator.manifest.component import Component
 from orchestrator.manifest.documents import Document
+from orchestrator.manifest.health import health_of, health_problems
 from orchestrator.manifest.job import job_of, job_problems
 from orchestrator.manifest.node import Node, Place, Problem, find, items, nearest, plain, text_at
 from orchestrator.manifest.printable import did_you_mean, excerpt
@@ -32,7 +33,6 @@ from orchestrator.model.spec import (
     Grant,
     Group,
     GroupStrategy,
-    HealthPolicy,
     Job,
     Mailbox,
     PauseStep,
@@ -109,6 +109,7 @@ def disagreements(source: Draft, key: DeploymentKey, component: Component) -> li
         *_stateful_problems(source.root, component),
         *_routing_problems(source.root),
         *job_problems(source.root, component),
+        *health_problems(source.root, component),
     ]
 
 
@@ -286,7 +287,7 @@ def assemble(source: Draft, key: DeploymentKey, component: Component, file: str)
         restart=_restart(spec.get("restart", {})),
         group=_group(spec["group"]) if "group" in spec else None,
         depends_on=tuple(sorted(depends_on)),
-        health=_health(spec.get("health", {})),
+        health=health_of(source.root, component),
         rollout=_rollout(spec.get("rollout", {})),
         suspend=spec.get("suspend", False),
         file=file,
@@ -394,16 +395,6 @@ def _group(group: Spec) -> Group:
         group, strategy=("strategy", GroupStrategy), intensity=("intensity", int), period_ms=("period", duration_ms)
     )
     return Group(name=group["name"], **given)
-
-
-def _health(health: Spec) -> HealthPolicy:
-    given = _given(
-        health,
-        interval_ms=("interval", duration_ms),
-        timeout_ms=("timeout", duration_ms),
-        failure_threshold=("failureThreshold", int),
-    )
-    return HealthPolicy(**given)
 
 
 def _rollout(rollout: Spec) -> RolloutPolicy:

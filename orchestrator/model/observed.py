@@ -57,6 +57,7 @@ class ObservedInstance(Value, frozen=True):
     ready: bool
     restarts: int = 0
     health: Health = Health.UNKNOWN
+    unwell: str = ""  # what its health call came to, where that is why it is unhealthy
     last_exit: ExitReason | None = None
     memory_bytes: int = 0
     spent: Spent = Spent()

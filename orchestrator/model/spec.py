@@ -151,12 +151,34 @@ class Group(Value, frozen=True):
     period_ms: int = 60_000
 
 
+class CheckCall(Value, frozen=True, tag="function"):
+    """A typed call that shows how an instance is.
+
+    `args` and `expect` are canonical JSON, the latter as the function's result is printed; None takes any but err.
+    """
+
+    function: str
+    args: str = "[]"
+    expect: str | None = None
+
+
+class CheckMessage(Value, frozen=True, tag="message"):
+    """A message that shows how an actor is; without `expect` any answer but err will do."""
+
+    message: str
+    expect: str | None = None
+
+
 class HealthPolicy(Value, frozen=True):
-    """How often `health()` is asked, how long it may take, and how many failures in a row end the instance."""
+    """How often `health()` is asked, how long it may take, and how many failures in a row end the instance.
+
+    `call` is made each time as well, within as long again.
+    """
 
     interval_ms: int = 5_000
     timeout_ms: int = 1_000
     failure_threshold: int = 3
+    call: CheckCall | CheckMessage | None = None
 
 
 class Strategy(Enum):

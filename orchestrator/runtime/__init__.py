@@ -5,6 +5,7 @@ revision's limits. `supervise` gets the start as a callable; `host` hands its fu
 a grant allows, who is started again and what a message means are decided elsewhere.
 """
 
+from orchestrator.model.plain import Err, Ok, Some, Variant
 from orchestrator.runtime.cell import Ending
 from orchestrator.runtime.direct import Direct, start_here
 from orchestrator.runtime.guest import Guest, Start, read_metadata
@@ -14,7 +15,7 @@ from orchestrator.runtime.path import Path, chosen
 from orchestrator.runtime.pipes import Pipes, Sink
 from orchestrator.runtime.runtime import Runtime
 from orchestrator.runtime.trial import trial
-from orchestrator.runtime.values import Err, GuestTrap, HostImport, Ok, Some, Variant, Wait
+from orchestrator.runtime.values import GuestTrap, HostImport, Wait
 from orchestrator.runtime.wasi import Folder, Output, Wasi
 
 __all__ = [

@@ -9,6 +9,7 @@ import msgspec
 from wasmtime import Engine
 from wasmtime import component as wc
 
+from orchestrator.interface.exports import Export, exported
 from orchestrator.model.calls import Adapter, Place
 from orchestrator.model.wit import FunctionType, returns_handles
 from orchestrator.model.world import LIFECYCLE, Drive, Function, Import, Interface, World, WorldTypes
@@ -21,15 +22,6 @@ from orchestrator.runtime.walk import walk
 _HTTP = "wasi:http/incoming-handler@0.2."
 _JOB = "wasi:cli/run@0.2."
 _WASI = "wasi:"
-
-
-class Export(msgspec.Struct, frozen=True):
-    """One exported function: its full name, where it lies (None: at the component's root), and its type."""
-
-    name: str
-    interface: str | None
-    function: str
-    kind: FunctionType
 
 
 class Description(msgspec.Struct, frozen=True):
@@ -74,7 +66,7 @@ def describe(component: wc.Component, engine: Engine, adapter: Adapter) -> Descr
     has_shim = is_adapted and any(interface.name == HOST for interface in types.imports)
     if is_adapted:
         types = WorldTypes(imports=_without(types.imports, HOST), exports=_without(types.exports, FLAT))
-    exports = sorted(_exports(types), key=lambda export: export.name)
+    exports = sorted(exported(types), key=lambda export: export.name)
     lifecycle.check({export.function: export.kind for export in exports if export.interface == LIFECYCLE})
     world = _world(types, exports, refused(types, engine))
     return Description(
@@ -91,13 +83,6 @@ def describe(component: wc.Component, engine: Engine, adapter: Adapter) -> Descr
 
 def _without(interfaces: tuple[Interface, ...], name: str) -> tuple[Interface, ...]:
     return tuple(interface for interface in interfaces if interface.name != name)
-
-
-def _exports(types: WorldTypes) -> Iterator[Export]:
-    for interface in types.exports:
-        for function, kind in interface.functions:
-            full = f"{interface.name}#{function}" if interface.name else function
-            yield Export(full, interface.name or None, function, kind)
 
 
 def _needed(types: WorldTypes) -> dict[str, dict[str, FunctionType]]:

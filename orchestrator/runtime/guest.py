@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from orchestrator.interface import typed
+from orchestrator.interface.exports import Export
 from orchestrator.model.calls import Calls
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
@@ -28,14 +30,14 @@ from orchestrator.model.message import (
     Returned,
 )
 from orchestrator.model.observed import Spent
-from orchestrator.model.spec import Json, Revision
+from orchestrator.model.plain import Err
+from orchestrator.model.spec import CheckCall, Json, Revision
 from orchestrator.model.work import GIVE_WAY, Work
 from orchestrator.model.world import Drive
-from orchestrator.runtime import lifecycle, typed
+from orchestrator.runtime import lifecycle
 from orchestrator.runtime.adapter import frames
 from orchestrator.runtime.adapter.drive import NO_VALUES
 from orchestrator.runtime.adapter.text import FLAT
-from orchestrator.runtime.component import Export
 from orchestrator.runtime.finish import finish
 from orchestrator.runtime.instance import Instance
 from orchestrator.runtime.layout import Unfit
@@ -43,7 +45,7 @@ from orchestrator.runtime.loaded import Loaded
 from orchestrator.runtime.resources import Resource
 from orchestrator.runtime.sessions import MAX_HANDLES, Sessions, Use
 from orchestrator.runtime.stock.instance import StockInstance
-from orchestrator.runtime.values import Current, Err
+from orchestrator.runtime.values import Current
 from orchestrator.runtime.wasi import Wasi
 
 T = TypeVar("T")
@@ -94,7 +96,7 @@ class Guest:
         finally:
             self._current.topic = None
 
-    def _handle(self, message: Message) -> Work[Answer]:
+    def _handle(self, message: Message, timeout_ms: int | None = None) -> Work[Answer]:
         if self._is_adapted:
             try:
                 frame = frames.frame(message)
@@ -102,14 +104,15 @@ class Guest:
                 return _no_message(problem)
             if len(frame) <= frames.FRAME_MAX_BYTES:
                 self._has_worked = True
-                return self._instance.invoke(_HANDLE, (frame,))
-        return self._handle_directly(message)
+                return self._instance.invoke(_HANDLE, (frame,), timeout_ms)
+        return self._handle_directly(message, timeout_ms)
 
-    async def _handle_directly(self, message: Message) -> Answer:
+    async def _handle_directly(self, message: Message, timeout_ms: int | None) -> Answer:
         if not self._is_actor:
             return Refused("export-not-found", "this component is no actor: it does not export component-lifecycle")
         try:
-            answer = await self._lifecycle(lifecycle.HANDLE_MESSAGE, lifecycle.message_value(message))
+            value = lifecycle.message_value(message)
+            answer = await self._lifecycle(lifecycle.HANDLE_MESSAGE, value, timeout_ms=timeout_ms)
         except Unfit as problem:
             return await _no_message(problem)
         if isinstance(answer, Exited):
@@ -175,7 +178,9 @@ class Guest:
                 return Handled(outcomes, answer)
         return Handled(outcomes)
 
-    async def call(self, function: str, arguments: Sequence[Json], session: str | None = None) -> CallAnswer:
+    async def call(
+        self, function: str, arguments: Sequence[Json], session: str | None = None, timeout_ms: int | None = None
+    ) -> CallAnswer:  # fmt: skip
         """Call an exported function with JSON arguments; `interface#function` or any end of that which is unique.
 
         Handles are numbers that the session gives; without one, what takes or returns resources cannot be called.
@@ -189,7 +194,7 @@ class Guest:
             return _bad(problem)
         if use is not None:
             use.begin(export.name)
-        answer = await self._instance.invoke(export, values)
+        answer = await self._instance.invoke(export, values, timeout_ms)
         if isinstance(answer, Exited):
             return answer
         said = _said(export, answer, use)
@@ -226,6 +231,17 @@ class Guest:
             self._instance.rest()
         self._has_worked = False
         return answer if isinstance(answer, Exited) else Health(answer)
+
+    async def check(self, work: Message | CheckCall, timeout_ms: int | None = None) -> Answer | CallAnswer:
+        """Do as with any message or call, to see how it answers; nobody sent it, and it is counted nowhere."""
+        has_worked = self._has_worked
+        if isinstance(work, Message):
+            answer: Answer | CallAnswer = await self._unmetered(self._handle(work, timeout_ms))
+        else:
+            arguments = msgspec.json.decode(work.args)
+            answer = await self._unmetered(self.call(work.function, arguments, timeout_ms=timeout_ms))
+        self._has_worked = has_worked
+        return answer
 
     async def shutdown(self) -> Exited | None:
         """Let it say goodbye; None when it did, or has no lifecycle. Its refusal is a normal exit with what it said.

@@ -16,6 +16,7 @@ from typing import Any
 
 from wasmtime import _ffi as ffi
 
+from orchestrator.interface.exports import Export
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.message import Exited
 from orchestrator.model.observed import Spent
@@ -27,7 +28,6 @@ from orchestrator.runtime.adapter.drive import DRIVES
 from orchestrator.runtime.adapter.text import FLAT
 from orchestrator.runtime.call import CallFailed, Entry
 from orchestrator.runtime.cell import Cell
-from orchestrator.runtime.component import Export
 from orchestrator.runtime.loaded import Loaded
 from orchestrator.runtime.memory import Allowance, Memory
 from orchestrator.runtime.resources import Resource

@@ -16,6 +16,7 @@ from typing import Any
 from wasmtime import _ffi as ffi
 
 from orchestrator.model.ids import ComponentId
+from orchestrator.model.plain import Err, Ok, Some, Variant
 from orchestrator.runtime import capi
 from orchestrator.runtime.resources import Resource
 from orchestrator.runtime.types import (
@@ -31,7 +32,6 @@ from orchestrator.runtime.types import (
     VariantOf,
     WitType,
 )
-from orchestrator.runtime.values import Err, Ok, Some, Variant
 
 VAL = 32  # bytes of one value; `capi.check_layout` compares these with wasmtime's own declarations
 PAYLOAD = 8

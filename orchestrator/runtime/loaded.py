@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 from wasmtime import component as wc
 
+from orchestrator.interface.exports import Export
 from orchestrator.model.calls import Adapter, Calls, Place
 from orchestrator.model.compiling import Compiling
 from orchestrator.model.world import ArtifactFault, Drive, World
@@ -21,7 +22,7 @@ from orchestrator.runtime import capi, lifecycle, native
 from orchestrator.runtime.adapter.wrap import Unadapted, wrap
 from orchestrator.runtime.cache import CompileCache
 from orchestrator.runtime.call import Signature
-from orchestrator.runtime.component import Description, Export, describe
+from orchestrator.runtime.component import Description, describe
 from orchestrator.runtime.engine import SharedEngine
 from orchestrator.runtime.engines import Engines
 from orchestrator.runtime.link import Linked, link, link_shim, missing_imports

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from orchestrator.interface.exports import Export
+from orchestrator.interface.typed import Unsuitable
 from orchestrator.model.spec import Json
 from orchestrator.model.strict_json import shown
 from orchestrator.model.wit import HandleOf, returns_handles
-from orchestrator.runtime.component import Export
 from orchestrator.runtime.resources import Resource
-from orchestrator.runtime.typed import Unsuitable
 
 MAX_SESSIONS = 64  # of one instance
 MAX_HANDLES = 1_000  # of one session

@@ -23,6 +23,7 @@ from orchestrator.model.message import Exited, Handled, Health, Mail, Message, O
 from orchestrator.model.observed import ObservedInstance, ObservedSession, Phase, Spent
 from orchestrator.model.spec import Deployment
 from orchestrator.model.work import Work
+from orchestrator.supervise.checks import Finding, examined
 from orchestrator.supervise.groups import Standing, standing_of
 from orchestrator.supervise.lifecycle import Event, next_phase
 from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter, StandBy, decide
@@ -32,6 +33,7 @@ T = TypeVar("T")
 Escalate = Callable[[ExitReason, RestartAfter | GiveUp | Forget], Decision]
 RESTARTS_KEPT = 1_000  # times remembered for the window; no intensity is larger
 SESSION_IDLE_MS = 600_000  # without a call, before a session ends
+_UNKNOWN = Finding(Health.UNKNOWN)
 STOP_GRACE_MS = 1_000  # beyond the call's own deadline, before a stopping instance is interrupted
 
 
@@ -78,7 +80,7 @@ class Instance:
         self._then: Event | None = None  # what follows for it once its group has stopped it
         self._restarts_ms: list[int] = []
         self._restart_count = 0
-        self._health = Health.UNKNOWN
+        self._found = _UNKNOWN
         self._failures = 0
         self._last_exit: ExitReason | None = None
         self._timer: Timer | None = None
@@ -165,8 +167,8 @@ class Instance:
 
     @property
     def is_ill(self) -> bool:
-        """Whether it had been Ready and now is not, because `health()` says so."""
-        return self._was_ready and not self.ready and self._health is Health.UNHEALTHY
+        """Whether it had been Ready and now is not, because its health was found wanting."""
+        return self._was_ready and not self.ready and self._found.health is Health.UNHEALTHY
 
     @property
     def never_was(self) -> bool:
@@ -183,7 +185,8 @@ class Instance:
                 phase=self.phase,
                 ready=self.ready,
                 restarts=self._restart_count,
-                health=self._health,
+                health=self._found.health,
+                unwell=self._found.why,
                 last_exit=self._last_exit,
                 memory_bytes=0 if guest is None else guest.memory_bytes,
                 spent=self._spent if guest is None else _together(self._spent, guest.spent),
@@ -387,22 +390,25 @@ class Instance:
         if isinstance(started, Exited):
             self._exited(started.reason)
             return
-        health = await _asked(started.health(self.deployment.revision.limits.timeout_ms))
+        found = await _asked(self._examine(started, self.deployment.revision.limits.timeout_ms))
         with self._lock:
             self._guest = started
-            if not isinstance(health, Exited):
+            if not isinstance(found, Exited):
                 self._to(Event.STARTED)
-        if isinstance(health, Exited):
-            self._exited(health.reason)
+        if isinstance(found, Exited):
+            self._exited(found.reason)
         else:
-            self._judge(health)
+            self._judge(found)
 
-    def _judge(self, health: Health) -> None:
-        """Act on an answer of `health()`: ready, not ready, or failed too often."""
+    def _examine(self, guest: Guest, timeout_ms: int) -> Work[Finding | Exited]:
+        return examined(guest, self.deployment.health, self.id, self._around.clock.wall_ns(), timeout_ms)
+
+    def _judge(self, found: Finding) -> None:
+        """Act on how it is: ready, not ready, or failed too often."""
         with self._lock:
-            before, self._health = self._health, health
+            before, self._found = self._found, found
             self._check_is_due = False
-            healthy = health is not Health.UNHEALTHY
+            healthy = found.health is not Health.UNHEALTHY
             self._failures = 0 if healthy else self._failures + 1
             running = self.phase is Phase.RUNNING
             failed = running and self._failures >= self.deployment.health.failure_threshold
@@ -410,20 +416,21 @@ class Instance:
             self._was_ready = self._was_ready or self.ready
             if running and not failed:
                 self._arm(self.deployment.health.interval_ms, self._check)
-        self._tell_health(before, health)
+        self._tell_health(before.health, found)
         if failed:
-            self._exited(ExitReason(kind=ExitKind.UNHEALTHY, detail=f"health() failed {self._failures} times in a row"))
+            self._exited(_failed(found, self._failures))
             return
         self._release()
         self._on_change()
 
-    def _tell_health(self, before: Health, now: Health) -> None:
+    def _tell_health(self, before: Health, found: Finding) -> None:
+        now = found.health
         if now is before or (before is Health.UNKNOWN and now is Health.HEALTHY):
             return
         then = {
             Health.HEALTHY: "is healthy again",
             Health.DEGRADED: "says that it is degraded; it goes on",
-            Health.UNHEALTHY: "says that it is unhealthy; it is given no message until it is not",
+            Health.UNHEALTHY: f"{_says(found)}; it is given no message until it is not",
         }
         said = then.get(now, f"says that it is {now.value}")
         self._around.listener.announce(self.id.deployment, now.value, f"{self.id.instance} {said}")
@@ -443,11 +450,11 @@ class Instance:
         guest = self._guest
         assert guest is not None
         self._asker.works_on(None, None)
-        health = await _asked(guest.health(self.deployment.health.timeout_ms))
-        if isinstance(health, Exited):
-            self._exited(health.reason)
+        found = await _asked(self._examine(guest, self.deployment.health.timeout_ms))
+        if isinstance(found, Exited):
+            self._exited(found.reason)
         else:
-            self._judge(health)
+            self._judge(found)
 
     def _exited(self, reason: ExitReason, settle: Callable[[], None] | None = None) -> None:
         guest = self._left(reason)
@@ -466,7 +473,7 @@ class Instance:
             asker = self._asker  # it may start again before this is over
             self.ready = False
             self._failures = 0
-            self._health = Health.UNHEALTHY if reason.kind is ExitKind.UNHEALTHY else Health.UNKNOWN
+            self._found = Finding(Health.UNHEALTHY) if reason.kind is ExitKind.UNHEALTHY else _UNKNOWN
             self._last_exit = reason
             self._to(Event.EXITED)
             then = self._decide(reason) if self.phase is Phase.FAILED else "stopped"
@@ -603,6 +610,17 @@ class Instance:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _says(found: Finding) -> str:
+    return f"is unhealthy: {found.why}" if found.why else "says that it is unhealthy"
+
+
+def _failed(found: Finding, times: int) -> ExitReason:
+    """Say why an instance is ended that was found unhealthy too often."""
+    often = f"{times} times in a row"
+    detail = f"failed {often}, at last so: {found.why}" if found.why else f"health() failed {often}"
+    return ExitReason(kind=ExitKind.UNHEALTHY, detail=detail)
 
 
 def _together(one: Spent, other: Spent) -> Spent:

@@ -11,7 +11,7 @@ from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.message import Answer, CallAnswer, Exited, Handled, Health, Mail, Message
 from orchestrator.model.observed import ObservedGroup, Spent
-from orchestrator.model.spec import Json, Priority, Revision
+from orchestrator.model.spec import CheckCall, Json, Priority, Revision
 from orchestrator.model.work import Work
 from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter
 
@@ -48,6 +48,9 @@ class Guest(Protocol):
 
     def health(self, timeout_ms: int | None = None) -> Work[Health | Exited]:
         """Ask how it is; a component without a lifecycle is healthy once it was instantiated."""
+
+    def check(self, work: Message | CheckCall, timeout_ms: int | None = None) -> Work[Answer | CallAnswer]:
+        """Give it a message or call that only shows how it is."""
 
     def shutdown(self) -> Work[Exited | None]:
         """Let it say goodbye."""

@@ -12,8 +12,8 @@ from orchestrator.messaging.router import Router
 from orchestrator.messaging.topics import Topics
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import MESSAGE_MAX_BYTES, Mail
+from orchestrator.model.plain import Err, Ok
 from orchestrator.model.spec import Grant, Limits, Mailbox, RateLimit, Revision, WhenFull
-from orchestrator.runtime.values import Err, Ok
 from tests.messaging.clock import TestClock
 
 A, B, C = (DeploymentKey(namespace="default", name=name) for name in "abc")

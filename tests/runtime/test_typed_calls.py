@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.interface.json_values import MAX_PROBLEMS
+from orchestrator.interface.typed import MAX_LISTED, MAX_USAGE
 from orchestrator.model.message import BadCall, Refused, Returned
 from orchestrator.model.strict_json import read_json
 from orchestrator.model.world import ArtifactFault
 from orchestrator.runtime import Runtime
-from orchestrator.runtime.json_values import MAX_PROBLEMS
-from orchestrator.runtime.typed import MAX_LISTED, MAX_USAGE
 from tests.runtime.guests import ROOT, TRAPS, echoing, start, wasm
 
 CALCULATOR = (ROOT / "examples/03-calculator/components/calculator-1.0.0/calculator.wasm").read_bytes()

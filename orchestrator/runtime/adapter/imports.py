@@ -6,11 +6,12 @@ from struct import Struct
 from typing import Any
 
 from orchestrator.model.ids import ComponentId
+from orchestrator.model.plain import Err, Ok
 from orchestrator.runtime.adapter import window as w
 from orchestrator.runtime.adapter.text import STANDS
 from orchestrator.runtime.layout import Unfit
 from orchestrator.runtime.memory import Memory
-from orchestrator.runtime.values import Err, GuestTrap, HostImport, Ok
+from orchestrator.runtime.values import GuestTrap, HostImport
 
 Result = tuple[int, bytes, bytes]  # where the second bytes belong, the first being for `window.PLACES` and `RESULT`
 Load = Callable[["_Args"], list[Any]]

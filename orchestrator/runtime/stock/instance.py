@@ -12,8 +12,8 @@ from wasmtime import StoreContext, WasmtimeError
 from wasmtime import _ffi as ffi
 from wasmtime import component as wc
 
+from orchestrator.interface.exports import Export
 from orchestrator.runtime.call import CallFailed, Entry
-from orchestrator.runtime.component import Export
 from orchestrator.runtime.instance import Instance
 from orchestrator.runtime.stock import values
 from orchestrator.runtime.types import FunctionType

@@ -13,6 +13,7 @@ from typing import Any
 from wasmtime import _ffi as ffi
 
 from orchestrator.model.ids import ComponentId
+from orchestrator.model.plain import Err, Ok, Some, Variant
 from orchestrator.runtime import capi, layout
 from orchestrator.runtime.layout import COMPONENT_ID, Unfit
 from orchestrator.runtime.resources import Resource
@@ -29,7 +30,6 @@ from orchestrator.runtime.types import (
     VariantOf,
     WitType,
 )
-from orchestrator.runtime.values import Err, Ok, Some, Variant
 
 Lower = Callable[[Any, Any], None]  # a plain value, and the binding's value to fill
 Lift = Callable[[Any], Any]

@@ -9,15 +9,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from orchestrator.interface.exports import Export
+from orchestrator.interface.json_values import Enough, Handles, Reader, err_value, to_json
 from orchestrator.interface.versions import stands_for
 from orchestrator.model.base import canonical_json
+from orchestrator.model.plain import Err
 from orchestrator.model.spec import Json
 from orchestrator.model.strict_json import shown
 from orchestrator.model.wit import HandleOf, Opaque, ResultOf, WitType, parts
 from orchestrator.model.world import LIFECYCLE
-from orchestrator.runtime.component import Export
-from orchestrator.runtime.json_values import Enough, Handles, Reader, err_value, to_json
-from orchestrator.runtime.values import Err
 
 MAX_LISTED = 100  # functions named where none is meant
 MAX_NAME = 100  # characters of a function's name that are quoted back
@@ -161,6 +161,31 @@ def _check_types(export: Export, handles: Handles | None) -> None:
 def _all_parts(export: Export) -> Iterable[WitType]:
     for kind in (*(kind for _, kind in export.kind.params), export.kind.result):
         yield from parts(kind)
+
+
+def needs_session(export: Export) -> bool:
+    """Decide whether it takes or returns a resource, which only a session can hold."""
+    return any(isinstance(part, HandleOf) for part in _all_parts(export))
+
+
+def expected(export: Export, value: Json) -> Json:
+    """Return a JSON value as `result_json` would print that very result.
+
+    Raises:
+        Unsuitable: the function returns no such thing.
+    """
+    kind = export.kind.result
+    kind = kind.ok if isinstance(kind, ResultOf) else kind
+    if kind is None:
+        raise Unsuitable(f"{export.name} returns nothing that could be compared", _usage(export))
+    reader = Reader()
+    try:
+        plain = reader.read(kind, value, ((), "expect"))
+    except Enough:
+        reader.problems.append("and perhaps more")
+    if reader.problems:
+        raise _unsuitable(reader, _usage(export))
+    return to_json(kind, plain, None)
 
 
 def result_json(export: Export, value: Any, handles: Handles | None = None) -> Json:

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from orchestrator.model.plain import Err, Ok, Some, Variant
 from orchestrator.model.spec import Json
 from orchestrator.model.strict_json import shown
 from orchestrator.model.wit import (
@@ -28,7 +29,6 @@ from orchestrator.model.wit import (
     VariantOf,
     WitType,
 )
-from orchestrator.runtime.values import Err, Ok, Some, Variant
 
 MAX_PROBLEMS = 20  # named at once
 MAX_TYPE_SHOWN = 200  # characters of a type
