@@ -65,7 +65,7 @@ def test_a_callable_is_ready_when_its_function_returns_what_is_expected(stage: S
     stage.have("sum", "calculator-1.0.0", health={**QUICK, "call": call})
     assert stage.run("call", "sum", "add", "1", "2").out == "3\n"
     stage.write("sum", "calculator-1.0.0", health={**QUICK, "call": {**call, "expect": 41}})
-    assert "health" in stage.apply().said
+    assert "health" in stage.run("apply", str(stage.manifests), "--yes", "--timeout", "0s", code=None).said
     wait_until(lambda: stage.view("sum").ready == 0)
     wait_until(lambda: any('answered "42", not "41"' in said for said in told(stage, "sum")))
 

@@ -110,7 +110,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         write_patient(made)
         write_component(made, "unruly", UNRULY)
         made.write("neighbour", "hello-1.0.0")
-        made.write("sleepers", "patient", replicas=SLEEPERS)
+        # Who wakes first may take the next message of many others: their lines are counted, so none may be too much.
+        made.write("sleepers", "patient", replicas=SLEEPERS, limits={"log": SLEEPERS})
         made.write("sender", "patient", grants={"messaging.send": ["default/*"]})
         made.write("counting", "patient", restart=FAST)
         made.write("talker", "patient")
