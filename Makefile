@@ -10,7 +10,7 @@ PIP := -m pip --disable-pip-version-check --quiet --quiet
 INSTALL := $(PIP) install --require-hashes -r
 # The build backend is in the lock too, so that installing ourselves fetches nothing.
 INSTALL_US := $(PIP) install --no-deps --no-build-isolation --editable .
-JOBS ?= 2
+JOBS ?= 3
 TESTS ?= tests
 
 .DEFAULT_GOAL := help

@@ -13,7 +13,7 @@ from benchmarks.calls import BATCH, Posted, json_of, request_of
 from benchmarks.measure import Effort, Row, Table, race
 from benchmarks.stage import FAULTY, GUEST, LIMIT_S, Stage, replied, running_agent
 from orchestrator.host.messaging import may_reach
-from orchestrator.messaging.envelope import Envelope
+from orchestrator.messaging.mailbox.envelope import Envelope
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Message, Outcome
 from orchestrator.runtime import Guest

@@ -17,7 +17,7 @@ from benchmarks import plugin, raw, stock
 from benchmarks.measure import Effort, Row, Table, race
 from benchmarks.stage import GUEST, HELLO, Stage, message, replied, running_agent
 from orchestrator.host.messaging import may_reach
-from orchestrator.messaging.envelope import Envelope
+from orchestrator.messaging.mailbox.envelope import Envelope
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Mail, Message, Outcome, Replied
 

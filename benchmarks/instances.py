@@ -23,7 +23,7 @@ from benchmarks import stage, stock
 from benchmarks.load import CALCULATOR, HELLO, REVISION, runtime_for
 from benchmarks.measure import Effort, Row, Table
 from benchmarks.stage import CLIENT, FAULTY
-from orchestrator.messaging.envelope import Envelope
+from orchestrator.messaging.mailbox.envelope import Envelope
 from orchestrator.model.message import Exited, Outcome
 from orchestrator.runtime import Direct, Start, digest_of_bytes, start_here
 

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 
 from benchmarks.measure import Effort, Row, Table
 from benchmarks.stage import GUEST, LIMIT_S, Stage, message, replied, running_agent
-from orchestrator.messaging.envelope import Envelope
+from orchestrator.messaging.mailbox.envelope import Envelope
 from orchestrator.model.exits import ExitKind
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Exited, Outcome

@@ -26,8 +26,8 @@ from orchestrator.host.storage import storage_imports
 from orchestrator.host.wasi import forbidden_folders, wasi_for
 from orchestrator.manifest import resolve
 from orchestrator.messaging.asking import Requests
-from orchestrator.messaging.batch import Told
-from orchestrator.messaging.route import Route
+from orchestrator.messaging.mailbox.batch import Told
+from orchestrator.messaging.mailbox.route import Route
 from orchestrator.messaging.router import Router
 from orchestrator.model.calls import Calls
 from orchestrator.model.exits import ExitKind, ExitReason

@@ -7,8 +7,8 @@ from typing import Any
 from orchestrator.agent.problem import TIMED_OUT, USAGE, Problem, Trouble
 from orchestrator.delivery.letters import DeadLetters
 from orchestrator.execute.fleet import Fleet
-from orchestrator.messaging.envelope import Call, Envelope, LetGo, Work
-from orchestrator.messaging.route import Route
+from orchestrator.messaging.mailbox.envelope import Call, Envelope, LetGo, Work
+from orchestrator.messaging.mailbox.route import Route
 from orchestrator.messaging.router import Router
 from orchestrator.messaging.topics import Subscription
 from orchestrator.model.ids import ComponentId, DeploymentKey

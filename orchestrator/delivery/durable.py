@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from orchestrator.delivery.letters import DeadLetters, Fault
-from orchestrator.messaging.batch import Parcel, Told
-from orchestrator.messaging.route import Route
+from orchestrator.messaging.mailbox.batch import Parcel, Told
+from orchestrator.messaging.mailbox.route import Route
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.letter import DeadLetter, is_lost
 from orchestrator.model.message import Exited, Mail, Outcome, Refused, Undelivered

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from msgspec.structs import replace
 
-from orchestrator.messaging.batch import Told
-from orchestrator.messaging.route import Route
+from orchestrator.messaging.mailbox.batch import Told
+from orchestrator.messaging.mailbox.route import Route
 from orchestrator.messaging.router import Router
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.letter import DeadLetter, Resent, is_lost, letter_of, why_lost

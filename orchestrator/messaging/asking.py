@@ -13,9 +13,10 @@ from typing import Protocol
 
 import msgspec
 
-from orchestrator.messaging.batch import Told
-from orchestrator.messaging.envelope import Envelope
-from orchestrator.messaging.requests import TIMEOUT_MAX_MS, Counters, Ending, Table, Waiting
+from orchestrator.messaging.endings import Counters, Ending
+from orchestrator.messaging.mailbox.batch import Told
+from orchestrator.messaging.mailbox.envelope import Envelope
+from orchestrator.messaging.requests import TIMEOUT_MAX_MS, Table, Waiting
 from orchestrator.messaging.router import Router
 from orchestrator.model.hop import Hop, HopKind
 from orchestrator.model.ids import ComponentId, DeploymentKey

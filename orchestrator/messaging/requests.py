@@ -7,58 +7,16 @@ are the caller's (`asking`).
 
 import heapq
 from collections.abc import Hashable
-from enum import Enum
 
 import msgspec
 
-from orchestrator.messaging.envelope import Envelope
+from orchestrator.messaging.mailbox.envelope import Envelope
 from orchestrator.model.ids import ComponentId
-from orchestrator.model.observed import Asked
 
 PER_ASKER_MAX = 1_000  # requests of one instance that wait for their answer, or whose answer it has not taken yet
 TOTAL_MAX = 100_000
 TIMEOUT_MAX_MS = 3_600_000
 _COMPACT_MIN = 64  # deadlines of requests that are over, before those are swept out
-
-
-class Ending(Enum):
-    """What became of a request."""
-
-    ANSWERED = "answered"
-    FAILED = "failed"
-    TIMED_OUT = "timed-out"
-    CANCELLED = "cancelled"  # by whoever asked, or as its instance ended
-
-
-class Counters(msgspec.Struct):
-    """What became of the requests of one deployment; `late` are answers that nobody waited for any more."""
-
-    sent: int = 0
-    answered: int = 0
-    failed: int = 0
-    timed_out: int = 0
-    cancelled: int = 0
-    late: int = 0
-
-    def seen(self) -> Asked:
-        """Say what became of them."""
-        over = self.answered + self.failed + self.timed_out + self.cancelled
-        return Asked(
-            waiting=self.sent - over, sent=self.sent, answered=self.answered, failed=self.failed,
-            timed_out=self.timed_out, cancelled=self.cancelled, late=self.late,
-        )  # fmt: skip
-
-    def count(self, ending: Ending) -> None:
-        """Count one that has ended."""
-        match ending:
-            case Ending.ANSWERED:
-                self.answered += 1
-            case Ending.FAILED:
-                self.failed += 1
-            case Ending.TIMED_OUT:
-                self.timed_out += 1
-            case Ending.CANCELLED:
-                self.cancelled += 1
 
 
 class Waiting(msgspec.Struct, frozen=True, eq=False):

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from orchestrator.messaging.batch import Parcel, Told
-from orchestrator.messaging.envelope import Envelope
-from orchestrator.messaging.route import Route
+from orchestrator.messaging.mailbox.batch import Parcel, Told
+from orchestrator.messaging.mailbox.envelope import Envelope
+from orchestrator.messaging.mailbox.route import Route
 from orchestrator.model.codec import why_not
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import MESSAGE_MAX_BYTES, Mail, Message, Undelivered

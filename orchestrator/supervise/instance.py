@@ -10,11 +10,11 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from orchestrator.messaging import envelope as envelopes
 from orchestrator.messaging.asking import Asker, Requests
-from orchestrator.messaging.batch import Batch
-from orchestrator.messaging.envelope import Call, Envelope, LetGo
-from orchestrator.messaging.route import Route
+from orchestrator.messaging.mailbox import envelope as envelopes
+from orchestrator.messaging.mailbox.batch import Batch
+from orchestrator.messaging.mailbox.envelope import Call, Envelope, LetGo
+from orchestrator.messaging.mailbox.route import Route
 from orchestrator.messaging.router import Router
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.hop import HopKind

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import reduce
 from operator import or_
 
-from orchestrator.messaging.route import Route
+from orchestrator.messaging.mailbox.route import Route
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.observed import ObservedInstance, ObservedSession, Phase
 from orchestrator.model.spec import Deployment

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 
-from orchestrator.messaging.route import Route
+from orchestrator.messaging.mailbox.route import Route
 from orchestrator.model.message import Undelivered
 from orchestrator.model.observed import ObservedGroup, ObservedInstance, ObservedSession
 from orchestrator.model.spec import Deployment, Revision

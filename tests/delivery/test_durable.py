@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from orchestrator.delivery import durable
 from orchestrator.delivery.durable import DurableMail, after_ms
 from orchestrator.delivery.letters import DeadLetters
-from orchestrator.messaging.batch import Batch
-from orchestrator.messaging.route import Route
+from orchestrator.messaging.mailbox.batch import Batch
+from orchestrator.messaging.mailbox.route import Route
 from orchestrator.messaging.router import Router
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey

@@ -95,11 +95,14 @@ def write_component(stage: Stage, name: str, text: str) -> None:
 
 
 def write_patient(stage: Stage) -> None:
-    """Write the component that does as it is told, with more time for it."""
+    """Write the component that does as it is told, with more time for it.
+
+    Who of many wakes first may take the others' messages as well: the lines of all are counted, so one may write them all.
+    """
     folder = stage.folder / "components" / "patient"
     shutil.copytree(ROOT / "tests" / "components" / "faulty", folder)
     component = folder / "Component.toml"
-    component.write_text(component.read_text().replace('timeout = "2s"', 'timeout = "60s"\nlog = 20'))
+    component.write_text(component.read_text().replace('timeout = "2s"', f'timeout = "60s"\nlog = {SLEEPERS}'))
 
 
 @pytest.fixture(scope="module")
@@ -110,11 +113,10 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         write_patient(made)
         write_component(made, "unruly", UNRULY)
         made.write("neighbour", "hello-1.0.0")
-        # Who wakes first may take the next message of many others: their lines are counted, so none may be too much.
-        made.write("sleepers", "patient", replicas=SLEEPERS, limits={"log": SLEEPERS})
+        made.write("sleepers", "patient", replicas=SLEEPERS)
         made.write("sender", "patient", grants={"messaging.send": ["default/*"]})
         made.write("counting", "patient", restart=FAST)
-        made.write("talker", "patient")
+        made.write("talker", "patient", limits={"log": 20})
         made.write("echoing", "patient", grants={"messaging.send": ["echoing"]}, mailbox={"capacity": 20})
         for what in ("trap", "recurse", "loop"):
             made.write(f"leaving-{what}", "patient", config={"shutdown": what}, limits={"timeout": "300ms"})

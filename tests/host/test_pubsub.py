@@ -5,9 +5,9 @@ import pytest
 from orchestrator.host.context import GuestContext
 from orchestrator.host.pubsub import pubsub_imports
 from orchestrator.messaging.asking import Requests
-from orchestrator.messaging.batch import Batch
+from orchestrator.messaging.mailbox.batch import Batch
+from orchestrator.messaging.mailbox.route import Route
 from orchestrator.messaging.rates import Rates
-from orchestrator.messaging.route import Route
 from orchestrator.messaging.router import Router
 from orchestrator.messaging.topics import Topics
 from orchestrator.model.ids import ComponentId, DeploymentKey

@@ -6,8 +6,9 @@ import pytest
 
 from orchestrator.messaging import asking
 from orchestrator.messaging.asking import FAILURE, NO_REPLY, Asker, Requests, mute
-from orchestrator.messaging.requests import PER_ASKER_MAX, TIMEOUT_MAX_MS, Counters, Ending
-from orchestrator.messaging.route import Route
+from orchestrator.messaging.endings import Counters, Ending
+from orchestrator.messaging.mailbox.route import Route
+from orchestrator.messaging.requests import PER_ASKER_MAX, TIMEOUT_MAX_MS
 from orchestrator.messaging.router import Router
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.hop import HopKind

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from orchestrator.messaging.batch import Batch, Parcel
-from orchestrator.messaging.envelope import Envelope
-from orchestrator.messaging.route import Counters, Route
+from orchestrator.messaging.mailbox.batch import Batch, Parcel
+from orchestrator.messaging.mailbox.counters import Counters
+from orchestrator.messaging.mailbox.envelope import Envelope
+from orchestrator.messaging.mailbox.route import Route
 from orchestrator.messaging.router import Router
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey

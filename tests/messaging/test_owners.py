@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import hypothesis.strategies as st
 from hypothesis import given
 
-from orchestrator.messaging.owners import Members
+from orchestrator.messaging.mailbox.owners import Members
 
 
 @dataclass(eq=False)

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.messaging.envelope import Envelope
-from orchestrator.messaging.requests import Counters, Ending, Table, Waiting
+from orchestrator.messaging.endings import Counters, Ending
+from orchestrator.messaging.mailbox.envelope import Envelope
+from orchestrator.messaging.requests import Table, Waiting
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Message
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from orchestrator.messaging.envelope import Envelope, Stage
-from orchestrator.messaging.route import Route
+from orchestrator.messaging.mailbox.envelope import Envelope, Stage
+from orchestrator.messaging.mailbox.route import Route
 from orchestrator.messaging.router import Router
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from orchestrator.messaging.batch import Batch, Parcel
-from orchestrator.messaging.envelope import Call, Envelope
-from orchestrator.messaging.route import Route
+from orchestrator.messaging.mailbox.batch import Batch, Parcel
+from orchestrator.messaging.mailbox.envelope import Call, Envelope
+from orchestrator.messaging.mailbox.route import Route
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Handled, Mail, Message, Replied, Undelivered
 from orchestrator.model.spec import Mailbox, RouteBy, Routing, RoutingPolicy

@@ -4,8 +4,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis.stateful import invariant, rule
 
-from orchestrator.messaging.envelope import Call, Envelope, LetGo
-from orchestrator.messaging.route import ENDED_MAX
+from orchestrator.messaging.mailbox.envelope import Call, Envelope, LetGo
+from orchestrator.messaging.mailbox.sessions import ENDED_MAX
 from orchestrator.model.message import Undelivered
 from tests.messaging import test_route as mail
 from tests.messaging.test_route import CAPACITY, DONE, KEY, Letter, Stepping, Taker, route

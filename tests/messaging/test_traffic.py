@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.messaging import traffic
-from orchestrator.messaging.traffic import Conversations, bucket, choose
+from orchestrator.messaging.mailbox import traffic
+from orchestrator.messaging.mailbox.traffic import Conversations, bucket, choose
 
 
 @given(st.integers(0, 100), st.integers(0, 10**6))

@@ -15,7 +15,7 @@ from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Decisions, Ledger
 from orchestrator.execute.settle import Settling
 from orchestrator.messaging.asking import Asker, Requests
-from orchestrator.messaging.envelope import Envelope
+from orchestrator.messaging.mailbox.envelope import Envelope
 from orchestrator.messaging.router import Router
 from orchestrator.model.desired import Permissions
 from orchestrator.model.exits import ExitReason

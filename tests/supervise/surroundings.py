@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from orchestrator.messaging.asking import Requests
-from orchestrator.messaging.envelope import Call, Envelope
-from orchestrator.messaging.route import Route
+from orchestrator.messaging.mailbox.envelope import Call, Envelope
+from orchestrator.messaging.mailbox.route import Route
 from orchestrator.messaging.router import Router
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from random import Random
 
-from orchestrator.messaging.envelope import Envelope
+from orchestrator.messaging.mailbox.envelope import Envelope
 from orchestrator.model.message import Message, Outcome, Replied
 from orchestrator.model.spec import Backoff, RestartPolicy
 from orchestrator.supervise.service import Service

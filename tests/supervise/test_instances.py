@@ -5,8 +5,8 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.messaging.envelope import Envelope
-from orchestrator.messaging.route import Route
+from orchestrator.messaging.mailbox.envelope import Envelope
+from orchestrator.messaging.mailbox.route import Route
 from orchestrator.model.exits import ExitKind
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited, Message, Refused, Replied, Returned

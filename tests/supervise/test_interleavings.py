@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.messaging import asking, route
+from orchestrator.messaging import asking
+from orchestrator.messaging.mailbox import route
 from orchestrator.model.spec import HealthPolicy
 from orchestrator.runtime.finish import finish
 from orchestrator.supervise import instance, instances

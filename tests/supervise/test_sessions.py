@@ -2,7 +2,7 @@
 
 from random import Random
 
-from orchestrator.messaging.envelope import Call, Envelope, LetGo
+from orchestrator.messaging.mailbox.envelope import Call, Envelope, LetGo
 from orchestrator.model.message import BadCall, Exited, Outcome, Returned, Undelivered
 from orchestrator.model.spec import HealthPolicy
 from orchestrator.supervise.instance import SESSION_IDLE_MS

@@ -4,11 +4,10 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
 
-import msgspec
-
-from orchestrator.messaging.batch import Batch, Part
-from orchestrator.messaging.envelope import Envelope
-from orchestrator.messaging.owners import Members
+from orchestrator.messaging.mailbox.batch import Batch, Part
+from orchestrator.messaging.mailbox.counters import Counters
+from orchestrator.messaging.mailbox.envelope import Envelope
+from orchestrator.messaging.mailbox.owners import Members
 
 Waiting = Envelope | Part
 
@@ -24,18 +23,6 @@ class Taker(Protocol):
 
     def take(self, work: Envelope | Batch) -> None:
         """Start working on it soon; must not block."""
-
-
-class Counters(msgspec.Struct):
-    """What one revision did with its messages; errors are err results, traps, cancellations and exceeded limits."""
-
-    handled: int = 0
-    errors: int = 0
-
-    def add(self, more: "Counters") -> None:
-        """Count what another counted as well."""
-        self.handled += more.handled
-        self.errors += more.errors
 
 
 class Lane:
@@ -63,9 +50,10 @@ class Lane:
         else:
             queue.append(waiting)
 
-    def give_all_own(self, taker: Taker) -> "deque[Waiting]":
-        """Take out all that waits for an instance."""
-        return self.own.pop(taker, deque())
+    def leave(self, taker: Taker) -> list[Waiting]:
+        """Count an instance among those who take messages no more, and take out what waits for it alone."""
+        self.members.leave(taker)
+        return [*self.own.pop(taker, ())]
 
     def give_all(self) -> Iterator[Waiting]:
         """Take everything out."""

@@ -1,0 +1,1 @@
+"""One deployment's mailbox: what waits in it, who may put something in, and which instance takes what."""

@@ -1,0 +1,404 @@
+"""The door of one deployment's mailbox, with the one lock of all that is behind it.
+
+Senders `offer` and `post`, instances say `idle` and `finished`; the route pairs them. It never runs a guest, and never
+calls anyone while its lock is held: what is decided under the lock is handed over without it.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from orchestrator.messaging.endings import Counters as RequestCounters
+from orchestrator.messaging.mailbox.batch import Batch, Parcel, Part
+from orchestrator.messaging.mailbox.counters import Arrivals, Counters
+from orchestrator.messaging.mailbox.dealing import Dealer
+from orchestrator.messaging.mailbox.envelope import Envelope, Stage
+from orchestrator.messaging.mailbox.lanes import Lane, Taker, Waiting
+from orchestrator.messaging.mailbox.pairing import Pairing, Pairs
+from orchestrator.messaging.mailbox.queues import Queues
+from orchestrator.messaging.mailbox.room import Room, Wake
+from orchestrator.messaging.mailbox.sessions import Sessions
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.message import Handled, Outcome, Undelivered
+from orchestrator.model.observed import Traffic
+from orchestrator.model.spec import Mailbox, Routing
+
+
+class Clock(Protocol):
+    """Time in milliseconds that only ever grows, and calls that are made later, which must not block."""
+
+    def monotonic_ms(self) -> int:
+        """Return it."""
+
+    def call_later(self, delay_ms: int, call: Callable[[], None]) -> object:
+        """Make a call in `delay_ms`."""
+
+
+class Route:
+    """A bounded mailbox with weighted lanes; all methods may be called from any thread."""
+
+    def __init__(self, key: DeploymentKey, mailbox: Mailbox, clock: Clock) -> None:
+        self.key = key
+        self.arrivals = Arrivals()
+        self.requests = RequestCounters()  # of those that its instances made
+        self.accepts: frozenset[str] = frozenset()  # codecs; none is any
+        self.on_open: Callable[[], None] = _nothing  # called when it takes messages again
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._refusal: Undelivered | None = None
+        self._sequence = 0
+        self._is_looking = False  # a call is due that looks for what has waited too long
+        self._queues = Queues()
+        self._room = Room(key, mailbox, self._queues, self.arrivals)
+        self._sessions = Sessions(key, self._queues)
+        self._dealer = Dealer(key, self._queues, self._sessions)
+        self._pairing = Pairing(self._queues, self._dealer, self._sessions, mailbox.batch)
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """How many may wait, for how long, and what becomes of one more."""
+        return self._room.mailbox
+
+    @mailbox.setter
+    def mailbox(self, mailbox: Mailbox) -> None:
+        if mailbox == self._room.mailbox:
+            return
+        with self._lock:
+            self._room.mailbox = mailbox
+            self._pairing.batch = mailbox.batch
+            self._look_later()
+        self._let_in()
+
+    @property
+    def routing(self) -> Routing:
+        """Who takes which message."""
+        return self._dealer.routing
+
+    @routing.setter
+    def routing(self, routing: Routing) -> None:
+        if routing == self._dealer.routing:
+            return
+        with self._lock:
+            self._dealer.route_by(routing)
+            pairs = self._deal_again()
+        self._hand_over(pairs)
+
+    def offer(self, envelope: Envelope) -> Undelivered | None:
+        """Queue `envelope`, or say why not; a refused envelope is not settled and stays the caller's."""
+        pairs: Pairs = []
+        with self._lock:
+            if (refusal := self._why_not(envelope)) is not None:
+                return refusal
+            self._sequence += 1
+            self.arrivals.received += 1
+            envelope.sequence = self._sequence
+            taker = self._pairing.free_taker(envelope)
+            if taker is None:
+                pairs = self._came(envelope)
+        if taker is not None:
+            taker.take(envelope)
+        else:
+            self._hand_over(pairs)
+        return None
+
+    def _why_not(self, envelope: Envelope) -> Undelivered | None:
+        if self._refusal is not None:
+            return self._refusal
+        if (refusal := self._room.why_not()) is not None:
+            return refusal
+        if envelope.session is not None and (refusal := self._sessions.why_not(envelope)) is not None:
+            return refusal
+        return self._dealer.why_nobody(envelope.to) if envelope.to else None
+
+    def post(self, parcel: Parcel) -> tuple[int, Undelivered | None]:
+        """Queue as many of a parcel's messages as there is room for; how many, and why not the others.
+
+        Those that are not queued, its last ones, stay the caller's. Where the oldest make way, all are queued.
+        """
+        with self._lock:
+            if self._refusal is not None:
+                return 0, self._refusal
+            if parcel.mail.to and (refusal := self._dealer.why_nobody(parcel.mail.to)) is not None:
+                return 0, refusal
+            count = self._room.count_for(parcel)
+            self.arrivals.received += count
+            self.arrivals.rejected += len(parcel) - count
+            if not count:
+                return 0, self._room.full()
+            part = Part(parcel, 0, count, self._sequence + 1)
+            self._sequence += count
+            pairs = self._came(part)
+            self._room.make_way()
+        self._hand_over(pairs)
+        return count, None if count == len(parcel) else self._room.full()
+
+    def _came(self, waiting: Waiting) -> Pairs:
+        self._queues.depth += len(waiting)
+        if self.mailbox.ttl_ms is not None:
+            waiting.since_ms = self._clock.monotonic_ms()
+            self._look_later()
+        return self._match(self._dealer.place(waiting))
+
+    def withdraw(self, envelope: Envelope) -> bool:
+        """Take a message back; False when a guest has started on it (it then runs to its end, unheard)."""
+        with self._lock:
+            if envelope.stage is not Stage.QUEUED or not envelope.sequence:  # started, settled or never queued
+                return False
+            self._queues.remove(envelope)
+            envelope.stage = Stage.SETTLED
+        self._let_in()
+        return True
+
+    def cancel(self, envelope: Envelope) -> bool:
+        """Take a message back, True then; or have who is at work on it end that, if it is a call."""
+        if self.withdraw(envelope):
+            return True
+        if envelope.cancellation is not None:
+            envelope.cancellation.want()
+        return False
+
+    def when_room(self, wake: Wake) -> bool:
+        """Have `wake` called once there is room for a message, or none is taken any more; False when that is so now."""
+        return self._when_room_for(1, wake)
+
+    def when_within(self, wake: Wake) -> bool:
+        """Have `wake` called once nothing waits beyond the capacity any more; False when that is so now."""
+        return self._when_room_for(0, wake)
+
+    def _when_room_for(self, count: int, wake: Wake) -> bool:
+        with self._lock:
+            if not self.is_open or self._room.has_room_for(count):
+                return False
+            self._room.waiters[wake] = count
+            return True
+
+    def forget_waiter(self, wake: Wake) -> None:
+        """Call `wake` no more: who waited has given up."""
+        with self._lock:
+            self._room.waiters.pop(wake, None)
+
+    @property
+    def has_senders_wait(self) -> bool:
+        """Whether who sends to it when it is full is to wait."""
+        return self._room.blocks
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether some wait beyond the capacity, whose senders are to wait as well."""
+        return self._room.is_crowded
+
+    def idle(self, taker: Taker) -> None:
+        """Say that `taker` can take a message."""
+        with self._lock:
+            lane = self._queues.lane(taker.lane)
+            lane.idle.append(taker)
+            is_new = taker not in lane.members
+            if is_new:
+                lane.members.join(taker)
+            pairs = self._deal_again() if is_new and self._dealer.is_owned else self._match([lane])
+        self._hand_over(pairs)
+
+    def claim(self, taker: Taker) -> bool:
+        """Take `taker` out of service if it is idle; False when it is at work (or already out)."""
+        with self._lock:
+            lane = self._queues.lane(taker.lane)
+            if taker not in lane.idle:
+                return False
+            lane.idle.remove(taker)
+            return True
+
+    def finished(self, taker: Taker, outcome: Outcome, *, is_idle: bool = False) -> None:
+        """Account for the message `taker` took, before the sender is told; `is_idle` when it can take another."""
+        with self._lock:
+            lane = self._queues.lane(taker.lane)
+            lane.counters.count(outcome)
+            self._pairing.over(lane, taker, is_idle=is_idle)
+            pairs = self._match_after(lane)
+        self._hand_over(pairs)
+
+    def finished_batch(self, taker: Taker, batch: Batch, handled: Handled, *, is_idle: bool = False) -> None:
+        """Account for a batch, before its senders are told; what no guest was given waits again, before all else."""
+        rest = batch.rest(len(handled.outcomes))
+        with self._lock:
+            lane = self._queues.lane(taker.lane)
+            lane.counters.count_batch(handled)
+            self._pairing.over(lane, taker, is_idle=is_idle)
+            if self._refusal is not None:
+                self._queues.gone += [(part, self._refusal) for part in rest]
+            elif rest:
+                self._dealer.put_back(rest)
+            pairs = self._match_all() if rest else self._match_after(lane)
+        self._hand_over(pairs)
+
+    def _match_after(self, lane: Lane) -> Pairs:
+        """Look who can take something, now that somebody of `lane` is done."""
+        if self._pairing.is_shared:
+            return self._match_all()
+        return self._match([lane]) if lane.queue or lane.own else []
+
+    def end_session(self, session: str, why: str = "") -> None:
+        """Forget a session that has ended. With `why`, who waits in it or calls next is told; else that begins anew."""
+        with self._lock:
+            pairs = self._match(self._dealer.place_all(self._sessions.end(session, why)))
+        self._hand_over(pairs)
+
+    def leave(self, taker: Taker, why: str) -> None:
+        """End the sessions of one who takes nothing any more; who waits in them or calls next is told why.
+
+        Others get the keys that it owned. What is addressed to it alone comes back.
+        """
+        with self._lock:
+            lane = self._queues.lanes.get(taker.lane)
+            left = self._sessions.leave(taker, lane.leave(taker) if lane is not None else [], why)
+            pairs = self._match(self._dealer.place_all(left))
+        self._hand_over(pairs)
+
+    def work_alone(self, alone: bool) -> None:
+        """Have at most one message at work, whichever revisions take: what a stateful component needs."""
+        with self._lock:
+            if alone == self._pairing.alone:
+                return
+            self._pairing.alone = alone
+            pairs = self._match_all()
+        self._hand_over(pairs)
+
+    def direct(self, weights: dict[str, int], *, hold: bool) -> None:
+        """Set who takes, in percent by revision; with `hold` (or nobody) messages wait. One atomic step."""
+        with self._lock:
+            wanted = tuple((lane, weight) for lane, weight in weights.items() if weight > 0)
+            if (wanted, hold) == (self._dealer.weights, self._dealer.hold):
+                return
+            self._dealer.direct(wanted, hold=hold)
+            pairs = self._deal_again()
+        self._hand_over(pairs)
+
+    def refuse(self, refusal: Undelivered | None) -> None:
+        """Answer every waiting and future message with `refusal`; None opens the route again."""
+        with self._lock:
+            opens = refusal is None and self._refusal is not None
+            self._refusal = refusal
+            if refusal is not None:
+                self._queues.let_go([(waiting, refusal) for waiting in self._queues.take_all()])
+        self._hand_over([])
+        if opens:
+            self.on_open()
+
+    def forget(self, lane: str) -> None:
+        """Drop a revision's lane once its set has gone; what still waits in it is dealt anew."""
+        with self._lock:
+            left = self._queues.take_lane(lane)
+            self._dealer.look_who_takes()
+            pairs = self._match(self._dealer.place_all(left))
+        self._hand_over(pairs)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes messages."""
+        return self._refusal is None
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """Who takes, in percent by revision; nobody while messages are held."""
+        return {} if self._dealer.hold else dict(self._dealer.weights)
+
+    def key_of(self, to: str) -> str | None:
+        """Return the key that a message to `to` has, which may be empty; None where there are no keys."""
+        return to if self._dealer.routing.is_keyed else None
+
+    @property
+    def depth(self) -> int:
+        """How many messages wait."""
+        return self._queues.depth
+
+    def busy(self, lane: str) -> int:
+        """Count the instances of a revision that are at work on a message."""
+        with self._lock:
+            found = self._queues.lanes.get(lane)
+            return 0 if found is None else found.busy
+
+    def counters(self, lane: str) -> Counters:
+        """Copy a revision's counters."""
+        total = Counters()
+        with self._lock:
+            if lane in self._queues.lanes:
+                total.add(self._queues.lanes[lane].counters)
+        return total
+
+    def traffic(self) -> Traffic:
+        """Say what became of all messages."""
+        total = Counters()
+        with self._lock:
+            for counters in (self._queues.past, *(lane.counters for lane in self._queues.lanes.values())):
+                total.add(counters)
+            return self.arrivals.seen(self._queues.depth, total)
+
+    def lost(self, count: int) -> None:
+        """Count messages that became dead letters."""
+        with self._lock:
+            self.arrivals.lost += count
+
+    def sends_again(self) -> None:
+        """Count a message that failed and is sent again."""
+        with self._lock:
+            self.arrivals.sent_again += 1
+
+    def _deal_again(self) -> Pairs:
+        return self._match(self._dealer.place_all(self._queues.take_all()))
+
+    def _match(self, lanes: Iterable[Lane]) -> Pairs:
+        self._expire()
+        return [pair for lane in lanes for pair in self._pairing.match(lane)]
+
+    def _match_all(self) -> Pairs:
+        self._expire()
+        return self._pairing.match_all()
+
+    def _expire(self) -> None:
+        if self.mailbox.ttl_ms is not None:
+            self._room.expire(self._clock.monotonic_ms())
+
+    def _look_later(self) -> None:
+        ttl_ms = self.mailbox.ttl_ms
+        if not self._is_looking and self._queues.depth and ttl_ms is not None:
+            self._is_looking = True
+            self._clock.call_later(ttl_ms, self._look)
+
+    def _look(self) -> None:
+        """Tell those whose messages have waited too long, though nobody came to take them."""
+        with self._lock:
+            self._is_looking = False
+            self._expire()
+            self._look_later()
+        self._hand_over([])
+
+    def _hand_over(self, pairs: Pairs) -> None:
+        """Do what was decided under the lock, without it."""
+        for taker, work in pairs:
+            taker.take(work)
+        if self._queues.gone:
+            with self._lock:
+                gone, self._queues.gone = self._queues.gone, []
+            for waiting, refusal in gone:
+                _refuse(waiting, refusal)
+        if self._room.waiters:
+            self._let_in()
+
+    def _let_in(self) -> None:
+        """Tell those who wait for room that there is some."""
+        while self._room.waiters:
+            with self._lock:
+                wake = self._room.take_waiter(is_open=self.is_open)
+            if wake is None:
+                return
+            wake()
+
+
+def _nothing() -> None:
+    return
+
+
+def _refuse(waiting: Waiting, refusal: Undelivered) -> None:
+    if isinstance(waiting, Envelope):
+        waiting.settle(refusal)
+    else:
+        waiting.settle([refusal] * len(waiting))
