@@ -97,7 +97,7 @@ def write_component(stage: Stage, name: str, text: str) -> None:
 def write_patient(stage: Stage) -> None:
     """Write the component that does as it is told, with more time for it.
 
-    Who of many wakes first may take the others' messages as well: the lines of all are counted, so one may write them all.
+    Who of many wakes first may take the others' messages as well, and all lines are counted: one may write them all.
     """
     folder = stage.folder / "components" / "patient"
     shutil.copytree(ROOT / "tests" / "components" / "faulty", folder)
