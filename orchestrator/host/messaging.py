@@ -40,16 +40,18 @@ def messaging_imports(
 
     def send(context: GuestContext, target: ComponentId, payload: bytes) -> Ok | Err | Wait:
         key, sent_ns, asker = target.deployment, now_ns(), context.asker
-        over = over_its_rate(rates, context) if may_reach(context, key) else None
+        may = may_reach(context, key)
+        over = over_its_rate(rates, context) if may else None
         if over is not None:
             return over
         trace = requests.trace(asker, sent_ns)
         mail = Mail(asker.address, (payload,), sent_ns, asker.conversation, None, trace, to=target.instance)
-        _, refused = router.send_many(key, mail, lambda key: may_reach(context, key), may_wait=True)
+        _, refused = router.send_many(key, mail, lambda _key: may, may_wait=True)
         if refused is None:
             when_room = router.crowded(key)
             return Ok(None) if when_room is None else Wait(WAIT_MAX_S, Ok(None), when_room)
-        requests.lost(mail.message(0), target, HopKind.SEND, refused)
+        if trace is not None:
+            requests.lost(mail.message(0), target, HopKind.SEND, refused)
         return messaging_error(refused, target)
 
     def self_id(context: GuestContext) -> ComponentId:

@@ -179,6 +179,9 @@ epoch_callback = _declare(
     _quick_library, "wasmtime_store_epoch_deadline_callback", None, c_void_p, EpochCallback, c_void_p, c_void_p
 )
 
+copy = ctypes.PyDLL(None)["memmove"]  # bytes to an address; `ctypes.memmove` lets go of the GIL, if only for this
+copy.restype, copy.argtypes = None, (c_void_p, c_char_p, c_size_t)
+
 HostCallback = ctypes.CFUNCTYPE(c_size_t, c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t)
 add_func = _declare(
     _quick_library,

@@ -22,8 +22,8 @@ class Cell:
     """One instance's side of its callbacks; written by the thread that runs it, except for `interrupt`."""
 
     __slots__ = (
-        "context", "deadline_ns", "ending", "holds_thread", "host_calls", "id", "is_interrupted", "memories", "number",
-        "pending", "raised", "waiting",
+        "began_ns", "context", "deadline_ns", "ending", "holds_thread", "host_calls", "id", "is_interrupted",
+        "memories", "number", "pending", "raised", "waiting",
     )  # fmt: skip
 
     def __init__(self, number: int, id: ComponentId, context: object, holds_thread: bool) -> None:
@@ -31,7 +31,7 @@ class Cell:
         self.id = id
         self.context = context
         self.holds_thread = holds_thread  # its calls cannot be set aside
-        self.deadline_ns = 0  # on the monotonic clock
+        self.began_ns = self.deadline_ns = 0  # on the monotonic clock
         self.host_calls = 0
         self.is_interrupted = False
         self.ending: ExitReason | None = None  # why a callback ended the call
@@ -44,7 +44,8 @@ class Cell:
         """Begin a call that may take so long."""
         self.ending = self.raised = None
         self.host_calls = 0
-        self.deadline_ns = time.monotonic_ns() + timeout_ms * 1_000_000
+        self.began_ns = now_ns = time.monotonic_ns()
+        self.deadline_ns = now_ns + timeout_ms * 1_000_000
 
     @contextmanager
     def holding(self) -> Iterator[None]:
@@ -54,6 +55,10 @@ class Cell:
             yield
         finally:
             self.holds_thread = usual
+
+    def began_within(self, span_ns: int) -> bool:
+        """Whether the running call began so recently."""
+        return time.monotonic_ns() - self.began_ns < span_ns
 
     def interrupt(self) -> None:
         """Make the running call end soon; from any thread."""

@@ -39,6 +39,7 @@ MAX_MEMORIES = 16
 MAX_CORE_INSTANCES = 256
 UNREAD_CALLS = 60  # while they come fast, between two whose fuel is read: reading takes a tenth of a short call
 OFTEN_NS = 1_000_000  # where calls are further apart than this, the fuel of each is read
+JUST_NS = 1_000_000  # since a call began: half a tick
 SMALL_MEMORY_BYTES = 16 << 20  # filling it takes one instruction, and two milliseconds
 _MAX_FUEL = (1 << 63) - 1
 _CLOSED = Exited(ExitReason(kind=ExitKind.KILLED, detail="closed"))
@@ -150,7 +151,7 @@ class Instance:
                 return await self._invoke_in_steps(entry, values, fuel_times)
             future = entry.begin(values)
             try:
-                if not self._poll_first(future):
+                if not self._poll_first(future) and not self._ends_soon(future):
                     await self._rest(future)
             finally:
                 entry.end(future)
@@ -225,6 +226,10 @@ class Instance:
                 return self._end(capi.take_error(error) if error else "")
             return None
 
+    def _ends_soon(self, future: int) -> bool:
+        """Give a call that had only just begun a whole slice: the tick that it met says nothing of how long it is."""
+        return self._cell.waiting is None and self._cell.began_within(JUST_NS) and bool(self._poll_first(future))
+
     async def _rest(self, future: int) -> None:
         """Go on with a call that did not end within its first slice."""
         while True:
@@ -251,7 +256,7 @@ class Instance:
 
     def _read_fuel(self, calls: int) -> None:
         """Count what the last call used, for so many messages, and choose when to look again."""
-        spent, began_ns = self.spent, self._cell.deadline_ns  # all its messages have the same time
+        spent, began_ns = self.spent, self._cell.began_ns
         self.spent = Spent(calls=spent.calls + calls, fuel=spent.fuel + self.fuel_used)
         self._unread = UNREAD_CALLS if began_ns - self._read_ns < OFTEN_NS else 0
         self._read_ns = began_ns

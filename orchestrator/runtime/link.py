@@ -8,7 +8,7 @@ here.
 import struct
 import traceback
 from collections.abc import Callable, Sequence
-from ctypes import c_void_p, memmove, string_at
+from ctypes import c_uint32, c_void_p, string_at
 from typing import Any
 
 from wasmtime import component as wc
@@ -29,6 +29,7 @@ _CONTINUATION = struct.Struct("QQQ")  # callback, its argument, finalizer
 _TOO_MANY = ExitReason(kind=ExitKind.HOST_CALLS, detail=f"made more than {MAX_HOST_CALLS} host calls in one call")
 
 _lower_u32 = lowering(Scalar("u32"))
+_ZERO = _lower_u32(0)
 
 
 class Called:
@@ -60,7 +61,7 @@ class Called:
         cell = self._cells[capi.get_data(context)]
         if not self._ran(cell, arguments, count, results):
             c_void_p.from_address(error).value = capi.error_new(_ENDED)
-        memmove(continuation, _CONTINUATION.pack(self._is_over, cell.number, 0), _CONTINUATION.size)
+        capi.copy(continuation, _CONTINUATION.pack(self._is_over, cell.number, 0), _CONTINUATION.size)
 
     def _ran(self, cell: Cell, arguments: Any, count: int, results: Any) -> bool:
         try:
@@ -77,7 +78,7 @@ class Called:
         image = string_at(arguments, count * VAL) if count else b""
         result = self._result(cell, [lift(image, index * VAL) for index, lift in enumerate(self._lift)])
         if self._lower is not None:
-            memmove(results, self._lower(result), VAL)
+            capi.copy(results, self._lower(result), VAL)
 
     def _result(self, cell: Cell, values: Sequence[Any]) -> Any:
         result = self._host.call(cell.context, *values)
@@ -115,7 +116,7 @@ class _Asked(Called):
         self._stand_ins, self._cells = stand_ins, cells
 
     def _run(self, cell: Cell, arguments: Any, _count: int, results: Any) -> None:
-        which = int.from_bytes(string_at(arguments + PAYLOAD, 4), "little")
+        which = c_uint32.from_address(arguments + PAYLOAD).value
         self._host = self._stand_ins.host(which)
         memory = cell.memories[0]
         value = self._result(cell, self._stand_ins.arguments(which, memory))
@@ -124,7 +125,7 @@ class _Asked(Called):
         cell.pending = result if end else None
         waits = cell.waiting is not None and not cell.holds_thread
         assert not (waits and end), "who waits has a short result"
-        memmove(results, _lower_u32(MUST_WAIT if waits else end), VAL)
+        capi.copy(results, _lower_u32(MUST_WAIT if waits else end) if waits or end else _ZERO, VAL)
 
 
 class _Taken(Called):

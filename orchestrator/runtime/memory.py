@@ -13,7 +13,7 @@ import ctypes
 import itertools
 import threading
 from collections import defaultdict
-from ctypes import c_int, c_long, c_size_t, c_void_p
+from ctypes import c_char, c_int, c_long, c_size_t, c_void_p
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -83,11 +83,19 @@ class Allowance:
 class Memory:
     """One mapping of `mapped` bytes: a guest uses the first `size`, and may use `usable` before it has to move."""
 
-    __slots__ = ("address", "allowance", "is_adapter", "mapped", "size", "usable")
+    __slots__ = ("_view", "address", "allowance", "is_adapter", "mapped", "size", "usable")
 
     def __init__(self, allowance: Allowance, address: int, mapped: int, usable: int) -> None:
         self.allowance, self.address, self.mapped, self.usable, self.size = allowance, address, mapped, usable, 0
         self.is_adapter = False
+        self._view: memoryview | None = None
+
+    @property
+    def view(self) -> memoryview:
+        """What the guest uses of it, to be read and written while nothing grows it; not beyond the store's life."""
+        if self._view is None:
+            self._view = memoryview((c_char * self.size).from_address(self.address)).cast("B")
+        return self._view
 
     def grow(self, size: int) -> bool:
         """Let the guest use the first `size` bytes, within the allowance."""
@@ -96,6 +104,7 @@ class Memory:
             return False
         self.allowance.take(more, for_adapter=self.is_adapter)
         self.size = size
+        self._view = None  # it may have moved, too
         return True
 
     def forget(self) -> None:

@@ -19,22 +19,13 @@ _NO_SIGNATURE = Signature(NO_VALUES)
 
 
 class Drive(Entry):
-    """An adapter's function, and a view of its memory, which may move whenever it grows."""
+    """An adapter's function, and its memory."""
 
-    __slots__ = ("_address", "_memory", "_size", "_view")
+    __slots__ = ("_memory",)
 
     def __init__(self, context: int, func: Array[c_char], memory: Memory) -> None:
         super().__init__(context, func, _NO_SIGNATURE)
         self._memory = memory
-        self._address = self._size = 0
-        self._view = memoryview(b"")
-
-    def _now(self) -> memoryview:
-        memory = self._memory
-        if memory.address != self._address or memory.size != self._size:
-            self._address, self._size = memory.address, memory.size
-            self._view = memoryview((c_char * self._size).from_address(self._address)).cast("B")
-        return self._view
 
     def _drop_arguments(self) -> None:
         """Nothing is wasmtime's: what was written belongs to the adapter."""
@@ -49,27 +40,21 @@ class Handle(Drive):
     def begin(self, values: Sequence[Any]) -> int:
         """Begin to have a message handled."""
         (frame,) = values
-        memory = self._memory
-        if memory.address != self._address or memory.size != self._size:
-            self._now()
-        self._view[: len(frame)] = frame
+        self._memory.view[: len(frame)] = frame
         return self._start()
 
     def result(self) -> Replied | Refused:
         """Take the answer, or raise `CallFailed`."""
         if self._error.value is not None:
             raise self._failed()
-        memory = self._memory
-        if memory.address != self._address or memory.size != self._size:
-            self._now()
-        return frames.answer(self._view)
+        return frames.answer(self._memory.view)
 
     def _lower(self, values: Sequence[Any]) -> None:
         (frame,) = values
-        self._now()[: len(frame)] = frame
+        self._memory.view[: len(frame)] = frame
 
     def _take_result(self) -> Replied | Refused:
-        return frames.answer(self._now())
+        return frames.answer(self._memory.view)
 
 
 class HandleCallback(Drive):
@@ -79,10 +64,10 @@ class HandleCallback(Drive):
 
     def _lower(self, values: Sequence[Any]) -> None:
         (frame,) = values
-        self._now()[: len(frame)] = frame
+        self._memory.view[: len(frame)] = frame
 
     def _take_result(self) -> Replied | Refused:
-        return frames.callback_answer(self._now())
+        return frames.callback_answer(self._memory.view)
 
 
 class HandleBatch(Drive):
@@ -93,21 +78,21 @@ class HandleBatch(Drive):
     def _lower(self, values: Sequence[Any]) -> None:
         (self._batch,) = values
         data = self._batch.data
-        self._now()[: len(data)] = data
+        self._memory.view[: len(data)] = data
 
     def call(self, values: Sequence[Any]) -> None:
         """Have a batch handled on this thread."""
         try:
             super().call(values)
         finally:
-            frames.read_verdicts(self._now(), self._batch)
+            frames.read_verdicts(self._memory.view, self._batch)
 
     def result(self) -> None:
         """Learn how far the batch came, and raise `CallFailed` if that was not to its end."""
         try:
             super().result()
         finally:
-            frames.read_verdicts(self._now(), self._batch)
+            frames.read_verdicts(self._memory.view, self._batch)
 
 
 DRIVES: dict[str, type[Drive]] = {"handle": Handle, "batch": HandleBatch, "callback": HandleCallback}

@@ -1,7 +1,6 @@
 """Host calls that a shim passes on: their arguments are read from its memory, their results written there."""
 
 from collections.abc import Callable, Sequence
-from ctypes import memmove, string_at
 from struct import Struct
 from typing import Any
 
@@ -22,6 +21,7 @@ _MESSAGING_ERRORS = ("delivery-failed", "correlation-timeout", "invalid-message"
 _ID_BYTES = 24
 
 _words = Struct("<" + "I4x" * 8 + "Q")  # the arguments: all are words but the ninth, a timeout
+_word = Struct("<I")
 _id = Struct("<6I")
 _cased = Struct("<IB3xB3xII")  # each begins with its places
 _named = Struct("<IB3xB3x6I")
@@ -50,7 +50,7 @@ class StandIns:
 
     def result(self, which: int, value: Ok | Err, memory: Memory) -> Result:
         """Say what a call's result is in memory, and where that may lie."""
-        at = int.from_bytes(string_at(memory.address + w.TOP, 4), "little") or w.SHIM_HEAP
+        at = _word.unpack_from(memory.view, w.TOP)[0] or w.SHIM_HEAP
         image, data = _CODECS[which][1](value, at)
         return at, image, data
 
@@ -61,36 +61,40 @@ def put(memory: Memory, result: Result) -> int:
     end = at + len(data)
     if end > memory.size:
         return end
-    memmove(memory.address + w.PLACES, image, len(image))
-    memmove(memory.address + at, data, len(data))
+    view = memory.view
+    view[w.PLACES : w.PLACES + len(image)] = image
+    if data:
+        view[at:end] = data
     return 0
 
 
 class _Args:
     """The core arguments of a call, and what they point to."""
 
-    __slots__ = ("_address", "_size", "words")
+    __slots__ = ("_view", "words")
 
     def __init__(self, memory: Memory) -> None:
-        self._address, self._size = memory.address, memory.size
-        self.words = _words.unpack(string_at(memory.address + w.ARGUMENTS, _words.size))
+        self._view = memory.view
+        self.words = _words.unpack_from(self._view, w.ARGUMENTS)
 
     def at(self, at: int, length: int) -> bytes:
         """Read bytes."""
-        assert at + length <= self._size, "the shim's arguments lie within its memory"
-        return string_at(self._address + at, length)
+        found = bytes(self._view[at : at + length])
+        assert len(found) == length, "the shim's arguments lie within its memory"
+        return found
 
     def text(self, at: int, length: int) -> str:
         """Read a text; of an adapter beside the guest wasmtime has checked it."""
         try:
-            return self.at(at, length).decode()
+            return str(self._view[at : at + length], "utf-8")
         except UnicodeDecodeError:
             raise GuestTrap("gave the host a text that is not UTF-8") from None
 
     def id(self, at: Sequence[int]) -> ComponentId:
         """Read a component-id, of which `at` are the addresses and lengths."""
         a, a_length, b, b_length, c, c_length = at
-        return ComponentId(self.text(a, a_length), self.text(b, b_length), self.text(c, c_length))
+        text = self.text
+        return ComponentId(text(a, a_length), text(b, b_length), text(c, c_length) if c_length else "")
 
     def ids(self, at: int, count: int) -> list[ComponentId]:
         """Read a list of component-ids."""
@@ -158,9 +162,9 @@ def _result(ok: Callable[[Any, int], tuple[bytes, bytes]], errors: tuple[str, ..
 
 def _error(case: int, payload: Any, at: int) -> tuple[bytes, bytes]:
     if isinstance(payload, ComponentId):  # target-not-found
-        parts = [_encoded(part) for part in (payload.namespace, payload.name, payload.instance)]
-        a, b, c = map(len, parts)
-        return _named.pack(_NAMES, 1, case, at, a, at + a, b, at + a + b, c), b"".join(parts)
+        first, second, third = _encoded(payload.namespace), _encoded(payload.name), _encoded(payload.instance)
+        a, b, c = len(first), len(second), len(third)
+        return _named.pack(_NAMES, 1, case, at, a, at + a, b, at + a + b, c), first + second + third
     data = b"" if payload is None else _encoded(payload)
     return _cased.pack(_NOWHERE if payload is None else _THIRD, 1, case, at, len(data)), data
 
