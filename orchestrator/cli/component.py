@@ -41,6 +41,8 @@ CARRIED = {
     Place.BESIDE: "through an adapter beside it, by which payloads are copied byte by byte",
     Place.NONE: "without an adapter, value by value",
 }
+NAME_WIDTH = len("processed-by")
+FUNCTIONS_SHOWN = 6  # of an interface, in the table; the world below it has all
 SIGNS = {ChangeKind.ADDED: ("+", "green"), ChangeKind.REMOVED: ("-", "red"), ChangeKind.CHANGED: ("~", "yellow")}
 CALLERS = {Caller.AIRS: "calls through airs", Caller.LINKED: "linked components"}
 
@@ -159,7 +161,7 @@ def _info(data: bytes, loaded: Loaded, world: World) -> ComponentInfo:
 
 def _show_info(console: Console, found: ComponentInfo) -> None:
     for name, text in _facts(found):
-        console.print(Text.assemble((f"{name:<10}", "bold"), printable(text)))
+        console.print(Text.assemble((f"{name:<{NAME_WIDTH}} ", "bold"), printable(text)))
     for unfit in found.unfit:
         console.print(Text.assemble(("cannot run here: ", "bold red"), printable(unfit.summary)))
         if unfit.detail:
@@ -191,7 +193,8 @@ def _facts(found: ComponentInfo) -> Iterator[tuple[str, str]]:
 
 
 def _row(imported: Asked) -> tuple[str, str, str, str]:
-    functions = ", ".join(imported.functions) or "types only"
+    named, more = imported.functions[:FUNCTIONS_SHOWN], len(imported.functions) - FUNCTIONS_SHOWN
+    functions = ", ".join(named) + (f" and {more} more" if more > 0 else "") or "types only"
     return imported.provider.value, ", ".join(imported.grants) or "none", imported.interface, functions
 
 

@@ -194,7 +194,8 @@ def _see_through(settings: Settings, client: AgentClient, plan: Plan, wait: bool
     if failures:
         names = ", ".join(f"{view.namespace}/{view.name}" for view in failures)
         what = "failed" if all(view.job is not None for view in failures) else "did not become Ready"
-        raise Failure(f"{names} {what}", "\n".join(view.message for view in failures), exit_code=FAILED)
+        why, logs = "\n".join(view.message for view in failures), f"airs logs {names.partition(', ')[0]}"
+        raise Failure(f"{names} {what}", why, f"`{logs}` shows what it said before it ended.", FAILED)
     if stopped:
         raise _left_alone(stopped)
 

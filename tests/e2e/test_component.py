@@ -49,7 +49,7 @@ def fits(name: str, document: object) -> None:
 
 def test_info_says_what_a_component_is_and_asks_for(airs: Airs):
     said = airs.quick("component", "info", COUNTER).stdout
-    assert "driven as actor: messages" in said
+    assert "driven as    actor: messages" in said
     assert f"airs      storage.read, storage.write  {STORAGE}" in said
     assert "    export airssys:core" not in said
     assert "  export airssys:core/component-lifecycle@1.0.0;" in said
@@ -78,7 +78,7 @@ def test_info_says_how_messages_reach_an_actor_and_its_own_world_all_the_same(ai
     places = {}
     for file, line in ((COUNTER, "an adapter within it"), (odd, "an adapter beside it")):
         said = airs.quick("component", "info", file).stdout
-        assert f"messages  cross through {line}" in said
+        assert f"messages     cross through {line}" in said
         assert "airs:adapter" not in said
         assert (f": {why}\n" in said) == (file == odd)
         found = json.loads(airs.quick("component", "info", file, "-o", "json").stdout)
@@ -96,7 +96,7 @@ def test_info_says_how_messages_reach_an_actor_and_its_own_world_all_the_same(ai
 def test_info_says_that_actors_have_no_adapter_on_the_stock_path(airs: Airs, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AIRS_CALLS", "stock")
     said = airs.quick("component", "info", COUNTER).stdout
-    assert "messages  cross without an adapter, value by value: calls take the stock path" in said
+    assert "messages     cross without an adapter, value by value: calls take the stock path" in said
 
 
 def test_the_world_alone_is_wit(airs: Airs):
@@ -105,9 +105,17 @@ def test_the_world_alone_is_wit(airs: Airs):
     assert "    divide: func(a: s64, b: s64) -> result<s64, arithmetic-error>;\n" in text
 
 
+def test_info_names_some_functions_of_a_large_interface_and_its_world_names_all(airs: Airs):
+    functions = "".join(f'(export "f{n}" (func)) ' for n in range(8))
+    many = f'(component (import "foo:bar/baz@1.0.0" (instance {functions})))'
+    said = airs.quick("component", "info", written(airs.folder, "many.wasm", many)).stdout
+    assert "foo:bar/baz@1.0.0  f0, f1, f2, f3, f4, f5 and 2 more\n" in said
+    assert "f7: func();" in said
+
+
 def test_info_names_producers_and_everything_that_keeps_it_from_running(airs: Airs):
     said = airs.quick("component", "info", written(airs.folder, "twice.wasm", TWICE.format(old="u8", more=""))).stdout
-    assert "language  WAT 1" in said
+    assert "language     WAT 1" in said
     said = airs.quick("component", "info", written(airs.folder, "cannot.wasm", CANNOT)).stdout
     for summary in (MISSING, RETYPED, UNKNOWN):
         assert f"cannot run here: {summary}" in said

@@ -217,6 +217,7 @@ def test_what_never_gets_ready_fails_and_says_why(airs: Airs):
     assert failed.returncode == FAILED
     assert "default/broken did not become Ready" in failed.stderr
     assert "told to fail when built" in failed.stderr
+    assert "→ `airs logs default/broken` shows what it said before it ended." in failed.stderr
     assert airs.phase("broken") == "failed"
 
 
