@@ -134,6 +134,7 @@ def _traffic_words(traffic: Traffic) -> str:
     """Say what became of messages; what never happened is left out, but for what usually does."""
     usual = {"waiting": traffic.waiting, "received": traffic.received, "handled": traffic.handled}
     other = {
+        "kept until handled well": traffic.kept,
         "not well": traffic.errors,
         "rejected": traffic.rejected,
         "dropped": traffic.dropped,

@@ -5,7 +5,7 @@ only writer of the ledger and the only one that changes the fleet. Commands from
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import TypeVar
@@ -20,7 +20,7 @@ from orchestrator.execute.outcome import ActionOutcome, Status
 from orchestrator.execute.settle import Settling
 from orchestrator.model.desired import DesiredState, Permissions
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.observed import ObservedState
+from orchestrator.model.observed import ObservedState, Record
 from orchestrator.observe.state import observe
 from orchestrator.plan.action import ActionKind
 from orchestrator.plan.document import Plan
@@ -83,13 +83,17 @@ class Controller:
 
     def observe(self) -> ObservedState:
         """Return what is."""
-        records = [record for record in self.ledger.records.values() if not record.deleted]
-        return observe(self.ledger.lineage, self.ledger.serial, records, self.fleet.services, self.fleet.rates.limited)
+        return self._observe(record for record in self.ledger.records.values() if not record.deleted)
 
     def observe_all(self) -> ObservedState:
         """Return what is, what is being deleted included; for showing, from any thread."""
+        return self._observe(self.ledger.records.values())
+
+    def _observe(self, records: Iterable[Record]) -> ObservedState:
         ledger, fleet = self.ledger, self.fleet
-        return observe(ledger.lineage, ledger.serial, ledger.records.values(), fleet.services, fleet.rates.limited)
+        return observe(
+            ledger.lineage, ledger.serial, records, fleet.services, fleet.rates.limited, fleet.router.kept
+        )  # fmt: skip
 
     def execute(self, plan: Plan) -> tuple[ActionOutcome, ...]:
         """Carry a plan out as far as it goes in one pass."""

@@ -82,6 +82,10 @@ class DurableMail:
         for number, mail in mails:
             self._send(route, number, mail)
 
+    def count(self, key: DeploymentKey) -> int:
+        """Count the messages to a deployment that are kept."""
+        return self._kept.count(key)
+
     def _keep(self, route: Route, mail: Mail, id: str | None) -> Sequence[int] | None:
         with self._lock:
             under_way = self._under_way.setdefault(route.key, set())

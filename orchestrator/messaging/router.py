@@ -28,6 +28,9 @@ class Durable(Protocol):
     def resume(self, route: Route) -> None:
         """Queue what was kept for a route that takes messages."""
 
+    def count(self, key: DeploymentKey) -> int:
+        """Count the messages to a deployment that are kept."""
+
 
 def _anybody(_key: DeploymentKey) -> bool:
     return True
@@ -118,6 +121,10 @@ class Router:
             if refusal is not None and route is not None:
                 self._lost(route, mail)(count, [refusal] * (len(mail.payloads) - count))
         return took
+
+    def kept(self, key: DeploymentKey) -> int:
+        """Count the messages to a deployment that are kept until they were handled well."""
+        return 0 if self._durable is None else self._durable.count(key)
 
     def crowded(self, key: DeploymentKey) -> WhenRoom | None:
         """Return how to wait where messages were queued beyond the room there is; None where there are no such."""

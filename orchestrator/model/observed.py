@@ -149,7 +149,8 @@ class Traffic(Value, frozen=True):
     ones, `expired` waited too long, and instances `handled` the others, `errors` of them not well. Of those without a
     reply, which nobody hears of, all that were received and not handled well are `dead_letters`, and of published ones
     those that were rejected. Where delivery is at least once, `sent_again` counts further attempts, each of which is
-    received and handled anew. `limited` are what its own instances wanted to send beyond its rate limit.
+    received and handled anew, and `kept` are in the store until they were handled well, whatever they wait for.
+    `limited` are what its own instances wanted to send beyond its rate limit.
     """
 
     waiting: int = 0
@@ -162,6 +163,7 @@ class Traffic(Value, frozen=True):
     dead_letters: int = 0
     sent_again: int = 0
     limited: int = 0
+    kept: int = 0
 
 
 class Asked(Value, frozen=True):

@@ -5,7 +5,7 @@ A message is in the write-ahead log when it was kept, together with its id, and 
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -50,6 +50,7 @@ class Mails:
         self._database, self._letters = database, letters
         self._lock = threading.Lock()
         self._boxes: dict[DeploymentKey, _Box] = {}
+        self._counts: dict[DeploymentKey, int] = {}  # of those that were read once, and since then
 
     def keep(self, key: DeploymentKey, mail: Sequence[KeptMail]) -> int:
         """Keep messages, and return the number of the first; the others' follow."""
@@ -59,6 +60,7 @@ class Mails:
             rows: list[Write] = [(keys.of_mail(key, number), keys.pack(one)) for number, one in enumerate(mail, first)]
             self._database.write(rows, sync=False)
             box.last += len(mail)
+            self._count(key, len(mail))
         return first
 
     def keep_once(self, key: DeploymentKey, mail: KeptMail, id: str, now_ms: int, window_ms: int) -> int | None:
@@ -77,13 +79,14 @@ class Mails:
                 del box.ids[one]
             box.ids.pop(id, None)
             box.ids[id] = now_ms
+            self._count(key, 1)
         return number
 
     def change(self, key: DeploymentKey, number: int, mail: KeptMail) -> None:
         """Keep a message anew under its number."""
         self._database.write([(keys.of_mail(key, number), keys.pack(mail))], sync=False)
 
-    def remove(self, key: DeploymentKey, numbers: Iterable[int], id: str | None = None) -> None:
+    def remove(self, key: DeploymentKey, numbers: Sequence[int], id: str | None = None) -> None:
         """Forget messages: they were handled, or never queued, and then the id goes with it."""
         rows: list[Write] = [(keys.of_mail(key, number), None) for number in numbers]
         with self._lock:
@@ -91,14 +94,26 @@ class Mails:
                 self._box(key).ids.pop(id, None)
                 rows.append((_id(key, id), None))
             self._database.write(rows, sync=False)
+            self._count(key, -len(numbers))
 
-    def bury(self, key: DeploymentKey, numbers: Iterable[int], letters: Sequence[DeadLetter]) -> None:
+    def bury(self, key: DeploymentKey, numbers: Sequence[int], letters: Sequence[DeadLetter]) -> None:
         """Make dead letters of messages, in one step."""
         self._letters.keep(letters, beside=[(keys.of_mail(key, number), None) for number in numbers])
+        with self._lock:
+            self._count(key, -len(numbers))
+
+    def count(self, key: DeploymentKey) -> int:
+        """Count a deployment's messages, as soon as they were read; no reading, and no fault."""
+        return self._counts.get(key, 0)
+
+    def _count(self, key: DeploymentKey, more: int) -> None:
+        self._counts[key] = self._counts.get(key, 0) + more
 
     def read(self, key: DeploymentKey) -> list[tuple[int, KeptMail]]:
         """Return a deployment's messages in their order."""
-        rows = self._database.scan(keys.of_deployment(keys.MAIL, key))
+        with self._lock:
+            rows = self._database.scan(keys.of_deployment(keys.MAIL, key))
+            self._counts[key] = len(rows)
         return [(keys.number_of(row), keys.unpack(value, KeptMail)) for row, value in rows]
 
     def _box(self, key: DeploymentKey) -> _Box:

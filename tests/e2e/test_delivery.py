@@ -24,11 +24,11 @@ def nothing_left(stage: Stage) -> None:
     assert stage.view("one").traffic.received == 0
 
 
-def again(stage: Stage) -> None:
+def again(stage: Stage, phase: str = "running") -> None:
     """Kill the agent, and start another."""
     stage.kill()
     stage.start()
-    wait_until(lambda: is_there(stage, "one"))
+    wait_until(lambda: stage.view("one").phase == phase)
 
 
 def test_what_waits_when_the_agent_is_killed_is_handled_by_the_next(stage: Stage):
@@ -84,9 +84,11 @@ def test_how_often_a_message_failed_is_known_to_the_next_agent(stage: Stage):
     stage.have("one", "faulty", mailbox={"attempts": 4}, **DURABLE)
     stage.run("send", "one", "err no")
     wait_until(lambda: stage.view("one").traffic.sent_again >= 2)
+    assert stage.view("one").traffic.kept == 1
     again(stage)
     wait_until(lambda: letters(stage))
     assert letters(stage)[0]["attempts"] == 4
+    assert stage.view("one").traffic.kept == 0
     assert stage.view("one").traffic.received <= 2
 
 
@@ -115,6 +117,7 @@ def test_a_message_that_was_rejected_is_not_kept_and_neither_is_its_id(stage: St
     busy(stage, "one", "sleep 300")
     stage.run("send", "one", "log 1")
     assert "queue-full" in stage.run("send", "one", "log 2", "--id", "a", code=FAILED).err
+    assert stage.view("one").traffic.kept == 2
     wait_until(lambda: logged(stage, "one") == ["1"])
     stage.run("send", "one", "log again", "--id", "a")
     wait_until(lambda: logged(stage, "one") == ["1", "again"])
@@ -128,9 +131,13 @@ def test_messages_to_what_was_suspended_meanwhile_are_handled_once_it_goes_on(st
     stage.have("one", "faulty", suspend=True, **DURABLE)
     wait_until(lambda: stage.view("one").phase == "suspended")
     assert letters(stage) == []
+    wait_until(lambda: stage.view("one").traffic.kept == 1)  # what was at work has been handled
+    again(stage, "suspended")
+    assert ", 1 kept until handled well" in stage.run("status", "one").out
     again_there = stage.have("one", "faulty", **DURABLE)
     assert again_there.code == 0
     wait_until(lambda: "later" in logged(stage, "one"))
+    wait_until(lambda: stage.view("one").traffic.kept == 0)
 
 
 def test_what_a_guest_sends_is_kept_as_well(stage: Stage):
