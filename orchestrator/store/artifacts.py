@@ -64,6 +64,11 @@ class Artifacts:
             return False
         return True
 
+    def digests(self) -> list[str]:
+        """Name every artifact that is kept, whole or not."""
+        names = [f"sha256:{name}" for name in sorted(os.listdir(self._folder))] if self._folder.is_dir() else []
+        return [name for name in names if _DIGEST.fullmatch(name)]
+
     def gc(self, keep: Set[str]) -> list[str]:
         """Remove every artifact that is not in `keep`, and what interrupted writes left; return the digests removed."""
         removed = []

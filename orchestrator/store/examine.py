@@ -230,6 +230,7 @@ def _foreign(about: os.stat_result) -> bool:
 def _store(path: Path, served: bool) -> Iterator[Finding]:
     if served:
         yield ok("store", "in use by the agent, which answers")
+        yield from _all_artifacts(path)
         return
     if _is_held(path):
         hint = "Ask again when it has ended."
@@ -286,6 +287,18 @@ def _artifacts(path: Path, records: list[Record]) -> Iterator[Finding]:
         yield problem("artifacts", f"missing or damaged, of {_named(lost)}", "Apply their manifests again.", detail)
     else:
         yield ok("artifacts", f"{len(wanted)} in use, all whole")
+
+
+def _all_artifacts(path: Path) -> Iterator[Finding]:
+    """Look at every artifact there is: which are in use is for the agent to know."""
+    kept = Artifacts(path / "artifacts" / "sha256")
+    there = kept.digests()
+    damaged = [digest for digest in there if not (_is_file(kept.path(digest)) and kept.has(digest))]
+    if damaged:
+        hint = "`airs status` says of what, as soon as it is to start; apply the manifests of that again."
+        yield problem("artifacts", f"damaged: {_named(damaged)}", hint)
+    else:
+        yield ok("artifacts", f"{len(there)}, all whole")
 
 
 def _is_file(path: Path) -> bool:

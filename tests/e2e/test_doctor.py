@@ -87,7 +87,10 @@ def test_a_running_agent_is_named_and_not_disturbed(airs: Airs):
     assert code == 0
     assert f"process {airs.client().about().pid}" in found["agent"]["summary"]
     assert found["store"]["summary"] == "in use by the agent, which answers"
+    assert found["artifacts"]["summary"] == "1, all whole"
     assert airs.run("request", "hello", "Ada").stdout
+    damaged_artifact(airs.state_dir)
+    assert problems(airs) == {"artifacts"}
 
 
 def test_an_agent_that_was_killed_leaves_a_socket_and_no_problem(airs: Airs):
