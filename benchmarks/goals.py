@@ -89,6 +89,7 @@ TARGETS: Mapping[str, Target] = {
     "sleepers": Target(1.3, RATIO, "1 000 guests that wait together, over one that does"),
     "beside-sleepers": Target(5, MILLI, "how much later a short call is answered beside them, 99 of 100 calls"),
     "beside-spinner": Target(5, MILLI, "the same beside a guest that computes"),
+    "beside-flood": Target(5, MILLI, "the same beside a guest that floods another with messages"),
     "cores-2": _faster(1.7, "two guests that compute, over one after the other"),
     "cores-8": _faster(6.8, "eight of them, where there are eight cores"),
     **{f"actor-{what}/{peer}": _faster(1, _AHEAD) for what in _ACTORS for peer in ("pykka", "thespian")},

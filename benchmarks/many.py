@@ -22,6 +22,7 @@ SLEEPERS, SLEEP_MS = 1_000, 1_000
 DEADLINE_MS, DEADLINES, BUSY_THREADS = 1_000, 8, 2
 SHORT_CALLS, PAUSE_S = 1_000, 0.001
 SPIN_S, SPINS = 0.25, 9
+FLOOD = 10_000  # messages in one call
 CORES = (2, 8)
 CENTILE = 99
 AT_ONCE = "\n  restart: {intensity: 1000, period: 1s, backoff: {initial: 1ms, max: 1ms}}"
@@ -31,6 +32,7 @@ NOTES = (
     f"Short calls: 16 B echoed, one every {PAUSE_S * 1e3:g} ms; how much longer {CENTILE} of 100 take at most than the "
     "median of those without anybody beside.",
     f"Waiting: `sleep-millis({SLEEP_MS})`.",
+    f"Flooding: a guest sends {FLOOD} messages in one call, and again; each is handled by another, or makes way.",
     "Computing: the same number of rounds in each guest.",
 )
 
@@ -44,8 +46,9 @@ def measure(effort: Effort) -> Table:
         rows, figures = _deadlines(stage, effort, max(1, round(DEADLINE_MS * scale)))
         sleeping = _sleepers(stage, echo, effort, max(1, round(SLEEP_MS * scale)))
         computing = _beside_spinner(stage, echo, effort, spinner_rounds)
+        flooded = _beside_flood(stage, echo, effort)
         cores = _cores(stage, effort, spinner_rounds)
-    for more_rows, more_figures in (sleeping, computing, cores):
+    for more_rows, more_figures in (sleeping, computing, flooded, cores):
         rows, figures = [*rows, *more_rows], figures | more_figures
     have = os.cpu_count() or 1
     skipped = {f"cores-{count}": f"this machine has {have}" for count in CORES if count > have}
@@ -113,16 +116,31 @@ def _sleepers(stage: Stage, echo: DeploymentKey, effort: Effort, sleep_ms: int) 
 def _beside_spinner(stage: Stage, echo: DeploymentKey, effort: Effort, rounds: int) -> Found:
     key, calls = stage.deploy("spinner", GUEST), effort.few(SHORT_CALLS)
     median = statistics.median(_short_calls(stage, echo, calls))
-    spinning, beside = _send(stage, key, b"!spin %d" % rounds), [0.0]
-    while len(beside) <= calls:
-        if not spinning.empty():
-            replied(spinning.get())
-            spinning = _send(stage, key, b"!spin %d" % rounds)
-        beside += _short_calls(stage, echo, 10)
-    replied(_wait(spinning))
-    late = _centile(beside[1:]) - median
+    late = _centile(_calls_beside(stage, echo, calls, key, b"!spin %d" % rounds)) - median
     row = Row("a short call beside one that computes, how much later", max(late, 1e-9))
     return [row], {"beside-spinner": late * 1e3}
+
+
+def _beside_flood(stage: Stage, echo: DeploymentKey, effort: Effort) -> Found:
+    sink = stage.deploy("sink", GUEST, f"\n  mailbox: {{capacity: {FLOOD}, whenFull: drop-oldest}}")
+    key, calls = stage.deploy("flooding", GUEST, "\n  grants: {messaging.send: [sink]}"), effort.few(SHORT_CALLS)
+    median = statistics.median(_short_calls(stage, echo, calls))
+    late = _centile(_calls_beside(stage, echo, calls, key, b"!send %d sink x" % FLOOD)) - median
+    assert stage.agent.fleet.services[sink].route.traffic().received >= FLOOD
+    row = Row("a short call beside one that sends and one that gets all that, how much later", max(late, 1e-9))
+    return [row], {"beside-flood": late * 1e3}
+
+
+def _calls_beside(stage: Stage, echo: DeploymentKey, count: int, key: DeploymentKey, order: bytes) -> list[float]:
+    """Say how long short calls take while another actor is always at work on an order."""
+    working, took = _send(stage, key, order), [0.0]
+    while len(took) <= count:
+        if not working.empty():
+            replied(working.get())
+            working = _send(stage, key, order)
+        took += _short_calls(stage, echo, 10)
+    replied(_wait(working))
+    return took[1:]
 
 
 def _cores(stage: Stage, effort: Effort, rounds: int) -> Found:

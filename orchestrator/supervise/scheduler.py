@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
+from time import monotonic_ns
 from typing import Any
 
 from orchestrator.model.spec import Priority
@@ -20,7 +21,8 @@ from orchestrator.supervise.ports import Clock
 from orchestrator.supervise.threads import Apart, Crew, report
 from orchestrator.supervise.turns import Turns
 
-GUEST_MAX = 64  # steps that a thread of somebody else makes before it is let go
+GUEST_MAX = 64  # steps that a thread of somebody else makes before it is let go,
+GUEST_NS = 250_000  # or for how long, beyond the step that it brought: what has that thread wait is not its own
 WORKER_MAX = 1_024
 LOADERS = 4  # components loaded or compiled at once
 HELD_MAX = 256  # guests that hold a thread each; further ones wait for one of those
@@ -47,7 +49,7 @@ class Scheduler:
         """Do work soon; its first steps perhaps before this returns."""
         self._ready.put((work, priority), priority)
         if not getattr(self._own, "is_ours", False) and self._turn.acquire(blocking=False):
-            self._take_turn(GUEST_MAX)
+            self._take_turn(self._make_some_steps)
         elif not self._turn.locked():
             self._wake()
 
@@ -74,30 +76,47 @@ class Scheduler:
     def _work(self) -> None:
         while self._wakes.get():
             if self._turn.acquire(blocking=False):
-                self._take_turn(WORKER_MAX)
+                self._take_turn(self._make_many_steps)
 
-    def _take_turn(self, most: int) -> None:
-        """Make steps until nothing is ready, or `most`; the turn is ours, and not any more afterwards."""
+    def _take_turn(self, make_steps: Callable[[], bool]) -> None:
+        """Make steps until nothing is ready, or there were enough; the turn is ours, and not any more afterwards."""
         while True:
+            is_enough = True
             try:
-                self._make_steps(most)
+                is_enough = make_steps()
             finally:  # the thread may be somebody else's, and be told to stop
                 self._turn.release()
             if not self._ready:
                 return
-            if len(self._ready) > 1 or most == WORKER_MAX:
+            if is_enough:
                 self._wake()
                 return
-            if not self._turn.acquire(blocking=False):
+            if not self._turn.acquire(blocking=False):  # for what came as the turn was let go
                 return
 
-    def _make_steps(self, most: int) -> None:
-        take = self._ready.take
-        for _ in range(most):
+    def _make_some_steps(self) -> bool:
+        """Make steps on a thread of somebody else; False when nothing is ready any more."""
+        take, until_ns = self._ready.take, 0
+        for number in range(GUEST_MAX):
             ready = take()  # nobody else takes while the turn is ours
             if ready is None:
-                return
+                return False
             self._step(*ready)
+            if not number:  # what the thread brought, in most cases all there is
+                continue
+            until_ns = until_ns or monotonic_ns() + GUEST_NS
+            if monotonic_ns() >= until_ns:
+                return True
+        return True
+
+    def _make_many_steps(self) -> bool:
+        take = self._ready.take
+        for _ in range(WORKER_MAX):
+            ready = take()
+            if ready is None:
+                return False
+            self._step(*ready)
+        return True
 
     def _step(self, work: Work[Any], priority: Priority) -> None:
         try:

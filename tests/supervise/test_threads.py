@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.model.work import GIVE_WAY, HOLD, LOAD, Until
+from orchestrator.supervise import scheduler as turns
 from orchestrator.supervise.scheduler import GUEST_MAX, HELD_MAX, JOBS_MAX, Scheduler
 from orchestrator.supervise.threads import Apart
 from orchestrator.supervise.timers import SystemClock
@@ -182,19 +183,30 @@ def test_no_more_than_so_many_hold_a_thread_and_the_rest_waits(scheduler):
         assert done.acquire(timeout=SOON_S)
 
 
-def test_somebody_elses_thread_is_let_go_after_a_while(scheduler):
+def threads_of(scheduler: Scheduler, count: int) -> list[str]:
+    """Bring work that brings as much work as `count` says, and return who did that."""
     threads: list[str] = []
     done = threading.Event()
 
     def bring_many() -> None:
-        for number in range(3 * GUEST_MAX):
-            last = done.set if number == 3 * GUEST_MAX - 1 else lambda: None
+        for number in range(count):
+            last = done.set if number == count - 1 else lambda: None
             scheduler.submit(doing(lambda end=last: (threads.append(threading.current_thread().name), end())))
 
     scheduler.submit(doing(bring_many))
     assert done.wait(SOON_S)
-    assert threads[0] == threading.current_thread().name
-    assert threads[-1] == "airs-guest"
+    return threads
+
+
+def test_somebody_elses_thread_is_let_go_after_so_many_steps(scheduler, monkeypatch):
+    monkeypatch.setattr(turns, "GUEST_NS", 10**12)
+    mine = threading.current_thread().name
+    assert threads_of(scheduler, 3 * GUEST_MAX) == [mine] * (GUEST_MAX - 1) + ["airs-guest"] * (2 * GUEST_MAX + 1)
+
+
+def test_somebody_elses_thread_is_let_go_after_some_time(scheduler, monkeypatch):
+    monkeypatch.setattr(turns, "GUEST_NS", 0)
+    assert threads_of(scheduler, 3) == [threading.current_thread().name, "airs-guest", "airs-guest"]
 
 
 def test_nothing_that_is_submitted_from_many_threads_at_once_is_lost_or_done_twice(scheduler):
