@@ -28,6 +28,7 @@ from orchestrator.manifest import resolve
 from orchestrator.messaging.asking import Requests
 from orchestrator.messaging.mailbox.batch import Told
 from orchestrator.messaging.mailbox.route import Route
+from orchestrator.messaging.recorder import Recorder
 from orchestrator.messaging.router import Router
 from orchestrator.model.calls import Calls
 from orchestrator.model.exits import ExitKind, ExitReason
@@ -70,7 +71,8 @@ class Agent:
         self.letters = DeadLetters(self.store.letters, self.clock, self.announcer.unheard, self._not_kept)
         durable = DurableMail(self.store.mail, self.letters, self.clock, self._not_kept, self._recorded)
         self.router = Router(self._who_is_told, durable)
-        self.requests = Requests(self.router, self.clock, self.journals.hops.append, self.announcer.unheard)
+        self._recorder = Recorder(self.clock.wall_ns, self.journals.hops.append, self.announcer.unheard)
+        self.requests = Requests(self.router, self.clock, self._recorder)
         chance = Random().random  # noqa: S311 — for waits that should not all end at once
         around = Surroundings(
             self.start_guest, self.workers, self.clock, self.announcer, chance, self.start_job, self.requests
@@ -81,9 +83,9 @@ class Agent:
         rates = self.fleet.rates
         imports = [
             *storage_imports(self.store.data),
-            *messaging_imports(self.router, self.requests, rates, seen.now_ns),
+            *messaging_imports(self.router, self._recorder, rates, seen.now_ns),
             *request_imports(self.router, self.requests, rates, seen.now_ns),
-            *pubsub_imports(self.router, self.requests, rates, self.fleet.topics, seen.now_ns),
+            *pubsub_imports(self.router, self._recorder, rates, self.fleet.topics, seen.now_ns),
             *service_imports(seen),
         ]
         self.runtime = Runtime(state.cache, imports, self.compilations.heard, calls)
@@ -155,7 +157,7 @@ class Agent:
 
     def _recorded(self, route: Route, mail: Mail, told: Told) -> Told:
         """Have what becomes of messages of a conversation recorded as well."""
-        return told if mail.conversation is None else self.requests.recording(route.key, mail, told)
+        return told if mail.conversation is None else self._recorder.recording(route.key, mail, told)
 
     def keep(self, snapshot: Snapshot) -> None:
         """Put a snapshot's artifacts into the store, so that what is wanted can be started after a restart."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from orchestrator.messaging.asking import Asker, mute
+from orchestrator.messaging.askers import Asker, mute
 from orchestrator.messaging.topics import Subscriber
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.spec import Grant, Limits, Revision

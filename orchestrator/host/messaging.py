@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from orchestrator.host.context import GuestContext
-from orchestrator.messaging.asking import Requests
 from orchestrator.messaging.rates import Rates
+from orchestrator.messaging.recorder import Recorder
 from orchestrator.messaging.router import Router
 from orchestrator.model.hop import HopKind
 from orchestrator.model.ids import ComponentId, DeploymentKey
@@ -34,7 +34,7 @@ def over_its_rate(rates: Rates, context: GuestContext, count: int = 1) -> Err | 
 
 
 def messaging_imports(
-    router: Router, requests: Requests, rates: Rates, now_ns: Callable[[], int]
+    router: Router, recorder: Recorder, rates: Rates, now_ns: Callable[[], int]
 ) -> Sequence[HostImport]:
     """Return what concerns one message at a time and no answer."""
 
@@ -44,14 +44,14 @@ def messaging_imports(
         over = over_its_rate(rates, context) if may else None
         if over is not None:
             return over
-        trace = requests.trace(asker, sent_ns)
+        trace = recorder.trace(asker, sent_ns)
         mail = Mail(asker.address, (payload,), sent_ns, asker.conversation, None, trace, to=target.instance)
         _, refused = router.send_many(key, mail, lambda _key: may, may_wait=True)
         if refused is None:
             when_room = router.crowded(key)
             return Ok(None) if when_room is None else Wait(WAIT_MAX_S, Ok(None), when_room)
         if trace is not None:
-            requests.lost(mail.message(0), target, HopKind.SEND, refused)
+            recorder.lost(mail.message(0), target, HopKind.SEND, refused)
         return messaging_error(refused, target)
 
     def self_id(context: GuestContext) -> ComponentId:

@@ -5,8 +5,8 @@ from typing import Any
 
 from orchestrator.host.context import GuestContext
 from orchestrator.host.messaging import over_its_rate
-from orchestrator.messaging.asking import Requests
 from orchestrator.messaging.rates import Rates
+from orchestrator.messaging.recorder import Recorder
 from orchestrator.messaging.router import Router, too_large
 from orchestrator.messaging.topics import Topics
 from orchestrator.model.message import Mail
@@ -33,9 +33,9 @@ class _PubSub:
     """The interface's functions."""
 
     def __init__(
-        self, router: Router, requests: Requests, rates: Rates, topics: Topics, now_ns: Callable[[], int]
+        self, router: Router, recorder: Recorder, rates: Rates, topics: Topics, now_ns: Callable[[], int]
     ) -> None:  # fmt: skip
-        self._router, self._requests, self._rates = router, requests, rates
+        self._router, self._recorder, self._rates = router, recorder, rates
         self._topics, self._now_ns = topics, now_ns
 
     def publish(self, context: GuestContext, topic: str, payload: bytes) -> Ok | Err:
@@ -52,7 +52,7 @@ class _PubSub:
 
     def _mail(self, context: GuestContext, topic: str, payload: bytes) -> Mail:
         sent_ns, asker = self._now_ns(), context.asker
-        trace = self._requests.trace(asker, sent_ns)
+        trace = self._recorder.trace(asker, sent_ns)
         return Mail(asker.address, (payload,), sent_ns, asker.conversation, None, trace, topic)
 
     def subscribe(self, context: GuestContext, pattern: str) -> Ok | Err:
@@ -73,10 +73,10 @@ class _PubSub:
 
 
 def pubsub_imports(
-    router: Router, requests: Requests, rates: Rates, topics: Topics, now_ns: Callable[[], int]
+    router: Router, recorder: Recorder, rates: Rates, topics: Topics, now_ns: Callable[[], int]
 ) -> Sequence[HostImport]:
     """Return the interface's functions."""
-    one = _PubSub(router, requests, rates, topics, now_ns)
+    one = _PubSub(router, recorder, rates, topics, now_ns)
     functions: dict[str, Callable[..., Any]] = {
         "publish": one.publish, "subscribe": one.subscribe, "unsubscribe": one.unsubscribe,
         "current-topic": one.current_topic,

@@ -8,6 +8,7 @@ from orchestrator.host.context import GuestContext
 from orchestrator.host.messaging import INTERFACE, may_reach, messaging_error, over_its_rate
 from orchestrator.messaging.asking import Requests
 from orchestrator.messaging.rates import Rates
+from orchestrator.messaging.recorder import Recorder
 from orchestrator.messaging.router import Router, denied
 from orchestrator.model.hop import HopKind
 from orchestrator.model.ids import ComponentId
@@ -23,6 +24,7 @@ def request_imports(
     router: Router, requests: Requests, rates: Rates, now_ns: Callable[[], int]
 ) -> Sequence[HostImport]:
     """Return what concerns answers, or several targets."""
+    recorder = requests.recorder
 
     def request(context: GuestContext, target: ComponentId, payload: bytes, timeout_ms: int) -> Ok | Err:
         if not may_reach(context, target.deployment):
@@ -43,10 +45,13 @@ def request_imports(
         if refusal is not None:
             return refusal
         sent_ns, asker = now_ns(), context.asker
-        trace = requests.trace(asker, sent_ns)
+        trace = recorder.trace(asker, sent_ns)
         mail = Mail(asker.address, (payload,), sent_ns, asker.conversation, None, trace)
         refused = [
-            (target, _send(router, requests, target, replace(mail, to=target.instance) if target.instance else mail))
+            (
+                target,
+                _send(router, recorder, target, replace(mail, to=target.instance) if target.instance else mail),
+            )
             for target in targets
         ]
         return next((_named(target, why) for target, why in refused if why is not None), Ok(None))
@@ -68,11 +73,11 @@ def _why_not(context: GuestContext, targets: Sequence[ComponentId]) -> Err | Non
     return None
 
 
-def _send(router: Router, requests: Requests, target: ComponentId, mail: Mail) -> Undelivered | None:
+def _send(router: Router, recorder: Recorder, target: ComponentId, mail: Mail) -> Undelivered | None:
     """Queue one message of a broadcast, whose grant was looked at; why not, if it was not."""
     _, refused = router.send_many(target.deployment, mail, lambda _key: True)
     if refused is not None:
-        requests.lost(mail.message(0), target, HopKind.SEND, refused)
+        recorder.lost(mail.message(0), target, HopKind.SEND, refused)
     return refused
 
 

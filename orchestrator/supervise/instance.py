@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from orchestrator.messaging.asking import Asker, Requests
+from orchestrator.messaging.askers import Asker
+from orchestrator.messaging.asking import Requests
 from orchestrator.messaging.mailbox import envelope as envelopes
 from orchestrator.messaging.mailbox.batch import Batch
 from orchestrator.messaging.mailbox.envelope import Call, Envelope, LetGo
@@ -205,7 +206,7 @@ class Instance:
             outcome = _host_fault(problem)
         asker = self._asker
         if asker.trace and isinstance(envelope.work, Message):
-            self._around.requests.handled(asker, envelope.work, HopKind.REQUEST, outcome)
+            self._around.requests.recorder.handled(asker, envelope.work, HopKind.REQUEST, outcome)
         if isinstance(outcome, Exited):
             self._route.finished(self, outcome)
             self._exited(outcome.reason, lambda: envelope.settle(outcome))
@@ -246,14 +247,14 @@ class Instance:
 
     def _record(self, mail: Sequence[Mail], outcomes: Sequence[Outcome]) -> None:
         """Record a batch: as one where all of it is of one conversation, else what is of any."""
-        requests, asker = self._around.requests, self._asker
+        recorder, asker = self._around.requests.recorder, self._asker
         if asker.trace:
-            requests.handled_many(asker, asker.trace, mail[0], outcomes)
+            recorder.handled_many(asker, asker.trace, mail[0], outcomes)
             return
         at = 0
         for part in mail:
             if part.conversation:
-                requests.handled_many(asker, part.conversation, part, outcomes[at : at + len(part.payloads)])
+                recorder.handled_many(asker, part.conversation, part, outcomes[at : at + len(part.payloads)])
             at += len(part.payloads)
 
     def _go_on(self, is_idle: bool) -> None:
@@ -288,7 +289,7 @@ class Instance:
             return None
         asker.works_on(answer.conversation, answer.message.conversation, answer.key)
         outcome = await guest.handle_callback(answer.message)
-        requests.handled(asker, answer.message, answer.kind, outcome)
+        requests.recorder.handled(asker, answer.message, answer.kind, outcome)
         return outcome if isinstance(outcome, Exited) else None
 
     def _answer(self, envelope: Envelope) -> Work[Outcome]:

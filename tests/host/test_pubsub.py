@@ -4,10 +4,10 @@ import pytest
 
 from orchestrator.host.context import GuestContext
 from orchestrator.host.pubsub import pubsub_imports
-from orchestrator.messaging.asking import Requests
 from orchestrator.messaging.mailbox.batch import Batch
 from orchestrator.messaging.mailbox.route import Route
 from orchestrator.messaging.rates import Rates
+from orchestrator.messaging.recorder import Recorder
 from orchestrator.messaging.router import Router
 from orchestrator.messaging.topics import Topics
 from orchestrator.model.ids import ComponentId, DeploymentKey
@@ -53,8 +53,7 @@ class Host:
         self.router = Router(self._lost)
         self.topics, self.clock = Topics(), Clock()
         self.rates = Rates(self.clock.monotonic_ms)
-        requests = Requests(self.router, self.clock)
-        imports = pubsub_imports(self.router, requests, self.rates, self.topics, self.clock.wall_ns)
+        imports = pubsub_imports(self.router, Recorder(self.clock.wall_ns), self.rates, self.topics, self.clock.wall_ns)
         self.functions = {host.function: host.call for host in imports}
 
     def _lost(self, route: Route, _mail: Mail):

@@ -5,9 +5,11 @@ import itertools
 import pytest
 
 from orchestrator.messaging import asking
-from orchestrator.messaging.asking import FAILURE, NO_REPLY, Asker, Requests, mute
+from orchestrator.messaging.askers import Asker, mute
+from orchestrator.messaging.asking import FAILURE, NO_REPLY, Requests
 from orchestrator.messaging.endings import Counters, Ending
 from orchestrator.messaging.mailbox.route import Route
+from orchestrator.messaging.recorder import Recorder, random_id
 from orchestrator.messaging.requests import PER_ASKER_MAX, TIMEOUT_MAX_MS
 from orchestrator.messaging.router import Router
 from orchestrator.model.exits import ExitKind, ExitReason
@@ -41,13 +43,9 @@ class Stage:
         self.router = Router()
         self.router.add(self.route)
         numbers = itertools.count(1)
-        self.requests = Requests(
-            self.router,
-            self.clock,
-            self.hops.append,
-            lambda *told: self.unheard.append(told),
-            lambda: f"id{next(numbers)}",
-        )
+        new_id = lambda: f"id{next(numbers)}"  # noqa: E731
+        recorder = Recorder(self.clock.wall_ns, self.hops.append, lambda *told: self.unheard.append(told), new_id)
+        self.requests = Requests(self.router, self.clock, recorder, new_id)
         self.target = Target()
         self.route.idle(self.target)
         self.counters = Counters()
@@ -279,8 +277,10 @@ def test_what_a_handler_sends_is_of_the_conversation_that_it_handles_and_so_is_i
 def test_of_conversations_without_a_name_one_is_recorded_every_20_ms(stage):
     def trace_of_a_new_handling():
         stage.asker.works_on(None, None)
-        first = stage.requests.trace(stage.asker, stage.clock.wall_ns())
-        assert first == stage.requests.trace(stage.asker, stage.clock.wall_ns() + 10**9), "decided once a handling"
+        first = stage.requests.recorder.trace(stage.asker, stage.clock.wall_ns())
+        assert first == stage.requests.recorder.trace(stage.asker, stage.clock.wall_ns() + 10**9), (
+            "decided once a handling"
+        )
         return first
 
     assert trace_of_a_new_handling() is not None
@@ -307,13 +307,12 @@ def test_an_error_that_its_asker_makes_of_an_answer_is_told_to_people(stage):
     stage.ask()
     stage.settle(Replied(b"yes"))
     answer = stage.requests.next_answer(stage.asker)
-    stage.requests.handled(stage.asker, answer.message, answer.kind, Refused("runtime-error", "what?"))
+    stage.requests.recorder.handled(stage.asker, answer.message, answer.kind, Refused("runtime-error", "what?"))
     assert stage.unheard == [(TARGET, ME, Refused("runtime-error", "what?"))]
 
 
 def test_ids_are_long_and_differ():
-    requests = Requests(Router(), FakeClock())
-    made = {requests._new_id() for _ in range(1_000)}
+    made = {random_id() for _ in range(1_000)}
     assert len(made) == 1_000
     assert {len(id) for id in made} == {32}
 

@@ -14,7 +14,8 @@ from orchestrator.execute.actions import Actions
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Decisions, Ledger
 from orchestrator.execute.settle import Settling
-from orchestrator.messaging.asking import Asker, Requests
+from orchestrator.messaging.askers import Asker
+from orchestrator.messaging.asking import Requests
 from orchestrator.messaging.mailbox.envelope import Envelope
 from orchestrator.messaging.router import Router
 from orchestrator.model.desired import Permissions

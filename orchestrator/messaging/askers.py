@@ -1,0 +1,74 @@
+"""Instances as senders, and the answers that wait for them.
+
+What an instance sends belongs to the conversation of what it is at work on; a guest chooses none.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from orchestrator.messaging.endings import Counters, Ending
+from orchestrator.model.hop import HopKind
+from orchestrator.model.ids import ComponentId
+from orchestrator.model.message import Message
+
+_KINDS = {
+    Ending.ANSWERED: HopKind.ANSWER, Ending.FAILED: HopKind.FAILURE, Ending.TIMED_OUT: HopKind.TIMEOUT,
+}  # fmt: skip
+
+
+class Answer(msgspec.Struct, frozen=True, eq=False):
+    """What a request came to, as the message that its asker is given."""
+
+    message: Message
+    ending: Ending
+    conversation: str | None
+    key: str | None = None
+
+    @property
+    def kind(self) -> HopKind:
+        """What it is in a conversation."""
+        return _KINDS[self.ending]
+
+
+class Asker:
+    """One life of an instance as a sender. `answers` wait for it; only `Requests` changes them.
+
+    `conversation`, `trace` and `key` are of what it is at work on: the name that keeps messages on one version, what
+    they are recorded under (None while that is not decided, empty where they are not), and the key that it has there,
+    None where there are no keys. It alone touches those.
+    """
+
+    __slots__ = ("answers", "bytes_waiting", "conversation", "counters", "id", "key", "trace", "wake", "why_closed")
+
+    def __init__(self, id: ComponentId, counters: Counters, wake: Callable[[], None]) -> None:
+        self.id = id
+        self.counters = counters
+        self.wake = wake
+        self.why_closed = ""  # to further requests
+        self.answers: deque[Answer] = deque()
+        self.bytes_waiting = 0
+        self.conversation: str | None = None
+        self.trace: str | None = None
+        self.key: str | None = None
+
+    @property
+    def address(self) -> ComponentId:
+        """Where answers to what it sends reach it: the key that it is at work on, whoever owns that then."""
+        return self.id if self.key is None else ComponentId(self.id.namespace, self.id.name, self.key)
+
+    def works_on(self, conversation: str | None, trace: str | None, key: str | None = None) -> None:
+        """Say what it is at work on next."""
+        self.conversation, self.trace, self.key = conversation, trace, key
+
+
+def mute(id: ComponentId) -> Asker:
+    """Return a sender that cannot ask, as nothing could give it an answer."""
+    asker = Asker(id, Counters(), _no_wake)
+    asker.why_closed = "it is no actor that exports handle-callback"
+    return asker
+
+
+def _no_wake() -> None:
+    return
