@@ -46,9 +46,9 @@ from orchestrator.runtime.finish import finish
 from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing
 from orchestrator.store.state_dir import StateDir
 from orchestrator.store.store import Store
-from orchestrator.supervise.instance import Surroundings
 from orchestrator.supervise.ports import OutputTaker
 from orchestrator.supervise.scheduler import Scheduler
+from orchestrator.supervise.surroundings import Surroundings
 from orchestrator.supervise.timers import SystemClock
 
 GOODBYE = "the agent is stopping"

@@ -10,8 +10,8 @@ from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Undelivered
 from orchestrator.model.spec import Deployment, Grant, Revision
 from orchestrator.security.grants import given_at_start, may_subscribe
-from orchestrator.supervise.instance import Surroundings
 from orchestrator.supervise.service import Service
+from orchestrator.supervise.surroundings import Surroundings
 from orchestrator.supervise.together import Member, Place, Together
 
 

@@ -8,51 +8,31 @@ the instance's lock through the lifecycle table; no lock is held while the guest
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 from orchestrator.messaging.askers import Asker
-from orchestrator.messaging.asking import Requests
-from orchestrator.messaging.mailbox import envelope as envelopes
 from orchestrator.messaging.mailbox.batch import Batch
-from orchestrator.messaging.mailbox.envelope import Call, Envelope, LetGo
+from orchestrator.messaging.mailbox.envelope import Call, Envelope
 from orchestrator.messaging.mailbox.route import Route
-from orchestrator.messaging.router import Router
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.hop import HopKind
 from orchestrator.model.ids import ComponentId
-from orchestrator.model.message import Exited, Handled, Health, Mail, Message, Outcome, Returned
+from orchestrator.model.message import Exited, Handled, Health, Mail, Message, Outcome
 from orchestrator.model.observed import ObservedInstance, ObservedSession, Phase, Spent
 from orchestrator.model.spec import Deployment
 from orchestrator.model.work import Work
+from orchestrator.supervise.boundary import asked, cancellable, host_fault
 from orchestrator.supervise.checks import Finding, examined
 from orchestrator.supervise.groups import Standing, standing_of
 from orchestrator.supervise.lifecycle import Event, next_phase
 from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter, StandBy, decide
-from orchestrator.supervise.ports import Clock, Guest, Listener, StartGuest, StartJob, Timer, Workers
+from orchestrator.supervise.ports import Guest, Timer
+from orchestrator.supervise.sessions import IdleSessions
+from orchestrator.supervise.surroundings import Surroundings
 
-T = TypeVar("T")
 Escalate = Callable[[ExitReason, RestartAfter | GiveUp | Forget], Decision]
 RESTARTS_KEPT = 1_000  # times remembered for the window; no intensity is larger
-SESSION_IDLE_MS = 600_000  # without a call, before a session ends
 _UNKNOWN = Finding(Health.UNKNOWN)
 STOP_GRACE_MS = 1_000  # beyond the call's own deadline, before a stopping instance is interrupted
-
-
-class Surroundings:
-    """What every instance of this process shares. Without `start_job`, no job can be started; without `requests`, none
-    reaches anybody. `chance` draws a number from 0 up to 1.
-    """
-
-    __slots__ = ("chance", "clock", "listener", "requests", "start_guest", "start_job", "workers")
-
-    def __init__(
-        self, start_guest: StartGuest, workers: Workers, clock: Clock, listener: Listener, chance: Callable[[], float],
-        start_job: StartJob | None = None, requests: Requests | None = None,
-    ) -> None:  # fmt: skip
-        self.start_guest, self.workers, self.clock, self.listener = start_guest, workers, clock, listener
-        self.chance = chance
-        self.start_job: StartJob = start_job or _no_jobs
-        self.requests = requests or Requests(Router(), clock)
 
 
 class Instance:
@@ -85,8 +65,7 @@ class Instance:
         self._failures = 0
         self._last_exit: ExitReason | None = None
         self._timer: Timer | None = None
-        self._sessions: dict[str, tuple[int, Timer]] = {}  # which of all uses was the last, and when it ends
-        self._uses = 0
+        self._sessions = IdleSessions(route, around.clock)
         self._spent = Spent()  # by the guests before this one
         self._check_is_due = False  # health is to be asked before the next message: under load it is never idle
         self._asker = around.requests.of(self.id)  # as which it sends, of this start; one that cannot until then
@@ -203,7 +182,7 @@ class Instance:
         try:
             outcome = await self._answer(envelope)
         except Exception as problem:  # noqa: BLE001 — the actor's boundary: what goes wrong inside ends it alone
-            outcome = _host_fault(problem)
+            outcome = host_fault(problem)
         asker = self._asker
         if asker.trace and isinstance(envelope.work, Message):
             self._around.requests.recorder.handled(asker, envelope.work, HopKind.REQUEST, outcome)
@@ -212,7 +191,7 @@ class Instance:
             self._exited(outcome.reason, lambda: envelope.settle(outcome))
             return
         if envelope.session is not None:
-            self._look_after(envelope.session, envelope.work)
+            self._sessions.worked(envelope.session, envelope.work, self._guest)
         goes_on = self.ready and self.phase is Phase.RUNNING and not self._check_is_due and not asker.answers
         self._route.finished(self, outcome, is_idle=goes_on)
         try:
@@ -230,7 +209,7 @@ class Instance:
         try:
             handled = await self._guest.handle_many(mail)
         except Exception as problem:  # noqa: BLE001 — as above; how far it came is not known, so that none is tried again
-            exited = _host_fault(problem)
+            exited = host_fault(problem)
             handled = Handled([exited] * len(batch), exited)
         if asker.trace or traces:
             self._record(mail, handled.outcomes)
@@ -275,7 +254,7 @@ class Instance:
     async def _take_answer(self) -> None:
         guest, asker = self._guest, self._asker
         assert guest is not None
-        exited = await _asked(self._give(guest, asker))
+        exited = await asked(self._give(guest, asker))
         if exited is not None:
             self._exited(exited.reason)
         else:
@@ -303,50 +282,11 @@ class Instance:
             return guest.handle(work)
         asker.trace = None
         if isinstance(work, Call):
-            return _cancellable(guest, envelope, guest.call(work.function, work.arguments, work.session))
-        return _cancellable(guest, envelope, self._let_go(guest, work))
+            return cancellable(guest, envelope, guest.call(work.function, work.arguments, work.session))
+        return cancellable(guest, envelope, self._sessions.let_go(guest, work))
 
-    async def _let_go(self, guest: Guest, work: LetGo) -> Outcome:
-        if self._was_used_since(work):
-            return Returned(0)
-        return await guest.let_go(work.session, work.handles)
-
-    def _was_used_since(self, work: envelopes.Work) -> bool:
-        if not isinstance(work, LetGo) or work.uses is None:
-            return False
-        last = self._sessions.get(work.session)
-        return last is None or last[0] != work.uses
-
-    def _look_after(self, session: str, work: envelopes.Work) -> None:
-        """Have a session end when it is not used for long; have none that the guest has nothing of."""
-        if self._was_used_since(work):
-            return
-        with self._lock:
-            if session in self._sessions:
-                self._sessions.pop(session)[1].cancel()
-            goes_on = self._guest is not None and session in self._guest.sessions
-            if goes_on:
-                self._uses += 1
-                self._end_if_unused(session, self._uses)
-        if not goes_on:
-            was_unused = isinstance(work, LetGo) and work.uses is not None
-            self._route.end_session(session, f"unused for {SESSION_IDLE_MS // 60_000} minutes" if was_unused else "")
-
-    def _end_if_unused(self, session: str, uses: int) -> None:
-        def end() -> None:
-            refused = self._route.offer(Envelope(LetGo(session, uses=uses), _nobody))
-            if refused is not None and refused.case == "queue-full":
-                with self._lock:
-                    self._end_if_unused(session, uses)
-
-        self._sessions[session] = uses, self._around.clock.call_later(SESSION_IDLE_MS, end)
-
-    def _leave_sessions(self, why: str) -> None:
-        with self._lock:
-            timers = [timer for _, timer in self._sessions.values()]
-            self._sessions.clear()
-        for timer in timers:
-            timer.cancel()
+    def _leave(self, why: str) -> None:
+        self._sessions.clear()
         self._route.leave(self, f"instance {self.id.instance} {why}")
 
     def sessions(self) -> tuple[ObservedSession, ...]:
@@ -358,12 +298,12 @@ class Instance:
     def _release(self, *, is_messages_turn: bool = False) -> None:
         with self._lock:
             stopping, ready = self.phase is Phase.STOPPING, self.ready
-            asked, self._check_is_due = self._check_is_due and not stopping, False
+            is_due, self._check_is_due = self._check_is_due and not stopping, False
             answer = bool(self._asker.answers) and not (is_messages_turn and ready)
-            self._parked = not (stopping or asked or answer or ready)
+            self._parked = not (stopping or is_due or answer or ready)
         if stopping:
             self._submit(self._say_goodbye())
-        elif asked:
+        elif is_due:
             self._submit(self._ask_health())
         elif answer:
             self._submit(self._take_answer())
@@ -387,11 +327,11 @@ class Instance:
             self._ended(None)
             return
         self._asker = self._around.requests.begin(self.id, self._route.requests, self._hand_over)
-        started = await _asked(self._around.start_guest(self.deployment.revision, self.id))
+        started = await asked(self._around.start_guest(self.deployment.revision, self.id))
         if isinstance(started, Exited):
             self._exited(started.reason)
             return
-        found = await _asked(self._examine(started, self.deployment.revision.limits.timeout_ms))
+        found = await asked(self._examine(started, self.deployment.revision.limits.timeout_ms))
         with self._lock:
             self._guest = started
             if not isinstance(found, Exited):
@@ -451,7 +391,7 @@ class Instance:
         guest = self._guest
         assert guest is not None
         self._asker.works_on(None, None)
-        found = await _asked(self._examine(guest, self.deployment.health.timeout_ms))
+        found = await asked(self._examine(guest, self.deployment.health.timeout_ms))
         if isinstance(found, Exited):
             self._exited(found.reason)
         else:
@@ -481,7 +421,7 @@ class Instance:
             self._pauses()
             again = self._takes_up_again()
         self._around.requests.end(asker)
-        self._leave_sessions(f"failed ({reason})")
+        self._leave(f"failed ({reason})")
         self._around.listener.exited(self.id, reason, then)
         if again:
             self._submit_start()
@@ -549,7 +489,7 @@ class Instance:
             guest = self._guest
             assert guest is not None
             self._limit_stop()
-        problem = await _asked(self._part(guest))
+        problem = await asked(self._part(guest))
         guest.close()
         self._ended(problem)
 
@@ -574,7 +514,7 @@ class Instance:
             self._pauses()
             again = self._takes_up_again()
         self._around.requests.end(asker)
-        self._leave_sessions("was stopped")
+        self._leave("was stopped")
         if problem is not None:
             self._around.listener.exited(self.id, problem.reason, "was told to end")
         if again:
@@ -626,41 +566,3 @@ def _failed(found: Finding, times: int) -> ExitReason:
 
 def _together(one: Spent, other: Spent) -> Spent:
     return Spent(calls=one.calls + other.calls, fuel=one.fuel + other.fuel)
-
-
-async def _asked(work: Work[T]) -> T | Exited:
-    try:
-        return await work
-    except Exception as problem:  # noqa: BLE001 — the actor's boundary: what goes wrong inside ends this instance alone
-        return _host_fault(problem)
-
-
-def _host_fault(problem: Exception) -> Exited:
-    return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail=f"{type(problem).__name__}: {problem}"))
-
-
-async def _cancellable(guest: Guest, envelope: Envelope, answer: Work[Outcome]) -> Outcome:
-    cancellation = envelope.cancellation
-    assert cancellation is not None
-    cancellation.begin(guest.interrupt)
-    try:
-        outcome = await answer
-    finally:
-        was_cancelled = cancellation.over()
-    return _cancelled(outcome) if was_cancelled else outcome
-
-
-def _cancelled(outcome: Outcome) -> Exited:
-    """Say so, whether the guest was ended by it or had just answered: it was told to end, and cannot go on."""
-    if isinstance(outcome, Exited) and outcome.reason.kind is not ExitKind.KILLED:  # it had ended by itself
-        return outcome
-    backtrace = outcome.reason.backtrace if isinstance(outcome, Exited) else ()
-    return Exited(ExitReason(kind=ExitKind.CANCELLED, detail="its caller gave the call up", backtrace=backtrace))
-
-
-def _nobody(_outcome: Outcome) -> None:
-    return
-
-
-def _no_jobs(*_arguments: object) -> Exited:
-    return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail="nothing here runs jobs"))

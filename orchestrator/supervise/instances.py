@@ -10,10 +10,11 @@ from orchestrator.model.exits import ExitReason
 from orchestrator.model.observed import ObservedInstance, ObservedSession, Phase
 from orchestrator.model.spec import Deployment
 from orchestrator.supervise.groups import Standing
-from orchestrator.supervise.instance import Instance, Surroundings
+from orchestrator.supervise.instance import Instance
 from orchestrator.supervise.lifecycle import Event
 from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter
 from orchestrator.supervise.ports import Membership
+from orchestrator.supervise.surroundings import Surroundings
 
 NAME_DIGITS = 6  # of the revision's id in an instance's name
 

@@ -13,8 +13,8 @@ from orchestrator.model.job import JobOutcome
 from orchestrator.model.message import Exited
 from orchestrator.model.observed import ObservedInstance, Phase
 from orchestrator.model.spec import Revision
-from orchestrator.supervise.instance import Surroundings
 from orchestrator.supervise.ports import JobGuest, OutputTaker
+from orchestrator.supervise.surroundings import Surroundings
 
 RUNS_MAX = 32  # of one deployment at a time, by request
 NAME_DIGITS = 6  # of the revision's id in a run's name

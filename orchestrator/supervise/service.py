@@ -7,10 +7,10 @@ from orchestrator.messaging.mailbox.route import Route
 from orchestrator.model.message import Undelivered
 from orchestrator.model.observed import ObservedGroup, ObservedInstance, ObservedSession
 from orchestrator.model.spec import Deployment, Revision
-from orchestrator.supervise.instance import Surroundings
 from orchestrator.supervise.instances import InstanceSet
 from orchestrator.supervise.job import Runs
 from orchestrator.supervise.ports import Membership
+from orchestrator.supervise.surroundings import Surroundings
 
 
 def _by_all(accepts: Sequence[frozenset[str]]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from orchestrator.model import wit
 from orchestrator.runtime.sessions import MAX_HANDLES, MAX_SESSIONS
-from orchestrator.supervise.instance import SESSION_IDLE_MS
+from orchestrator.supervise.sessions import SESSION_IDLE_MS
 from tests.docs.documents import ROOT
 from tests.docs.tour import steps, take
 

@@ -25,7 +25,7 @@ from orchestrator.model.message import Mail, Message, Outcome
 from orchestrator.model.observed import Record
 from orchestrator.model.spec import GroupStrategy
 from orchestrator.store.decisions import Change, DeleteRecord, PutDesired
-from orchestrator.supervise.instance import Surroundings
+from orchestrator.supervise.surroundings import Surroundings
 from tests.simulation.guest import FakeGuest, FakeRuntime, Script
 from tests.simulation.memory import Crash, CrashingDecisions, MemoryDecisions
 from tests.simulation.source import SOURCE, FlippingSource, resolve

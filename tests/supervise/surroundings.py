@@ -10,8 +10,8 @@ from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Message, Outcome
 from orchestrator.model.spec import Deployment
-from orchestrator.supervise.instance import Surroundings
 from orchestrator.supervise.instances import InstanceSet
+from orchestrator.supervise.surroundings import Surroundings
 from tests.plan.build import deployment
 from tests.simulation.guest import FakeGuest, FakeRuntime
 from tests.simulation.time import FakeClock

@@ -9,7 +9,7 @@ from orchestrator.messaging import asking
 from orchestrator.messaging.mailbox import route
 from orchestrator.model.spec import HealthPolicy
 from orchestrator.runtime.finish import finish
-from orchestrator.supervise import instance, instances
+from orchestrator.supervise import instance, instances, sessions
 from tests.supervise.interleave import Interleaver
 from tests.supervise.surroundings import Stage
 
@@ -20,7 +20,7 @@ EAGER = HealthPolicy(interval_ms=10, timeout_ms=10, failure_threshold=1)
 @pytest.fixture(params=SEEDS)
 def threads(request, monkeypatch) -> Interleaver:
     interleaver = Interleaver(request.param)
-    for module in (asking, instance, instances, route):
+    for module in (asking, instance, instances, route, sessions):
         monkeypatch.setattr(module, "threading", SimpleNamespace(Lock=interleaver.Lock))
     return interleaver
 

@@ -4,8 +4,8 @@ from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.message import Exited
 from orchestrator.model.observed import Phase
-from orchestrator.supervise.instance import Surroundings
 from orchestrator.supervise.job import RUNS_MAX, Runs
+from orchestrator.supervise.surroundings import Surroundings
 from tests.plan.build import key, revision
 from tests.simulation.time import FakeClock
 from tests.supervise.surroundings import Heard

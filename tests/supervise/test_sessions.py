@@ -5,7 +5,7 @@ from random import Random
 from orchestrator.messaging.mailbox.envelope import Call, Envelope, LetGo
 from orchestrator.model.message import BadCall, Exited, Outcome, Returned, Undelivered
 from orchestrator.model.spec import HealthPolicy
-from orchestrator.supervise.instance import SESSION_IDLE_MS
+from orchestrator.supervise.sessions import SESSION_IDLE_MS
 from tests.simulation.time import SeededWorkers
 from tests.supervise.surroundings import Stage
 
