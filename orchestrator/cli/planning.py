@@ -32,6 +32,7 @@ from orchestrator.observe.events import printable
 from orchestrator.plan.action import Action, ActionKind
 from orchestrator.plan.document import Plan, has_changes
 from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan, render_json, seal
+from orchestrator.plan.text import NO_DEPLOYMENTS
 from orchestrator.store.state_dir import StateDir
 
 TOLD_MAX = 20  # deployments that an apply tells of one by one
@@ -61,6 +62,8 @@ def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> in
     else:
         show_diagnostics(settings.err(), diagnostics)
         told = f"{count} deployment{'s' * (count != 1)} valid" if not errors else f"{errors} error{'s' * (errors != 1)}"
+        if not (count or errors):
+            told = NO_DEPLOYMENTS
         (settings.err() if errors else settings.out()).print(told, style="bold red" if errors else "green")
     return INVALID if errors else OK
 

@@ -176,6 +176,9 @@ def granted(change: CapabilityChange) -> str:
     return printable(f"{change.capability} {change.pattern}")
 
 
+NO_DEPLOYMENTS = "There is no deployment: no `.yaml` or `.yml` file there has one."  # a wrong path looks like this
+
+
 def last_line(plan: Plan) -> Line:
     """Sum the plan up."""
     if not has_changes(plan):
@@ -185,6 +188,8 @@ def last_line(plan: Plan) -> Line:
 
 def unchanged(matching: int, invalid: int) -> str:
     """Say that nothing is to be done, and of how many deployments that is known."""
+    if not matching and not invalid:
+        return f"No changes. {NO_DEPLOYMENTS}"
     matches = "1 deployment matches" if matching == 1 else f"{matching} deployments match"
     return f"No changes. {matches}" + (f"; {invalid} invalid, left as it is." if invalid else ".")
 

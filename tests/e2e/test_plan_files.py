@@ -30,6 +30,13 @@ def edited(plan: Path, old: str, new: str) -> Path:
     return copy
 
 
+def test_a_folder_without_deployments_is_told_as_that(airs: Airs):
+    for command in ("validate", "plan", "apply"):
+        assert (
+            "There is no deployment: no `.yaml` or `.yml` file there has one." in airs.run(command, airs.folder).stdout
+        )
+
+
 def test_plan_and_validate_create_no_state(airs: Airs, manifest: Path):
     assert airs.quick("plan", manifest.parent).returncode == 0
     assert airs.quick("validate", manifest.parent).stdout == "1 deployment valid\n"

@@ -27,6 +27,11 @@ def test_nothing_to_do_is_said_with_how_many_match(count: int) -> None:
     assert last(desired(*members), observed(*members)) == f"No changes. {expected}"
 
 
+def test_a_folder_without_deployments_is_not_just_no_change() -> None:
+    said = "No changes. There is no deployment: no `.yaml` or `.yml` file there has one."
+    assert last(desired(), observed()) == said
+
+
 def test_rare_kinds_are_counted_only_where_they_are() -> None:
     assert last(desired(deployment("a")), observed()) == (
         "Plan: 1 to create, 0 to update, 0 to roll out, 0 to remove, 0 blocked."
