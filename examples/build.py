@@ -162,6 +162,7 @@ GUESTS = (
     faulty("faulty-trap-init", "INIT_TRAPS"),
     faulty("slow-init", "INIT_LOOPS"),
     faulty("unhealthy", "UNHEALTHY"),
+    faulty("faulty-stateful", "STATEFUL"),
     Guest("benchmarks/guest/guest.wasm", "benchmarks/guest/guest.c"),
 )
 

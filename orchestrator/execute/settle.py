@@ -265,6 +265,7 @@ def facts_of(rollout: Rollout, service: Service) -> Facts:
         unhealthy=new.is_ill if new else False,
         failed_start=str(exits[-1]) if exits else "",
         old_drained=rollout.stable is None or service.route.busy(rollout.stable) == 0,
+        old_asks=old.asks if old else False,
         old_gone=rollout.stable is None or rollout.stable not in service.revisions(),
         new_gone=new_gone,
         new_messages=counters.handled,

@@ -150,7 +150,8 @@ def _makes_way(rollout: Rollout) -> bool:
 
 
 def _making_way(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
-    is_out = facts.old_gone if course(rollout) is Course.REPLACE else facts.old_drained
+    has_done_all = facts.old_drained and not facts.old_asks  # an answer may have it write, as a message may
+    is_out = facts.old_gone if course(rollout) is Course.REPLACE else has_done_all
     if is_out:
         return replace(rollout, handed_over=True)
     if now_ms < rollout.deadline_ms:

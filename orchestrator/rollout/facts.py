@@ -10,8 +10,9 @@ class Facts(Value, frozen=True):
     now. `gave_up`: the supervisor starts an instance of the new set no more, which never was ready or kept crashing.
     `unhealthy`: a new instance that had been ready has crashed, or says that it is unhealthy, since the previous
     tick. `failed_start` is why the new set's last failed start failed, empty if none did. `old_drained`: the old set
-    takes no messages any more (it has no weight, or messages are held) and none is in progress on it. `old_gone` and
-    `new_gone`: no instance of the set is left. `new_messages` and `new_errors` are the new revision's own counters;
+    takes no messages any more (it has no weight, or messages are held) and none is in progress on it. `old_asks`:
+    an instance of it waits for an answer to a request of its own, or is at work on one. `old_gone` and `new_gone`: no
+    instance of the set is left. `new_messages` and `new_errors` are the new revision's own counters;
     they may start again from 0 with the agent.
     """
 
@@ -22,6 +23,7 @@ class Facts(Value, frozen=True):
     unhealthy: bool
     failed_start: str
     old_drained: bool
+    old_asks: bool
     old_gone: bool
     new_gone: bool
     new_messages: int

@@ -67,6 +67,7 @@ class Instance:
         self._timer: Timer | None = None
         self._sessions = IdleSessions(route, around.clock)
         self._spent = Spent()  # by the guests before this one
+        self._is_answered = False  # is at work on an answer to a request of its own
         self._check_is_due = False  # health is to be asked before the next message: under load it is never idle
         self._asker = around.requests.of(self.id)  # as which it sends, of this start; one that cannot until then
 
@@ -149,6 +150,12 @@ class Instance:
     def is_ill(self) -> bool:
         """Whether it had been Ready and now is not, because its health was found wanting."""
         return self._was_ready and not self.ready and self._found.health is Health.UNHEALTHY
+
+    @property
+    def asks(self) -> bool:
+        """Whether it waits for an answer to a request of its own, or is at work on one."""
+        asker = self._asker
+        return self._is_answered or bool(asker.answers) or bool(self._around.requests.outstanding(asker))
 
     @property
     def never_was(self) -> bool:
@@ -254,7 +261,9 @@ class Instance:
     async def _take_answer(self) -> None:
         guest, asker = self._guest, self._asker
         assert guest is not None
+        self._is_answered = True
         exited = await asked(self._give(guest, asker))
+        self._is_answered = False
         if exited is not None:
             self._exited(exited.reason)
         else:

@@ -137,6 +137,11 @@ class InstanceSet:
         """Whether an instance that had been Ready is not any more, because `health()` says so."""
         return any(i.is_ill for i in self._members())
 
+    @property
+    def asks(self) -> bool:
+        """Whether an instance waits for an answer to a request of its own, or is at work on one."""
+        return any(i.asks for i in self._members())
+
     def _present(self) -> list[Instance]:
         with self._lock:
             return [self._instances[n] for n in sorted(self._instances)]

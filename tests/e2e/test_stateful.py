@@ -1,5 +1,7 @@
 """02-counter: a count that outlives its instance, its version and its agent, and that no switch loses or doubles."""
 
+import json
+
 import pytest
 
 from .stage import COUNTER_GRANTS, Load, Stage, wait_until
@@ -122,3 +124,14 @@ def test_two_deployments_of_one_component_do_not_share_what_they_store(stage: St
     stage.apply()
     stage.ask("one", "add 5")
     assert (stage.ask("one"), stage.ask("other")) == ("5", "0")
+
+
+def test_the_old_version_has_its_answers_before_the_new_one_begins(stage: Stage):
+    grants = {"messaging.send": ["other"]}
+    stage.write("other", "faulty")
+    stage.have("one", "faulty-stateful", grants=grants)
+    stage.ask("one", "request other sleep 700")
+    stage.have("one", "faulty-stateful", grants=grants, config={"initialize": "log begun"})
+    stage.write("other", "faulty")
+    logged = [json.loads(line)["text"] for line in stage.run("-o", "json", "logs", "one").out.splitlines()]
+    assert [line for line in logged if line != "shutdown"] == ["callback slept", "begun"]

@@ -157,6 +157,8 @@ def test_a_stateful_switch_holds_drains_starts_and_releases():
     one = replace(NOT_YET, wanted=1, old_ready=1)
     value = settle(rollout(stateful=True), one, T0)
     assert looks(value) == ("absent", "drained", 0, True)
+    value = settle(value, replace(one, old_drained=True, old_asks=True), T0 + 5)
+    assert looks(value) == ("absent", "drained", 0, True)
     value = settle(value, replace(one, old_drained=True), T0 + 10)
     assert looks(value) == ("running", "drained", 0, True)
     value = settle(value, replace(one, ready=1, old_drained=True), T0 + 20)

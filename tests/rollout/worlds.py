@@ -30,6 +30,7 @@ CALM = Facts(
     unhealthy=False,
     failed_start="",
     old_drained=False,
+    old_asks=False,
     old_gone=False,
     new_gone=False,
     new_messages=0,

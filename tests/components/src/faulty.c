@@ -12,7 +12,7 @@
  *
  * Its config may hold orders as well: `initialize` and `shutdown` are obeyed then, and an answer `err` is its refusal.
  * TO is `name` in the namespace default, or `namespace/name`. A host's error is replied as `error: …`, so that it is no
- * fault of the guest. Variants are built with INIT_FAILS, INIT_TRAPS, INIT_LOOPS or UNHEALTHY. */
+ * fault of the guest. Variants are built with INIT_FAILS, INIT_TRAPS, INIT_LOOPS, UNHEALTHY or STATEFUL. */
 #include "airs.h"
 
 enum { SHOWN_MAX = 200, TARGETS_MAX = 8, MIB = 1 << 20, SLOW_ROUNDS = 20000000 };
@@ -26,7 +26,11 @@ const airs_metadata airs_about = {
     .license = AIRS_CONSTANT("Apache-2.0"),
     .operations = operations,
     .operation_count = 1,
+#ifdef STATEFUL
+    .stateful = true,
+#else
     .stateful = false,
+#endif
 };
 
 static airs_config config;
