@@ -15,7 +15,7 @@ from wasmtime import component as wc
 
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.runtime import capi
-from orchestrator.runtime.adapter.imports import StandIns, put
+from orchestrator.runtime.adapter.imports import StandIn, put, stand_ins
 from orchestrator.runtime.adapter.text import HOST
 from orchestrator.runtime.adapter.window import MUST_WAIT
 from orchestrator.runtime.cell import MAX_HOST_CALLS, Cell, Cells, Ending
@@ -70,40 +70,31 @@ class Called:
                 raise Ending(cell.ending or _TOO_MANY)
             self._run(cell, arguments, count, results)
         except BaseException as problem:  # noqa: BLE001 — nothing may cross into wasm; `_keep` sorts it
-            self._keep(cell, problem)
+            self._keep(cell, problem, arguments)
             return False
         return True
 
     def _run(self, cell: Cell, arguments: Any, count: int, results: Any) -> None:
         image = string_at(arguments, count * VAL) if count else b""
-        result = self._result(cell, [lift(image, index * VAL) for index, lift in enumerate(self._lift)])
+        values = [lift(image, index * VAL) for index, lift in enumerate(self._lift)]
+        result = served(self._host, cell, values)
         if self._lower is not None:
             capi.copy(results, self._lower(result), VAL)
 
-    def _result(self, cell: Cell, values: Sequence[Any]) -> Any:
-        result = self._host.call(cell.context, *values)
-        if type(result) is Wait:
-            cell.wait(result)
-            return result.value
-        return result
+    def _name(self, _arguments: Any) -> str:
+        """Name the host function that a call is of."""
+        return self._host.name
 
-    def _keep(self, cell: Cell, problem: BaseException) -> None:
+    def _keep(self, cell: Cell, problem: BaseException, arguments: Any) -> None:
         match problem:
             case Ending(reason=reason):
                 cell.ending = reason
             case GuestTrap():
                 cell.ending = ExitReason(kind=ExitKind.TRAPPED, detail=str(problem))
             case Exception():
-                cell.ending = ExitReason(kind=ExitKind.HOST_FAULT, detail=self._bug(problem))
+                cell.ending = ExitReason(kind=ExitKind.HOST_FAULT, detail=_bug(self._name(arguments), problem))
             case _:
                 cell.raised = problem
-
-    def _bug(self, problem: Exception) -> str:
-        if isinstance(problem, Unfit):
-            return f"host function {self._host.name} returned something its type does not allow: {problem}"
-        frames = traceback.extract_tb(problem.__traceback__)
-        place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-        return f"host function {self._host.name} failed: {type(problem).__name__}: {problem}{place}"
 
 
 class _Asked(Called):
@@ -112,20 +103,24 @@ class _Asked(Called):
     It answers how far to grow first, or that the guest has to wait before it goes on with the result.
     """
 
-    def __init__(self, stand_ins: StandIns, cells: Cells) -> None:
+    def __init__(self, stand_ins: Sequence[StandIn], cells: Cells) -> None:
         self._stand_ins, self._cells = stand_ins, cells
 
     def _run(self, cell: Cell, arguments: Any, _count: int, results: Any) -> None:
-        which = c_uint32.from_address(arguments + PAYLOAD).value
-        self._host = self._stand_ins.host(which)
-        memory = cell.memories[0]
-        value = self._result(cell, self._stand_ins.arguments(which, memory))
-        result = self._stand_ins.result(which, value, memory)
+        asked, memory = self._asked(arguments), cell.memories[0]
+        value = served(asked.host, cell, asked.arguments(memory))
+        result = asked.result(value, memory)
         end = put(memory, result)
         cell.pending = result if end else None
         waits = cell.waiting is not None and not cell.holds_thread
         assert not (waits and end), "who waits has a short result"
         capi.copy(results, _lower_u32(MUST_WAIT if waits else end) if waits or end else _ZERO, VAL)
+
+    def _name(self, arguments: Any) -> str:
+        return self._asked(arguments).host.name
+
+    def _asked(self, arguments: Any) -> StandIn:
+        return self._stand_ins[c_uint32.from_address(arguments + PAYLOAD).value]
 
 
 class _Taken(Called):
@@ -139,6 +134,9 @@ class _Taken(Called):
         put(cell.memories[0], cell.pending)
         cell.pending = None
 
+    def _name(self, _arguments: Any) -> str:
+        return "of the shim, which takes a result"
+
 
 class _Waited(Called):
     """What a shim calls once it was told to wait."""
@@ -148,6 +146,9 @@ class _Waited(Called):
 
     def _run(self, cell: Cell, _arguments: Any, _count: int, _results: Any) -> None:
         """Leave the wait as it was arranged."""
+
+    def _name(self, _arguments: Any) -> str:
+        return "of the shim, which waits"
 
 
 class Linked:
@@ -188,7 +189,7 @@ def link_shim(linked: Linked, hosts: Sequence[HostImport], cells: Cells, *, hold
     linked.callbacks.append(is_over)
     with linked.linker.root() as root, root.add_instance(HOST) as instance:
         address = capi.address_of(instance.ptr())
-        _define(linked, address, "call", _Asked(StandIns(hosts), cells), in_steps=False)
+        _define(linked, address, "call", _Asked(stand_ins(hosts), cells), in_steps=False)
         _define(linked, address, "take", _Taken(cells), in_steps=False)
         _define(linked, address, "wait", _Waited(cells, capi.address_of(is_over)), in_steps=not holds_thread)
 
@@ -213,6 +214,23 @@ def _watching(cells: Cells) -> Callable[[int], bool]:
         return True
 
     return is_over
+
+
+def served(host: HostImport, cell: Cell, values: Sequence[Any]) -> Any:
+    """Call a host function; where it says that the guest waits, that is arranged."""
+    result = host.call(cell.context, *values)
+    if type(result) is Wait:
+        cell.wait(result)
+        return result.value
+    return result
+
+
+def _bug(name: str, problem: Exception) -> str:
+    if isinstance(problem, Unfit):
+        return f"host function {name} returned something its type does not allow: {problem}"
+    frames = traceback.extract_tb(problem.__traceback__)
+    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"host function {name} failed: {type(problem).__name__}: {problem}{place}"
 
 
 def missing_imports(needed: dict[str, dict[str, FunctionType]], hosts: Sequence[HostImport]) -> list[str]:

@@ -3,8 +3,9 @@
 `WasmtimePy` drives the guest with wasmtime's binding as it comes, whose exceptions pass through one global.
 """
 
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,11 +14,12 @@ from wasmtime import Engine, Store, WasmtimeError
 from wasmtime import component as wc
 
 from orchestrator.model.calls import Calls
-from orchestrator.model.message import Returned
+from orchestrator.model.message import Replied, Returned
 from orchestrator.runtime import Runtime
-from tests.runtime.guests import CALLS_HOST, calls, start, wasm
+from tests.runtime.guests import CALLS_HOST, FAULTY, calls, message, start, told, wasm
 
 THREADS = 8
+ROUNDS = 2_000
 CALLING = wasm(CALLS_HOST)
 
 Call = Callable[[int], Any]  # makes one call in an instance of its own; what came of it
@@ -77,3 +79,32 @@ def test_wasmtimes_binding_mixes_exceptions_up():
 @pytest.mark.parametrize("way", Calls)
 def test_no_caller_of_ours_gets_anothers_result_or_exception(way):
     assert mixed_up(lambda host: ours(way, host), 200) == 0
+
+
+@pytest.fixture
+def hurried() -> Iterator[None]:
+    """Have Python threads change as often as can be."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("way", Calls)
+def test_instances_of_one_component_that_call_different_host_functions_get_each_their_own(way):
+    log: list[Any] = []
+    values: dict[str, bytes] = {}
+    runtime = Runtime(None, told(log, values), calls=way)
+    data = FAULTY.read_bytes()
+    orders = ("load key", "store key value", "send other text", "publish a text")
+
+    def work(order: str) -> Any:
+        return start(runtime, data).handle(message(f"repeat {ROUNDS} {order}"))
+
+    with ThreadPoolExecutor(len(orders)) as pool:
+        answers = [*pool.map(work, orders)]
+    assert [type(answer) for answer in answers] == [Replied] * len(orders), answers
+    assert values == {"key": b"value"}
+    assert sorted(entry[0] for entry in log) == ["publish"] * ROUNDS + ["send"] * ROUNDS
+    runtime.close()

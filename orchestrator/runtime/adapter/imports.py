@@ -31,28 +31,39 @@ _NOTHING = bytes(20)
 _NOWHERE, _SECOND, _THIRD, _NAMES = 0, 1 << 1, 1 << 2, 1 << 2 | 1 << 4 | 1 << 6  # places: which words are addresses
 
 
-class StandIns:
-    """What the shims of one linker call: the host functions behind them, by their places in `STANDS`."""
+class StandIn:
+    """One host function that the shims of a linker call: who serves it, and how what it takes and gives lies in memory.
 
-    def __init__(self, hosts: Sequence[HostImport]) -> None:
-        found = {(host.interface, host.function): host for host in hosts}
-        self._hosts = [found.get((stand.interface, stand.function)) for stand in STANDS]
+    Shared by every instance that is linked so, and thus by threads: it keeps nothing of a call.
+    """
 
-    def host(self, which: int) -> HostImport:
-        """Return the host function behind a place in `STANDS`."""
-        found = self._hosts[which]
-        assert found is not None, "a component that lacks an import is never started"
-        return found
+    __slots__ = ("_host", "_load", "_store")
 
-    def arguments(self, which: int, memory: Memory) -> list[Any]:
+    def __init__(self, host: HostImport | None, load: Load, store: Store) -> None:
+        self._host, self._load, self._store = host, load, store
+
+    @property
+    def host(self) -> HostImport:
+        """Who serves it."""
+        assert self._host is not None, "a component that lacks an import is never started"
+        return self._host
+
+    def arguments(self, memory: Memory) -> list[Any]:
         """Read what a call was made with."""
-        return _CODECS[which][0](_Args(memory))
+        return self._load(_Args(memory))
 
-    def result(self, which: int, value: Ok | Err, memory: Memory) -> Result:
+    def result(self, value: Ok | Err, memory: Memory) -> Result:
         """Say what a call's result is in memory, and where that may lie."""
         at = _word.unpack_from(memory.view, w.TOP)[0] or w.SHIM_HEAP
-        image, data = _CODECS[which][1](value, at)
+        image, data = self._store(value, at)
         return at, image, data
+
+
+def stand_ins(hosts: Sequence[HostImport]) -> list[StandIn]:
+    """Return what shims call, by their places in `STANDS`."""
+    found = {(host.interface, host.function): host for host in hosts}
+    named = [found.get((stand.interface, stand.function)) for stand in STANDS]
+    return [StandIn(host, *codec) for host, codec in zip(named, _CODECS, strict=True)]
 
 
 def put(memory: Memory, result: Result) -> int:

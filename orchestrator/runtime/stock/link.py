@@ -14,7 +14,7 @@ from wasmtime import component as wc
 
 from orchestrator.runtime import capi
 from orchestrator.runtime.cell import Cell, Cells
-from orchestrator.runtime.link import Called, Linked
+from orchestrator.runtime.link import Called, Linked, served
 from orchestrator.runtime.stock import values
 from orchestrator.runtime.types import FunctionType
 from orchestrator.runtime.values import HostImport
@@ -35,7 +35,7 @@ class _StockCalled(Called):
         return self(data, capi.address_of(context), kind, arguments, count, results, expected)
 
     def _run(self, cell: Cell, arguments: Any, _count: int, results: Any) -> None:
-        result = self._result(cell, [lift(arguments[index]) for index, lift in enumerate(self._lift_each)])
+        result = served(self._host, cell, [lift(arguments[index]) for index, lift in enumerate(self._lift_each)])
         if self._lower_into is None:
             return
         lowered = values.blank(1)
