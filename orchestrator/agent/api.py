@@ -91,7 +91,7 @@ class Api:
 
     def __init__(
         self, operations: Operations, messages: Messages, controller: Controller, journals: Journals,
-        compilations: Compilations, about: views.AgentView, key: bytes, stop: Callable[[], None],
+        compilations: Compilations, about: views.AgentView, key: bytes, stop: Callable[[float | None], None],
     ) -> None:  # fmt: skip
         self._operations, self._messages = operations, messages
         self._controller, self._journals = controller, journals
@@ -148,9 +148,9 @@ class Api:
         """Say who this is."""
         return _json(self._about)
 
-    async def stop(self, _request: Request) -> Response:
-        """Stop the agent, politely."""
-        self._stop()
+    async def stop(self, request: Request) -> Response:
+        """Stop the agent, politely, `within` seconds before calls that still run are ended; once more, to hurry it."""
+        self._stop(_seconds(request, "within") if "within" in request.query_params else None)
         return _json(Done(message="stopping"))
 
     async def state(self, _request: Request) -> Response:
@@ -543,14 +543,25 @@ def _numbers(request: Request, name: str) -> tuple[int, ...] | None:
 
 
 def _timeout_s(request: Request) -> float:
-    text = request.query_params.get("timeout", "30")
-    try:
-        timeout = float(text)
-    except ValueError:
-        timeout = -1.0
-    if not 0 < timeout <= TIMEOUT_MAX_S:
-        raise Trouble(400, Problem(summary=f"a timeout lies between 0 and {TIMEOUT_MAX_S:g}s", exit_code=USAGE))
+    timeout = _seconds(request, "timeout")
+    if not timeout:
+        raise _not_seconds("timeout")
     return timeout
+
+
+def _seconds(request: Request, name: str) -> float:
+    text = request.query_params.get(name, "30")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= TIMEOUT_MAX_S:
+        raise _not_seconds(name)
+    return seconds
+
+
+def _not_seconds(name: str) -> Trouble:
+    return Trouble(400, Problem(summary=f"a {name} lies between 0 and {TIMEOUT_MAX_S:g}s", exit_code=USAGE))
 
 
 def _json(value: object) -> Response:

@@ -26,8 +26,8 @@ from orchestrator.store.lock import Owner
 from orchestrator.store.state_dir import StateDir
 
 BACKLOG = 128
-STOP_LIMIT_S = 15.0  # for all guests to say goodbye, before calls that still run are ended
-ORDERED_LIMIT_S = 10.0  # of these, for what is needed to wait for those that need it
+STOP_LIMIT_S = 15.0  # for all guests to say goodbye, before calls that still run are ended; where nothing else is said
+ORDERED_SHARE = 2 / 3  # of that time, in which what is needed waits for those that need it
 INTERRUPTED_LIMIT_S = 2.0  # for those who wait for such calls to be told
 CALLERS_LIMIT_S = 2  # for callers that are still sending when all guests have gone
 STOP_LOOK_S = 0.01
@@ -79,14 +79,32 @@ def _allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+class _Ending:
+    """How long an agent that stops is patient with its guests; who asks it to stop may say so, again while it does."""
+
+    def __init__(self) -> None:
+        self.limit_s = STOP_LIMIT_S
+        self._asked = asyncio.Event()
+
+    def ask(self, limit_s: float | None = None) -> None:
+        """Have the agent stop. On its loop's thread."""
+        if limit_s is not None:
+            self.limit_s = limit_s
+        self._asked.set()
+
+    async def wait(self) -> None:
+        """Wait until it is asked to."""
+        await self._asked.wait()
+
+
 async def _serve(agent: Agent, about: AgentView, listener: socket.socket, options: AgentOptions) -> None:
     stop = threading.Event()
-    stopping = asyncio.Event()
+    ending = _Ending()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-            loop.add_signal_handler(number, stopping.set)
-    controller = threading.Thread(target=_control, args=(agent, stop, lambda: loop.call_soon_threadsafe(stopping.set)))
+            loop.add_signal_handler(number, ending.ask)
+    controller = threading.Thread(target=_control, args=(agent, stop, lambda: loop.call_soon_threadsafe(ending.ask)))
     api = Api(
         agent.operations,
         agent.messages,
@@ -95,7 +113,7 @@ async def _serve(agent: Agent, about: AgentView, listener: socket.socket, option
         agent.compilations,
         about,
         agent.state.key,
-        stopping.set,
+        ending.ask,
     )
     config = uvicorn.Config(
         api.application(), log_config=None, access_log=False, lifespan="off", ws="none",
@@ -105,11 +123,11 @@ async def _serve(agent: Agent, about: AgentView, listener: socket.socket, option
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     controller.start()
     options.ready(agent, stop)
-    waits = {serving, asyncio.create_task(stopping.wait())}
+    waits = {serving, asyncio.create_task(ending.wait())}
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
     agent.controller.wake()
-    await asyncio.to_thread(_end_guests, agent, controller)
+    await asyncio.to_thread(_end_guests, agent, controller, ending)
     api.close()
     server.should_exit = True
     await serving
@@ -131,20 +149,21 @@ def _control(agent: Agent, stop: threading.Event, ended: Callable[[], None]) -> 
         ended()  # a controller that died takes the agent with it, so that nobody believes a status that is not kept
 
 
-def _end_guests(agent: Agent, controller: threading.Thread) -> None:
+def _end_guests(agent: Agent, controller: threading.Thread, ending: _Ending) -> None:
     controller.join(STOP_LIMIT_S)
     began = time.monotonic()
-    if _stopped(lambda: agent.stop_guests(in_order=True), began + ORDERED_LIMIT_S):
+    if _stopped(lambda: agent.stop_guests(in_order=True), lambda: began + ending.limit_s * ORDERED_SHARE):
         return
-    if not _stopped(lambda: agent.stop_guests(in_order=False), began + STOP_LIMIT_S):
+    if not _stopped(lambda: agent.stop_guests(in_order=False), lambda: began + ending.limit_s):
         agent.interrupt_guests()
-        _stopped(lambda: agent.stop_guests(in_order=False), began + STOP_LIMIT_S + INTERRUPTED_LIMIT_S)
+        until = time.monotonic() + INTERRUPTED_LIMIT_S
+        _stopped(lambda: agent.stop_guests(in_order=False), lambda: until)
 
 
-def _stopped(stop: Callable[[], bool], deadline_s: float) -> bool:
-    """Go on stopping until everything has ended, or the time is over; whether it has."""
+def _stopped(stop: Callable[[], bool], deadline_s: Callable[[], float]) -> bool:
+    """Go on stopping until everything has ended, or the time is over, which may change; whether it has."""
     while not stop():
-        if time.monotonic() >= deadline_s:
+        if time.monotonic() >= deadline_s():
             return False
         time.sleep(STOP_LOOK_S)
     return True

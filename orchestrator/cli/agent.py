@@ -106,10 +106,17 @@ def start(settings: Settings) -> None:
 
 
 @command()
-def stop(settings: Settings) -> None:
-    """Stop the agent politely: messages in hand are finished, instances say goodbye."""
+@click.option(
+    "--within", type=DURATION, default="15s", show_default=True,
+    help="How long instances may take; calls that still run are then ended.",
+)  # fmt: skip
+def stop(settings: Settings, within: int) -> None:
+    """Stop the agent politely: messages in hand are finished, instances say goodbye.
+
+    While it is stopping, another `airs agent stop --within 0s` ends what still runs at once.
+    """
     client = settings.client()
-    if not stop_agent(client, STOP_S):
+    if not stop_agent(client, STOP_S + within / 1000, within / 1000):
         raise Failure("the agent is still stopping", suggestion="`airs agent status` tells when it has.")
     settings.err().print("Stopped.")
 

@@ -62,9 +62,9 @@ def start_agent(settings: Settings) -> AgentClient:
     raise Failure("the agent did not come up", _tail(state, begin), f"The whole log is {state.log}.", NO_AGENT)
 
 
-def stop_agent(client: AgentClient, timeout_s: float) -> bool:
-    """Ask the agent to stop and wait until it let go of its state directory."""
-    client.stop()
+def stop_agent(client: AgentClient, timeout_s: float, within_s: float | None = None) -> bool:
+    """Ask the agent to stop, which ends calls after `within_s`, and wait until it let go of its state directory."""
+    client.stop(within_s)
     deadline = time.monotonic() + timeout_s
     while holder(client.state_dir) is not None:
         if time.monotonic() > deadline:

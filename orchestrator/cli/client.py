@@ -211,9 +211,9 @@ class AgentClient:
         except httpx.TransportError as problem:
             raise _lost(problem) from None
 
-    def stop(self) -> None:
-        """Ask the agent to stop."""
-        self._ask("POST", "/v1/agent/stop")
+    def stop(self, within_s: float | None = None) -> None:
+        """Ask the agent to stop, and how long it is to wait before it ends calls that still run."""
+        self._ask("POST", "/v1/agent/stop", params={} if within_s is None else {"within": within_s})
 
     def lines(self, path: str, kind: type[T], *, follow: bool, deployment: DeploymentKey | None) -> Iterator[T]:
         """Yield log lines or events; with `follow`, until the agent or the reader goes."""

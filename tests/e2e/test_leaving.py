@@ -8,6 +8,7 @@ import pytest
 from orchestrator.cli.failure import Failure
 
 from .stage import Stage, key, wait_until
+from .test_limits import write_patient
 
 CEILING_S = 30.0
 MANY = 16
@@ -88,3 +89,22 @@ def test_a_guest_that_clings_when_it_is_told_to_end_is_killed_and_it_is_told(sta
     stage.ask("one", "cling")
     stage.run("agent", "stop")
     stage.wait_for_end()
+
+
+@pytest.mark.parametrize("hurried", [False, True], ids=["at-once", "while-it-stops"])
+def test_who_does_not_finish_in_the_time_that_is_given_is_ended_and_told(stage: Stage, hurried: bool):
+    write_patient(stage)
+    stage.have("one", "patient")
+    asked = ask_many(stage, "one", "sleep 60000")
+    if hurried:
+        stage.client.stop()
+        assert "the agent is stopping" in refused(stage, "one")
+    stage.run("agent", "stop", "--within", "0s")
+    ended = [ending(one.answer(), "killed: interrupted", "the agent is stopping") for one in asked]
+    assert sorted(ended) == ["killed: interrupted"] + ["the agent is stopping"] * (MANY - 1)
+    stage.wait_for_end()
+
+
+def refused(stage: Stage, name: str) -> str:
+    """Say why a message is not taken, once that is so."""
+    return wait_until(lambda: (said := stage.run("send", name, "echo x", code=None)).code and said.err)
