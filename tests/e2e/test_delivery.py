@@ -44,7 +44,7 @@ def test_what_waits_when_the_agent_is_killed_is_handled_by_the_next(stage: Stage
 
 def test_what_waits_when_the_agent_stops_is_no_dead_letter(stage: Stage):
     stage.have("one", "faulty", **DURABLE)
-    busy(stage, "one", "sleep 300")
+    busy(stage, "one", "sleep 1500")
     stage.run("send", "one", "log later")
     stage.stop()
     stage.start()
@@ -114,7 +114,7 @@ def test_ids_are_refused_where_nobody_remembers_them(stage: Stage):
 
 def test_a_message_that_was_rejected_is_not_kept_and_neither_is_its_id(stage: Stage):
     stage.have("one", "faulty", mailbox={"capacity": 1}, **DURABLE)
-    busy(stage, "one", "sleep 300")
+    busy(stage, "one", "sleep 1500")
     stage.run("send", "one", "log 1")
     assert "queue-full" in stage.run("send", "one", "log 2", "--id", "a", code=FAILED).err
     assert stage.view("one").traffic.kept == 2
@@ -126,7 +126,7 @@ def test_a_message_that_was_rejected_is_not_kept_and_neither_is_its_id(stage: St
 
 def test_messages_to_what_was_suspended_meanwhile_are_handled_once_it_goes_on(stage: Stage):
     stage.have("one", "faulty", **DURABLE)
-    busy(stage, "one", "sleep 500")
+    busy(stage, "one", "sleep 1500")
     stage.run("send", "one", "log later")
     stage.have("one", "faulty", suspend=True, **DURABLE)
     wait_until(lambda: stage.view("one").phase == "suspended")

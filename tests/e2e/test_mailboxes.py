@@ -50,7 +50,7 @@ def test_a_full_mailbox_rejects_unless_told_otherwise_and_counts_it(stage: Stage
 
 def test_a_full_mailbox_that_drops_makes_room_for_the_newest(stage: Stage):
     stage.have("one", "faulty", mailbox={"capacity": 2, "whenFull": "drop-oldest"})
-    busy(stage, "one", "sleep 500")
+    busy(stage, "one", "sleep 1500")
     for number in range(5):
         stage.run("send", "one", f"log {number}")
     wait_until(lambda: "4" in logged(stage, "one"))
@@ -142,7 +142,7 @@ def test_what_was_not_handled_well_is_kept_with_why(stage: Stage):
 
 def test_letters_sent_again_are_gone_once_handled_and_stay_with_a_new_reason_if_not(stage: Stage):
     stage.have("one", "faulty", restart=AGAIN, mailbox={"capacity": 1, "whenFull": "drop-oldest"})
-    busy(stage, "one", "sleep 300")
+    busy(stage, "one", "sleep 1500")
     for message in ("log first", "err always", "log last"):
         stage.run("send", "one", message)
     wait_until(lambda: logged(stage, "one") == ["last"])
@@ -175,7 +175,7 @@ def test_letters_survive_the_kill_of_the_agent_and_one_that_was_on_its_way_again
 
 def test_what_waits_when_the_agent_stops_is_kept_and_can_be_sent_when_it_is_back(stage: Stage):
     stage.have("one", "faulty", restart=AGAIN)
-    busy(stage, "one", "sleep 300")
+    busy(stage, "one", "sleep 1500")
     stage.run("send", "one", "log later")
     stage.stop()
     stage.start()
