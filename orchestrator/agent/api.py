@@ -213,29 +213,31 @@ class Api:
         return _json(Done(message="queued"))
 
     async def send_many(self, request: Request) -> Response:
-        """Queue as many messages as there is room for, and wait for some; the answer says how many."""
+        """Queue messages as there is room for them; the answer says how many, not all where that took too long."""
         payloads = _many(await self._body(request, views.MANY_MAX_BYTES))
         return _json(views.Queued(queued=await self._queued(request, payloads, may_wait=True)))
 
     async def _queued(
         self, request: Request, payloads: list[bytes], *, may_wait: bool, id: str | None = None
     ) -> int:  # fmt: skip
-        """Queue at least one of some messages, once there is room where its sender waits for that."""
+        """Queue at least one of some messages, and as many as there comes to be room for in the time that it has."""
         target, conversation, timeout_s = _target(request), _conversation(request), _timeout_s(request)
         key = target.deployment
-        if not payloads:
-            return 0
-        send = partial(self._messages.send, target, payloads, conversation, may_wait=may_wait, id=id)
+        send, queued = partial(self._messages.send, target, conversation=conversation, may_wait=may_wait, id=id), 0
         try:
             async with asyncio.timeout(timeout_s):
-                while not (queued := send()):
-                    await self._room(key, request)
-                return queued
+                while queued < len(payloads):
+                    more = send(payloads[queued:])
+                    queued += more
+                    if not more:
+                        await self._room(key, request)
         except TimeoutError:
-            raise Trouble(504, Problem(
-                summary=f"the mailbox of {key} stays full", detail=f"no room for {timeout_s:g}s",
-                suggestion="`airs status` shows what its instances do.", exit_code=TIMED_OUT,
-            )) from None  # fmt: skip
+            if not queued:
+                raise _stays_full(key, timeout_s) from None
+        except Trouble:
+            if not queued:  # else whoever sends the rest is told
+                raise
+        return queued
 
     async def request(self, request: Request) -> Response:
         """Send a message and return the reply's bytes."""
@@ -540,6 +542,13 @@ def _numbers(request: Request, name: str) -> tuple[int, ...] | None:
     if not all(text.isascii() and text.isdigit() and len(text) < NUMBER_DIGITS for text in texts):
         raise Trouble(400, Problem(summary=f"a {name} is a whole number", exit_code=USAGE))
     return tuple(map(int, texts)) or None
+
+
+def _stays_full(key: DeploymentKey, timeout_s: float) -> Trouble:
+    return Trouble(504, Problem(
+        summary=f"the mailbox of {key} stays full", detail=f"no room for {timeout_s:g}s",
+        suggestion="`airs status` shows what its instances do.", exit_code=TIMED_OUT,
+    ))  # fmt: skip
 
 
 def _timeout_s(request: Request) -> float:

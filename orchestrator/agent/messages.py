@@ -57,16 +57,20 @@ class Messages:
         Raises:
             Trouble: none was queued, and to wait does not help.
         """
-        key, sent_ns = target.deployment, self._clock.wall_ns()
-        mail = Mail(CALLER, payloads, sent_ns, conversation, conversation=conversation, to=target.instance)
-        router = self._fleet.router
+        key, router = target.deployment, self._fleet.router
+        route = router.find(key)
+        waits = route is not None and (may_wait or route.has_senders_wait)
+        if route is not None and waits:  # what there is no room for is neither kept nor rejected
+            payloads = payloads[: route.room_for(len(payloads))]
+            if not payloads:
+                return 0
+        mail = Mail(
+            CALLER, payloads, self._clock.wall_ns(), conversation, conversation=conversation, to=target.instance
+        )
         # Who can talk to the agent may do anything with what it runs: its socket is its owner's.
         queued, refused = router.send_many(key, mail, lambda _key: True, id=id)
-        if refused is None or queued:
+        if refused is None or queued or (waits and refused.case == "queue-full"):
             return queued
-        route = router.find(key)
-        if refused.case == "queue-full" and route is not None and (may_wait or route.has_senders_wait):
-            return 0
         raise self._undelivered(refused)
 
     def publish(self, topic: str, payload: bytes, conversation: str | None) -> tuple[int, int]:

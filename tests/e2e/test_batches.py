@@ -79,12 +79,15 @@ def test_messages_of_one_guest_to_another_are_taken_in_batches_too(stage: Stage)
     assert stage.view("target").instances[0].last_exit.kind.value == "deadline"
 
 
-def test_more_than_a_mailbox_holds_is_sent_as_room_comes(stage: Stage):
-    stage.have("one", "faulty", mailbox={"capacity": 10, "batch": 4})
+@pytest.mark.parametrize("delivery", ["at-most-once", "at-least-once"])
+def test_more_than_a_mailbox_holds_is_sent_as_room_comes_and_counts_as_nothing_else(stage: Stage, delivery: str):
+    stage.have("one", "faulty", mailbox={"capacity": 10, "batch": 4}, delivery=delivery)
     messages = [f"log {number}" for number in range(200)]
     assert "queued 200 messages" in stage.run("send", "one", "--lines", lines(stage, *messages, end="")).err
     wait_until(lambda: is_done(stage, "one", "199"))
     assert logged(stage, "one") == [str(number) for number in range(200)]
+    traffic = stage.view("one").traffic
+    assert (traffic.received, traffic.rejected) == (200, 0)
 
 
 def test_a_mailbox_that_stays_full_ends_it_and_it_says_how_many_were_queued(stage: Stage):

@@ -66,6 +66,7 @@ def test_a_full_mailbox_that_blocks_has_the_command_line_wait(stage: Stage):
     busy(stage, "one", "sleep 500")
     stage.run("send", "one", "log 1")
     stage.run("send", "one", "log 2")  # waits until the sleeper is done
+    assert stage.view("one").traffic.rejected == 0
     stage.run("send", "one", LONG)
     wait_until(lambda: logged(stage, "one") == ["1", "2"])
     wait_until(lambda: stage.view("one").traffic.waiting == 0)

@@ -54,12 +54,16 @@ class Room:
 
     def count_for(self, parcel: Parcel) -> int:
         """Return how many of a parcel's messages are let in."""
-        if self._drops or parcel.was_let_in:
-            return len(parcel)
+        return len(parcel) if parcel.was_let_in else self.left(len(parcel), may_wait=parcel.may_wait)
+
+    def left(self, count: int, *, may_wait: bool = False) -> int:
+        """Return how many of so many messages there is room for; with `may_wait`, beyond that for who then waits."""
+        if self._drops:
+            return count
         room = self.mailbox.capacity - self._queues.depth
-        if parcel.may_wait and self.blocks:
+        if may_wait and self.blocks:
             room += BLOCKED_MAX
-        return max(0, min(len(parcel), room))
+        return max(0, min(count, room))
 
     def make_way(self) -> None:
         """Let the oldest go, if there are too many and that is what a full mailbox does."""

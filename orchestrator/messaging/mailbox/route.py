@@ -177,6 +177,10 @@ class Route:
         with self._lock:
             self._room.waiters.pop(wake, None)
 
+    def room_for(self, count: int) -> int:
+        """Return how many of so many messages would be let in now; all of them, where none is taken at all."""
+        return self._room.left(count) if self.is_open else count
+
     @property
     def has_senders_wait(self) -> bool:
         """Whether who sends to it when it is full is to wait."""
