@@ -1,6 +1,6 @@
 """Commands that only look: `status`, `get`, `history`, `logs`, `events`, `rollout status`."""
 
-import time
+import contextlib
 from collections.abc import Callable, Collection, Sequence
 from io import StringIO
 from typing import Any
@@ -16,6 +16,7 @@ from orchestrator.cli.client import AgentClient
 from orchestrator.cli.compiling import under_way
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.failure import USAGE, Failure
+from orchestrator.cli.keys import Pause, pausing
 from orchestrator.cli.letters import show_letters
 from orchestrator.cli.names import NAME, key_argument, optional_key_argument
 from orchestrator.cli.show import PHASE_STYLES, clock, short, show_diagnostics, table
@@ -32,7 +33,7 @@ NOT_OF_ONE = ("sources", "dead-letters", "subscriptions")  # what needs no deplo
 
 @command()
 @optional_key_argument
-@click.option("-w", "--watch", is_flag=True, help="Keep showing it.")
+@click.option("-w", "--watch", is_flag=True, help="Keep showing it; `q` ends that.")
 def status(settings: Settings, name: DeploymentKey | None, watch: bool) -> None:
     """Show how everything is, or one deployment in detail."""
     client = settings.client()
@@ -40,29 +41,29 @@ def status(settings: Settings, name: DeploymentKey | None, watch: bool) -> None:
     if not watch:
         show(settings, client, settings.out())
         return
-    try:
-        _keep_showing(settings, client, show)
-    except KeyboardInterrupt:
-        return
+    with contextlib.suppress(KeyboardInterrupt), pausing() as pause:
+        _keep_showing(settings, client, show, pause)
 
 
 Show = Callable[[Settings, AgentClient, Console], None]
 
 
-def _keep_showing(settings: Settings, client: AgentClient, show: Show) -> None:
+def _keep_showing(settings: Settings, client: AgentClient, show: Show, pause: Pause) -> None:
     out = settings.out()
     if not out.is_terminal:
         while True:
             show(settings, client, out)
             out.file.flush()
-            time.sleep(WATCH_S)
+            if not pause(WATCH_S):
+                return
     with Live(console=out, auto_refresh=False, screen=True) as live:
         while True:
             drawn = StringIO()
             page = Console(file=drawn, force_terminal=True, width=out.width, no_color=out.no_color, highlight=False)
             show(settings, client, page)
             live.update(Text.from_ansi(drawn.getvalue()), refresh=True)
-            time.sleep(WATCH_S)
+            if not pause(WATCH_S):
+                return
 
 
 def _show_all(settings: Settings, client: AgentClient, console: Console) -> None:

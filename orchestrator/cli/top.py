@@ -4,6 +4,8 @@ The agent only counts; what happened in between is worked out here. A counter th
 restarted agent or a deployment that was deleted and made again, and so counts from 0.
 """
 
+import contextlib
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -18,6 +20,7 @@ from orchestrator.agent.views import DeploymentView, InstanceView
 from orchestrator.cli.client import AgentClient
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.durations import DURATION
+from orchestrator.cli.keys import Pause, pausing
 from orchestrator.cli.show import PHASE_STYLES, clock
 from orchestrator.model.base import Value
 from orchestrator.model.observed import Traffic
@@ -88,29 +91,27 @@ ORDERS: dict[str, Key] = {
 @click.option("--sort", type=click.Choice(list(ORDERS)), default="name", help="What comes first: the most of this.")
 @click.option("--interval", type=DURATION, default="1s", help="How long between two looks.")
 def top(settings: Settings, once: bool, sort: str, interval: int) -> None:
-    """Show what all deployments are doing, live: rates, mailboxes, restarts, fuel, memory. Ctrl-C ends it.
+    """Show what all deployments are doing, live: rates, mailboxes, restarts, fuel, memory. `q` ends it.
 
     With -o json, print a line for each look.
     """
     if interval < SHORTEST_MS:
         raise click.BadParameter(f"{interval}ms is too short: it is at least {SHORTEST_MS}ms", param_hint="--interval")
-    looks = _compared(settings.client(), interval)
     out = settings.out()
-    try:
+    with contextlib.suppress(KeyboardInterrupt), pausing() as pause:
+        looks = _compared(settings.client(), interval, pause)
         if settings.is_json:
             _print_lines(looks, sort, once)
         elif once or not out.is_terminal:
-            _print_table(out, ordered(next(looks), sort))
+            for look in itertools.islice(looks, 1):
+                _print_table(out, ordered(look, sort))
         else:
             _keep_showing(out, looks, sort)
-    except KeyboardInterrupt:
-        return
 
 
-def _compared(client: AgentClient, interval_ms: int) -> Iterator[Top]:
+def _compared(client: AgentClient, interval_ms: int, pause: Pause) -> Iterator[Top]:
     before = _look(client)
-    while True:
-        time.sleep(interval_ms / 1000)
+    while pause(interval_ms / 1000):
         now = _look(client)
         yield compared(before, now)
         before = now

@@ -119,12 +119,12 @@ def test_without_deployments_it_says_how_to_have_some(airs: Airs):
 
 
 @contextmanager
-def terminal(user: Airs, columns: int, rows: int) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
-    """Run `airs top` on a terminal of its own, and yield the terminal's other end."""
+def terminal(user: Airs, columns: int, rows: int, *command: str) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
+    """Run `airs` on a terminal of its own, and yield the terminal's other end."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     process = subprocess.Popen(
-        [*AIRS, "top", *OFTEN], stdin=theirs, stdout=theirs, stderr=theirs, env=user.env | {"TERM": "xterm-256color"},
+        [*AIRS, *command], stdin=theirs, stdout=theirs, stderr=theirs, env=user.env | {"TERM": "xterm-256color"},
         start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )  # fmt: skip
     os.close(theirs)
@@ -136,14 +136,17 @@ def terminal(user: Airs, columns: int, rows: int) -> Iterator[tuple[int, "subpro
         os.close(ours)
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 24), (160, 4)])
-def test_on_a_terminal_it_is_drawn_anew_within_the_screen_until_ctrl_c(user: Airs, columns: int, rows: int):
-    with terminal(user, columns, rows) as (ours, process):
+@pytest.mark.parametrize(("columns", "rows", "key"), [(80, 24, b"\x03"), (120, 24, b"q"), (160, 4, b"Q")])
+def test_on_a_terminal_it_is_drawn_anew_within_the_screen_until_it_is_ended(
+    user: Airs, columns: int, rows: int, key: bytes
+):
+    with terminal(user, columns, rows, "top", *OFTEN) as (ours, process):
         said = b""
         while said.count(b"DEPLOYMENT") < 3:
             said += os.read(ours, 1 << 16)
-        os.write(ours, b"\x03")
+        os.write(ours, key)
         assert process.wait(LIMIT_S) == 0
+        assert termios.tcgetattr(ours)[3] & termios.ECHO  # as it was before
     frames = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", frame) for frame in said.decode("utf-8", "replace").split("\x1b[H")]
     first, second = [frame.splitlines() for frame in frames if "DEPLOYMENT" in frame][:2]
     for lines in (first, second):
@@ -153,3 +156,12 @@ def test_on_a_terminal_it_is_drawn_anew_within_the_screen_until_ctrl_c(user: Air
     assert ("… and 2 more" in "\n".join(second)) == (rows == 4)
     if rows == 24:
         assert text == f"default/{LONG}default/faultydefault/idle"
+
+
+def test_a_status_that_is_watched_ends_by_the_same_key(user: Airs):
+    with terminal(user, 100, 24, "status", "--watch") as (ours, process):
+        said = b""
+        while said.count(b"DEPLOYMENT") < 2:
+            said += os.read(ours, 1 << 16)
+        os.write(ours, b"xq")
+        assert process.wait(LIMIT_S) == 0
