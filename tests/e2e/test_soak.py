@@ -18,6 +18,7 @@ from orchestrator.cli.failure import Failure
 from .stage import COUNTER_GRANTS, LIMIT_S, Stage, wait_until
 
 SOAK_S = float(os.environ.get("AIRS_SOAK_S", "8"))
+STORED_MAX = 50_000  # messages whose mark has to fit into what the component may store
 NAMES = ("one", "batched", "dropping", "durable", "keyed")
 AGAIN = {"type": "permanent", "intensity": 1000, "period": "1s", "backoff": {"initial": "1ms", "max": "10ms"}}
 SPECS = {
@@ -33,8 +34,9 @@ BAD = ("trap", "div0", "err no", "fail 2 no", "nonsense")
 class Sender(threading.Thread):
     """Sends messages of all kinds to one deployment, and counts those that were let in, and the good ones of them."""
 
-    def __init__(self, stage: Stage, name: str, until: float) -> None:
+    def __init__(self, stage: Stage, name: str, until: float, most: int = 10**9) -> None:
         super().__init__()
+        self.most = most
         self.client, self.key, self.until = stage.new_client(), stage.key(name), until
         self.chance = random.Random(name)
         self.let_in = 0
@@ -42,7 +44,7 @@ class Sender(threading.Thread):
 
     def run(self) -> None:
         with closing(self.client):
-            while time.monotonic() < self.until:
+            while time.monotonic() < self.until and len(self.good) < self.most:
                 messages = [self._message() for _ in range(self.chance.randrange(1, 60))]
                 try:
                     queued = self.client.send_many(self.key, [one.encode() for one in messages], None, LIMIT_S)
@@ -118,7 +120,7 @@ def test_what_was_acknowledged_for_good_is_stored_when_it_is_over(stage: Stage):
     """As above, where nothing but the messages themselves ends an instance: each good one has left its mark."""
     stage.write("durable", "faulty", grants=COUNTER_GRANTS, restart=AGAIN, **SPECS["durable"])
     stage.apply()
-    sender = Sender(stage, "durable", time.monotonic() + SOAK_S / 4)
+    sender = Sender(stage, "durable", time.monotonic() + SOAK_S / 4, STORED_MAX)
     sender.start()
     sender.join()
     wait_until(lambda: is_quiet(stage.view("durable")), limit_s=60)
