@@ -17,7 +17,7 @@ READ_BYTES = 64
 @contextlib.contextmanager
 def pausing() -> Iterator[Pause]:
     """Give a way to wait between two looks. What is typed is not shown meanwhile."""
-    if not sys.stdin.isatty():
+    if not _is_ours():
         yield _sleep
         return
     terminal = sys.stdin.fileno()
@@ -27,6 +27,14 @@ def pausing() -> Iterator[Pause]:
         yield partial(_until_q, terminal)
     finally:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def _is_ours() -> bool:
+    """Whether the input is a terminal, and this no job in its background, which would be stopped for touching it."""
+    try:
+        return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:  # no terminal of this session
+        return False
 
 
 def _sleep(seconds: float) -> bool:

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import struct
 import subprocess
@@ -120,11 +121,11 @@ def test_without_deployments_it_says_how_to_have_some(airs: Airs):
 
 @contextmanager
 def terminal(user: Airs, columns: int, rows: int, *command: str) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
-    """Run `airs` on a terminal of its own, and yield the terminal's other end."""
+    """Run a command on a terminal of its own, and yield the terminal's other end."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     process = subprocess.Popen(
-        [*AIRS, *command], stdin=theirs, stdout=theirs, stderr=theirs, env=user.env | {"TERM": "xterm-256color"},
+        list(command), stdin=theirs, stdout=theirs, stderr=theirs, env=user.env | {"TERM": "xterm-256color"},
         start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )  # fmt: skip
     os.close(theirs)
@@ -140,7 +141,7 @@ def terminal(user: Airs, columns: int, rows: int, *command: str) -> Iterator[tup
 def test_on_a_terminal_it_is_drawn_anew_within_the_screen_until_it_is_ended(
     user: Airs, columns: int, rows: int, key: bytes
 ):
-    with terminal(user, columns, rows, "top", *OFTEN) as (ours, process):
+    with terminal(user, columns, rows, *AIRS, "top", *OFTEN) as (ours, process):
         said = b""
         while said.count(b"DEPLOYMENT") < 3:
             said += os.read(ours, 1 << 16)
@@ -159,9 +160,16 @@ def test_on_a_terminal_it_is_drawn_anew_within_the_screen_until_it_is_ended(
 
 
 def test_a_status_that_is_watched_ends_by_the_same_key(user: Airs):
-    with terminal(user, 100, 24, "status", "--watch") as (ours, process):
+    with terminal(user, 100, 24, *AIRS, "status", "--watch") as (ours, process):
         said = b""
         while said.count(b"DEPLOYMENT") < 2:
             said += os.read(ours, 1 << 16)
         os.write(ours, b"xq")
         assert process.wait(LIMIT_S) == 0
+
+
+def test_a_job_in_the_background_of_a_terminal_is_not_stopped_for_it(user: Airs):
+    job = f"{shlex.join([*AIRS, 'top', '--once', *OFTEN])} & wait $!"
+    with terminal(user, 100, 24, "bash", "-mc", job) as (ours, process):
+        assert process.wait(LIMIT_S) == 0
+        assert b"DEPLOYMENT" in os.read(ours, 1 << 16)
