@@ -18,6 +18,7 @@ from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.command import FETCH_LIMIT_S, GitCommand, GitFailed
 from orchestrator.source.gather import SUFFIXES, References, TooMuch, answer, gather, manifest_paths, printable
 from orchestrator.source.objects import GitDirectory, Objects, ObjectsBroken
+from orchestrator.source.refs import RefRefused, candidates, full_name
 from orchestrator.source.spec import GitSpec, is_forbidden, is_loopback, plain_address
 from orchestrator.source.walk import Directory, PathFault, located, located_directory
 
@@ -47,6 +48,7 @@ class GitSource:
         self._mirror = work_dir / f"{key}.git"
         self._command = GitCommand(self._mirror, spec.transport, passed_on or {})
         self._last: Snapshot | None = None
+        self._tip = ""  # the object that the ref named when `_last` was read
 
     def read(self) -> SourceAnswer:
         """Fetch and read the commit the ref names now; whatever goes wrong is in the answer."""
@@ -57,20 +59,31 @@ class GitSource:
             return Unknown(explained(self.spec, failure.said))
         except ObjectsBroken as broken:
             return Unknown(explained(self.spec, str(broken)))
+        except RefRefused as refused:
+            return Unknown(refused.failure(self.spec.identity))
         except (PathFault, TooMuch) as fault:
             return self._unknown_place(fault.detail if isinstance(fault, PathFault) else f"it holds {fault}")
         except OSError as error:
             return Unknown(explained(self.spec, f"the mirror in {self._mirror}: {error.strerror}"))
 
     def _snapshot(self) -> Snapshot:
-        """Fetch and read; once more with a new mirror if it is the old one that is broken."""
+        """Read what the ref names now; once more with a new mirror if it is the old one that is broken."""
         try:
-            return self._read_commit(self._fetch())
+            return self._read_ref()
         except (ObjectsBroken, GitFailed):
             if not self._mirror.exists() or self._is_sound():
                 raise
         shutil.rmtree(self._mirror)
-        return self._read_commit(self._fetch())
+        return self._read_ref()
+
+    def _read_ref(self) -> Snapshot:
+        """Fetch and read; a ref that names what it named before needs neither."""
+        settings = _pinned(self.spec)
+        self._prepare()
+        name, tip = self._looked_up(settings)
+        if self._last is None or not tip or tip != self._tip:
+            self._last, self._tip = self._read_commit(self._fetch(name, settings)), tip
+        return self._last
 
     def _is_sound(self) -> bool:
         """Tell whether no killed fetch left a lock behind, and the disk lost nothing."""
@@ -82,13 +95,27 @@ class GitSource:
             return False
         return True
 
-    def _fetch(self) -> str:
+    def _looked_up(self, settings: Mapping[str, str]) -> tuple[str, str]:
+        """Ask what the ref is called in full and which object it names; a commit is what it is called.
+
+        Raises:
+            RefRefused: it names nothing, or two things.
+        """
+        names = candidates(self.spec.ref)
+        if not names:
+            return self.spec.ref, ""
+        ask = ("ls-remote", "--quiet", "--upload-pack=git-upload-pack", "--end-of-options", self.spec.repository)
+        said = self._command.run(*ask, *names, settings=settings, limit_s=FETCH_LIMIT_S)
+        rows = (line.partition("\t") for line in said.splitlines())
+        advertised = {name: tip for tip, _, name in rows}
+        name = full_name(self.spec.ref, advertised, self.spec.repository)
+        return name, advertised[name]
+
+    def _fetch(self, name: str, settings: Mapping[str, str]) -> str:
         """Bring the mirror up to date and return the commit."""
-        settings = _pinned(self.spec)
-        self._prepare()
         fetch = ("fetch", "--quiet", "--no-tags", "--depth=1", "--no-recurse-submodules")
         tame = ("--no-write-fetch-head", "--no-auto-maintenance", "--upload-pack=git-upload-pack")
-        what = ("--end-of-options", self.spec.repository, f"+{self.spec.ref}:{_FETCHED}")
+        what = ("--end-of-options", self.spec.repository, f"+{name}:{_FETCHED}")
         self._command.run(*fetch, *tame, *what, settings=settings, limit_s=FETCH_LIMIT_S)
         return self._command.run("rev-parse", "--verify", f"{_FETCHED}^{{commit}}").strip()
 
@@ -100,10 +127,10 @@ class GitSource:
             self._command.run("init", "--quiet", "--bare", "--template=")
 
     def _read_commit(self, commit: str) -> Snapshot:
-        if self._last is None or self._last.revision != commit:
-            with self._command.talking("cat-file", "--batch") as (stdin, stdout):
-                self._last = self._read_tree(commit, GitDirectory(Objects(stdin, stdout), f"{commit}^{{tree}}"))
-        return self._last
+        if self._last is not None and self._last.revision == commit:
+            return self._last
+        with self._command.talking("cat-file", "--batch") as (stdin, stdout):
+            return self._read_tree(commit, GitDirectory(Objects(stdin, stdout), f"{commit}^{{tree}}"))
 
     def _read_tree(self, commit: str, root: GitDirectory) -> Snapshot:
         manifests = _manifests(root, self.spec.path)

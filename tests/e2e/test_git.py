@@ -158,6 +158,37 @@ def test_diagnostics_of_a_commit_name_the_file_in_it(airs: Airs, repository: Rep
     assert "hello/manifests/hello.yaml:11:13: error" in refused.stderr
 
 
+def test_a_tag_with_the_name_of_the_watched_branch_is_told_and_changes_nothing(airs: Airs, repository: Repository):
+    running = up(airs, repository)
+    repository.edit("hello-1.0.0", "hello-1.1.0")
+    git(repository.clone, "commit", "--quiet", "--all", "--message", "not on the branch")
+    git(repository.clone, "tag", "main")
+    git(repository.clone, "push", "--quiet", "origin", "refs/tags/main")
+    running.says("stale: main means 2 things in")
+    failure = airs.json("get", "sources")[0]["failure"]
+    assert "refs/heads/main" in failure
+    assert "refs/tags/main" in failure
+    assert airs.version() == "1.0.0"
+    refused = airs.quick("plan", repository.place, check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "it may be refs/tags/main or refs/heads/main" in refused.stderr
+    in_full = [repository.place.replace("#main", f"#refs/{kind}/main") for kind in ("heads", "tags")]
+    assert "No changes" in airs.quick("plan", in_full[0], "--source", repository.place).stdout
+    assert "1.0.0 → 1.1.0" in airs.quick("plan", in_full[1], "--source", repository.place).stdout
+    git(repository.bare, "update-ref", "-d", "refs/tags/main")
+    git(repository.clone, "push", "--quiet", "origin", "refs/heads/main")
+    wait_until(lambda: airs.version() == "1.1.0")
+    assert running.end() == 0
+
+
+def test_a_short_commit_is_refused_and_the_full_one_works(airs: Airs, repository: Repository):
+    commit = git(repository.clone, "rev-parse", "HEAD")
+    refused = airs.quick("plan", repository.place.replace("#main", f"#{commit[:10]}"), check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "a commit is named by its full id" in refused.stderr
+    assert "+ default/hello" in airs.quick("plan", repository.place.replace("#main", f"#{commit}")).stdout
+
+
 @pytest.mark.parametrize(
     ("place", "code"),
     [
