@@ -9,6 +9,7 @@ from orchestrator.messaging.topics import Topics
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Undelivered
 from orchestrator.model.spec import Deployment, Grant, Revision
+from orchestrator.model.table import Table
 from orchestrator.security.grants import given_at_start, may_subscribe
 from orchestrator.supervise.service import Service
 from orchestrator.supervise.surroundings import Surroundings
@@ -23,14 +24,14 @@ class Fleet:
         self.topics = Topics()
         self.rates = Rates(around.clock.monotonic_ms)
         self._around = around
-        self._services: dict[DeploymentKey, Service] = {}
+        self._services: Table[DeploymentKey, Service] = Table()
         self._grants: dict[DeploymentKey, tuple[Grant, ...]] = {}
         self._in_place: dict[DeploymentKey, tuple[Deployment, bool]] = {}
         self._groups: dict[GroupKey, Together] = {}
 
     @property
     def services(self) -> Mapping[DeploymentKey, Service]:
-        """The services by key; a mapping that is replaced, never changed."""
+        """The services by key; any thread may read them."""
         return self._services
 
     def have(self, deployment: Deployment) -> Service:
@@ -38,7 +39,7 @@ class Fleet:
         found = self._services.get(deployment.key)
         if found is None:
             found = Service(deployment, self._around)
-            self._services = {**self._services, deployment.key: found}
+            self._services.put(deployment.key, found)
             self.router.add(found.route)
         return found
 
@@ -52,7 +53,7 @@ class Fleet:
         if not service.stop(Undelivered("target-not-found", f"{key} is being removed")):
             return False
         self.router.remove(key)
-        self._services = {k: s for k, s in self._services.items() if k != key}
+        self._services.drop(key)
         self._grants.pop(key, None)
         self.rates.forget(key)
         return True

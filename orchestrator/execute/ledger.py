@@ -6,6 +6,7 @@ from typing import Protocol
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
+from orchestrator.model.table import Table
 from orchestrator.store.decisions import Change, DeleteRecord, PutDesired, PutRecord
 
 
@@ -38,8 +39,8 @@ class Ledger:
 
     def __init__(self, store: Decisions) -> None:
         self._store = store
-        self._records = {record.key: record for record in store.records()}
-        self._desired = {desired.source: desired for desired in store.desired()}
+        self._records = Table({record.key: record for record in store.records()})
+        self._desired = Table({desired.source: desired for desired in store.desired()})
 
     @property
     def records(self) -> Mapping[DeploymentKey, Record]:
@@ -70,14 +71,11 @@ class Ledger:
         if not changes:
             return
         self._store.decide(changes)
-        # Replaced, not changed: the API's threads read these mappings while the controller works.
-        records, desired = dict(self._records), dict(self._desired)
         for change in changes:
             match change:
                 case PutRecord(record=record):
-                    records[record.key] = record
+                    self._records.put(record.key, record)
                 case DeleteRecord(key=key):
-                    records.pop(key, None)
+                    self._records.drop(key)
                 case PutDesired(desired=wanted):
-                    desired[wanted.source] = wanted
-        self._records, self._desired = records, desired
+                    self._desired.put(wanted.source, wanted)

@@ -41,7 +41,7 @@ class Settling:
         self._ledger, self._fleet, self._clock, self._announce = ledger, fleet, clock, announce
         self._leaving: frozenset[DeploymentKey] = frozenset()
         self._waiting = {key for key, record in ledger.records.items() if record.wanted.depends_on}
-        self._grouped: tuple[object, frozenset[DeploymentKey]] = (None, frozenset())  # what groups were made of last
+        self._grouped: tuple[int, frozenset[DeploymentKey]] | None = None  # the serial that groups were made at
 
     def settle(self, leaving: frozenset[DeploymentKey]) -> int | None:
         """Settle every record but those `leaving`; returns in how many ms to look again, None when at rest."""
@@ -76,11 +76,12 @@ class Settling:
 
     def _regroup(self) -> None:
         records = self._ledger.records
-        if self._grouped[0] is records and self._grouped[1] == self._leaving:  # the mapping is replaced when it changes
+        now = self._ledger.serial, self._leaving
+        if self._grouped == now:
             return
         serving = (r for key, r in records.items() if r.stable and key not in self._leaving and not is_suspended(r))
         self._fleet.regroup(record.stable for record in serving if record.stable is not None)
-        self._grouped = (records, self._leaving)
+        self._grouped = now
 
     def _settle(self, record: Record) -> int | None:
         wait_ms = self._settle_service(record)

@@ -41,7 +41,7 @@ def _nobody_is_told(_route: Route, _mail: Mail) -> Told:
 
 
 class Router:
-    """The routes of this process; reading needs no lock because the mapping is replaced, never changed.
+    """The routes of this process; any thread may read them without a lock.
 
     `lost` says who is told how messages end whose sender does not wait for that. Without `durable`, every delivery is
     at most once.
@@ -49,11 +49,11 @@ class Router:
 
     def __init__(self, lost: Lost = _nobody_is_told, durable: Durable | None = None) -> None:
         self._lost, self._durable = lost, durable
-        self._routes: dict[DeploymentKey, Route] = {}
+        self._routes: dict[DeploymentKey, Route] = {}  # looked up by key alone, which needs no lock
 
     def add(self, route: Route) -> None:
         """Make a deployment reachable."""
-        self._routes = {**self._routes, route.key: route}
+        self._routes[route.key] = route
         durable = self._durable
         if durable is not None:
             route.on_open = lambda: durable.resume(route)
@@ -61,7 +61,7 @@ class Router:
 
     def remove(self, key: DeploymentKey) -> None:
         """Make a deployment unreachable; its waiting messages are its route's business."""
-        self._routes = {k: r for k, r in self._routes.items() if k != key}
+        self._routes.pop(key, None)
 
     def find(self, key: DeploymentKey) -> Route | None:
         """Return a deployment's route, None when there is none."""

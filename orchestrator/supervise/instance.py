@@ -348,15 +348,16 @@ class Instance:
         if isinstance(found, Exited):
             self._exited(found.reason)
         else:
-            self._judge(found)
+            self._judge(found, has_begun=True)
 
     def _examine(self, guest: Guest, timeout_ms: int) -> Work[Finding | Exited]:
         return examined(guest, self.deployment.health, self.id, self._around.clock.wall_ns(), timeout_ms)
 
-    def _judge(self, found: Finding) -> None:
-        """Act on how it is: ready, not ready, or failed too often."""
+    def _judge(self, found: Finding, *, has_begun: bool = False) -> None:
+        """Act on how it is: ready, not ready, or failed too often; nobody is woken where that is as before."""
         with self._lock:
             before, self._found = self._found, found
+            was = self.ready, self._was_ready
             self._check_is_due = False
             healthy = found.health is not Health.UNHEALTHY
             self._failures = 0 if healthy else self._failures + 1
@@ -371,7 +372,8 @@ class Instance:
             self._exited(_failed(found, self._failures))
             return
         self._release()
-        self._on_change()
+        if has_begun or found != before or was != (self.ready, self._was_ready):
+            self._on_change()
 
     def _tell_health(self, before: Health, found: Finding) -> None:
         now = found.health
