@@ -25,6 +25,7 @@ from orchestrator.agent.messages import Messages, Pending
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.problem import INVALID, TIMED_OUT, USAGE, Problem, Trouble
 from orchestrator.controller.loop import Controller
+from orchestrator.execute.commands import Abort, Command, Delete, Promote, Restart, Retry, Rollback
 from orchestrator.model.base import Value
 from orchestrator.model.hop import Hop
 from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN, ComponentId, DeploymentKey
@@ -55,6 +56,7 @@ NUMBER_DIGITS = 20
 SHOWN_MAX = 100  # characters of something mistaken that are repeated to whoever sent it
 ARGUMENTS_MAX = 256  # of a run, as in a manifest
 Argument = Annotated[str, msgspec.Meta(max_length=4_096, pattern="^[^\\x00]*$")]
+ROLLOUT_VERBS: dict[str, type[Command]] = {"promote": Promote, "abort": Abort, "retry": Retry}
 Many = Annotated[list[bytes], msgspec.Meta(max_length=views.MANY_MAX)]
 T = TypeVar("T")
 _LABEL = re.compile(NAME_PATTERN, re.ASCII)
@@ -322,25 +324,25 @@ class Api:
 
     async def delete(self, request: Request) -> Response:
         """Remove a deployment."""
-        return await self._verb(self._operations.delete, _key(request))
+        return await self._obey(Delete(_key(request)))
 
     async def restart(self, request: Request) -> Response:
         """Restart a deployment's instances."""
-        return await self._verb(self._operations.restart, _key(request))
+        return await self._obey(Restart(_key(request)))
 
     async def rollback(self, request: Request) -> Response:
         """Go back to an earlier revision."""
         to = request.query_params.get("to")
         if to is not None and not (to.isascii() and to.isdigit() and len(to) < 10):
             raise Trouble(400, Problem(summary=f"--to takes a revision's number, not {to[:20]!r}", exit_code=USAGE))
-        return await self._verb(self._operations.rollback, _key(request), int(to) if to else None)
+        return await self._obey(Rollback(_key(request), int(to) if to else None))
 
     async def rollout(self, request: Request) -> Response:
         """Promote, abort or retry a rollout."""
         verb = request.path_params["verb"]
-        if verb not in ("promote", "abort", "retry"):
+        if verb not in ROLLOUT_VERBS:
             raise Trouble(404, Problem(summary=f"no rollout verb {verb[:20]!r}", exit_code=USAGE))
-        return await self._verb(self._operations.rollout, _key(request), verb)
+        return await self._obey(ROLLOUT_VERBS[verb](_key(request)))
 
     async def logs(self, request: Request) -> Response:
         """Return log lines, of one deployment or of all; with `follow`, those to come as well."""
@@ -425,8 +427,8 @@ class Api:
     async def _on_loop(self, act: Callable[[], T]) -> T:
         return await asyncio.wrap_future(self._controller.submit(act))
 
-    async def _verb(self, act: Callable[..., str], *arguments: object) -> Response:
-        return _json(Done(message=await run_in_threadpool(act, *arguments)))
+    async def _obey(self, command: Command) -> Response:
+        return _json(Done(message=await run_in_threadpool(self._operations.obey, command)))
 
 
 async def _outcome(pending: Pending, request: Request, timeout_s: float) -> Outcome:

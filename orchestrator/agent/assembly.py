@@ -14,6 +14,7 @@ from orchestrator.controller.watched import SourceStatus, WatchedSources
 from orchestrator.delivery.durable import DurableMail
 from orchestrator.delivery.letters import DeadLetters
 from orchestrator.execute.actions import Actions
+from orchestrator.execute.commands import Commands
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.settle import Settling
@@ -96,7 +97,8 @@ class Agent:
         settling = Settling(self.ledger, self.fleet, self.clock, self.announcer.announce)
         self.sources = WatchedSources(resolve, self.keep, self.clock.wall_ms, report)
         self.controller = Controller(self.sources, self.ledger, self.fleet, actions, settling, self.announcer.announce)
-        self.operations = Operations(self.controller, actions, self.clock, state.artifacts.has)
+        commands = Commands(self.ledger, self.fleet, self.clock, self.announcer.announce, self.sources.wants)
+        self.operations = Operations(self.controller, commands, state.artifacts.has)
         self.messages = Messages(self.fleet, self.clock, self.letters)
         self.announcer.wake = self.controller.wake
 

@@ -26,9 +26,17 @@ from orchestrator.model.observed import (
     Record,
     Traffic,
 )
-from orchestrator.model.rollout import RolloutPhase
 from orchestrator.model.spec import Revision
-from orchestrator.rollout.suspended import is_suspended
+from orchestrator.rollout.standing import (
+    ending_of,
+    hold_of,
+    is_held,
+    is_job,
+    is_serving,
+    own_instances,
+    phase_of,
+    under_way,
+)
 
 UNWELL_SHOWN = 3  # instances that say how they are, in the message of a deployment
 NO_REPLY = "airs-no-reply"  # header of an empty answer that means `none`
@@ -131,9 +139,10 @@ class JobView(Value, frozen=True):
 class DeploymentView(Value, frozen=True):
     """One deployment: what serves (`version`, `revision`), what is wanted, and how it is.
 
-    `phase` is the one word of status: pending, progressing, running, degraded, failed, stopped,
-    suspended, removing; of a job running, succeeded, failed, suspended, removing. `sync`
-    is synced, out-of-sync or held. Times are wall-clock milliseconds.
+    `phase` is the one word of status: progressing, running, degraded, failed, stopped,
+    suspended, removing; of a job running, succeeded, failed, suspended, removing. `ending` says how it came to rest:
+    as-wanted, held, failed, paused, suspended or stopped; it is empty until then. `sync` is synced, out-of-sync or
+    held. Times are wall-clock milliseconds.
     """
 
     kind: str
@@ -142,6 +151,7 @@ class DeploymentView(Value, frozen=True):
     version: str
     revision: str
     phase: str
+    ending: str
     ready: int
     replicas: int
     sync: str
@@ -286,18 +296,18 @@ class Ended(Value, frozen=True, tag_field="kind", tag="ended"):
 def deployment_view(seen: ObservedDeployment, compiling: Callable[[str], CompilingView | None]) -> DeploymentView:
     """Describe a deployment; `compiling` tells whether an artifact is being compiled."""
     record = seen.record
-    serving = record.stable
     instances = seen.instances or ()
-    own = [i for i in instances if serving is not None and i.revision == serving.revision.id]
-    shown = serving or record.wanted
+    shown = record.stable or record.wanted
+    ending = ending_of(seen)
     return DeploymentView(
         kind="Deployment",
         namespace=record.key.namespace,
         name=record.key.name,
         version=shown.revision.version,
         revision=shown.revision.id,
-        phase=_phase(record, own),
-        ready=sum(i.ready for i in own),
+        phase=phase_of(seen).value,
+        ending=ending.value if ending else "",
+        ready=sum(i.ready for i in own_instances(record, instances)),
         replicas=shown.replicas,
         sync=_sync(record),
         wanted_version=record.wanted.revision.version,
@@ -446,7 +456,7 @@ def history_view(record: Record, number: Number) -> HistoryView:
         revision=number.revision.id,
         cause=number.cause.value,
         reason=number.reason,
-        outcome=_JOB_OUTCOMES.get(number.outcome, number.outcome) if number.revision.job else number.outcome,
+        outcome=_JOB_OUTCOMES.get(number.outcome, number.outcome) if number.revision.is_job else number.outcome,
         source_revision=number.source_revision,
         started_at=number.started_ms,
         ended_at=number.ended_ms,
@@ -471,32 +481,10 @@ def source_view(
     )
 
 
-def is_held(record: Record) -> bool:
-    """Whether what the source wants is held back."""
-    serving = record.stable.revision.id if record.stable else None
-    wanted = record.wanted.revision.id
-    if wanted == serving:
-        return False
-    holds = [r.revision for r in record.rejected] + ([record.held.revision] if record.held else [])
-    return wanted in holds and not _is_rolling(record)
-
-
-def _is_rolling(record: Record) -> bool:
-    phase = record.rollout.phase if record.rollout else RolloutPhase.SUCCEEDED
-    return not phase.is_over and phase is not RolloutPhase.KEEPING
-
-
 def _sync(record: Record) -> str:
     if is_held(record):
         return "held"
-    arrived = record.stable is not None and record.stable.revision.id == record.wanted.revision.id
-    return "synced" if arrived else "out-of-sync"
-
-
-def is_job(record: Record) -> bool:
-    """Whether what is in force, or on its way, is run to its end."""
-    rolling = record.rollout.target if record.rollout is not None and _is_rolling(record) else None
-    return (rolling or record.stable or record.wanted).revision.job is not None
+    return "synced" if is_serving(record, record.wanted.revision.id) else "out-of-sync"
 
 
 def _job_view(record: Record) -> JobView:
@@ -512,36 +500,6 @@ def _job_view(record: Record) -> JobView:
     )
 
 
-def _phase_of_job(record: Record) -> str:
-    if _is_rolling(record):
-        return "running"
-    rejected = any(rejection.revision == record.wanted.revision.id for rejection in record.rejected)
-    return "failed" if record.stable is None or (is_held(record) and rejected) else "succeeded"
-
-
-def _phase(record: Record, own: list[ObservedInstance]) -> str:
-    if record.deleted:
-        return "removing"
-    if is_suspended(record):
-        return "suspended"
-    if is_job(record):
-        return _phase_of_job(record)
-    if _is_rolling(record):
-        return "progressing"
-    return "failed" if record.stable is None else _how_many(record.stable.replicas, own)
-
-
-def _how_many(replicas: int, own: list[ObservedInstance]) -> str:
-    ready = sum(i.ready for i in own)
-    if ready >= replicas:
-        return "degraded" if any(i.ready and i.health is Health.DEGRADED for i in own) else "running"
-    if ready:
-        return "degraded"
-    if any(i.phase is Phase.GAVE_UP for i in own):
-        return "failed"
-    return "stopped" if own and all(i.phase is Phase.STOPPED for i in own) else "progressing"
-
-
 def _told_apart(running: Revision | None, wanted: Revision) -> tuple[str, str]:
     """Name two revisions by their versions, and by their ids as well where the versions are the same."""
     if running is None:
@@ -555,20 +513,19 @@ _UNWELL = (Health.DEGRADED, Health.UNHEALTHY)
 
 
 def _message(record: Record, instances: Iterable[ObservedInstance], group: ObservedGroup | None) -> str:
-    if is_held(record):
-        holds = [h for h in (*record.rejected, record.held) if h and h.revision == record.wanted.revision.id]
-        why = max(holds, key=lambda hold: hold.at_ms).reason
+    hold, rollout = hold_of(record), under_way(record)
+    if hold is not None:
         if is_job(record):
-            return f"{record.wanted.revision.version} is not run: {why}"
+            return f"{record.wanted.revision.version} is not run: {hold.reason}"
         running, wanted = _told_apart(record.stable.revision if record.stable else None, record.wanted.revision)
-        return f"running {running}, the source wants {wanted}, held because {why}"
+        return f"running {running}, the source wants {wanted}, held because {hold.reason}"
     shown = record.stable
-    if is_job(record) and not _is_rolling(record):
+    if is_job(record) and rollout is None:
         return ""
-    if record.rollout is not None and _is_rolling(record):
-        if record.rollout.conclusion:
-            return record.rollout.conclusion
-        shown = record.rollout.target
+    if rollout is not None:
+        if rollout.conclusion:
+            return rollout.conclusion
+        shown = rollout.target
     if group is not None and group.gave_up and shown is record.stable:
         return f"group {group.name} gave up: {group.gave_up}; `airs restart {record.key}` starts all of it again"
     of = shown.revision.id if shown else ""

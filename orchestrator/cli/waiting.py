@@ -15,7 +15,6 @@ from orchestrator.cli.failure import TIMED_OUT, Failure
 from orchestrator.model.ids import DeploymentKey
 
 LOOK_S = 0.05
-RESTING = ("keeping", "succeeded", "failed")
 
 
 def wait_for(
@@ -61,13 +60,7 @@ def key_of(view: DeploymentView) -> DeploymentKey:
 
 def is_at_rest(view: DeploymentView) -> bool:
     """Whether a deployment waits for nothing but time, or for a person."""
-    if view.phase in ("suspended", "failed", "stopped", "succeeded"):
-        return True
-    if _is_paused(view) and (view.ready or not view.replicas):
-        return True
-    rolling = view.rollout is not None and view.rollout.phase not in RESTING
-    is_ill = view.phase == "degraded" and view.ready == view.replicas  # all are there, and one says that it is not well
-    return not rolling and (view.sync == "held" or view.phase == "running" or is_ill) and view.ready <= view.replicas
+    return bool(view.ending)
 
 
 def is_failure(view: DeploymentView) -> bool:
@@ -75,14 +68,10 @@ def is_failure(view: DeploymentView) -> bool:
     return view.phase == "failed" or view.sync == "held"
 
 
-def _is_paused(view: DeploymentView) -> bool:
-    return view.rollout is not None and view.rollout.phase == "paused"
-
-
 def ended(view: DeploymentView) -> str:
     """Describe a deployment at rest in one line."""
     name = f"{view.namespace}/{view.name}"
-    if _is_paused(view):
+    if view.ending == "paused":
         return progress(view).strip()
     if view.phase in ("suspended", "stopped"):
         return f"{name} is {view.phase}"

@@ -13,10 +13,11 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from orchestrator.controller.watched import WatchedSources
-from orchestrator.execute.actions import ANNOUNCE, Actions
+from orchestrator.execute.actions import Actions
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.outcome import ActionOutcome, Status
+from orchestrator.execute.rollouts import ANNOUNCE
 from orchestrator.execute.settle import Settling
 from orchestrator.model.desired import DesiredState, Permissions
 from orchestrator.model.ids import DeploymentKey

@@ -1,29 +1,28 @@
 """Walks a plan: each action becomes a durable decision; the instances follow in `settle.py`."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec.structs import replace
 
 from orchestrator.execute.fleet import Fleet
-from orchestrator.execute.history import begun
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.outcome import ActionOutcome, Status
+from orchestrator.execute.rollouts import ANNOUNCE, Rollouts
+from orchestrator.execute.workloads import workload_of
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Record
-from orchestrator.model.rollout import Cause, RolloutPhase
+from orchestrator.model.rollout import Cause, Rollout
 from orchestrator.model.spec import Deployment
 from orchestrator.plan.action import Action, ActionKind, Reason
 from orchestrator.plan.dependencies import free_to_end
 from orchestrator.plan.differences import spec_digest
 from orchestrator.plan.document import Plan
 from orchestrator.plan.removals import mass_prune_hold
-from orchestrator.rollout.advance import begin
-from orchestrator.rollout.commands import Command, Refusal, command
-from orchestrator.store.decisions import AppendHistory, Change, DeleteRecord, PutDesired, PutRecord, UpdateHistory
+from orchestrator.rollout.commands import Refusal
+from orchestrator.rollout.standing import is_in_force, unfinished
+from orchestrator.store.decisions import Change, DeleteRecord, PutDesired, PutRecord
 from orchestrator.supervise.ports import Clock
-
-ANNOUNCE = Callable[[DeploymentKey | None, str, str], None]  # key, reason, message
 
 
 class Actions:
@@ -31,10 +30,7 @@ class Actions:
 
     def __init__(self, ledger: Ledger, fleet: Fleet, clock: Clock, announce: ANNOUNCE) -> None:
         self._ledger, self._fleet, self._clock, self._announce = ledger, fleet, clock, announce
-
-    def announce(self, key: DeploymentKey, reason: str, message: str) -> None:
-        """Make an event of something that was done by request."""
-        self._announce(key, reason, message)
+        self._rollouts = Rollouts(ledger, clock, announce)
 
     def execute(self, plan: Plan) -> tuple[ActionOutcome, ...]:
         """Carry out every action in the plan's order; one that fails or waits does not stop the others."""
@@ -56,12 +52,10 @@ class Actions:
 
     def _noted(self, record: Record, wanted: Deployment, plan: Plan) -> Record:
         grown = spec_digest(record.wanted) != spec_digest(wanted)
-        arrived = record.stable is not None and record.stable.revision.id == wanted.revision.id
-        resting = record.rollout is None or record.rollout.phase in (RolloutPhase.KEEPING, RolloutPhase.SUCCEEDED)
-        in_force = arrived and resting and not any(a.key == record.key for a in plan.actions)
+        noted = replace(record, wanted=wanted)
+        in_force = is_in_force(noted) and not any(a.key == record.key for a in plan.actions)
         return replace(
-            record,
-            wanted=wanted,
+            noted,
             generation=record.generation + grown,
             held=None if _waits_for_leave(record) else record.held,
             attempted=plan.source_revision,
@@ -109,58 +103,25 @@ class Actions:
             created_ms=now,
             attempted=plan.source_revision,
         )
-        self._begin(record, wanted, Cause.APPLY, "created", plan.source_revision)
+        self._rollouts.begin(record, wanted, Cause.APPLY, "created", plan.source_revision)
         return Status.IN_HAND, ""
 
     def _roll_out(self, action: Action, wanted: Deployment, plan: Plan) -> tuple[Status, str]:
         record = self._ledger.records[action.key]
         if Reason.REVERTED in action.reasons and record.rollout is not None:
-            return self.abort(record, "the source wants the stable revision again")
+            return self._turn_back(record, record.rollout)
         because = ", ".join(reason.value for reason in action.reasons)
-        self._begin(record, wanted, Cause.APPLY, because, plan.source_revision)
+        self._rollouts.begin(record, wanted, Cause.APPLY, because, plan.source_revision)
         return Status.IN_HAND, ""
 
-    def begin_rollback(self, record: Record, target: Deployment, reason: str) -> None:
-        """Begin the way back to `target`; the caller has put the hold into `record`."""
-        self._begin(record, target, Cause.ROLLBACK, reason, record.attempted)
-
-    def begin_retry(self, record: Record) -> None:
-        """Try again what was rejected or held."""
-        self._begin(record, record.wanted, Cause.RETRY, "retried on request", record.attempted)
-
-    def abort(self, record: Record, reason: str) -> tuple[Status, str]:
-        """Send the rollout in progress back to stable."""
-        assert record.rollout is not None
-        result = command(record.rollout, Command.ABORT, self._clock.wall_ms())
-        if isinstance(result, Refusal):
-            return Status.FAILED, result.reason
-        self._ledger.decide([PutRecord(record=replace(record, rollout=replace(result, conclusion=reason)))])
-        self._announce(record.key, "rolling-back", reason)
-        return Status.IN_HAND, ""
-
-    def _begin(
-        self, record: Record, target: Deployment, cause: Cause, reason: str, source_revision: str | None
-    ) -> None:
-        now = self._clock.wall_ms()
-        # What is suspended serves nobody: it is neither started for the occasion nor kept warm.
-        stable = record.stable.revision.id if record.stable and not record.stable.suspend else None
-        rollout = begin(target, stable, cause, now)
-        history = self._ledger.history(record.key)
-        entries = begun(history, rollout, reason, source_revision, now)
-        self._ledger.decide(
-            [
-                PutRecord(record=replace(record, rollout=rollout)),
-                *(UpdateHistory(key=record.key, number=number) for number in entries[:-1]),
-                AppendHistory(key=record.key, number=entries[-1]),
-            ]
-        )
-        old = record.stable.revision.version if record.stable else ""
-        self._announce(record.key, "rollout-started", f"{old or 'nothing'} → {target.revision.version}: {reason}")
+    def _turn_back(self, record: Record, rollout: Rollout) -> tuple[Status, str]:
+        result = self._rollouts.abort(record, rollout, "the source wants the stable revision again")
+        return (Status.FAILED, result.reason) if isinstance(result, Refusal) else (Status.IN_HAND, "")
 
     def _update(self, wanted: Deployment) -> tuple[Status, str]:
         record = self._ledger.records[wanted.key]
         rollout, stable = record.rollout, record.stable
-        if rollout is not None and rollout.target.revision.id == wanted.revision.id and not rollout.phase.is_over:
+        if rollout is not None and unfinished(record) and rollout.target.revision.id == wanted.revision.id:
             rollout = replace(rollout, target=wanted)
         if stable is not None and stable.revision.id == wanted.revision.id:
             stable = wanted
@@ -202,10 +163,7 @@ class Actions:
         record, service = self._ledger.records.get(key), self._fleet.services.get(key)
         if record is None or record.stable is None or service is None:
             return False
-        if record.stable.revision.job is not None:  # it has run to its end
-            return True
-        serving = service.find(record.stable.revision.id)
-        return serving is not None and serving.ready >= min(1, record.stable.replicas)
+        return workload_of(record.stable).is_ready(record.stable, service)
 
 
 def without(desired: DesiredState, key: DeploymentKey) -> DesiredState:

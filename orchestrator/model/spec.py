@@ -249,6 +249,11 @@ class Revision(Value, frozen=True):
     accepts: tuple[str, ...] = ()
 
     @property
+    def is_job(self) -> bool:
+        """Whether it is run to its end, and not kept running."""
+        return self.job is not None
+
+    @property
     def short(self) -> str:
         """The first ten hex digits of the id, as people see it."""
         return self.id[:10]

@@ -9,7 +9,6 @@ from collections.abc import Callable
 import msgspec
 
 from orchestrator.model.observed import Hold, ObservedDeployment, Record, Rejection
-from orchestrator.model.rollout import RolloutPhase
 from orchestrator.model.spec import Deployment, Strategy
 from orchestrator.plan.action import Action, ActionKind, Reason
 from orchestrator.plan.dependencies import Obstacle
@@ -21,6 +20,7 @@ from orchestrator.plan.differences import (
     revision_reasons,
     spec_digest,
 )
+from orchestrator.rollout.standing import is_going_back, refusals, under_way
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -47,15 +47,8 @@ class Case(msgspec.Struct, frozen=True):
     @property
     def target(self) -> Deployment | None:
         """What a rollout in progress leads to; one that only keeps the old version warm has already arrived."""
-        rollout = self.record.rollout
-        if rollout is None or rollout.phase.is_over or (rollout.phase is RolloutPhase.KEEPING and self.stable):
-            return None
-        return rollout.target
-
-    @property
-    def is_rolling_back(self) -> bool:
-        """Whether the rollout in progress is on its way back."""
-        return self.record.rollout is not None and self.record.rollout.phase is RolloutPhase.ROLLING_BACK
+        rollout = under_way(self.record)
+        return rollout.target if rollout is not None else None
 
     @property
     def in_force(self) -> Deployment | None:
@@ -93,7 +86,7 @@ def is_under_way(case: Case) -> bool:
 
 
 def is_coming_back(case: Case) -> bool:
-    return case.is_rolling_back and (is_under_way(case) or is_same_revision(case.wanted, case.stable))
+    return is_going_back(case.record) and (is_under_way(case) or is_same_revision(case.wanted, case.stable))
 
 
 def is_reverted(case: Case) -> bool:
@@ -125,9 +118,7 @@ def is_same_revision(wanted: Deployment, other: Deployment | None) -> bool:
 
 def refusal(case: Case) -> Rejection | Hold | None:
     """Return the record of this very revision and spec having failed, or having been rolled back from."""
-    recorded = (*case.record.rejected, *((case.record.held,) if case.record.held else ()))
-    revision = case.wanted.revision.id
-    candidates = [entry for entry in reversed(recorded) if entry.revision == revision]
+    candidates = refusals(case.record, case.wanted.revision.id)[::-1]
     if not candidates:
         return None
     digest = spec_digest(case.wanted)
@@ -234,7 +225,7 @@ def roll_out(case: Case) -> Action:
         case,
         ActionKind.ROLL_OUT,
         *revision_reasons(old.revision, case.wanted.revision),
-        strategy=case.wanted.rollout.strategy if case.wanted.revision.job is None else None,
+        strategy=case.wanted.rollout.strategy if not case.wanted.revision.is_job else None,
         interrupts=interruption(case),
         changes=all_changes(old, case.wanted),
         capabilities=capability_changes(old.revision, case.wanted),
@@ -244,7 +235,7 @@ def roll_out(case: Case) -> Action:
 
 def interruption(case: Case) -> str:
     """Say what callers notice of a rollout by this deployment's strategy; a first version has no callers yet."""
-    if case.stable is None or case.stable.suspend or case.stable.revision.job is not None:
+    if case.stable is None or case.stable.suspend or case.stable.revision.is_job:
         return ""
     if case.wanted.rollout.strategy is Strategy.RECREATE:
         return "stops before it starts"

@@ -1,6 +1,7 @@
-"""What a person may say to a rollout: every phase answers every command with a rollout or a reason why not."""
+"""What a person may say to a rollout: every phase answers every command with a rollout or a reason why not.
 
-from enum import Enum
+Called by `execute`, whose `commands.py` decides about whole deployments.
+"""
 
 import msgspec
 from msgspec.structs import replace
@@ -14,30 +15,16 @@ from orchestrator.rollout.phases import promoting, rolling_back
 P = RolloutPhase
 
 
-class Command(Enum):
-    """The commands."""
-
-    PROMOTE = "promote"
-    ABORT = "abort"
-    RETRY = "retry"
-
-
 class Refusal(msgspec.Struct, frozen=True):
-    """Why a command does nothing, and what would."""
+    """Why a command does nothing, and what would; `is_unknown` where there is no such deployment."""
 
     reason: str
+    suggestion: str = ""
+    is_unknown: bool = False
 
 
-def command(rollout: Rollout, said: Command, now_ms: int) -> Rollout | Refusal:
-    """Answer a command.
-
-    `promote` ends a wait: at a `pause` without duration the next step begins, elsewhere the new version gets
-    everything. `retry` begins a new rollout to the same target; the caller forgets the rejection.
-    """
-    return {Command.PROMOTE: _promote, Command.ABORT: _abort, Command.RETRY: _retry}[said](rollout, now_ms)
-
-
-def _promote(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
+def promote(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
+    """End a wait: at a `pause` without duration the next step begins, elsewhere the new version gets everything."""
     if rollout.phase not in (P.PROGRESSING, P.PAUSED):
         return Refusal(_CANNOT_PROMOTE[rollout.phase])
     vouched = replace(rollout, inconclusive_checks=0)
@@ -47,7 +34,8 @@ def _promote(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
     return promoting(vouched, now_ms)
 
 
-def _abort(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
+def abort(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
+    """Take everything from the new version."""
     if rollout.phase in _CANNOT_ABORT:
         return Refusal(_CANNOT_ABORT[rollout.phase])
     if rollout.phase is P.PROMOTING and course(rollout).holds:
@@ -55,7 +43,8 @@ def _abort(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
     return rolling_back(rollout, "aborted by request", now_ms)
 
 
-def _retry(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
+def retry(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
+    """Begin a new rollout to the same target; the caller forgets the rejection."""
     if rollout.phase is P.FAILED:
         return begin(rollout.target, rollout.stable, Cause.RETRY, now_ms)
     if rollout.phase is P.SUCCEEDED:

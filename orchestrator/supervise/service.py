@@ -81,6 +81,12 @@ class Service:
         self.route.forget(revision)
         return True
 
+    def drop_all_but(self, *alive: str) -> None:
+        """Stop the sets of all other revisions."""
+        for revision in self.revisions():
+            if revision not in alive:
+                self.drop(revision)
+
     def revisions(self) -> tuple[str, ...]:
         """Name the revisions that have a set."""
         with self._lock:

@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from orchestrator.execute.commands import Rollback
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Message, Replied, Undelivered
 from orchestrator.model.observed import Phase
@@ -141,7 +142,7 @@ def test_a_rollout_suspended_on_its_way_back_still_gets_there(world):
 def test_rolling_back_to_what_still_serves_aborts_the_rollout_in_progress(world):
     save(world, one(strategy=Strategy.CANARY))
     save(world, one("2.0.0", strategy=Strategy.CANARY))
-    world.operations.rollback(ONE, to=1)
+    world.operations.obey(Rollback(ONE, to=1))
     world.run_until_quiet()
     assert phase(world) is RolloutPhase.FAILED
     assert starts(world, "1.0.0") == 1

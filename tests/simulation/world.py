@@ -11,6 +11,7 @@ from orchestrator.agent.problem import Trouble
 from orchestrator.controller.loop import Controller
 from orchestrator.controller.watched import Watched, WatchedSources
 from orchestrator.execute.actions import Actions
+from orchestrator.execute.commands import Abort, Commands, Delete, Promote, Restart, Retry, Rollback
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Decisions, Ledger
 from orchestrator.execute.settle import Settling
@@ -34,6 +35,7 @@ from tests.simulation.time import FakeClock, SeededWorkers
 T = TypeVar("T")
 SENDER = ComponentId("airs", "simulation")
 ASKED_FROM = 1_000_000  # numbers of what guests ask each other
+COMMANDS = {"restart": Restart, "delete": Delete, "promote": Promote, "abort": Abort, "retry": Retry}
 NEST_MAX = 2  # what happens during a guest's call may itself be interrupted so often
 
 
@@ -148,7 +150,8 @@ class World:
         settling = Settling(self.ledger, self.fleet, self.clock, _announce)
         self.sources = WatchedSources(resolve, _ignore, self.clock.wall_ms, _ignore)
         self.controller = SteppedController(self.sources, self.ledger, self.fleet, actions, settling, _announce)
-        self.operations = Operations(self.controller, actions, self.clock, lambda _: True)
+        commands = Commands(self.ledger, self.fleet, self.clock, _announce, self.sources.wants)
+        self.operations = Operations(self.controller, commands, lambda _: True)
         watched = Watched(SOURCE, self.source.read, _ignore, Permissions(), is_atomic=False)
         self.sources.add(watched)
         self.disturbed.update(self.ledger.records)
@@ -232,17 +235,10 @@ class World:
 
     def command(self, verb: str, key: DeploymentKey) -> None:
         """Say something to a deployment; a refusal is an answer."""
-        said: dict[str, Callable[[], object]] = {
-            "rollback": lambda: self.operations.rollback(key, None),
-            "rollback-to": lambda: self.operations.rollback(key, self.random.randint(1, 4)),
-            "restart": lambda: self.operations.restart(key),
-            "delete": lambda: self.operations.delete(key),
-            "promote": lambda: self.operations.rollout(key, "promote"),
-            "abort": lambda: self.operations.rollout(key, "abort"),
-            "retry": lambda: self.operations.rollout(key, "retry"),
-        }
+        to = self.random.randint(1, 4) if verb == "rollback-to" else None
+        command = Rollback(key, to) if verb.startswith("rollback") else COMMANDS[verb](key)
         try:
-            said[verb]()
+            self.operations.obey(command)
         except Trouble as refusal:
             self.note(f"{verb} {key}: {refusal.problem.summary}")
             return

@@ -1,0 +1,236 @@
+"""What an operator says to a deployment → what was begun, or a refusal. Decided here, on the controller's thread.
+
+Called by `agent/operations`, which only brings a command to that thread. What was begun is durable when `obey` returns;
+`settle` sees it through.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from orchestrator.execute.actions import without
+from orchestrator.execute.fleet import Fleet
+from orchestrator.execute.history import RUNNING, SUPERSEDED
+from orchestrator.execute.ledger import Ledger
+from orchestrator.execute.rollouts import ANNOUNCE, Rollouts
+from orchestrator.model.desired import DesiredState
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import Hold, Number, Record
+from orchestrator.model.rollout import Cause, Rollout
+from orchestrator.plan.differences import spec_digest
+from orchestrator.rollout.commands import Refusal, promote
+from orchestrator.rollout.standing import is_serving, is_suspended, under_way
+from orchestrator.store.decisions import PutDesired, PutRecord
+from orchestrator.supervise.job import RUNS_MAX, Run
+from orchestrator.supervise.ports import Clock, OutputTaker
+
+KNOWN_TOLD = 10  # deployments named to somebody who named none of them
+ABORTED = "aborted by request"
+
+
+class Command(msgspec.Struct, frozen=True):
+    """What every command says: to which deployment."""
+
+    key: DeploymentKey
+
+
+class Rollback(Command, frozen=True):
+    """Go back to revision `to` of the history, by default to the one before."""
+
+    to: int | None = None
+
+
+class Retry(Command, frozen=True):
+    """Try again what was rejected or held."""
+
+
+class Promote(Command, frozen=True):
+    """Go on: end the pause, or give the new version everything."""
+
+
+class Abort(Command, frozen=True):
+    """Send everything back to the stable version."""
+
+
+class Restart(Command, frozen=True):
+    """Restart every instance, one after another; or the whole group, if that gave up."""
+
+
+class Delete(Command, frozen=True):
+    """Remove a deployment; its stored data are kept."""
+
+
+class RunJob(Command, frozen=True):
+    """Run a job again; `arguments` None takes those of its manifest. `ended` is told how it ended."""
+
+    arguments: tuple[str, ...] | None
+    taker: OutputTaker
+    ended: Callable[[Run], None]
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """What a command did or began, in words."""
+
+    message: str
+
+
+class Commands:
+    """Obeys commands. `still_wanted` says whether a watched source wants a deployment."""
+
+    def __init__(
+        self, ledger: Ledger, fleet: Fleet, clock: Clock, announce: ANNOUNCE,
+        still_wanted: Callable[[DeploymentKey, DesiredState], bool],
+    ) -> None:  # fmt: skip
+        self._ledger, self._fleet, self._clock, self._announce = ledger, fleet, clock, announce
+        self._rollouts = Rollouts(ledger, clock, announce)
+        self._still_wanted = still_wanted
+        self._verbs: dict[type[Command], Callable[[Record, Any], Begun | Refusal]] = {
+            Rollback: self._roll_back,
+            Retry: self._retry,
+            Promote: self._promote,
+            Abort: self._abort,
+            Restart: self._restart,
+            Delete: self._delete,
+        }
+
+    def obey(self, command: Command) -> Begun | Refusal:
+        """Carry out any command but a run."""
+        record = self._record(command)
+        if isinstance(record, Refusal):
+            return record
+        return self._verbs[type(command)](record, command)
+
+    def run(self, command: RunJob) -> Callable[[], None] | Refusal:
+        """Begin another run of a job; returns what cancels it."""
+        record = self._record(command)
+        return record if isinstance(record, Refusal) else self._run(record, command)
+
+    def _record(self, command: Command) -> Record | Refusal:
+        record = self._ledger.records.get(command.key)
+        if record is not None:
+            return record
+        known = ", ".join(map(str, sorted(self._ledger.records)[:KNOWN_TOLD]))
+        hint = f"There are: {known}." if known else "Nothing is deployed."
+        return Refusal(f"no deployment {command.key}", hint, is_unknown=True)
+
+    def _roll_back(self, record: Record, command: Rollback) -> Begun | Refusal:
+        key, to, rollout = record.key, command.to, under_way(record)
+        if to is None and rollout is not None:
+            return self._abort(record, command)
+        number = _rollback_target(record, self._ledger.history(key), to)
+        if isinstance(number, Refusal):
+            return number
+        if is_serving(record, number.revision.id):
+            if rollout is not None:  # what serves is where an abort leads; a rollout from it to itself would never end
+                return self._abort(record, command)
+            return Begun(f"{key} already runs {number.revision.version}; nothing to do")
+        reason = f"rolled back to revision {number.number} ({number.revision.version}) on request"
+        if record.wanted.revision.id != number.revision.id:
+            held = Hold(
+                revision=record.wanted.revision.id,
+                spec_digest=spec_digest(record.wanted),
+                reason=reason,
+                at_ms=self._clock.wall_ms(),
+            )
+            record = replace(record, held=held)
+        target = replace(record.stable or record.wanted, revision=number.revision)
+        self._rollouts.begin(record, target, Cause.ROLLBACK, reason, record.attempted)
+        return Begun(f"{key}: {reason}")
+
+    def _retry(self, record: Record, _command: Retry) -> Begun | Refusal:
+        key, wanted = record.key, record.wanted.revision
+        if under_way(record) is not None:
+            return Refusal(f"{key} has a rollout in progress", "Wait for it, or `airs rollout abort` it first.")
+        if is_serving(record, wanted.id):
+            return Refusal(f"{key} runs what its source wants; there is nothing to retry")
+        rejected = tuple(r for r in record.rejected if r.revision != wanted.id)
+        released = replace(record, rejected=rejected, held=None)
+        self._rollouts.begin(released, record.wanted, Cause.RETRY, "retried on request", record.attempted)
+        return Begun(f"{key}: trying {wanted.version} again")
+
+    def _promote(self, record: Record, _command: Promote) -> Begun | Refusal:
+        if record.rollout is None:
+            return _no_rollout(record)
+        result = promote(record.rollout, self._clock.wall_ms())
+        if isinstance(result, Refusal):
+            return _of(record, result)
+        self._ledger.decide([PutRecord(record=replace(record, rollout=result))])
+        return Begun(_said("promote", record, result))
+
+    def _abort(self, record: Record, _command: Abort | Rollback) -> Begun | Refusal:
+        if record.rollout is None:
+            return _no_rollout(record)
+        result = self._rollouts.abort(record, record.rollout, ABORTED)
+        return _of(record, result) if isinstance(result, Refusal) else Begun(_said("abort", record, result))
+
+    def _restart(self, record: Record, _command: Restart) -> Begun | Refusal:
+        key, stable = record.key, record.stable
+        if is_suspended(record):
+            return Refusal(f"{key} is suspended", "Set `suspend: false` in its manifest.")
+        if stable is None:
+            return Refusal(f"{key} never ran", f"`airs rollout retry {key}` tries its first version again.")
+        if stable.revision.is_job:
+            return Refusal(f"{key} is a job: nothing of it goes on", f"`airs run {key}` runs it again.")
+        service = self._fleet.have(stable)
+        serving = service.ensure(stable)
+        group = service.group()
+        if service.revive():
+            assert group is not None
+            return Begun(f"{key}: starting group {group.name} again: {', '.join(map(str, group.members))}")
+        serving.restart()
+        return Begun(f"{key}: restarting {stable.replicas} instance(s) of {stable.revision.version}")
+
+    def _delete(self, record: Record, _command: Delete) -> Begun | Refusal:
+        key, wishes = record.key, self._ledger.desired.values()
+        watched = [desired.source for desired in wishes if self._still_wanted(key, desired)]
+        if watched:
+            hint = "Remove it from there, or set `suspend: true` in its manifest."
+            return Refusal(f"{key} is still wanted by {watched[0]}, which is watched", hint)
+        # Whoever else once applied it, and was told that it is another's, does not get it by its being deleted.
+        forgotten = [without(desired, key) for desired in wishes if any(d.key == key for d in desired.deployments)]
+        changes = [PutDesired(desired=desired) for desired in forgotten]
+        self._ledger.decide([*changes, PutRecord(record=replace(record, deleted=True))])
+        return Begun(f"{key}: removing; its stored data are kept")
+
+    def _run(self, record: Record, command: RunJob) -> Callable[[], None] | Refusal:
+        key, wanted = record.key, record.stable or record.wanted
+        if not wanted.revision.is_job:
+            return Refusal(f"{key} is no job", "It stays and is asked: `airs request` or `airs call`.")
+        if record.deleted or is_suspended(record):
+            return Refusal(f"{key} is {'being removed' if record.deleted else 'suspended'}")
+
+        def end(run: Run) -> None:
+            self._announce(key, "job-ran", f"{run.id.instance} of {wanted.revision.version}: {run.outcome}")
+            command.ended(run)
+
+        run = self._fleet.have(wanted).runs.more(wanted.revision, command.arguments, command.taker, end)
+        if run is not None:
+            return run.cancel
+        at_once = "one at a time: it is stateful" if wanted.revision.stateful else f"{RUNS_MAX} at a time"
+        hint = "Wait for it, or cancel it with Ctrl-C where it runs."
+        return Refusal(f"{key} is at work already ({at_once})", hint)
+
+
+def _no_rollout(record: Record) -> Refusal:
+    return Refusal(f"{record.key} has no rollout in progress")
+
+
+def _of(record: Record, refusal: Refusal) -> Refusal:
+    return replace(refusal, reason=f"{record.key}: {refusal.reason}")
+
+
+def _said(verb: str, record: Record, rollout: Rollout) -> str:
+    return f"{record.key}: {verb} of {rollout.target.revision.version}"
+
+
+def _rollback_target(record: Record, history: Sequence[Number], to: int | None) -> Number | Refusal:
+    if to is not None:
+        found = next((n for n in history if n.number == to), None)
+        kept = ", ".join(str(n.number) for n in history)
+        return found or Refusal(f"{record.key} has no revision {to}", f"Kept are: {kept}.")
+    usable = [n for n in history if n.outcome in (RUNNING, SUPERSEDED) and not is_serving(record, n.revision.id)]
+    if not usable:
+        return Refusal(f"{record.key} has no earlier revision to go back to", "`airs history` shows what there is.")
+    return usable[-1]

@@ -1,0 +1,55 @@
+"""Begins rollouts and sends them back: the durable half that a plan's actions and operators' commands share."""
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from orchestrator.execute.history import begun
+from orchestrator.execute.ledger import Ledger
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import Record
+from orchestrator.model.rollout import Cause, Rollout
+from orchestrator.model.spec import Deployment
+from orchestrator.rollout.advance import begin
+from orchestrator.rollout.commands import Refusal, abort
+from orchestrator.store.decisions import AppendHistory, PutRecord, UpdateHistory
+from orchestrator.supervise.ports import Clock
+
+ANNOUNCE = Callable[[DeploymentKey | None, str, str], None]  # key, reason, message
+
+
+class Rollouts:
+    """Writes down what begins and what turns back, on the controller's thread; `settle` sees it through."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, announce: ANNOUNCE) -> None:
+        self._ledger, self._clock, self._announce = ledger, clock, announce
+
+    def begin(
+        self, record: Record, target: Deployment, cause: Cause, reason: str, source_revision: str | None
+    ) -> None:  # fmt: skip
+        """Begin the way to `target`, in place of any that is under way; `record` is written with it."""
+        now = self._clock.wall_ms()
+        # What is suspended serves nobody: it is neither started for the occasion nor kept warm.
+        stable = record.stable.revision.id if record.stable and not record.stable.suspend else None
+        rollout = begin(target, stable, cause, now)
+        history = self._ledger.history(record.key)
+        entries = begun(history, rollout, reason, source_revision, now)
+        self._ledger.decide(
+            [
+                PutRecord(record=replace(record, rollout=rollout)),
+                *(UpdateHistory(key=record.key, number=number) for number in entries[:-1]),
+                AppendHistory(key=record.key, number=entries[-1]),
+            ]
+        )
+        old = record.stable.revision.version if record.stable else ""
+        self._announce(record.key, "rollout-started", f"{old or 'nothing'} → {target.revision.version}: {reason}")
+
+    def abort(self, record: Record, rollout: Rollout, reason: str) -> Rollout | Refusal:
+        """Send a rollout back to stable; returns it as it is then."""
+        result = abort(rollout, self._clock.wall_ms())
+        if isinstance(result, Refusal):
+            return result
+        result = replace(result, conclusion=reason)
+        self._ledger.decide([PutRecord(record=replace(record, rollout=result))])
+        self._announce(record.key, "rolling-back", reason)
+        return result

@@ -1,0 +1,72 @@
+"""What is run to its end: one run for each revision, and how that ended is how its rollout ends."""
+
+from orchestrator.model.message import Undelivered
+from orchestrator.model.observed import JobResult
+from orchestrator.model.rollout import Rollout, RolloutPhase
+from orchestrator.model.spec import Deployment
+from orchestrator.rollout.jobs import RunFacts, advance_job
+from orchestrator.supervise.service import Service
+
+
+class JobWorkload:
+    """Jobs. Nothing of one is alive between its runs."""
+
+    def tick(self, rollout: Rollout, service: Service, now_ms: int) -> Rollout:
+        """Take one tick, by how its run goes."""
+        run = service.runs.find(rollout.target.revision.id)
+        facts = RunFacts(outcome=run.outcome if run else None, none_at_work=not service.runs.is_at_work)
+        return advance_job(rollout, facts, now_ms)
+
+    def next_look_ms(self, rollout: Rollout, now_ms: int) -> int | None:
+        """Wait: the end of a run wakes us."""
+        return None
+
+    def shape(self, rollout: Rollout, service: Service, serving: Deployment | None, old: Deployment | None) -> None:
+        """Run the target once, while what served before, if anything stays of it, goes on."""
+        revision = rollout.target.revision
+        goes_on = rollout.phase is not RolloutPhase.ROLLING_BACK
+        others_are_gone = service.runs.keep_only(revision.id if goes_on else None)
+        if rollout.phase is RolloutPhase.STARTING and others_are_gone:
+            service.runs.once(revision)
+        if serving is None or serving.revision.is_job:
+            self.rest(rollout.target, service)
+        else:
+            service.ensure(serving)
+            service.route.direct({serving.revision.id: 100}, hold=False)
+            service.drop_all_but(serving.revision.id)
+
+    def rest(self, stable: Deployment, service: Service) -> None:
+        """Have no instance, and refuse messages."""
+        service.route.refuse(self.takes_no_message(stable, service))
+        service.route.direct({}, hold=False)
+        service.drop_all_but()
+
+    def result(self, rollout: Rollout, service: Service) -> JobResult | None:
+        """Return how its run ended, once it has."""
+        run = service.runs.find(rollout.target.revision.id)
+        if run is None or run.outcome is None:
+            return None
+        return JobResult(
+            revision=run.revision.id, outcome=run.outcome, started_ms=run.started_ms, ended_ms=run.ended_ms
+        )  # fmt: skip
+
+    def has_tried(self, service: Service) -> bool:
+        """Whether it has run: what is stable has."""
+        return True
+
+    def is_ready(self, stable: Deployment, service: Service) -> bool:
+        """Whether it has run to its end: what is stable has."""
+        return True
+
+    def takes_no_message(self, stable: Deployment, service: Service) -> Undelivered | None:
+        """Say who takes messages and who does not."""
+        why = f"{stable.key} is a job, which takes no messages; `airs run {stable.key}` runs it"
+        return Undelivered("delivery-failed", why)
+
+    def said_of(self, rollout: Rollout) -> str:
+        """Say whether it runs or has run."""
+        new = rollout.target.revision.version
+        return f"running {new}" if rollout.phase is RolloutPhase.STARTING else f"{new} ran to its end"
+
+
+JOB = JobWorkload()

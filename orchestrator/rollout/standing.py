@@ -1,0 +1,175 @@
+"""A record, and what its instances do → where the deployment stands: the one owner of every such question.
+
+Whether a rollout is under way, going back or has arrived, what is held and why, whether it is suspended, its one word
+of status, whether it is at rest and how it ended. Asked by `plan`, `execute`, `agent`, and through the agent's
+documents by the command line. Decides nothing: it only reads.
+"""
+
+from collections.abc import Sequence
+from enum import Enum
+
+from orchestrator.model.message import Health
+from orchestrator.model.observed import Hold, ObservedDeployment, ObservedInstance, Phase, Record, Rejection
+from orchestrator.model.rollout import Rollout, RolloutPhase
+from orchestrator.model.spec import Deployment
+
+
+class DeploymentPhase(Enum):
+    """How a deployment is, in the one word that status shows."""
+
+    PROGRESSING = "progressing"
+    RUNNING = "running"
+    DEGRADED = "degraded"
+    SUCCEEDED = "succeeded"  # a job's
+    FAILED = "failed"
+    STOPPED = "stopped"
+    SUSPENDED = "suspended"
+    REMOVING = "removing"
+
+
+class Ending(Enum):
+    """How a deployment came to rest, so that a command that waits can say whether its wish came true."""
+
+    AS_WANTED = "as-wanted"
+    HELD = "held"  # something else serves than its source wants
+    FAILED = "failed"
+    PAUSED = "paused"  # a rollout waits for a person
+    SUSPENDED = "suspended"
+    STOPPED = "stopped"  # by its restart policy
+
+
+def under_way(record: Record) -> Rollout | None:
+    """Return the rollout that still has somewhere to go; one that keeps the old version warm has arrived."""
+    rollout = record.rollout
+    return None if rollout is None or rollout.phase.is_over or has_arrived(rollout) else rollout
+
+
+def unfinished(record: Record) -> Rollout | None:
+    """Return the rollout that something is still to be done for, be it only to end the old version in time."""
+    return None if record.rollout is None or record.rollout.phase.is_over else record.rollout
+
+
+def has_arrived(rollout: Rollout) -> bool:
+    """Whether its target serves and no step is left that could take it back."""
+    return rollout.phase in (RolloutPhase.KEEPING, RolloutPhase.SUCCEEDED)
+
+
+def is_going_back(record: Record) -> bool:
+    """Whether its rollout is on its way back."""
+    return record.rollout is not None and record.rollout.phase is RolloutPhase.ROLLING_BACK
+
+
+def is_serving(record: Record, revision: str) -> bool:
+    """Whether this revision is the stable one."""
+    return record.stable is not None and record.stable.revision.id == revision
+
+
+def is_in_force(record: Record) -> bool:
+    """Whether what is wanted serves, and no rollout is under way."""
+    resting = record.rollout is None or has_arrived(record.rollout)
+    return resting and is_serving(record, record.wanted.revision.id)
+
+
+def leading_to(record: Record) -> Deployment:
+    """Return what is in force or on its way: what a rollout leads to, else what serves, else what is wanted."""
+    rollout = unfinished(record)
+    target = rollout.target if rollout is not None and not is_going_back(record) else None
+    return target or record.stable or record.wanted
+
+
+def is_suspended(record: Record) -> bool:
+    """Whether what is in force or on its way says so."""
+    return leading_to(record).suspend
+
+
+def is_job(record: Record) -> bool:
+    """Whether what is in force, or under way, is run to its end."""
+    rollout = under_way(record)
+    return (rollout.target if rollout is not None else record.stable or record.wanted).revision.is_job
+
+
+def refusals(record: Record, revision: str) -> list[Rejection | Hold]:
+    """Return what speaks against this revision: that it failed, or that someone rolled back from it."""
+    held = (record.held,) if record.held else ()
+    return [entry for entry in (*record.rejected, *held) if entry.revision == revision]
+
+
+def hold_of(record: Record) -> Rejection | Hold | None:
+    """Return why what the source wants is held back; None while it serves or is being tried."""
+    wanted = record.wanted.revision.id
+    if is_serving(record, wanted) or under_way(record) is not None:
+        return None
+    return max(refusals(record, wanted), key=lambda entry: entry.at_ms, default=None)
+
+
+def is_held(record: Record) -> bool:
+    """Whether what the source wants is held back."""
+    return hold_of(record) is not None
+
+
+def own_instances(record: Record, instances: Sequence[ObservedInstance]) -> list[ObservedInstance]:
+    """Return the instances of what serves."""
+    return [i for i in instances if is_serving(record, i.revision)]
+
+
+def phase_of(seen: ObservedDeployment) -> DeploymentPhase:
+    """Say in one word how a deployment is."""
+    record = seen.record
+    if record.deleted:
+        return DeploymentPhase.REMOVING
+    if is_suspended(record):
+        return DeploymentPhase.SUSPENDED
+    if is_job(record):
+        return _phase_of_job(record)
+    if under_way(record) is not None:
+        return DeploymentPhase.PROGRESSING
+    if record.stable is None:
+        return DeploymentPhase.FAILED
+    return _phase_of(record.stable.replicas, own_instances(record, seen.instances or ()))
+
+
+def ending_of(seen: ObservedDeployment) -> Ending | None:
+    """Say how a deployment came to rest; None while it waits for more than time or a person."""
+    record, phase = seen.record, phase_of(seen)
+    if phase is DeploymentPhase.REMOVING:
+        return None
+    if phase in _ENDINGS:
+        return _ENDINGS[phase] if not is_held(record) else Ending.HELD
+    shown = record.stable or record.wanted
+    ready = sum(i.ready for i in own_instances(record, seen.instances or ()))
+    if record.rollout is not None and record.rollout.phase is RolloutPhase.PAUSED:
+        return Ending.PAUSED if ready or not shown.replicas else None
+    if under_way(record) is not None or ready > shown.replicas:
+        return None
+    if is_held(record):
+        return Ending.HELD
+    is_ill = phase is DeploymentPhase.DEGRADED and ready == shown.replicas  # all are there, and one is not well
+    return Ending.AS_WANTED if phase is DeploymentPhase.RUNNING or is_ill else None
+
+
+_ENDINGS = {
+    DeploymentPhase.SUSPENDED: Ending.SUSPENDED,
+    DeploymentPhase.FAILED: Ending.FAILED,
+    DeploymentPhase.STOPPED: Ending.STOPPED,
+    DeploymentPhase.SUCCEEDED: Ending.AS_WANTED,
+}
+
+
+def _phase_of_job(record: Record) -> DeploymentPhase:
+    if under_way(record) is not None:
+        return DeploymentPhase.RUNNING
+    is_rejected = isinstance(hold_of(record), Rejection)
+    return DeploymentPhase.FAILED if record.stable is None or is_rejected else DeploymentPhase.SUCCEEDED
+
+
+def _phase_of(replicas: int, own: list[ObservedInstance]) -> DeploymentPhase:
+    ready = sum(i.ready for i in own)
+    if ready >= replicas:
+        is_ill = any(i.ready and i.health is Health.DEGRADED for i in own)
+        return DeploymentPhase.DEGRADED if is_ill else DeploymentPhase.RUNNING
+    if ready:
+        return DeploymentPhase.DEGRADED
+    if any(i.phase is Phase.GAVE_UP for i in own):
+        return DeploymentPhase.FAILED
+    is_over = own and all(i.phase is Phase.STOPPED for i in own)
+    return DeploymentPhase.STOPPED if is_over else DeploymentPhase.PROGRESSING
