@@ -50,6 +50,8 @@ class InstanceView(Value, frozen=True):
     `unwell` is what its health call came to, where that is why it is unhealthy.
 
     `metered_fuel` is what `metered_calls` of its messages and calls took, those whose fuel was read.
+
+    `next_start_at` is when its back-off is over, or that of its group: wall-clock milliseconds, 0 while none is known.
     """
 
     kind: str
@@ -66,6 +68,7 @@ class InstanceView(Value, frozen=True):
     memory_bytes: int
     metered_calls: int
     metered_fuel: int
+    next_start_at: int
 
 
 class SessionView(Value, frozen=True):
@@ -83,6 +86,7 @@ class GroupView(Value, frozen=True):
     """A group: its members in the order of their start, and how many failures count towards its intensity now.
 
     `phase` is running, restarting (`restarting` are the members still to be started) or gave-up, and `gave_up` why.
+    `next_start_at` is when the back-off is over that they wait for: wall-clock milliseconds, 0 without one.
     """
 
     kind: str
@@ -96,6 +100,7 @@ class GroupView(Value, frozen=True):
     period_ms: int
     restarting: tuple[str, ...]
     gave_up: str
+    next_start_at: int
 
 
 class CompilingView(Value, frozen=True):
@@ -324,7 +329,7 @@ def deployment_view(seen: ObservedDeployment, compiling: Callable[[str], Compili
         accepts=shown.revision.accepts,
         requests=seen.requests,
         labels=dict(shown.labels),
-        instances=tuple(instance_view(record, i) for i in instances),
+        instances=tuple(instance_view(record, i, seen.group) for i in instances),
         rollout=rollout_view(record),
         compiling=compiling(record.wanted.revision.artifact) or compiling(shown.revision.artifact),
         job=_job_view(record) if is_job(record) else None,
@@ -349,11 +354,13 @@ def _group_view(record: Record, seen: ObservedGroup | None) -> GroupView | None:
         period_ms=said.period_ms,
         restarting=tuple(map(str, seen.restarting)),
         gave_up=seen.gave_up,
+        next_start_at=seen.due_ms,
     )
 
 
-def instance_view(record: Record, seen: ObservedInstance) -> InstanceView:
-    """Describe an instance."""
+def instance_view(record: Record, seen: ObservedInstance, group: ObservedGroup | None) -> InstanceView:
+    """Describe an instance; one that backs off without a time of its own waits for its group's."""
+    due_with_group = group.due_ms if group is not None and seen.phase is Phase.BACKING_OFF else 0
     return InstanceView(
         kind="Instance",
         namespace=record.key.namespace,
@@ -369,6 +376,7 @@ def instance_view(record: Record, seen: ObservedInstance) -> InstanceView:
         memory_bytes=seen.memory_bytes,
         metered_calls=seen.spent.calls,
         metered_fuel=seen.spent.fuel,
+        next_start_at=seen.next_start_ms or due_with_group,
     )
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from orchestrator.agent.views import DeploymentView, GroupView, SourceView
+from orchestrator.agent.views import DeploymentView, GroupView, InstanceView, SourceView
 from orchestrator.cli.client import AgentClient
 from orchestrator.cli.compiling import under_way
 from orchestrator.cli.context import Settings, command
@@ -86,6 +86,9 @@ def _show_message(console: Console, view: DeploymentView) -> None:
     for told in (under_way(view.compiling) if view.compiling else "", view.message):
         if told:
             console.print(Text.assemble(("\n" + name, "bold"), f"  {printable(told)}"))
+    due = [instance.next_start_at for instance in view.instances if instance.next_start_at]
+    if due:
+        console.print(Text(f"    next start {clock(min(due))}", style="dim"))
     if view.sync == "held":
         console.print(Text(f"    → a changed spec or `airs rollout retry {name}` releases it", style="cyan"))
 
@@ -179,16 +182,23 @@ def _show_one(key: DeploymentKey) -> Show:
             told = f"group      {of}, {view.group.phase}, {_failure_words(view.group)}"
             console.print(Text(printable(told), style="dim"))
         console.print()
-        rows = [
-            (
-                i.name, short(i.revision), i.phase, "ready" if i.ready else "not ready", i.health, str(i.restarts),
-                f"{i.last_exit.kind.value}: {i.last_exit.detail}" if i.last_exit else "",
-            )
-            for i in view.instances
-        ]  # fmt: skip
-        table(console, ("INSTANCE", "REVISION", "PHASE", "READY", "HEALTH", "RESTARTS", "LAST EXIT"), rows)
+        _instances_in_detail(console, view.instances)
 
     return show
+
+
+def _instances_in_detail(console: Console, found: Sequence[InstanceView]) -> None:
+    backs_off = any(i.next_start_at for i in found)
+    rows = [
+        (
+            i.name, short(i.revision), i.phase, "ready" if i.ready else "not ready", i.health, str(i.restarts),
+            *((clock(i.next_start_at),) if backs_off else ()),
+            f"{i.last_exit.kind.value}: {i.last_exit.detail}" if i.last_exit else "",
+        )
+        for i in found
+    ]  # fmt: skip
+    due = ("NEXT START",) if backs_off else ()
+    table(console, ("INSTANCE", "REVISION", "PHASE", "READY", "HEALTH", "RESTARTS", *due, "LAST EXIT"), rows)
 
 
 @command()

@@ -83,7 +83,7 @@ class Fleet:
         places = {one.key: (one.revision, self._groups[group]) for group, found in members.items() for one in found}
         for key, service in self._services.items():
             place = places.get(key)
-            service.join(*((place[0], Place(key, place[1])) if place else ("", None)))
+            service.join(*((place[0], Place(place[1])) if place else ("", None)))
         for group, together in [*self._groups.items()]:
             together.regroup(members.get(group, ()))
             if group not in members:

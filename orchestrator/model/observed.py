@@ -49,6 +49,7 @@ class ObservedInstance(Value, frozen=True):
     """One instance: `ready` only after a real call answered; `restarts` counts since its set was started.
 
     `memory_bytes` are its linear memories, 0 while nothing of it runs; `spent` goes on counting when it starts again.
+    `next_start_ms` is when its back-off is over, in wall-clock milliseconds; 0 where its group or nothing starts it.
     """
 
     name: str
@@ -61,12 +62,14 @@ class ObservedInstance(Value, frozen=True):
     last_exit: ExitReason | None = None
     memory_bytes: int = 0
     spent: Spent = Spent()
+    next_start_ms: int = 0
 
 
 class ObservedGroup(Value, frozen=True):
     """A group: its members in the order of their start, and how many failures count towards its intensity now.
 
-    `restarting` are the members that are still to be started; `gave_up` is why it gave up, empty while it has not.
+    `restarting` are the members that are still to be started, none of them before `due_ms` (wall-clock milliseconds, 0
+    when they wait for no time); `gave_up` is why it gave up, empty while it has not.
     """
 
     name: str
@@ -75,6 +78,7 @@ class ObservedGroup(Value, frozen=True):
     failures: int = 0
     restarting: tuple[DeploymentKey, ...] = ()
     gave_up: str = ""
+    due_ms: int = 0
 
 
 class Rejection(Value, frozen=True):

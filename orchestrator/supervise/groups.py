@@ -11,7 +11,7 @@ from enum import Enum
 import msgspec
 
 from orchestrator.model.exits import ExitReason
-from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.observed import Phase
 from orchestrator.model.spec import Group, GroupStrategy
 from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter, StandBy, within
@@ -19,16 +19,28 @@ from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter
 Key = DeploymentKey
 
 
+class Wait(msgspec.Struct, frozen=True):
+    """The back-off of one failed instance, for whose end its group waits."""
+
+    instance: ComponentId
+    due_ms: int
+
+
 class Course(msgspec.Struct, frozen=True):
     """What a group is in the middle of: members still to be stopped, last one first, then those to be started.
 
-    Nothing is started before `due_ms`. `gave_up` is why it gave up, empty while it has not.
+    Nothing is started before every wait is over. `gave_up` is why it gave up, empty while it has not.
     """
 
     to_stop: tuple[Key, ...] = ()
     to_start: tuple[Key, ...] = ()
-    due_ms: int = 0
+    waits: tuple[Wait, ...] = ()
     gave_up: str = ""
+
+    @property
+    def due_ms(self) -> int:
+        """When the longest wait is over, 0 without one."""
+        return max((wait.due_ms for wait in self.waits), default=0)
 
     @property
     def is_over(self) -> bool:
@@ -39,9 +51,15 @@ class Course(msgspec.Struct, frozen=True):
 class Failure(msgspec.Struct, frozen=True):
     """One exit of a member's instance, and what would follow it without a group."""
 
-    of: Key
+    instance: ComponentId
+    at_ms: int
     reason: ExitReason
     alone: RestartAfter | GiveUp | Forget
+
+    @property
+    def of(self) -> Key:
+        """The member."""
+        return self.instance.deployment
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -57,20 +75,47 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def decide_together(
-    group: Group, course: Course, order: Sequence[Key], failure: Failure, failures_ms: Sequence[int], now_ms: int
+    group: Group, course: Course, order: Sequence[Key], failure: Failure, failures_ms: Sequence[int]
 ) -> Verdict:
     """Decide what follows a member's failure; `failures_ms` are the times of those that counted before."""
     alone = failure.alone
     given = _given(group, course, failure)
     if given is not None:
         return Verdict(given, course)
-    why = _too_many(group, failure, failures_ms, now_ms)
+    why = _too_many(group, failure, failures_ms)
     if why:
         return Verdict(GiveUp(why), Course(to_stop=tuple(order), gave_up=why), counts=True)
     assert isinstance(alone, RestartAfter)
     if group.strategy is GroupStrategy.ONE_FOR_ONE:
         return Verdict(alone, course, counts=True)
-    return _restart_of(group, course, order, failure.of, now_ms, alone.delay_ms)
+    return _restart_of(group, course, order, failure, alone.delay_ms)
+
+
+def decide_again(
+    group: Group, course: Course, order: Sequence[Key], failure: Failure, failures_ms: Sequence[int], *, counted: bool,
+) -> Verdict:  # fmt: skip
+    """Decide anew what follows a failure after which nothing has started yet, because a policy was edited meanwhile.
+
+    `counted` says whether the failure did; `failures_ms` are the times of those before it. Nobody is stopped for it a
+    second time: an edited strategy is for the next failure.
+    """
+    alone, others = failure.alone, _of_others(course.waits, failure.instance)
+    if isinstance(alone, Forget):
+        return Verdict(alone, msgspec.structs.replace(course, waits=others))
+    if course.gave_up:
+        return Verdict(GiveUp(f"its group {group.name} gave up"), course)
+    if not counted:
+        in_hand = failure.of in course.to_start
+        return Verdict(StandBy(f"starts again with its group {group.name}") if in_hand else alone, course)
+    why = _too_many(group, failure, failures_ms)
+    if why:
+        return Verdict(GiveUp(why), Course(to_stop=tuple(order), gave_up=why))
+    assert isinstance(alone, RestartAfter)
+    if len(others) == len(course.waits):
+        return Verdict(alone, course)
+    wait = Wait(failure.instance, failure.at_ms + alone.delay_ms)
+    said = f"starts again {alone.delay_ms} ms after its failure, with its group {group.name}"
+    return Verdict(StandBy(said), msgspec.structs.replace(course, waits=(*others, wait)))
 
 
 def _given(group: Group, course: Course, failure: Failure) -> Decision | None:
@@ -85,24 +130,25 @@ def _given(group: Group, course: Course, failure: Failure) -> Decision | None:
     return alone if isinstance(alone, RestartAfter) and not alone.counts else None
 
 
-def _too_many(group: Group, failure: Failure, failures_ms: Sequence[int], now_ms: int) -> str:
+def _too_many(group: Group, failure: Failure, failures_ms: Sequence[int]) -> str:
     """Say why the group gives up, empty when it does not: a member's own limit ends it as well as the group's."""
     if isinstance(failure.alone, GiveUp):
         return f"{failure.of} gave up: {failure.alone.reason}"
-    recent = within(group.period_ms, failures_ms, now_ms)
+    recent = within(group.period_ms, failures_ms, failure.at_ms)
     if len(recent) < group.intensity:
         return ""
     return f"{len(recent)} failures within {group.period_ms / 1000:g}s; the last was {failure.of}: {failure.reason}"
 
 
-def _restart_of(group: Group, course: Course, order: Sequence[Key], failed: Key, now_ms: int, delay_ms: int) -> Verdict:
+def _restart_of(group: Group, course: Course, order: Sequence[Key], failure: Failure, delay_ms: int) -> Verdict:
+    failed = failure.of
     to_stop = affected(group.strategy, order, failed)
     to_start = {failed, *to_stop, *course.to_start}
     others = tuple(key for key in to_stop if key != failed)
     after = Course(
         to_stop=tuple(key for key in order if key in {*to_stop, *course.to_stop}),
         to_start=tuple(key for key in order if key in to_start),
-        due_ms=max(course.due_ms, now_ms + delay_ms),
+        waits=(*_of_others(course.waits, failure.instance), Wait(failure.instance, failure.at_ms + delay_ms)),
     )
     with_whom = f" and {', '.join(map(str, others))}" if others else ""
     said = f"starts again in {delay_ms} ms{with_whom} with it (group {group.name}, {group.strategy.value})"
@@ -134,7 +180,12 @@ def only(course: Course, order: Sequence[Key]) -> Course:
         course,
         to_stop=tuple(key for key in order if key in course.to_stop),
         to_start=tuple(key for key in order if key in course.to_start),
+        waits=tuple(wait for wait in course.waits if wait.instance.deployment in order),
     )
+
+
+def _of_others(waits: Sequence[Wait], instance: ComponentId) -> tuple[Wait, ...]:
+    return tuple(wait for wait in waits if wait.instance != instance)
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -202,7 +253,8 @@ def advance(course: Course, standing: Callable[[Key], Standing], now_ms: int) ->
         if seen.comes or seen.goes:
             return course, None
         course = msgspec.structs.replace(course, to_start=course.to_start[1:])
-    return course, None
+    # What a finished course waited for must not be taken for a wait of the next.
+    return (msgspec.structs.replace(course, waits=()) if course.is_over else course), None
 
 
 def _next_of_stop(key: Key, seen: Standing, *, gives_up: bool) -> tuple[Step | None, bool]:

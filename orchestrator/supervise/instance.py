@@ -9,6 +9,8 @@ the instance's lock through the lifecycle table; no lock is held while the guest
 import threading
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
+
 from orchestrator.messaging.askers import Asker
 from orchestrator.messaging.mailbox.batch import Batch
 from orchestrator.messaging.mailbox.envelope import Call, Envelope
@@ -22,23 +24,24 @@ from orchestrator.model.spec import Deployment
 from orchestrator.model.work import Work
 from orchestrator.supervise.boundary import asked, cancellable, host_fault
 from orchestrator.supervise.checks import Finding, examined
-from orchestrator.supervise.groups import Standing, standing_of
+from orchestrator.supervise.groups import Failure, Standing, standing_of
 from orchestrator.supervise.lifecycle import Event, next_phase
 from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter, StandBy, decide
 from orchestrator.supervise.ports import Guest, Timer
 from orchestrator.supervise.sessions import IdleSessions
 from orchestrator.supervise.surroundings import Surroundings
 
-Escalate = Callable[[ExitReason, RestartAfter | GiveUp | Forget], Decision]
+Escalate = Callable[[Failure, bool], Decision]
 RESTARTS_KEPT = 1_000  # times remembered for the window; no intensity is larger
 _UNKNOWN = Finding(Health.UNKNOWN)
 STOP_GRACE_MS = 1_000  # beyond the call's own deadline, before a stopping instance is interrupted
 
 
 class Instance:
-    """One replica of one revision. `deployment` is replaced when its in-place fields change.
+    """One replica of one revision. `take_over` brings changed in-place fields.
 
-    `escalate` is asked under the instance's lock what its group makes of a failure; `on_change` is told without it.
+    `escalate` is asked under the instance's lock what its group makes of a failure, or makes of it again under an
+    edited policy; `on_change` is told without it.
     """
 
     def __init__(
@@ -59,7 +62,10 @@ class Instance:
         self._leaving = False  # told to end for good
         self._start_again = False
         self._then: Event | None = None  # what follows for it once its group has stopped it
-        self._restarts_ms: list[int] = []
+        self._restarts_ms: list[int] = []  # the times of the failures after which it was started again
+        self._unanswered: Failure | None = None  # the failure after which it was not started again yet
+        self._chance = 0.0  # drawn for that failure's back-off
+        self._due_ms = self._next_start_ms = 0  # when its timer is due, and when its back-off is over on the wall
         self._restart_count = 0
         self._found = _UNKNOWN
         self._failures = 0
@@ -111,6 +117,7 @@ class Instance:
             if self._leaving or self.phase in (Phase.INSTALLED, Phase.STOPPED, Phase.GAVE_UP):
                 return
             self._then, self._start_again = then, False
+            self._count_failure()
             free = self._begin_stop()
             self._pauses()
         self._finish_stop(free)
@@ -126,12 +133,33 @@ class Instance:
             if self.phase is Phase.GAVE_UP:
                 self._begin_start()
             elif self._stands_by:
-                self._to(Event.BACKOFF_OVER)
-                self._restart_count += 1
+                self._start_after_failure()
             else:
                 return
             self._then = None
         self._submit_start()
+
+    def take_over(self, deployment: Deployment) -> None:
+        """Have changed in-place fields in force, also for what it is waiting for already."""
+        with self._lock:
+            before, self.deployment = self.deployment, deployment
+            said = self._wait_anew(before)
+        if said:
+            self._around.listener.announce(self.id.deployment, "restart-changed", f"{self.id.instance} {said}")
+            self._on_change()
+
+    def _wait_anew(self, before: Deployment) -> str:
+        """Make what it waits for due as the policies in force say; returns what became of a back-off, if it changed."""
+        after, now = self.deployment, self._around.clock.monotonic_ms()
+        if self.phase is Phase.RUNNING and before.health.interval_ms != after.health.interval_ms:
+            since_ms = self._due_ms - before.health.interval_ms
+            self._arm(max(0, since_ms + after.health.interval_ms - now), self._check)
+        failure = self._unanswered
+        is_edited = (before.restart, before.group) != (after.restart, after.group)
+        if self.phase is not Phase.BACKING_OFF or failure is None or not is_edited:
+            return ""
+        self._disarm()
+        return self._follow(failure, again=True)
 
     @property
     def standing(self) -> Standing:
@@ -177,6 +205,7 @@ class Instance:
                 last_exit=self._last_exit,
                 memory_bytes=0 if guest is None else guest.memory_bytes,
                 spent=self._spent if guest is None else _together(self._spent, guest.spent),
+                next_start_ms=self._next_start_ms if self.phase is Phase.BACKING_OFF and not self._stands_by else 0,
             )
 
     def _submit(self, work: Work[None]) -> None:
@@ -446,17 +475,25 @@ class Instance:
         return guest
 
     def _decide(self, reason: ExitReason) -> str:
-        now, chance = self._around.clock.monotonic_ms(), self._around.chance()
-        alone = decide(reason, self.deployment.restart, self._restarts_ms, now, chance)
-        if isinstance(alone, RestartAfter) and alone.counts:
-            self._restarts_ms = [*self._restarts_ms[-RESTARTS_KEPT:], now]
-        match self._escalate(reason, alone):
+        self._chance = self._around.chance()
+        return self._follow(Failure(self.id, self._around.clock.monotonic_ms(), reason, Forget()), again=False)
+
+    def _follow(self, failure: Failure, *, again: bool) -> str:
+        """Do what the policies in force make of a failure, or make of it `again`; returns that in words."""
+        alone = decide(failure.reason, self.deployment.restart, self._restarts_ms, failure.at_ms, self._chance)
+        self._unanswered = replace(failure, alone=alone)
+        decision = self._escalate(self._unanswered, again)
+        if isinstance(decision, RestartAfter | StandBy) and self.phase is Phase.FAILED:
+            self._to(Event.RETRY_LATER)
+        match decision:
             case RestartAfter(delay):
-                self._to(Event.RETRY_LATER)
-                self._arm(delay, self._backoff_over)
-                return f"starts again in {delay} ms"
+                self._then = None
+                elapsed = self._around.clock.monotonic_ms() - failure.at_ms if again else 0
+                left = max(0, delay - elapsed)
+                self._arm(left, self._backoff_over)
+                self._next_start_ms = self._around.clock.wall_ms() + left
+                return f"starts again in {left} ms"
             case StandBy(said):
-                self._to(Event.RETRY_LATER)
                 self._then = Event.RETRY_LATER
                 return said
             case GiveUp(why):
@@ -470,9 +507,19 @@ class Instance:
         with self._lock:
             if self.phase is not Phase.BACKING_OFF or self._stands_by:
                 return
-            self._to(Event.BACKOFF_OVER)
-            self._restart_count += 1
+            self._start_after_failure()
         self._submit_start()
+
+    def _start_after_failure(self) -> None:
+        self._to(Event.BACKOFF_OVER)
+        self._restart_count += 1
+        self._count_failure()
+
+    def _count_failure(self) -> None:
+        """Have its latest failure count for what follows the next: its own back-off is over."""
+        failure, self._unanswered = self._unanswered, None
+        if failure is not None and isinstance(failure.alone, RestartAfter) and failure.alone.counts:
+            self._restarts_ms = [*self._restarts_ms[-RESTARTS_KEPT:], failure.at_ms]
 
     def _begin_stop(self) -> bool:
         """Enter the stopping phase; True when the guest is free, so that this caller has to end it."""
@@ -545,7 +592,7 @@ class Instance:
             self._to(self._then)
 
     def _begin_start(self) -> None:
-        self._start_again, self._then = False, None
+        self._start_again, self._then, self._unanswered = False, None, None
         self._restarts_ms.clear()
         self._to(Event.START)
 
@@ -556,6 +603,7 @@ class Instance:
 
     def _arm(self, delay_ms: int, call: Callable[[], None]) -> None:
         self._disarm()
+        self._due_ms = self._around.clock.monotonic_ms() + delay_ms
         self._timer = self._around.clock.call_later(delay_ms, call)
 
     def _disarm(self) -> None:

@@ -6,13 +6,12 @@ from functools import reduce
 from operator import or_
 
 from orchestrator.messaging.mailbox.route import Route
-from orchestrator.model.exits import ExitReason
 from orchestrator.model.observed import ObservedInstance, ObservedSession, Phase
 from orchestrator.model.spec import Deployment
-from orchestrator.supervise.groups import Standing
+from orchestrator.supervise.groups import Failure, Standing
 from orchestrator.supervise.instance import Instance
 from orchestrator.supervise.lifecycle import Event
-from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter
+from orchestrator.supervise.policy import Decision
 from orchestrator.supervise.ports import Membership
 from orchestrator.supervise.surroundings import Surroundings
 
@@ -45,12 +44,13 @@ class InstanceSet:
             same_rule = deployment.restart == self.deployment.restart
             ended = (Phase.GAVE_UP,) if same_rule else (Phase.GAVE_UP, Phase.STOPPED)
             self.deployment = deployment
-            for instance in self._instances.values():
-                instance.deployment = deployment
             surplus = [self._instances.pop(n) for n in sorted(self._instances) if n >= deployment.replicas]
             self._leaving += surplus
             revived = [i for i in self._instances.values() if i.phase in ended]
             missing = self._fill()
+            staying = [*self._instances.values()]
+        for instance in staying:  # what a policy ends now was looked at above: it is not revived by the same change
+            instance.take_over(deployment)
         for instance in surplus:
             instance.stop()
         if (revived or missing) and self._revive_group():
@@ -165,9 +165,9 @@ class InstanceSet:
         self._instances[ordinal] = instance
         return instance
 
-    def _escalate(self, reason: ExitReason, alone: RestartAfter | GiveUp | Forget) -> Decision:
+    def _escalate(self, failure: Failure, again: bool) -> Decision:
         membership = self._together(self.lane)
-        return alone if membership is None else membership.escalate(reason, alone)
+        return failure.alone if membership is None else membership.escalate(failure, again=again)
 
     def _changed(self) -> None:
         with self._lock:

@@ -44,6 +44,8 @@ TABLE: dict[tuple[Phase, Event], Phase] = {
     (Phase.FAILED, Event.STOPPED): Phase.STOPPED,  # a temporary instance is not missed
     (Phase.FAILED, Event.STOP): Phase.STOPPED,
     (Phase.BACKING_OFF, Event.BACKOFF_OVER): Phase.STARTING,
+    (Phase.BACKING_OFF, Event.GIVE_UP): Phase.GAVE_UP,  # its policy was edited to allow less
+    (Phase.BACKING_OFF, Event.STOPPED): Phase.STOPPED,  # its policy was edited to miss it no more
     (Phase.BACKING_OFF, Event.STOP): Phase.STOPPED,
     (Phase.GAVE_UP, Event.START): Phase.STARTING,
     (Phase.GAVE_UP, Event.STOP): Phase.STOPPED,

@@ -13,7 +13,8 @@ from orchestrator.model.message import Answer, CallAnswer, Exited, Handled, Heal
 from orchestrator.model.observed import ObservedGroup, Spent
 from orchestrator.model.spec import CheckCall, Json, Priority, Revision
 from orchestrator.model.work import Work
-from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter
+from orchestrator.supervise.groups import Failure
+from orchestrator.supervise.policy import Decision
 
 
 class Guest(Protocol):
@@ -101,8 +102,11 @@ StartJob = Callable[[Revision, ComponentId, "tuple[str, ...] | None", "OutputTak
 class Membership(Protocol):
     """What a set of instances sees of the group that it is in."""
 
-    def escalate(self, reason: ExitReason, alone: RestartAfter | GiveUp | Forget) -> Decision:
-        """Say what follows a failure; called under the instance's lock, and makes no call."""
+    def escalate(self, failure: Failure, *, again: bool) -> Decision:
+        """Say what follows a failure, or follows `again` under an edited policy.
+
+        Called under the instance's lock, and makes no call.
+        """
 
     def look(self) -> None:
         """Do what can be done now that something of it changed."""

@@ -7,15 +7,14 @@ time is at it; no lock is held while an instance is told something.
 import threading
 from collections.abc import Callable, Sequence
 
-from orchestrator.model.exits import ExitReason
-from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.observed import ObservedGroup
 from orchestrator.model.spec import Group
 from orchestrator.supervise import groups
 from orchestrator.supervise.groups import Course, Failure, Standing, Step, Verb
 from orchestrator.supervise.instances import InstanceSet
 from orchestrator.supervise.lifecycle import Event
-from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter, within
+from orchestrator.supervise.policy import Decision, within
 from orchestrator.supervise.ports import Clock, Listener, Timer
 
 FAILURES_KEPT = 1_000  # times remembered for the window; no intensity is larger
@@ -43,7 +42,7 @@ class Together:
         self._lock = threading.Lock()
         self._members: dict[DeploymentKey, Member] = {}  # in the order of their start
         self._course = Course()
-        self._failures_ms: list[int] = []
+        self._failures: list[tuple[ComponentId, int]] = []  # those that counted, and when
         self._news: list[tuple[DeploymentKey, str, str]] = []
         self._timer: Timer | None = None
         self._is_at_it = self._is_to_look = False
@@ -64,17 +63,25 @@ class Together:
                 found.go_on()
         self.look()
 
-    def escalate(self, key: DeploymentKey, reason: ExitReason, alone: RestartAfter | GiveUp | Forget) -> Decision:
-        """Decide what follows the failure of a member's instance. Makes no call: what follows is done by `look`."""
+    def escalate(self, failure: Failure, *, again: bool) -> Decision:
+        """Decide what follows the failure of a member's instance, or follows it `again` under an edited policy.
+
+        Makes no call: what follows is done by `look`.
+        """
         with self._lock:
+            key, mark = failure.of, (failure.instance, failure.at_ms)
             member = self._members.get(key)
             if member is None:
-                return alone
-            now, order, said = self._clock.monotonic_ms(), [*self._members], member.said
-            failure = Failure(key, reason, alone)
-            verdict = groups.decide_together(said, self._course, order, failure, self._failures_ms, now)
+                return failure.alone
+            order, said = [*self._members], member.said
+            before = [at for one, at in self._failures if at <= failure.at_ms and (one, at) != mark]
+            if again:
+                counted = mark in self._failures
+                verdict = groups.decide_again(said, self._course, order, failure, before, counted=counted)
+            else:
+                verdict = groups.decide_together(said, self._course, order, failure, before)
             if verdict.counts:
-                self._failures_ms = [*self._failures_ms[-FAILURES_KEPT:], now]
+                self._failures = [*self._failures[-FAILURES_KEPT:], mark]
             if verdict.course.gave_up and not self._course.gave_up:
                 why = f"group {said.name} gave up: {verdict.course.gave_up}"
                 self._news += [(each, "gave-up", why) for each in order]
@@ -98,7 +105,9 @@ class Together:
             if not self._members:
                 return None
             said = next(iter(self._members.values())).said
-            recent = within(said.period_ms, self._failures_ms, self._clock.monotonic_ms())
+            now = self._clock.monotonic_ms()
+            recent = within(said.period_ms, [at for _, at in self._failures], now)
+            waits_ms = self._course.due_ms - now
             return ObservedGroup(
                 name=said.name,
                 strategy=said.strategy,
@@ -106,6 +115,7 @@ class Together:
                 failures=len(recent),
                 restarting=() if self._course.gave_up else self._course.to_start,
                 gave_up=self._course.gave_up,
+                due_ms=self._clock.wall_ms() + waits_ms if waits_ms > 0 and self._course.to_start else 0,
             )
 
     def look(self) -> None:
@@ -177,7 +187,7 @@ class Together:
         self._timer = self._clock.call_later(delay_ms, self.look)
 
     def _begin_anew(self) -> None:
-        self._failures_ms.clear()
+        self._failures.clear()
         for key in self._course.to_stop:
             name = self._members[key].said.name
             self._news.append((key, "group-restart", f"stops and starts again with its group {name}, as asked"))
@@ -187,12 +197,12 @@ class Together:
 class Place:
     """What one member's instances see of their group."""
 
-    def __init__(self, key: DeploymentKey, together: Together) -> None:
-        self._key, self._together = key, together
+    def __init__(self, together: Together) -> None:
+        self._together = together
 
-    def escalate(self, reason: ExitReason, alone: RestartAfter | GiveUp | Forget) -> Decision:
-        """Say what follows a failure."""
-        return self._together.escalate(self._key, reason, alone)
+    def escalate(self, failure: Failure, *, again: bool) -> Decision:
+        """Say what follows a failure, or follows it `again` under an edited policy."""
+        return self._together.escalate(failure, again=again)
 
     def look(self) -> None:
         """Do what can be done now."""

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from orchestrator.cli.failure import Failure
+from orchestrator.cli.show import clock
 
 from .stage import Stage, key, wait_until
 
@@ -295,3 +296,96 @@ def test_a_transient_callable_that_exits_well_is_not_started_again(stage: Stage)
     assert stage.run("call", "one", "do", '"args"').out == '"args\\n"\n'
     assert "normal: exit code 0" in stage.run("call", "one", "do", '"exit 0"', code=1).err
     wait_until(lambda: stage.view("one").phase == "stopped")
+
+
+SLOW = {"backoff": {"initial": "1h", "max": "1h", "jitter": 0}}
+
+
+def have_one_that_backs_off(stage: Stage, **spec: object) -> None:
+    stage.have("one", "faulty", restart=SLOW, **spec)
+    stage.run("request", "one", "trap", code=1)
+    wait_until(lambda: stage.view("one").instances[0].phase == "backing-off")
+
+
+def edit(stage: Stage, name: str, **spec: object) -> None:
+    stage.write(name, "faulty", **spec)
+    stage.apply("--no-wait")
+
+
+def test_status_shows_when_the_next_start_is_due(stage: Stage):
+    have_one_that_backs_off(stage)
+    (instance,) = stage.json("status", "one")["instances"]
+    failed_at = next(e["atMs"] for e in events(stage, "one") if e["reason"] == "exited")
+    assert abs(instance["nextStartAt"] - failed_at - 3_600_000) < 60_000
+    due = clock(instance["nextStartAt"])
+    assert f"next start {due}" in stage.run("status").out
+    assert "NEXT START" in (shown := stage.run("status", "one").out)
+    assert due in shown
+
+
+@pytest.mark.parametrize(
+    ("restart", "phase"),
+    [
+        ({"type": "temporary"}, "stopped"),
+        ({"intensity": 0}, "gave-up"),
+        ({"backoff": {"initial": "1ms"}}, "running"),
+    ],
+)
+def test_a_restart_policy_edited_during_a_back_off_is_obeyed_at_once(stage: Stage, restart: object, phase: str):
+    have_one_that_backs_off(stage)
+    edit(stage, "one", restart=restart)
+    wait_until(lambda: stage.view("one").instances[0].phase == phase)
+    assert stage.view("one").restarts == (phase == "running")
+    assert stage.view("one").instances[0].next_start_at == 0
+    assert "restart-changed" in stage.events("one")
+
+
+def test_a_longer_period_edited_during_a_back_off_counts_what_was_out_of_the_shorter_one(stage: Stage):
+    once = {"intensity": 1, "period": "1ms", "backoff": {"initial": "2ms", "jitter": 0}}
+    stage.have("one", "faulty", restart=once)
+    stage.run("request", "one", "trap", code=1)
+    stage.ask("one", "calls")
+    edit(stage, "one", restart={**once, **SLOW})
+    wait_until(lambda: stage.view("one").sync == "synced")
+    stage.run("request", "one", "trap", code=1)
+    wait_until(lambda: stage.view("one").instances[0].phase == "backing-off")
+    edit(stage, "one", restart={**once, **SLOW, "period": "1h"})
+    wait_until(lambda: stage.view("one").instances[0].phase == "gave-up")
+
+
+@pytest.mark.parametrize(
+    ("restart", "phases"),
+    [
+        ({"type": "temporary"}, ["running", "stopped"]),
+        ({"intensity": 0}, ["gave-up", "gave-up"]),
+        ({"backoff": {"initial": "1ms"}}, ["running", "running"]),
+    ],
+)
+def test_a_group_obeys_a_members_restart_policy_edited_during_the_back_off(
+    stage: Stage, restart: object, phases: list[str]
+):
+    group = {"name": "pair", "strategy": "one-for-all"}
+    stage.write("other", "faulty", group=group)
+    have_one_that_backs_off(stage, group=group)
+    wait_until(lambda: stage.view("other").instances[0].phase == "backing-off")
+    assert stage.view("one").instances[0].next_start_at
+    assert stage.view("other").instances[0].next_start_at
+    edit(stage, "one", restart=restart, group=group)
+    wait_until(lambda: [stage.view(name).instances[0].phase for name in ("other", "one")] == phases)
+
+
+def test_a_groups_intensity_edited_during_a_back_off_is_obeyed_at_once(stage: Stage):
+    have_one_that_backs_off(stage, group={"name": "solo", "strategy": "one-for-all"})
+    edit(stage, "one", restart=SLOW, group={"name": "solo", "strategy": "one-for-all", "intensity": 0})
+    wait_until(lambda: stage.view("one").group.phase == "gave-up")
+
+
+def test_an_edited_interval_of_health_checks_is_obeyed_at_once(stage: Stage):
+    stage.have("one", "faulty", health={"interval": "1h"})
+    assert stage.ask("one", "health unhealthy") == "unhealthy"
+    edit(stage, "one", health={"interval": "10ms", "failureThreshold": 100})
+    wait_until(lambda: stage.view("one").ready == 0)
+
+
+def events(stage: Stage, name: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stage.run("-o", "json", "events", name).out.splitlines()]

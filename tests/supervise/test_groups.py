@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.model.exits import ExitKind, ExitReason
+from orchestrator.model.ids import ComponentId
 from orchestrator.model.observed import Phase
 from orchestrator.model.spec import Backoff, Group, GroupStrategy, RestartPolicy, RestartType
 from orchestrator.supervise.groups import (
@@ -15,8 +16,10 @@ from orchestrator.supervise.groups import (
     Standing,
     Step,
     Verb,
+    Wait,
     advance,
     affected,
+    decide_again,
     decide_together,
     only,
     revived,
@@ -46,8 +49,16 @@ def group(strategy: GroupStrategy, intensity: int = 3) -> Group:
     return Group(name="g", strategy=strategy, intensity=intensity, period_ms=10_000)
 
 
-def trap(of, alone=None) -> Failure:
-    return Failure(of, ExitReason(kind=ExitKind.TRAPPED), alone or RestartAfter(100))
+def trap(of, alone=None, at_ms=NOW) -> Failure:
+    return Failure(instance_of(of), at_ms, ExitReason(kind=ExitKind.TRAPPED), alone or RestartAfter(100))
+
+
+def instance_of(of) -> ComponentId:
+    return ComponentId(of.namespace, of.name, "0")
+
+
+def waiting(*dues: tuple) -> tuple[Wait, ...]:
+    return tuple(Wait(instance_of(of), due_ms) for of, due_ms in dues)
 
 
 @pytest.mark.parametrize(
@@ -58,9 +69,8 @@ def test_every_failure_has_the_answer_of_its_group(restart, kind, own, window, s
     reason = ExitReason(kind=kind, detail="d")
     policy = RestartPolicy(type=restart, intensity=2, period_ms=60_000, backoff=Backoff(initial_ms=100, jitter=0))
     alone = decide(reason, policy, OWN_WINDOWS[own], NOW)
-    verdict = decide_together(
-        group(strategy), Course(), ORDER, Failure(failed, reason, alone), GROUP_WINDOWS[window], NOW
-    )
+    failure = Failure(instance_of(failed), NOW, reason, alone)
+    verdict = decide_together(group(strategy), Course(), ORDER, failure, GROUP_WINDOWS[window])
     if isinstance(alone, Forget) or kind is ExitKind.CANCELLED:
         assert (verdict.decision, verdict.course, verdict.counts) == (alone, Course(), False)
     elif isinstance(alone, GiveUp) or window == "as many as allowed":
@@ -81,31 +91,72 @@ def test_every_failure_has_the_answer_of_its_group(restart, kind, own, window, s
 
 @pytest.mark.parametrize(("strategy", "failed"), list(itertools.product((ALL, REST), ORDER)))
 def test_a_member_that_was_to_be_stopped_anyway_is_not_answered_twice(strategy, failed):
-    course = decide_together(group(strategy), Course(), ORDER, trap(failed), (), NOW).course
+    course = decide_together(group(strategy), Course(), ORDER, trap(failed), ()).course
     for other in course.to_stop:
-        again = decide_together(group(strategy), course, ORDER, trap(other), (NOW,), NOW + 1)
+        again = decide_together(group(strategy), course, ORDER, trap(other, at_ms=NOW + 1), (NOW,))
         assert isinstance(again.decision, StandBy)
         assert (again.course, again.counts, again.others) == (course, False, ())
 
 
 def test_an_earlier_member_that_fails_meanwhile_makes_the_restart_larger():
-    course = decide_together(group(REST), Course(), ORDER, trap(C), (), NOW).course
-    grown = decide_together(group(REST), course, ORDER, trap(A, RestartAfter(10)), (NOW,), NOW + 1)
+    course = decide_together(group(REST), Course(), ORDER, trap(C), ()).course
+    grown = decide_together(group(REST), course, ORDER, trap(A, RestartAfter(10), NOW + 1), (NOW,))
     assert (grown.course.to_stop, grown.course.to_start) == ((B, C), ORDER)
     assert grown.course.due_ms == NOW + 100  # whoever waits for longest
     assert grown.counts
 
 
 def test_a_member_that_fails_as_it_is_started_again_begins_anew_and_counts():
-    course = Course(to_start=(B, C), due_ms=NOW)  # a is back already
-    verdict = decide_together(group(ALL), course, ORDER, trap(A), (NOW - 1,), NOW + 5)
-    assert verdict.course == Course(to_stop=ORDER, to_start=ORDER, due_ms=NOW + 105)
+    course = Course(to_start=(B, C), waits=waiting((A, NOW)))  # a is back already
+    verdict = decide_together(group(ALL), course, ORDER, trap(A, at_ms=NOW + 5), (NOW - 1,))
+    assert verdict.course == Course(to_stop=ORDER, to_start=ORDER, waits=waiting((A, NOW + 105)))
     assert verdict.counts
 
 
 def test_what_fails_while_its_group_gives_up_gives_up_with_it():
     gone = Course(to_stop=(A, B), gave_up="why")
-    assert isinstance(decide_together(group(ALL), gone, ORDER, trap(A), (), NOW).decision, GiveUp)
+    assert isinstance(decide_together(group(ALL), gone, ORDER, trap(A), ()).decision, GiveUp)
+
+
+WAITING = Course(to_start=ORDER, waits=waiting((A, NOW + 100), (B, NOW + 900)))
+
+
+def again(alone, course=WAITING, *, strategy=ALL, intensity=3, earlier=(), counted=True):
+    return decide_again(group(strategy, intensity), course, ORDER, trap(B, alone), earlier, counted=counted)
+
+
+def test_a_group_waits_for_the_back_off_that_an_edited_policy_says():
+    verdict = again(RestartAfter(250))
+    assert isinstance(verdict.decision, StandBy)
+    assert verdict.course == Course(to_start=ORDER, waits=waiting((A, NOW + 100), (B, NOW + 250)))
+    assert not verdict.counts
+
+
+def test_a_group_waits_no_more_for_what_an_edited_policy_misses_no_more():
+    verdict = again(Forget())
+    assert verdict.decision == Forget()
+    assert verdict.course == Course(to_start=ORDER, waits=waiting((A, NOW + 100)))
+
+
+@pytest.mark.parametrize("how", [{"intensity": 1, "earlier": (NOW - 1,)}, {"alone": GiveUp("its own limit")}])
+@pytest.mark.parametrize(("strategy", "course"), [(ALL, WAITING), (ALONE, Course())])
+def test_a_failure_that_an_edited_policy_does_not_allow_has_the_group_give_up(strategy, course, how):
+    verdict = again(**{"alone": RestartAfter(900), "course": course, "strategy": strategy, **how})
+    assert isinstance(verdict.decision, GiveUp)
+    assert (verdict.course.to_stop, verdict.course.to_start) == (ORDER, ())
+
+
+def test_one_for_one_has_the_failed_member_wait_by_itself_as_its_edited_policy_says():
+    verdict = again(RestartAfter(250), Course(), strategy=ALONE)
+    assert (verdict.decision, verdict.course) == (RestartAfter(250), Course())
+
+
+def test_what_stands_by_because_its_group_was_about_to_stop_it_anyway_goes_on_to_do_so():
+    assert isinstance(again(GiveUp("its own limit"), counted=False).decision, StandBy)
+
+
+def test_a_failure_from_before_it_joined_its_group_is_its_own():
+    assert again(RestartAfter(250), Course(), counted=False).decision == RestartAfter(250)
 
 
 def test_a_group_is_asked_for_again_with_all_its_members_in_order():
@@ -113,7 +164,8 @@ def test_a_group_is_asked_for_again_with_all_its_members_in_order():
 
 
 def test_who_leaves_a_group_is_out_of_its_course():
-    assert only(Course(to_stop=(A, B), to_start=(A, B, C)), (C, A)) == Course(to_stop=(A,), to_start=(C, A))
+    course = Course(to_stop=(A, B), to_start=(A, B, C), waits=waiting((A, NOW), (B, NOW)))
+    assert only(course, (C, A)) == Course(to_stop=(A,), to_start=(C, A), waits=waiting((A, NOW)))
 
 
 def test_an_instance_stands_as_its_phase_says():
@@ -176,7 +228,7 @@ class Members:
 @pytest.mark.parametrize(("strategy", "failed"), list(itertools.product((ALL, REST), ORDER)))
 def test_members_stop_from_the_last_to_the_first_and_start_the_other_way_round_one_at_a_time(strategy, failed, slow):
     members = Members([k for k in ORDER if k != failed], slow)
-    course = decide_together(group(strategy), Course(), ORDER, trap(failed, RestartAfter(0)), (), NOW).course
+    course = decide_together(group(strategy), Course(), ORDER, trap(failed, RestartAfter(0)), ()).course
     assert members.follow(course).is_over
     names = [k.name for k in RESTARTED[strategy, failed]]
     stopped = [(Verb.STOP, name) for name in reversed(names) if name != failed.name]
@@ -184,10 +236,11 @@ def test_members_stop_from_the_last_to_the_first_and_start_the_other_way_round_o
 
 
 def test_nothing_is_started_before_the_back_off_is_over():
-    course, members = Course(to_stop=(C,), to_start=(B, C), due_ms=NOW + 100), Members([A, C])
-    assert members.follow(course, NOW + 99) == Course(to_start=(B, C), due_ms=NOW + 100)
+    waits = waiting((B, NOW + 100), (C, NOW + 50))
+    course, members = Course(to_stop=(C,), to_start=(B, C), waits=waits), Members([A, C])
+    assert members.follow(course, NOW + 99) == Course(to_start=(B, C), waits=waits)
     assert members.told == [(Verb.STOP, "c")]
-    assert members.follow(course, NOW + 100).is_over
+    assert members.follow(course, NOW + 100) == Course()
 
 
 def test_a_group_that_gives_up_ends_from_the_last_to_the_first_also_who_waited_to_be_started():

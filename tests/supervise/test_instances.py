@@ -109,6 +109,85 @@ def test_what_was_given_up_is_tried_again_with_a_clean_record_when_asked_or_when
     assert made.phases == ["running"]
 
 
+def backing_off() -> Stage:
+    """Have an instance that was started again once, failed again and waits for a minute."""
+    made = running(restart=RESTART)
+    answered(made, "trap")
+    made.fire(100)
+    made.workers.run_all()
+    edit(made, backoff=replace(RESTART.backoff, initial_ms=60_000, max_ms=60_000))
+    answered(made, "trap")
+    assert made.phases == ["backing-off"]
+    assert made.set.observe()[0].next_start_ms == made.clock.wall_ms() + 60_000
+    return made
+
+
+def edit(made: Stage, **restart: object) -> None:
+    after = replace(made.set.deployment, restart=replace(made.set.deployment.restart, **restart))
+    made.set.scale(after)
+    made.workers.run_all()
+
+
+@pytest.mark.parametrize(
+    ("edited", "phase"),
+    [
+        ({"type": RestartType.TEMPORARY}, "stopped"),
+        ({"type": RestartType.TRANSIENT}, "backing-off"),
+        ({"intensity": 1}, "gave-up"),
+        ({"intensity": 1, "period_ms": 100}, "backing-off"),  # the first failure was just that long ago
+        ({"period_ms": 1}, "backing-off"),
+        ({"backoff": replace(RESTART.backoff, initial_ms=1, max_ms=1)}, "backing-off"),
+    ],
+)
+def test_a_policy_edited_during_a_back_off_is_obeyed_at_once(edited, phase):
+    made = backing_off()
+    edit(made, **edited)
+    assert made.phases == [phase]
+    assert [reason for _, reason, _ in made.heard.news] == ["restart-changed"]
+
+
+def test_a_shorter_back_off_is_counted_from_the_failure_and_a_longer_one_as_well():
+    made = backing_off()
+    made.fire(400)
+    edit(made, backoff=replace(RESTART.backoff, initial_ms=250, max_ms=500))  # the second restart: twice as long
+    assert made.set.observe()[0].next_start_ms == made.clock.wall_ms() + 100
+    made.fire(99)
+    edit(made, backoff=replace(RESTART.backoff, initial_ms=300, max_ms=600))
+    made.fire(100)
+    assert made.phases == ["backing-off"]
+    made.fire(1)
+    made.workers.run_all()
+    assert made.phases == ["running"]
+    assert made.set.observe()[0].next_start_ms == 0
+
+
+def test_a_back_off_that_would_be_over_under_the_edited_policy_is_over():
+    made = backing_off()
+    made.fire(5_000)
+    edit(made, backoff=RESTART.backoff)
+    made.fire(0)
+    made.workers.run_all()
+    assert made.phases == ["running"]
+    assert made.set.observe()[0].restarts == 2
+
+
+def test_an_edit_of_something_else_leaves_a_back_off_alone():
+    made = backing_off()
+    made.set.scale(replace(made.set.deployment, labels=(("a", "b"),)))
+    assert (made.phases, made.heard.news) == (["backing-off"], [])
+
+
+def test_an_edited_interval_of_health_checks_is_in_force_at_once():
+    made = running(health=replace(HEALTH, interval_ms=3_600_000))
+    answered(made, "health unhealthy")
+    made.fire(2_000)
+    assert made.set.ready == 1
+    made.set.scale(replace(made.set.deployment, health=HEALTH))
+    made.fire(0)
+    made.workers.run_all()
+    assert made.set.ready == 0
+
+
 @pytest.mark.parametrize(
     ("kind", "word", "phase"),
     [
