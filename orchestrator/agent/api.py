@@ -188,7 +188,7 @@ class Api:
 
     async def sources(self, _request: Request) -> Response:
         """List every source that wants something."""
-        statuses = {status.source: status for status in self._controller.sources.statuses()}
+        statuses = {name: note.status for name, note in self._controller.sources.notes().items()}
         desired = self._controller.ledger.desired
         counts = {name: len(d.deployments) for name, d in desired.items()}
         owners = {record.source for record in self._controller.ledger.records.values()}

@@ -1,6 +1,6 @@
 """Puts the parts of an agent together: the list of what there is, and the place to swap one of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
@@ -8,9 +8,10 @@ from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.jobs import StartedJob
 from orchestrator.agent.messages import Messages
 from orchestrator.agent.operations import Operations
+from orchestrator.agent.sources import Reading, Sources
 from orchestrator.agent.surroundings import Announcer, HostSurroundings
 from orchestrator.controller.loop import Controller
-from orchestrator.controller.watched import SourceStatus, WatchedSources
+from orchestrator.controller.watched import WatchedSources
 from orchestrator.delivery.durable import DurableMail
 from orchestrator.delivery.letters import DeadLetters
 from orchestrator.execute.actions import Actions
@@ -36,6 +37,7 @@ from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Exited, Mail, Undelivered
 from orchestrator.model.snapshot import Artifact, Snapshot
+from orchestrator.model.source import SourceNote, SourceStatus
 from orchestrator.model.spec import Revision
 from orchestrator.model.work import LOAD
 from orchestrator.model.world import ArtifactFault, Drive
@@ -44,6 +46,7 @@ from orchestrator.observe.output import LineLog, WatchedOutput
 from orchestrator.plan.dependencies import free_to_end
 from orchestrator.runtime import Guest, Output, Pipes, Runtime, Sink, Start, Wasi
 from orchestrator.runtime.finish import finish
+from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing
 from orchestrator.store.state_dir import StateDir
 from orchestrator.store.store import Store
@@ -60,7 +63,7 @@ class Agent:
 
     def __init__(
         self, state: StateDir, socket_path: Path, say: Callable[[Event], None], report: Callable[[SourceStatus], None],
-        calls: Calls = Calls.FAST,
+        calls: Calls = Calls.FAST, passed_on: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         self.state = state
         self.store = Store.open(state)
@@ -95,9 +98,13 @@ class Agent:
         self._forbidden = forbidden_folders([str(state.path), str(socket_path)])
         actions = Actions(self.ledger, self.fleet, self.clock, self.announcer.announce)
         settling = Settling(self.ledger, self.fleet, self.clock, self.announcer.announce)
-        self.sources = WatchedSources(resolve, self.keep, self.clock.wall_ms, report)
-        self.controller = Controller(self.sources, self.ledger, self.fleet, actions, settling, self.announcer.announce)
-        commands = Commands(self.ledger, self.fleet, self.clock, self.announcer.announce, self.sources.wants)
+        self._watched = WatchedSources(resolve, self.keep, self.clock.wall_ms, report, self._note)
+        self.controller = Controller(self._watched, self.ledger, self.fleet, actions, settling, self.announcer.announce)
+        reading = Reading(ArtifactCache(self.runtime.inspect), state.path / "git", passed_on or {})
+        self.sources = Sources(
+            self.controller, self.ledger, self.store.notes, reading, self.clock, self.announcer.announce
+        )  # fmt: skip
+        commands = Commands(self.ledger, self.fleet, self.clock, self.announcer.announce, self._watched.wants)
         self.operations = Operations(self.controller, commands, state.artifacts.has)
         self.messages = Messages(self.fleet, self.clock, self.letters)
         self.announcer.wake = self.controller.wake
@@ -150,6 +157,9 @@ class Agent:
     def _log_of(self, instance: ComponentId, revision: Revision) -> LineLog:
         return LineLog(instance, revision.limits.log_per_s, self.journals.logs, self.clock)
 
+    def _note(self, note: SourceNote) -> None:
+        self.sources.note(note)
+
     def _not_kept(self, why: str) -> None:
         self.announcer.announce(None, "host-fault", why)
 
@@ -190,6 +200,7 @@ class Agent:
 
     def close(self) -> None:
         """Release what is held; only after the controller has ended."""
+        self.sources.close()
         self.workers.close()
         self.clock.close()
         self.store.close()

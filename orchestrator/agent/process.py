@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from orchestrator import __version__
 from orchestrator.agent.api import Api
 from orchestrator.agent.assembly import Agent
 from orchestrator.agent.views import AgentView
-from orchestrator.controller.watched import SourceStatus
 from orchestrator.model.calls import Calls
+from orchestrator.model.source import SourceStatus
 from orchestrator.observe.events import Event
 from orchestrator.store.lock import Owner
 from orchestrator.store.state_dir import StateDir
@@ -39,12 +39,12 @@ class AgentOptions:
 
     def __init__(
         self, state_dir: Path, socket_path: Path, command: str, *, say: Callable[[Event], None],
-        report: Callable[[SourceStatus], None], ready: Callable[[Agent, threading.Event], None],
-        calls: Calls = Calls.FAST,
+        report: Callable[[SourceStatus], None], ready: Callable[[Agent], None],
+        calls: Calls = Calls.FAST, passed_on: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         self.state_dir, self.socket_path, self.command = state_dir, socket_path, command
         self.say, self.report, self.ready = say, report, ready
-        self.calls = calls
+        self.calls, self.passed_on = calls, passed_on
 
 
 def run_agent(options: AgentOptions) -> None:
@@ -59,7 +59,7 @@ def run_agent(options: AgentOptions) -> None:
     owner = Owner(pid=os.getpid(), started_at=started_at, command=options.command, socket=str(options.socket_path))
     with state.lock(owner), _listening(options.socket_path) as listener:
         sys.setswitchinterval(SWITCH_S)
-        agent = Agent(state, options.socket_path, options.say, options.report, options.calls)
+        agent = Agent(state, options.socket_path, options.say, options.report, options.calls, options.passed_on)
         about = AgentView(
             pid=os.getpid(),
             socket=str(options.socket_path),
@@ -121,8 +121,13 @@ async def _serve(agent: Agent, about: AgentView, listener: socket.socket, option
     )  # fmt: skip
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        agent.sources.begin()
+        options.ready(agent)
+    except BaseException:
+        agent.close()
+        raise
     controller.start()
-    options.ready(agent, stop)
     waits = {serving, asyncio.create_task(ending.wait())}
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     stop.set()

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
-from orchestrator.controller.watched import SourceStatus
 from orchestrator.execute.outcome import ActionOutcome
 from orchestrator.messaging.topics import Subscription
 from orchestrator.model.base import Value
@@ -26,6 +25,7 @@ from orchestrator.model.observed import (
     Record,
     Traffic,
 )
+from orchestrator.model.source import SourceStatus
 from orchestrator.model.spec import Revision
 from orchestrator.rollout.standing import (
     ending_of,

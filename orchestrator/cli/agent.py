@@ -3,8 +3,8 @@
 import contextlib
 import shlex
 import sys
-import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import click
@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.agent.assembly import Agent
+from orchestrator.agent.problem import Trouble
 from orchestrator.agent.process import AgentOptions, run_agent
+from orchestrator.agent.sources import SourceWish
 from orchestrator.cli.background import start_agent, stop_agent
 from orchestrator.cli.context import Settings, command, global_options, runtime_dir
 from orchestrator.cli.durations import DURATION
@@ -20,14 +22,9 @@ from orchestrator.cli.failure import FAILED, Failure
 from orchestrator.cli.planning import empty_option, mass_prune_option, root_option, source_option
 from orchestrator.cli.reading import Place, passed_to_git
 from orchestrator.cli.show import PHASE_STYLES, clock, show_diagnostics
-from orchestrator.controller.watched import SourceStatus, Watched
-from orchestrator.manifest import references
 from orchestrator.model.desired import Permissions
+from orchestrator.model.source import FolderSpec, SourceSpec, SourceStatus
 from orchestrator.observe.events import Event
-from orchestrator.source.artifacts import ArtifactCache
-from orchestrator.source.open import open_source
-from orchestrator.source.spec import FolderSpec, SourceSpec
-from orchestrator.source.watch import watch
 from orchestrator.store.lock import StateLocked
 from orchestrator.store.state_dir import holder, socket_path
 
@@ -51,9 +48,17 @@ def up(
     spec = Place(path, source, root).spec()
     permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
 
-    def ready(agent: Agent, stop: threading.Event) -> None:
+    wish = SourceWish(
+        path=path, cwd=str(Path.cwd()), name=source, root=root, interval_ms=interval, permissions=permissions
+    )  # fmt: skip
+
+    def ready(agent: Agent) -> None:
         _aloud(settings, _greet)(spec)
-        _watch(agent, spec, stop, interval / 1000, permissions, settings)
+        try:
+            agent.sources.begin_up_here(spec, wish)
+        except Trouble as trouble:
+            problem = trouble.problem
+            raise Failure(problem.summary, problem.detail, problem.suggestion, problem.exit_code) from None
 
     _run(settings, ready)
 
@@ -65,27 +70,6 @@ def _greet(console: Console, spec: SourceSpec) -> None:
 
 def _root(spec: SourceSpec) -> str:
     return f"{spec.root}, {spec.root_reason}" if isinstance(spec, FolderSpec) else "the repository"
-
-
-def _watch(
-    agent: Agent, spec: SourceSpec, stop: threading.Event, interval_s: float, permissions: Permissions,
-    settings: Settings,
-) -> None:  # fmt: skip
-    artifacts = ArtifactCache(agent.runtime.inspect)
-    source = open_source(
-        spec, references=references, artifacts=artifacts, work_dir=settings.state_dir / "git",
-        passed_on=passed_to_git(),
-    )  # fmt: skip
-
-    def wake() -> None:
-        watched.look = True
-        agent.controller.wake()
-
-    watching = watch(spec, stop, wake, interval_s=interval_s)
-    is_folder = isinstance(spec, FolderSpec)
-    watched = Watched(spec.identity, source.read, watching.update, permissions, is_atomic=not is_folder)
-    agent.sources.add(watched)
-    agent.controller.wake()
 
 
 @click.group()
@@ -137,7 +121,7 @@ def status(settings: Settings) -> None:
 @command(hidden=True)
 def run(settings: Settings) -> None:
     """Run an agent in the foreground that watches nothing."""
-    _run(settings, lambda _agent, _stop: None)
+    _run(settings, lambda _agent: None)
 
 
 agent.add_command(start)
@@ -146,7 +130,7 @@ agent.add_command(status)
 agent.add_command(run)
 
 
-def _run(settings: Settings, ready: Callable[[Agent, threading.Event], None]) -> None:
+def _run(settings: Settings, ready: Callable[[Agent], None]) -> None:
     try:
         options = AgentOptions(
             settings.state_dir,
@@ -156,6 +140,7 @@ def _run(settings: Settings, ready: Callable[[Agent, threading.Event], None]) ->
             report=_aloud(settings, _report),
             ready=ready,
             calls=settings.calls,
+            passed_on=passed_to_git(),
         )
         run_agent(options)
     except StateLocked as locked:

@@ -20,12 +20,13 @@ from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedState
 from orchestrator.model.snapshot import Artifact, Snapshot, Unknown
+from orchestrator.model.source import SourceSpec
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
 from orchestrator.runtime import Runtime
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import open_source
-from orchestrator.source.spec import SourceRefused, SourceSpec, parse_source
+from orchestrator.source.spec import SourceRefused, parse_source
 from orchestrator.store.state_dir import CACHE, StateDir, read_recorded
 
 ARTIFACT_MAX = 128 << 20

@@ -19,7 +19,7 @@ from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.outcome import ActionOutcome, Status
 from orchestrator.execute.rollouts import ANNOUNCE
 from orchestrator.execute.settle import Settling
-from orchestrator.model.desired import DesiredState, Permissions
+from orchestrator.model.desired import DesiredState, Permissions, either
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedState, Record
 from orchestrator.observe.state import observe
@@ -27,7 +27,7 @@ from orchestrator.plan.action import ActionKind
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
 from orchestrator.store.database import DatabaseFault
-from orchestrator.store.decisions import PutDesired
+from orchestrator.store.decisions import PutDesired, PutSource
 
 T = TypeVar("T")
 IDLE_LOOK_MS = 30_000  # how long nothing may wake the loop before it looks on its own
@@ -54,7 +54,7 @@ class Controller:
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._woken = threading.Event()
         self._leaving: set[DeploymentKey] = set()
-        self._allowed: dict[str, Permissions] = {}
+        self._granted: dict[str, Permissions] = {}  # by source: what an apply allowed, until it is carried out
         self.not_done: dict[str, tuple[ActionOutcome, ...]] = {}  # by source; replaced, never changed
 
     def step(self) -> int:
@@ -71,13 +71,18 @@ class Controller:
     def resolve(self) -> Iterator[DesiredState]:
         """Return what each source wants: what it says now, or what it said when it was last known."""
         for desired in self.sources.resolved(self.ledger.records):
-            self.want(desired)
+            self._record_wanted(desired)
+        self.sources.tell()
         for source, desired in sorted(self.ledger.desired.items()):
-            yield replace(desired, permissions=self._allowed.get(source, Permissions()))
+            granted = self._granted.get(source, Permissions())
+            yield replace(desired, permissions=either(granted, self.sources.permissions(source)))
 
     def want(self, desired: DesiredState) -> None:
         """Record what a source wants; what its operator allowed beyond the ordinary holds until it is carried out."""
-        self._allowed[desired.source] = desired.permissions
+        self._granted[desired.source] = desired.permissions
+        self._record_wanted(desired)
+
+    def _record_wanted(self, desired: DesiredState) -> None:
         recorded = replace(desired, permissions=Permissions())
         if recorded != self.ledger.desired.get(desired.source):
             self.ledger.decide([PutDesired(desired=recorded)])
@@ -102,9 +107,19 @@ class Controller:
         self._tell(plan, outcomes)
         self._leaving |= {action.key for action in plan.actions if action.kind is ActionKind.REMOVE}
         if not _removes(plan):
-            # Meant for that apply, not for every later pass; a watched source is asked again each time.
-            self._allowed.pop(plan.source, None)
+            self._granted.pop(plan.source, None)  # meant for that apply, not for every later pass
+        self._use_up_adoption(plan.source)
         return outcomes
+
+    def _use_up_adoption(self, source: str) -> None:
+        """Have a watched source take over others' deployments once: two that might would take them from each other."""
+        allowed, record = self.sources.permissions(source), self.ledger.sources.get(source)
+        if not allowed.adopt or not self.sources.has_read(source):
+            return
+        left = replace(allowed, adopt=False)
+        if record is not None:
+            self.ledger.decide([PutSource(source=replace(record, permissions=left))])
+        self.sources.allow(source, left)
 
     def _tell(self, plan: Plan, outcomes: tuple[ActionOutcome, ...]) -> None:
         """Keep what could not be done, for status, and announce what is new of it: once, not on every pass."""

@@ -1,73 +1,102 @@
-"""The sources that are watched: read when something woke them, believed once two looks agree, kept when unreadable."""
+"""The sources that are watched: believed once two looks agree, kept when unreadable, each read on a thread of its own.
+
+The controller's pass asks for looks and takes the answers there are; it waits for none, however slow a source is.
+"""
 
 from collections.abc import Callable, Collection, Iterator
+from typing import Protocol
 
 import msgspec
 
 from orchestrator.model.desired import DesiredState, Permissions, Resolution
-from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.snapshot import Known, KnownEmpty, Snapshot, SourceAnswer, SourceFailure, Unknown
+from orchestrator.model.snapshot import Known, KnownEmpty, Snapshot, SourceAnswer, Unknown
+from orchestrator.model.source import SourceNote, SourceStatus
+
+NOTE_MS = 60_000  # how old the noted time of the last read may become while nothing else changes
 
 Resolve = Callable[[Snapshot, Collection[DeploymentKey], Permissions], Resolution]
 Keep = Callable[[Snapshot], None]
 
 
-class SourceStatus(msgspec.Struct, frozen=True):
-    """What is known of a watched source: its commit, its problems, and since when it could not be read."""
+class Reader(Protocol):
+    """Reads one source, elsewhere than on the thread that asks."""
 
-    source: str
-    revision: str | None = None
-    diagnostics: tuple[Diagnostic, ...] = ()
-    failure: SourceFailure | None = None
-    stale_since_ms: int | None = None
+    def ask(self) -> None:
+        """Have the source read, once more if it is being read; from any thread."""
+
+    def take(self) -> SourceAnswer | None:
+        """Return the newest answer, once; None while there is no new one."""
 
 
 class Watched:
-    """One watched source. `read` may be slow (git); `look` is set from any thread.
+    """One watched source.
 
-    `permissions` hold as long as it is watched. An `is_atomic` source (a commit) is believed at the first look. `seen`
-    tells the watching thread what was read.
+    `permissions` hold as long as it is watched, `adopt` until it was used. An `is_atomic` source (a commit) is
+    believed at the first look. `seen` tells the watching thread what was read, `note` is what an earlier life knew.
     """
 
     def __init__(
         self,
         source: str,
-        read: Callable[[], SourceAnswer],
+        reader: Reader,
         seen: Callable[[Snapshot], None],
         permissions: Permissions,
         *,
         is_atomic: bool,
+        note: SourceNote | None = None,
     ) -> None:
         self.source = source
-        self.read = read
+        self.reader = reader
         self.seen = seen
         self.permissions = permissions
         self.is_atomic = is_atomic
-        self.resolution: tuple[Snapshot, frozenset[DeploymentKey], Resolution] | None = None
-        self.look = True
+        self.resolution: tuple[Snapshot, frozenset[DeploymentKey], Permissions, Resolution] | None = None
         self.pending: SourceAnswer | None = None  # seen once, not yet believed
+        self.is_asked_again = False  # for the look that `pending` waits for
         self.snapshot: Snapshot | None = None
-        self.status = SourceStatus(source)
+        self.status = note.status if note is not None else SourceStatus(source=source)
+        self.read_ms = note.read_ms if note is not None else 0
+        self.told: SourceStatus | None = None  # what was reported last; None before the first answer
+        self.has_answered = False  # with something to be believed, or with why there is nothing
+        self.noted_ms = self.read_ms
+
+    @property
+    def note(self) -> SourceNote:
+        """What is to be known of it later."""
+        return SourceNote(status=self.status, read_ms=self.read_ms)
 
 
 class WatchedSources:
-    """Reads, settles and resolves every watched source. Used by the controller's thread, but for `wake`."""
+    """Settles and resolves every watched source. Used by the controller's thread, but for `wake` and what only looks.
+
+    `report` is told of each change of a status, `note` what is worth noting down.
+    """
 
     def __init__(
-        self, resolve: Resolve, keep: Keep, now_ms: Callable[[], int], report: Callable[[SourceStatus], None]
-    ) -> None:
-        self._resolve, self._keep, self._now_ms, self._report = resolve, keep, now_ms, report
+        self, resolve: Resolve, keep: Keep, now_ms: Callable[[], int], report: Callable[[SourceStatus], None],
+        note: Callable[[SourceNote], None],
+    ) -> None:  # fmt: skip
+        self._resolve, self._keep, self._now_ms = resolve, keep, now_ms
+        self._report, self._note_down = report, note
         self._watched: dict[str, Watched] = {}
 
     def add(self, watched: Watched) -> None:
-        """Watch one more source."""
+        """Watch one more source, and have it read."""
         self._watched = {**self._watched, watched.source: watched}
+        watched.reader.ask()
+
+    def drop(self, source: str) -> None:
+        """Watch a source no more; what was last known of it is noted down."""
+        dropped = self._watched.get(source)
+        if dropped is not None:
+            self._watched = {name: watched for name, watched in self._watched.items() if name != source}
+            self._note_down(dropped.note)
 
     def wake(self) -> None:
-        """Look at every source again in the next pass."""
+        """Look at every source again."""
         for watched in self._watched.values():
-            watched.look = True
+            watched.reader.ask()
 
     def wants(self, key: DeploymentKey, desired: DesiredState | None) -> bool:
         """Whether a watched source still wants a deployment."""
@@ -75,21 +104,41 @@ class WatchedSources:
             return False
         return key in desired.invalid or any(d.key == key for d in desired.deployments)
 
-    def statuses(self) -> tuple[SourceStatus, ...]:
-        """Describe the watched sources."""
-        return tuple(watched.status for watched in self._watched.values())
+    def permissions(self, source: str) -> Permissions:
+        """Return what the operator allowed a watched source; nothing beyond the ordinary for any other."""
+        watched = self._watched.get(source)
+        return watched.permissions if watched is not None else Permissions()
+
+    def allow(self, source: str, permissions: Permissions) -> None:
+        """Allow a watched source other things from now on."""
+        watched = self._watched.get(source)
+        if watched is not None:
+            watched.permissions = permissions
+
+    def has_read(self, source: str) -> bool:
+        """Whether something that was read of a watched source is believed, in this process."""
+        watched = self._watched.get(source)
+        return watched is not None and watched.snapshot is not None
+
+    def notes(self) -> dict[str, SourceNote]:
+        """Describe the watched sources, by name."""
+        return {name: watched.note for name, watched in self._watched.items()}
 
     @property
     def are_settling(self) -> bool:
         """Whether a source was seen once in a new state and has to be seen again before it is believed."""
-        return any(watched.pending is not None for watched in self._watched.values())
+        return any(watched.pending is not None and not watched.is_asked_again for watched in self._watched.values())
 
     def read(self) -> None:
-        """Read every source that something woke, or that has to be seen a second time."""
+        """Take what was read, and have read again what has to be seen a second time."""
         for watched in self._watched.values():
-            if watched.look or watched.pending is not None:
-                watched.look = False
-                self._take(watched, watched.read())
+            if watched.pending is not None and not watched.is_asked_again:
+                watched.is_asked_again = True
+                watched.reader.ask()
+            answer = watched.reader.take()
+            if answer is not None:
+                watched.is_asked_again = False
+                self._take(watched, answer)
 
     def resolved(self, known: Collection[DeploymentKey]) -> Iterator[DesiredState]:
         """Resolve every source that has a snapshot; one that was never read says nothing."""
@@ -99,36 +148,43 @@ class WatchedSources:
             yield self._resolution(watched, watched.snapshot, frozenset(known)).desired
 
     def _resolution(self, watched: Watched, snapshot: Snapshot, known: frozenset[DeploymentKey]) -> Resolution:
-        cached = watched.resolution
-        if cached is not None and cached[0] is snapshot and cached[1] == known:
-            return cached[2]
-        resolution = self._resolve(snapshot, known, watched.permissions)
+        cached, allowed = watched.resolution, watched.permissions
+        if cached is not None and cached[0] is snapshot and cached[1] == known and cached[2] == allowed:
+            return cached[3]
+        resolution = self._resolve(snapshot, known, allowed)
         self._keep(snapshot)
-        watched.resolution = (snapshot, known, resolution)
-        self._note(watched, diagnostics=resolution.diagnostics, revision=snapshot.revision)
+        watched.resolution = (snapshot, known, allowed, resolution)
+        changes = {"diagnostics": resolution.diagnostics, "revision": snapshot.revision}
+        watched.status = msgspec.structs.replace(watched.status, **changes)
         return resolution
+
+    def tell(self) -> None:
+        """Report and note down what changed since the last pass, of what was looked at."""
+        for watched in self._watched.values():
+            is_news = watched.has_answered and watched.status != watched.told
+            if is_news:
+                watched.told = watched.status
+                self._report(watched.status)
+            if is_news or watched.read_ms - watched.noted_ms >= NOTE_MS:
+                watched.noted_ms = watched.read_ms
+                self._note_down(watched.note)
 
     def _take(self, watched: Watched, answer: SourceAnswer) -> None:
         if isinstance(answer, Unknown):
-            watched.pending = None
+            watched.pending, watched.has_answered = None, True
             since = watched.status.stale_since_ms or self._now_ms()
-            self._note(watched, failure=answer.failure, stale_since_ms=since)
+            watched.status = msgspec.structs.replace(watched.status, failure=answer.failure, stale_since_ms=since)
             return
         watched.seen(answer.snapshot)
         believed = watched.is_atomic or _agree(answer, watched.pending) or _is(answer, watched.snapshot)
         if not believed:
             watched.pending = answer  # it may be half-written: a file at a time, or one file in several writes
             return
-        watched.pending = None
+        watched.pending, watched.has_answered = None, True
         if not _is(answer, watched.snapshot):
             watched.snapshot = answer.snapshot
-        self._note(watched, failure=None, stale_since_ms=None)
-
-    def _note(self, watched: Watched, **changes: object) -> None:
-        changed = msgspec.structs.replace(watched.status, **changes)
-        if changed != watched.status:
-            watched.status = changed
-            self._report(changed)
+        watched.read_ms = self._now_ms()
+        watched.status = msgspec.structs.replace(watched.status, failure=None, stale_since_ms=None)
 
 
 def _agree(answer: Known | KnownEmpty, earlier: SourceAnswer | None) -> bool:

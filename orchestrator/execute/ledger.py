@@ -6,8 +6,17 @@ from typing import Protocol
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
+from orchestrator.model.source import SourceRecord
 from orchestrator.model.table import Table
-from orchestrator.store.decisions import Change, DeleteRecord, PutDesired, PutRecord
+from orchestrator.store.decisions import (
+    Change,
+    DeleteDesired,
+    DeleteRecord,
+    DeleteSource,
+    PutDesired,
+    PutRecord,
+    PutSource,
+)
 
 
 class Decisions(Protocol):
@@ -27,6 +36,9 @@ class Decisions(Protocol):
     def desired(self) -> Sequence[DesiredState]:
         """Read every source's recorded desired state."""
 
+    def sources(self) -> Sequence[SourceRecord]:
+        """Read how every source is followed."""
+
     def history(self, key: DeploymentKey) -> Sequence[Number]:
         """Read a deployment's history, oldest first."""
 
@@ -41,6 +53,7 @@ class Ledger:
         self._store = store
         self._records = Table({record.key: record for record in store.records()})
         self._desired = Table({desired.source: desired for desired in store.desired()})
+        self._sources = Table({source.name: source for source in store.sources()})
 
     @property
     def records(self) -> Mapping[DeploymentKey, Record]:
@@ -51,6 +64,11 @@ class Ledger:
     def desired(self) -> Mapping[str, DesiredState]:
         """What each source wanted when it was last known."""
         return self._desired
+
+    @property
+    def sources(self) -> Mapping[str, SourceRecord]:
+        """How each source is followed, by name."""
+        return self._sources
 
     @property
     def lineage(self) -> str:
@@ -79,3 +97,9 @@ class Ledger:
                     self._records.drop(key)
                 case PutDesired(desired=wanted):
                     self._desired.put(wanted.source, wanted)
+                case DeleteDesired(source=forgotten):
+                    self._desired.drop(forgotten)
+                case PutSource(source=followed):
+                    self._sources.put(followed.name, followed)
+                case DeleteSource(name=name):
+                    self._sources.drop(name)

@@ -14,6 +14,15 @@ class Permissions(Value, frozen=True):
     allow_empty: bool = False
 
 
+def either(first: Permissions, second: Permissions) -> Permissions:
+    """Return what one of two permissions allows."""
+    return Permissions(
+        adopt=first.adopt or second.adopt,
+        allow_mass_prune=first.allow_mass_prune or second.allow_mass_prune,
+        allow_empty=first.allow_empty or second.allow_empty,
+    )
+
+
 class DesiredState(Value, frozen=True):
     """Everything one source wants, sorted by key.
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 from orchestrator.model.snapshot import Snapshot, SourceAnswer, SourceFailure, Unknown
+from orchestrator.model.source import FolderSpec
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.gather import References, TooMuch, answer, gather, manifest_paths, printable
-from orchestrator.source.spec import FolderSpec
 from orchestrator.source.walk import Directory, Kind, PathFault, fault_of, located_directory
 
 MAX_ATTEMPTS = 3  # at reading something that changes meanwhile

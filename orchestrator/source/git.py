@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.model.snapshot import Snapshot, SourceAnswer, SourceFailure, Unknown
+from orchestrator.model.source import GitSpec
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.command import FETCH_LIMIT_S, GitCommand, GitFailed
 from orchestrator.source.gather import SUFFIXES, References, TooMuch, answer, gather, manifest_paths, printable
 from orchestrator.source.objects import GitDirectory, Objects, ObjectsBroken
 from orchestrator.source.refs import RefRefused, candidates, full_name
-from orchestrator.source.spec import GitSpec, is_forbidden, is_loopback, plain_address
+from orchestrator.source.spec import is_forbidden, is_loopback, plain_address
 from orchestrator.source.walk import Directory, PathFault, located, located_directory
 
 MAX_PACKS = 50  # fetched into a mirror before it is made anew

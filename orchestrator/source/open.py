@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestrator.model.snapshot import SourceAnswer
+from orchestrator.model.source import FolderSpec, SourceSpec
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.folder import FolderSource
 from orchestrator.source.gather import References
 from orchestrator.source.git import GitSource
-from orchestrator.source.spec import FolderSpec, SourceSpec
 
 
 class Source(Protocol):

@@ -11,7 +11,7 @@ import socket
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from orchestrator.model.base import Value
+from orchestrator.model.source import FolderSpec, GitSpec, SourceSpec
 from orchestrator.source.gather import SUFFIXES
 
 MAX_TEXT = 2048  # characters of a source as typed
@@ -28,44 +28,6 @@ class SourceRefused(Exception):
     def __init__(self, summary: str, detail: str = "", suggestion: str = "") -> None:
         super().__init__(summary)
         self.summary, self.detail, self.suggestion = summary, detail, suggestion
-
-
-class FolderSpec(Value, frozen=True, tag="folder"):
-    """A folder below a root (`folder` is root-relative, "" the root itself), or one `file` in it.
-
-    `display` and `here` are those of `Snapshot`.
-    """
-
-    identity: str
-    root: str
-    root_reason: str
-    folder: str
-    file: str | None = None
-    display: str = ""
-    here: str = ""
-
-    @property
-    def path(self) -> str:
-        """The absolute path of the folder or file."""
-        return os.path.join(self.root, self.folder, self.file or "").rstrip("/") or "/"
-
-
-class GitSpec(Value, frozen=True, tag="git"):
-    """The directory (or one file) `path` at `ref` of `repository`; `transport` is `file`, `https`, `http` or `ssh`.
-
-    `host` and `port` are where it is fetched from, empty and 0 for a local repository.
-    """
-
-    identity: str
-    repository: str
-    ref: str
-    path: str
-    transport: str
-    host: str = ""
-    port: int = 0
-
-
-SourceSpec = FolderSpec | GitSpec
 
 
 def parse_source(

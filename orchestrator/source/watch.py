@@ -15,9 +15,9 @@ from typing import Protocol
 from watchfiles._rust_notify import RustNotify
 
 from orchestrator.model.snapshot import Artifact, Content, FileEntry, Snapshot
+from orchestrator.model.source import FolderSpec, SourceSpec
 from orchestrator.source.folder import FolderDirectory, listing, opened_root
 from orchestrator.source.gather import MAX_ARTIFACT_BYTES, TooMuch, printable
-from orchestrator.source.spec import FolderSpec, SourceSpec
 from orchestrator.source.walk import PathFault, fault_of, located
 
 GIT_INTERVAL_S = 15.0

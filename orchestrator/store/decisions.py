@@ -7,6 +7,7 @@ import msgspec
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
+from orchestrator.model.source import SourceRecord
 from orchestrator.store import keys
 from orchestrator.store.database import Database, Write
 
@@ -35,6 +36,18 @@ class DeleteDesired(msgspec.Struct, frozen=True):
     source: str
 
 
+class PutSource(msgspec.Struct, frozen=True):
+    """Write how a source is followed, over how it was."""
+
+    source: SourceRecord
+
+
+class DeleteSource(msgspec.Struct, frozen=True):
+    """Follow a source no more, and forget that it was."""
+
+    name: str
+
+
 class AppendHistory(msgspec.Struct, frozen=True):
     """Write a new entry of a deployment's history."""
 
@@ -56,7 +69,17 @@ class DeleteHistory(msgspec.Struct, frozen=True):
     number: int
 
 
-Change = PutRecord | DeleteRecord | PutDesired | DeleteDesired | AppendHistory | UpdateHistory | DeleteHistory
+Change = (
+    PutRecord
+    | DeleteRecord
+    | PutDesired
+    | DeleteDesired
+    | PutSource
+    | DeleteSource
+    | AppendHistory
+    | UpdateHistory
+    | DeleteHistory
+)
 
 
 def as_write(change: Change) -> Write:
@@ -66,14 +89,24 @@ def as_write(change: Change) -> Write:
             return keys.of_deployment(keys.RECORDS, record.key), keys.pack(record)
         case DeleteRecord(key=key):
             return keys.of_deployment(keys.RECORDS, key), None
-        case PutDesired(desired=desired):
-            return keys.DESIRED + keys.part(desired.source), keys.pack(desired)
-        case DeleteDesired(source=source):
-            return keys.DESIRED + keys.part(source), None
+        case PutDesired() | DeleteDesired() | PutSource() | DeleteSource():
+            return _row_of_source(change)
         case AppendHistory(key=key, number=number) | UpdateHistory(key=key, number=number):
             return keys.of_number(key, number.number), keys.pack(number)
         case DeleteHistory(key=key, number=dropped):
             return keys.of_number(key, dropped), None
+
+
+def _row_of_source(change: PutDesired | DeleteDesired | PutSource | DeleteSource) -> Write:
+    match change:
+        case PutDesired(desired=desired):
+            return keys.DESIRED + keys.part(desired.source), keys.pack(desired)
+        case DeleteDesired(source=source):
+            return keys.DESIRED + keys.part(source), None
+        case PutSource(source=record):
+            return keys.SOURCES + keys.part(record.name), keys.pack(record)
+        case DeleteSource(name=name):
+            return keys.SOURCES + keys.part(name), None
 
 
 def read_serial(database: Database) -> int:
@@ -92,6 +125,12 @@ def read_desired(database: Database) -> list[DesiredState]:
     """Read what every source wants, sorted by source."""
     found = [keys.unpack(row, DesiredState) for _, row in database.scan(keys.DESIRED)]
     return sorted(found, key=lambda desired: desired.source)
+
+
+def read_sources(database: Database) -> list[SourceRecord]:
+    """Read how every source is followed, sorted by name."""
+    found = [keys.unpack(row, SourceRecord) for _, row in database.scan(keys.SOURCES)]
+    return sorted(found, key=lambda source: source.name)
 
 
 def read_history(database: Database, key: DeploymentKey) -> Sequence[Number]:

@@ -7,6 +7,7 @@ from functools import cached_property
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
+from orchestrator.model.source import SourceRecord
 from orchestrator.store import keys
 from orchestrator.store.data import Data
 from orchestrator.store.database import Database
@@ -17,9 +18,11 @@ from orchestrator.store.decisions import (
     read_history,
     read_records,
     read_serial,
+    read_sources,
 )
 from orchestrator.store.letters import Letters
 from orchestrator.store.mail import Mails
+from orchestrator.store.notes import Notes
 from orchestrator.store.state_dir import StateDir
 
 
@@ -29,6 +32,7 @@ class Store:
     def __init__(self, database: Database, lineage: str) -> None:
         self.lineage = lineage
         self.data = Data(database)
+        self.notes = Notes(database)
         self._database = database
         self._deciding = threading.Lock()
         self._serial = read_serial(database)
@@ -83,6 +87,10 @@ class Store:
     def desired(self) -> Sequence[DesiredState]:
         """Read what every source wanted when it was last known, sorted by source."""
         return read_desired(self._database)
+
+    def sources(self) -> Sequence[SourceRecord]:
+        """Read how every source is followed, sorted by name."""
+        return read_sources(self._database)
 
     def history(self, key: DeploymentKey) -> Sequence[Number]:
         """Read a deployment's history, oldest first."""

@@ -7,13 +7,17 @@ from orchestrator.model.base import canonical_json, decode
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
+from orchestrator.model.source import SourceRecord
 from orchestrator.store.decisions import (
     AppendHistory,
     Change,
+    DeleteDesired,
     DeleteHistory,
     DeleteRecord,
+    DeleteSource,
     PutDesired,
     PutRecord,
+    PutSource,
     UpdateHistory,
 )
 
@@ -26,6 +30,7 @@ class MemoryDecisions:
         self.serial = 0
         self._records: dict[DeploymentKey, bytes] = {}
         self._desired: dict[str, bytes] = {}
+        self._sources: dict[str, bytes] = {}
         self._history: dict[DeploymentKey, dict[int, bytes]] = {}
 
     def records(self) -> Sequence[Record]:
@@ -33,6 +38,9 @@ class MemoryDecisions:
 
     def desired(self) -> Sequence[DesiredState]:
         return [decode(self._desired[source], DesiredState) for source in sorted(self._desired)]
+
+    def sources(self) -> Sequence[SourceRecord]:
+        return [decode(self._sources[name], SourceRecord) for name in sorted(self._sources)]
 
     def history(self, key: DeploymentKey) -> Sequence[Number]:
         return [decode(row, Number) for _, row in sorted(self._history.get(key, {}).items())]
@@ -47,6 +55,12 @@ class MemoryDecisions:
                     self._records.pop(key, None)
                 case PutDesired(desired=desired):
                     self._desired[desired.source] = canonical_json(desired)
+                case DeleteDesired(source=source):
+                    self._desired.pop(source, None)
+                case PutSource(source=followed):
+                    self._sources[followed.name] = canonical_json(followed)
+                case DeleteSource(name=name):
+                    self._sources.pop(name, None)
                 case AppendHistory(key=key, number=number) | UpdateHistory(key=key, number=number):
                     self._history.setdefault(key, {})[number.number] = canonical_json(number)
                 case DeleteHistory(key=key, number=dropped):

@@ -1,6 +1,6 @@
 """A source in memory that can be unknown, empty, half-written, or hold artifacts that are not what they should be."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -42,6 +42,20 @@ class FlippingSource:
             self._held |= files.keys()
         self._last = snapshot
         return Known(snapshot) if files else KnownEmpty(snapshot)
+
+
+class ReaderAtOnce:
+    """Reads when an answer is taken, on the thread that takes it."""
+
+    def __init__(self, read: Callable[[], SourceAnswer]) -> None:
+        self._read, self._is_asked = read, False
+
+    def ask(self) -> None:
+        self._is_asked = True
+
+    def take(self) -> SourceAnswer | None:
+        asked, self._is_asked = self._is_asked, False
+        return self._read() if asked else None
 
 
 def _snapshot(files: dict[DeploymentKey, Deployment], broken: set[DeploymentKey], commit: str | None) -> Snapshot:

@@ -29,7 +29,7 @@ from orchestrator.store.decisions import Change, DeleteRecord, PutDesired
 from orchestrator.supervise.surroundings import Surroundings
 from tests.simulation.guest import FakeGuest, FakeRuntime, Script
 from tests.simulation.memory import Crash, CrashingDecisions, MemoryDecisions
-from tests.simulation.source import SOURCE, FlippingSource, resolve
+from tests.simulation.source import SOURCE, FlippingSource, ReaderAtOnce, resolve
 from tests.simulation.time import FakeClock, SeededWorkers
 
 T = TypeVar("T")
@@ -148,11 +148,11 @@ class World:
         self.ledger = Ledger(self.store)
         actions = Actions(self.ledger, self.fleet, self.clock, _announce)
         settling = Settling(self.ledger, self.fleet, self.clock, _announce)
-        self.sources = WatchedSources(resolve, _ignore, self.clock.wall_ms, _ignore)
+        self.sources = WatchedSources(resolve, _ignore, self.clock.wall_ms, _ignore, _ignore)
         self.controller = SteppedController(self.sources, self.ledger, self.fleet, actions, settling, _announce)
         commands = Commands(self.ledger, self.fleet, self.clock, _announce, self.sources.wants)
         self.operations = Operations(self.controller, commands, lambda _: True)
-        watched = Watched(SOURCE, self.source.read, _ignore, Permissions(), is_atomic=False)
+        watched = Watched(SOURCE, ReaderAtOnce(self.source.read), _ignore, Permissions(), is_atomic=False)
         self.sources.add(watched)
         self.disturbed.update(self.ledger.records)
         self._is_awake = True

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import pytest
 
 from orchestrator.model.snapshot import Content, FileEntry
+from orchestrator.model.source import FolderSpec
 from orchestrator.model.world import ArtifactFault, Drive, World
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.folder import FolderSource
-from orchestrator.source.spec import FolderSpec, parse_source
+from orchestrator.source.spec import parse_source
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from orchestrator.model.snapshot import Artifact, Content, Known, KnownEmpty, Unknown, Unreadable
+from orchestrator.model.source import GitSpec
 from orchestrator.source import command as command_module
 from orchestrator.source import gather as gather_module
 from orchestrator.source import git as git_module
 from orchestrator.source.git import GitSource
 from orchestrator.source.objects import ObjectsBroken, parse_tree
 from orchestrator.source.open import open_source
-from orchestrator.source.spec import GitSpec, parse_source
+from orchestrator.source.spec import parse_source
 from tests.source.conftest import references, write
 
 CLEAN = {

@@ -3,7 +3,8 @@ import subprocess
 
 import pytest
 
-from orchestrator.source.spec import FolderSpec, GitSpec, SourceRefused, parse_source
+from orchestrator.model.source import FolderSpec, GitSpec
+from orchestrator.source.spec import SourceRefused, parse_source
 from tests.source.conftest import write
 
 

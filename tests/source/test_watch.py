@@ -5,9 +5,10 @@ import threading
 import pytest
 
 from orchestrator.model.snapshot import Known
+from orchestrator.model.source import GitSpec
 from orchestrator.source import watch as watch_module
 from orchestrator.source.folder import FolderSource
-from orchestrator.source.spec import GitSpec, parse_source
+from orchestrator.source.spec import parse_source
 from orchestrator.source.watch import FolderWatch, is_settled, watch
 from tests.source.conftest import references, write
 

@@ -1,0 +1,406 @@
+"""The sources that this agent follows: added, suspended, resumed and removed durably, or for as long as an `airs up`.
+
+Each followed source has two threads: one that notices when to look, and one that reads, however long that takes. The
+verbs block until the controller's thread has decided; they never wait for a source. How a source is described lies in
+`describe_sources.py`.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from msgspec.structs import replace
+
+from orchestrator.agent.problem import USAGE, Problem, Trouble
+from orchestrator.controller.loop import Controller
+from orchestrator.controller.watched import Watched
+from orchestrator.execute.ledger import Ledger
+from orchestrator.manifest import references
+from orchestrator.model.base import Value
+from orchestrator.model.desired import Permissions
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import Record
+from orchestrator.model.source import (
+    INTERVAL_MS,
+    NOBODY,
+    FolderSpec,
+    Follow,
+    SourceNote,
+    SourceRecord,
+    SourceSpec,
+    SourceStatus,
+    overlap,
+    place_of,
+)
+from orchestrator.source.artifacts import ArtifactCache
+from orchestrator.source.open import open_source
+from orchestrator.source.reader import SourceReader
+from orchestrator.source.spec import SourceRefused, parse_source
+from orchestrator.source.watch import watch
+from orchestrator.store.database import DatabaseFault
+from orchestrator.store.decisions import Change, DeleteDesired, DeleteSource, PutRecord, PutSource
+from orchestrator.store.notes import Notes
+from orchestrator.supervise.ports import Clock
+
+FOLLOWED_MAX = 256  # sources of one agent
+T = TypeVar("T")
+Announce = Callable[[DeploymentKey | None, str, str], None]
+
+
+class SourceWish(Value, frozen=True):
+    """A source to follow, as typed in the folder `cwd`; `interval_ms` is between two looks at a repository."""
+
+    path: str
+    cwd: str
+    name: str | None = None
+    root: str | None = None
+    interval_ms: int = INTERVAL_MS
+    permissions: Permissions = Permissions()
+
+    def spec(self) -> SourceSpec:
+        """Decide what it names.
+
+        Raises:
+            Trouble: it is nothing that can be read.
+        """
+        try:
+            return parse_source(self.path, name=self.name, root=self.root, cwd=Path(self.cwd))
+        except SourceRefused as refused:
+            raise Trouble(400, Problem(
+                summary=refused.summary, detail=refused.detail, suggestion=refused.suggestion, exit_code=USAGE,
+            )) from None  # fmt: skip
+
+
+class Following(NamedTuple):
+    """A source that is followed, and what ends its two threads."""
+
+    watched: Watched
+    stop: threading.Event
+    reader: SourceReader
+
+    def end(self) -> None:
+        """End both threads, without waiting for a read that is going on."""
+        self.stop.set()
+        self.reader.close()
+
+
+class Reading:
+    """What reading sources needs: an inspector of components, a place for mirrors, and what git may see."""
+
+    def __init__(self, artifacts: ArtifactCache, work_dir: Path, passed_on: Mapping[str, str]) -> None:
+        self._artifacts, self._work_dir, self._passed_on = artifacts, work_dir, passed_on
+
+    def follow(self, record: SourceRecord, note: SourceNote | None, answered: Callable[[], None]) -> Following:
+        """Start the threads of one source; `answered` is called after each look."""
+        assert record.spec is not None
+        source = open_source(
+            record.spec, references=references, artifacts=self._artifacts, work_dir=self._work_dir,
+            passed_on=self._passed_on,
+        )  # fmt: skip
+        stop, reader = threading.Event(), SourceReader(record.name, source.read, answered)
+        watching = watch(record.spec, stop, reader.ask, interval_s=record.interval_ms / 1000)
+        is_atomic = not isinstance(record.spec, FolderSpec)
+        watched = Watched(
+            record.name, reader, watching.update, record.permissions, is_atomic=is_atomic, note=note
+        )  # fmt: skip
+        return Following(watched, stop, reader)
+
+
+class Removal(Value, frozen=True):
+    """What becomes of a source's deployments when it is removed: `kept` run on as nobody's, `pruned` are removed.
+
+    `still_needed` names those of `pruned` that deployments of others depend on.
+    """
+
+    source: str
+    kept: tuple[DeploymentKey, ...] = ()
+    pruned: tuple[DeploymentKey, ...] = ()
+    still_needed: tuple[DeploymentKey, ...] = ()
+
+
+class Sources:
+    """The verbs about sources. All may be called from any thread but the controller's."""
+
+    def __init__(
+        self, controller: Controller, ledger: Ledger, notes: Notes, reading: Reading, clock: Clock, announce: Announce
+    ) -> None:
+        self._controller, self._ledger, self._notes, self._reading = controller, ledger, notes, reading
+        self._clock, self._announce = clock, announce
+        self._following: dict[str, Following] = {}
+
+    def begin(self) -> None:
+        """Follow what is to be followed, before the controller starts; an `up` that was killed has ended."""
+        notes = self._notes.all()
+        for record in self._ledger.sources.values():
+            if record.follow is Follow.UP:
+                note = notes.get(record.name)
+                seen_ms = max(note.read_ms if note else 0, record.since_ms)
+                self._put(replace(record, follow=Follow.UNWATCHED, since_ms=seen_ms, permissions=Permissions()))
+            elif record.follow is Follow.WATCHED:
+                self._follow(record, notes.get(record.name))
+
+    def close(self) -> None:
+        """Follow nothing any more, once the controller has ended; an `up` in this process or another ends, too."""
+        for name in [*self._following]:
+            record = self._ledger.sources[name]
+            if record.follow is Follow.UP:
+                self._end_up(name)
+            else:
+                self._unfollow(name)
+
+    def add(self, spec: SourceSpec, wish: SourceWish) -> tuple[str, ...]:
+        """Follow a source from now on, also after a restart; returns what is to be told of that.
+
+        Raises:
+            Trouble: something else has its name, it is suspended, or there are too many.
+        """
+        return self._decide(lambda: self._add(_shown_in_full(spec), wish))
+
+    def _add(self, spec: SourceSpec, wish: SourceWish) -> tuple[str, ...]:
+        name, before = spec.identity, self._ledger.sources.get(spec.identity)
+        self._check_name(before, spec)
+        if before is not None and before.follow is Follow.SUSPENDED:
+            raise _refused(f"{name} is suspended", f"`airs source resume {name}` has it followed again.")
+        now = self._clock.wall_ms()
+        since = before.since_ms if before is not None and before.follow is Follow.WATCHED else now
+        record = SourceRecord(
+            name=name, follow=Follow.WATCHED, since_ms=since, spec=spec, interval_ms=wish.interval_ms,
+            permissions=wish.permissions,
+        )  # fmt: skip
+        self._put(record)
+        self._follow(record, self._notes.all().get(name))
+        self._announce(None, "source-added", f"{name} is watched")
+        return (*_before_words(name, before), *self._overlaps(record))
+
+    def begin_up(self, spec: SourceSpec, wish: SourceWish) -> bool:
+        """Follow a source as long as an `up` runs; returns whether that ends with it, as an added source stays.
+
+        Raises:
+            Trouble: something else has its name, it is suspended, another `up` watches it, or there are too many.
+        """
+        return self._decide(lambda: self.begin_up_here(spec, wish))
+
+    def begin_up_here(self, spec: SourceSpec, wish: SourceWish) -> bool:
+        """Do what `begin_up` does, before the controller has started."""
+        name, before = spec.identity, self._ledger.sources.get(spec.identity)
+        self._check_name(before, spec)
+        if before is not None and before.follow is Follow.WATCHED:
+            return False
+        if before is not None and before.follow is Follow.SUSPENDED:
+            raise _refused(f"{name} is suspended", f"`airs source resume {name}` has it followed again.")
+        if before is not None and before.follow is Follow.UP:
+            raise _refused(f"another `airs up` watches {name}", "End that one first, or use `airs events -f`.")
+        record = SourceRecord(
+            name=name, follow=Follow.UP, since_ms=self._clock.wall_ms(), spec=spec, interval_ms=wish.interval_ms,
+            permissions=wish.permissions,
+        )  # fmt: skip
+        self._put(record)
+        self._follow(record, self._notes.all().get(name))
+        return True
+
+    def end_up(self, name: str) -> None:
+        """Follow a source no more that an `up` began, unless it was added meanwhile."""
+        self._decide(lambda: self._end_up(name))
+
+    def _end_up(self, name: str) -> None:
+        record = self._ledger.sources.get(name)
+        if record is not None and record.follow is Follow.UP:
+            self._unfollow(name)
+            ended = replace(
+                record, follow=Follow.UNWATCHED, since_ms=self._clock.wall_ms(), permissions=Permissions()
+            )  # fmt: skip
+            self._put(ended)
+            self._announce(None, "source-ended", f"{name} is not watched any more; its deployments keep running")
+
+    def note_applied(self, name: str) -> None:
+        """Note that `airs apply` brought what a source holds; on the controller's thread."""
+        now, record = self._clock.wall_ms(), self._ledger.sources.get(name)
+        if record is not None and (record.follow.is_watched or record.follow.is_added):
+            return
+        if record is None or record.follow is not Follow.APPLIED:
+            self._put(SourceRecord(name=name, follow=Follow.APPLIED, since_ms=now))
+        desired = self._ledger.desired.get(name)
+        revision = desired.revision if desired is not None else None
+        self.note(SourceNote(status=SourceStatus(source=name, revision=revision), read_ms=now))
+
+    def suspend(self, name: str) -> str:
+        """Stop following a source, and leave alone what it deployed; returns what was done.
+
+        Raises:
+            Trouble: it is not one that was added.
+        """
+        return self._decide(lambda: self._suspend(name))
+
+    def _suspend(self, name: str) -> str:
+        record = self._added(name, "suspended")
+        if record.follow is Follow.SUSPENDED:
+            return f"{name} is suspended already"
+        self._unfollow(name)
+        self._put(replace(record, follow=Follow.SUSPENDED, since_ms=self._clock.wall_ms()))
+        self._announce(None, "source-suspended", f"{name} is not followed until it is resumed")
+        return f"{name} is suspended: it is not looked at, and what it deployed keeps running"
+
+    def resume(self, name: str) -> str:
+        """Follow a suspended source again; returns what was done.
+
+        Raises:
+            Trouble: it is not one that was added.
+        """
+        return self._decide(lambda: self._resume(name))
+
+    def _resume(self, name: str) -> str:
+        record = self._added(name, "resumed")
+        if record.follow is Follow.WATCHED:
+            return f"{name} is watched already"
+        resumed = replace(record, follow=Follow.WATCHED, since_ms=self._clock.wall_ms())
+        self._put(resumed)
+        self._follow(resumed, self._notes.all().get(name))
+        self._announce(None, "source-resumed", f"{name} is followed again")
+        return f"{name} is watched again"
+
+    def removal(self, name: str, *, prune: bool) -> Removal:
+        """Say what removing a source would do, and do nothing.
+
+        Raises:
+            Trouble: there is no such source, or an `up` watches it.
+        """
+        return self._decide(lambda: self._removal(name, prune))
+
+    def _removal(self, name: str, prune: bool) -> Removal:
+        record = self._ledger.sources.get(name)
+        owned = self._owned(name)
+        if record is None and not owned and name not in self._ledger.desired:
+            raise self._unknown(name)
+        if record is not None and record.follow is Follow.UP:
+            raise _refused(f"an `airs up` watches {name}", "End that first, with Ctrl-C where it runs.")
+        if not prune:
+            return Removal(source=name, kept=tuple(owned))
+        others = [seen for key, seen in self._ledger.records.items() if key not in owned and not seen.deleted]
+        needed = {need for seen in others for need in seen.wanted.depends_on}
+        return Removal(source=name, pruned=tuple(owned), still_needed=tuple(key for key in owned if key in needed))
+
+    def remove(self, shown: Removal, *, prune: bool) -> Removal:
+        """Forget a source, as it was shown; its deployments stay as nobody's, or are removed.
+
+        Raises:
+            Trouble: as `removal`; or what it would do is not what was shown.
+        """
+        return self._decide(lambda: self._remove(shown, prune))
+
+    def _remove(self, shown: Removal, prune: bool) -> Removal:
+        name, now = shown.source, self._removal(shown.source, prune)
+        if now != shown:
+            raise _refused(f"what {name} deployed has changed since it was shown", "Ask again.")
+        self._unfollow(name)
+        changes: list[Change] = [DeleteSource(name=name), DeleteDesired(source=name)]
+        for key, record in self._owned(name).items():
+            left = replace(record, deleted=True) if key in now.pruned else replace(record, source=NOBODY)
+            changes.append(PutRecord(record=left))
+        self._ledger.decide(changes)
+        self._notes.drop(name)
+        told = f"{len(now.pruned)} of its deployments are removed" if prune else "its deployments are nobody's now"
+        self._announce(None, "source-removed", f"{name} is forgotten; {told}")
+        return now
+
+    def note(self, note: SourceNote) -> None:
+        """Keep what is known of a source; a disk that has no room for that keeps nobody from anything else."""
+        try:
+            self._notes.keep(note)
+        except DatabaseFault as fault:
+            self._announce(None, "host-fault", f"what is known of {note.status.source} cannot be noted: {fault}")
+
+    def notes(self) -> dict[str, SourceNote]:
+        """Return what is known of each source; from any thread."""
+        return self._notes.all() | self._controller.sources.notes()
+
+    # ---- on the controller's thread ----
+
+    def _put(self, record: SourceRecord) -> None:
+        self._ledger.decide([PutSource(source=record)])
+
+    def _follow(self, record: SourceRecord, note: SourceNote | None) -> None:
+        self._unfollow(record.name)
+        following = self._reading.follow(record, note, self._controller.wake)
+        self._following[record.name] = following
+        self._controller.sources.add(following.watched)
+
+    def _unfollow(self, name: str) -> None:
+        following = self._following.pop(name, None)
+        if following is not None:
+            following.end()
+            self._controller.sources.drop(name)
+
+    def _owned(self, name: str) -> dict[DeploymentKey, Record]:
+        records = sorted(self._ledger.records.items())
+        return {key: record for key, record in records if record.source == name and not record.deleted}
+
+    def _added(self, name: str, verb: str) -> SourceRecord:
+        record = self._ledger.sources.get(name)
+        if record is None:
+            raise self._unknown(name)
+        if record.follow.is_added:
+            return record
+        if record.follow is Follow.UP:
+            raise _refused(f"{name} cannot be {verb}: an `airs up` watches it", "It ends with Ctrl-C where it runs.")
+        raise _refused(f"{name} cannot be {verb}: it is {record.follow.value}", "`airs source add` has it followed.")
+
+    def _check_name(self, before: SourceRecord | None, spec: SourceSpec) -> None:
+        if before is not None and _reads_elsewhere(before, spec):
+            hint = "Give another --name, or remove that one first."
+            raise _refused(f"{before.name} is another source", hint, f"it reads {_place(before)}")
+        if before is None and len(self._ledger.sources) >= FOLLOWED_MAX:
+            raise _refused(f"there are {FOLLOWED_MAX} sources already", "`airs source remove` makes room.")
+
+    def _overlaps(self, record: SourceRecord) -> tuple[str, ...]:
+        return tuple(
+            f"{other.name} reads some of the same files; a deployment that both want belongs to the first that did"
+            for other in self._ledger.sources.values()
+            if other.name != record.name and overlapping(record, other)
+        )
+
+    def _unknown(self, name: str) -> Trouble:
+        known = ", ".join([*self._ledger.sources][:10])
+        hint = f"There are: {known}." if known else "There are none; `airs source add PATH` adds one."
+        return Trouble(404, Problem(summary=f"no source {name}", suggestion=hint))
+
+    def _decide(self, act: Callable[[], T]) -> T:
+        result = self._controller.submit(act).result()
+        self._controller.wake()
+        return result
+
+
+def overlapping(first: SourceRecord, second: SourceRecord) -> bool:
+    """Whether two sources that are followed, or will be again, read some of the same files."""
+    if first.spec is None or second.spec is None or Follow.UNWATCHED in (first.follow, second.follow):
+        return False
+    return overlap(first.spec, second.spec)
+
+
+def _reads_elsewhere(before: SourceRecord, spec: SourceSpec) -> bool:
+    is_followed = before.follow.is_added or before.follow.is_watched
+    return is_followed and before.spec is not None and _place(before) != place_of(spec)
+
+
+def _place(record: SourceRecord) -> str:
+    return place_of(record.spec) if record.spec is not None else ""
+
+
+def _before_words(name: str, before: SourceRecord | None) -> tuple[str, ...]:
+    if before is None:
+        return ()
+    match before.follow:
+        case Follow.WATCHED:
+            return (f"{name} was watched already; its options are those given now",)
+        case Follow.UP:
+            return ("the `airs up` that watches it may end; it stays watched",)
+    return ()
+
+
+def _shown_in_full(spec: SourceSpec) -> SourceSpec:
+    """Have diagnostics name files by their whole paths: who reads them later does not stand where it was added."""
+    return replace(spec, display=spec.root.rstrip("/") + "/", here="") if isinstance(spec, FolderSpec) else spec
+
+
+def _refused(summary: str, suggestion: str = "", detail: str = "") -> Trouble:
+    return Trouble(409, Problem(summary=summary, detail=detail, suggestion=suggestion))
