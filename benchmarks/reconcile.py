@@ -21,8 +21,8 @@ from pathlib import Path
 from benchmarks import stock
 from benchmarks.measure import Effort, Row, Table, timed
 from benchmarks.stage import HELLO, LIMIT_S, ROOT, wait_until
-from orchestrator.cli.client import AgentClient
-from orchestrator.cli.failure import Failure
+from orchestrator.client import AgentClient
+from orchestrator.contract.problem import Failure
 from orchestrator.model.ids import DeploymentKey
 
 ROUNDS = 7

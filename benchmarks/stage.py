@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.agent.assembly import Agent
-from orchestrator.agent.problem import Trouble
 from orchestrator.agent.process import SWITCH_S
+from orchestrator.agent.trouble import Trouble
 from orchestrator.host.context import GuestContext
 from orchestrator.manifest import references, resolve
 from orchestrator.model.desired import DesiredState, Permissions

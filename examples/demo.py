@@ -23,9 +23,9 @@ from pathlib import Path
 from threading import Event, Thread
 from types import FrameType, TracebackType
 
-from orchestrator.cli.client import AgentClient
 from orchestrator.cli.context import runtime_dir
-from orchestrator.cli.failure import Failure
+from orchestrator.client import AgentClient
+from orchestrator.contract.problem import Failure
 from orchestrator.model.ids import DeploymentKey
 
 EXAMPLE = Path(__file__).resolve().parent / "01-hello"

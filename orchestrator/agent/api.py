@@ -6,9 +6,9 @@ credential. Long-lived answers (logs, events) are newline-delimited JSON.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -23,10 +23,24 @@ from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.jobs import Watcher
 from orchestrator.agent.messages import Messages, Pending
 from orchestrator.agent.operations import Operations
-from orchestrator.agent.problem import INVALID, TIMED_OUT, USAGE, Problem, Trouble
+from orchestrator.agent.trouble import Trouble
+from orchestrator.contract import endpoints
+from orchestrator.contract.bodies import (
+    CALL_MAX_BYTES,
+    JSON,
+    JSON_LINES,
+    MANY_MAX_BYTES,
+    NO_REPLY,
+    CallBody,
+    Many,
+    RunBody,
+)
+from orchestrator.contract.codes import INVALID, TIMED_OUT, USAGE
+from orchestrator.contract.documents import AgentView, Applied, Discarded, Done, Published, Queued
+from orchestrator.contract.endpoints import Endpoint
+from orchestrator.contract.problem import Problem
 from orchestrator.controller.loop import Controller
 from orchestrator.execute.commands import Abort, Command, Delete, Promote, Restart, Retry, Rollback
-from orchestrator.model.base import Value
 from orchestrator.model.hop import Hop
 from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN, ComponentId, DeploymentKey
 from orchestrator.model.message import (
@@ -46,46 +60,14 @@ from orchestrator.observe.trace import conversation_of, latest
 from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan
 from orchestrator.store.database import DatabaseFault
 
-JSON = "application/json"
-JSON_LINES = "application/x-ndjson"
-CALL_MAX_BYTES = 4 << 20
 QUICK_BYTES = 64 << 10  # of JSON, which take about a millisecond to read
 TIMEOUT_MAX_S = 3_600.0
 TEXT_MAX = 256  # characters
 NUMBER_DIGITS = 20
 SHOWN_MAX = 100  # characters of something mistaken that are repeated to whoever sent it
-ARGUMENTS_MAX = 256  # of a run, as in a manifest
-Argument = Annotated[str, msgspec.Meta(max_length=4_096, pattern="^[^\\x00]*$")]
 ROLLOUT_VERBS: dict[str, type[Command]] = {"promote": Promote, "abort": Abort, "retry": Retry}
-Many = Annotated[list[bytes], msgspec.Meta(max_length=views.MANY_MAX)]
 T = TypeVar("T")
 _LABEL = re.compile(NAME_PATTERN, re.ASCII)
-
-
-class Applied(Value, frozen=True):
-    """What applying a plan began."""
-
-    outcomes: tuple[Any, ...]
-
-
-class Done(Value, frozen=True):
-    """What a verb did, in words."""
-
-    message: str
-
-
-class CallBody(Value, frozen=True):
-    """A typed call."""
-
-    function: str
-    arguments: list[Any]
-    session: Annotated[str, msgspec.Meta(max_length=NAME_MAX_LENGTH, pattern=NAME_PATTERN)] | None = None
-
-
-class RunBody(Value, frozen=True):
-    """A run of a job; without arguments, it takes those of its manifest."""
-
-    arguments: Annotated[tuple[Argument, ...], msgspec.Meta(max_length=ARGUMENTS_MAX)] | None = None
 
 
 class Api:
@@ -93,7 +75,7 @@ class Api:
 
     def __init__(
         self, operations: Operations, messages: Messages, controller: Controller, journals: Journals,
-        compilations: Compilations, about: views.AgentView, key: bytes, stop: Callable[[float | None], None],
+        compilations: Compilations, about: AgentView, key: bytes, stop: Callable[[float | None], None],
     ) -> None:  # fmt: skip
         self._operations, self._messages = operations, messages
         self._controller, self._journals = controller, journals
@@ -103,37 +85,37 @@ class Api:
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
-        one = "/v1/deployments/{namespace}/{name}"
-        routes = [
-            Route("/v1/agent", self.agent),
-            Route("/v1/agent/stop", self.stop, methods=["POST"]),
-            Route("/v1/state", self.state),
-            Route("/v1/apply", self.apply, methods=["POST"]),
-            Route("/v1/deployments", self.deployments),
-            Route("/v1/sources", self.sources),
-            Route(one, self.deployment),
-            Route(one, self.delete, methods=["DELETE"]),
-            Route(one + "/history", self.history),
-            Route(one + "/send", self.send, methods=["POST"]),
-            Route(one + "/send-many", self.send_many, methods=["POST"]),
-            Route(one + "/request", self.request, methods=["POST"]),
-            Route(one + "/dead-letters", self.send_again, methods=["POST"]),
-            Route(one + "/dead-letters", self.discard, methods=["DELETE"]),
-            Route("/v1/dead-letters", self.dead_letters),
-            Route("/v1/trace", self.trace),
-            Route(one + "/trace", self.last_traces),
-            Route("/v1/publish", self.publish, methods=["POST"]),
-            Route("/v1/subscriptions", self.subscriptions),
-            Route(one + "/call", self.call, methods=["POST"]),
-            Route(one + "/sessions", self.sessions),
-            Route(one + "/sessions/{session}", self.let_go, methods=["DELETE"]),
-            Route(one + "/run", self.run, methods=["POST"]),
-            Route(one + "/restart", self.restart, methods=["POST"]),
-            Route(one + "/rollback", self.rollback, methods=["POST"]),
-            Route(one + "/rollout/{verb:str}", self.rollout, methods=["POST"]),
-            Route("/v1/logs", self.logs),
-            Route("/v1/events", self.events),
-        ]
+        serves: dict[Endpoint[Any], Callable[[Request], Awaitable[Response]]] = {
+            endpoints.AGENT: self.agent,
+            endpoints.STOP: self.stop,
+            endpoints.STATE: self.state,
+            endpoints.APPLY: self.apply,
+            endpoints.DEPLOYMENTS: self.deployments,
+            endpoints.SOURCES: self.sources,
+            endpoints.DEPLOYMENT: self.deployment,
+            endpoints.DELETE: self.delete,
+            endpoints.HISTORY: self.history,
+            endpoints.SEND: self.send,
+            endpoints.SEND_MANY: self.send_many,
+            endpoints.REQUEST: self.request,
+            endpoints.SEND_AGAIN: self.send_again,
+            endpoints.DISCARD: self.discard,
+            endpoints.DEAD_LETTERS: self.dead_letters,
+            endpoints.TRACE: self.trace,
+            endpoints.LAST_TRACES: self.last_traces,
+            endpoints.PUBLISH: self.publish,
+            endpoints.SUBSCRIPTIONS: self.subscriptions,
+            endpoints.CALL: self.call,
+            endpoints.SESSIONS: self.sessions,
+            endpoints.LET_GO: self.let_go,
+            endpoints.RUN: self.run,
+            endpoints.RESTART: self.restart,
+            endpoints.ROLLBACK: self.rollback,
+            endpoints.ROLLOUT: self.rollout,
+            endpoints.LOGS: self.logs,
+            endpoints.EVENTS: self.events,
+        }
+        routes = [Route(one.path, act, methods=[one.method]) for one, act in serves.items()]
         answers = {
             Trouble: _troubled, HTTPException: _no_such_route, ClientDisconnect: _gone,
             DatabaseFault: _not_written, OSError: _not_written,
@@ -216,8 +198,8 @@ class Api:
 
     async def send_many(self, request: Request) -> Response:
         """Queue messages as there is room for them; the answer says how many, not all where that took too long."""
-        payloads = _many(await self._body(request, views.MANY_MAX_BYTES))
-        return _json(views.Queued(queued=await self._queued(request, payloads, may_wait=True)))
+        payloads = _many(await self._body(request, MANY_MAX_BYTES))
+        return _json(Queued(queued=await self._queued(request, payloads, may_wait=True)))
 
     async def _queued(
         self, request: Request, payloads: list[bytes], *, may_wait: bool, id: str | None = None
@@ -277,14 +259,14 @@ class Api:
     async def discard(self, request: Request) -> Response:
         """Forget dead letters."""
         count = await run_in_threadpool(self._messages.discard, _key(request), _numbers(request, "number"))
-        return _json(views.Discarded(discarded=count))
+        return _json(Discarded(discarded=count))
 
     async def publish(self, request: Request) -> Response:
         """Publish a message; the answer says who took it."""
         payload = await self._body(request, MESSAGE_MAX_BYTES)
         topic = request.query_params.get("topic", "")
         took, of = await run_in_threadpool(self._messages.publish, topic, payload, _conversation(request))
-        return _json(views.Published(topic=topic, deployments=took, subscribers=of))
+        return _json(Published(topic=topic, deployments=took, subscribers=of))
 
     async def subscriptions(self, request: Request) -> Response:
         """Return who subscribes to what, of one deployment or of all."""
@@ -459,7 +441,7 @@ async def _hung_up(request: Request) -> None:
 def _reply(outcome: Outcome) -> Response:
     match outcome:
         case Replied(payload=None):
-            return Response(b"", media_type="application/octet-stream", headers={views.NO_REPLY: "true"})
+            return Response(b"", media_type="application/octet-stream", headers={NO_REPLY: "true"})
         case Replied(payload=payload):
             return Response(payload, media_type="application/octet-stream")
         case Returned(value=value):

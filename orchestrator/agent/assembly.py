@@ -33,6 +33,7 @@ from orchestrator.messaging.mailbox.route import Route
 from orchestrator.messaging.recorder import Recorder
 from orchestrator.messaging.router import Router
 from orchestrator.model.calls import Calls
+from orchestrator.model.event import Event
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Exited, Mail, Undelivered
@@ -41,7 +42,7 @@ from orchestrator.model.source import SourceNote, SourceStatus
 from orchestrator.model.spec import Revision
 from orchestrator.model.work import LOAD
 from orchestrator.model.world import ArtifactFault, Drive
-from orchestrator.observe.events import Event, Journals
+from orchestrator.observe.events import Journals
 from orchestrator.observe.output import LineLog, WatchedOutput
 from orchestrator.plan.dependencies import free_to_end
 from orchestrator.runtime import Guest, Output, Pipes, Runtime, Sink, Start, Wasi

@@ -7,7 +7,7 @@ look, so nothing is said of them.
 import time
 from collections.abc import Callable
 
-from orchestrator.agent.views import CompilingView
+from orchestrator.contract.documents import CompilingView
 from orchestrator.model.compiling import Compiling
 from orchestrator.model.ids import DeploymentKey
 

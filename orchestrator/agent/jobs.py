@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import msgspec
 
-from orchestrator.agent.views import Ended, Printed
+from orchestrator.contract.documents import Ended, Printed
 from orchestrator.model.job import JobOutcome
 from orchestrator.observe.output import WatchedOutput
 from orchestrator.supervise.job import Run

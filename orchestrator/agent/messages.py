@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from orchestrator.agent.problem import TIMED_OUT, USAGE, Problem, Trouble
+from orchestrator.agent.trouble import Trouble
+from orchestrator.contract.codes import TIMED_OUT, USAGE
+from orchestrator.contract.problem import Problem
 from orchestrator.delivery.letters import DeadLetters
 from orchestrator.execute.fleet import Fleet
 from orchestrator.messaging.mailbox.envelope import Call, Envelope, LetGo, Work

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from orchestrator.agent.jobs import Watcher
-from orchestrator.agent.problem import Problem, Trouble
+from orchestrator.agent.trouble import Trouble
+from orchestrator.contract.problem import Problem
 from orchestrator.controller.loop import Controller
 from orchestrator.execute.commands import Command, Commands, RunJob
-from orchestrator.execute.outcome import ActionOutcome
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.outcome import ActionOutcome
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
 from orchestrator.plan.saved import PlanRefused, check_fresh

@@ -18,10 +18,10 @@ import uvicorn
 from orchestrator import __version__
 from orchestrator.agent.api import Api
 from orchestrator.agent.assembly import Agent
-from orchestrator.agent.views import AgentView
+from orchestrator.contract.documents import AgentView
 from orchestrator.model.calls import Calls
+from orchestrator.model.event import Event
 from orchestrator.model.source import SourceStatus
-from orchestrator.observe.events import Event
 from orchestrator.store.lock import Owner
 from orchestrator.store.state_dir import StateDir
 

@@ -12,7 +12,9 @@ from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from orchestrator.agent.problem import USAGE, Problem, Trouble
+from orchestrator.agent.trouble import Trouble
+from orchestrator.contract.codes import USAGE
+from orchestrator.contract.problem import Problem
 from orchestrator.controller.loop import Controller
 from orchestrator.controller.watched import Watched
 from orchestrator.execute.ledger import Ledger

@@ -4,10 +4,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from orchestrator.model.event import Event, EventType, LogLine
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Exited, Outcome, Refused, Undelivered
-from orchestrator.observe.events import Event, EventType, Journals, LogLine, printable
+from orchestrator.observe.events import Journals, printable
 from orchestrator.observe.rate import GAP_MS, Rate
 from orchestrator.supervise.ports import Clock
 from orchestrator.supervise.service import Service

@@ -8,10 +8,8 @@ from typing import Any, BinaryIO
 import click
 import msgspec
 
-from orchestrator.agent.views import Ended
 from orchestrator.cli.context import Settings, command, global_options
 from orchestrator.cli.durations import DURATION
-from orchestrator.cli.failure import FAILED, OK, TIMED_OUT, USAGE, Failure
 from orchestrator.cli.lines import Sending
 from orchestrator.cli.look import rollout_status
 from orchestrator.cli.names import LABEL, WORD, address_argument, key_argument, keys_argument
@@ -20,6 +18,9 @@ from orchestrator.cli.payload import payload as read_payload
 from orchestrator.cli.show import show_failure
 from orchestrator.cli.trace import new_name, show_conversations
 from orchestrator.cli.waiting import ended, is_at_rest
+from orchestrator.contract.codes import FAILED, OK, TIMED_OUT, USAGE
+from orchestrator.contract.documents import Ended
+from orchestrator.contract.problem import Failure
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.strict_json import NotJson, read_json
@@ -153,7 +154,7 @@ def _json_argument(number: int, text: str) -> Any:
 def restart(settings: Settings, names: tuple[DeploymentKey, ...]) -> int:
     """Restart deployments: their instances one after another, so that the others keep answering."""
     client = settings.client()
-    return _each(settings, names, lambda name: client.verb(name, "restart"))
+    return _each(settings, names, client.restart)
 
 
 @command()
@@ -183,7 +184,7 @@ def _each(settings: Settings, names: Iterable[DeploymentKey], act: Callable[[Dep
 def rollback(settings: Settings, name: DeploymentKey, to: int | None, wait: bool, timeout: int) -> None:
     """Go back to an earlier revision; what the source wants is held until it changes."""
     client = settings.client()
-    said = client.verb(name, "rollback", **({} if to is None else {"to": str(to)}))
+    said = client.rollback(name, to)
     settings.err().print(said)
     if wait:
         _wait_for_one(settings, name, timeout)
@@ -211,7 +212,7 @@ def _verb(verb: str, help_text: str) -> click.Command:
     @command(verb, help=help_text)
     @key_argument
     def run(settings: Settings, name: DeploymentKey) -> None:
-        settings.err().print(settings.client().verb(name, f"rollout/{verb}"))
+        settings.err().print(settings.client().rollout(name, verb))
 
     return run
 

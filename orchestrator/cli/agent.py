@@ -12,21 +12,23 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.agent.assembly import Agent
-from orchestrator.agent.problem import Trouble
 from orchestrator.agent.process import AgentOptions, run_agent
+from orchestrator.agent.socket import socket_path
 from orchestrator.agent.sources import SourceWish
+from orchestrator.agent.trouble import Trouble
 from orchestrator.cli.background import start_agent, stop_agent
 from orchestrator.cli.context import Settings, command, global_options, runtime_dir
 from orchestrator.cli.durations import DURATION
-from orchestrator.cli.failure import FAILED, Failure
 from orchestrator.cli.planning import empty_option, mass_prune_option, root_option, source_option
 from orchestrator.cli.reading import Place, passed_to_git
 from orchestrator.cli.show import PHASE_STYLES, clock, show_diagnostics
+from orchestrator.contract.codes import FAILED
+from orchestrator.contract.problem import Failure
 from orchestrator.model.desired import Permissions
+from orchestrator.model.event import Event
 from orchestrator.model.source import FolderSpec, SourceSpec, SourceStatus
-from orchestrator.observe.events import Event
 from orchestrator.store.lock import StateLocked
-from orchestrator.store.state_dir import holder, socket_path
+from orchestrator.store.state_dir import holder
 
 STOP_S = 60.0
 T = TypeVar("T")

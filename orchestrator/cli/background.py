@@ -5,9 +5,10 @@ import subprocess
 import sys
 import time
 
-from orchestrator.cli.client import AgentClient
 from orchestrator.cli.context import Settings
-from orchestrator.cli.failure import NO_AGENT, Failure
+from orchestrator.client import AgentClient
+from orchestrator.contract.codes import NO_AGENT
+from orchestrator.contract.problem import Failure
 from orchestrator.store.state_dir import StateDir, holder
 
 START_LIMIT_S = 20.0

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.agent.compilations import MIB, SHOWN_BYTES
-from orchestrator.agent.views import CompilingView
+from orchestrator.contract.documents import CompilingView
 from orchestrator.model.compiling import Compiling
 from orchestrator.observe.events import printable
 

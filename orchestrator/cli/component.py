@@ -13,9 +13,10 @@ from rich.text import Text
 
 from orchestrator.cli.compiling import Progress
 from orchestrator.cli.context import Settings, command, global_options
-from orchestrator.cli.failure import FAILED, INVALID, OK, Failure
 from orchestrator.cli.reading import read_wasm, shared_runtime
 from orchestrator.cli.show import table
+from orchestrator.contract.codes import FAILED, INVALID, OK
+from orchestrator.contract.problem import Failure
 from orchestrator.interface.anatomy import Producer, anatomy
 from orchestrator.interface.changes import Caller, Change, ChangeKind, Comparison, Consequence, Side, compare
 from orchestrator.interface.fitness import Unfit, unfitness

@@ -11,8 +11,9 @@ import click
 import msgspec
 from rich.console import Console
 
-from orchestrator.cli.client import AgentClient
-from orchestrator.cli.failure import NO_AGENT, USAGE, Failure
+from orchestrator.client import AgentClient
+from orchestrator.contract.codes import NO_AGENT, USAGE
+from orchestrator.contract.problem import Failure
 from orchestrator.model.calls import Calls
 from orchestrator.observe.events import printable
 

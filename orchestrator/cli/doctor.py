@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator import __version__
-from orchestrator.cli.client import AgentClient
 from orchestrator.cli.context import Settings, command, runtime_dir
-from orchestrator.cli.failure import FAILED, OK
 from orchestrator.cli.machine import Capacity, Machine, capacity, judged, read_machine
+from orchestrator.client import AgentClient
+from orchestrator.contract.codes import FAILED, OK
 from orchestrator.model.base import Value
 from orchestrator.model.calls import Calls
 from orchestrator.model.finding import Finding, Verdict, ok, problem, warning

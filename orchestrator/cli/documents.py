@@ -10,7 +10,10 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.agent.views import (
+from orchestrator.cli.component import ComponentDiff, ComponentInfo
+from orchestrator.cli.doctor import Doctor
+from orchestrator.cli.top import Top
+from orchestrator.contract.documents import (
     AgentView,
     DeadLetterView,
     DeploymentView,
@@ -23,13 +26,10 @@ from orchestrator.agent.views import (
     SourceView,
     SubscriptionView,
 )
-from orchestrator.cli.component import ComponentDiff, ComponentInfo
-from orchestrator.cli.doctor import Doctor
-from orchestrator.cli.top import Top
 from orchestrator.model.base import Value
 from orchestrator.model.diagnostic import Diagnostic
-from orchestrator.observe.events import Event, LogLine
-from orchestrator.observe.trace import Conversation
+from orchestrator.model.event import Event, LogLine
+from orchestrator.model.hop import Conversation
 from orchestrator.plan.action import Action
 from orchestrator.plan.document import Summary
 

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import click
 from rich.console import Console
 
-from orchestrator.agent.views import DeadLetterView
 from orchestrator.cli.context import Settings, command
-from orchestrator.cli.failure import FAILED, OK, Failure
 from orchestrator.cli.names import key_argument
 from orchestrator.cli.show import clock, table
+from orchestrator.contract.codes import FAILED, OK
+from orchestrator.contract.documents import DeadLetterView
+from orchestrator.contract.problem import Failure
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.observe.events import printable
 

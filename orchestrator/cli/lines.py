@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-from orchestrator.agent.views import MANY_MAX, MANY_MAX_BYTES
-from orchestrator.cli.client import AgentClient
-from orchestrator.cli.failure import USAGE, Failure
+from orchestrator.client import AgentClient
+from orchestrator.contract.bodies import MANY_MAX, MANY_MAX_BYTES
+from orchestrator.contract.codes import USAGE
+from orchestrator.contract.problem import Failure
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import MESSAGE_MAX_BYTES
 

@@ -1,9 +1,9 @@
 """Commands that only look: `status`, `get`, `history`, `logs`, `events`, `rollout status`."""
 
 import contextlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from io import StringIO
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import msgspec
@@ -11,20 +11,23 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from orchestrator.agent.views import DeploymentView, GroupView, InstanceView, SourceView
-from orchestrator.cli.client import AgentClient
 from orchestrator.cli.compiling import under_way
 from orchestrator.cli.context import Settings, command
-from orchestrator.cli.failure import USAGE, Failure
 from orchestrator.cli.keys import Pause, pausing
 from orchestrator.cli.letters import show_letters
 from orchestrator.cli.names import NAME, key_argument, optional_key_argument
 from orchestrator.cli.show import PHASE_STYLES, clock, short, show_diagnostics, table
 from orchestrator.cli.topics import show_subscriptions
+from orchestrator.client import AgentClient
+from orchestrator.contract.codes import USAGE
+from orchestrator.contract.documents import DeploymentView, GroupView, InstanceView, SourceView
+from orchestrator.contract.problem import Failure
+from orchestrator.model.event import Event, LogLine
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Asked, Traffic
-from orchestrator.observe.events import Event, LogLine, printable
+from orchestrator.observe.events import printable
 
+T = TypeVar("T")
 WATCH_S = 0.5
 HISTORY_COLUMNS = ("NUMBER", "VERSION", "REVISION", "CAUSE", "OUTCOME", "COMMIT", "STARTED", "REASON")
 KINDS = ("deployments", "instances", "groups", "revisions", "sources", "dead-letters", "subscriptions")
@@ -308,7 +311,7 @@ def logs(settings: Settings, name: DeploymentKey | None, follow: bool) -> None:
     client = settings.client()
     if name is not None:
         client.deployment(name)  # a misspelt name is an error, not an empty log
-    _follow(settings, client, "/v1/logs", LogLine, follow, name, _log_text)
+    _follow(settings, client.logs(name, follow=follow), _log_text)
 
 
 def _log_text(line: LogLine) -> Text:
@@ -325,7 +328,7 @@ def _log_text(line: LogLine) -> Text:
 @click.option("-f", "--follow", is_flag=True, help="Keep printing what comes.")
 def events(settings: Settings, name: DeploymentKey | None, follow: bool) -> None:
     """Print what happened since the agent started."""
-    _follow(settings, settings.client(), "/v1/events", Event, follow, name, _event_text)
+    _follow(settings, settings.client().events(name, follow=follow), _event_text)
 
 
 def _event_text(event: Event) -> Text:
@@ -334,13 +337,10 @@ def _event_text(event: Event) -> Text:
     return Text.assemble((clock(event.at_ms), "dim"), f"  {who:24}  ", (f"{event.reason:16}", style), event.message)
 
 
-def _follow(
-    settings: Settings, client: AgentClient, path: str, kind: Any, follow: bool, key: DeploymentKey | None,
-    show: Callable[[Any], Text],
-) -> None:  # fmt: skip
+def _follow(settings: Settings, entries: Iterable[T], show: Callable[[T], Text]) -> None:
     console = settings.out()
     try:
-        for entry in client.lines(path, kind, follow=follow, deployment=key):
+        for entry in entries:
             if settings.is_json:
                 click.echo(_one_line(entry))
             else:

@@ -13,11 +13,11 @@ from rich.console import Console
 
 from orchestrator import __version__
 from orchestrator.cli.context import global_options
-from orchestrator.cli.failure import FAILED, USAGE, Failure
 from orchestrator.cli.show import show_failure
+from orchestrator.contract.codes import FAILED, INTERRUPTED, USAGE
+from orchestrator.contract.problem import Failure
 from orchestrator.model.calls import UnknownLayout
 
-INTERRUPTED = 130
 FIRST_FREE = 3  # file descriptors below are the standard streams
 COMMANDS = {  # each lies in the module of this package that is named after it here
     **dict.fromkeys(("validate", "plan", "apply"), "planning"),

@@ -8,8 +8,9 @@ from typing import Any
 import click
 import msgspec
 
-from orchestrator.cli.failure import USAGE, Failure
 from orchestrator.cli.names import WORD
+from orchestrator.contract.codes import USAGE
+from orchestrator.contract.problem import Failure
 from orchestrator.model.codec import prefix
 from orchestrator.model.message import MESSAGE_MAX_BYTES
 from orchestrator.model.strict_json import NotJson, read_json

@@ -8,12 +8,9 @@ from typing import Any
 import click
 from rich.text import Text
 
-from orchestrator.agent.views import DeploymentView
 from orchestrator.cli.background import ensure_agent
-from orchestrator.cli.client import AgentClient
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.durations import DURATION
-from orchestrator.cli.failure import CHANGES, FAILED, INVALID, OK, Failure
 from orchestrator.cli.names import WORD
 from orchestrator.cli.reading import (
     Place,
@@ -26,6 +23,10 @@ from orchestrator.cli.reading import (
 )
 from orchestrator.cli.show import show_diagnostics, show_plan
 from orchestrator.cli.waiting import ended, is_failure, key_of, wait_for
+from orchestrator.client import AgentClient
+from orchestrator.contract.codes import CHANGES, FAILED, INVALID, OK
+from orchestrator.contract.documents import DeploymentView
+from orchestrator.contract.problem import Failure
 from orchestrator.model.desired import Permissions
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.observe.events import printable

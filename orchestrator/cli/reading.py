@@ -11,7 +11,8 @@ import msgspec
 
 from orchestrator.cli.compiling import Progress
 from orchestrator.cli.context import Settings
-from orchestrator.cli.failure import FAILED, INVALID, USAGE, Failure
+from orchestrator.contract.codes import FAILED, INVALID, USAGE
+from orchestrator.contract.problem import Failure
 from orchestrator.manifest import references, resolve
 from orchestrator.model.calls import Calls
 from orchestrator.model.compiling import Compiling

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.text import Text
 
-from orchestrator.cli.failure import Failure
+from orchestrator.contract.problem import Failure
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.observe.events import printable
 from orchestrator.plan.document import Plan

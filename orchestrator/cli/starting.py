@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from orchestrator.cli.context import Settings, command
-from orchestrator.cli.failure import FAILED, INVALID, USAGE, Failure
 from orchestrator.cli.names import LABEL
 from orchestrator.cli.reading import read_wasm
+from orchestrator.contract.codes import FAILED, INVALID, USAGE
+from orchestrator.contract.problem import Failure
 from orchestrator.interface.fitness import stays, unfitness
 from orchestrator.manifest import schema_kinds, schema_text
 from orchestrator.model.calls import Calls

@@ -16,12 +16,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.agent.views import DeploymentView, InstanceView
-from orchestrator.cli.client import AgentClient
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.keys import Pause, pausing
 from orchestrator.cli.show import PHASE_STYLES, clock
+from orchestrator.client import AgentClient
+from orchestrator.contract.documents import DeploymentView, InstanceView
 from orchestrator.model.base import Value
 from orchestrator.model.observed import Traffic
 

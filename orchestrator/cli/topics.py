@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import click
 from rich.console import Console
 
-from orchestrator.agent.views import SubscriptionView
-from orchestrator.cli.client import AgentClient
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.names import WORD
 from orchestrator.cli.payload import conversation_option, payload_options, written
 from orchestrator.cli.payload import payload as read_payload
 from orchestrator.cli.show import table
+from orchestrator.client import AgentClient
+from orchestrator.contract.documents import SubscriptionView
 from orchestrator.model.topic import matches
 
 COLUMNS = ("DEPLOYMENT", "PATTERN", "BY", "INSTANCE", "IN FORCE")

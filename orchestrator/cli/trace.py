@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.cli.context import Settings, command
-from orchestrator.cli.failure import Failure
 from orchestrator.cli.names import NAME, WORD
 from orchestrator.cli.show import table
-from orchestrator.model.hop import Hop
-from orchestrator.observe.trace import CONVERSATIONS_MAX, Conversation
+from orchestrator.contract.problem import Failure
+from orchestrator.model.hop import Conversation, Hop
+from orchestrator.observe.trace import CONVERSATIONS_MAX
 
 COLUMNS = ("AT", "FROM", "TO", "WHAT", "TOOK", "OUTCOME")
 

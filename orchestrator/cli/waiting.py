@@ -7,11 +7,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from orchestrator.agent.views import DeploymentView
-from orchestrator.cli.client import AgentClient
 from orchestrator.cli.compiling import under_way
 from orchestrator.cli.context import Settings
-from orchestrator.cli.failure import TIMED_OUT, Failure
+from orchestrator.client import AgentClient
+from orchestrator.contract.codes import TIMED_OUT
+from orchestrator.contract.documents import DeploymentView
+from orchestrator.contract.problem import Failure
 from orchestrator.model.ids import DeploymentKey
 
 LOOK_S = 0.05

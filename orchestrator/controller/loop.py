@@ -16,12 +16,12 @@ from orchestrator.controller.watched import WatchedSources
 from orchestrator.execute.actions import Actions
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Ledger
-from orchestrator.execute.outcome import ActionOutcome, Status
 from orchestrator.execute.rollouts import ANNOUNCE
 from orchestrator.execute.settle import Settling
 from orchestrator.model.desired import DesiredState, Permissions, either
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedState, Record
+from orchestrator.model.outcome import ActionOutcome, Status
 from orchestrator.observe.state import observe
 from orchestrator.plan.action import ActionKind
 from orchestrator.plan.document import Plan

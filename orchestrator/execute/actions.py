@@ -6,12 +6,12 @@ from msgspec.structs import replace
 
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Ledger
-from orchestrator.execute.outcome import ActionOutcome, Status
 from orchestrator.execute.rollouts import ANNOUNCE, Rollouts
 from orchestrator.execute.workloads import workload_of
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Record
+from orchestrator.model.outcome import ActionOutcome, Status
 from orchestrator.model.rollout import Cause, Rollout
 from orchestrator.model.spec import Deployment
 from orchestrator.plan.action import Action, ActionKind, Reason

@@ -34,3 +34,10 @@ class Hop(Value, frozen=True):
     outcome: str
     correlation: str = ""
     count: int = 1
+
+
+class Conversation(Value, frozen=True):
+    """The hops of one conversation that are still kept, in the order in which they were sent."""
+
+    conversation: str
+    hops: tuple[Hop, ...]

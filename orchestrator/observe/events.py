@@ -1,10 +1,7 @@
-"""What happened, one event per transition, never one per tick."""
+"""What is kept of what happened: the journals of events, log lines and hops, and what may be shown of their texts."""
 
-from enum import Enum
-
-from orchestrator.model.base import Value
+from orchestrator.model.event import Event, LogLine
 from orchestrator.model.hop import Hop
-from orchestrator.model.ids import DeploymentKey
 from orchestrator.observe.journal import Bounds, Journal
 from orchestrator.observe.trace import HOPS_KEPT, group_of_hop, weight_of_hop
 
@@ -13,34 +10,6 @@ LOG_LINES_KEPT = Bounds(entries=20_000, weight=16 << 20)
 LOG_LINE_MAX = 8_192  # characters, with its context; a longer line is cut
 CONTEXT_MAX = 32  # pairs of a log line's context that are kept
 ENTRY_WEIGHT = 256  # of an entry beside its text
-
-
-class EventType(Enum):
-    """Whether someone has to look at it."""
-
-    NORMAL = "normal"
-    WARNING = "warning"
-
-
-class Event(Value, frozen=True):
-    """One thing that happened to a deployment (or, with an empty key, to a source or the agent)."""
-
-    at_ms: int
-    reason: str
-    message: str
-    key: DeploymentKey | None = None
-    type: EventType = EventType.NORMAL
-
-
-class LogLine(Value, frozen=True):
-    """One line that a guest logged or printed, or that tells of its end; control characters removed."""
-
-    at_ms: int
-    key: DeploymentKey
-    instance: str
-    level: str
-    text: str
-    context: tuple[tuple[str, str], ...] = ()
 
 
 class Journals:

@@ -9,8 +9,9 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
+from orchestrator.model.event import LogLine
 from orchestrator.model.ids import ComponentId
-from orchestrator.observe.events import CONTEXT_MAX, LOG_LINE_MAX, LogLine, printable
+from orchestrator.observe.events import CONTEXT_MAX, LOG_LINE_MAX, printable
 from orchestrator.observe.journal import Journal
 from orchestrator.observe.rate import GAP_MS, Rate
 from orchestrator.supervise.ports import Clock

@@ -2,21 +2,13 @@
 
 from collections.abc import Iterable
 
-from orchestrator.model.base import Value
-from orchestrator.model.hop import Hop
+from orchestrator.model.hop import Conversation, Hop
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.observe.journal import Bounds
 
 HOPS_KEPT = Bounds(entries=20_000, weight=16 << 20)
 HOP_WEIGHT = 512  # of a hop beside its outcome's text
 CONVERSATIONS_MAX = 100  # of one answer
-
-
-class Conversation(Value, frozen=True):
-    """The hops of one conversation that are still kept, in the order in which they were sent."""
-
-    conversation: str
-    hops: tuple[Hop, ...]
 
 
 def weight_of_hop(hop: Hop) -> int:

@@ -5,7 +5,6 @@
 Called by the agent, which holds the lock while it runs, and by the CLI, which makes plans and reads without it.
 """
 
-import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -15,11 +14,10 @@ from orchestrator.store import lock
 from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.database import Database
 from orchestrator.store.decisions import read_records, read_serial
-from orchestrator.store.files import NotPrivate, check_own_folder, have_private_folder, read_private, write_once
+from orchestrator.store.files import check_own_folder, have_private_folder, read_private, write_once
 
 STATE_VERSION = 1
 CACHE = "cache"  # the folder of what can be made again
-SOCKET_PATH_MAX_BYTES = 100  # sun_path has 108 on Linux, 104 elsewhere
 _KEY_BYTES = 32
 _VERSION_MAX_BYTES = 64
 
@@ -102,34 +100,6 @@ def read_recorded(path: Path) -> ObservedState:
         return ObservedState(lineage=read_lineage(path), serial=read_serial(database), deployments=deployments)
     finally:
         database.close()
-
-
-def socket_path(state_dir: Path, runtime_dir: Path | None) -> Path:
-    """Say where the agent of a state directory listens; agent and client get the same answer.
-
-    A path that is too long for a socket is replaced by one in `runtime_dir`, or in a private folder under /tmp.
-
-    Raises:
-        NotPrivate: that folder is not the user's own.
-    """
-    real = Path(os.path.realpath(state_dir))
-    name = hashlib.sha256(os.fsencode(real)).hexdigest()[:16] + ".sock"
-    if _fits(real / "agent.sock"):
-        return real / "agent.sock"
-    if runtime_dir is not None and runtime_dir.is_dir() and _fits(runtime_dir / "airs" / name):
-        return _private(runtime_dir / "airs") / name
-    return _private(Path(f"/tmp/airs-{os.geteuid()}")) / name  # noqa: S108 — checked to be ours
-
-
-def _fits(path: Path) -> bool:
-    return len(os.fsencode(path)) <= SOCKET_PATH_MAX_BYTES
-
-
-def _private(folder: Path) -> Path:
-    if folder.is_symlink():
-        raise NotPrivate(f"{folder} is a link; remove it, the agent's socket goes there")
-    have_private_folder(folder)
-    return folder
 
 
 def check_version(path: Path) -> None:

@@ -6,8 +6,9 @@ import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
-from orchestrator.agent.views import DeploymentView, deployment_view
+from orchestrator.agent.views import deployment_view
 from orchestrator.cli.top import ORDERS, Look, Top, TopRow, compared, ordered, page, short_number
+from orchestrator.contract.documents import DeploymentView
 from orchestrator.model.observed import ObservedDeployment, Spent, Traffic
 from tests.plan.build import deployment, record, running
 

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from orchestrator.cli.client import AgentClient
 from orchestrator.cli.main import run
+from orchestrator.client import AgentClient
 from orchestrator.store.state_dir import holder
 
 from .stage import stage  # noqa: F401 — the fixture of the tests about what happens while an agent runs

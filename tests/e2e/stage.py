@@ -21,11 +21,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import pytest
 
-from orchestrator.agent.views import DeploymentView
-from orchestrator.cli.client import AgentClient
 from orchestrator.cli.context import runtime_dir
-from orchestrator.cli.failure import Failure
 from orchestrator.cli.main import run
+from orchestrator.client import AgentClient
+from orchestrator.contract.documents import DeploymentView
+from orchestrator.contract.problem import Failure
 from orchestrator.model.ids import DeploymentKey
 
 ROOT = Path(__file__).parents[2]

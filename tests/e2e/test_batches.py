@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.failure import TIMED_OUT, USAGE
+from orchestrator.contract.codes import TIMED_OUT, USAGE
 
 from .stage import ROOT, Stage, wait_until
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import cbor2
 import pytest
 
-from orchestrator.cli.failure import FAILED, INVALID, USAGE
+from orchestrator.contract.codes import FAILED, INVALID, USAGE
 from orchestrator.model.codec import prefix
 
 from .stage import Stage

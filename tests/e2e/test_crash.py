@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.failure import Failure
+from orchestrator.contract.problem import Failure
 
 from .stage import COUNTER_GRANTS, LIMIT_S, Stage, key, wait_until
 

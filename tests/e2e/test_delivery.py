@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from orchestrator.cli.failure import FAILED, USAGE
+from orchestrator.contract.codes import FAILED, USAGE
 
 from .stage import COUNTER_GRANTS, Stage, wait_until
 from .test_mailboxes import AGAIN, LONG, busy, letters, logged, payloads

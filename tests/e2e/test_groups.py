@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from orchestrator.cli.failure import FAILED, INVALID
+from orchestrator.contract.codes import FAILED, INVALID
 
 from .stage import Stage, wait_until
 

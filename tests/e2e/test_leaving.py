@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from orchestrator.cli.failure import Failure
+from orchestrator.contract.problem import Failure
 
 from .stage import Stage, key, wait_until
 from .test_limits import write_patient

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import wasmtime
 
-from orchestrator.cli.failure import Failure
+from orchestrator.contract.problem import Failure
 from orchestrator.model.message import MESSAGE_MAX_BYTES
 
 from .stage import ROOT, Ran, Stage, wait_until

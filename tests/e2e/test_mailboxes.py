@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from orchestrator.cli.failure import FAILED, TIMED_OUT, USAGE
+from orchestrator.contract.codes import FAILED, TIMED_OUT, USAGE
 
 from .stage import Stage, wait_until
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from orchestrator.cli.failure import FAILED
+from orchestrator.contract.codes import FAILED
 
 from .stage import ROOT, Stage, wait_until
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.cli.failure import FAILED, INVALID, USAGE
+from orchestrator.contract.codes import FAILED, INVALID, USAGE
 
 from .stage import COUNTER_GRANTS, Stage, wait_until
 

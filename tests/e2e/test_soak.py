@@ -11,9 +11,9 @@ from contextlib import closing
 
 import pytest
 
-from orchestrator.agent.views import DeploymentView
-from orchestrator.cli.client import AgentClient
-from orchestrator.cli.failure import Failure
+from orchestrator.client import AgentClient
+from orchestrator.contract.documents import DeploymentView
+from orchestrator.contract.problem import Failure
 
 from .stage import COUNTER_GRANTS, LIMIT_S, Stage, wait_until
 

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from orchestrator.cli.failure import FAILED, NO_AGENT
+from orchestrator.contract.codes import FAILED, NO_AGENT
 
 from .conftest import REPOSITORY, Airs, wait_until
 

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from orchestrator.cli.failure import Failure
 from orchestrator.cli.show import clock
+from orchestrator.contract.problem import Failure
 
 from .stage import Stage, key, wait_until
 

@@ -17,7 +17,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from orchestrator.cli.failure import USAGE
+from orchestrator.contract.codes import USAGE
 
 from .conftest import AIRS, LIMIT_S, REPOSITORY, Airs, deployment, wait_until
 

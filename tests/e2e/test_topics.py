@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from orchestrator.cli.failure import FAILED, INVALID, USAGE
+from orchestrator.contract.codes import FAILED, INVALID, USAGE
 
 from .stage import Stage, wait_until
 from .test_mailboxes import LONG, busy, letters, logged

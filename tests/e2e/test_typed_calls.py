@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cli.failure import FAILED, USAGE
+from orchestrator.contract.codes import FAILED, USAGE
 from tests.e2e.stage import Stage, wait_until
 
 TYPES = "types-1.0.0"

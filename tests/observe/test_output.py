@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.model.event import LogLine
 from orchestrator.model.ids import ComponentId
-from orchestrator.observe.events import CONTEXT_MAX, LOG_LINE_MAX, LogLine
+from orchestrator.observe.events import CONTEXT_MAX, LOG_LINE_MAX
 from orchestrator.observe.journal import Bounds, Journal
 from orchestrator.observe.output import LINE_MAX_BYTES, LineLog, WatchedOutput
 from orchestrator.observe.rate import BURST_S, GAP_MS

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from orchestrator.cli.client import AgentClient
+from orchestrator.client import AgentClient
 
 from .tree import LIMIT_S, ROOT
 

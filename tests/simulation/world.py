@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from orchestrator.agent.operations import Operations
-from orchestrator.agent.problem import Trouble
+from orchestrator.agent.trouble import Trouble
 from orchestrator.controller.loop import Controller
 from orchestrator.controller.watched import Watched, WatchedSources
 from orchestrator.execute.actions import Actions

@@ -1,0 +1,289 @@
+"""The agent's API as methods: one for each endpoint of the contract, with its documents as arguments and results."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from orchestrator.client.connection import Answer, Connections, Stream, Unreachable
+from orchestrator.client.folder import check_own
+from orchestrator.contract import endpoints as api
+from orchestrator.contract.bodies import NO_REPLY
+from orchestrator.contract.codes import NO_AGENT
+from orchestrator.contract.documents import (
+    AgentView,
+    Applied,
+    DeadLetterView,
+    DeploymentView,
+    Done,
+    Ended,
+    HistoryView,
+    Printed,
+    Published,
+    SessionView,
+    SourceView,
+    SubscriptionView,
+)
+from orchestrator.contract.endpoints import Endpoint
+from orchestrator.contract.problem import Failure, Problem
+from orchestrator.contract.socket import socket_of
+from orchestrator.model.event import Event, LogLine
+from orchestrator.model.hop import Conversation
+from orchestrator.model.ids import ComponentId, DeploymentKey
+from orchestrator.model.letter import Resent
+from orchestrator.model.observed import ObservedState
+
+T = TypeVar("T")
+Target = DeploymentKey | ComponentId
+Params = dict[str, Any]
+ANSWER_S = 60.0
+SLACK_S = 10.0  # beyond a message's own timeout, before we stop believing in the agent
+
+
+class AgentClient:
+    """One agent, as its clients see it. Every method raises `Failure` where the agent does not do what was asked."""
+
+    def __init__(
+        self, state_dir: Path, runtime_dir: Path | None = None, tell: Callable[[str], None] | None = None,
+        answer_s: float = ANSWER_S,
+    ) -> None:  # fmt: skip
+        """Be a client of the agent at `state_dir`; nothing is asked yet.
+
+        `runtime_dir` is $XDG_RUNTIME_DIR, where the socket of a state directory with a long path lies. `tell` is told
+        of each exchange; `answer_s` is how long `answers` waits.
+        """
+        self.state_dir = state_dir
+        self.socket, folder = socket_of(state_dir, runtime_dir)
+        if folder is not None:
+            check_own(folder)
+        self._answer_s = answer_s
+        self._http = Connections(self.socket, tell)
+
+    def __enter__(self) -> "AgentClient":
+        return self
+
+    def __exit__(self, *_ended: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def answers(self) -> bool:
+        """Whether an agent is there."""
+        try:
+            return self._http.ask(api.AGENT.method, api.AGENT.at(), None, self._answer_s).is_success
+        except Unreachable:
+            return False
+
+    def about(self) -> AgentView:
+        """Ask who it is."""
+        return self._get(api.AGENT)
+
+    def stop(self, within_s: float | None = None) -> None:
+        """Ask the agent to stop, and how long it is to wait before it ends calls that still run."""
+        self._ask(api.STOP, params={} if within_s is None else {"within": within_s})
+
+    def state(self) -> ObservedState:
+        """Ask for the observed state."""
+        return self._get(api.STATE)
+
+    def apply(self, sealed: bytes, *, fresh: bool) -> Applied:
+        """Apply a sealed plan; returns one outcome per action."""
+        return self._get(api.APPLY, body=sealed, params={"fresh": _flag(fresh)})
+
+    def deployments(self) -> list[DeploymentView]:
+        """List the deployments."""
+        return self._get(api.DEPLOYMENTS)
+
+    def deployment(self, key: DeploymentKey) -> DeploymentView:
+        """Describe one deployment."""
+        return self._get(api.DEPLOYMENT, key)
+
+    def sources(self) -> list[SourceView]:
+        """List the sources."""
+        return self._get(api.SOURCES)
+
+    def history(self, key: DeploymentKey) -> list[HistoryView]:
+        """List a deployment's revisions, oldest first."""
+        return self._get(api.HISTORY, key)
+
+    def restart(self, key: DeploymentKey) -> str:
+        """Restart a deployment's instances; returns what was done, in words."""
+        return self._done(api.RESTART, key)
+
+    def rollback(self, key: DeploymentKey, to: int | None = None) -> str:
+        """Go back to revision `to`, or to the one before; returns what was done, in words."""
+        return self._done(api.ROLLBACK, key, params={} if to is None else {"to": to})
+
+    def rollout(self, key: DeploymentKey, verb: str) -> str:
+        """Promote, abort or retry a rollout; returns what was done, in words."""
+        return self._done(api.ROLLOUT, key, verb=verb)
+
+    def delete(self, key: DeploymentKey) -> str:
+        """Remove a deployment; returns what was done, in words."""
+        return self._done(api.DELETE, key)
+
+    def send(
+        self, key: Target, payload: bytes, conversation: str | None = None, timeout_s: float = ANSWER_S,
+        id: str | None = None,
+    ) -> None:  # fmt: skip
+        """Queue a message, unless one of the same id was; where its mailbox has senders wait for room, wait."""
+        params = _message(key, timeout_s, conversation=conversation, id=id)
+        self._ask(api.SEND, key, body=payload, params=params, wait_s=timeout_s)
+
+    def send_many(
+        self, key: Target, payloads: Sequence[bytes], conversation: str | None = None, timeout_s: float = ANSWER_S
+    ) -> int:
+        """Queue as many messages as there is room for, at least one once there is some; returns how many."""
+        params, body = _message(key, timeout_s, conversation=conversation), msgspec.msgpack.encode(payloads)
+        return self._get(api.SEND_MANY, key, body=body, params=params, wait_s=timeout_s).queued
+
+    def request(
+        self, key: Target, payload: bytes, conversation: str | None = None, timeout_s: float = ANSWER_S,
+        trace: str | None = None,
+    ) -> bytes | None:  # fmt: skip
+        """Send a message and return the reply; None for `none`. What it leads to is recorded under `trace`."""
+        params = _message(key, timeout_s, conversation=conversation, trace=trace)
+        answer = self._ask(api.REQUEST, key, body=payload, params=params, wait_s=timeout_s)
+        return None if NO_REPLY in answer.headers else answer.content
+
+    def publish(self, topic: str, payload: bytes, conversation: str | None = None) -> Published:
+        """Publish a message; returns how many deployments took it."""
+        return self._get(api.PUBLISH, body=payload, params=_given(topic=topic, conversation=conversation))
+
+    def subscriptions(self, key: DeploymentKey | None = None) -> list[SubscriptionView]:
+        """List subscriptions, of one deployment or of all."""
+        return self._get(api.SUBSCRIPTIONS, params=_of(key))
+
+    def call(
+        self, key: Target, function: str, arguments: list[Any], timeout_s: float = ANSWER_S, session: str | None = None
+    ) -> Any:  # fmt: skip
+        """Make a typed call and return its result."""
+        call = {"function": function, "arguments": arguments, "session": session}
+        body = json.dumps(call).encode()  # also integers of any size
+        return self._get(api.CALL, key, body=body, params=_message(key, timeout_s), wait_s=timeout_s)
+
+    def sessions(self, key: DeploymentKey) -> list[SessionView]:
+        """List a deployment's sessions."""
+        return self._get(api.SESSIONS, key)
+
+    def let_go(self, key: DeploymentKey, session: str, handles: Sequence[int] = ()) -> int:
+        """Drop handles of a session, or end it where none is named; returns how many were dropped."""
+        return self._get(api.LET_GO, key, params={"handle": list(handles)}, session=session)
+
+    def run(self, key: DeploymentKey, arguments: Sequence[str] | None = None) -> Iterator[Printed | Ended]:
+        """Run a job again; yields what it prints and, last, how it ended. Leaving the iterator cancels the run."""
+        return self._lines(api.RUN, key, body=msgspec.json.encode({"arguments": arguments}))
+
+    def dead_letters(self, key: DeploymentKey | None = None) -> list[DeadLetterView]:
+        """List dead letters, of one deployment or of all, oldest first."""
+        return list(self._lines(api.DEAD_LETTERS, params=_of(key)))
+
+    def send_again(self, key: DeploymentKey, numbers: Sequence[int] = ()) -> Resent:
+        """Send dead letters again; all of a deployment's where no number is given."""
+        return self._get(api.SEND_AGAIN, key, params={"number": list(numbers)})
+
+    def discard(self, key: DeploymentKey, numbers: Sequence[int] = ()) -> int:
+        """Forget dead letters, all of a deployment's where no number is given; returns how many."""
+        return self._get(api.DISCARD, key, params={"number": list(numbers)}).discarded
+
+    def trace(self, id: str) -> list[Conversation]:
+        """Return what is recorded of a conversation, which may be nothing."""
+        return self._get(api.TRACE, params={"id": id})
+
+    def last_traces(self, key: DeploymentKey, count: int) -> list[Conversation]:
+        """Return the last conversations that a deployment took part in."""
+        return self._get(api.LAST_TRACES, key, params={"last": count})
+
+    def logs(self, key: DeploymentKey | None = None, *, follow: bool = False) -> Iterator[LogLine]:
+        """Yield log lines, of one deployment or of all; with `follow`, until the agent or the reader goes."""
+        return self._followed(api.LOGS, key, follow)
+
+    def events(self, key: DeploymentKey | None = None, *, follow: bool = False) -> Iterator[Event]:
+        """Yield events, of one deployment or of all; with `follow`, until the agent or the reader goes."""
+        return self._followed(api.EVENTS, key, follow)
+
+    def _followed(self, endpoint: Endpoint[T], key: DeploymentKey | None, follow: bool) -> Iterator[T]:
+        try:
+            yield from self._lines(endpoint, params={"follow": _flag(follow), **_of(key)})
+        except Unanswered:
+            if not follow:
+                raise
+
+    def _done(self, endpoint: Endpoint[Done], key: DeploymentKey, params: Params | None = None, **parts: str) -> str:
+        return self._get(endpoint, key, params=params, **parts).message
+
+    def _get(self, endpoint: Endpoint[T], key: Target | None = None, **more: Any) -> T:
+        return msgspec.json.decode(self._ask(endpoint, key, **more).content, type=endpoint.answers)
+
+    def _ask(
+        self, endpoint: Endpoint[Any], key: Target | None = None, *, body: bytes | None = None,
+        params: Params | None = None, wait_s: float = ANSWER_S, **parts: str,
+    ) -> Answer:  # fmt: skip
+        try:
+            answer = self._http.ask(endpoint.method, _target(endpoint, key, params, parts), body, wait_s + SLACK_S)
+        except Unreachable as problem:
+            raise Unanswered(problem) from None
+        if answer.is_success:
+            return answer
+        raise _failure(answer.status, answer.content)
+
+    def _lines(
+        self, endpoint: Endpoint[T], key: Target | None = None, *, body: bytes | None = None,
+        params: Params | None = None,
+    ) -> Iterator[T]:  # fmt: skip
+        try:
+            with self._http.stream(endpoint.method, _target(endpoint, key, params, {}), body) as answer:
+                yield from _decoded(answer, endpoint.answers)
+        except Unreachable as problem:
+            raise Unanswered(problem) from None
+
+
+class Unanswered(Failure):
+    """The agent does not answer, or has gone before the answer was whole."""
+
+    def __init__(self, problem: Unreachable) -> None:
+        super().__init__("the agent does not answer", str(problem), "`airs agent status` tells.", NO_AGENT)
+
+
+def _decoded(answer: Stream, kind: type[T]) -> Iterator[T]:
+    if not answer.is_success:
+        raise _failure(answer.status, answer.read())
+    decoder = msgspec.json.Decoder(kind)
+    for line in answer.lines:
+        yield decoder.decode(line)
+
+
+def _target(endpoint: Endpoint[Any], key: Target | None, params: Params | None, parts: dict[str, str]) -> str:
+    place = {} if key is None else {"namespace": key.namespace, "name": key.name}
+    query = urlencode(params or {}, doseq=True)
+    return endpoint.at(**place, **parts) + (f"?{query}" if query else "")
+
+
+def _given(**params: Any) -> Params:
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def _of(key: DeploymentKey | None) -> Params:
+    return {} if key is None else {"deployment": str(key)}
+
+
+def _message(target: Target, timeout_s: float, **params: str | None) -> Params:
+    to = target.instance if isinstance(target, ComponentId) and target.instance else None
+    return _given(timeout=timeout_s, to=to, **params)
+
+
+def _flag(value: bool) -> str:
+    return str(value).lower()
+
+
+def _failure(status: int, content: bytes) -> Failure:
+    try:
+        problem = msgspec.json.decode(content, type=Problem)
+    except msgspec.MsgspecError:
+        return Failure("the agent could not do it", f"HTTP {status}", "agent.log in the state directory says more.")
+    return Failure(problem.summary, problem.detail, problem.suggestion, problem.exit_code)

@@ -1,0 +1,275 @@
+"""What the agent answers: flat documents for tools, also those that `-o json` prints. The agent makes them."""
+
+from orchestrator.model.base import Value
+from orchestrator.model.calls import Calls
+from orchestrator.model.diagnostic import Diagnostic
+from orchestrator.model.exits import ExitReason
+from orchestrator.model.job import JobOutcome
+from orchestrator.model.observed import Asked, Traffic
+from orchestrator.model.outcome import ActionOutcome
+
+
+class InstanceView(Value, frozen=True):
+    """One instance; `memory_bytes` are its linear memories together.
+
+    `unwell` is what its health call came to, where that is why it is unhealthy.
+
+    `metered_fuel` is what `metered_calls` of its messages and calls took, those whose fuel was read.
+
+    `next_start_at` is when its back-off is over, or that of its group: wall-clock milliseconds, 0 while none is known.
+    """
+
+    kind: str
+    namespace: str
+    deployment: str
+    name: str
+    revision: str
+    phase: str
+    ready: bool
+    restarts: int
+    health: str
+    unwell: str
+    last_exit: ExitReason | None
+    memory_bytes: int
+    metered_calls: int
+    metered_fuel: int
+    next_start_at: int
+
+
+class SessionView(Value, frozen=True):
+    """A session of typed calls, the instance it is bound to, and how many handles it has."""
+
+    kind: str
+    namespace: str
+    deployment: str
+    name: str
+    instance: str
+    handles: int
+
+
+class GroupView(Value, frozen=True):
+    """A group: its members in the order of their start, and how many failures count towards its intensity now.
+
+    `phase` is running, restarting (`restarting` are the members still to be started) or gave-up, and `gave_up` why.
+    `next_start_at` is when the back-off is over that they wait for: wall-clock milliseconds, 0 without one.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    strategy: str
+    phase: str
+    members: tuple[str, ...]
+    failures: int
+    intensity: int
+    period_ms: int
+    restarting: tuple[str, ...]
+    gave_up: str
+    next_start_at: int
+
+
+class CompilingView(Value, frozen=True):
+    """A compilation under way."""
+
+    artifact: str
+    size_bytes: int
+    elapsed_ms: int
+
+
+class RolloutView(Value, frozen=True):
+    """A rollout, in progress or the last one."""
+
+    phase: str
+    cause: str
+    target_version: str
+    target_revision: str
+    stable_revision: str | None
+    weight: int
+    step: int
+    steps: int
+    messages: int
+    errors: int
+    failed_checks: int
+    inconclusive_checks: int
+    conclusion: str
+    started_at: int
+    keep_until: int
+
+
+class JobView(Value, frozen=True):
+    """How the newest run ended that a manifest asked for; `exit_code` is None while none has ended yet."""
+
+    revision: str
+    exit_code: int | None
+    message: str
+    started_at: int
+    ended_at: int
+
+
+class DeploymentView(Value, frozen=True):
+    """One deployment: what serves (`version`, `revision`), what is wanted, and how it is.
+
+    `phase` is the one word of status: progressing, running, degraded, failed, stopped,
+    suspended, removing; of a job running, succeeded, failed, suspended, removing. `ending` says how it came to rest:
+    as-wanted, held, failed, paused, suspended or stopped; it is empty until then. `sync` is synced, out-of-sync or
+    held. Times are wall-clock milliseconds.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    version: str
+    revision: str
+    phase: str
+    ending: str
+    ready: int
+    replicas: int
+    sync: str
+    wanted_version: str
+    wanted_revision: str
+    message: str
+    source: str
+    source_revision: str | None
+    attempted_revision: str | None
+    generation: int
+    restarts: int
+    mailbox: int
+    mailbox_capacity: int
+    traffic: Traffic
+    accepts: tuple[str, ...]
+    requests: Asked
+    labels: dict[str, str]
+    instances: tuple[InstanceView, ...]
+    rollout: RolloutView | None
+    compiling: CompilingView | None
+    job: JobView | None
+    group: GroupView | None
+
+
+class HistoryView(Value, frozen=True):
+    """One numbered revision of a deployment."""
+
+    kind: str
+    namespace: str
+    name: str
+    number: int
+    version: str
+    revision: str
+    cause: str
+    reason: str
+    outcome: str
+    source_revision: str | None
+    started_at: int
+    ended_at: int
+
+
+class SourceView(Value, frozen=True):
+    """A source that wants something: whether it is watched, its commit, its problems."""
+
+    kind: str
+    name: str
+    watched: bool
+    revision: str | None
+    deployments: int
+    stale_since: int | None
+    failure: str
+    diagnostics: tuple[Diagnostic, ...]
+    not_done: tuple[ActionOutcome, ...]
+
+
+class AgentView(Value, frozen=True):
+    """The agent process."""
+
+    pid: int
+    socket: str
+    version: str
+    started_at: str
+    state_dir: str
+    lineage: str
+    calls: Calls
+    why_stock: str  # empty where calls are fast
+
+
+class DeadLetterView(Value, frozen=True):
+    """A message that was not handled well and whose sender was not told; `sent_again` while it is on its way anew.
+
+    `payload` is in base64 where this is JSON. Times are wall-clock milliseconds.
+    """
+
+    kind: str
+    number: int
+    namespace: str
+    deployment: str
+    sender: str
+    reason: str
+    detail: str
+    at: int
+    sent_at: int
+    attempts: int
+    sent_again: bool
+    conversation: str | None
+    content_type: str | None
+    payload: bytes
+    topic: str | None
+
+
+class SubscriptionView(Value, frozen=True):
+    """That a deployment subscribes to a pattern: by its manifest, or by one of its guests, which `instance` names.
+
+    It is in force while every grant is there that it needs.
+    """
+
+    kind: str
+    namespace: str
+    deployment: str
+    pattern: str
+    by: str
+    instance: str
+    in_force: bool
+
+
+class Published(Value, frozen=True):
+    """How many deployments took a message that was published, of those that subscribe to its topic."""
+
+    topic: str
+    deployments: int
+    subscribers: int
+
+
+class Discarded(Value, frozen=True):
+    """How many dead letters are no more."""
+
+    discarded: int
+
+
+class Queued(Value, frozen=True):
+    """How many messages a mailbox had room for."""
+
+    queued: int
+
+
+class Printed(Value, frozen=True, tag_field="kind", tag="printed"):
+    """What a run wrote to `stdout` or `stderr`; as JSON, in base64."""
+
+    stream: str
+    data: bytes
+
+
+class Ended(Value, frozen=True, tag_field="kind", tag="ended"):
+    """How a run ended, and what `airs run` ends with."""
+
+    exit_code: int
+    message: str
+    outcome: JobOutcome
+
+
+class Applied(Value, frozen=True):
+    """What applying a plan began."""
+
+    outcomes: tuple[ActionOutcome, ...]
+
+
+class Done(Value, frozen=True):
+    """What a verb did, in words."""
+
+    message: str

@@ -1,0 +1,93 @@
+"""Every route of the agent's API: method, path, what it takes and answers, and how it may end. Nothing here acts.
+
+The agent serves exactly these and the client asks exactly these; a test holds both against this table.
+"""
+
+from typing import Any, Generic, NamedTuple, TypeVar
+from urllib.parse import quote
+
+from orchestrator.contract.bodies import CallBody, Many, RunBody
+from orchestrator.contract.documents import (
+    AgentView,
+    Applied,
+    DeadLetterView,
+    DeploymentView,
+    Discarded,
+    Done,
+    Ended,
+    HistoryView,
+    Printed,
+    Published,
+    Queued,
+    SessionView,
+    SourceView,
+    SubscriptionView,
+)
+from orchestrator.model.event import Event, LogLine
+from orchestrator.model.hop import Conversation
+from orchestrator.model.letter import Resent
+from orchestrator.model.observed import ObservedState
+
+T = TypeVar("T")
+ANYTHING: Any = Any  # JSON
+RUNNING: Any = Printed | Ended
+EVERY = (200, 405, 503)  # how any may end
+ASKED = (400, 404)  # those of a deployment: it may be misspelt, or not there
+BODY = (400, 413)
+REPLY = (400, 413, 422, 502, 504)  # those that come to a guest
+
+
+class Endpoint(NamedTuple, Generic[T]):
+    """One route. With `lines`, an answer is any number of `answers`, each JSON on a line of its own."""
+
+    method: str
+    path: str
+    answers: type[T]
+    ends: tuple[int, ...] = ()
+    takes: Any = None
+    lines: bool = False
+
+    @property
+    def statuses(self) -> frozenset[int]:
+        """Every status that an answer may have."""
+        return frozenset((*EVERY, *self.ends))
+
+    def at(self, **parts: str) -> str:
+        """Return its path with its places filled in."""
+        return self.path.format(**{name: quote(part, safe="") for name, part in parts.items()})
+
+
+ONE = "/v1/deployments/{namespace}/{name}"
+
+AGENT = Endpoint("GET", "/v1/agent", AgentView)
+STOP = Endpoint("POST", "/v1/agent/stop", Done, (400,))
+STATE = Endpoint("GET", "/v1/state", ObservedState)
+APPLY = Endpoint("POST", "/v1/apply", Applied, (*BODY, 409), bytes)
+DEPLOYMENTS = Endpoint("GET", "/v1/deployments", list[DeploymentView])
+SOURCES = Endpoint("GET", "/v1/sources", list[SourceView])
+DEPLOYMENT = Endpoint("GET", ONE, DeploymentView, ASKED)
+DELETE = Endpoint("DELETE", ONE, Done, (*ASKED, 409))
+HISTORY = Endpoint("GET", ONE + "/history", list[HistoryView], ASKED)
+SEND = Endpoint("POST", ONE + "/send", Done, (*ASKED, *BODY, 504), bytes)
+SEND_MANY = Endpoint("POST", ONE + "/send-many", Queued, (*ASKED, *BODY, 504), Many)
+REQUEST = Endpoint("POST", ONE + "/request", bytes, (*ASKED, *REPLY), bytes)
+CALL: Endpoint[Any] = Endpoint("POST", ONE + "/call", ANYTHING, (*ASKED, *REPLY), CallBody)
+RUN: Endpoint[Printed | Ended] = Endpoint("POST", ONE + "/run", RUNNING, (*ASKED, *BODY, 409), RunBody, lines=True)
+SESSIONS = Endpoint("GET", ONE + "/sessions", list[SessionView], ASKED)
+LET_GO = Endpoint("DELETE", ONE + "/sessions/{session}", int, (*ASKED, *REPLY))
+RESTART = Endpoint("POST", ONE + "/restart", Done, (*ASKED, 409))
+ROLLBACK = Endpoint("POST", ONE + "/rollback", Done, (*ASKED, 409))
+ROLLOUT = Endpoint("POST", ONE + "/rollout/{verb}", Done, (*ASKED, 409))
+DEAD_LETTERS = Endpoint("GET", "/v1/dead-letters", DeadLetterView, lines=True)
+SEND_AGAIN = Endpoint("POST", ONE + "/dead-letters", Resent, ASKED)
+DISCARD = Endpoint("DELETE", ONE + "/dead-letters", Discarded, ASKED)
+TRACE = Endpoint("GET", "/v1/trace", list[Conversation], (400,))
+LAST_TRACES = Endpoint("GET", ONE + "/trace", list[Conversation], ASKED)
+PUBLISH = Endpoint("POST", "/v1/publish", Published, BODY, bytes)
+SUBSCRIPTIONS = Endpoint("GET", "/v1/subscriptions", list[SubscriptionView])
+LOGS = Endpoint("GET", "/v1/logs", LogLine, lines=True)
+EVENTS = Endpoint("GET", "/v1/events", Event, lines=True)
+
+ENDPOINTS: dict[str, Endpoint[Any]] = {
+    name: each for name, each in list(globals().items()) if isinstance(each, Endpoint)
+}
