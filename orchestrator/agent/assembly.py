@@ -16,6 +16,7 @@ from orchestrator.delivery.durable import DurableMail
 from orchestrator.delivery.letters import DeadLetters
 from orchestrator.execute.actions import Actions
 from orchestrator.execute.commands import Commands
+from orchestrator.execute.faults import Faults
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.settle import Settling
@@ -97,10 +98,13 @@ class Agent:
         self._pipes = Pipes()
         self._ended: set[DeploymentKey] = set()  # as the agent stops
         self._forbidden = forbidden_folders([str(state.path), str(socket_path)])
-        actions = Actions(self.ledger, self.fleet, self.clock, self.announcer.announce)
-        settling = Settling(self.ledger, self.fleet, self.clock, self.announcer.announce)
+        faults = Faults(self.clock, self.announcer.announce)
+        actions = Actions(self.ledger, self.fleet, self.clock, self.announcer.announce, faults)
+        settling = Settling(self.ledger, self.fleet, self.clock, self.announcer.announce, faults)
         self._watched = WatchedSources(resolve, self.keep, self.clock.wall_ms, report, self._note)
-        self.controller = Controller(self._watched, self.ledger, self.fleet, actions, settling, self.announcer.announce)
+        self.controller = Controller(
+            self._watched, self.ledger, self.fleet, actions, settling, self.announcer.announce, faults
+        )
         reading = Reading(ArtifactCache(self.runtime.inspect), state.path / "git", passed_on or {})
         self.sources = Sources(
             self.controller, self.ledger, self.store.notes, reading, self.clock, self.announcer.announce

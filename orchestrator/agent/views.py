@@ -66,7 +66,7 @@ def deployment_view(seen: ObservedDeployment, compiling: Callable[[str], Compili
         sync=_sync(record),
         wanted_version=record.wanted.revision.version,
         wanted_revision=record.wanted.revision.id,
-        message=_message(record, instances, seen.group),
+        message=seen.fault or _message(record, instances, seen.group),
         source=record.source,
         source_revision=record.applied,
         attempted_revision=record.attempted,

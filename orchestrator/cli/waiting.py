@@ -66,7 +66,7 @@ def is_at_rest(view: DeploymentView) -> bool:
 
 def is_failure(view: DeploymentView) -> bool:
     """Whether a deployment at rest is not what was wanted."""
-    return view.phase == "failed" or view.sync == "held"
+    return view.ending in ("failed", "held")
 
 
 def ended(view: DeploymentView) -> str:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from orchestrator.controller.watched import WatchedSources
 from orchestrator.execute.actions import Actions
+from orchestrator.execute.faults import Faults
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.rollouts import ANNOUNCE
@@ -48,8 +49,9 @@ class Controller:
         actions: Actions,
         settling: Settling,
         announce: ANNOUNCE,
+        faults: Faults,
     ) -> None:
-        self.sources, self.ledger, self.fleet = sources, ledger, fleet
+        self.sources, self.ledger, self.fleet, self.faults = sources, ledger, fleet, faults
         self._actions, self._settling, self._announce = actions, settling, announce
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._woken = threading.Event()
@@ -98,7 +100,8 @@ class Controller:
     def _observe(self, records: Iterable[Record]) -> ObservedState:
         ledger, fleet = self.ledger, self.fleet
         return observe(
-            ledger.lineage, ledger.serial, records, fleet.services, fleet.rates.limited, fleet.router.kept
+            ledger.lineage, ledger.serial, records, fleet.services, fleet.rates.limited, fleet.router.kept,
+            self.faults.of,
         )  # fmt: skip
 
     def execute(self, plan: Plan) -> tuple[ActionOutcome, ...]:
@@ -127,14 +130,13 @@ class Controller:
         news = [outcome for outcome in left if outcome not in self.not_done.get(plan.source, ())]
         self.not_done = {**self.not_done, plan.source: left}
         for outcome in news:
+            if outcome.status is Status.FAILED and self.faults.of(outcome.key):
+                continue  # told where it was noted
             self._announce(outcome.key, outcome.status.value, outcome.detail)
 
     def settle(self) -> int:
         """Bring instances and traffic to what is recorded, and finish deletions."""
-        deleted = [key for key, record in self.ledger.records.items() if record.deleted]
-        may_leave = self._actions.may_leave(deleted)
-        for key in deleted:
-            self._actions.remove(key, may_leave)
+        self._actions.finish_deletions()
         wait_ms = self._settling.settle(frozenset(self._leaving))
         waits = (IDLE_LOOK_MS, wait_ms, SECOND_LOOK_MS if self.sources.are_settling else None)
         return min(wait for wait in waits if wait is not None)

@@ -1,9 +1,11 @@
 """Walks a plan: each action becomes a durable decision; the instances follow in `settle.py`."""
 
 from collections.abc import Collection, Iterable
+from functools import partial
 
 from msgspec.structs import replace
 
+from orchestrator.execute.faults import Fault, Faults
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.rollouts import ANNOUNCE, Rollouts
@@ -28,8 +30,11 @@ from orchestrator.supervise.ports import Clock
 class Actions:
     """Carries out the actions of one plan at a time, on the controller's thread."""
 
-    def __init__(self, ledger: Ledger, fleet: Fleet, clock: Clock, announce: ANNOUNCE) -> None:
+    def __init__(
+        self, ledger: Ledger, fleet: Fleet, clock: Clock, announce: ANNOUNCE, faults: Faults
+    ) -> None:  # fmt: skip
         self._ledger, self._fleet, self._clock, self._announce = ledger, fleet, clock, announce
+        self._faults = faults
         self._rollouts = Rollouts(ledger, clock, announce)
 
     def execute(self, plan: Plan) -> tuple[ActionOutcome, ...]:
@@ -37,7 +42,18 @@ class Actions:
         self.note_wanted(plan)
         wanted = {deployment.key: deployment for deployment in plan.desired.deployments}
         may_leave = self.may_leave(action.key for action in plan.actions if action.kind is ActionKind.REMOVE)
-        return tuple(self._act(action, wanted.get(action.key), plan, may_leave) for action in plan.actions)
+        self._faults.only(_carrying_out(plan), {action.key for action in plan.actions})
+        return tuple(self._guarded(action, wanted.get(action.key), plan, may_leave) for action in plan.actions)
+
+    def _guarded(
+        self, action: Action, wanted: Deployment | None, plan: Plan, may_leave: Collection[DeploymentKey]
+    ) -> ActionOutcome:
+        """Carry out one action; what goes wrong with it is its outcome."""
+        doing = _carrying_out(plan)
+        return self._faults.guard(
+            action.key, doing, (action, wanted), lambda: self._act(action, wanted, plan, may_leave),
+            lambda fault: ActionOutcome(key=action.key, status=Status.FAILED, detail=f"failed: {fault.detail}"),
+        )  # fmt: skip
 
     def note_wanted(self, plan: Plan) -> None:
         """Record what the source wants now of each deployment it owns, whether or not it can be had."""
@@ -143,6 +159,13 @@ class Actions:
         records = self._ledger.records
         return frozenset(free_to_end({key: records[key].wanted.depends_on for key in leaving if key in records}))
 
+    def finish_deletions(self) -> None:
+        """Go on with what somebody deleted; one that cannot be removed does not keep the others."""
+        deleted = [key for key, record in self._ledger.records.items() if record.deleted]
+        may_leave = self.may_leave(deleted)
+        for key in deleted:
+            self._faults.guard(key, "remove it", key, partial(self.remove, key, may_leave), _failed)
+
     def remove(self, key: DeploymentKey, may_leave: Collection[DeploymentKey]) -> tuple[Status, str]:
         """Stop a deployment whose turn it is and, once nothing of it is left, forget it; repeated until then."""
         if key not in may_leave:
@@ -150,6 +173,7 @@ class Actions:
         if not self._fleet.stop(key):
             return Status.IN_HAND, "its instances are stopping"
         self._ledger.decide([DeleteRecord(key=key)])
+        self._faults.forget(key)
         self._announce(key, "removed", "removed; its stored data are kept")
         return Status.DONE, ""
 
@@ -164,6 +188,14 @@ class Actions:
         if record is None or record.stable is None or service is None:
             return False
         return workload_of(record.stable).is_ready(record.stable, service)
+
+
+def _carrying_out(plan: Plan) -> str:
+    return f"carry out the plan of {plan.source}"
+
+
+def _failed(fault: Fault) -> tuple[Status, str]:
+    return Status.FAILED, fault.detail
 
 
 def without(desired: DesiredState, key: DeploymentKey) -> DesiredState:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from orchestrator.execute import history
+from orchestrator.execute.faults import Faults
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.rollouts import ANNOUNCE
@@ -31,8 +32,11 @@ WAITING_MS = 100  # how soon to look again while something waits for what it dep
 class Settling:
     """Applies records to services, on the controller's thread."""
 
-    def __init__(self, ledger: Ledger, fleet: Fleet, clock: Clock, announce: ANNOUNCE) -> None:
+    def __init__(
+        self, ledger: Ledger, fleet: Fleet, clock: Clock, announce: ANNOUNCE, faults: Faults
+    ) -> None:  # fmt: skip
         self._ledger, self._fleet, self._clock, self._announce = ledger, fleet, clock, announce
+        self._faults = faults
         self._leaving: frozenset[DeploymentKey] = frozenset()
         self._waiting = {key for key, record in ledger.records.items() if record.wanted.depends_on}
         self._grouped: tuple[int, frozenset[DeploymentKey]] | None = None  # the serial that groups were made at
@@ -42,7 +46,7 @@ class Settling:
         self._leaving = leaving
         self._regroup()
         self._let_begin()
-        waits = [self._settle(r) for key, r in self._ledger.records.items() if key not in leaving]
+        waits = [self._guarded(r) for key, r in [*self._ledger.records.items()] if key not in leaving]
         if self._waiting:
             waits.append(WAITING_MS)
         return min((wait for wait in waits if wait is not None), default=None)
@@ -74,6 +78,12 @@ class Settling:
         serving = (r for key, r in records.items() if r.stable and key not in self._leaving and not is_suspended(r))
         self._fleet.regroup(record.stable for record in serving if record.stable is not None)
         self._grouped = now
+
+    def _guarded(self, record: Record) -> int | None:
+        """Settle one record; one that fails waits its own time, and nobody else does."""
+        return self._faults.guard(
+            record.key, "bring it to what is recorded", record, lambda: self._settle(record), self._faults.left_ms
+        )  # fmt: skip
 
     def _settle(self, record: Record) -> int | None:
         wait_ms = self._settle_service(record)

@@ -187,13 +187,17 @@ class Asked(Value, frozen=True):
 
 
 class ObservedDeployment(Value, frozen=True):
-    """A record and its instances; `instances` is None where no agent runs, which is not the same as none."""
+    """A record and its instances; `instances` is None where no agent runs, which is not the same as none.
+
+    `fault` says what keeps the agent from looking after this one, empty while it can.
+    """
 
     record: Record
     instances: tuple[ObservedInstance, ...] | None = None
     traffic: Traffic = Traffic()
     requests: Asked = Asked()
     group: ObservedGroup | None = None
+    fault: str = ""
 
 
 class ObservedState(Value, frozen=True):

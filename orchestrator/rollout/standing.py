@@ -117,15 +117,12 @@ def phase_of(seen: ObservedDeployment) -> DeploymentPhase:
     record = seen.record
     if record.deleted:
         return DeploymentPhase.REMOVING
+    if seen.fault:  # whatever runs goes on, but nobody sees to it
+        has_some = any(i.ready for i in seen.instances or ())
+        return DeploymentPhase.DEGRADED if has_some else DeploymentPhase.FAILED
     if is_suspended(record):
         return DeploymentPhase.SUSPENDED
-    if is_job(record):
-        return _phase_of_job(record)
-    if under_way(record) is not None:
-        return DeploymentPhase.PROGRESSING
-    if record.stable is None:
-        return DeploymentPhase.FAILED
-    return _phase_of(record.stable.replicas, own_instances(record, seen.instances or ()))
+    return _phase_of_job(record) if is_job(record) else _phase_of_service(record, seen)
 
 
 def ending_of(seen: ObservedDeployment) -> Ending | None:
@@ -133,17 +130,22 @@ def ending_of(seen: ObservedDeployment) -> Ending | None:
     record, phase = seen.record, phase_of(seen)
     if phase is DeploymentPhase.REMOVING:
         return None
+    if seen.fault:
+        return Ending.FAILED
     if phase in _ENDINGS:
-        return _ENDINGS[phase] if not is_held(record) else Ending.HELD
-    shown = record.stable or record.wanted
-    ready = sum(i.ready for i in own_instances(record, seen.instances or ()))
+        return Ending.HELD if is_held(record) else _ENDINGS[phase]
+    return _ending_of_service(record, phase, sum(i.ready for i in own_instances(record, seen.instances or ())))
+
+
+def _ending_of_service(record: Record, phase: DeploymentPhase, ready: int) -> Ending | None:
+    replicas = (record.stable or record.wanted).replicas
     if record.rollout is not None and record.rollout.phase is RolloutPhase.PAUSED:
-        return Ending.PAUSED if ready or not shown.replicas else None
-    if under_way(record) is not None or ready > shown.replicas:
+        return Ending.PAUSED if ready or not replicas else None
+    if under_way(record) is not None or ready > replicas:
         return None
     if is_held(record):
         return Ending.HELD
-    is_ill = phase is DeploymentPhase.DEGRADED and ready == shown.replicas  # all are there, and one is not well
+    is_ill = phase is DeploymentPhase.DEGRADED and ready == replicas  # all are there, and one is not well
     return Ending.AS_WANTED if phase is DeploymentPhase.RUNNING or is_ill else None
 
 
@@ -160,6 +162,14 @@ def _phase_of_job(record: Record) -> DeploymentPhase:
         return DeploymentPhase.RUNNING
     is_rejected = isinstance(hold_of(record), Rejection)
     return DeploymentPhase.FAILED if record.stable is None or is_rejected else DeploymentPhase.SUCCEEDED
+
+
+def _phase_of_service(record: Record, seen: ObservedDeployment) -> DeploymentPhase:
+    if under_way(record) is not None:
+        return DeploymentPhase.PROGRESSING
+    if record.stable is None:
+        return DeploymentPhase.FAILED
+    return _phase_of(record.stable.replicas, own_instances(record, seen.instances or ()))
 
 
 def _phase_of(replicas: int, own: list[ObservedInstance]) -> DeploymentPhase:

@@ -25,6 +25,10 @@ class DatabaseFault(Exception):
     """The database cannot be read or written: the machine's fault, or the file's."""
 
 
+class DamagedRow(DatabaseFault):
+    """One row is not one of ours; the others may well be."""
+
+
 class Database:
     """An open database; all methods may be called from any thread. Opened for reading, a missing one is empty."""
 

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.store.database import DatabaseFault
+from orchestrator.store.database import DamagedRow
 
 T = TypeVar("T")
 
@@ -71,11 +71,11 @@ def unpack(row: bytes, kind: type[T]) -> T:
     """Decode a row.
 
     Raises:
-        DatabaseFault: the row is not one of ours.
+        DamagedRow: the row is not one of ours.
     """
     if row[:1] != FORMAT:
-        raise DatabaseFault(f"a {kind.__name__} is in unknown format {row[:1].hex()}; a newer airs may have written it")
+        raise DamagedRow(f"a {kind.__name__} is in unknown format {row[:1].hex()}; a newer airs may have written it")
     try:
         return msgspec.msgpack.decode(memoryview(row)[1:], type=kind)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise DatabaseFault(f"a {kind.__name__} cannot be read: {error}") from error
+        raise DamagedRow(f"a {kind.__name__} cannot be read: {error}") from error

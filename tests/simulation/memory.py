@@ -8,6 +8,7 @@ from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
 from orchestrator.model.source import SourceRecord
+from orchestrator.store.database import DamagedRow
 from orchestrator.store.decisions import (
     AppendHistory,
     Change,
@@ -76,12 +77,18 @@ class CrashingDecisions:
     """A store; the world is told of each decision before and after it is written, and may end the process there."""
 
     def __init__(
-        self, store: Decisions, before: Callable[[Sequence[Change]], None], after: Callable[[Sequence[Change]], None]
-    ) -> None:
-        self._store, self._before, self._after = store, before, after
+        self, store: Decisions, before: Callable[[Sequence[Change]], None], after: Callable[[Sequence[Change]], None],
+        damaged: set[DeploymentKey],
+    ) -> None:  # fmt: skip
+        self._store, self._before, self._after, self._damaged = store, before, after, damaged
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
+
+    def history(self, key: DeploymentKey) -> Sequence[Number]:
+        if key in self._damaged:
+            raise DamagedRow("a Number cannot be read")
+        return self._store.history(key)
 
     def decide(self, changes: Sequence[Change]) -> int:
         self._before(changes)

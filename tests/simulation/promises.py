@@ -30,6 +30,7 @@ class Promises:
 
     def check(self) -> None:
         """Hold the world to what it promises at every moment."""
+        assert not self._world.faults, self._world.faults
         self.every_message_has_at_most_one_outcome()
         self.every_request_has_at_most_one_outcome()
         self.a_group_restarts_only_whom_its_strategy_names()

@@ -12,6 +12,7 @@ from orchestrator.controller.loop import Controller
 from orchestrator.controller.watched import Watched, WatchedSources
 from orchestrator.execute.actions import Actions
 from orchestrator.execute.commands import Abort, Commands, Delete, Promote, Restart, Retry, Rollback
+from orchestrator.execute.faults import Faults
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Decisions, Ledger
 from orchestrator.execute.settle import Settling
@@ -109,8 +110,12 @@ class World:
         self.workers = SeededWorkers(self.random)
         self.runtime = FakeRuntime(self.meanwhile, self._heard, self._heard_answer)
         self.source = FlippingSource()
-        self.store: Decisions = CrashingDecisions(store or MemoryDecisions(), self._deciding, self._decided)
+        self.damaged: set[DeploymentKey] = set()  # whose history cannot be read
+        self.store: Decisions = CrashingDecisions(
+            store or MemoryDecisions(), self._deciding, self._decided, self.damaged
+        )
         self.trail: list[str] = []
+        self.faults: list[str] = []  # of those that are not damaged
         self.sent: list[Sent] = []
         self.asked: dict[str, AskedFor] = {}
         self.started: Counter[int] = Counter()  # by message number, over all agents' lives
@@ -146,10 +151,11 @@ class World:
         around = Surroundings(start, self.workers, self.clock, self.listener, chance, requests=self.requests)
         self.fleet = Fleet(around, self.router)
         self.ledger = Ledger(self.store)
-        actions = Actions(self.ledger, self.fleet, self.clock, _announce)
-        settling = Settling(self.ledger, self.fleet, self.clock, _announce)
+        faults = Faults(self.clock, self._announced)
+        actions = Actions(self.ledger, self.fleet, self.clock, self._announced, faults)
+        settling = Settling(self.ledger, self.fleet, self.clock, self._announced, faults)
         self.sources = WatchedSources(resolve, _ignore, self.clock.wall_ms, _ignore, _ignore)
-        self.controller = SteppedController(self.sources, self.ledger, self.fleet, actions, settling, _announce)
+        self.controller = SteppedController(self.sources, self.ledger, self.fleet, actions, settling, _announce, faults)
         commands = Commands(self.ledger, self.fleet, self.clock, _announce, self.sources.wants)
         self.operations = Operations(self.controller, commands, lambda _: True)
         watched = Watched(SOURCE, ReaderAtOnce(self.source.read), _ignore, Permissions(), is_atomic=False)
@@ -353,6 +359,10 @@ class World:
         if guest.revision.stateful:
             others = [g for g in self.runtime.open if g.message is not None and g.id.deployment == guest.id.deployment]
             assert others == [guest], f"two instances of {guest.id.deployment}, which is stateful, are at work"
+
+    def _announced(self, key: DeploymentKey | None, reason: str, message: str) -> None:
+        if reason == "failed" and key not in self.damaged and message.startswith("cannot "):
+            self.faults.append(f"{key}: {message}")
 
     def _wake(self) -> None:
         self._is_awake = True
