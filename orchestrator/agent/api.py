@@ -41,6 +41,7 @@ from orchestrator.contract.endpoints import Endpoint
 from orchestrator.contract.problem import Problem
 from orchestrator.controller.loop import Controller
 from orchestrator.execute.commands import Abort, Command, Delete, Promote, Restart, Retry, Rollback
+from orchestrator.model.exits import ExitKind
 from orchestrator.model.hop import Hop
 from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN, ComponentId, DeploymentKey
 from orchestrator.model.message import (
@@ -449,8 +450,9 @@ def _reply(outcome: Outcome) -> Response:
         case Refused():
             raise Trouble(422, Problem(summary=str(outcome)))
         case Exited(reason=reason):
+            whose = "the host failed, and not the guest" if reason.kind is ExitKind.HOST_FAULT else "the guest failed"
             raise Trouble(502, Problem(
-                summary=f"the guest failed: {reason}", detail="\n".join(reason.backtrace),
+                summary=f"{whose}: {reason}", detail="\n".join(reason.backtrace),
                 suggestion="`airs logs` and `airs status` show what its supervisor did about it.",
             ))  # fmt: skip
         case BadCall(problem=problem, suggestion=suggestion, detail=detail):

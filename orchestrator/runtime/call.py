@@ -26,6 +26,20 @@ class Signature:
         self.lift = None if kind.result is None else lifting(kind.result)
 
 
+def polled_to_end(future: int, is_over: Callable[[], bool], end: Callable[[int], None]) -> None:
+    """Poll a call on this thread until it has returned, and drop it.
+
+    Raises:
+        CallFailed: it `is_over` before; nothing may be read of its result.
+    """
+    try:
+        while not capi.future_poll(future):
+            if is_over():
+                raise CallFailed("ended by the host")
+    finally:
+        end(future)
+
+
 class Entry:
     """One exported function of one instance, with the memory its arguments and result pass through."""
 
@@ -72,13 +86,18 @@ class Entry:
         assert error is not None
         return CallFailed(capi.take_error(error))
 
-    def call(self, values: Sequence[Any]) -> Any:
+    def call(self, values: Sequence[Any], is_over: Callable[[], bool]) -> Any:
         """Call the function on this thread, which it holds until it returns.
 
+        An asynchronous one is polled until then, as wasmtime refuses to call it in another way, or until `is_over`.
+
         Raises:
-            CallFailed: it trapped; its instance must not be entered again.
+            CallFailed: it trapped, or did not return in time; its instance must not be entered again.
             Unfit: a value does not fit its parameter; nothing ran.
         """
+        if self._signature.kind.is_async:
+            polled_to_end(self.begin(values), is_over, self.end)
+            return self.result()
         self._lower(values)
         count, results = self._sizes
         error = capi.func_call(self._func, self._context, self._arguments, count, self._result, results)

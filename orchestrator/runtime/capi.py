@@ -22,7 +22,8 @@ _LOOKING = 4  # and the one at a tick
 _quick_library = ctypes.PyDLL(ffi.dll._name)
 _unlike: set[str] = set()  # functions that are missing, or take other arguments
 BOTH = frozenset({
-    "wasm_byte_vec_delete", "wasmtime_component_deserialize", "wasmtime_component_new",
+    "wasm_byte_vec_delete", "wasmtime_call_future_delete", "wasmtime_call_future_poll",
+    "wasmtime_component_deserialize", "wasmtime_component_new",
     "wasmtime_component_resource_any_clone", "wasmtime_component_resource_any_delete",
     "wasmtime_component_resource_any_drop", "wasmtime_component_serialize", "wasmtime_context_get_data",
     "wasmtime_context_get_fuel", "wasmtime_context_set_epoch_deadline", "wasmtime_context_set_fuel",

@@ -75,6 +75,11 @@ class Cell:
             return ExitReason(kind=ExitKind.DEADLINE, detail="the call took longer than its timeout")
         return None
 
+    def is_over_here(self) -> bool:
+        """Whether a call has to end that holds its thread; `ending` says why."""
+        self.ending = self.ending or self.due()
+        return self.ending is not None
+
     def wait(self, wanted: Wait) -> None:
         """Have the guest wait, at most until its deadline or an interruption."""
         at_ns = time.monotonic_ns() + round(wanted.seconds * 1e9)

@@ -31,7 +31,7 @@ from orchestrator.runtime.cell import Cell
 from orchestrator.runtime.loaded import Loaded
 from orchestrator.runtime.memory import Allowance, Memory
 from orchestrator.runtime.resources import Resource
-from orchestrator.runtime.wasi import Denied, Wasi, give
+from orchestrator.runtime.wasi import Denied, Unable, Wasi, give
 
 MAX_TABLE_ELEMENTS = 200_000  # of each table; 8 bytes each
 MAX_TABLES = 64
@@ -200,7 +200,7 @@ class Instance:
                 return self._interrupted()
             entry = self._entries.get(export.name) or self._enter(export)
             try:
-                result = entry.call(values)
+                result = entry.call(values, self._cell.is_over_here)
             except CallFailed as failure:
                 return self._end(str(failure))
             finally:
@@ -327,7 +327,8 @@ class Instance:
             try:
                 give(self._context, self._given, self._loaded.world)
             except Denied as denied:
-                self.exited = Exited(ExitReason(kind=ExitKind.INITIALIZE_FAILED, detail=str(denied)))
+                kind = ExitKind.HOST_FAULT if isinstance(denied, Unable) else ExitKind.INITIALIZE_FAILED
+                self.exited = Exited(ExitReason(kind=kind, detail=str(denied)))
         return self.exited
 
     def _enter(self, export: Export) -> Entry:

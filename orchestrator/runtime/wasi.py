@@ -4,6 +4,7 @@ Nothing is inherited: no variable, directory, network, argument or stream of thi
 name. `host` makes the description of what is granted; `instance` asks for it once, before it instantiates.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,6 +19,7 @@ from orchestrator.runtime import capi
 from orchestrator.runtime.pipes import Pipes, Sink
 from orchestrator.runtime.sockets import KNOWN, open_network
 
+_USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _STREAMS = {"stdout": "wasi:cli/stdout@0.2.", "stderr": "wasi:cli/stderr@0.2."}
 
 
@@ -50,16 +52,21 @@ class Denied(Exception):
     """A guest cannot be given what it was granted; the text says what and why."""
 
 
+class Unable(Denied):
+    """That is for want of something that the host lacks, whatever was granted."""
+
+
 def give(context: int, wasi: Wasi, world: World) -> None:
     """Configure a store's WASI.
 
     Raises:
-        Denied: a directory is missing or forbidden, or the process may open no more files.
+        Denied: a directory is missing or forbidden.
+        Unable: the process may open no more files, or this wasmtime cannot open the network.
     """
     config = WasiConfig()
     _set_texts(config, wasi)
     if wasi.network and not open_network(config):
-        raise Denied(f"the network was granted, but it can be opened to a guest with wasmtime {KNOWN} only")
+        raise Unable(f"the network was granted, but it can be opened to a guest with wasmtime {KNOWN} only")
     with ExitStack() as opened:
         for folder in wasi.folders:
             _preopen(config, folder, opened.enter_context(_real(folder, wasi.forbidden)))
@@ -95,7 +102,8 @@ def _real(folder: Folder, forbidden: tuple[str, ...]) -> Iterator[int]:
     try:
         descriptor = os.open(folder.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as problem:
-        raise Denied(f"the granted directory {folder.path} cannot be used: {problem.strerror}") from None
+        kind = Unable if problem.errno in _USED_UP else Denied
+        raise kind(f"the granted directory {folder.path} cannot be used: {problem.strerror}") from None
     try:
         real = os.readlink(f"/proc/self/fd/{descriptor}")
         by = forbidden_by(real, forbidden)
@@ -115,7 +123,7 @@ def _pipe(config: Any, output: Output, world: World, opened: ExitStack) -> None:
         try:
             write_end = output.pipes.open(output.sink, stream)
         except OSError as problem:
-            raise Denied(f"no pipe for its {stream}: {problem.strerror}") from None
+            raise Unable(f"no pipe for its {stream}: {problem.strerror}") from None
         opened.callback(_close, write_end)
         setattr(config, f"{stream}_file", f"/proc/self/fd/{write_end}")
 

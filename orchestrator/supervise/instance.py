@@ -63,6 +63,7 @@ class Instance:
         self._start_again = False
         self._then: Event | None = None  # what follows for it once its group has stopped it
         self._restarts_ms: list[int] = []  # the times of the failures after which it was started again
+        self._faults_ms: list[int] = []  # the times of those that were the host's
         self._unanswered: Failure | None = None  # the failure after which it was not started again yet
         self._chance = 0.0  # drawn for that failure's back-off
         self._due_ms = self._next_start_ms = 0  # when its timer is due, and when its back-off is over on the wall
@@ -480,7 +481,9 @@ class Instance:
 
     def _follow(self, failure: Failure, *, again: bool) -> str:
         """Do what the policies in force make of a failure, or make of it `again`; returns that in words."""
-        alone = decide(failure.reason, self.deployment.restart, self._restarts_ms, failure.at_ms, self._chance)
+        alone = decide(
+            failure.reason, self.deployment.restart, self._restarts_ms, failure.at_ms, self._chance, self._faults_ms
+        )
         self._unanswered = replace(failure, alone=alone)
         decision = self._escalate(self._unanswered, again)
         if isinstance(decision, RestartAfter | StandBy) and self.phase is Phase.FAILED:
@@ -520,6 +523,8 @@ class Instance:
         failure, self._unanswered = self._unanswered, None
         if failure is not None and isinstance(failure.alone, RestartAfter) and failure.alone.counts:
             self._restarts_ms = [*self._restarts_ms[-RESTARTS_KEPT:], failure.at_ms]
+        elif failure is not None and failure.reason.kind is ExitKind.HOST_FAULT:
+            self._faults_ms = [*self._faults_ms[-RESTARTS_KEPT:], failure.at_ms]
 
     def _begin_stop(self) -> bool:
         """Enter the stopping phase; True when the guest is free, so that this caller has to end it."""
@@ -594,6 +599,7 @@ class Instance:
     def _begin_start(self) -> None:
         self._start_again, self._then, self._unanswered = False, None, None
         self._restarts_ms.clear()
+        self._faults_ms.clear()
         self._to(Event.START)
 
     def _claim(self) -> bool:

@@ -38,14 +38,19 @@ Decision = RestartAfter | StandBy | GiveUp | Forget
 
 
 def decide(
-    exit_reason: ExitReason, policy: RestartPolicy, restarts_ms: Sequence[int], now_ms: int, chance: float = 0.0
-) -> RestartAfter | GiveUp | Forget:
+    exit_reason: ExitReason, policy: RestartPolicy, restarts_ms: Sequence[int], now_ms: int, chance: float = 0.0,
+    faults_ms: Sequence[int] = (),
+) -> RestartAfter | GiveUp | Forget:  # fmt: skip
     """Decide what follows an exit; `restarts_ms` are the times of earlier restarts, on the same clock as `now_ms`.
 
-    `chance`, from 0 up to 1, says how much of the jitter is taken off the wait.
+    `chance`, from 0 up to 1, says how much of the jitter is taken off the wait. `faults_ms` are the times of earlier
+    faults of the host: they make the wait after another one longer, and count for nothing else.
     """
     if exit_reason.kind is ExitKind.CANCELLED:  # nobody's fault, however often and whatever its restart type
         return RestartAfter(0, counts=False)
+    if exit_reason.kind is ExitKind.HOST_FAULT:  # not the guest's, which may work once the host does
+        faults = len(within(policy.period_ms, faults_ms, now_ms))
+        return RestartAfter(shortened(backoff_ms(policy.backoff, faults), policy.backoff.jitter, chance), counts=False)
     if not _is_missed(exit_reason, policy.type):
         return Forget()
     recent = within(policy.period_ms, restarts_ms, now_ms)

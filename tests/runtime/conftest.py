@@ -9,7 +9,10 @@ from orchestrator.model.calls import Calls
 from orchestrator.runtime import HostImport, Runtime
 
 MakeRuntime = Callable[..., Runtime]
-BOTH = {"test_actor", "test_host_imports", "test_limits", "test_sessions", "test_topics", "test_typed_calls"}
+BOTH = {
+    "test_actor", "test_async_exports", "test_host_imports", "test_limits", "test_sessions", "test_topics",
+    "test_typed_calls",
+}  # fmt: skip
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -71,7 +71,7 @@ def test_every_failure_has_the_answer_of_its_group(restart, kind, own, window, s
     alone = decide(reason, policy, OWN_WINDOWS[own], NOW)
     failure = Failure(instance_of(failed), NOW, reason, alone)
     verdict = decide_together(group(strategy), Course(), ORDER, failure, GROUP_WINDOWS[window])
-    if isinstance(alone, Forget) or kind is ExitKind.CANCELLED:
+    if isinstance(alone, Forget) or kind in (ExitKind.CANCELLED, ExitKind.HOST_FAULT):
         assert (verdict.decision, verdict.course, verdict.counts) == (alone, Course(), False)
     elif isinstance(alone, GiveUp) or window == "as many as allowed":
         assert isinstance(verdict.decision, GiveUp)

@@ -247,6 +247,18 @@ def test_a_call_of_ours_that_raises_ends_that_instance_as_the_hosts_fault_and_no
     assert sorted(made.phases) == ["backing-off", "running"]
 
 
+def test_what_is_the_hosts_fault_is_tried_again_however_often_and_counts_for_no_canary():
+    made = running(Script(raises_every=1))
+    for _ in range(5):
+        answered(made, "echo x")
+        assert made.phases == ["backing-off"]
+        made.fire(RESTART.backoff.max_ms)
+        made.workers.run_all()
+    assert made.phases == ["running"]
+    counters = made.route.counters(made.deployment.revision.id)
+    assert (counters.handled, counters.errors, counters.faults) == (5, 5, 5)
+
+
 def test_a_sender_that_fails_to_hear_its_answer_does_not_take_the_instance_with_it():
     made = running()
 

@@ -28,8 +28,8 @@ def test_every_exit_has_the_answer_of_its_restart_type_and_window(restart, kind,
     times, recent = WINDOWS[window]
     policy = RestartPolicy(type=restart, intensity=3, period_ms=60_000, backoff=BACKOFF)
     decision = decide(ExitReason(kind=kind, detail="d"), policy, times, NOW)
-    if kind is ExitKind.CANCELLED:
-        assert decision == RestartAfter(0, counts=False)
+    if kind in (ExitKind.CANCELLED, ExitKind.HOST_FAULT):
+        assert decision == RestartAfter(0 if kind is ExitKind.CANCELLED else 100, counts=False)
         return
     missed = restart is RestartType.PERMANENT or (restart is RestartType.TRANSIENT and kind not in POLITE)
     if not missed:
@@ -40,6 +40,17 @@ def test_every_exit_has_the_answer_of_its_restart_type_and_window(restart, kind,
         assert "3 restarts within 60s" in decision.reason
     else:
         assert decision == RestartAfter(100 * 2**recent)
+
+
+def test_waits_after_faults_of_the_host_grow_and_nothing_is_given_up_for_them():
+    policy, fault = RestartPolicy(intensity=0, backoff=BACKOFF), ExitReason(kind=ExitKind.HOST_FAULT)
+    waits = [decide(fault, policy, (), NOW, faults_ms=[NOW - 1] * earlier) for earlier in (0, 1, 2, 100)]
+    assert waits == [RestartAfter(wait, counts=False) for wait in (100, 200, 400, 1_000)]
+
+
+def test_faults_of_the_host_do_not_bring_a_guest_nearer_to_being_given_up():
+    policy, trap = RestartPolicy(intensity=1, backoff=BACKOFF), ExitReason(kind=ExitKind.TRAPPED)
+    assert decide(trap, policy, (), NOW, faults_ms=[NOW - 1] * 9) == RestartAfter(100)
 
 
 def test_with_an_intensity_of_zero_the_first_exit_is_the_last():

@@ -109,8 +109,8 @@ def facts_of(rollout: Rollout, service: Service) -> Facts:
         old_asks=old.asks if old else False,
         old_gone=rollout.stable is None or rollout.stable not in service.revisions(),
         new_gone=new_gone,
-        new_messages=counters.handled,
-        new_errors=counters.errors,
+        new_messages=counters.handled - counters.faults,
+        new_errors=counters.errors - counters.faults,
     )
 
 

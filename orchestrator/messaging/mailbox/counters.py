@@ -2,6 +2,7 @@
 
 import msgspec
 
+from orchestrator.model.exits import ExitKind
 from orchestrator.model.message import Exited, Handled, Outcome, Refused, Replied
 from orchestrator.model.observed import Traffic
 
@@ -9,25 +10,34 @@ _ERRORS = (Refused, Exited)
 
 
 class Counters(msgspec.Struct):
-    """What one revision did with its messages; errors are err results, traps, cancellations and exceeded limits."""
+    """What one revision did with its messages; errors are err results, traps, cancellations and exceeded limits.
+
+    `faults` are those of the errors that were the host's, which say nothing of the revision.
+    """
 
     handled: int = 0
     errors: int = 0
+    faults: int = 0
 
     def add(self, more: "Counters") -> None:
         """Count what another counted as well."""
         self.handled += more.handled
         self.errors += more.errors
+        self.faults += more.faults
 
     def count(self, outcome: Outcome) -> None:
         """Count a message or call that an instance took."""
         self.handled += 1
         self.errors += isinstance(outcome, _ERRORS)
+        self.faults += isinstance(outcome, Exited) and outcome.reason.kind is ExitKind.HOST_FAULT
 
     def count_batch(self, handled: Handled) -> None:
         """Count those of a batch that a guest was given."""
         self.handled += len(handled.outcomes)
         self.errors += len(handled.outcomes) - [*map(type, handled.outcomes)].count(Replied)
+        exited = handled.exited
+        if exited is not None and exited.reason.kind is ExitKind.HOST_FAULT:
+            self.faults += sum(outcome == exited for outcome in handled.outcomes)
 
 
 class Arrivals(msgspec.Struct):

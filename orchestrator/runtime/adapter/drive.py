@@ -3,7 +3,7 @@
 `instance` makes a drive for a function of `text.FLAT` where it makes an `Entry` for any other, and calls it like one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ctypes import Array, c_char
 from typing import Any
 
@@ -80,10 +80,10 @@ class HandleBatch(Drive):
         data = self._batch.data
         self._memory.view[: len(data)] = data
 
-    def call(self, values: Sequence[Any]) -> None:
+    def call(self, values: Sequence[Any], is_over: Callable[[], bool]) -> None:
         """Have a batch handled on this thread."""
         try:
-            super().call(values)
+            super().call(values, is_over)
         finally:
             frames.read_verdicts(self._memory.view, self._batch)
 

@@ -4,7 +4,7 @@ What a call may use and why it ended is decided in `runtime/instance`, as on the
 """
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ctypes import byref
 from typing import Any
 
@@ -13,7 +13,8 @@ from wasmtime import _ffi as ffi
 from wasmtime import component as wc
 
 from orchestrator.interface.exports import Export
-from orchestrator.runtime.call import CallFailed, Entry
+from orchestrator.runtime import capi
+from orchestrator.runtime.call import CallFailed, Entry, polled_to_end
 from orchestrator.runtime.instance import Instance
 from orchestrator.runtime.stock import values
 from orchestrator.runtime.types import FunctionType
@@ -43,34 +44,45 @@ class StockInstance(Instance):
 class StockEntry(Entry):
     """One exported function of one instance; it is called, never begun."""
 
-    __slots__ = ("_lift", "_lower_each", "_stock", "_store")
+    __slots__ = ("_is_async", "_lift", "_lower_each", "_stock", "_store")
 
     def __init__(self, store: StoreContext, func: wc.Func, kind: FunctionType) -> None:
         self._store, self._stock = store, func
+        self._is_async = kind.is_async
         self._lower_each = tuple(values.lowering(param) for _, param in kind.params)
         self._lift = None if kind.result is None else values.lifting(kind.result)
 
-    def call(self, given: Sequence[Any]) -> Any:
-        """Call the function on this thread, which it holds until it returns.
+    def call(self, given: Sequence[Any], is_over: Callable[[], bool]) -> Any:
+        """Call the function on this thread, which it holds until it returns, or until an asynchronous one `is_over`.
 
         Raises:
-            CallFailed: it trapped; its instance must not be entered again.
+            CallFailed: it trapped, or did not return in time; its instance must not be entered again.
             Unfit: a value does not fit its parameter; nothing ran.
         """
         arguments, result = values.blank(len(self._lower_each)), values.blank(1)
         try:
             for index, (lower, value) in enumerate(zip(self._lower_each, given, strict=True)):
                 lower(value, arguments[index])
-            self._run(arguments, result)
+            (self._poll if self._is_async else self._run)(arguments, result, is_over)
             return None if self._lift is None else self._lift(result[0])
         finally:
             for value in (*arguments, result[0]):
                 values.drop(value)
 
-    def _run(self, arguments: Any, result: Any) -> None:
+    def _run(self, arguments: Any, result: Any, _is_over: Callable[[], bool]) -> None:
         count, results = len(self._lower_each), 0 if self._lift is None else 1
         error = ffi.wasmtime_component_func_call(
             byref(self._stock._func), self._store._context(), arguments, count, result, results
         )
+        if error:
+            raise CallFailed(str(WasmtimeError._from_ptr(error)))
+
+    def _poll(self, arguments: Any, result: Any, is_over: Callable[[], bool]) -> None:
+        count, results = len(self._lower_each), 0 if self._lift is None else 1
+        error = ctypes.POINTER(ffi.wasmtime_error_t)()
+        future = ffi.wasmtime_component_func_call_async(
+            byref(self._stock._func), self._store._context(), arguments, count, result, results, byref(error)
+        )
+        polled_to_end(capi.address_of(future), is_over, capi.future_delete)
         if error:
             raise CallFailed(str(WasmtimeError._from_ptr(error)))
