@@ -239,6 +239,7 @@ def _desired(
         root=snapshot.root,
         root_reason=snapshot.root_reason,
         revision=snapshot.revision,
+        commit=snapshot.commit,
         deployments=tuple(deployment for deployment in sound.values() if deployment is not None),
         invalid=tuple(key for key in keyed if sound.get(key) is None),
         unreadable_files=tuple(sorted(unreadable)),

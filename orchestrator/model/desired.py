@@ -1,6 +1,7 @@
 """What a source wants, resolved."""
 
 from orchestrator.model.base import Value
+from orchestrator.model.commit import Commit
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.spec import Deployment
@@ -28,13 +29,15 @@ class DesiredState(Value, frozen=True):
 
     `invalid` names deployments that are written down but wrong: what they run keeps running. `unreadable_files`
     are manifests of which not even the names could be read (as shown to the user): whatever they owned stays.
-    `empty` says that the source was read and held no deployment at all.
+    `empty` says that the source was read and held no deployment at all. `commit` is what was read, where that is known,
+    and `revision` its id, with `-dirty` where the files differ from it.
     """
 
     source: str
     root: str = ""
     root_reason: str = ""
     revision: str | None = None
+    commit: Commit | None = None
     deployments: tuple[Deployment, ...] = ()
     invalid: tuple[DeploymentKey, ...] = ()
     unreadable_files: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 import msgspec
 
 from orchestrator.model.base import Value
+from orchestrator.model.commit import Commit
 from orchestrator.model.world import ArtifactFault, World
 
 
@@ -36,7 +37,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     All paths are root-relative, `/`-separated and normalised. `manifests` lists the YAML files, sorted; `files` has
     an entry for each of them and for every path they refer to, directly or through a Component.toml. `display` turns a
     root-relative path into one as the user would type it: it is put in front, after `here` (the directory below the
-    root that the user stands in, ending in `/`) is taken off. `revision` is the git commit, None for a folder.
+    root that the user stands in, ending in `/`) is taken off. `commit` is the git commit that was read, or at which the
+    folder's work tree stands; None for a folder in no work tree.
     """
 
     source: str
@@ -46,8 +48,13 @@ class Snapshot(msgspec.Struct, frozen=True):
     manifests: tuple[str, ...]
     files: dict[str, FileEntry]
     display: str = ""
-    revision: str | None = None
+    commit: Commit | None = None
     here: str = ""
+
+    @property
+    def revision(self) -> str | None:
+        """The commit's id, with `-dirty` where the files differ from it."""
+        return self.commit.revision if self.commit else None
 
     def shown(self, path: str) -> str:
         """Return the path as the user would type it."""

@@ -14,7 +14,7 @@ INTERVAL_MS = 15_000  # between two looks at a repository
 class FolderSpec(Value, frozen=True, tag="folder"):
     """A folder below a root (`folder` is root-relative, "" the root itself), or one `file` in it.
 
-    `display` and `here` are those of `Snapshot`.
+    `display` and `here` are those of `Snapshot`. `work_tree` is the git work tree around the folder, empty for none.
     """
 
     identity: str
@@ -24,6 +24,7 @@ class FolderSpec(Value, frozen=True, tag="folder"):
     file: str | None = None
     display: str = ""
     here: str = ""
+    work_tree: str = ""
 
     @property
     def path(self) -> str:

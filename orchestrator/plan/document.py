@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from orchestrator.model.base import Value
+from orchestrator.model.commit import Commit
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.plan.action import Action, ActionKind
@@ -27,8 +28,9 @@ class Summary(Value, frozen=True):
 class Plan(Value, frozen=True):
     """Everything that separates one source from what is observed, in the order in which it is carried out.
 
-    `lineage` and `serial` name the observation it was made from. `desired` is what it leads to. `digest` covers every
-    other field.
+    `lineage` and `serial` name the observation it was made from. `desired` is what it leads to, `commit` what that was
+    read from, where this is known: `source_revision` is its id, with `-dirty` where the files differ from it. `digest`
+    covers every other field.
     """
 
     source: str
@@ -42,6 +44,7 @@ class Plan(Value, frozen=True):
     actions: tuple[Action, ...]
     summary: Summary
     diagnostics: tuple[Diagnostic, ...] = ()
+    commit: Commit | None = None
     format_version: str = FORMAT_VERSION
     digest: str = ""
 

@@ -35,6 +35,7 @@ def make_plan(desired: DesiredState, observed: ObservedState, diagnostics: Itera
         root=desired.root,
         root_reason=desired.root_reason,
         source_revision=desired.revision,
+        commit=desired.commit,
         lineage=observed.lineage,
         serial=observed.serial,
         agent_running=observed.agent_running,

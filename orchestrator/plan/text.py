@@ -69,8 +69,9 @@ def styled_lines(plan: Plan, width: int = DEFAULT_WIDTH) -> tuple[Line, ...]:
 
 def header_lines(plan: Plan) -> Iterator[Line]:
     """Say which source was compared with what."""
-    revision = f" at {plan.source_revision}" if plan.source_revision else ""
-    yield heading("source", f"{plan.source}{revision}")
+    yield heading("source", plan.source)
+    if plan.commit:
+        yield heading("commit", str(plan.commit))
     if plan.root:
         yield heading("root", f"{plan.root} ({plan.root_reason})" if plan.root_reason else plan.root)
     running = "what the agent runs" if plan.agent_running else "the recorded state: no agent is running"

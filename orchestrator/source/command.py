@@ -1,17 +1,19 @@
 """Runs the `git` command so that nothing a repository says can make it run anything else; `git.py` calls it.
 
 The environment is built from nothing, no configuration of the system or the user is read, and every argument list is
-ours: what comes from outside stands only behind `--end-of-options`. It is run through GitPython's command runner;
-no `Repo` object is kept (they leak). It knows nothing of snapshots.
+ours: what comes from outside stands only behind `--end-of-options`. What is waited for is run through GitPython's
+command runner; no `Repo` object is kept (they leak). What is talked to is started directly: a folder in a work tree is
+read on every command line, and importing GitPython takes longer than reading it. It knows nothing of snapshots.
 """
 
+import contextlib
 import os
 import shutil
+import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import PIPE
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ class GitFailed(Exception):
 
 
 class GitCommand:
-    """The git command for one bare repository of ours, allowed one transport."""
+    """The git command for one repository, allowed one transport."""
 
     def __init__(self, directory: Path, transport: str, passed_on: Mapping[str, str]) -> None:
         self._directory = directory
@@ -93,11 +95,10 @@ class GitCommand:
     @contextmanager
     def talking(self, *arguments: str, limit_s: float = READ_LIMIT_S) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
         """Run it and yield its input and output; it is killed at the end, or after `limit_s`."""
-        running = _runner(self._directory).execute(
-            self._line(arguments, {}), as_process=True, istream=PIPE, start_new_session=True
-        )
-        process = running.proc
-        assert process is not None
+        process = subprocess.Popen(
+            self._line(arguments, {}), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            cwd="/", start_new_session=True,
+        )  # fmt: skip
         assert process.stdin is not None
         assert process.stdout is not None
         watchdog = threading.Timer(limit_s, process.kill)
@@ -109,7 +110,7 @@ class GitCommand:
             watchdog.cancel()
             process.kill()
             process.wait()
-            for stream in (process.stdin, process.stdout, process.stderr):
+            for stream in (process.stdin, process.stdout):
                 _close(stream)
 
     def _line(self, arguments: Sequence[str], settings: Mapping[str, str]) -> list[str]:
@@ -165,9 +166,6 @@ def _said(status: int, err: object, limit_s: float) -> str:
     return "".join(c if c.isprintable() else " " for c in shown)[:MAX_OUTPUT_CHARACTERS]
 
 
-def _close(stream: IO[bytes] | None) -> None:
-    try:
-        if stream is not None:
-            stream.close()
-    except BrokenPipeError:
-        pass  # it was killed before it read its input
+def _close(stream: IO[bytes]) -> None:
+    with contextlib.suppress(BrokenPipeError):  # it was killed before it read its input
+        stream.close()

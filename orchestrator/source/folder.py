@@ -16,6 +16,7 @@ from orchestrator.model.source import FolderSpec
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.gather import References, TooMuch, answer, gather, manifest_paths, printable
 from orchestrator.source.walk import Directory, Kind, PathFault, fault_of, located_directory
+from orchestrator.source.work_tree import WorkTree
 
 MAX_ATTEMPTS = 3  # at reading something that changes meanwhile
 YOUNG_NS = 2_000_000_000  # a file changed this lately may change again without its times showing it
@@ -136,6 +137,7 @@ class FolderSource:
         self.spec = spec
         self._references = references
         self._artifacts = artifacts
+        self._work_tree = WorkTree(spec) if spec.work_tree else None
 
     def read(self) -> SourceAnswer:
         """Read the folder now; whatever goes wrong is in the answer."""
@@ -161,14 +163,16 @@ class FolderSource:
                 if again.inode != root.inode or listing(again, self.spec) != before:
                     return None
         spec = self.spec
+        manifests = tuple(sorted(printable(path) for path in before[1]))
         return Snapshot(
             source=spec.identity,
             root=spec.root,
             root_reason=spec.root_reason,
             folder=spec.folder,
-            manifests=tuple(sorted(printable(path) for path in before[1])),
+            manifests=manifests,
             files=files,
             display=spec.display,
+            commit=self._work_tree.commit(manifests, files) if self._work_tree else None,
             here=spec.here,
         )
 

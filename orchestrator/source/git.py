@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from orchestrator.model.commit import SHORT, Commit, read_commit
 from orchestrator.model.snapshot import Snapshot, SourceAnswer, SourceFailure, Unknown
 from orchestrator.model.source import GitSpec
 from orchestrator.source.artifacts import ArtifactCache
@@ -24,9 +25,8 @@ from orchestrator.source.spec import is_forbidden, is_loopback, plain_address
 from orchestrator.source.walk import Directory, PathFault, located, located_directory
 
 MAX_PACKS = 50  # fetched into a mirror before it is made anew
+COMMIT_MAX_BYTES = 1024 * 1024
 MAX_MIRROR_BYTES = 1024 * 1024 * 1024
-SHORT = 10  # hex digits of a commit as people see it
-
 _FETCHED = "refs/airs/fetched"
 
 
@@ -131,9 +131,11 @@ class GitSource:
         if self._last is not None and self._last.revision == commit:
             return self._last
         with self._command.talking("cat-file", "--batch") as (stdin, stdout):
-            return self._read_tree(commit, GitDirectory(Objects(stdin, stdout), f"{commit}^{{tree}}"))
+            objects = Objects(stdin, stdout)
+            about = read_commit(*objects.read(commit, "commit", COMMIT_MAX_BYTES))
+            return self._read_tree(about, GitDirectory(objects, f"{commit}^{{tree}}"))
 
-    def _read_tree(self, commit: str, root: GitDirectory) -> Snapshot:
+    def _read_tree(self, commit: Commit, root: GitDirectory) -> Snapshot:
         manifests = _manifests(root, self.spec.path)
         return Snapshot(
             source=self.spec.identity,
@@ -142,8 +144,8 @@ class GitSource:
             folder=self.spec.path,
             manifests=tuple(sorted(map(printable, manifests))),
             files=gather(root, manifests, self._references, self._artifacts),
-            display=f"{self.spec.repository}@{commit[:SHORT]}:",
-            revision=commit,
+            display=f"{self.spec.repository}@{commit.id[:SHORT]}:",
+            commit=commit,
         )
 
     def _unknown_place(self, detail: str) -> Unknown:

@@ -100,6 +100,7 @@ class GitDirectory:
         self._objects = objects
         name, data = objects.read(tree, "tree", MAX_TREE_BYTES)
         self._entries = parse_tree(data, len(name) // 2)
+        self._entered: dict[str, GitDirectory] = {}  # walks begin at the root each time
 
     def names(self) -> list[str]:
         """List what is in it, sorted."""
@@ -119,8 +120,10 @@ class GitDirectory:
         """Refuse every absolute link: a repository does not know where it will lie."""
 
     def enter(self, name: str) -> "GitDirectory":
-        """Read the tree `name`."""
-        return GitDirectory(self._objects, self._entries[name].id)
+        """Read the tree `name`, once."""
+        if name not in self._entered:
+            self._entered[name] = GitDirectory(self._objects, self._entries[name].id)
+        return self._entered[name]
 
     @contextmanager
     def opened(self, name: str) -> Iterator["GitFile"]:

@@ -99,6 +99,7 @@ def _folder(text: str, name: str | None, root: str | None, cwd: Path, home: Path
         file=file,
         display=display,
         here=here,
+        work_tree=_work_tree_of(folder, home),
     )
 
 
@@ -109,11 +110,18 @@ def _root_of(folder: str, root: str | None, cwd: Path, home: Path) -> tuple[str,
         if not os.path.isdir(where):
             raise SourceRefused(f"the root {root} is not a directory", suggestion="Name an existing directory.")
         return where, "named with --root"
+    if around := _work_tree_of(folder, home):
+        return around, "the git work tree around it"
+    return os.path.dirname(folder), "the parent of the folder, which is in no git work tree"
+
+
+def _work_tree_of(folder: str, home: Path) -> str:
+    """Return the git work tree around a folder, empty for none; a home kept in git is nobody's project."""
     home_path = os.path.realpath(home)
     for above in (folder, *map(str, Path(folder).parents)):
         if os.path.lexists(os.path.join(above, ".git")) and above not in (home_path, "/"):
-            return above, "the git work tree around it"
-    return os.path.dirname(folder), "the parent of the folder, which is in no git work tree"
+            return above
+    return ""
 
 
 def _is_below(path: str, root: str) -> bool:

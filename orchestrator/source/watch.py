@@ -1,7 +1,8 @@
 """Turns changes of a source into wake-ups that carry no meaning; the controller's `up` starts one per source.
 
 A folder wakes when the *contents* of a manifest, or of a file one refers to, differ from what the caller has seen and
-have held still for a moment; what the kernel reports is only a reason to compare. A repository wakes on an interval.
+have held still for a moment, or when its work tree stands at another commit; what the kernel reports is only a reason
+to compare. A repository wakes on an interval.
 It never reads a source for its caller and never says what changed.
 """
 
@@ -19,6 +20,7 @@ from orchestrator.model.source import FolderSpec, SourceSpec
 from orchestrator.source.folder import FolderDirectory, listing, opened_root
 from orchestrator.source.gather import MAX_ARTIFACT_BYTES, TooMuch, printable
 from orchestrator.source.walk import PathFault, fault_of, located
+from orchestrator.source.work_tree import git_dir_of, head_of
 
 GIT_INTERVAL_S = 15.0
 QUIET_S = 0.05  # contents that are equal this long apart have settled
@@ -108,6 +110,7 @@ class FolderWatch(threading.Thread):
         self._contents = _Contents(spec)
         self._lock = threading.Lock()
         self._rearm = threading.Event()
+        self._head = _Head(spec.work_tree)
         self._seen: dict[str, str | None] = {}
         self._has_looked = False
 
@@ -116,6 +119,7 @@ class FolderWatch(threading.Thread):
         with self._lock:
             self._seen = {path: _print_of(entry) for path, entry in snapshot.files.items()}
             self._has_looked = True
+        self._head.see(snapshot.commit.id if snapshot.commit else "")
         self._rearm.set()
 
     def is_set(self) -> bool:
@@ -156,6 +160,8 @@ class FolderWatch(threading.Thread):
         """Compare now, and wake if the contents differ from what was seen, once they hold still."""
         now = self._contents.prints(self._watched())
         if not self._differs(now):
+            if self._head.has_moved():
+                self._wake()
             return
         for _ in range(MAX_QUIET_ROUNDS):
             if self._stop_asked.wait(QUIET_S):
@@ -181,6 +187,29 @@ class FolderWatch(threading.Thread):
                 if seen is None and path in now:
                     self._seen[path] = now[path]
             return now != self._seen
+
+
+class _Head:
+    """Which commit the caller has seen, and whether the work tree stands at another one now."""
+
+    def __init__(self, work_tree: str) -> None:
+        self._work_tree = work_tree
+        self._seen: str | None = None
+        self._woke_for = ""
+
+    def see(self, commit: str) -> None:
+        """Say which commit the caller has seen, empty for none."""
+        self._seen = commit
+
+    def has_moved(self) -> bool:
+        """Tell once of a commit that the caller has not seen."""
+        if not self._work_tree or self._seen is None:
+            return False
+        now = head_of(self._work_tree)
+        if now in ("", self._seen, self._woke_for):
+            return False
+        self._woke_for = now  # once: where git itself takes HEAD for something else, looking again changes nothing
+        return True
 
 
 def _print_of(entry: FileEntry) -> str | None:
@@ -264,7 +293,10 @@ class _Places:
         self._holding = {d for d in holding if d == root or d.startswith(root.rstrip("/") + "/")}
         self._chain = {above for directory in self._holding for above in _down_from(root, directory)}
         around = {os.path.dirname(directory) for directory in self._chain}
-        self._directories = {d: i for d in self._chain | around if (i := _directory_inode(d)) is not None}
+        # Of git's directory only what lies in it: a commit changes the index as well, wherever its branch is kept.
+        git = {git_dir_of(spec.work_tree)} if spec.work_tree else set()
+        self._holding |= git
+        self._directories = {d: i for d in self._chain | around | git if (i := _directory_inode(d)) is not None}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Places) and other._directories == self._directories

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from orchestrator.manifest import Reference, references, resolve, schema_kinds, schema_text
+from orchestrator.model.commit import Commit
 from orchestrator.model.desired import Permissions
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.snapshot import Content, Snapshot
@@ -418,10 +419,11 @@ def test_neither_the_order_of_files_nor_of_a_dictionary_matters():
 
 
 def test_a_source_without_manifests_is_empty_and_a_broken_one_is_not():
-    nothing = Snapshot(source="s", root="/", root_reason="", folder="", manifests=(), files={}, revision="abc")
+    nothing = Snapshot(source="s", root="/", root_reason="", folder="", manifests=(), files={}, commit=Commit(id="abc"))
     desired = resolve(nothing, permissions=Permissions(allow_empty=True)).desired
     assert desired.empty
     assert (desired.source, desired.revision, desired.permissions.allow_empty) == ("s", "abc", True)
+    assert desired.commit == nothing.commit
     assert not resolve(snapshot("")).desired.empty
     assert not resolve(snapshot(deployment(spec="  x: 1\n"))).desired.empty
     assert resolve(snapshot("apiVersion: airs.dev/v1\nkind: Route\n")).desired.empty

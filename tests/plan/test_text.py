@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.model.commit import Commit
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.diagnostic import Diagnostic, Location, Severity
 from orchestrator.model.observed import ObservedState
@@ -111,7 +112,8 @@ def test_text_from_outside_is_made_printable_wherever_it_stands() -> None:
         record(None, wanted=bad, rejected=(rejection(bad, HOSTILE),)),
     )
     warning = Diagnostic(severity=Severity.WARNING, summary=HOSTILE, location=Location(file=HOSTILE))
-    wanted = desired(new, old, bad, root=HOSTILE, root_reason=HOSTILE, revision=HOSTILE, unreadable_files=(HOSTILE,))
+    commit = Commit(id=HOSTILE, author=HOSTILE, subject=HOSTILE)
+    wanted = desired(new, old, bad, root=HOSTILE, root_reason=HOSTILE, commit=commit, unreadable_files=(HOSTILE,))
     text = render_text(make_plan(wanted, state, [warning]))
     assert all(line.isprintable() for line in text.split("\n"))
     assert len(text.splitlines()) == text.count("\n")

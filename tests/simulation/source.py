@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 
 import msgspec
 
+from orchestrator.model.commit import Commit
 from orchestrator.model.desired import DesiredState, Permissions, Resolution
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.snapshot import Content, Known, KnownEmpty, Snapshot, SourceAnswer, SourceFailure, Unknown
@@ -70,7 +71,7 @@ def _snapshot(files: dict[DeploymentKey, Deployment], broken: set[DeploymentKey]
         folder="manifests",
         manifests=tuple(entries),
         files=entries,
-        revision=commit,
+        commit=Commit(id=commit) if commit else None,
     )
 
 
@@ -80,6 +81,7 @@ def resolve(snapshot: Snapshot, known: Collection[DeploymentKey], permissions: P
     desired = DesiredState(
         source=snapshot.source,
         revision=snapshot.revision,
+        commit=snapshot.commit,
         deployments=tuple(deployment for broken, deployment in read if not broken),
         invalid=tuple(deployment.key for broken, deployment in read if broken),
         empty=not read,

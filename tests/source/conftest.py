@@ -4,6 +4,8 @@ A "manifest" is lines `component DIR`, a "Component.toml" is lines `artifact NAM
 whose world exports the functions it names; so that these tests do not depend on how manifests are written.
 """
 
+import os
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -88,3 +90,10 @@ def read(artifacts):
         return FolderSource(spec, references, artifacts).read()
 
     return read_now
+
+
+def git(folder, *arguments):
+    identity = ("-c", "user.name=Ada Lovelace", "-c", "user.email=ada@example.org", "-c", "gc.auto=0")
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, env=env, capture_output=True, check=True)
+    return done.stdout.decode(errors="replace").strip()

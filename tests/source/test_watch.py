@@ -10,7 +10,7 @@ from orchestrator.source import watch as watch_module
 from orchestrator.source.folder import FolderSource
 from orchestrator.source.spec import parse_source
 from orchestrator.source.watch import FolderWatch, is_settled, watch
-from tests.source.conftest import references, write
+from tests.source.conftest import git, references, write
 
 PATIENCE_S = 20.0
 
@@ -387,3 +387,16 @@ def test_equal_contents_are_settled_and_others_are_not(project, read):
     assert not is_settled(first, changed)
     write(project / "app/manifests/b.yaml", "x")
     assert not is_settled(changed, read(project / "app/manifests", project).snapshot)
+
+
+def test_a_commit_wakes_though_no_file_of_the_source_changes(project, watched):
+    git(project, "init", "--quiet", "-b", "main")
+    git(project, "add", "--all", ".")
+    git(project, "commit", "--quiet", "-m", "First")
+    one = watched()
+    assert not one.source.read().snapshot.commit.dirty
+    saved(project)
+    one.see_until(lambda answer: answer.snapshot.commit.dirty)
+    git(project, "commit", "--quiet", "--all", "-m", "Second")
+    answer = one.see_until(lambda answer: not answer.snapshot.commit.dirty)
+    assert answer.snapshot.commit.subject == "Second"

@@ -1,0 +1,51 @@
+"""A git commit as people read it: its id, its author and its subject, and whether the files read differ from it."""
+
+from orchestrator.model.base import Value
+
+SHORT = 10  # hex digits of an id as people see it
+TEXT_MAX = 200  # characters of an author or a subject that are kept
+DIRTY = "-dirty"
+
+
+class Commit(Value, frozen=True):
+    """One commit. `dirty` says that the files read are not those of the commit; never so of a git source."""
+
+    id: str
+    author: str = ""  # `Name <address>`
+    subject: str = ""
+    dirty: bool = False
+
+    @property
+    def revision(self) -> str:
+        """The id, with `-dirty` where it is."""
+        return self.id + DIRTY * self.dirty
+
+    @property
+    def author_name(self) -> str:
+        """The author without the address; the address where there is no name."""
+        return self.author.partition(" <")[0].strip() or self.author
+
+    def __str__(self) -> str:
+        by = f" by {self.author_name}" if self.author else ""
+        about = f": {self.subject}" if self.subject else ""
+        return f"{short(self.revision)}{by}{about}"
+
+
+def short(revision: str | None) -> str:
+    """Shorten a revision or commit; `-dirty` stays."""
+    id, dirty, _ = (revision or "").partition(DIRTY)
+    return id[:SHORT] + dirty
+
+
+def read_commit(id: str, data: bytes) -> Commit:
+    """Read a raw commit object; nothing that a terminal would act upon is kept of it."""
+    head, _, message = data.partition(b"\n\n")
+    author = next((line[7:] for line in head.split(b"\n") if line.startswith(b"author ")), b"")
+    named = author.rpartition(b"> ")[0] + b">" if b"> " in author else author  # less its time
+    subject = message.lstrip(b"\n").partition(b"\n")[0]
+    return Commit(id=id, author=_text(named), subject=_text(subject))
+
+
+def _text(data: bytes) -> str:
+    text = data[: 4 * TEXT_MAX].decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else " " for c in text).strip()[:TEXT_MAX]
