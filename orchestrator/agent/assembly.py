@@ -27,7 +27,7 @@ from orchestrator.host.requests import request_imports
 from orchestrator.host.services import service_imports
 from orchestrator.host.storage import storage_imports
 from orchestrator.host.wasi import forbidden_folders, wasi_for
-from orchestrator.manifest import resolve
+from orchestrator.manifest import Resolver
 from orchestrator.messaging.asking import Requests
 from orchestrator.messaging.mailbox.batch import Told
 from orchestrator.messaging.mailbox.route import Route
@@ -101,7 +101,7 @@ class Agent:
         faults = Faults(self.clock, self.announcer.announce)
         actions = Actions(self.ledger, self.fleet, self.clock, self.announcer.announce, faults)
         settling = Settling(self.ledger, self.fleet, self.clock, self.announcer.announce, faults)
-        self._watched = WatchedSources(resolve, self.keep, self.clock.wall_ms, report, self._note)
+        self._watched = WatchedSources(lambda: Resolver().resolve, self.keep, self.clock.wall_ms, report, self._note)
         self.controller = Controller(
             self._watched, self.ledger, self.fleet, actions, settling, self.announcer.announce, faults
         )

@@ -54,6 +54,7 @@ class Watched:
         self.resolution: tuple[Snapshot, frozenset[DeploymentKey], Permissions, Resolution] | None = None
         self.pending: SourceAnswer | None = None  # seen once, not yet believed
         self.is_asked_again = False  # for the look that `pending` waits for
+        self.resolve: Resolve | None = None  # remembers what it resolved last
         self.snapshot: Snapshot | None = None
         self.status = note.status if note is not None else SourceStatus(source=source)
         self.read_ms = note.read_ms if note is not None else 0
@@ -74,10 +75,10 @@ class WatchedSources:
     """
 
     def __init__(
-        self, resolve: Resolve, keep: Keep, now_ms: Callable[[], int], report: Callable[[SourceStatus], None],
-        note: Callable[[SourceNote], None],
+        self, resolver: Callable[[], Resolve], keep: Keep, now_ms: Callable[[], int],
+        report: Callable[[SourceStatus], None], note: Callable[[SourceNote], None],
     ) -> None:  # fmt: skip
-        self._resolve, self._keep, self._now_ms = resolve, keep, now_ms
+        self._resolver, self._keep, self._now_ms = resolver, keep, now_ms
         self._report, self._note_down = report, note
         self._watched: dict[str, Watched] = {}
 
@@ -151,7 +152,9 @@ class WatchedSources:
         cached, allowed = watched.resolution, watched.permissions
         if cached is not None and cached[0] is snapshot and cached[1] == known and cached[2] == allowed:
             return cached[3]
-        resolution = self._resolve(snapshot, known, allowed)
+        if watched.resolve is None:
+            watched.resolve = self._resolver()
+        resolution = watched.resolve(snapshot, known, allowed)
         self._keep(snapshot)
         watched.resolution = (snapshot, known, allowed, resolution)
         changes = {"diagnostics": resolution.diagnostics, "revision": snapshot.revision}

@@ -1,13 +1,14 @@
 """Turns a snapshot of manifests into the desired state and the diagnostics met on the way.
 
 The source reader calls `references` to learn what a snapshot needs beside the manifests and keeps to the size limits
-given here; the controller and the command line call `resolve`; `airs schema` prints `schema_text`. Everything here is
-pure: it opens no file but the schemas that ship with the program, and a snapshot always resolves to the same value.
+given here; the command line calls `resolve`, the controller keeps a `Resolver` for each source, and `airs schema`
+prints `schema_text`. Everything here is pure: it opens no file but the schemas that ship with the program, and a
+snapshot always resolves to the same value.
 """
 
 from orchestrator.manifest.documents import FILE_MAX_BYTES as MANIFEST_MAX_BYTES
 from orchestrator.manifest.references import Reference, references
-from orchestrator.manifest.resolve import resolve
+from orchestrator.manifest.resolve import Resolver, resolve
 from orchestrator.manifest.schema import schema_kinds, schema_text
 from orchestrator.manifest.toml import FILE_MAX_BYTES as COMPONENT_MAX_BYTES
 
@@ -15,6 +16,7 @@ __all__ = [
     "COMPONENT_MAX_BYTES",
     "MANIFEST_MAX_BYTES",
     "Reference",
+    "Resolver",
     "references",
     "resolve",
     "schema_kinds",

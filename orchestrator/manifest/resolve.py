@@ -4,206 +4,191 @@ One bad document makes only its own deployment invalid. A file of which not ever
 unreadable, so that nobody takes what it used to say for removed.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
-from orchestrator.manifest.component import (
-    ROOT,
-    ComponentFile,
-    Failure,
-    collision_summary,
-    read_component,
-    unreadable_hint,
-    unreadable_summary,
-)
-from orchestrator.manifest.deployment import Draft, assemble, dependencies, disagreements, draft
-from orchestrator.manifest.documents import read_documents
+from orchestrator.manifest.component import ComponentFile, Failure, read_component
+from orchestrator.manifest.entries import Components, Entry, ManifestFile, read_manifest
 from orchestrator.manifest.graph import cycle_through, knots, written
-from orchestrator.manifest.node import Problem, nearest, text_at
-from orchestrator.manifest.paths import BadPathError, collisions
+from orchestrator.manifest.node import Place, Problem
+from orchestrator.manifest.paths import collisions
 from orchestrator.manifest.printable import did_you_mean, excerpt
-from orchestrator.manifest.references import component_path
+from orchestrator.manifest.references import references
 from orchestrator.model.desired import DesiredState, Permissions, Resolution
 from orchestrator.model.diagnostic import Diagnostic, Location, Severity
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.snapshot import Snapshot, Unreadable
+from orchestrator.model.snapshot import Artifact, FileEntry, Snapshot, Unreadable
 from orchestrator.model.spec import Deployment, Group
 
 DIAGNOSTICS_MAX = 100  # of one file; the rest is counted
+_ABSENT = Unreadable("missing", "")
+
+Keyed = dict[DeploymentKey, list[Entry]]
+Found = defaultdict[Entry, list[Problem]]  # what comparing entries brought up
 
 
-class _Entry(msgspec.Struct):
-    """One document on its way to a deployment; `problems` grow as more is known about the others."""
+class _Read(msgspec.Struct, frozen=True):
+    """A manifest that was read, and what of it the reading depends on besides its components."""
 
-    path: str
     file: str
-    draft: Draft
-    problems: list[Problem]
-    deployment: Deployment | None = None
-
-    @property
-    def is_sound(self) -> bool:
-        return not any(problem.is_error for problem in self.problems)
+    content: FileEntry
+    collided_with: str | None
+    result: ManifestFile
 
 
-class _Files(msgspec.Struct):
-    """What the manifests held before anything was compared: documents, files not fully read, and their diagnostics."""
+class _Component(msgspec.Struct, frozen=True):
+    """A component that was read, and all it depends on: its own files, by path."""
 
-    entries: list[_Entry] = []
-    unreadable: set[str] = set()
-    diagnostics: list[Diagnostic] = []
+    needs: dict[str, tuple[object, str | None]]  # what stands for the content, and what the path collides with
+    result: ComponentFile
+
+
+class Resolver:
+    """Resolves the snapshots of one source, one after another; of each only what changed since the last is read anew.
+
+    What did not change keeps its very objects, so that comparing a deployment with itself costs nothing.
+    """
+
+    def __init__(self) -> None:
+        self._manifests: dict[str, _Read] = {}
+        self._components: dict[str, _Component] = {}
+
+    def resolve(
+        self, snapshot: Snapshot, known: Collection[DeploymentKey] = (), permissions: Permissions | None = None
+    ) -> Resolution:
+        """Resolve everything the snapshot's manifests ask for; `known` are deployments that exist elsewhere.
+
+        Never raises, whatever the files hold.
+        """
+        collided = collisions(snapshot.files)
+        components: dict[str, ComponentFile] = {}
+        read = self._read(snapshot, collided, components)
+        entries = [entry for one in read for entry in one.result.entries]
+        keyed = _by_key(entries)
+        found: Found = defaultdict(list)
+        _refuse_duplicates(keyed, found)
+        _refuse_dependencies(keyed, set(known), found)
+        _refuse_groups(entries, found)
+        diagnostics = [*_diagnostics(read, found)]
+        diagnostics += (diagnostic for component in components.values() for diagnostic in component.diagnostics)
+        unreadable = tuple(sorted({one.file for one in read if one.result.is_unreadable}))
+        desired = _desired(snapshot, keyed, found, unreadable, permissions or Permissions())
+        return Resolution(desired=desired, diagnostics=tuple(_limited(diagnostics)))
+
+    def _read(self, snapshot: Snapshot, collided: dict[str, str], components: dict[str, ComponentFile]) -> list[_Read]:
+        """Read the manifests, in the order of their paths; fills in the `components` that they name."""
+
+        def component(path: str) -> ComponentFile:
+            found = components.get(path)
+            if found is None:
+                found = components[path] = self._component(path, snapshot, collided)
+            return found
+
+        before, self._manifests = self._manifests, {}
+        for path in sorted(snapshot.manifests):
+            self._manifests[path] = _manifest(path, snapshot, collided.get(path), before.get(path), component)
+        self._components = {path: one for path, one in self._components.items() if path in components}
+        return [*self._manifests.values()]
+
+    def _component(self, path: str, snapshot: Snapshot, collided: dict[str, str]) -> ComponentFile:
+        known = self._components.get(path)
+        if known is not None and known.needs == _standing(known.needs, snapshot, collided):
+            return known.result
+        result = read_component(path, _shown(snapshot, path), snapshot.files, collided)
+        if isinstance(result.outcome, Failure):  # it may speak of any file of the snapshot
+            self._components.pop(path, None)
+        else:
+            used = (one.path for one in references({path: snapshot.files[path]}, ()))
+            self._components[path] = _Component(_standing((path, *used), snapshot, collided), result)
+        return result
 
 
 def resolve(
     snapshot: Snapshot, known: Collection[DeploymentKey] = (), permissions: Permissions | None = None
 ) -> Resolution:
-    """Resolve everything the snapshot's manifests ask for; `known` are deployments that exist elsewhere.
-
-    Never raises, whatever the files hold.
-    """
-    collided = collisions(snapshot.files)
-    read = _read(snapshot, collided)
-    components = _components(snapshot, read.entries, collided)
-    for entry in read.entries:
-        _assemble(entry, components)
-    keyed = _by_key(read.entries)
-    _refuse_duplicates(keyed)
-    _refuse_dependencies(keyed, set(known))
-    _refuse_groups(read.entries)
-    found = [*read.diagnostics, *(d for component in components.values() for d in component.diagnostics)]
-    found += (problem.within(entry.file) for entry in read.entries for problem in entry.problems)
-    desired = _desired(snapshot, keyed, read.unreadable, permissions or Permissions())
-    return Resolution(desired=desired, diagnostics=tuple(_limited(found)))
+    """Resolve one snapshot by itself; see `Resolver.resolve`."""
+    return Resolver().resolve(snapshot, known, permissions)
 
 
-def _read(snapshot: Snapshot, collided: dict[str, str]) -> _Files:
-    read = _Files()
-    for path in sorted(snapshot.manifests):
-        file = _shown(snapshot, path)
-        content = snapshot.files.get(path, Unreadable("missing", ""))
-        if isinstance(content, Unreadable):
-            problem = Problem(
-                0, 0, unreadable_summary(file, content, ROOT), content.detail, unreadable_hint(content, ROOT)
-            )
-            read.diagnostics.append(problem.within(file))
-            read.unreadable.add(file)
-            continue
-        documents = read_documents(content.data)
-        read.diagnostics += (problem.within(file) for problem in documents.problems)
-        if not documents.documents:
-            read.unreadable.add(file)
-        for document in documents.documents:
-            entry = _entry(path, file, draft(document), collided)
-            read.entries.append(entry)
-            if not entry.draft.is_other and (entry.draft.key is None or not entry.draft.is_whole):
-                read.unreadable.add(file)
-    return read
+def _manifest(
+    path: str, snapshot: Snapshot, collided_with: str | None, before: _Read | None, components: Components
+) -> _Read:
+    """Read a manifest, or return what it was `before` where it, and every component that it names, is the same."""
+    file, content = _shown(snapshot, path), snapshot.files.get(path, _ABSENT)
+    if (
+        before is not None
+        and (before.file, before.collided_with) == (file, collided_with)
+        and before.content == content
+        and all(components(name) is component for name, component in before.result.used)
+    ):
+        return before
+    return _Read(file, content, collided_with, read_manifest(path, file, content, collided_with, components))
 
 
-def _entry(path: str, file: str, source: Draft, collided: dict[str, str]) -> _Entry:
-    problems = list(source.problems)
-    if path in collided:
-        summary = collision_summary(path, collided[path])
-        problems.append(Problem(*source.place, summary, suggestion="rename one of them"))
-    return _Entry(path, file, source, problems)
+def _standing(
+    paths: Iterable[str], snapshot: Snapshot, collided: dict[str, str]
+) -> dict[str, tuple[object, str | None]]:
+    return {path: (_identity(snapshot.files.get(path, _ABSENT)), collided.get(path)) for path in paths}
 
 
-def _components(snapshot: Snapshot, entries: Iterable[_Entry], collided: dict[str, str]) -> dict[str, ComponentFile]:
-    paths = {path for entry in entries if (path := _component_of(entry)) is not None}
-    return {path: read_component(path, _shown(snapshot, path), snapshot.files, collided) for path in sorted(paths)}
+def _identity(entry: FileEntry) -> object:
+    return entry.digest if isinstance(entry, Artifact) else entry
 
 
-def _component_of(entry: _Entry) -> str | None:
-    name = text_at(entry.draft.root, "spec", "component", "path")
-    if not name or entry.draft.key is None:
-        return None
-    try:
-        return component_path(entry.path, name)
-    except BadPathError:
-        return None
-
-
-def _assemble(entry: _Entry, components: dict[str, ComponentFile]) -> None:
-    key, root = entry.draft.key, entry.draft.root
-    name = text_at(root, "spec", "component", "path")
-    if key is None or not name:
-        return
-    place = nearest(root, "spec", "component", "path")
-    try:
-        outcome = components[component_path(entry.path, name)].outcome
-    except BadPathError as error:
-        summary = f"`spec.component.path` is {excerpt(name)}: {error}"
-        entry.problems.append(Problem(*place, summary, suggestion="name a folder inside the source's root"))
-        return
-    if isinstance(outcome, Failure):
-        entry.problems.append(Problem(*place, outcome.summary, outcome.detail, outcome.suggestion))
-        return
-    told = {(problem.line, problem.column) for problem in entry.problems if problem.is_error}
-    found = disagreements(entry.draft, key, outcome)
-    entry.problems += (problem for problem in found if (problem.line, problem.column) not in told)
-    if entry.is_sound:
-        entry.deployment = assemble(entry.draft, key, outcome, entry.file)
-
-
-def _by_key(entries: Iterable[_Entry]) -> dict[DeploymentKey, list[_Entry]]:
-    keyed: dict[DeploymentKey, list[_Entry]] = {}
+def _by_key(entries: Iterable[Entry]) -> Keyed:
+    keyed: Keyed = {}
     for entry in entries:
-        if entry.draft.key is not None:
-            keyed.setdefault(entry.draft.key, []).append(entry)
+        if entry.key is not None:
+            keyed.setdefault(entry.key, []).append(entry)
     return dict(sorted(keyed.items()))
 
 
-def _refuse_duplicates(keyed: dict[DeploymentKey, list[_Entry]]) -> None:
+def _refuse_duplicates(keyed: Keyed, found: Found) -> None:
     for key, entries in keyed.items():
         for index, entry in enumerate(entries if len(entries) > 1 else ()):
             other = entries[1 if index == 0 else 0]
-            where = Location(file=other.file, line=other.draft.line, column=other.draft.column)
-            summary = f"deployment {key} is written down twice, here and in {where}"
-            entry.problems.append(Problem(*entry.draft.place, summary, suggestion="rename or remove one"))
+            summary = f"deployment {key} is written down twice, here and in {_where(other, other.place)}"
+            found[entry].append(Problem(*entry.place, summary, suggestion="rename or remove one"))
 
 
-def _refuse_groups(entries: Iterable[_Entry]) -> None:
+def _refuse_groups(entries: Iterable[Entry], found: Found) -> None:
     """Refuse members that say different things of one group: none of them can be known to be right."""
-    groups: dict[tuple[str, str], dict[Group, _Entry]] = {}
-    members = [(entry, deployment) for entry in entries if (deployment := entry.deployment) and deployment.group]
-    for entry, deployment in members:
-        assert deployment.group is not None
-        said = groups.setdefault((deployment.key.namespace, deployment.group.name), {})
-        said.setdefault(deployment.group, entry)
-    for entry, deployment in members:
-        assert deployment.group is not None
-        said = groups[deployment.key.namespace, deployment.group.name]
-        other = next((first for group, first in said.items() if group != deployment.group), None)
+    groups: dict[tuple[str, str], dict[Group, Entry]] = {}
+    members = [(entry, one.key.namespace, one.group) for entry in entries if (one := entry.deployment) and one.group]
+    for entry, namespace, group in members:
+        groups.setdefault((namespace, group.name), {}).setdefault(group, entry)
+    for entry, namespace, group in members:
+        said = groups[namespace, group.name]
+        other = next((first for different, first in said.items() if different != group), None)
         if other is not None:
-            entry.problems.append(_disagreement(entry, deployment.group, other))
+            found[entry].append(_disagreement(entry, group, other))
 
 
-def _disagreement(entry: _Entry, group: Group, other: _Entry) -> Problem:
-    assert other.deployment is not None
-    line, column = nearest(other.draft.root, "spec", "group")
-    where = Location(file=other.file, line=line, column=column)
-    summary = f"members of group {group.name} disagree about it, here and {other.deployment.key} in {where}"
-    place = nearest(entry.draft.root, "spec", "group")
+def _disagreement(entry: Entry, group: Group, other: Entry) -> Problem:
+    where = _where(other, other.group_place)
+    summary = f"members of group {group.name} disagree about it, here and {other.key} in {where}"
     detail = "A group has one strategy, intensity and period, which every member writes down."
-    return Problem(*place, summary, detail, "write the same `group` in both")
+    return Problem(*entry.group_place, summary, detail, "write the same `group` in both")
 
 
-def _refuse_dependencies(keyed: dict[DeploymentKey, list[_Entry]], known: set[DeploymentKey]) -> None:
-    edges: dict[DeploymentKey, list[DeploymentKey]] = {key: [] for key in keyed}
-    existing = known | keyed.keys()
-    for key, entries in keyed.items():
+def _refuse_dependencies(keyed: Keyed, known: set[DeploymentKey], found: Found) -> None:
+    depending = {key: entries for key, entries in keyed.items() if any(entry.depends_on for entry in entries)}
+    edges: dict[DeploymentKey, list[DeploymentKey]] = {key: [] for key in depending}
+    existing = known | keyed.keys() if depending else known
+    for key, entries in depending.items():
         for entry in entries:
-            for wanted, place in dependencies(entry.draft, key):
+            for wanted, place in entry.depends_on:
                 if wanted == key:
                     summary = f"{key} depends on itself"
-                    entry.problems.append(Problem(*place, summary, suggestion="remove it"))
+                    found[entry].append(Problem(*place, summary, suggestion="remove it"))
                 elif wanted not in existing:
-                    entry.problems.append(_missing(wanted, place, existing - {key}))
+                    found[entry].append(_missing(wanted, place, existing - {key}))
                 elif wanted in edges:
                     edges[key].append(wanted)
     for group in knots(edges):
-        _refuse_cycle(group, edges, keyed)
+        _refuse_cycle(group, edges, keyed, found)
 
 
 def _missing(wanted: DeploymentKey, place: tuple[int, int], existing: set[DeploymentKey]) -> Problem:
@@ -214,38 +199,54 @@ def _missing(wanted: DeploymentKey, place: tuple[int, int], existing: set[Deploy
 
 
 def _refuse_cycle(
-    group: frozenset[DeploymentKey],
-    edges: dict[DeploymentKey, list[DeploymentKey]],
-    keyed: dict[DeploymentKey, list[_Entry]],
+    group: frozenset[DeploymentKey], edges: dict[DeploymentKey, list[DeploymentKey]], keyed: Keyed, found: Found
 ) -> None:
     cycle = written(cycle_through(min(group), group, edges))
     for key in group:
         for entry in keyed[key]:
-            place = next((at for wanted, at in dependencies(entry.draft, key) if wanted in group), None)
+            place = next((at for wanted, at in entry.depends_on if wanted in group), None)
             if place is not None:
                 summary = f"dependsOn goes in a circle: {cycle}"
-                entry.problems.append(Problem(*place, summary, suggestion="remove one of these dependencies"))
+                found[entry].append(Problem(*place, summary, suggestion="remove one of these dependencies"))
+
+
+def _diagnostics(read: Iterable[_Read], found: Found) -> Iterator[Diagnostic]:
+    for one in read:
+        yield from (problem.within(one.file) for problem in one.result.problems)
+        for entry in one.result.entries:
+            yield from (problem.within(one.file) for problem in entry.problems)
+            if entry in found:
+                yield from (problem.within(one.file) for problem in found[entry])
 
 
 def _desired(
-    snapshot: Snapshot,
-    keyed: dict[DeploymentKey, list[_Entry]],
-    unreadable: set[str],
-    permissions: Permissions,
+    snapshot: Snapshot, keyed: Keyed, found: Found, unreadable: tuple[str, ...], permissions: Permissions
 ) -> DesiredState:
-    sound = {key: entries[0].deployment for key, entries in keyed.items() if entries[0].is_sound}
+    deployments: list[Deployment] = []
+    invalid: list[DeploymentKey] = []
+    for key, entries in keyed.items():
+        first = entries[0]
+        refused = first in found and any(problem.is_error for problem in found[first])
+        if first.deployment is None or refused:
+            invalid.append(key)
+        else:
+            deployments.append(first.deployment)
     return DesiredState(
         source=snapshot.source,
         root=snapshot.root,
         root_reason=snapshot.root_reason,
         revision=snapshot.revision,
         commit=snapshot.commit,
-        deployments=tuple(deployment for deployment in sound.values() if deployment is not None),
-        invalid=tuple(key for key in keyed if sound.get(key) is None),
-        unreadable_files=tuple(sorted(unreadable)),
+        deployments=tuple(deployments),
+        invalid=tuple(invalid),
+        unreadable_files=unreadable,
         empty=not keyed and not unreadable,
         permissions=permissions,
     )
+
+
+def _where(entry: Entry, place: Place) -> Location:
+    return Location(file=entry.file, line=place[0], column=place[1])
 
 
 def _shown(snapshot: Snapshot, path: str) -> str:

@@ -14,8 +14,17 @@ from contextlib import contextmanager
 from orchestrator.model.snapshot import Snapshot, SourceAnswer, SourceFailure, Unknown
 from orchestrator.model.source import FolderSpec
 from orchestrator.source.artifacts import ArtifactCache
-from orchestrator.source.gather import References, TooMuch, answer, gather, manifest_paths, printable
-from orchestrator.source.walk import Directory, Kind, PathFault, fault_of, located_directory
+from orchestrator.source.gather import (
+    Manifests,
+    References,
+    Remembered,
+    TooMuch,
+    answer,
+    gather,
+    manifest_paths,
+    printable,
+)
+from orchestrator.source.walk import Directory, Kind, Listed, PathFault, fault_of, located_directory
 from orchestrator.source.work_tree import WorkTree
 
 MAX_ATTEMPTS = 3  # at reading something that changes meanwhile
@@ -42,11 +51,14 @@ class FolderDirectory:
         status = os.fstat(self._descriptor)
         return status.st_dev, status.st_ino
 
-    def names(self) -> list[str]:
-        """List what is in it, sorted."""
+    def listed(self, suffixes: tuple[str, ...]) -> list[Listed]:
+        """List what is in it and not hidden, sorted, with the identity of files whose names end in `suffixes`."""
         descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS, dir_fd=self._descriptor)
+        now_ns = time.time_ns()
         try:
-            return sorted(os.listdir(descriptor))
+            with os.scandir(descriptor) as entries:
+                shown = (entry for entry in entries if not entry.name.startswith("."))
+                return sorted(_listed(entry, suffixes, now_ns) for entry in shown)
         finally:
             os.close(descriptor)
 
@@ -99,10 +111,7 @@ class FolderFile:
     @property
     def identity(self) -> Hashable | None:
         """Which inode it is and when it changed; None while that is so recent that another change could hide in it."""
-        status = os.fstat(self._descriptor)
-        if self._now_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < YOUNG_NS:
-            return None
-        return _change(status)
+        return _identity(os.fstat(self._descriptor), self._now_ns())
 
     def read(self, limit: int) -> bytes:
         """Read it whole, again if it was written to meanwhile.
@@ -135,7 +144,7 @@ class FolderSource:
 
     def __init__(self, spec: FolderSpec, references: References, artifacts: ArtifactCache) -> None:
         self.spec = spec
-        self._references = references
+        self._remembered = Remembered(references)
         self._artifacts = artifacts
         self._work_tree = WorkTree(spec) if spec.work_tree else None
 
@@ -158,9 +167,9 @@ class FolderSource:
         """Read it; None if the list of manifests was another one at the end."""
         with opened_root(self.spec.root) as root:
             before = listing(root, self.spec)
-            files = gather(root, before[1], self._references, self._artifacts)
+            files = gather(root, before[1], self._remembered, self._artifacts)
             with opened_root(self.spec.root) as again:
-                if again.inode != root.inode or listing(again, self.spec) != before:
+                if again.inode != root.inode or not _same_names(listing(again, self.spec), before):
                     return None
         spec = self.spec
         manifests = tuple(sorted(printable(path) for path in before[1]))
@@ -198,7 +207,7 @@ def opened_root(root: str) -> Iterator[FolderDirectory]:
         directory.close()
 
 
-def listing(root: FolderDirectory, spec: FolderSpec) -> tuple[tuple[int, int], tuple[str, ...]]:
+def listing(root: FolderDirectory, spec: FolderSpec) -> tuple[tuple[int, int], Manifests]:
     """Return which directory the folder is now, and the manifests in it.
 
     Raises:
@@ -209,10 +218,32 @@ def listing(root: FolderDirectory, spec: FolderSpec) -> tuple[tuple[int, int], t
         assert isinstance(folder, FolderDirectory)
         prefix = f"{spec.folder}/" if spec.folder else ""
         if spec.file is None:
-            return folder.inode, tuple(manifest_paths(folder, prefix))
+            return folder.inode, manifest_paths(folder, prefix)
         if folder.look(spec.file) is Kind.MISSING:
             raise PathFault("missing", f"there is no {spec.file}")
-        return folder.inode, (prefix + spec.file,)
+        return folder.inode, {prefix + spec.file: None}
+
+
+def _same_names(one: tuple[tuple[int, int], Manifests], other: tuple[tuple[int, int], Manifests]) -> bool:
+    return one[0] == other[0] and one[1].keys() == other[1].keys()
+
+
+def _listed(entry: os.DirEntry[str], suffixes: tuple[str, ...], now_ns: int) -> Listed:
+    if not entry.name.endswith(suffixes) or not entry.is_file(follow_symlinks=False):
+        return Listed(entry.name, _kind_of(entry), None)
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:  # its directory is listed once more at the end, which tells
+        return Listed(entry.name, Kind.MISSING, None)
+    return Listed(entry.name, _kind(status.st_mode), _identity(status, now_ns))
+
+
+def _kind_of(entry: os.DirEntry[str]) -> Kind:
+    if entry.is_symlink():
+        return Kind.LINK
+    if entry.is_dir(follow_symlinks=False):
+        return Kind.DIRECTORY
+    return Kind.FILE if entry.is_file(follow_symlinks=False) else Kind.OTHER
 
 
 def _kind(mode: int) -> Kind:
@@ -221,6 +252,11 @@ def _kind(mode: int) -> Kind:
     if stat.S_ISDIR(mode):
         return Kind.DIRECTORY
     return Kind.LINK if stat.S_ISLNK(mode) else Kind.OTHER
+
+
+def _identity(status: os.stat_result, now_ns: int) -> Hashable | None:
+    young = now_ns - max(status.st_mtime_ns, status.st_ctime_ns) < YOUNG_NS
+    return None if young else _change(status)
 
 
 def _change(status: os.stat_result) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 Folder and git reading call it. It decides nothing about what the files mean.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Protocol
 
@@ -21,11 +21,11 @@ from orchestrator.model.snapshot import (
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.walk import Directory, Kind, PathFault, fault_of, located
 
-MAX_MANIFESTS = 10_000
+MAX_MANIFESTS = 100_000
 MAX_DEPTH = 32  # directories below the folder
-MAX_NAMES = 200_000  # looked at while listing manifests; a tree can name one subtree many times over
+MAX_NAMES = 500_000  # looked at while listing manifests; a tree can name one subtree many times over
 MAX_ARTIFACT_BYTES = 128 * 1024 * 1024
-MAX_FILES = 50_000  # manifests and all they refer to
+MAX_FILES = 200_000  # manifests and all they refer to
 MAX_TOTAL_BYTES = 1024 * 1024 * 1024  # of one snapshot
 MAX_ROUNDS = 8  # manifest → Component.toml → artifact takes two
 
@@ -56,8 +56,44 @@ class TooMuch(Exception):
     """The source holds more than a snapshot may; reading a part of it would look like deleting the rest."""
 
 
-def manifest_paths(folder: Directory, prefix: str) -> list[str]:
-    """List the manifests in `folder` and below, sorted, each with `prefix` in front.
+class Remembered:
+    """The manifests and Component.toml files that one source held last, and what each refers to.
+
+    A manifest is not read again while its identity is the same, and no file is asked for its references again while its
+    content is. What a later reading does not come across is forgotten.
+    """
+
+    def __init__(self, references: References) -> None:
+        self._references = references
+        self._texts: dict[str, tuple[Hashable, FileEntry]] = {}
+        self._found: dict[str, tuple[FileEntry, Sequence[Reference]]] = {}
+
+    def text(self, path: str, identity: Hashable | None) -> FileEntry | None:
+        """Return what a manifest holds, None where it has to be read."""
+        known = self._texts.get(path)
+        return known[1] if known is not None and identity is not None and known[0] == identity else None
+
+    def references(self, path: str, entry: FileEntry, *, is_manifest: bool) -> Sequence[Reference]:
+        """Return what a file refers to."""
+        known = self._found.get(path)
+        if known is not None and (known[0] is entry or known[0] == entry):
+            return known[1]
+        found = self._references({path: entry}, [path] if is_manifest else [])
+        self._found[path] = entry, found
+        return found
+
+    def keep(self, manifests: "Manifests", files: Mapping[str, FileEntry]) -> None:
+        """Remember what was read under these identities, and nothing else."""
+        known = ((path, identity, files[path]) for path, identity in manifests.items() if identity is not None)
+        self._texts = {path: (identity, entry) for path, identity, entry in known if isinstance(entry, Content)}
+        self._found = {path: known for path, known in self._found.items() if path in files}
+
+
+Manifests = Mapping[str, Hashable | None]  # root-relative paths, sorted, and the identity of each where that is known
+
+
+def manifest_paths(folder: Directory, prefix: str) -> dict[str, Hashable | None]:
+    """List the manifests in `folder` and below, sorted, each with `prefix` in front, with their identities.
 
     Hidden names are skipped (`..data` and `.git` are among them), links to directories are not followed.
 
@@ -65,35 +101,34 @@ def manifest_paths(folder: Directory, prefix: str) -> list[str]:
         PathFault: a directory in it cannot be read.
         TooMuch: there are more than `MAX_MANIFESTS`, or directories are nested deeper than `MAX_DEPTH`.
     """
-    found: list[str] = []
-    for looked_at, path in enumerate(_names_below(folder, prefix, 0)):
+    found: dict[str, Hashable | None] = {}
+    for looked_at, (path, identity) in enumerate(_names_below(folder, prefix, 0)):
         if looked_at >= MAX_NAMES:
             raise TooMuch(f"more than {MAX_NAMES} names")
         if path.endswith(SUFFIXES):
-            found.append(path)
+            found[path] = identity
         if len(found) > MAX_MANIFESTS:
             raise TooMuch(f"more than {MAX_MANIFESTS} manifests")
-    return sorted(found)
+    return dict(sorted(found.items()))
 
 
-def _names_below(folder: Directory, prefix: str, depth: int) -> Iterator[str]:
+def _names_below(folder: Directory, prefix: str, depth: int) -> Iterator[tuple[str, Hashable | None]]:
     """Yield every name that is not hidden; a directory's with a slash at its end, before what is in it."""
     if depth > MAX_DEPTH:
         raise TooMuch(f"directories nested more than {MAX_DEPTH} deep")
-    for name in folder.names():
-        if name.startswith(".") or name == "lost+found":
+    for name, kind, identity in folder.listed(SUFFIXES):
+        if name == "lost+found":
             continue
-        kind = folder.look(name)
         if kind is Kind.DIRECTORY:
-            yield f"{prefix}{name}/"
+            yield f"{prefix}{name}/", None
             with closing(folder.enter(name)) as inner:
                 yield from _names_below(inner, f"{prefix}{name}/", depth + 1)
         elif kind is not Kind.MISSING:
-            yield prefix + name
+            yield prefix + name, identity
 
 
 def gather(
-    root: Directory, manifests: Sequence[str], references: References, artifacts: ArtifactCache
+    root: Directory, manifests: Manifests, remembered: Remembered, artifacts: ArtifactCache
 ) -> dict[str, FileEntry]:
     """Read the manifests and everything they refer to; the result has printable names (see `printable`).
 
@@ -101,29 +136,35 @@ def gather(
         TooMuch: that is more than `MAX_FILES` or `MAX_TOTAL_BYTES`.
     """
     files = _Files(root, artifacts)
-    for path in manifests:
-        files.add_manifest(path)
+    for path, identity in manifests.items():
+        files.add_manifest(path, remembered.text(path, identity))
     new: Mapping[str, FileEntry] = dict(files.entries)
-    names = sorted(new)
+    is_manifest = True
     for _ in range(MAX_ROUNDS):
-        wanted = [r for r in references(new, names) if r.path not in files.entries]
-        for reference in sorted(wanted, key=_strictest_first):
+        found = (
+            one for path, entry in new.items() for one in remembered.references(path, entry, is_manifest=is_manifest)
+        )
+        wanted = {one.path: one for one in sorted(found, key=_loosest_first) if one.path not in files.entries}
+        for reference in wanted.values():
             files.add(reference)
-        new, names = {r.path: files.entries[r.path] for r in wanted}, []
+        new, is_manifest = {path: files.entries[path] for path in wanted}, False
         if not new:
             break
+    remembered.keep({path: identity for path, identity in manifests.items() if path in files.entries}, files.entries)
     return files.entries
 
 
 def printable(path: str) -> str:
     """Return `path` with what is not valid UTF-8 and what is a control character written out in hexadecimal."""
+    if path.isprintable():  # which surrogates are not
+        return path
     text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def _strictest_first(reference: Reference) -> tuple[str, bool, int]:
-    """Of two references to one path, read it as the one that allows less."""
-    return (reference.path, reference.is_artifact, -len(reference.confined_to or ""))
+def _loosest_first(reference: Reference) -> tuple[str, bool, int]:
+    """Of two references to one path, the last, as which it is read, is the one that allows less."""
+    return (reference.path, not reference.is_artifact, len(reference.confined_to or ""))
 
 
 class _Files:
@@ -136,9 +177,11 @@ class _Files:
         self._bytes = 0
         self._counted: set[str] = set()
 
-    def add_manifest(self, path: str) -> None:
+    def add_manifest(self, path: str, known: FileEntry | None) -> None:
         name = printable(path)
-        if name == path:
+        if known is not None:
+            self._put(path, known)
+        elif name == path:
             self.add_text(path, MANIFEST_MAX_BYTES)
         else:
             self._put(name, Unreadable("io", "its name has control characters or is not UTF-8; rename it"))

@@ -18,7 +18,17 @@ from orchestrator.model.snapshot import Snapshot, SourceAnswer, SourceFailure, U
 from orchestrator.model.source import GitSpec
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.command import FETCH_LIMIT_S, GitCommand, GitFailed
-from orchestrator.source.gather import SUFFIXES, References, TooMuch, answer, gather, manifest_paths, printable
+from orchestrator.source.gather import (
+    SUFFIXES,
+    Manifests,
+    References,
+    Remembered,
+    TooMuch,
+    answer,
+    gather,
+    manifest_paths,
+    printable,
+)
 from orchestrator.source.objects import GitDirectory, Objects, ObjectsBroken
 from orchestrator.source.refs import RefRefused, candidates, full_name
 from orchestrator.source.spec import is_forbidden, is_loopback, plain_address
@@ -43,7 +53,7 @@ class GitSource:
         passed_on: Mapping[str, str] | None = None,
     ) -> None:
         self.spec = spec
-        self._references = references
+        self._remembered = Remembered(references)
         self._artifacts = artifacts
         key = hashlib.sha256(f"{spec.repository}#{spec.ref}".encode()).hexdigest()[:16]
         self._mirror = work_dir / f"{key}.git"
@@ -143,7 +153,7 @@ class GitSource:
             root_reason="the repository",
             folder=self.spec.path,
             manifests=tuple(sorted(map(printable, manifests))),
-            files=gather(root, manifests, self._references, self._artifacts),
+            files=gather(root, manifests, self._remembered, self._artifacts),
             display=f"{self.spec.repository}@{commit.id[:SHORT]}:",
             commit=commit,
         )
@@ -158,11 +168,11 @@ class GitSource:
         )
 
 
-def _manifests(root: Directory, path: str) -> list[str]:
+def _manifests(root: Directory, path: str) -> Manifests:
     if path.endswith(SUFFIXES):
         try:
             with located(root, path):
-                return [path]
+                return {path: None}
         except PathFault as fault:
             if fault.kind != "not-a-file":
                 raise

@@ -10,7 +10,7 @@ from typing import IO
 
 import msgspec
 
-from orchestrator.source.walk import Directory, Kind, PathFault
+from orchestrator.source.walk import Directory, Kind, Listed, PathFault
 
 MAX_TREE_BYTES = 16 * 1024 * 1024
 MAX_LINK_BYTES = 4096
@@ -102,9 +102,12 @@ class GitDirectory:
         self._entries = parse_tree(data, len(name) // 2)
         self._entered: dict[str, GitDirectory] = {}  # walks begin at the root each time
 
-    def names(self) -> list[str]:
-        """List what is in it, sorted."""
-        return sorted(self._entries)
+    def listed(self, suffixes: tuple[str, ...]) -> list[Listed]:
+        """List what is in it and not hidden, sorted, with the identity of files whose names end in `suffixes`."""
+        shown = sorted((name, entry) for name, entry in self._entries.items() if not name.startswith("."))
+        return [
+            Listed(name, entry.kind, _identity(entry.id) if name.endswith(suffixes) else None) for name, entry in shown
+        ]
 
     def look(self, name: str) -> Kind:
         """Tell what `name` is, without following it."""
@@ -144,7 +147,7 @@ class GitFile:
     @property
     def identity(self) -> Hashable:
         """The id: it is a hash of the content."""
-        return ("git", self._blob)
+        return _identity(self._blob)
 
     def read(self, limit: int) -> bytes:
         """Read it whole.
@@ -153,6 +156,10 @@ class GitFile:
             PathFault: it has more than `limit` bytes.
         """
         return self._objects.read(self._blob, "blob", limit)[1]
+
+
+def _identity(blob: str) -> Hashable:
+    return ("git", blob)
 
 
 _: Callable[[Objects, str], Directory] = GitDirectory

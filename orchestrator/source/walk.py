@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Hashable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from orchestrator.model.snapshot import Unreadable
 
@@ -59,11 +59,19 @@ class OpenFile(Protocol):
         """
 
 
+class Listed(NamedTuple):
+    """A name in a directory. `identity` is that of a file whose name ends as the caller said, as `OpenFile` has it."""
+
+    name: str
+    kind: Kind
+    identity: Hashable | None
+
+
 class Directory(Protocol):
     """One directory that was opened once; names are looked up in it, not in its path."""
 
-    def names(self) -> list[str]:
-        """List what is in it, sorted."""
+    def listed(self, suffixes: tuple[str, ...]) -> list[Listed]:
+        """List what is in it and not hidden, sorted, with the identity of files whose names end in `suffixes`."""
 
     def look(self, name: str) -> Kind:
         """Tell what `name` is, without following it."""

@@ -18,7 +18,7 @@ from watchfiles._rust_notify import RustNotify
 from orchestrator.model.snapshot import Artifact, Content, FileEntry, Snapshot
 from orchestrator.model.source import FolderSpec, SourceSpec
 from orchestrator.source.folder import FolderDirectory, listing, opened_root
-from orchestrator.source.gather import MAX_ARTIFACT_BYTES, TooMuch, printable
+from orchestrator.source.gather import MAX_ARTIFACT_BYTES, Manifests, TooMuch, printable
 from orchestrator.source.walk import PathFault, fault_of, located
 from orchestrator.source.work_tree import git_dir_of, head_of
 
@@ -233,9 +233,13 @@ class _Contents:
         """Take the fingerprints of the manifests there are now and of the paths in `seen`."""
         try:
             with opened_root(self._spec.root) as root:
-                paths = {printable(path): path for path in listing(root, self._spec)[1]}
-                paths.update((path, path) for path in seen if path and path not in paths)
-                return {name: self._print(root, path, seen.get(name, "")) for name, path in paths.items()}
+                listed = listing(root, self._spec)[1]
+                prints = {
+                    printable(path): self._print(root, path, seen.get(printable(path), ""), listed) for path in listed
+                }
+                others = (path for path in seen if path and path not in prints)
+                prints.update([(path, self._print(root, path, seen[path], listed)) for path in others])
+                return prints
         except PathFault as fault:
             return {"": fault.kind}
         except OSError as error:
@@ -243,9 +247,11 @@ class _Contents:
         except TooMuch as excess:
             return {"": str(excess)}
 
-    def _print(self, root: FolderDirectory, path: str, seen: str | None) -> str:
+    def _print(self, root: FolderDirectory, path: str, seen: str | None, listed: Manifests) -> str:
         """Return the content's digest, or the inode with it where the caller could not read what we can."""
-        content = self._content(root, path)
+        identity = listed.get(path)
+        known = self._known.get(identity) if identity is not None else None
+        content = known or self._content(root, path)
         is_by_inode = seen is None or " " in seen
         return f"{_inode(root.root, path)} {content}" if is_by_inode else content
 
@@ -286,8 +292,10 @@ class _Places:
     def __init__(self, spec: FolderSpec, paths: Iterable[str]) -> None:
         root, folder = spec.root, os.path.join(spec.root, spec.folder).rstrip("/") or "/"
         holding = {folder, os.path.realpath(folder)}
-        holding.update(os.path.dirname(os.path.join(root, path)) for path in paths)
-        holding.update(os.path.dirname(os.path.realpath(os.path.join(root, path))) for path in paths)
+        named = [os.path.join(root, path) for path in paths]
+        folders = {os.path.dirname(path) for path in named}
+        holding.update(folders, map(os.path.realpath, folders))
+        holding.update(os.path.dirname(os.path.realpath(path)) for path in named if os.path.islink(path))
         if spec.file is None:
             holding.update(_directories_below(os.path.realpath(folder)))
         self._holding = {d for d in holding if d == root or d.startswith(root.rstrip("/") + "/")}

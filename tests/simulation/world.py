@@ -154,7 +154,7 @@ class World:
         faults = Faults(self.clock, self._announced)
         actions = Actions(self.ledger, self.fleet, self.clock, self._announced, faults)
         settling = Settling(self.ledger, self.fleet, self.clock, self._announced, faults)
-        self.sources = WatchedSources(resolve, _ignore, self.clock.wall_ms, _ignore, _ignore)
+        self.sources = WatchedSources(lambda: resolve, _ignore, self.clock.wall_ms, _ignore, _ignore)
         self.controller = SteppedController(self.sources, self.ledger, self.fleet, actions, settling, _announce, faults)
         commands = Commands(self.ledger, self.fleet, self.clock, _announce, self.sources.wants)
         self.operations = Operations(self.controller, commands, lambda _: True)

@@ -513,3 +513,24 @@ def test_kinds_are_told_apart_without_following(tmp_path):
     (tmp_path / "link").symlink_to("file")
     with opened_root(str(tmp_path)) as root:
         assert [root.look(n) for n in ("file", "link", "none")] == [Kind.FILE, Kind.LINK, Kind.MISSING]
+
+
+def test_a_manifest_is_read_again_only_when_its_inode_or_times_say_so(project, artifacts, monkeypatch):
+    monkeypatch.setattr(folder_module, "YOUNG_NS", 0)
+    manifest = project / "app/manifests/a.yaml"
+    spec = parse_source(str(project / "app/manifests"), root=str(project), cwd=project)
+    source = FolderSource(spec, references, artifacts)
+    first, second = (source.read().snapshot.files["app/manifests/a.yaml"] for _ in range(2))
+    assert first is second
+    write(manifest, "component app/components/hello\n# changed\n")
+    assert source.read().snapshot.files["app/manifests/a.yaml"].data.endswith(b"# changed\n")
+    os.rename(write(project / "app/other", "# other\n"), manifest)
+    assert source.read().snapshot.files["app/manifests/a.yaml"].data == b"# other\n"
+
+
+def test_a_young_manifest_is_always_read_again(project, artifacts):
+    spec = parse_source(str(project / "app/manifests"), root=str(project), cwd=project)
+    source = FolderSource(spec, references, artifacts)
+    first, second = (source.read().snapshot.files["app/manifests/a.yaml"] for _ in range(2))
+    assert first == second
+    assert first is not second

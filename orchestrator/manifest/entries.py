@@ -1,0 +1,123 @@
+"""Turns one manifest file and the components that it names into entries: small values without the file's tree.
+
+`resolve` calls it for each file, and keeps what it returns for as long as nothing of that changed. What takes several
+files to see (duplicates, dependencies, groups) is `resolve`'s business.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from orchestrator.manifest.component import (
+    ROOT,
+    ComponentFile,
+    Failure,
+    collision_summary,
+    unreadable_hint,
+    unreadable_summary,
+)
+from orchestrator.manifest.deployment import Draft, assemble, dependencies, disagreements, draft
+from orchestrator.manifest.documents import read_documents
+from orchestrator.manifest.node import Place, Problem, nearest, text_at
+from orchestrator.manifest.paths import BadPathError
+from orchestrator.manifest.printable import excerpt
+from orchestrator.manifest.references import component_path
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.snapshot import FileEntry, Unreadable
+from orchestrator.model.spec import Deployment
+
+Components = Callable[[str], ComponentFile]  # by the root-relative path of the Component.toml
+
+
+class Entry(msgspec.Struct, frozen=True, eq=False):
+    """One document: the deployment it makes by itself, or what is wrong with it, and what others have to agree with.
+
+    Two entries are never equal. `group_place` is where its group is written. `deployment` is None unless the
+    document is sound.
+    """
+
+    file: str  # as people type it
+    key: DeploymentKey | None
+    place: Place
+    problems: tuple[Problem, ...]
+    depends_on: tuple[tuple[DeploymentKey, Place], ...] = ()
+    group_place: Place = (0, 0)
+    deployment: Deployment | None = None
+
+
+class ManifestFile(msgspec.Struct, frozen=True):
+    """The entries of one file, and what is wrong with the file. `used` are the components that its entries name.
+
+    `is_unreadable` says that not every deployment it may hold could be named.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    is_unreadable: bool = False
+    used: tuple[tuple[str, ComponentFile], ...] = ()
+
+
+def read_manifest(
+    path: str, file: str, content: FileEntry, collided_with: str | None, components: Components
+) -> ManifestFile:
+    """Read the manifest at `path`, shown as `file`; `collided_with` is another that some file systems take for it."""
+    if isinstance(content, Unreadable):
+        summary, hint = unreadable_summary(file, content, ROOT), unreadable_hint(content, ROOT)
+        return ManifestFile(problems=(Problem(0, 0, summary, content.detail, hint),), is_unreadable=True)
+    documents = read_documents(content.data)
+    used: dict[str, ComponentFile] = {}
+
+    def component(toml: str) -> ComponentFile:
+        return used.setdefault(toml, components(toml))
+
+    drafts = [draft(document) for document in documents.documents]
+    collision = () if collided_with is None else (collision_summary(path, collided_with),)
+    entries = [_entry(path, file, one, collision, component) for one in drafts]
+    unnamed = [one for one in drafts if not one.is_other and (one.key is None or not one.is_whole)]
+    return ManifestFile(
+        entries=tuple(entries),
+        problems=tuple(documents.problems),
+        is_unreadable=bool(unnamed) or not drafts,
+        used=tuple(used.items()),
+    )
+
+
+def _entry(path: str, file: str, source: Draft, collision: tuple[str, ...], components: Components) -> Entry:
+    problems = [*source.problems]
+    problems += (Problem(*source.place, summary, suggestion="rename one of them") for summary in collision)
+    if source.key is None:
+        return Entry(file, None, source.place, tuple(problems))
+    deployment = _assembled(path, file, source, source.key, problems, components)
+    return Entry(
+        file=file,
+        key=source.key,
+        place=source.place,
+        problems=tuple(problems),
+        depends_on=tuple(dependencies(source, source.key)),
+        group_place=nearest(source.root, "spec", "group"),
+        deployment=deployment,
+    )
+
+
+def _assembled(
+    path: str, file: str, source: Draft, key: DeploymentKey, problems: list[Problem], components: Components
+) -> Deployment | None:
+    """Make the deployment with the component that it names, adding to `problems` whatever is in the way."""
+    name = text_at(source.root, "spec", "component", "path")
+    if not name:
+        return None
+    place = nearest(source.root, "spec", "component", "path")
+    try:
+        outcome = components(component_path(path, name)).outcome
+    except BadPathError as error:
+        summary = f"`spec.component.path` is {excerpt(name)}: {error}"
+        problems.append(Problem(*place, summary, suggestion="name a folder inside the source's root"))
+        return None
+    if isinstance(outcome, Failure):
+        problems.append(Problem(*place, outcome.summary, outcome.detail, outcome.suggestion))
+        return None
+    told = {(problem.line, problem.column) for problem in problems if problem.is_error}
+    found = disagreements(source, key, outcome)
+    problems += (problem for problem in found if (problem.line, problem.column) not in told)
+    is_sound = not any(problem.is_error for problem in problems)
+    return assemble(source, key, outcome, file) if is_sound else None
