@@ -18,6 +18,7 @@ import uvicorn
 from orchestrator import __version__
 from orchestrator.agent.api import Api
 from orchestrator.agent.assembly import Agent
+from orchestrator.agent.framing import Framed
 from orchestrator.contract.documents import AgentView
 from orchestrator.model.calls import Calls
 from orchestrator.model.event import Event
@@ -116,7 +117,7 @@ async def _serve(agent: Agent, about: AgentView, listener: socket.socket, option
         ending.ask,
     )
     config = uvicorn.Config(
-        api.application(), log_config=None, access_log=False, lifespan="off", ws="none",
+        Framed(api.application()), log_config=None, access_log=False, lifespan="off", ws="none",
         timeout_graceful_shutdown=CALLERS_LIMIT_S,
     )  # fmt: skip
     server = _Server(config)

@@ -322,6 +322,34 @@ def test_what_is_no_http_is_no_fault_of_the_agent(served: Airs, data: bytes):
     assert served.quick("request", "hello", "Ada").stdout == "Hello, Ada!\n"
 
 
+SEND = b"POST /v1/deployments/default/hello/request HTTP/1.1\r\nHost: a\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+HIDDEN = b"DELETE /v1/deployments/default/hello HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+UNCLEAR = {
+    "both": SEND + b"Content-Length: %d\r\n" % (5 + len(HIDDEN)) + CHUNKED + b"\r\n0\r\n\r\n" + HIDDEN,
+    "both, the other way round": SEND + CHUNKED + b"Content-Length: 3\r\n\r\n0\r\n\r\n" + HIDDEN,
+    "chunks in HTTP/1.0": SEND.replace(b"1.1", b"1.0") + CHUNKED + b"\r\n0\r\n\r\n" + HIDDEN,
+    "two lengths": SEND + b"Content-Length: 0\r\nContent-Length: 3\r\n\r\nAda" + HIDDEN,
+    "two lengths in one": SEND + b"Content-Length: 0, 3\r\n\r\nAda" + HIDDEN,
+    "two codings": SEND + CHUNKED + CHUNKED + b"\r\n0\r\n\r\n" + HIDDEN,
+    "another coding": SEND + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" + HIDDEN,
+}
+
+
+@pytest.mark.parametrize("data", UNCLEAR.values(), ids=UNCLEAR.keys())
+def test_a_request_whose_end_is_in_doubt_is_refused_and_nothing_after_it_is_read(served: Airs, data: bytes):
+    with socket.socket(socket.AF_UNIX) as raw:
+        raw.settimeout(10)
+        raw.connect(str(served.state_dir / "agent.sock"))
+        raw.sendall(data)
+        answer = b""
+        while part := raw.recv(1000):  # until it hangs up
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert served.quick("request", "hello", "Ada").stdout == "Hello, Ada!\n"
+
+
 def test_nothing_hostile_left_a_trace_of_a_bug(served: Airs):
     assert "Traceback" not in (served.state_dir / "agent.log").read_text()
 

@@ -1,0 +1,43 @@
+"""Refuses requests whose end two readers would see in different places, before anything of them is read.
+
+The parser below refuses what contradicts itself otherwise: lengths that differ, codings other than `chunked`, two hosts.
+It lets pass `Transfer-Encoding` beside `Content-Length` and in HTTP/1.0, and goes by the former (RFC 9112, section 6.1).
+"""
+
+import msgspec
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from orchestrator.contract.codes import USAGE
+from orchestrator.contract.problem import Problem
+
+_LENGTH, _CODING = b"content-length", b"transfer-encoding"
+
+
+def doubt(version: str, names: frozenset[bytes]) -> str | None:
+    """Say why the end of a request is in doubt, by its HTTP version and its headers' names; None when it is not."""
+    if _CODING not in names:
+        return None
+    if _LENGTH in names:
+        return "the request has a Content-Length and a Transfer-Encoding, of which either says where it ends"
+    if version == "1.0":
+        return "the request has a Transfer-Encoding, which HTTP/1.0 does not know"
+    return None
+
+
+class Framed:
+    """An application that is given only requests whose end is in no doubt; others are answered 400, and hung up on."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        why = doubt(scope["http_version"], frozenset(name for name, _ in scope["headers"]))
+        if why is None:
+            await self._application(scope, receive, send)
+            return
+        problem = Problem(summary=why, suggestion="Say it once: by a Content-Length, or by chunks in HTTP/1.1.", exit_code=USAGE)
+        body = msgspec.json.encode(problem)
+        headers = [(b"content-type", b"application/json"), (b"connection", b"close"), (_LENGTH, b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 400, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
