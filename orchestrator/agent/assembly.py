@@ -47,7 +47,7 @@ from orchestrator.observe.events import Journals
 from orchestrator.observe.output import LineLog, WatchedOutput
 from orchestrator.plan.dependencies import free_to_end
 from orchestrator.runtime import Guest, Output, Pipes, Runtime, Sink, Start, Wasi
-from orchestrator.runtime.finish import finish
+from orchestrator.runtime.finish import apart, finish
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing
 from orchestrator.store.state_dir import StateDir
@@ -127,7 +127,7 @@ class Agent:
         output = WatchedOutput(log, taker)
         if taker is not None:
             taker.attach(lambda: self._pipes.resume(output))
-        guest = finish(self._start(revision, run, log, output, args))
+        guest = finish(self._start(revision, run, log, output, args), apart)
         if isinstance(guest, Exited):
             return guest
         return StartedJob(guest, output, taker, self.clock, revision.limits.timeout_ms)

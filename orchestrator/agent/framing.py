@@ -1,7 +1,7 @@
 """Refuses requests whose end two readers would see in different places, before anything of them is read.
 
-The parser below refuses what contradicts itself otherwise: lengths that differ, codings other than `chunked`, two hosts.
-It lets pass `Transfer-Encoding` beside `Content-Length` and in HTTP/1.0, and goes by the former (RFC 9112, section 6.1).
+The parser below refuses other contradictions: lengths that differ, codings other than `chunked`, two hosts. It lets
+pass `Transfer-Encoding` beside `Content-Length` and in HTTP/1.0, and goes by the former (RFC 9112, section 6.1).
 """
 
 import msgspec
@@ -36,7 +36,9 @@ class Framed:
         if why is None:
             await self._application(scope, receive, send)
             return
-        problem = Problem(summary=why, suggestion="Say it once: by a Content-Length, or by chunks in HTTP/1.1.", exit_code=USAGE)
+        problem = Problem(
+            summary=why, suggestion="Say it once: by a Content-Length, or by chunks in HTTP/1.1.", exit_code=USAGE
+        )
         body = msgspec.json.encode(problem)
         headers = [(b"content-type", b"application/json"), (b"connection", b"close"), (_LENGTH, b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 400, "headers": headers})

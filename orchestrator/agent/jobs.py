@@ -15,19 +15,22 @@ import msgspec
 from orchestrator.contract.documents import Ended, Printed
 from orchestrator.model.job import JobOutcome
 from orchestrator.observe.output import WatchedOutput
+from orchestrator.runtime import Guest
+from orchestrator.runtime.finish import apart, finish
 from orchestrator.supervise.job import Run
-from orchestrator.supervise.ports import Clock, JobGuest, OutputTaker
+from orchestrator.supervise.ports import Clock, OutputTaker
 
 PRINTED_MAX_BYTES = 1 << 20  # taken from a guest and not yet by its watcher
 OVERTIME_MS = 500  # beyond its timeout, for a watcher to take what was printed last
 TAKEN_WAIT_S = 5.0  # for the reader to take the last that a run printed
+STUCK_WAIT_S = 0.25  # the same of a run that was given up, whose streams stay open
 
 
 class StartedJob:
     """A started guest that is run to its end."""
 
     def __init__(
-        self, guest: JobGuest, output: WatchedOutput, taker: OutputTaker | None, clock: Clock, timeout_ms: int
+        self, guest: Guest, output: WatchedOutput, taker: OutputTaker | None, clock: Clock, timeout_ms: int
     ) -> None:
         self._guest, self._output, self._taker = guest, output, taker
         self._clock, self._timeout_ms = clock, timeout_ms
@@ -38,12 +41,14 @@ class StartedJob:
         return self._guest.memory_bytes
 
     def run(self) -> JobOutcome:
-        """Run it to its end."""
+        """Run it to its end, or until it is given up."""
         timer = self._clock.call_later(self._timeout_ms + OVERTIME_MS, self._hold_up_nobody)
         try:
-            return self._guest.run()
+            return finish(self._guest.run(), apart)
         finally:
             timer.cancel()
+            if self._guest.is_stuck:  # perhaps at its write, for want of somebody who reads
+                self._hold_up_nobody()
 
     def interrupt(self) -> None:
         """End it, from another thread."""
@@ -53,7 +58,7 @@ class StartedJob:
     def close(self) -> None:
         """Free it, once the reader has taken what it printed."""
         self._guest.close()
-        self._output.wait(TAKEN_WAIT_S)
+        self._output.wait(STUCK_WAIT_S if self._guest.is_stuck else TAKEN_WAIT_S)
 
     def _hold_up_nobody(self) -> None:
         if self._taker is not None:

@@ -19,7 +19,7 @@ from orchestrator.model.message import Exited
 from orchestrator.model.spec import Limits, Revision
 from orchestrator.model.world import ArtifactFault, Drive, World
 from orchestrator.runtime import GuestTrap, HostImport, Runtime, Start, digest_of_bytes
-from orchestrator.runtime.finish import finish
+from orchestrator.runtime.finish import apart, finish
 from orchestrator.runtime.guest import read_metadata
 
 MEMORY, FUEL, TIMEOUT_MS, STORAGE = "64MiB", 1_000_000_000, 10_000, "10MiB"
@@ -91,7 +91,8 @@ def _metadata(data: bytes, world: World, calls: Calls) -> dict[str, Any]:
     )
     try:
         loaded = runtime.load(digest_of_bytes(data), lambda: data)
-        said = finish(read_metadata(Start(id=ComponentId("airs", "init", "0"), revision=revision, loaded=loaded)))
+        start = Start(id=ComponentId("airs", "init", "0"), revision=revision, loaded=loaded)
+        said = finish(read_metadata(start), apart)
     finally:
         runtime.close()
     if isinstance(said, Exited):

@@ -1,18 +1,19 @@
 """A revision and the grants in force → what WASI gives an instance of it. The rest of `host` guards airs's own imports.
 
+A directory is found under its own path, or where a mount says; a mount gives nothing that no grant gives.
 A directory or the network is given when both the revision and the source's present wish grant it, as with every other
 capability. What is given lies in the instance's store, so a change acts by starting the instance anew (`supervise`).
 """
 
 import pwd
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from os import geteuid
 from os.path import join, realpath
 
-from orchestrator.model.folders import FORBIDDEN, SECRETS_OF_A_HOME
-from orchestrator.model.spec import Grant, Job, Revision
+from orchestrator.model.folders import FORBIDDEN, SECRETS_OF_A_HOME, is_within
+from orchestrator.model.spec import Grant, Job, Mount, Revision
 from orchestrator.runtime import Folder, Output, Wasi, environment
-from orchestrator.security.grants import given_at_start
+from orchestrator.security.grants import GivenAtStart, given_at_start
 
 
 def forbidden_folders(own: Sequence[str]) -> tuple[str, ...]:
@@ -35,12 +36,25 @@ def wasi_for(
     """Return what an instance gets; every one of `grant_sets` must allow it. `args` replace those of a job."""
     job = revision.job or Job()
     given = given_at_start(grant_sets)
-    folders = [(folder, True) for folder in given.writable] + [(folder, False) for folder in given.readable]
     return Wasi(
         args=(revision.component, *(job.args if args is None else args)),
         env=tuple((dict(environment(revision.config)) | dict(job.env)).items()),
-        folders=tuple(Folder(path, writable) for path, writable in folders),
+        folders=(*_mounted(given, revision.mounts), *_unmoved(given, revision.mounts)),
         network=given.network,
         forbidden=forbidden,
         output=output,
     )
+
+
+def _mounted(given: GivenAtStart, mounts: Sequence[Mount]) -> Iterator[Folder]:
+    """Yield what a guest finds elsewhere than under its own path, in the order of the manifest."""
+    for mount in mounts:
+        writable = any(is_within(mount.path, folder) for folder in given.writable)
+        if writable or any(is_within(mount.path, folder) for folder in given.readable):
+            yield Folder(mount.path, writable, mount.guest_path)
+
+
+def _unmoved(given: GivenAtStart, mounts: Sequence[Mount]) -> Iterator[Folder]:
+    moved = {mount.path for mount in mounts}
+    for folders, writable in ((given.writable, True), (given.readable, False)):
+        yield from (Folder(folder, writable, folder) for folder in folders if folder not in moved)

@@ -17,6 +17,7 @@ from orchestrator.manifest.component import Component
 from orchestrator.manifest.documents import Document
 from orchestrator.manifest.health import health_of, health_problems
 from orchestrator.manifest.job import job_of, job_problems
+from orchestrator.manifest.mounts import mount_problems, mounts_of
 from orchestrator.manifest.node import Node, Place, Problem, find, items, nearest, plain, text_at
 from orchestrator.manifest.printable import did_you_mean, excerpt
 from orchestrator.manifest.subscriptions import subscription_problems
@@ -147,7 +148,8 @@ def _is_name(text: object) -> bool:
 
 
 def _contradictions(root: Node) -> list[Problem]:
-    return [*_rollout_contradictions(root), *_backoff_contradictions(root), *_range_problems(root)]
+    found = (_rollout_contradictions, _backoff_contradictions, _range_problems, mount_problems)
+    return [problem for contradictions in found for problem in contradictions(root)]
 
 
 def _rollout_contradictions(root: Node) -> list[Problem]:
@@ -308,6 +310,7 @@ def _revision(spec: Spec, component: Component, job: Job | None) -> Revision:
         limits=msgspec.structs.replace(component.limits, **_limits(spec.get("limits", {}))),
         job=job,
         accepts=component.accepts,
+        mounts=mounts_of(spec.get("mounts", [])),
     )
     hashed = msgspec.structs.asdict(content)
     del hashed["id"]
@@ -315,6 +318,8 @@ def _revision(spec: Spec, component: Component, job: Job | None) -> Revision:
         del hashed["job"]
     if not content.accepts:
         del hashed["accepts"]
+    if not content.mounts:
+        del hashed["mounts"]
     if content.limits.log_per_s == LOG_PER_S:  # nor had there been this limit
         limits = msgspec.to_builtins(content.limits)
         del limits["logPerS"]

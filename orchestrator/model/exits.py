@@ -17,6 +17,7 @@ class ExitKind(Enum):
     MEMORY = "memory"
     STACK = "stack"
     HOST_CALLS = "host-calls"  # more of them in one call than allowed
+    STUCK_CALLS = "stuck-calls"  # too many calls of its deployment were given up and have not returned
     INITIALIZE_FAILED = "initialize-failed"  # initialize returned err, or metadata contradicts the manifest
     UNHEALTHY = "unhealthy"  # health() failed as often as the policy allows
     HOST_FAULT = "host-fault"  # the machine or a bug of ours, never the guest

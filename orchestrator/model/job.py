@@ -8,6 +8,7 @@ _CODES = {  # as shells and `timeout` report the same of a process
     ExitKind.DEADLINE: 124,
     ExitKind.INITIALIZE_FAILED: COULD_NOT_START,
     ExitKind.HOST_FAULT: COULD_NOT_START,
+    ExitKind.STUCK_CALLS: COULD_NOT_START,
     ExitKind.TRAPPED: 134,
     ExitKind.STACK: 134,
     ExitKind.HOST_CALLS: 137,

@@ -29,6 +29,13 @@ class Grant(Value, frozen=True, order=True):
     patterns: tuple[str, ...]
 
 
+class Mount(Value, frozen=True):
+    """A granted directory, or one in it, that a WASI guest finds under another path than its own; both absolute."""
+
+    path: str
+    guest_path: str
+
+
 class WhenFull(Enum):
     """What becomes of a message to a full mailbox: it is rejected, its sender waits, or the oldest one makes way."""
 
@@ -234,7 +241,7 @@ class Revision(Value, frozen=True):
 
     `artifact` is `sha256:<hex>`; `config` is the canonical JSON text of the config mapping. Grants are sorted.
     `limits` are effective: the component's own, tightened by the deployment. `job` is None for what stays.
-    `accepts` are the codecs that its messages may have, sorted; none is any.
+    `accepts` are the codecs that its messages may have, sorted; none is any. `mounts` are in the order of the manifest.
     """
 
     id: str
@@ -247,6 +254,7 @@ class Revision(Value, frozen=True):
     limits: Limits
     job: Job | None = None
     accepts: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
 
     @property
     def is_job(self) -> bool:

@@ -5,7 +5,7 @@ Guests' calls are such work. What it awaits is a `Pause`, which tells whoever dr
 """
 
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 Work = Coroutine[Any, None, T]
@@ -32,7 +32,6 @@ class _Named(Pause):
 
 GIVE_WAY = _Named("GIVE_WAY")  # has computed for long and would go on at once
 LOAD = _Named("LOAD")  # reads or compiles next
-HOLD = _Named("HOLD")  # holds its thread from here on, for as long as it takes
 
 
 class Until(Pause):
@@ -64,3 +63,83 @@ class Until(Pause):
         except IndexError:
             return
         go_on()
+
+
+class GivenUp(Exception):
+    """Work goes on without a call that did not return in time; the call still holds its thread."""
+
+
+class Held(Pause, Generic[T]):
+    """A call that holds a thread until it returns, which may be never: work goes on without it once it is over.
+
+    Awaiting it makes the call on a thread for such calls and returns its result, or raises what it raised. From the
+    moment `over_ns` of the monotonic clock on it is given up, which the call sets; None while nobody may give it up.
+    """
+
+    __slots__ = ("_call", "_claims", "_is_back", "_problem", "_result", "_then", "given_up", "over_ns")
+
+    def __init__(self, call: Callable[["Held[T]"], T]) -> None:
+        self._call = call
+        self._claims = [True]  # taken once: by the call as it returns, or by whoever gives it up
+        self._then: list[Callable[[], None]] = []
+        self._is_back = False
+        self._problem: BaseException | None = None
+        self._result: T | None = None
+        self.given_up: Callable[[], None] = _nothing  # for whoever runs it: lets the work go on elsewhere
+        self.over_ns: int | None = None
+
+    def __await__(self) -> Generator[Pause, None, T]:  # type: ignore[override]  # a pause with a result
+        yield self
+        return self._taken()
+
+    def run(self) -> bool:
+        """Make the call on this thread; False when it was given up, and its work goes on elsewhere or has done so."""
+        if self._claims:
+            try:
+                self._result = self._call(self)
+            except BaseException as problem:  # noqa: BLE001 — raised where the work goes on
+                self._problem = problem
+        if self._claim():
+            return True
+        self._is_back = True
+        self._tell()
+        return False
+
+    def over_within(self, at_ns: int) -> None:
+        """Have it given up at a moment, if it was not to be before."""
+        self.over_ns = at_ns if self.over_ns is None else min(self.over_ns, at_ns)
+
+    def give_up(self) -> None:
+        """Let the work go on without the call, unless that has returned; from any thread."""
+        if self._claim():
+            self._problem = GivenUp()
+            self.given_up()
+
+    def when_back(self, then: Callable[[], None]) -> None:
+        """Have `then` called once a call that was given up has returned; at once if it has."""
+        self._then.append(then)
+        if self._is_back:  # looked at after `then` is there, so that its return is never missed
+            self._tell()
+
+    def _taken(self) -> T:
+        if self._problem is not None:
+            raise self._problem
+        result: T = self._result  # type: ignore[assignment]  # what the call returned, which may be None
+        return result
+
+    def _claim(self) -> bool:
+        try:
+            return self._claims.pop()
+        except IndexError:
+            return False
+
+    def _tell(self) -> None:
+        try:
+            then = self._then.pop()
+        except IndexError:
+            return
+        then()
+
+
+def _nothing() -> None:
+    return

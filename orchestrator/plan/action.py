@@ -52,6 +52,7 @@ class Reason(Enum):
     GRANTS_CHANGED = "grants-changed"
     LIMITS_CHANGED = "limits-changed"
     JOB_CHANGED = "job-changed"
+    MOUNTS_CHANGED = "mounts-changed"
     CODEC_CHANGED = "codec-changed"
     REPLICAS_CHANGED = "replicas-changed"
     MAILBOX_CHANGED = "mailbox-changed"

@@ -39,6 +39,7 @@ REVISION = (
     ("grants", Reason.GRANTS_CHANGED),
     ("limits", Reason.LIMITS_CHANGED),
     ("job", Reason.JOB_CHANGED),
+    ("mounts", Reason.MOUNTS_CHANGED),
     ("accepts", Reason.CODEC_CHANGED),
 )
 
@@ -93,7 +94,7 @@ def revision_changes(old: Revision, new: Revision) -> tuple[Change, ...]:
     """List what differs between two revisions; the version and the grants have places of their own."""
     return tuple(
         change
-        for fields in (content_fields, config_fields, limit_fields, job_fields)
+        for fields in (content_fields, config_fields, limit_fields, job_fields, mount_fields)
         for change in changes_between(fields(old), fields(new))
     )
 
@@ -140,6 +141,16 @@ def job_fields(revision: Revision) -> dict[str, str]:
         return {}
     args = {"job.args": canonical_json(revision.job.args).decode()} if revision.job.args else {}
     return args | {f"job.env.{name}": canonical_json(value).decode() for name, value in revision.job.env}
+
+
+def mount_fields(revision: Revision) -> dict[str, str]:
+    """Write each path that a guest finds a directory under, and the directory."""
+    return {f"mounts.{mount.guest_path}": mount.path for mount in revision.mounts}
+
+
+def mount_changes(new: Deployment) -> tuple[Change, ...]:
+    """List what a new deployment mounts: where a guest finds what it is granted."""
+    return changes_between({}, mount_fields(new.revision))
 
 
 def changes_between(old: dict[str, str], new: dict[str, str]) -> tuple[Change, ...]:

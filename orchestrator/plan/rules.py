@@ -17,6 +17,7 @@ from orchestrator.plan.differences import (
     capability_changes,
     in_place_changes,
     in_place_reasons,
+    mount_changes,
     revision_reasons,
     spec_digest,
 )
@@ -157,7 +158,8 @@ def action(case: Case, kind: ActionKind, *reasons: Reason, **more: object) -> Ac
 def create(case: Case) -> Action:
     capabilities = capability_changes(None, case.wanted)
     note = "" if case.seen is None else "recorded, but has never served"
-    return action(case, ActionKind.CREATE, Reason.NEW, capabilities=capabilities, note=note)
+    mounts = mount_changes(case.wanted)
+    return action(case, ActionKind.CREATE, Reason.NEW, changes=mounts, capabilities=capabilities, note=note)
 
 
 def block_on_dependency(case: Case) -> Action:

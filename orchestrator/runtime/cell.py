@@ -8,13 +8,15 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
-from orchestrator.model.work import Until
+from orchestrator.model.work import Held, Until
 from orchestrator.runtime.memory import Memory
 from orchestrator.runtime.values import Wait
 
+OVERTIME_NS = 100_000_000  # beyond its end, for a call to return from where it cannot be interrupted
 MAX_HOST_CALLS = 1_000_000  # in one call of a guest; fuel alone would allow more than a deadline has time for
 
 
@@ -22,7 +24,7 @@ class Cell:
     """One instance's side of its callbacks; written by the thread that runs it, except for `interrupt`."""
 
     __slots__ = (
-        "began_ns", "context", "deadline_ns", "ending", "holds_thread", "host_calls", "id", "is_interrupted",
+        "began_ns", "context", "deadline_ns", "ending", "held", "holds_thread", "host_calls", "id", "is_interrupted",
         "memories", "number", "pending", "raised", "waiting",
     )  # fmt: skip
 
@@ -34,6 +36,7 @@ class Cell:
         self.began_ns = self.deadline_ns = 0  # on the monotonic clock
         self.host_calls = 0
         self.is_interrupted = False
+        self.held: Held[Any] | None = None  # the running call, where it holds its thread
         self.ending: ExitReason | None = None  # why a callback ended the call
         self.raised: BaseException | None = None  # KeyboardInterrupt and the like, to be raised by the caller
         self.waiting: Until | None = None  # in a host function
@@ -63,9 +66,11 @@ class Cell:
     def interrupt(self) -> None:
         """Make the running call end soon; from any thread."""
         self.is_interrupted = True
-        waiting = self.waiting
+        waiting, held = self.waiting, self.held
         if waiting is not None:
             waiting.wake()
+        if held is not None:
+            held.over_within(time.monotonic_ns() + OVERTIME_NS)
 
     def due(self) -> ExitReason | None:
         """Say why the running call has to end now, None while it may go on."""

@@ -19,6 +19,7 @@ from orchestrator.runtime.adapter import window
 from orchestrator.runtime.cell import Cells
 from orchestrator.runtime.memory import Memories
 from orchestrator.runtime.stacks import Stacks
+from orchestrator.runtime.stuck import Stuck
 from orchestrator.runtime.tick import Tick
 
 MAX_WASM_STACK_BYTES = 512 << 10  # Python threads have 8 MiB; a guest's recursion ends long before
@@ -52,7 +53,7 @@ def settings_text(calls: Calls = Calls.FAST) -> str:
 class SharedEngine:
     """The engine, its linear memories, the cells of its instances, and its tick. Every store keeps it alive."""
 
-    def __init__(self, *, guards: bool, calls: Calls) -> None:
+    def __init__(self, *, guards: bool, calls: Calls, stuck: Stuck) -> None:
         """Make the engine and start its tick; `guards` surround each memory with address space that may not be touched.
 
         Raises:
@@ -62,7 +63,7 @@ class SharedEngine:
         config = Config()
         for name, value in (_SETTINGS if guards else _SETTINGS | _WITHOUT_GUARDS).items():
             setattr(config, name, value)
-        self.guards, self.calls = guards, calls
+        self.guards, self.calls, self.stuck = guards, calls, stuck
         self.memories = Memories()
         self.memories.install(config)
         self.stacks = Stacks()

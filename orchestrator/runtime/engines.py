@@ -9,6 +9,7 @@ import threading
 
 from orchestrator.model.calls import Calls
 from orchestrator.runtime.engine import SharedEngine
+from orchestrator.runtime.stuck import Stuck
 
 SMALL_BYTES = 512 << 10  # an artifact up to this size runs without guards
 
@@ -23,7 +24,8 @@ class Engines:
             UnknownLayout: with the installed wasmtime no limit could be held.
         """
         self.calls = calls
-        self.small = SharedEngine(guards=False, calls=calls)
+        self._stuck = Stuck()
+        self.small = SharedEngine(guards=False, calls=calls, stuck=self._stuck)
         self._large: SharedEngine | None = None
         self._making = threading.Lock()
 
@@ -33,7 +35,7 @@ class Engines:
             return self.small
         with self._making:
             if self._large is None:
-                self._large = SharedEngine(guards=True, calls=self.calls)
+                self._large = SharedEngine(guards=True, calls=self.calls, stuck=self._stuck)
             return self._large
 
     def of_size(self, artifact_bytes: int) -> SharedEngine:

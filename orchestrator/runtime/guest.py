@@ -38,7 +38,6 @@ from orchestrator.runtime import lifecycle
 from orchestrator.runtime.adapter import frames
 from orchestrator.runtime.adapter.drive import NO_VALUES
 from orchestrator.runtime.adapter.text import FLAT
-from orchestrator.runtime.finish import finish
 from orchestrator.runtime.instance import Instance
 from orchestrator.runtime.layout import Unfit
 from orchestrator.runtime.loaded import Loaded
@@ -256,10 +255,10 @@ class Guest:
             return Exited(ExitReason(kind=ExitKind.NORMAL, detail=f"shutdown refused: {_refused(answer)}"))
         return answer if isinstance(answer, Exited) else None
 
-    def run(self) -> JobOutcome:
-        """Run a job to its end on this thread; only for a component that exports `wasi:cli/run`."""
+    async def run(self) -> JobOutcome:
+        """Run a job to its end; only for a component that exports `wasi:cli/run`."""
         export = next(export for name, export in self._exports.items() if _RUN.fullmatch(name))
-        answer = finish(self._instance.invoke(export, ()))
+        answer = await self._instance.invoke(export, ())
         if isinstance(answer, Err):
             return JobOutcome(code=1)
         if not isinstance(answer, Exited):
@@ -281,6 +280,11 @@ class Guest:
     def memory_bytes(self) -> int:
         """How large its linear memories are together."""
         return self._instance.memory_bytes
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a call of it that was given up has not returned: until then, `close` frees nothing."""
+        return self._instance.is_stuck
 
     def interrupt(self) -> None:
         """Make the running call, or else the next, end as killed; from any thread."""

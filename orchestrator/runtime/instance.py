@@ -3,16 +3,18 @@
 Limits are set anew before every call: fuel, and a deadline on the monotonic clock, which is looked at on every tick
 of the epoch. A call is work in steps: at a tick, and while it waits in a host function, it gives way. Its first slice
 keeps the GIL, as handing it over costs more than a short call takes; a guest that might be long in one instruction,
-as its memory is large, never does. A guest of WASI cannot be set aside, and holds a thread. After a trap the instance
-is dead: every further call answers what the trap was. A call that was refused memory and then trapped is taken to
-have failed for want of it, though it may have got over that and failed at something else.
+as its memory is large, never does. A guest of WASI cannot be set aside: it is called on a thread that it holds, and a
+call that does not return in time, as it waits outside of the guest, is given up: it keeps the thread and the store
+until it returns, when a guest that goes on meets its end. After a trap the instance is dead: every further call answers
+what the trap was. A call that was refused memory and then trapped is taken to have failed for want of it, though it may
+have got over that and failed at something else.
 """
 
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from ctypes import byref, c_uint64, c_void_p, create_string_buffer, sizeof
-from typing import Any
+from typing import Any, TypeVar
 
 from wasmtime import _ffi as ffi
 
@@ -21,13 +23,13 @@ from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.message import Exited
 from orchestrator.model.observed import Spent
 from orchestrator.model.spec import Limits
-from orchestrator.model.work import GIVE_WAY, HOLD
+from orchestrator.model.work import GIVE_WAY, GivenUp, Held
 from orchestrator.runtime import capi, faults
 from orchestrator.runtime.adapter import window
 from orchestrator.runtime.adapter.drive import DRIVES
 from orchestrator.runtime.adapter.text import FLAT
 from orchestrator.runtime.call import CallFailed, Entry
-from orchestrator.runtime.cell import Cell
+from orchestrator.runtime.cell import OVERTIME_NS, Cell
 from orchestrator.runtime.loaded import Loaded
 from orchestrator.runtime.memory import Allowance, Memory
 from orchestrator.runtime.resources import Resource
@@ -43,6 +45,8 @@ JUST_NS = 1_000_000  # since a call began: half a tick
 SMALL_MEMORY_BYTES = 16 << 20  # filling it takes one instruction, and two milliseconds
 _MAX_FUEL = (1 << 63) - 1
 _CLOSED = Exited(ExitReason(kind=ExitKind.KILLED, detail="closed"))
+_OUTSIDE = "; it still waits outside of the guest, in WASI, and holds a thread until that ends"
+T = TypeVar("T")
 _FUNC_BYTES = sizeof(ffi.wasmtime_component_func_t)
 _INSTANCE_BYTES = sizeof(ffi.wasmtime_component_instance_t)
 
@@ -88,17 +92,76 @@ class Instance:
 
     async def instantiate(self) -> Exited | None:
         """Instantiate the component; None when that went well."""
-        with _Entered(self):
+        with _Entered(self) as entered:
             if self._cell.holds_thread:
-                await HOLD
+                return await self._instantiate_apart(entered)
             self._arm(self._limits.timeout_ms)
-            denied = self._wasi()
-            if denied is not None:
-                return denied
             self._cell.memories = self._allowance.memories
             self._loaded.engine.memories.opening.allowance = self._allowance
-            failure = self._instantiate_here() if self._cell.holds_thread else await self._instantiate_in_steps()
+            failure = await self._instantiate_in_steps()
             return None if failure is None else self._not_instantiated(failure)
+
+    async def _instantiate_apart(self, entered: "_Entered") -> Exited | None:
+        refusal = self._loaded.engine.stuck.refusal(self._cell.id.deployment)
+        if refusal is not None:
+            self.exited = Exited(refusal)
+            return self.exited
+        try:
+            failure = await self._apart(entered, self._give_and_instantiate)
+        except Denied as denied:
+            kind = ExitKind.HOST_FAULT if isinstance(denied, Unable) else ExitKind.INITIALIZE_FAILED
+            self.exited = Exited(ExitReason(kind=kind, detail=str(denied)))
+            return self.exited
+        return failure if failure is None or isinstance(failure, Exited) else self._not_instantiated(failure)
+
+    def _give_and_instantiate(self) -> str | None:
+        if self._loaded.description.wants_wasi:
+            give(self._context, self._given, self._loaded.world)
+        self._cell.memories = self._allowance.memories
+        self._loaded.engine.memories.opening.allowance = self._allowance
+        return self._instantiate_here()
+
+    async def _apart(
+        self, entered: "_Entered", call: Callable[[], T], timeout_ms: int | None = None, fuel_times: int = 1
+    ) -> T | Exited:  # fmt: skip
+        """Do something of the guest on a thread that it holds; give it up when it does not return in time."""
+        cell = self._cell
+
+        def begin(held: Held[T]) -> T:
+            self._arm(self._limits.timeout_ms if timeout_ms is None else timeout_ms, fuel_times)
+            held.over_within(cell.deadline_ns + OVERTIME_NS)
+            if cell.is_interrupted:  # looked at after the moment is set, so that an interruption is never missed
+                cell.ending = cell.due()
+                raise CallFailed("")
+            return call()
+
+        cell.held = held = Held(begin)
+        try:
+            return await held
+        except CallFailed as failure:
+            return self._end(str(failure))
+        except GivenUp:
+            entered.stays()
+            return self._given_up(held)
+        finally:
+            cell.held = None
+
+    def _given_up(self, held: Held[Any]) -> Exited:
+        cell, stuck = self._cell, self._loaded.engine.stuck
+        reason = cell.due() or ExitReason(kind=ExitKind.DEADLINE, detail="")
+        cell.ending = reason  # which a guest that goes on after all meets at once
+        self.exited = Exited(ExitReason(kind=reason.kind, detail=reason.detail + _OUTSIDE))
+        self._entries.clear()
+        stuck.enter(cell.id.deployment)
+        held.when_back(self._back)
+        return self.exited
+
+    def _back(self) -> None:
+        """Note that a call that was given up has returned, perhaps years later."""
+        self._loaded.engine.stuck.leave(self._cell.id.deployment)
+        self._is_entered = False
+        if self._is_closing:
+            self._release()
 
     def _instantiate_here(self) -> str | None:
         linked, component = self._loaded.linked, self._loaded.component_address
@@ -191,21 +254,18 @@ class Instance:
         """Make a call that cannot be set aside: it holds a thread until it returns."""
         if self.exited is not None:
             return self.exited
-        with _Entered(self):
+        with _Entered(self) as entered:
             if self._is_closing:
                 return _CLOSED
-            await HOLD
-            self._arm(self._limits.timeout_ms if timeout_ms is None else timeout_ms, fuel_times)
-            if self._cell.is_interrupted:
-                return self._interrupted()
-            entry = self._entries.get(export.name) or self._enter(export)
-            try:
-                result = entry.call(values, self._cell.is_over_here)
-            except CallFailed as failure:
-                return self._end(str(failure))
-            finally:
-                self._read_fuel(fuel_times)
-            return result if self._cell.ending is None else self._end("")
+
+            def call() -> Any:
+                try:
+                    return (self._entries.get(export.name) or self._enter(export)).call(values, self._cell.is_over_here)
+                finally:
+                    self._read_fuel(fuel_times)
+
+            result = await self._apart(entered, call, timeout_ms, fuel_times)
+            return result if isinstance(result, Exited) or self._cell.ending is None else self._end("")
 
     def _interrupted(self) -> Exited:
         self._cell.ending = self._cell.due()
@@ -215,16 +275,17 @@ class Instance:
         """Drop resources of the guest; their destructors share the limits of one call, and hold the thread."""
         if self.exited is not None:
             return self.exited
-        with _Entered(self):
+        with _Entered(self) as entered:
             if self._is_closing:
                 return _CLOSED
-            await HOLD
-            self._arm(self._limits.timeout_ms)
-            with self._cell.holding():
-                error = next(filter(None, (capi.resource_drop(self._context, one.address) for one in resources)), None)
-            if error or self._cell.ending is not None:
-                return self._end(capi.take_error(error) if error else "")
-            return None
+            exited = await self._apart(entered, lambda: self._drop(resources))
+            return exited if exited is not None or self._cell.ending is None else self._end("")
+
+    def _drop(self, resources: Iterable[Resource]) -> None:
+        with self._cell.holding():
+            error = next(filter(None, (capi.resource_drop(self._context, one.address) for one in resources)), None)
+        if error:
+            raise CallFailed(capi.take_error(error))
 
     def _ends_soon(self, future: int) -> bool:
         """Give a call that had only just begun a whole slice: the tick that it met says nothing of how long it is."""
@@ -250,6 +311,11 @@ class Instance:
         return self._fuel_set - left.value
 
     @property
+    def is_stuck(self) -> bool:
+        """Whether a call that was given up has not returned, so that nothing of it can be freed."""
+        return self._is_entered and self.exited is not None
+
+    @property
     def memory_bytes(self) -> int:
         """How large its linear memories are together, without its adapter's; from any thread."""
         return self._allowance.taken_bytes
@@ -272,6 +338,8 @@ class Instance:
 
     def rest(self) -> None:
         """Drop what was prepared for calls, as none may come for long; the next call prepares it again."""
+        if self.exited is not None:
+            return
         with _Entered(self):
             if not self._is_closing:
                 self._entries.clear()
@@ -322,15 +390,6 @@ class Instance:
             capi.bound("wasmtime_context_set_epoch_deadline", None, context, c_uint64(1)),
         )
 
-    def _wasi(self) -> Exited | None:
-        if self._loaded.description.wants_wasi:
-            try:
-                give(self._context, self._given, self._loaded.world)
-            except Denied as denied:
-                kind = ExitKind.HOST_FAULT if isinstance(denied, Unable) else ExitKind.INITIALIZE_FAILED
-                self.exited = Exited(ExitReason(kind=kind, detail=str(denied)))
-        return self.exited
-
     def _enter(self, export: Export) -> Entry:
         func = create_string_buffer(_FUNC_BYTES)
         found = capi.get_func(self._instance, self._context, self._loaded.index_of(export), func)
@@ -365,17 +424,25 @@ class Instance:
 class _Entered:
     """Holds an instance for one call, which may go on from thread to thread."""
 
-    __slots__ = ("_instance",)
+    __slots__ = ("_instance", "_stays")
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
+        self._stays = False
 
-    def __enter__(self) -> None:
+    def stays(self) -> None:
+        """Leave it held: a call that was given up is still in there, and lets it go."""
+        self._stays = True
+
+    def __enter__(self) -> "_Entered":
         if self._instance._is_entered:
             raise _busy()
         self._instance._is_entered = True
+        return self
 
     def __exit__(self, *_exc: object) -> None:
+        if self._stays:
+            return
         self._instance._is_entered = False
         if self._instance._is_closing:
             self._instance._release()

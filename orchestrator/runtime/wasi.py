@@ -18,16 +18,18 @@ from orchestrator.model.world import World
 from orchestrator.runtime import capi
 from orchestrator.runtime.pipes import Pipes, Sink
 from orchestrator.runtime.sockets import KNOWN, open_network
+from orchestrator.runtime.special import find_special
 
 _USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _STREAMS = {"stdout": "wasi:cli/stdout@0.2.", "stderr": "wasi:cli/stderr@0.2."}
 
 
 class Folder(msgspec.Struct, frozen=True):
-    """A directory that a guest finds under the same absolute path."""
+    """A directory that a guest is given, and the absolute path that it finds it under."""
 
     path: str
     writable: bool
+    guest_path: str
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -60,7 +62,7 @@ def give(context: int, wasi: Wasi, world: World) -> None:
     """Configure a store's WASI.
 
     Raises:
-        Denied: a directory is missing or forbidden.
+        Denied: a directory is missing, forbidden or holds what is no file.
         Unable: the process may open no more files, or this wasmtime cannot open the network.
     """
     config = WasiConfig()
@@ -91,7 +93,7 @@ def _set_texts(config: Any, wasi: Wasi) -> None:
 
 def _preopen(config: Any, folder: Folder, descriptor: int) -> None:
     try:
-        config.preopen_dir(f"/proc/self/fd/{descriptor}", folder.path, folder.writable)
+        config.preopen_dir(f"/proc/self/fd/{descriptor}", folder.guest_path, folder.writable)
     except WasmtimeError:
         raise Denied(f"the granted directory {folder.path} cannot be opened by this process") from None
 
@@ -110,6 +112,9 @@ def _real(folder: Folder, forbidden: tuple[str, ...]) -> Iterator[int]:
         if by is not None:
             leads = "" if real == folder.path else f" leads to {real}, which"
             raise Denied(f"the granted directory {folder.path}{leads} is, holds or lies in {by}: never for guests")
+        special = find_special(descriptor)
+        if special is not None:
+            raise Denied(f"the granted directory {folder.path} holds {special[0]}, {special[1]!r}: never for guests")
         yield descriptor
     finally:
         os.close(descriptor)

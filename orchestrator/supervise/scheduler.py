@@ -4,7 +4,8 @@ Work is done in steps. Its first step is short, as a guest gives way at the next
 *turn*: one thread at a time, as short calls on several threads are slower than on one. Who submits work takes the turn
 if it is free, so that a message need not change threads; a worker takes over what that leaves. Work that gave way is
 long: it goes on among others of its kind on as many threads as there are cores. Work that waits for a moment is only
-an entry among the timers. Work that holds its thread, or loads a component, gets threads apart.
+an entry among the timers. Calls that hold their thread, and loading a component, get threads apart. A call that is over
+and does not return is given up: its work goes on without it, and another thread takes the place of its own.
 Work of a higher priority has more of the turns, whether it is short or long.
 """
 
@@ -16,14 +17,15 @@ from time import monotonic_ns
 from typing import Any
 
 from orchestrator.model.spec import Priority
-from orchestrator.model.work import GIVE_WAY, HOLD, LOAD, Pause, Until, Work
+from orchestrator.model.work import GIVE_WAY, LOAD, Held, Pause, Until, Work
 from orchestrator.supervise.ports import Clock
-from orchestrator.supervise.threads import Apart, Crew, report
+from orchestrator.supervise.threads import LOST, Apart, Crew, report
 from orchestrator.supervise.turns import Turns
 
 GUEST_MAX = 64  # steps that a thread of somebody else makes before it is let go,
 GUEST_NS = 250_000  # or for how long, beyond the step that it brought: what has that thread wait is not its own
 WORKER_MAX = 1_024
+LOOK_MS = 25  # between two looks at whether a call that holds its thread is over
 LOADERS = 4  # components loaded or compiled at once
 HELD_MAX = 256  # guests that hold a thread each; further ones wait for one of those
 Ready = tuple[Work[Any], Priority]
@@ -44,6 +46,9 @@ class Scheduler:
         self._loading = Crew("airs-load", LOADERS, self._step_apart)
         self._held = Apart("airs-hold", HELD_MAX)
         self._jobs = Apart("airs-job", JOBS_MAX)
+        self._holding: set[Held[Any]] = set()
+        self._watching = threading.Lock()
+        self._watches = False
 
     def submit(self, work: Work[Any], priority: Priority = Priority.NORMAL) -> None:
         """Do work soon; its first steps perhaps before this returns."""
@@ -135,8 +140,8 @@ class Scheduler:
     def _put(self, work: Work[Any], priority: Priority, pause: Pause) -> None:
         if pause is GIVE_WAY:
             self._long.put(work, priority)
-        elif pause is HOLD:
-            self._held.submit(lambda: self._step_apart(work, priority))
+        elif isinstance(pause, Held):
+            self._hold(pause, work, priority)
         elif pause is LOAD:
             self._loading.put(work, priority)
         else:
@@ -149,3 +154,38 @@ class Scheduler:
                 self.resume(work, priority)
 
             pause.arrange(go_on)
+
+    def _hold(self, held: Held[Any], work: Work[Any], priority: Priority) -> None:
+        """Make a call on a thread of its own, and go on there; elsewhere once it was given up."""
+
+        def go_on_without() -> None:
+            self._holding.discard(held)
+            self._held.give_up()
+            self.resume(work, priority)
+
+        def make() -> object:
+            goes_on = held.run()
+            self._holding.discard(held)
+            if not goes_on:
+                return LOST
+            self._step_apart(work, priority)
+            return None
+
+        held.given_up = go_on_without
+        with self._watching:
+            self._holding.add(held)
+            begins, self._watches = not self._watches, True
+        if begins:
+            self._clock.call_later(LOOK_MS, self._watch)
+        self._held.submit(make)
+
+    def _watch(self) -> None:
+        """Give up the calls that are over and do not return, and look again while there are any."""
+        now_ns = monotonic_ns()
+        for held in tuple(self._holding):
+            if held.over_ns is not None and now_ns >= held.over_ns:
+                held.give_up()
+        with self._watching:
+            self._watches = bool(self._holding)
+        if self._watches:
+            self._clock.call_later(LOOK_MS, self._watch)

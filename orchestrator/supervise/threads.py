@@ -10,6 +10,7 @@ from orchestrator.model.spec import Priority
 from orchestrator.model.work import Work
 from orchestrator.supervise.turns import Turns
 
+LOST = "lost"  # returned by a job whose thread has been replaced
 IDLE_S = 10.0  # a thread that had nothing to hold for this long ends
 
 Step = Callable[[Work[Any], Priority], None]
@@ -45,24 +46,33 @@ class Crew:
 
 
 class Apart:
-    """A thread for each job, which may take an hour and keeps nothing else waiting; at most so many at once."""
+    """A thread for each job, which may take an hour and keeps nothing else waiting; at most so many at once.
+
+    A job that may never return can be given up: its thread counts no more, and ends if it returns after all.
+    """
 
     def __init__(self, name: str, most: int) -> None:
         self._name, self._most = name, most
-        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._free = self._threads = 0  # free ones less those that somebody is about to take
 
-    def submit(self, job: Callable[[], None]) -> None:
-        """Run `job` as soon as fewer than so many are at work."""
+    def submit(self, job: Callable[[], object]) -> None:
+        """Run `job` as soon as fewer than so many are at work; it returns `LOST` if it was given up meanwhile."""
         with self._lock:
             self._free -= 1
-            grow = self._free < 0 and self._threads < self._most
-            self._threads += grow
-            self._free += grow
+            grow = self._grows()
         if grow:
-            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+            self._spawn()
         self._queue.put(job)
+
+    def give_up(self) -> None:
+        """Count a job's thread no more, and have another in its place if one is wanted; that job returns `LOST`."""
+        with self._lock:
+            self._threads -= 1
+            grow = self._grows()
+        if grow:
+            self._spawn()
 
     def close(self) -> None:
         """Let every thread end after what is queued so far; does not wait."""
@@ -70,6 +80,15 @@ class Apart:
             threads = self._threads
         for _ in range(threads):
             self._queue.put(None)
+
+    def _grows(self) -> bool:
+        grow = self._free < 0 and self._threads < self._most
+        self._threads += grow
+        self._free += grow
+        return grow
+
+    def _spawn(self) -> None:
+        threading.Thread(target=self._run, name=self._name, daemon=True).start()
 
     def _run(self) -> None:
         while True:
@@ -82,7 +101,8 @@ class Apart:
             if job is None:
                 return
             try:
-                job()
+                if job() is LOST:
+                    return
             except Exception:  # noqa: BLE001 — a bug of ours, which takes nobody's thread
                 report()
             with self._lock:

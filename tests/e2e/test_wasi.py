@@ -107,6 +107,17 @@ def test_two_directories_are_held_to_what_each_was_granted(stage: Stage, data: P
     assert do(stage, f"put {data}/new.txt text").startswith("error: ")
 
 
+def test_a_directory_that_holds_a_fifo_is_not_handed_over_and_one_with_a_socket_is(stage: Stage, data: Path):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(data / "socket"))
+        have(stage, **reading(data))
+    assert do(stage, f"cat {data}/socket").startswith("error: ")
+    (data / "deep").mkdir()
+    os.mkfifo(data / "deep" / "fifo")
+    refused = have(stage, code=1, config={"another": "revision"}, **reading(data))
+    assert f"{refusal(data)} holds a FIFO, 'deep/fifo': never for guests" in refused
+
+
 @pytest.mark.parametrize("way", ["up", "absolute", "relative", "directory"])
 def test_nothing_leads_out_of_a_granted_directory(stage: Stage, data: Path, tmp_path: Path, way: str):
     (tmp_path / "outside").mkdir()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.model.work import GIVE_WAY, HOLD, LOAD, Until
+from orchestrator.model.work import GIVE_WAY, LOAD, GivenUp, Held, Until
 from orchestrator.supervise import scheduler as turns
 from orchestrator.supervise.scheduler import GUEST_MAX, HELD_MAX, JOBS_MAX, Scheduler
 from orchestrator.supervise.threads import Apart
@@ -36,8 +36,13 @@ def bug() -> None:
 
 async def doing(act: Callable[[], Any], *pauses: Any) -> None:
     for pause in pauses:
-        await pause
+        await (hold() if pause is hold else pause)
     act()
+
+
+def hold(call: Callable[[], Any] = lambda: None) -> Held[Any]:
+    """A call that holds a thread, and is never given up."""
+    return Held(lambda _held: call())
 
 
 def named(names: list[str], done: threading.Event) -> Callable[[], None]:
@@ -60,7 +65,7 @@ def test_short_work_is_done_by_whoever_brings_it(scheduler):
     assert thread_of(scheduler) == threading.current_thread().name
 
 
-@pytest.mark.parametrize(("pause", "thread"), [(GIVE_WAY, "airs-long"), (LOAD, "airs-load"), (HOLD, "airs-hold")])
+@pytest.mark.parametrize(("pause", "thread"), [(GIVE_WAY, "airs-long"), (LOAD, "airs-load"), (hold, "airs-hold")])
 def test_other_work_goes_on_among_its_kind(scheduler, pause, thread):
     assert thread_of(scheduler, pause) == thread
 
@@ -105,7 +110,7 @@ def test_a_bug_in_one_work_is_reported_and_ends_nothing_else(scheduler, monkeypa
     reported: list[Any] = []
     monkeypatch.setattr(threading, "excepthook", reported.append)
 
-    for pauses in ((), (GIVE_WAY,), (HOLD,)):
+    for pauses in ((), (GIVE_WAY,), (hold,)):
         scheduler.submit(doing(bug, *pauses))
         thread_of(scheduler, *pauses)
         thread_of(scheduler, *pauses)
@@ -159,8 +164,8 @@ def test_those_that_give_way_take_turns(clock):
 def test_what_holds_a_thread_delays_nobody(scheduler):
     go_on = threading.Event()
     for _ in range(50):
-        scheduler.submit(doing(lambda: go_on.wait(SOON_S), HOLD))
-    assert thread_of(scheduler, HOLD) == "airs-hold"
+        scheduler.submit(doing(lambda: None, hold(lambda: go_on.wait(SOON_S))))
+    assert thread_of(scheduler, hold) == "airs-hold"
     assert thread_of(scheduler, GIVE_WAY) == "airs-long"
     go_on.set()
 
@@ -168,19 +173,79 @@ def test_what_holds_a_thread_delays_nobody(scheduler):
 def test_no_more_than_so_many_hold_a_thread_and_the_rest_waits(scheduler):
     go_on, together, done = threading.Event(), threading.Semaphore(0), threading.Semaphore(0)
 
-    def hold() -> None:
+    def wait() -> None:
         together.release()
         go_on.wait(SOON_S)
         done.release()
 
     for _ in range(HELD_MAX + 5):
-        scheduler.submit(doing(hold, HOLD))
+        scheduler.submit(doing(lambda: None, hold(wait)))
     for _ in range(HELD_MAX):
         assert together.acquire(timeout=SOON_S)
     assert not together.acquire(blocking=False)
     go_on.set()
     for _ in range(HELD_MAX + 5):
         assert done.acquire(timeout=SOON_S)
+
+
+def test_calls_that_do_not_return_are_given_up_and_others_take_their_places(scheduler):
+    """Twice as many as may hold a thread, none of which returns before the end of the test."""
+    go_on, given_up, back = threading.Event(), threading.Semaphore(0), threading.Semaphore(0)
+
+    async def call() -> None:
+        def wait(held: Held[None]) -> None:
+            held.over_within(time.monotonic_ns())
+            go_on.wait(SOON_S)
+
+        held = Held(wait)
+        try:
+            await held
+        except GivenUp:
+            held.when_back(back.release)
+            given_up.release()
+
+    before = threading.active_count()
+    for _ in range(2 * HELD_MAX):
+        scheduler.submit(call())
+    for _ in range(2 * HELD_MAX):
+        assert given_up.acquire(timeout=SOON_S)
+    assert not back.acquire(blocking=False)
+    assert thread_of(scheduler, hold) == "airs-hold"
+    go_on.set()
+    for _ in range(2 * HELD_MAX):
+        assert back.acquire(timeout=SOON_S)
+    deadline = time.monotonic() + SOON_S
+    while threading.active_count() > before + HELD_MAX and time.monotonic() < deadline:
+        pass
+    assert threading.active_count() <= before + HELD_MAX
+
+
+def test_a_call_that_is_given_up_before_its_turn_is_never_made(scheduler):
+    made, back = threading.Event(), threading.Event()
+    go_on, there, told = threading.Event(), threading.Semaphore(0), threading.Event()
+
+    def wait() -> None:
+        there.release()
+        go_on.wait(SOON_S)
+
+    async def call(held: Held[None]) -> None:
+        try:
+            await held
+        except GivenUp:
+            held.when_back(back.set)
+            told.set()
+
+    for _ in range(HELD_MAX):
+        scheduler.submit(doing(lambda: None, hold(wait)))
+    for _ in range(HELD_MAX):
+        assert there.acquire(timeout=SOON_S)
+    late = Held(lambda _held: made.set())
+    late.over_within(time.monotonic_ns())
+    scheduler.submit(call(late))
+    assert told.wait(SOON_S)
+    go_on.set()
+    assert back.wait(SOON_S)
+    assert not made.is_set()
 
 
 def threads_of(scheduler: Scheduler, count: int) -> list[str]:
@@ -220,7 +285,7 @@ def test_nothing_that_is_submitted_from_many_threads_at_once_is_lost_or_done_twi
 
     def bring(first: int) -> None:
         for number in range(first, first + 1_000):
-            pauses = ((), (GIVE_WAY,), (HOLD,), (Until(0),))[number % 4]
+            pauses = ((), (GIVE_WAY,), (hold,), (Until(0),))[number % 4]
             scheduler.submit(doing(lambda n=number: act(n), *pauses))
 
     threads = [threading.Thread(target=bring, args=(n * 1_000,)) for n in range(8)]
