@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.agent.views import Ended
-from orchestrator.cli.failure import Failure
+from orchestrator.contract.documents import Ended
+from orchestrator.contract.problem import Failure
 from orchestrator.model.ids import ComponentId
 from orchestrator.runtime.stuck import STUCK_MAX
 from orchestrator.supervise.scheduler import JOBS_MAX
