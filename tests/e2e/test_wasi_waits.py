@@ -18,7 +18,7 @@ from .stage import LIMIT_S, Ran, Stage, wait_until
 
 FOREVER_MS = "4000000"
 SOON: dict[str, Any] = {"limits": {"timeout": "500ms"}}
-FAST = {"restart": {"backoff": {"initial": "1ms", "max": "1ms"}, "intensity": 100}}
+FAST = {"restart": {"backoff": {"initial": "1ms", "max": "1ms"}, "intensity": 1000}}
 DEADLINE = "deadline: the call took longer than its timeout; it still waits outside of the guest"
 
 
@@ -84,13 +84,16 @@ def test_an_instance_that_waits_is_given_up_and_another_serves(stage: Stage):
 def test_too_many_that_wait_end_their_deployment_until_some_return(stage: Stage, data: Path):
     stage.have("one", "probe-calls", grants={"filesystem.read": [f"{data}/**"]}, **SOON, **FAST)
     stage.have("other", "probe-calls", **SOON)
-    os.mkfifo(data / "fifo")  # which nobody writes into: opening it does not return
-    for _ in range(STUCK_MAX):
-        assert DEADLINE in do_when_ready(stage, f"cat {data}/fifo", code=1).err
+    fifos = [data.parent / f"fifo-{number}" for number in range(STUCK_MAX)]
+    for fifo in fifos:
+        wait_until(lambda: stage.view("one").ready, "an instance, which is given no directory with a FIFO in it")
+        os.mkfifo(data / "fifo")  # which nobody writes into: opening it does not return
+        assert DEADLINE in do(stage, f"cat {data}/fifo", code=1).err
+        (data / "fifo").rename(fifo)
     wait_until(lambda: "stuck-calls" in stage.run("status", "one").out, "the refusal to be shown")
     assert "args" in do(stage, "args", "other").out
-    os.close(os.open(data / "fifo", os.O_RDWR))  # all of them return
-    (data / "fifo").unlink()
+    for fifo in fifos:
+        os.close(os.open(fifo, os.O_RDWR))  # whoever opened it goes on
     stage.run("restart", "one")
     assert "args" in do_when_ready(stage, "args").out
 
