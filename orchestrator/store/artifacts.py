@@ -6,7 +6,7 @@ import re
 from collections.abc import Set
 from pathlib import Path
 
-from orchestrator.store.files import write_whole
+from orchestrator.store.files import have_private_folder, write_whole
 
 ARTIFACT_MAX_BYTES = 256 << 20
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -36,7 +36,8 @@ class Artifacts:
             raise ValueError(f"an artifact has at most {ARTIFACT_MAX_BYTES} bytes, this one {len(data)}")
         digest = digest_of_bytes(data)
         if not self.has(digest):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            have_private_folder(self._folder.parent)
+            have_private_folder(self._folder)
             write_whole(self.path(digest), data)
         return digest
 

@@ -9,7 +9,7 @@ from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
 from orchestrator.model.source import SourceRecord
 from orchestrator.store import keys
-from orchestrator.store.database import Database, Write
+from orchestrator.store.engine import Rows, Write
 
 
 class PutRecord(msgspec.Struct, frozen=True):
@@ -109,30 +109,30 @@ def _row_of_source(change: PutDesired | DeleteDesired | PutSource | DeleteSource
             return keys.SOURCES + keys.part(name), None
 
 
-def read_serial(database: Database) -> int:
+def read_serial(database: Rows) -> int:
     """Read how many decisions there have been."""
     row = database.get(keys.SERIAL)
     return 0 if row is None else keys.unpack(row, int)
 
 
-def read_records(database: Database) -> list[Record]:
+def read_records(database: Rows) -> list[Record]:
     """Read every record, sorted by key."""
     found = [keys.unpack(row, Record) for _, row in database.scan(keys.RECORDS)]
     return sorted(found, key=lambda record: record.key)
 
 
-def read_desired(database: Database) -> list[DesiredState]:
+def read_desired(database: Rows) -> list[DesiredState]:
     """Read what every source wants, sorted by source."""
     found = [keys.unpack(row, DesiredState) for _, row in database.scan(keys.DESIRED)]
     return sorted(found, key=lambda desired: desired.source)
 
 
-def read_sources(database: Database) -> list[SourceRecord]:
+def read_sources(database: Rows) -> list[SourceRecord]:
     """Read how every source is followed, sorted by name."""
     found = [keys.unpack(row, SourceRecord) for _, row in database.scan(keys.SOURCES)]
     return sorted(found, key=lambda source: source.name)
 
 
-def read_history(database: Database, key: DeploymentKey) -> Sequence[Number]:
+def read_history(database: Rows, key: DeploymentKey) -> Sequence[Number]:
     """Read a deployment's history, oldest first."""
     return [keys.unpack(row, Number) for _, row in database.scan(keys.of_deployment(keys.HISTORY, key))]

@@ -1,6 +1,6 @@
 """The state directory: what lies where, whose it is, and which version of airs may use it.
 
-    VERSION   lineage   key   lock   artifacts/sha256/<hex>   cache/   db/   agent.log   agent.sock
+    VERSION   lineage   key   lock   artifacts/sha256/<hex>   cache/   db/   synced   agent.log   agent.sock
 
 Called by the agent, which holds the lock while it runs, and by the CLI, which makes plans and reads without it.
 """
@@ -15,8 +15,11 @@ from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.database import Database
 from orchestrator.store.decisions import read_records, read_serial
 from orchestrator.store.files import check_own_folder, have_private_folder, read_private, write_once
+from orchestrator.store.needed import read_needed
+from orchestrator.store.synced import SYNCED, note_nothing
 
 STATE_VERSION = 1
+STATE_FILES = ("lineage", "key", "lock", "db", SYNCED)  # any of them says that there is a state
 CACHE = "cache"  # the folder of what can be made again
 _KEY_BYTES = 32
 _VERSION_MAX_BYTES = 64
@@ -43,10 +46,13 @@ class StateDir:
         """
         have_private_folder(path)
         self.path = path
+        _refuse_without_version(path)
         write_once(path / "VERSION", f"{STATE_VERSION}\n".encode())
         check_version(path)
         write_once(path / "lineage", secrets.token_hex(16).encode())
         write_once(path / "key", secrets.token_bytes(_KEY_BYTES))
+        if not any(os.path.lexists(path / name) for name in ("lock", "db")):  # no agent was ever here
+            note_nothing(path / SYNCED)
         self.lineage = read_lineage(path)
         self.key = read_key(path)
         self.artifacts = Artifacts(path / "artifacts" / "sha256")
@@ -55,7 +61,8 @@ class StateDir:
     def cache(self) -> Path:
         """The folder for what can be made again."""
         folder = self.path / CACHE
-        folder.mkdir(mode=0o700, exist_ok=True)
+        if not folder.exists():  # a link to one that several agents share is theirs to make
+            have_private_folder(folder)
         return folder
 
     @property
@@ -90,16 +97,26 @@ def read_recorded(path: Path) -> ObservedState:
     Raises:
         NotPrivate, StateTooNew, StateDamaged, DatabaseFault: there is one, and it cannot be read.
     """
-    if not (path / "VERSION").exists():
+    if not os.path.lexists(path / "VERSION"):
+        _refuse_without_version(path)
         return ObservedState(lineage="", serial=0)
     check_own_folder(path)
     check_version(path)
-    database = Database(path / "db", readonly=True)
+    database = Database(path / "db", readonly=True, look=read_needed)
     try:
         deployments = tuple(ObservedDeployment(record=record) for record in read_records(database))
         return ObservedState(lineage=read_lineage(path), serial=read_serial(database), deployments=deployments)
     finally:
         database.close()
+
+
+def _refuse_without_version(path: Path) -> None:
+    """Take no state for a new one because its format is not known any more."""
+    if not os.path.lexists(path / "VERSION") and any(os.path.lexists(path / name) for name in STATE_FILES):
+        raise StateDamaged(
+            f"{path / 'VERSION'} is missing, so the format of the state beside it is unknown; restore that file, "
+            f"which holds {STATE_VERSION} where this airs wrote it"
+        )
 
 
 def check_version(path: Path) -> None:

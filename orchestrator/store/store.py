@@ -1,7 +1,7 @@
 """The store of one state directory: decisions, each batch synced before it returns, and the guests' data."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from orchestrator.model.desired import DesiredState
@@ -22,6 +22,7 @@ from orchestrator.store.decisions import (
 )
 from orchestrator.store.letters import Letters
 from orchestrator.store.mail import Mails
+from orchestrator.store.needed import read_needed
 from orchestrator.store.notes import Notes
 from orchestrator.store.state_dir import StateDir
 
@@ -42,9 +43,24 @@ class Store:
         """Open the store of `state`; for writing, hold its lock.
 
         Raises:
-            DatabaseFault: it is damaged, or another process has it open for writing.
+            DatabaseDamaged: some of what was written is missing or cannot be read; nothing was changed.
+            DatabaseFault: it cannot be opened, or another process has it open for writing.
         """
-        return cls(Database(state.database, readonly=readonly), state.lineage)
+        return cls(Database(state.database, readonly=readonly, look=read_needed), state.lineage)
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What could not be made sure of when it was opened, a sentence each."""
+        return self._database.notes
+
+    @property
+    def condition(self) -> str:
+        """Say what keeps it from being whole and written; empty for nothing."""
+        return self._database.condition
+
+    def watch(self, noticed: Callable[[str], None]) -> None:
+        """Have `noticed` called with the condition whenever that changes, from any thread."""
+        self._database.watch(noticed)
 
     @cached_property
     def letters(self) -> Letters:
@@ -73,6 +89,7 @@ class Store:
                 rows = [as_write(change) for change in changes]
                 self._database.write([*rows, (keys.SERIAL, keys.pack(serial))], sync=True)
                 self._serial = serial
+                self._database.decided(serial)
             return self._serial
 
     def records(self) -> Sequence[Record]:

@@ -26,6 +26,17 @@ print("released", flush=True)
 sys.stdin.read()
 """
 
+KEEP = """
+import sys
+from pathlib import Path
+from orchestrator.store.state_dir import StateDir
+from orchestrator.store.store import Store
+state = StateDir(Path(sys.argv[1]))
+state.artifacts.put(b"x")
+assert state.cache.is_dir()
+Store.open(state).close()
+"""
+
 
 def hold(path: Path, owner: Owner) -> subprocess.Popen:
     child = subprocess.Popen(
@@ -52,8 +63,19 @@ def test_a_new_state_is_private_and_keeps_its_identity(tmp_path):
     assert (first.lineage, first.key) == (second.lineage, second.key)
     assert (len(first.lineage), len(first.key)) == (32, 32)
     assert [mode(first.path / name) for name in (".", "key", "lineage")] == [0o700, 0o600, 0o600]
-    assert sorted(os.listdir(first.path)) == ["VERSION", "key", "lineage"]
+    assert sorted(os.listdir(first.path)) == ["VERSION", "key", "lineage", "synced"]
     assert StateDir(tmp_path / "b").lineage != first.lineage
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o777])
+def test_nobody_else_may_look_into_what_is_kept_whatever_the_umask(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        subprocess.run([sys.executable, "-c", KEEP, str(tmp_path / "a" / "state")], check=True)
+    finally:
+        os.umask(before)
+    folders = ["", "db", "artifacts", "artifacts/sha256", "cache"]
+    assert {name: mode(tmp_path / "a" / "state" / name) for name in folders} == dict.fromkeys(folders, 0o700)
 
 
 def test_an_existing_folder_of_ours_becomes_private(tmp_path):

@@ -1,11 +1,15 @@
 """Values that the store tests write."""
 
+import time
+
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
 from orchestrator.model.rollout import Cause
 from orchestrator.model.spec import Deployment, Limits, PauseStep, Revision, RolloutPolicy, Strategy, WeightStep
 from orchestrator.rollout.advance import begin
+from orchestrator.store.engine import Engine, Tail
 from orchestrator.store.lock import Owner
+from orchestrator.store.synced import read_synced
 
 OWNER = Owner(pid=4711, started_at="2025-01-01T00:00:00Z", command="airs up .", socket="/run/airs.sock")
 COUNTER = DeploymentKey(namespace="default", name="counter")
@@ -38,3 +42,12 @@ def number(n, outcome=""):
     return Number(
         number=n, revision=deployment().revision, cause=Cause.APPLY, reason="new", started_ms=n, outcome=outcome
     )
+
+
+def synced(path):
+    """Wait until everything that was written is noted as being on the disk."""
+    deadline = time.monotonic() + 30
+    sequence = Engine.reading(path / "db", Tail.CUT_OFF).sequence()
+    while read_synced(path / "synced").sequence < sequence:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

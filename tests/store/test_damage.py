@@ -1,0 +1,149 @@
+"""Every file of a database is damaged in every way: what was acknowledged is there, or its loss is said. Never neither.
+
+The state is made by a process of its own, which closes it or is killed; each case works on a copy.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.store.database import DatabaseDamaged, DatabaseFault
+from orchestrator.store.state_dir import StateDir, read_recorded
+from orchestrator.store.store import Store
+from tests.store.filler import LIVES, ROWS, value_of
+from tests.store.values import COUNTER
+
+ROOT = Path(__file__).parents[2]
+KINDS = ("CURRENT", "MANIFEST", "log", "sst", "OPTIONS", "IDENTITY", "LOG", "LOCK", "rocksdict-config.json", "synced")
+VITAL = ("CURRENT", "MANIFEST", "log")  # no way of damaging these can leave everything there
+
+
+def made(path: Path, *, killed: bool) -> Path:
+    command = [sys.executable, "-m", "tests.store.filler", str(path)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline() == "filled\n"
+        if killed:
+            child.kill()
+        else:
+            child.communicate("\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return {
+        name: made(tmp_path_factory.mktemp(name) / "state", killed=name == "killed") for name in ("stopped", "killed")
+    }
+
+
+def flip(path: Path, share: float) -> None:
+    data = bytearray(path.read_bytes())
+    data[int((len(data) - 1) * share)] ^= 0x10
+    path.write_bytes(data)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "the first byte": lambda path: flip(path, 0),
+    "a byte in the middle": lambda path: flip(path, 0.5),
+    "a byte near the end": lambda path: flip(path, 0.95),
+    "its end is missing": lambda path: path.write_bytes(path.read_bytes()[: -max(1, path.stat().st_size // 3)]),
+    "its last byte is missing": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "empty": lambda path: path.write_bytes(b""),
+    "missing": lambda path: path.unlink(),
+}
+
+
+def files_of(state: Path, kind: str) -> list[Path]:
+    if kind == "synced":
+        return [state / "synced"]
+    pattern = f"*.{kind}" if kind in ("log", "sst") else f"{kind}*"
+    return sorted(path for path in (state / "db").glob(pattern) if path.stat().st_size)
+
+
+def tree(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(p.relative_to(folder)): (p.stat().st_ino, p.stat().st_mtime_ns, p.read_bytes()) for p in paths}
+
+
+def lost(store: Store) -> list[str]:
+    """Return what is not there and whose loss is not said either."""
+    missing = []
+    for life in range(LIVES):
+        for n in range(ROWS):
+            try:
+                if store.data.get(COUNTER, f"k{life}-{n}") != value_of(life, n):
+                    missing.append(f"k{life}-{n}")
+            except Exception as said:
+                assert "cannot be read" in str(said)
+                assert store.condition
+    wanted = sorted(f"d-{life}-{n}" for life in range(LIVES) for n in range(10))
+    missing += [] if sorted(r.key.name for r in store.records()) == wanted else ["records"]
+    try:
+        missing += [] if len(store.history(COUNTER)) == LIVES * 10 else ["history"]
+        missing += [] if len(store.data.list_keys(COUNTER)) == LIVES * ROWS else ["keys"]
+    except Exception as said:
+        assert "cannot be read" in str(said)
+    return missing
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("end", ["stopped", "killed"])
+def test_what_was_acknowledged_is_there_or_its_loss_is_said(whole, tmp_path, end, kind, damage):
+    for number, file in enumerate(files_of(whole[end], kind)):
+        state = tmp_path / str(number)
+        shutil.copytree(whole[end], state)
+        DAMAGES[damage](state / file.relative_to(whole[end]))
+        before = tree(state)
+        try:
+            recorded = read_recorded(state)
+        except DatabaseFault:
+            assert is_refused(state)
+            assert is_refused(state), "and again"
+            assert tree(state / "db") == tree_of(before, "db/"), "a start that fails changes nothing"
+        else:
+            assert kind not in VITAL, file
+            assert len(recorded.deployments) == LIVES * 10
+            store = Store.open(StateDir(state))
+            assert lost(store) == []
+            store.close()
+
+
+def tree_of(files: dict[str, tuple[int, int, bytes]], begin: str) -> dict[str, tuple[int, int, bytes]]:
+    return {name.removeprefix(begin): about for name, about in files.items() if name.startswith(begin)}
+
+
+def is_refused(state: Path) -> bool:
+    try:
+        Store.open(StateDir(state)).close()
+    except DatabaseDamaged:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("end", ["stopped", "killed"])
+def test_a_database_that_is_missing_is_not_taken_for_one_that_never_was(whole, tmp_path, end):
+    state = tmp_path / "state"
+    shutil.copytree(whole[end], state)
+    shutil.rmtree(state / "db")
+    for _ in range(2):
+        for use in (read_recorded, lambda path: Store.open(StateDir(path))):
+            with pytest.raises(DatabaseDamaged, match="missing"):
+                use(state)
+            assert not (state / "db").exists()
+        (state / "synced").unlink(missing_ok=True)  # the lock says that an agent ran here, still
+
+
+def test_a_whole_database_is_opened_as_often_as_one_likes(whole, tmp_path):
+    for end, origin in whole.items():
+        state = tmp_path / end
+        shutil.copytree(origin, state)
+        for _ in range(3):
+            store = Store.open(StateDir(state))
+            assert (lost(store), store.notes, store.condition) == ([], (), "")
+            store.close()
