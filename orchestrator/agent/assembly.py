@@ -73,6 +73,9 @@ class Agent:
         self.clock = SystemClock()
         self.workers = Scheduler(self.clock)
         self.announcer = Announcer(self.journals, say, self.clock)
+        for note in self.store.notes:
+            self.announcer.announce(None, "store-damaged", note)
+        self.store.watch(self._store_changed)
         self.compilations = Compilations(self.announcer.announce)
         self.letters = DeadLetters(self.store.letters, self.clock, self.announcer.unheard, self._not_kept)
         durable = DurableMail(self.store.mail, self.letters, self.clock, self._not_kept, self._recorded)
@@ -164,6 +167,12 @@ class Agent:
 
     def _note(self, note: SourceNote) -> None:
         self.sources.note(note)
+
+    def _store_changed(self, condition: str) -> None:
+        if condition:
+            self.announcer.announce(None, "store-failing", condition)
+        else:
+            self.announcer.announce(None, "store-works", "the store can be written again")
 
     def _not_kept(self, why: str) -> None:
         self.announcer.announce(None, "host-fault", why)

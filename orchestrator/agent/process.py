@@ -19,19 +19,20 @@ from orchestrator import __version__
 from orchestrator.agent.api import Api
 from orchestrator.agent.assembly import Agent
 from orchestrator.agent.framing import Framed
+from orchestrator.agent.listener import listening, refuse_if_served
 from orchestrator.contract.documents import AgentView
 from orchestrator.model.calls import Calls
 from orchestrator.model.event import Event
 from orchestrator.model.source import SourceStatus
-from orchestrator.store.lock import Owner
+from orchestrator.store.lock import Owner, StateLock
 from orchestrator.store.state_dir import StateDir
 
-BACKLOG = 128
 STOP_LIMIT_S = 15.0  # for all guests to say goodbye, before calls that still run are ended; where nothing else is said
 ORDERED_SHARE = 2 / 3  # of that time, in which what is needed waits for those that need it
 INTERRUPTED_LIMIT_S = 2.0  # for those who wait for such calls to be told
 CALLERS_LIMIT_S = 2  # for callers that are still sending when all guests have gone
 STOP_LOOK_S = 0.01
+PLACE_LOOK_S = 1.0  # how often an agent looks whether its state directory is still where it was
 SWITCH_S = 0.001  # a thread that computes in Python delays a message by this, not by CPython's 5 ms
 
 
@@ -58,9 +59,12 @@ def run_agent(options: AgentOptions) -> None:
     state = StateDir(options.state_dir)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     owner = Owner(pid=os.getpid(), started_at=started_at, command=options.command, socket=str(options.socket_path))
-    with state.lock(owner), _listening(options.socket_path) as listener:
+    with state.lock(owner) as lock, contextlib.ExitStack() as opened:
+        refuse_if_served(options.socket_path)
         sys.setswitchinterval(SWITCH_S)
         agent = Agent(state, options.socket_path, options.say, options.report, options.calls, options.passed_on)
+        opened.callback(agent.close)
+        listener = opened.enter_context(listening(options.socket_path))  # only now: what fails before touches no socket
         about = AgentView(
             pid=os.getpid(),
             socket=str(options.socket_path),
@@ -71,7 +75,7 @@ def run_agent(options: AgentOptions) -> None:
             calls=agent.runtime.path.calls,
             why_stock=agent.runtime.path.why,
         )
-        asyncio.run(_serve(agent, about, listener, options))
+        asyncio.run(_serve(agent, about, listener, lock, options))
 
 
 def _allow_many_files() -> None:
@@ -98,7 +102,9 @@ class _Ending:
         await self._asked.wait()
 
 
-async def _serve(agent: Agent, about: AgentView, listener: socket.socket, options: AgentOptions) -> None:
+async def _serve(
+    agent: Agent, about: AgentView, listener: socket.socket, lock: StateLock, options: AgentOptions
+) -> None:
     stop = threading.Event()
     ending = _Ending()
     loop = asyncio.get_running_loop()
@@ -122,22 +128,28 @@ async def _serve(agent: Agent, about: AgentView, listener: socket.socket, option
     )  # fmt: skip
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        agent.sources.begin()
-        options.ready(agent)
-    except BaseException:
-        agent.close()
-        raise
+    agent.sources.begin()
+    options.ready(agent)
     controller.start()
     waits = {serving, asyncio.create_task(ending.wait())}
+    leaving = asyncio.create_task(_leave_if_moved(agent, lock, ending))
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    leaving.cancel()
     stop.set()
     agent.controller.wake()
     await asyncio.to_thread(_end_guests, agent, controller, ending)
     api.close()
     server.should_exit = True
     await serving
-    agent.close()
+
+
+async def _leave_if_moved(agent: Agent, lock: StateLock, ending: _Ending) -> None:
+    """Have the agent stop once its state directory is not the one at its path any more: nobody could reach it there."""
+    while lock.is_in_place:
+        await asyncio.sleep(PLACE_LOOK_S)
+    why = f"the lock in {agent.state.path} was removed or replaced, or the whole directory: this agent ends in order"
+    agent.announcer.announce(None, "state-dir-gone", why)
+    ending.ask()
 
 
 class _Server(uvicorn.Server):
@@ -173,21 +185,3 @@ def _stopped(stop: Callable[[], bool], deadline_s: Callable[[], float]) -> bool:
             return False
         time.sleep(STOP_LOOK_S)
     return True
-
-
-@contextlib.contextmanager
-def _listening(path: Path) -> Iterator[socket.socket]:
-    """Listen on a Unix socket of mode 0600; as the state directory is locked, a socket found there is a dead one."""
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(before)
-    listener.listen(BACKLOG)
-    try:
-        yield listener
-    finally:
-        listener.close()
-        path.unlink(missing_ok=True)

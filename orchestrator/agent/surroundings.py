@@ -28,6 +28,9 @@ WARNINGS = frozenset(
         "gave-up",
         "degraded",
         "unhealthy",
+        "state-dir-gone",
+        "store-damaged",
+        "store-failing",
     }
 )
 

@@ -1,4 +1,8 @@
-"""Who holds the state directory: one process at a time, by a lock that the system lets go of when its holder dies."""
+"""Who holds the state directory: one process at a time, by a lock that the system lets go of when its holder dies.
+
+A lock is a file that somebody may remove, with its directory or without: then another process can lock another file at
+the same path. So who holds one looks now and then whether it is still there.
+"""
 
 import fcntl
 import os
@@ -15,7 +19,7 @@ _OWNER_MAX_BYTES = 8192
 
 
 class Owner(Value, frozen=True):
-    """The process that holds a state directory; `started_at` is RFC 3339, `command` what was typed."""
+    """The process that holds a state directory; `started_at` is RFC 3339 or unknown, `command` what was typed."""
 
     pid: int
     started_at: str
@@ -23,7 +27,8 @@ class Owner(Value, frozen=True):
     socket: str
 
     def __str__(self) -> str:
-        return f"process {self.pid} (`{self.command}`, since {self.started_at})"
+        since = f", since {self.started_at}" if self.started_at else ""
+        return f"process {self.pid} (`{self.command}`{since})"
 
 
 class StateLocked(Exception):
@@ -38,8 +43,20 @@ class StateLocked(Exception):
 class StateLock:
     """A lock that is held until `release`, or until the process ends."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
         self._descriptor: int | None = descriptor
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the file that is locked is the one at its path."""
+        assert self._descriptor is not None, "released"
+        ours = os.fstat(self._descriptor)
+        try:
+            there = os.stat(self._path, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
     def release(self) -> None:
         """Let go; again does nothing."""
@@ -71,7 +88,7 @@ def acquire(path: Path, owner: Owner) -> StateLock:
         time.sleep(_LOOK_EVERY_S)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, canonical_json(owner), 0)
-    return StateLock(descriptor)
+    return StateLock(path, descriptor)
 
 
 def holder(path: Path) -> Owner | None:
