@@ -10,7 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.store.engine import DatabaseDamaged, DatabaseFault, Engine, Rows, Tail, not_a_database
-from orchestrator.store.synced import SYNCED, Synced, SyncedUnreadable, checksum_of, read_synced, sizes_of_logs
+from orchestrator.store.synced import (
+    SYNCED,
+    Manifest,
+    Synced,
+    SyncedUnreadable,
+    checksum_of,
+    current_manifest,
+    read_synced,
+    sizes_of_logs,
+)
 
 LOCK = "lock"
 Look = Callable[[Rows], int]  # reads what a start needs, and returns the serial; raises DatabaseFault
@@ -92,22 +101,26 @@ def _check_manifest(folder: Path, known: Synced) -> None:
     if strange:
         raise DatabaseDamaged(strange)
     try:
-        current = (folder / "CURRENT").read_text(encoding="ascii", errors="replace").strip()
+        current = current_manifest(folder)
     except FileNotFoundError:
         raise DatabaseDamaged(f"{folder / 'CURRENT'} is missing") from None
-    was = known.manifest
-    if known.is_nothing or (
-        current > was.name and current.startswith("MANIFEST-")
-    ):  # the one of a start that was cut off
-        return
+    wrong = manifest_fault(folder, current, known.manifest)
+    if wrong:
+        raise DatabaseDamaged(wrong)
+
+
+def manifest_fault(folder: Path, current: str, was: Manifest) -> str:
+    """Say what is wrong with the list of files that is `current`, by what it was; empty for nothing that is known."""
+    if not was.name or (current > was.name and current.startswith("MANIFEST-")):  # a start made it, and was cut off
+        return ""
     if current != was.name:
-        raise DatabaseDamaged(f"{folder / 'CURRENT'} names {current[:40]!a}, not {was.name}")
+        return f"{folder / 'CURRENT'} names {current[:40]!a}, not {was.name}"
     try:
         checksum = checksum_of(folder / was.name, was.size)
     except FileNotFoundError:
-        raise DatabaseDamaged(f"{folder / was.name} is missing") from None
-    if checksum != was.checksum:
-        raise DatabaseDamaged(f"{folder / was.name}, the list of the database's files, is not what was written")
+        return f"{folder / was.name} is missing"
+    same = checksum == was.checksum
+    return "" if same else f"{folder / was.name}, the list of the database's files, is not what was written"
 
 
 def _check_logs(folder: Path, reader: Engine, known: Synced) -> None:

@@ -17,7 +17,7 @@ from orchestrator.store.files import write_once, write_whole
 SYNCED = "synced"
 SLOT_BYTES = 2048
 LOGS_MAX = 32  # write-ahead logs that are named, the newest; there are seldom more than three
-_CHUNK_BYTES = 1 << 20
+_CURRENT_MAX_BYTES = 256
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -138,7 +138,7 @@ def manifest_of(folder: Path, before: Manifest) -> Manifest:
     Raises:
         OSError: it cannot be read.
     """
-    name = (folder / "CURRENT").read_text(encoding="ascii", errors="replace").strip()
+    name = current_manifest(folder)
     size = os.stat(folder / name).st_size
     if (name, size) == (before.name, before.size):
         return before
@@ -148,6 +148,12 @@ def manifest_of(folder: Path, before: Manifest) -> Manifest:
         checksum = _checksum(file.read(size - known.size), known.checksum)
         os.fdatasync(file.fileno())
     return Manifest(name, size, checksum)
+
+
+def current_manifest(folder: Path) -> str:
+    """Return the name of RocksDB's list of its files."""
+    with open(folder / "CURRENT", "rb") as file:
+        return file.read(_CURRENT_MAX_BYTES).decode("ascii", errors="replace").strip()
 
 
 def checksum_of(path: Path, size: int) -> int | None:
