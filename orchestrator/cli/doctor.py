@@ -1,6 +1,7 @@
 """`airs doctor`: what this machine allows, whether everything airs needs works here, and what is wrong with a state.
 
-It changes nothing. Facts come from `machine`, `store/examine` and `runtime`; here they are put together and shown.
+It changes nothing, unless it is asked to repair. Facts come from `machine`, `store/examine` and `runtime`; here they
+are put together and shown.
 """
 
 import platform
@@ -10,12 +11,14 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import click
 from rich.console import Console
 from rich.text import Text
 
 from orchestrator import __version__
 from orchestrator.cli.context import Settings, command, runtime_dir
 from orchestrator.cli.machine import Capacity, Machine, capacity, judged, read_machine
+from orchestrator.cli.repairing import repaired
 from orchestrator.client import AgentClient
 from orchestrator.contract.codes import FAILED, OK
 from orchestrator.model.base import Value
@@ -46,9 +49,10 @@ class Doctor(Value, frozen=True):
 
 
 @command()
-def doctor(settings: Settings) -> int:
+@click.option("--repair", is_flag=True, help="Save what can be read of a damaged database into a new one.")
+def doctor(settings: Settings, repair: bool) -> int:
     """Say what this machine allows, whether airs works here, and what is wrong with the state directory."""
-    found = _examined(settings)
+    found = _examined(settings, tuple(repaired(settings.state_dir)) if repair else ())
     if settings.is_json:
         settings.print_json(found)
     else:
@@ -56,12 +60,12 @@ def doctor(settings: Settings) -> int:
     return OK if found.healthy else FAILED
 
 
-def _examined(settings: Settings) -> Doctor:
+def _examined(settings: Settings, done: tuple[Finding, ...]) -> Doctor:
     limits = read_machine()
     groups = {
         "engine": tuple(_engine(settings.calls)),
         "machine": tuple(judged(limits)),
-        "state": tuple(_state(settings.state_dir)),
+        "state": (*done, *_state(settings.state_dir)),
     }
     healthy = not any(each.verdict is Verdict.PROBLEM for group in groups.values() for each in group)
     return Doctor(healthy=healthy, versions=_versions(), limits=limits, capacity=capacity(limits), **groups)

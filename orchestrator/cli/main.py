@@ -132,7 +132,10 @@ def _explained(problem: Exception) -> Failure:
         return Failure("the machine refused what this needs", f"{where}{problem.strerror or problem}")
     if isinstance(problem, UnknownLayout):
         return Failure("the installed wasmtime cannot be used", str(problem))
-    return Failure("the state directory cannot be used", str(problem))
+    from orchestrator.store.engine import DatabaseDamaged
+
+    hint = "Nothing was changed. `airs doctor --repair` saves what can be read; or restore it from a backup."
+    return Failure("the state directory cannot be used", str(problem), hint * isinstance(problem, DatabaseDamaged))
 
 
 if __name__ == "__main__":

@@ -10,15 +10,16 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
-
 from orchestrator.model.finding import Finding, ok, problem, warning
 from orchestrator.model.observed import Record
 from orchestrator.store import lock
 from orchestrator.store.artifacts import Artifacts
-from orchestrator.store.database import Database, DatabaseFault
+from orchestrator.store.database import DatabaseFault
 from orchestrator.store.decisions import read_records, read_serial
 from orchestrator.store.files import NotPrivate, check_own_folder
+from orchestrator.store.needed import read_needed
+from orchestrator.store.opening import opening
+from orchestrator.store.salvage import kept_aside
 from orchestrator.store.state_dir import (
     CACHE,
     STATE_VERSION,
@@ -237,44 +238,35 @@ def _store(path: Path, served: bool) -> Iterator[Finding]:
         yield warning("store", "not looked at: whoever holds the lock may be writing to it", hint)
         return
     folder = path / "db"
-    hint = "Restore the directory from a backup, or name another --state-dir."
-    if not os.path.lexists(folder):
+    hint = "`airs doctor --repair` saves what can be read and keeps the rest aside; or restore it from a backup."
+    try:
+        found = opening(folder, read_needed)
+    except DatabaseFault as fault:
+        yield problem("store", "it cannot be believed", hint, str(fault))
+        return
+    for note in found.notes:
+        yield warning("store", note, "Nothing can be done about it; the next agent notes anew what is on the disk.")
+    if found.reader is None:
         yield ok("store", "empty")
         return
-    fault = _not_a_database(folder)
-    if fault:
-        yield problem("store", fault, hint)
-        return
     try:
-        records, serial = _records(folder)
-    except DatabaseFault as refusal:
-        yield problem("store", "it cannot be read", hint, str(refusal))
+        for _ in found.reader.rows():  # so that every byte is compared with its checksum
+            pass
+        records, serial = read_records(found.reader), read_serial(found.reader)
+    except DatabaseFault as fault:
+        yield problem("store", "some of it cannot be read", hint, str(fault))
         return
+    finally:
+        found.reader.close()
     yield ok("store", f"{len(records)} deployments, {serial} decisions")
+    yield from _kept_aside(path)
     yield from _artifacts(path, records)
 
 
-def _not_a_database(folder: Path) -> str:
-    """Say why RocksDB should not even open it: it follows links, and waits for pipes; empty when it may."""
-    if not stat.S_ISDIR(folder.lstat().st_mode):
-        return f"{folder} is not a folder"
-    entries = {path.name: path.lstat().st_mode for path in folder.iterdir()}
-    strange = sorted(name for name, mode in entries.items() if not stat.S_ISREG(mode))
-    if strange:
-        return f"in {folder} lies what is no ordinary file: {_named(strange)}"
-    if "CURRENT" not in entries and any(name.startswith("MANIFEST-") for name in entries):
-        return f"{folder / 'CURRENT'} is missing"
-    return ""
-
-
-def _records(folder: Path) -> tuple[list[Record], int]:
-    database = Database(folder, readonly=True)
-    try:
-        return list(read_records(database)), read_serial(database)
-    except msgspec.MsgspecError as error:
-        raise DatabaseFault(str(error)) from error
-    finally:
-        database.close()
+def _kept_aside(path: Path) -> Iterator[Finding]:
+    for kept in kept_aside(path / "db"):
+        hint = f"Remove `{kept}` once nothing of it is needed any more."
+        yield warning("repaired", f"{kept} is what a repair put aside", hint)
 
 
 def _artifacts(path: Path, records: list[Record]) -> Iterator[Finding]:

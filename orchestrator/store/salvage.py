@@ -100,7 +100,9 @@ def salvage(folder: Path) -> Salvaged:
         DatabaseFault: a new one cannot be written, or there is nothing that could be read; nothing was replaced.
         OSError: the machine refused something.
     """
-    origin = folder if os.path.lexists(folder) else next(reversed(_kept(folder)), None)  # of a repair that was cut off
+    origin = (
+        folder if os.path.lexists(folder) else next(reversed(kept_aside(folder)), None)
+    )  # of a repair that was cut off
     if origin is None:
         raise DatabaseFault(f"{folder} is missing, and so is anything that could be saved; restore it from a backup")
     known, draft = _known(folder), folder.with_name(f"{folder.name}.new")
@@ -116,7 +118,7 @@ def salvage(folder: Path) -> Salvaged:
     finally:
         out.close()
     if origin == folder:
-        salvaged.kept_at = folder.with_name(f"{folder.name}.damaged-{len(_kept(folder)) + 1}")
+        salvaged.kept_at = folder.with_name(f"{folder.name}.damaged-{len(kept_aside(folder)) + 1}")
         folder.rename(salvaged.kept_at)
     draft.rename(folder)
     note_anew(
@@ -264,7 +266,8 @@ def _known(folder: Path) -> Synced:
         return Synced()
 
 
-def _kept(folder: Path) -> list[Path]:
+def kept_aside(folder: Path) -> list[Path]:
+    """Name the databases that repairs put aside, oldest first."""
     found = folder.parent.glob(f"{folder.name}.damaged-*")
     return sorted(found, key=lambda path: (len(path.name), path.name))
 

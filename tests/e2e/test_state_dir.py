@@ -1,4 +1,4 @@
-"""An agent and its state directory: who holds it, who may touch what, and what is said when it is not there any more."""
+"""An agent and its state directory: who holds it, who may touch what, and what is said when it is gone."""
 
 import os
 import shutil

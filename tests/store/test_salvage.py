@@ -4,15 +4,17 @@ import shutil
 
 import pytest
 
+from orchestrator.store.database import DatabaseFault
 from orchestrator.store.salvage import damage, salvage
 from orchestrator.store.state_dir import StateDir
 from orchestrator.store.store import Store
 from tests.store.filler import LIVES, ROWS, value_of
 from tests.store.test_damage import DAMAGES, files_of, tree, whole  # noqa: F401 — the fixture
-from tests.store.values import COUNTER, number
+from tests.store.values import COUNTER
 
 KINDS = ("CURRENT", "MANIFEST", "log", "sst")
 RECORDS = LIVES * 10
+TOLD = ("deployments", "entries of history", "values of guests")
 
 
 def there(store):
@@ -44,7 +46,9 @@ def test_what_can_be_read_is_saved_and_the_old_database_stays(whole, tmp_path, k
         store = Store.open(state)
         assert store.serial == RECORDS
         found = there(store)
-        assert found == tuple(saved.counts.get(name, 0) for name in ("deployments", "entries of history", "values of guests"))
+        assert found == tuple(
+            saved.counts.get(name, 0) for name in ("deployments", "entries of history", "values of guests")
+        )
         if kind in ("CURRENT", "MANIFEST"):
             assert found == (RECORDS, RECORDS, LIVES * ROWS), "the files themselves are whole"
         else:
@@ -53,3 +57,21 @@ def test_what_can_be_read_is_saved_and_the_old_database_stays(whole, tmp_path, k
         store.data.set(COUNTER, "new", b"1", 1 << 30)
         store.close()
         Store.open(state).close()
+
+
+def test_a_repair_that_was_cut_off_is_finished_by_the_next(whole, tmp_path):  # noqa: F811
+    state = StateDir(shutil.copytree(whole["stopped"], tmp_path / "state"))
+    state.database.rename(state.path / "db.damaged-1")
+    assert "missing" in damage(state.database)
+    salvage(state.database)
+    store = Store.open(state)
+    assert there(store) == (RECORDS, RECORDS, LIVES * ROWS)
+    store.close()
+
+
+def test_nothing_is_made_where_nothing_can_be_saved(whole, tmp_path):  # noqa: F811
+    state = StateDir(shutil.copytree(whole["stopped"], tmp_path / "state"))
+    shutil.rmtree(state.database)
+    with pytest.raises(DatabaseFault, match="backup"):
+        salvage(state.database)
+    assert not state.database.exists()
