@@ -73,8 +73,8 @@ class Agent:
         self.clock = SystemClock()
         self.workers = Scheduler(self.clock)
         self.announcer = Announcer(self.journals, say, self.clock)
-        for note in self.store.notes:
-            self.announcer.announce(None, "store-damaged", note)
+        for doubt in self.store.doubts:
+            self.announcer.announce(None, "store-damaged", doubt)
         self.store.watch(self._store_changed)
         self.compilations = Compilations(self.announcer.announce)
         self.letters = DeadLetters(self.store.letters, self.clock, self.announcer.unheard, self._not_kept)

@@ -57,7 +57,7 @@ class Database:
         """
         self._folder = folder
         found = opening(folder, look)
-        self.notes = found.notes
+        self.doubts = found.doubts
         self._noticed: Noticed | None = None
         self._closing, self._reopening, self._writers = (
             threading.Lock(),

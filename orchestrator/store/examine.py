@@ -244,8 +244,8 @@ def _store(path: Path, served: bool) -> Iterator[Finding]:
     except DatabaseFault as fault:
         yield problem("store", "it cannot be believed", hint, str(fault))
         return
-    for note in found.notes:
-        yield warning("store", note, "Nothing can be done about it; the next agent notes anew what is on the disk.")
+    for doubt in found.doubts:
+        yield warning("store", doubt, "Nothing can be done about it; the next agent notes anew what is on the disk.")
     if found.reader is None:
         yield ok("store", "empty")
         return

@@ -2,8 +2,9 @@
 
 from orchestrator.model.letter import DeadLetter
 from orchestrator.store import keys
-from orchestrator.store.decisions import read_desired, read_records, read_serial
+from orchestrator.store.decisions import read_desired, read_records, read_serial, read_sources
 from orchestrator.store.engine import Rows
+from orchestrator.store.notes import read_notes
 
 
 def read_needed(rows: Rows) -> int:
@@ -14,6 +15,8 @@ def read_needed(rows: Rows) -> int:
     """
     read_records(rows)
     read_desired(rows)
+    read_sources(rows)
+    read_notes(rows)
     for _, row in rows.scan(keys.LETTERS):
         keys.unpack(row, DeadLetter)
     return read_serial(rows)

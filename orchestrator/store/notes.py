@@ -3,6 +3,7 @@
 from orchestrator.model.source import SourceNote
 from orchestrator.store import keys
 from orchestrator.store.database import Database
+from orchestrator.store.engine import Rows
 
 
 class Notes:
@@ -32,7 +33,7 @@ class Notes:
         self._database.write([(keys.NOTES + keys.part(source), None)], sync=False)
 
 
-def read_notes(database: Database) -> dict[str, SourceNote]:
+def read_notes(database: Rows) -> dict[str, SourceNote]:
     """Read what was last known of each source."""
     notes = (keys.unpack(row, SourceNote) for _, row in database.scan(keys.NOTES))
     return {note.status.source: note for note in notes}

@@ -28,11 +28,11 @@ Look = Callable[[Rows], int]  # reads what a start needs, and returns the serial
 class Opening:
     """How a database may be opened: `reader` has it open for reading, None where there is none and none is missed.
 
-    `notes` are sentences about what could not be made sure of; `known` is what is noted as being on the disk.
+    `doubts` are sentences about what could not be made sure of; `known` is what is noted as being on the disk.
     """
 
-    def __init__(self, reader: Engine | None, tail: Tail, known: Synced | None, notes: tuple[str, ...]) -> None:
-        self.reader, self.tail, self.known, self.notes = reader, tail, known, notes
+    def __init__(self, reader: Engine | None, tail: Tail, known: Synced | None, doubts: tuple[str, ...]) -> None:
+        self.reader, self.tail, self.known, self.doubts = reader, tail, known, doubts
 
 
 def opening(folder: Path, look: Look | None) -> Opening:
@@ -42,21 +42,21 @@ def opening(folder: Path, look: Look | None) -> Opening:
         DatabaseDamaged: it is not; the message says what is missing.
         DatabaseFault: the machine does not let it be read.
     """
-    notes = []
+    doubts = []
     try:
         known = read_synced(folder.with_name(SYNCED))
     except SyncedUnreadable as fault:
         known = None
         if not os.path.lexists(folder):
             raise DatabaseDamaged(f"{folder} is missing, and {fault}") from None
-        notes.append(f"{fault}: whether the database lost something cannot be told")
+        doubts.append(f"{fault}: whether the database lost something cannot be told")
     if not os.path.lexists(folder):
         _may_be_missing(folder, known)
         return Opening(None, Tail.CUT_OFF, known, ())
-    if known is None and not notes:
-        notes.append(f"{folder.with_name(SYNCED)} is missing: whether the database lost something cannot be told")
+    if known is None and not doubts:
+        doubts.append(f"{folder.with_name(SYNCED)} is missing: whether the database lost something cannot be told")
     reader, tail, more = _opened(folder, known or Synced(), look)
-    return Opening(reader, tail, known, (*notes, *more))
+    return Opening(reader, tail, known, (*doubts, *more))
 
 
 def _may_be_missing(folder: Path, known: Synced | None) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.letter import DeadLetter
 from orchestrator.model.observed import Number, Record
+from orchestrator.model.source import SourceNote, SourceRecord
 from orchestrator.store import keys
 from orchestrator.store.data import Usage
 from orchestrator.store.engine import (
@@ -45,7 +46,9 @@ BATCH_ROWS = 1_000
 GAPS_MAX = 10_000
 TABLES: dict[bytes, tuple[str, object]] = {  # what its rows are called, and what each holds; None for the guests' bytes
     keys.RECORDS: ("deployments", Record),
-    keys.DESIRED: ("sources", DesiredState),
+    keys.SOURCES: ("sources", SourceRecord),
+    keys.DESIRED: ("", DesiredState),
+    keys.NOTES: ("", SourceNote),
     keys.HISTORY: ("entries of history", Number),
     keys.DATA: ("values of guests", None),
     keys.PART: ("values of guests", None),

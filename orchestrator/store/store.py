@@ -49,9 +49,9 @@ class Store:
         return cls(Database(state.database, readonly=readonly, look=read_needed), state.lineage)
 
     @property
-    def notes(self) -> Sequence[str]:
+    def doubts(self) -> Sequence[str]:
         """What could not be made sure of when it was opened, a sentence each."""
-        return self._database.notes
+        return self._database.doubts
 
     @property
     def condition(self) -> str:

@@ -145,5 +145,5 @@ def test_a_whole_database_is_opened_as_often_as_one_likes(whole, tmp_path):
         shutil.copytree(origin, state)
         for _ in range(3):
             store = Store.open(StateDir(state))
-            assert (lost(store), store.notes, store.condition) == ([], (), "")
+            assert (lost(store), store.doubts, store.condition) == ([], (), "")
             store.close()
