@@ -3,13 +3,13 @@
 import msgspec
 import pytest
 
+from orchestrator.interface.sections import Unread
 from orchestrator.model.calls import Adapter, Place
 from orchestrator.model.exits import ExitKind
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited, Mail, Message, Refused, Replied
 from orchestrator.runtime import Direct, digest_of_bytes
 from orchestrator.runtime.adapter import binary, lifted
-from orchestrator.runtime.adapter.binary import Unread
 from orchestrator.runtime.adapter.inside import FAULTS
 from tests.runtime.guests import MESSAGING, PUBSUB, SENDER, STORAGE, message, start, told, wasm
 from tests.runtime.test_adapter import beside, direct

@@ -8,19 +8,16 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from orchestrator.interface import sections as outer
+from orchestrator.interface.sections import ByteReader, Unread
+
 CUSTOM, CORE_MODULE, CORE_INSTANCE, CORE_TYPE, COMPONENT = 0, 1, 2, 3, 4
 INSTANCE, ALIAS, TYPE, CANON, IMPORT, EXPORT = 5, 6, 7, 8, 10, 11
 CORE_MODULE_SORT, FUNC_SORT, VALUE_SORT, TYPE_SORT, COMPONENT_SORT, INSTANCE_SORT = 0, 1, 2, 3, 4, 5
 UTF8, MEMORY, REALLOC, POST_RETURN = 0, 3, 4, 5  # canonical options; 1 and 2 are other encodings, 6 is async
 _RESUMED = 7
 _CORE_SORTS = frozenset((*range(5), 0x10, 0x11, 0x12))
-HEADER = b"\0asm\x0d\0\x01\0"
 _DEPTH_MAX = 64  # of types within types
-_NAME_MAX = 1 << 16
-
-
-class Unread(Exception):
-    """Bytes that this reader does not know."""
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -39,50 +36,18 @@ class Extern(msgspec.Struct, frozen=True):
     index: int
 
 
-class Reader:
+class Reader(ByteReader):
     """Reads one section's body from its begin to its end."""
 
     def __init__(self, data: bytes) -> None:
-        self._data, self._at, self._depth = data, 0, 0
-
-    def byte(self) -> int:
-        """Read one byte."""
-        if self._at >= len(self._data):
-            raise Unread("it is cut off")
-        self._at += 1
-        return self._data[self._at - 1]
-
-    def number(self) -> int:
-        """Read an unsigned LEB128; of a signed one, whose value nobody here wants, it reads as many bytes."""
-        value = 0
-        for shift in range(0, 35, 7):
-            byte = self.byte()
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-        raise Unread("a number is too long")
-
-    def name(self) -> bytes:
-        """Read a text."""
-        size = self.number()
-        end = self._at + size
-        if size > _NAME_MAX or end > len(self._data):
-            raise Unread("a name is cut off or too long")
-        text, self._at = self._data[self._at : end], end
-        return text
+        super().__init__(data)
+        self._depth = 0
 
     def extern_name(self) -> bytes:
         """Read the name of an import or export."""
         if self.byte() > 1:
             raise Unread("a name has attributes")
         return self.name()
-
-    def many(self, read: Callable[[], object]) -> int:
-        """Read a vector by calling `read` for each element; return how many there were."""
-        count = self.number()
-        for _ in range(count):
-            read()
-        return count
 
     def sort(self) -> int:
         """Read a sort; every core sort counts as that of core modules."""
@@ -114,12 +79,6 @@ class Reader:
                 raise Unread(f"canonical option {option:#x} is unknown")
             options[option] = index(option) if option in (MEMORY, REALLOC, POST_RETURN, _RESUMED) else 0
         return options
-
-    def raw(self, read: Callable[[], object]) -> bytes:
-        """Return the bytes of what is read."""
-        begin = self._at
-        read()
-        return self._data[begin : self._at]
 
     def described(self) -> tuple[int, int]:
         """Read what an import or a declared export is: its sort and its type's index (of no use for some sorts)."""
@@ -249,14 +208,10 @@ _VALUE_TYPES: dict[int, Callable[[Reader], object]] = {
 
 def sections(component: bytes) -> list[Section]:
     """Split a component into its sections."""
-    found, at = [], len(HEADER)
-    while at < len(component):
-        size, body = _leb(component, at + 1)
-        if body + size > len(component):
-            raise Unread("it is cut off")
-        found.append(Section(component[at], component[body : body + size], component[at : body + size]))
-        at = body + size
-    return found
+    return [
+        Section(id, component[body.start : body.stop], component[at : body.stop])
+        for id, at, body in outer.sections(component)
+    ]
 
 
 def number(value: int) -> bytes:
@@ -282,14 +237,3 @@ def vector(items: Iterable[bytes]) -> bytes:
 def section(id: int, body: bytes) -> bytes:
     """Write a section."""
     return bytes((id,)) + number(len(body)) + body
-
-
-def _leb(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(data):
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value, at
-    raise Unread("it is cut off")

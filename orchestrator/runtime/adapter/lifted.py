@@ -9,9 +9,10 @@ from typing import TypeVar
 
 import msgspec
 
+from orchestrator.interface.sections import Unread
 from orchestrator.model.world import LIFECYCLE
 from orchestrator.runtime.adapter import binary
-from orchestrator.runtime.adapter.binary import Reader, Section, Unread
+from orchestrator.runtime.adapter.binary import Reader, Section
 
 CORE_FUNC, CORE_MEMORY, CORE_MODULE, CORE_INSTANCE = b"\0\0", b"\0\2", b"\0\x11", b"\0\x12"
 FUNC, TYPE, INSTANCE = b"\1", b"\3", b"\5"

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from orchestrator.interface.sections import HEADER, Unread
 from orchestrator.runtime.adapter import binary, outward
-from orchestrator.runtime.adapter.binary import Reader, Section, Unread
+from orchestrator.runtime.adapter.binary import Reader, Section
 from orchestrator.runtime.adapter.lifted import (
     CORE_FUNC,
     CORE_INSTANCE,
@@ -61,7 +62,7 @@ def rewritten(sections: Sequence[Section], begin: int, imported: Sequence[Import
     }
     indexes = _Indexes()
     writer = _Writer(layer, indexes, stands, imported)
-    out = [binary.HEADER, *_widened(sections[:begin], imported[0].kind)]
+    out = [HEADER, *_widened(sections[:begin], imported[0].kind)]
     for section in sections[:begin]:
         indexes.count(section)
     out.append(writer.memory())

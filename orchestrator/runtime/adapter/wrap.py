@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 import msgspec
 
+from orchestrator.interface.sections import HEADER, Unread
 from orchestrator.model.calls import Place
 from orchestrator.model.world import LIFECYCLE
 from orchestrator.runtime.adapter import binary, text
 from orchestrator.runtime.adapter import within as within_guest
-from orchestrator.runtime.adapter.binary import Extern, Reader, Section, Unread
+from orchestrator.runtime.adapter.binary import Extern, Reader, Section
 from orchestrator.runtime.adapter.rewritten import CALL, HOST_FUNCTIONS, PREFIX, TAKE, Imported, rewritten
 from orchestrator.runtime.adapter.text import STANDS, Stand
 
@@ -60,7 +61,7 @@ class _Outer:
     """A component being written after its first sections; each method returns the index of what it adds."""
 
     def __init__(self, begin: _Begin) -> None:
-        self._written = [binary.HEADER, *begin.sections]
+        self._written = [HEADER, *begin.sections]
         self._counts = list(begin.counts)
 
     def add(self, sort: int, section: int, body: bytes) -> int:
