@@ -156,7 +156,7 @@ def _info(data: bytes, loaded: Loaded, world: World) -> ComponentInfo:
         unfit=tuple(unfitness(world)),
         imports=asked(world),
         exports=world.exports,
-        wit=world_text(world.types),
+        wit=world_text(data),
     )
 
 

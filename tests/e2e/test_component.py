@@ -58,6 +58,48 @@ def test_info_says_what_a_component_is_and_asks_for(airs: Airs):
     assert "cannot run here" not in said
 
 
+ALIASED = """
+(component
+  (import "w:h/types@0.2.0" (instance $t
+    (export "fields" (type $f (sub resource)))
+    (export "headers" (type $h (eq $f)))
+    (type $e0 (enum "io" "closed")) (export "error-code" (type $e (eq $e0)))
+    (type $r (result (error $e)))
+    (export "send" (func (param "h" (own $h)) (result (future $r))))))
+  (alias export $t "error-code" (type $e))
+  (import "w:h/more@0.2.0" (instance (alias outer 1 $e (type $e0)) (export "code" (type (eq $e0)))))
+  (import "m" (core module)))
+"""
+ALIASED_WIT = """\
+package root:component;
+
+world root {
+  import w:h/types@0.2.0;
+  import w:h/more@0.2.0;
+  // import m: a core module, which WIT has no name for here
+}
+
+package w:h@0.2.0 {
+  interface types {
+    resource fields;
+    type headers = fields;
+    enum error-code {
+      io,
+      closed,
+    }
+    send: func(h: headers) -> future<result<_, error-code>>;
+  }
+  interface more {
+    use types.{error-code as code};
+  }
+}
+"""
+
+
+def test_info_prints_the_names_that_the_component_has_and_says_what_wit_cannot(airs: Airs):
+    assert airs.quick("component", "info", written(airs.folder, "a.wasm", ALIASED), "--wit").stdout == ALIASED_WIT
+
+
 def test_info_as_json_fits_its_schema(airs: Airs):
     found = json.loads(airs.quick("component", "info", CALCULATOR, "-o", "json").stdout)
     fits("component-info", found)

@@ -1,97 +1,95 @@
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, reject, settings
+from hypothesis import strategies as st
+
 from orchestrator.interface.text import world_text
-from tests.interface.worlds import world_of
+from tests.interface.generated import worlds
+from tests.interface.wats import EXACT, TOLD
+from tests.interface.wit_tools import Refused, component_of, implemented, packages, structure, written_again, written_of
 
-RICH = """
-(component
-  (import "my:things/store@1.0.0" (instance $s
-    (export "bucket" (type $b (sub resource)))
-    (type $k0 (record (field "type" string) (field "size" u32)))
-    (export "key" (type $k (eq $k0)))
-    (export "again" (type (eq $k)))
-    (type $f0 (flags "a" "use"))
-    (export "mode" (type $f (eq $f0)))
-    (type $v0 (variant (case "none") (case "one" $k)))
-    (export "some" (type $v (eq $v0)))
-    (type $e0 (enum "x" "y"))
-    (export "axis" (type $e (eq $e0)))
-    (type $t0 (tuple f32 f64 char))
-    (export "three" (type $t (eq $t0)))
-    (export "[constructor]bucket" (func (param "name" string) (result (own $b))))
-    (export "[method]bucket.get" (func (param "self" (borrow $b)) (param "k" $k) (result (option (list u8)))))
-    (export "[static]bucket.merge" (func (param "a" (own $b)) (param "b" (borrow $b)) (result (result $v (error $e)))))
-    (export "[method]bucket.stream" (func async (param "self" (borrow $b)) (result (stream u8))))
-    (export "wait" (func async (param "m" $f) (param "t" $t) (result (future))))))
-  (alias export $s "bucket" (type $bucket))
-  (alias export $s "key" (type $key))
-  (import "my:things/use-it@1.0.0" (instance
-    (alias outer 1 $bucket (type $b0))
-    (export "pail" (type $b (eq $b0)))
-    (alias outer 1 $key (type $k0))
-    (export "key" (type $k (eq $k0)))
-    (export "look" (func (param "b" (borrow $b)) (param "k" $k) (result (result (own $b)))))))
-  (type $own0 (record (field "n" u8)))
-  (import "own" (type $own (eq $own0)))
-  (import "top" (func (param "k" $key) (param "o" $own) (result (result (error string)))))
-  (import "plain" (instance (export "f" (func (result (result))))))
-  (import "mod" (core module (import "a" "b" (func)))))
-"""
-
-TEXT = """\
-package root:component;
-
-world root {
-  import my:things/store@1.0.0;
-  import my:things/use-it@1.0.0;
-  import plain: interface {
-    f: func() -> result;
-  }
-  use my:things/store@1.0.0.{key};
-  record unnamed-1 {
-    n: u8,
-  }
-  import top: func(k: key, o: unnamed-1) -> result<_, string>;
-  // import mod: core module
-}
-
-package my:things@1.0.0 {
-  interface store {
-    resource bucket {
-      constructor(name: string);
-      get: func(k: key) -> option<list<u8>>;
-      merge: static func(a: bucket, b: borrow<bucket>) -> result<some, axis>;
-      %stream: async func() -> stream<u8>;
-    }
-    record key {
-      %type: string,
-      size: u32,
-    }
-    type again = key;
-    flags mode {
-      a,
-      %use,
-    }
-    variant some {
-      none,
-      one(key),
-    }
-    enum axis {
-      x,
-      y,
-    }
-    type three = tuple<f32, f64, char>;
-    wait: async func(m: mode, t: three) -> future;
-  }
-  interface use-it {
-    use store.{key, bucket as pail};
-    look: func(b: borrow<pail>, k: key) -> result<pail>;
-  }
-}
-"""
+UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)  # each example runs six processes
+ROOT = Path(__file__).parents[2]
+EXAMPLES = int(os.environ.get("AIRS_WORLDS", "40"))
+COMPONENTS = sorted(
+    ROOT / path
+    for path in subprocess.run(
+        ["git", "ls-files", "*.wasm"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    if "adapters" not in path
+)
 
 
-def test_every_kind_of_type_is_written_as_wit():
-    assert world_text(world_of(RICH).types) == TEXT
+def check(component: bytes) -> str:
+    """See that what is printed is WIT, says what wasm-tools says, and makes a component of the same structure."""
+    text = world_text(component)
+    again = written_again(text)
+    theirs = written_of(component)
+    if theirs is not None:
+        assert packages(again) == packages(written_again(theirs))
+    seen = structure(component)
+    if seen is not None and "// WIT has " not in text:
+        assert structure(implemented(text)) == seen
+    return text
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=lambda path: path.stem)
+def test_the_world_of_every_component_here_is_the_one_that_wasm_tools_reads(path: Path):
+    assert "//" not in check(path.read_bytes())
+
+
+@pytest.mark.parametrize(("wat", "lines"), [row[1:] for row in EXACT], ids=[row[0] for row in EXACT])
+def test_a_component_is_written_exactly(wat: str, lines: list[str]):
+    text = check(component_of(wat))
+    assert "//" not in text
+    assert [line for line in lines if line not in text] == []
+
+
+@pytest.mark.parametrize(("wat", "lines"), [row[1:] for row in TOLD], ids=[row[0] for row in TOLD])
+def test_where_wit_has_no_word_a_comment_says_so(wat: str, lines: list[str]):
+    text = world_text(component_of(wat))
+    assert [line for line in lines if line not in text] == []
+    written_again(text)
 
 
 def test_an_empty_component_has_an_empty_world():
-    assert world_text(world_of("(component)").types) == "package root:component;\n\nworld root {\n}\n"
+    assert world_text(component_of("(component)")) == "package root:component;\n\nworld root {\n}\n"
+
+
+@given(wit=worlds())
+@settings(max_examples=EXAMPLES, deadline=None, phases=UNSHRUNK, suppress_health_check=list(HealthCheck))
+def test_a_generated_world_comes_out_as_it_went_in(wit: str):
+    try:
+        component = implemented(wit)
+    except Refused:
+        reject()  # by rules that the generator does not know
+    check(component)
+
+
+SAMPLE = component_of(EXACT[9][1])
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_bytes_of_any_kind_come_out_as_text(data: st.DataObject):
+    damaged = bytearray(SAMPLE)
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(8, len(SAMPLE) - 1))] = data.draw(st.integers(0, 255))
+    assert world_text(bytes(damaged)[: data.draw(st.integers(8, len(SAMPLE)))]).startswith("package root:component;")
+
+
+def test_types_that_multiply_are_not_spelled_out():
+    doubled = "".join(f"(type $t{n + 1} (tuple $t{n} $t{n}))" for n in range(60))
+    wat = f'(component (import "i" (instance (type $t0 (tuple u8)) {doubled} (export "f" (func (param "x" $t60))))))'
+    assert "cannot be written as WIT: its types spell out to more" in world_text(component_of(wat))
+
+
+def test_components_that_multiply_are_not_followed():
+    inner = "(component $c0)"
+    for n in range(30):
+        inner = f"(component $c{n + 1} {inner} (instance (instantiate $c{n})) (instance (instantiate $c{n})))"
+    wat = f"(component {inner} (instance (instantiate $c30)))"
+    assert "cannot be written as WIT: it " in world_text(component_of(wat))
