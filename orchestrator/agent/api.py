@@ -23,6 +23,7 @@ from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.jobs import Watcher
 from orchestrator.agent.messages import Messages, Pending
 from orchestrator.agent.operations import Operations
+from orchestrator.agent.peer import EXTENSION, peer_of
 from orchestrator.agent.trouble import Trouble
 from orchestrator.contract import endpoints
 from orchestrator.contract.bodies import (
@@ -55,7 +56,8 @@ from orchestrator.model.message import (
     Undelivered,
 )
 from orchestrator.model.strict_json import NotJson, read_json
-from orchestrator.observe.events import Journals
+from orchestrator.model.who import By, Verb
+from orchestrator.observe.events import Journals, printable
 from orchestrator.observe.journal import Journal
 from orchestrator.observe.trace import conversation_of, latest
 from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan
@@ -65,6 +67,7 @@ QUICK_BYTES = 64 << 10  # of JSON, which take about a millisecond to read
 TIMEOUT_MAX_S = 3_600.0
 TEXT_MAX = 256  # characters
 NUMBER_DIGITS = 20
+NUMBERS_TOLD = 20  # of dead letters, in an entry of the history
 SHOWN_MAX = 100  # characters of something mistaken that are repeated to whoever sent it
 ROLLOUT_VERBS: dict[str, type[Command]] = {"promote": Promote, "abort": Abort, "retry": Retry}
 T = TypeVar("T")
@@ -153,7 +156,8 @@ class Api:
                 summary=refused.summary, detail=refused.detail, suggestion=refused.suggestion, exit_code=INVALID
             )
             raise Trouble(400, problem) from None
-        return _json(Applied(outcomes=await run_in_threadpool(self._operations.apply, plan, fresh=fresh)))
+        by = await _by(request)
+        return _json(Applied(outcomes=await run_in_threadpool(self._operations.apply, plan, by, fresh=fresh)))
 
     async def deployments(self, _request: Request) -> Response:
         """List every deployment."""
@@ -184,12 +188,12 @@ class Api:
         )
 
     async def history(self, request: Request) -> Response:
-        """List a deployment's revisions, oldest first."""
-        key = _key(request)
-        record = self._controller.ledger.records.get(key)
-        if record is None:
+        """List a deployment's revisions and what was done to it by hand, oldest first; also of one that is gone."""
+        key, ledger = _key(request), self._controller.ledger
+        found = views.history_of(key, ledger.history(key), ledger.acts(key))
+        if not found and key not in ledger.records:
             raise Trouble(404, Problem(summary=f"no deployment {key}", suggestion="`airs get deployments` lists them."))
-        return _json([views.history_view(record, number) for number in self._controller.ledger.history(key)])
+        return _json(found)
 
     async def send(self, request: Request) -> Response:
         """Queue a message; the answer says queued, nothing more."""
@@ -255,11 +259,16 @@ class Api:
 
     async def send_again(self, request: Request) -> Response:
         """Send dead letters again."""
-        return _json(await run_in_threadpool(self._messages.send_again, _key(request), _numbers(request, "number")))
+        numbers = _numbers(request, "number")
+        resent = await run_in_threadpool(self._messages.send_again, _key(request), numbers)
+        await self._note(request, Verb.REPLAY, resent.sent, numbers)
+        return _json(resent)
 
     async def discard(self, request: Request) -> Response:
         """Forget dead letters."""
-        count = await run_in_threadpool(self._messages.discard, _key(request), _numbers(request, "number"))
+        numbers = _numbers(request, "number")
+        count = await run_in_threadpool(self._messages.discard, _key(request), numbers)
+        await self._note(request, Verb.DISCARD, count, numbers)
         return _json(Discarded(discarded=count))
 
     async def publish(self, request: Request) -> Response:
@@ -301,31 +310,31 @@ class Api:
     async def run(self, request: Request) -> Response:
         """Run a job again and return what it prints and how it ends, as lines; who hangs up cancels it."""
         body = _decoded(await self._body(request, CALL_MAX_BYTES), RunBody)
-        watcher = Watcher()
-        cancel = await run_in_threadpool(self._operations.run, _key(request), body.arguments, watcher)
+        watcher, by = Watcher(), await _by(request)
+        cancel = await run_in_threadpool(self._operations.run, _key(request), body.arguments, watcher, by)
         return StreamingResponse(watcher.lines(cancel), media_type=JSON_LINES)
 
     async def delete(self, request: Request) -> Response:
         """Remove a deployment."""
-        return await self._obey(Delete(_key(request)))
+        return await self._obey(request, Delete(_key(request)))
 
     async def restart(self, request: Request) -> Response:
         """Restart a deployment's instances."""
-        return await self._obey(Restart(_key(request)))
+        return await self._obey(request, Restart(_key(request)))
 
     async def rollback(self, request: Request) -> Response:
         """Go back to an earlier revision."""
         to = request.query_params.get("to")
         if to is not None and not (to.isascii() and to.isdigit() and len(to) < 10):
             raise Trouble(400, Problem(summary=f"--to takes a revision's number, not {to[:20]!r}", exit_code=USAGE))
-        return await self._obey(Rollback(_key(request), int(to) if to else None))
+        return await self._obey(request, Rollback(_key(request), int(to) if to else None))
 
     async def rollout(self, request: Request) -> Response:
         """Promote, abort or retry a rollout."""
         verb = request.path_params["verb"]
         if verb not in ROLLOUT_VERBS:
             raise Trouble(404, Problem(summary=f"no rollout verb {verb[:20]!r}", exit_code=USAGE))
-        return await self._obey(ROLLOUT_VERBS[verb](_key(request)))
+        return await self._obey(request, ROLLOUT_VERBS[verb](_key(request)))
 
     async def logs(self, request: Request) -> Response:
         """Return log lines, of one deployment or of all; with `follow`, those to come as well."""
@@ -410,8 +419,20 @@ class Api:
     async def _on_loop(self, act: Callable[[], T]) -> T:
         return await asyncio.wrap_future(self._controller.submit(act))
 
-    async def _obey(self, command: Command) -> Response:
-        return _json(Done(message=await run_in_threadpool(self._operations.obey, command)))
+    async def _obey(self, request: Request, command: Command) -> Response:
+        return _json(Done(message=await run_in_threadpool(self._operations.obey, command, await _by(request))))
+
+    async def _note(self, request: Request, verb: Verb, count: int, numbers: tuple[int, ...] | None) -> None:
+        """Write down what somebody did with dead letters."""
+        which = f" ({', '.join(map(str, numbers[:NUMBERS_TOLD]))})" if numbers else ""
+        detail = f"{count} dead letter{'s' * (count != 1)}{which}"
+        await run_in_threadpool(self._operations.note, _key(request), verb, await _by(request), detail)
+
+
+async def _by(request: Request) -> By:
+    """Say who asks, and the reason they give."""
+    uid = request.scope["extensions"][EXTENSION]
+    return By(peer=await run_in_threadpool(peer_of, uid), why=printable(_text(request, "reason") or ""))
 
 
 async def _outcome(pending: Pending, request: Request, timeout_s: float) -> Outcome:

@@ -6,6 +6,8 @@ What a command does is decided in `execute/commands.py`.
 from collections.abc import Callable
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from orchestrator.agent.jobs import Watcher
 from orchestrator.agent.trouble import Trouble
 from orchestrator.contract.problem import Problem
@@ -13,6 +15,7 @@ from orchestrator.controller.loop import Controller
 from orchestrator.execute.commands import Command, Commands, RunJob
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.outcome import ActionOutcome
+from orchestrator.model.who import By, Verb
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
 from orchestrator.plan.saved import PlanRefused, check_fresh
@@ -29,7 +32,7 @@ class Operations:
     ) -> None:  # fmt: skip
         self._controller, self._commands, self._has_artifact = controller, commands, has_artifact
 
-    def apply(self, plan: Plan, *, fresh: bool) -> tuple[ActionOutcome, ...]:
+    def apply(self, plan: Plan, by: By, *, fresh: bool) -> tuple[ActionOutcome, ...]:
         """Make what the plan leads to the wanted state, and begin carrying it out.
 
         With `fresh`, a plan made from another observation is refused; without, one that would come to other actions
@@ -45,36 +48,43 @@ class Operations:
                 summary="the plan names artifacts that are not in the store", detail=f"for {names}",
                 suggestion="Make the plan again with --out on this machine.",
             ))  # fmt: skip
-        return self._command(lambda: self._apply(plan, fresh))
+        return self._command(lambda: self._apply(plan, by, fresh))
 
-    def _apply(self, plan: Plan, fresh: bool) -> tuple[ActionOutcome, ...]:
+    def _apply(self, plan: Plan, by: By, fresh: bool) -> tuple[ActionOutcome, ...]:
         observed = self._controller.observe()
-        now = make_plan(plan.desired, observed)
+        desired = replace(plan.desired, by=by)
+        now = make_plan(desired, observed)
         if fresh or now.actions != plan.actions:
             try:
                 check_fresh(plan, observed)
             except PlanRefused as refused:
                 problem = Problem(summary=refused.summary, detail=refused.detail, suggestion=refused.suggestion)
                 raise Trouble(409, problem) from None
-        self._controller.want(plan.desired)
+        self._controller.want(desired)
         return self._controller.execute(now)
 
-    def obey(self, command: Command) -> str:
+    def obey(self, command: Command, by: By) -> str:
         """Have a command carried out; returns what was done or begun.
 
         Raises:
             Trouble: it is refused; the reason says why.
         """
-        return _granted(self._command(lambda: self._commands.obey(command))).message
+        return _granted(self._command(lambda: self._commands.obey(command, by))).message
 
-    def run(self, key: DeploymentKey, arguments: tuple[str, ...] | None, watcher: Watcher) -> Callable[[], None]:
+    def run(
+        self, key: DeploymentKey, arguments: tuple[str, ...] | None, watcher: Watcher, by: By
+    ) -> Callable[[], None]:  # fmt: skip
         """Begin another run of a job, watched by `watcher`; returns what cancels it.
 
         Raises:
             Trouble: it is no job, it is suspended or being removed, or too many runs are at work.
         """
         command = RunJob(key, arguments, watcher, watcher.end)
-        return _granted(self._command(lambda: self._commands.run(command)))
+        return _granted(self._command(lambda: self._commands.run(command, by)))
+
+    def note(self, key: DeploymentKey, verb: Verb, by: By, detail: str) -> None:
+        """Write down a manual act that needs no decision of the controller."""
+        self._command(lambda: self._commands.note(key, verb, by, detail))
 
     def _command(self, act: Callable[[], T]) -> T:
         future = self._controller.submit(act)

@@ -20,6 +20,7 @@ from orchestrator.agent.api import Api
 from orchestrator.agent.assembly import Agent
 from orchestrator.agent.framing import Framed
 from orchestrator.agent.listener import listening, refuse_if_served
+from orchestrator.agent.peer import PeerProtocol
 from orchestrator.contract.documents import AgentView
 from orchestrator.model.calls import Calls
 from orchestrator.model.event import Event
@@ -123,7 +124,7 @@ async def _serve(
         ending.ask,
     )
     config = uvicorn.Config(
-        Framed(api.application()), log_config=None, access_log=False, lifespan="off", ws="none",
+        Framed(api.application()), http=PeerProtocol, log_config=None, access_log=False, lifespan="off", ws="none",
         timeout_graceful_shutdown=CALLERS_LIMIT_S,
     )  # fmt: skip
     server = _Server(config)

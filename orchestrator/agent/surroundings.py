@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from orchestrator.model.event import Event, EventType, LogLine
+from orchestrator.model.event import NOTHING_MORE, About, Event, EventType, LogLine
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Exited, Outcome, Refused, Undelivered
@@ -77,10 +77,15 @@ class Announcer:
         self._unheard: dict[DeploymentKey, Rate] = {}  # by who sent
         self.wake: Callable[[], None] = _nothing
 
-    def announce(self, key: DeploymentKey | None, reason: str, message: str) -> None:
+    def announce(
+        self, key: DeploymentKey | None, reason: str, message: str, about: About = NOTHING_MORE, /
+    ) -> None:  # fmt: skip
         """Record one event."""
         kind = EventType.WARNING if reason in WARNINGS else EventType.NORMAL
-        event = Event(at_ms=self._clock.wall_ms(), reason=reason, message=printable(message), key=key, type=kind)
+        event = Event(
+            at_ms=self._clock.wall_ms(), reason=reason, message=printable(message), key=key, type=kind, by=about.by,
+            commit=about.commit, revision=about.revision, instance=about.instance,
+        )  # fmt: skip
         self._journals.events.append(event)
         self._say(event)
 
@@ -90,7 +95,8 @@ class Announcer:
 
     def exited(self, instance: ComponentId, reason: ExitReason, then: str) -> None:
         """Record an exit, and the guest's backtrace among its log lines."""
-        self.announce(instance.deployment, "exited", f"{instance.instance} {reason}; it {then}")
+        about = About(instance=instance.instance)
+        self.announce(instance.deployment, "exited", f"{instance.instance} {reason}; it {then}", about)
         told = (str(reason), *(f"  {frame}" for frame in reason.backtrace)) if reason.backtrace else ()
         for text in told:
             line = LogLine(

@@ -1,10 +1,11 @@
 """What the API says of things: flat documents for tools, made from records and services. Nothing here decides."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
 from orchestrator.contract.documents import (
+    ActView,
     CompilingView,
     DeadLetterView,
     DeploymentView,
@@ -33,6 +34,7 @@ from orchestrator.model.observed import (
 from orchestrator.model.outcome import ActionOutcome
 from orchestrator.model.source import SourceStatus
 from orchestrator.model.spec import Revision
+from orchestrator.model.who import Act
 from orchestrator.rollout.standing import (
     ending_of,
     hold_of,
@@ -202,12 +204,17 @@ def rollout_view(record: Record) -> RolloutView | None:
 _JOB_OUTCOMES = {"running": "succeeded", "rejected": "failed"}  # nothing of a job goes on
 
 
-def history_view(record: Record, number: Number) -> HistoryView:
-    """Describe one entry of a deployment's history."""
+def history_of(key: DeploymentKey, numbers: Sequence[Number], acts: Sequence[Act]) -> list[HistoryView | ActView]:
+    """Describe a deployment's history in the order of time; an act comes before what it began."""
+    revisions = (_number_view(key, number) for number in numbers)
+    by_hand = (_act_view(key, act) for act in acts)
+    return sorted((*by_hand, *revisions), key=lambda view: view.at if isinstance(view, ActView) else view.started_at)
+
+
+def _number_view(key: DeploymentKey, number: Number) -> HistoryView:
     return HistoryView(
-        kind="Revision",
-        namespace=record.key.namespace,
-        name=record.key.name,
+        namespace=key.namespace,
+        name=key.name,
         number=number.number,
         version=number.revision.version,
         revision=number.revision.id,
@@ -215,8 +222,24 @@ def history_view(record: Record, number: Number) -> HistoryView:
         reason=number.reason,
         outcome=_JOB_OUTCOMES.get(number.outcome, number.outcome) if number.revision.is_job else number.outcome,
         source_revision=number.source_revision,
+        commit=number.commit,
+        by=number.by.peer if number.by else None,
+        why=number.by.why if number.by else "",
         started_at=number.started_ms,
         ended_at=number.ended_ms,
+    )
+
+
+def _act_view(key: DeploymentKey, act: Act) -> ActView:
+    return ActView(
+        namespace=key.namespace,
+        name=key.name,
+        number=act.number,
+        verb=act.verb,
+        detail=act.detail,
+        by=act.by.peer,
+        why=act.by.why,
+        at=act.at_ms,
     )
 
 

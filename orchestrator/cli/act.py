@@ -12,7 +12,7 @@ from orchestrator.cli.context import Settings, command, global_options
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.lines import Sending
 from orchestrator.cli.look import rollout_status
-from orchestrator.cli.names import LABEL, WORD, address_argument, key_argument, keys_argument
+from orchestrator.cli.names import LABEL, WORD, address_argument, key_argument, keys_argument, reason_option
 from orchestrator.cli.payload import conversation_option, payload_options, written
 from orchestrator.cli.payload import payload as read_payload
 from orchestrator.cli.show import show_failure
@@ -116,13 +116,14 @@ def call(
 @command(context_settings={"ignore_unknown_options": True})
 @key_argument
 @click.argument("arguments", metavar="[-- ARG...]", nargs=-1, type=click.UNPROCESSED)
-def run(settings: Settings, name: DeploymentKey, arguments: tuple[str, ...]) -> int:
+@reason_option
+def run(settings: Settings, name: DeploymentKey, arguments: tuple[str, ...], reason: str | None) -> int:
     """Run a job again, print what it prints, and exit as it does. Ctrl-C ends it.
 
     Arguments replace those of the manifest.
     """
     streams = {"stdout": sys.stdout.buffer, "stderr": sys.stderr.buffer}
-    for told in settings.client().run(name, arguments or None):
+    for told in settings.client().run(name, arguments or None, reason):
         if isinstance(told, Ended):
             if told.outcome.reason is not None:
                 _tell_why_ended(settings, name, told.outcome.reason)
@@ -151,17 +152,20 @@ def _json_argument(number: int, text: str) -> Any:
 
 @command()
 @keys_argument
-def restart(settings: Settings, names: tuple[DeploymentKey, ...]) -> int:
+@reason_option
+def restart(settings: Settings, names: tuple[DeploymentKey, ...], reason: str | None) -> int:
     """Restart deployments: their instances one after another, so that the others keep answering."""
     client = settings.client()
-    return _each(settings, names, client.restart)
+    return _each(settings, names, lambda name: client.restart(name, reason))
 
 
 @command()
 @keys_argument
-def delete(settings: Settings, names: tuple[DeploymentKey, ...]) -> int:
+@reason_option
+def delete(settings: Settings, names: tuple[DeploymentKey, ...], reason: str | None) -> int:
     """Remove deployments; their stored data are kept."""
-    return _each(settings, names, settings.client().delete)
+    client = settings.client()
+    return _each(settings, names, lambda name: client.delete(name, reason))
 
 
 def _each(settings: Settings, names: Iterable[DeploymentKey], act: Callable[[DeploymentKey], str]) -> int:
@@ -181,10 +185,13 @@ def _each(settings: Settings, names: Iterable[DeploymentKey], act: Callable[[Dep
 @click.option("--to", type=int, help="The revision's number in `airs history`; the previous one by default.")
 @click.option("--wait/--no-wait", default=True, help="Wait until it serves.")
 @click.option("--timeout", type=DURATION, default="5m", help="How long to wait.")
-def rollback(settings: Settings, name: DeploymentKey, to: int | None, wait: bool, timeout: int) -> None:
+@reason_option
+def rollback(
+    settings: Settings, name: DeploymentKey, to: int | None, wait: bool, timeout: int, reason: str | None
+) -> None:  # fmt: skip
     """Go back to an earlier revision; what the source wants is held until it changes."""
     client = settings.client()
-    said = client.rollback(name, to)
+    said = client.rollback(name, to, reason)
     settings.err().print(said)
     if wait:
         _wait_for_one(settings, name, timeout)
@@ -211,8 +218,9 @@ def rollout() -> None:
 def _verb(verb: str, help_text: str) -> click.Command:
     @command(verb, help=help_text)
     @key_argument
-    def run(settings: Settings, name: DeploymentKey) -> None:
-        settings.err().print(settings.client().rollout(name, verb))
+    @reason_option
+    def run(settings: Settings, name: DeploymentKey, reason: str | None) -> None:
+        settings.err().print(settings.client().rollout(name, verb, reason))
 
     return run
 

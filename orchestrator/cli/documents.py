@@ -14,6 +14,7 @@ from orchestrator.cli.component import ComponentDiff, ComponentInfo
 from orchestrator.cli.doctor import Doctor
 from orchestrator.cli.top import Top
 from orchestrator.contract.documents import (
+    ActView,
     AgentView,
     DeadLetterView,
     DeploymentView,
@@ -67,7 +68,8 @@ DOCUMENTS: dict[str, Any] = {
     "get-deployments": tuple[DeploymentView, ...],
     "get-instances": tuple[InstanceView, ...],
     "get-groups": tuple[GroupView, ...],
-    "get-revisions": tuple[HistoryView, ...],  # `history` as well
+    "get-revisions": tuple[HistoryView, ...],
+    "history": tuple[HistoryView | ActView, ...],
     "get-sources": tuple[SourceView, ...],
     "get-dead-letters": tuple[DeadLetterView, ...],
     "trace": tuple[Conversation, ...],

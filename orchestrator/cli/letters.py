@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 
 from orchestrator.cli.context import Settings, command
-from orchestrator.cli.names import key_argument
+from orchestrator.cli.names import key_argument, reason_option
 from orchestrator.cli.show import clock, table
 from orchestrator.contract.codes import FAILED, OK
 from orchestrator.contract.documents import DeadLetterView
@@ -22,13 +22,16 @@ COLUMNS = ("NUMBER", "DEPLOYMENT", "AT", "FROM", "SENT", "WHY", "PAYLOAD")
 @key_argument
 @click.argument("numbers", metavar="[NUMBER]...", nargs=-1, type=click.IntRange(min=1))
 @click.option("--discard", is_flag=True, help="Forget them instead.")
-def replay(settings: Settings, name: DeploymentKey, numbers: tuple[int, ...], discard: bool) -> int:
+@reason_option
+def replay(
+    settings: Settings, name: DeploymentKey, numbers: tuple[int, ...], discard: bool, reason: str | None
+) -> int:  # fmt: skip
     """Send a deployment's dead letters again, all of them or some; each is kept until it was handled well."""
     client = settings.client()
     if discard:
-        settings.err().print(f"{client.discard(name, numbers)} dead letters discarded", style="dim")
+        settings.err().print(f"{client.discard(name, numbers, reason)} dead letters discarded", style="dim")
         return OK
-    resent = client.send_again(name, numbers)
+    resent = client.send_again(name, numbers, reason)
     settings.err().print(f"{resent.sent} dead letters are on their way again", style="dim")
     if resent.why:
         hint = "They are kept: `airs replay` again once there is room."

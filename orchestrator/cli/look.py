@@ -13,6 +13,7 @@ from rich.text import Text
 
 from orchestrator.cli.compiling import under_way
 from orchestrator.cli.context import Settings, command
+from orchestrator.cli.history import COLUMNS, history_table, row
 from orchestrator.cli.keys import Pause, pausing
 from orchestrator.cli.letters import show_letters
 from orchestrator.cli.names import NAME, key_argument, optional_key_argument
@@ -20,7 +21,7 @@ from orchestrator.cli.show import PHASE_STYLES, clock, short, show_diagnostics, 
 from orchestrator.cli.topics import show_subscriptions
 from orchestrator.client import AgentClient
 from orchestrator.contract.codes import USAGE
-from orchestrator.contract.documents import DeploymentView, GroupView, InstanceView, SourceView
+from orchestrator.contract.documents import DeploymentView, GroupView, HistoryView, InstanceView, SourceView
 from orchestrator.contract.problem import Failure
 from orchestrator.model.event import Event, LogLine
 from orchestrator.model.ids import DeploymentKey
@@ -29,7 +30,6 @@ from orchestrator.observe.events import printable
 
 T = TypeVar("T")
 WATCH_S = 0.5
-HISTORY_COLUMNS = ("NUMBER", "VERSION", "REVISION", "CAUSE", "OUTCOME", "COMMIT", "STARTED", "REASON")
 KINDS = ("deployments", "instances", "groups", "revisions", "sources", "dead-letters", "subscriptions")
 NOT_OF_ONE = ("sources", "dead-letters", "subscriptions")  # what needs no deployment to be there
 
@@ -225,7 +225,7 @@ def get(settings: Settings, kind: str, name: str | None) -> None:
             found = [*{(v.group.namespace, v.group.name): v.group for v in views if v.group}.values()]
         case "revisions":
             keys = [DeploymentKey(namespace=v.namespace, name=v.name) for v in views]
-            found = [number for key in keys for number in client.history(key)]
+            found = [n for key in keys for n in client.history(key) if isinstance(n, HistoryView)]
         case "dead-letters":
             found = list(client.dead_letters(key))
         case "subscriptions":
@@ -258,20 +258,7 @@ def _failure_words(group: GroupView) -> str:
 
 
 def _revision_table(console: Console, found: Sequence[Any]) -> None:
-    rows = [(f"{n.namespace}/{n.name}", *row) for n, row in zip(found, _history_rows(found), strict=True)]
-    table(console, ("DEPLOYMENT", *HISTORY_COLUMNS), rows)
-
-
-def _history_table(console: Console, found: Sequence[Any]) -> None:
-    table(console, HISTORY_COLUMNS, _history_rows(found))
-
-
-def _history_rows(found: Sequence[Any]) -> list[tuple[str, ...]]:
-    return [
-        (str(n.number), n.version, short(n.revision), n.cause, n.outcome or "in progress", short(n.source_revision),
-         clock(n.started_at), n.reason)
-        for n in found
-    ]  # fmt: skip
+    table(console, ("DEPLOYMENT", *COLUMNS), [(f"{n.namespace}/{n.name}", *row(n)) for n in found])
 
 
 def _source_table(console: Console, found: Sequence[Any]) -> None:
@@ -295,12 +282,12 @@ _TABLES: dict[str, Callable[[Console, Sequence[Any]], None]] = {
 @command()
 @key_argument
 def history(settings: Settings, name: DeploymentKey) -> None:
-    """List a deployment's revisions: what began each, from which commit, and how it ended."""
+    """List a deployment's revisions (what began each, from which commit, how it ended) and what was done by hand."""
     found = settings.client().history(name)
     if settings.is_json:
         settings.print_json(found)
         return
-    _history_table(settings.out(), found)
+    history_table(settings.out(), found)
 
 
 @command()
@@ -318,9 +305,7 @@ def _log_text(line: LogLine) -> Text:
     extra = "".join(f" {k}={v}" for k, v in line.context)
     style = {"error": "red", "warn": "yellow", "debug": "dim", "trace": "dim"}.get(line.level, "")
     who = f"{line.key}/{line.instance}"
-    return Text.assemble(
-        (clock(line.at_ms)[11:], "dim"), f" {who} ", (f"{line.level:5}", style), f" {line.text}{extra}"
-    )
+    return Text.assemble((clock(line.at_ms), "dim"), f" {who} ", (f"{line.level:5}", style), f" {line.text}{extra}")
 
 
 @command()

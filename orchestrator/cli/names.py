@@ -95,6 +95,11 @@ def optional_key_argument(function: Any) -> Any:
     return click.argument("name", metavar="[NAME]", required=False, type=NAME)(function)
 
 
+def reason_option(function: Any) -> Any:
+    """Add the option --reason."""
+    return click.option("--reason", type=WORD, help="Why, for the history and the events.")(function)
+
+
 def keys_argument(function: Any) -> Any:
     """Add the argument NAME..., of which there is at least one."""
     return click.argument("names", metavar="NAME...", nargs=-1, required=True, type=NAME)(function)

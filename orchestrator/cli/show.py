@@ -1,19 +1,18 @@
 """How things look on a terminal: diagnostics, plans, tables. Text from outside loses its control characters."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
 from msgspec.structs import replace
 from rich.console import Console
 from rich.text import Text
 
+from orchestrator.cli.times import clock as clock
 from orchestrator.contract.problem import Failure
+from orchestrator.model.commit import short as short
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.observe.events import printable
 from orchestrator.plan.document import Plan
 from orchestrator.plan.text import Style, styled_lines
-
-SHORT = 10  # hex digits of a revision or commit
 
 PHASE_STYLES = {
     "running": "green", "ready": "green", "synced": "green", "succeeded": "green", "normal": "dim",
@@ -71,13 +70,3 @@ def table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]
         for cell, width in zip(line[:-1], widths, strict=False):
             cell.append(" " * (width - cell.cell_len))
         console.print(Text("  ").join(line))
-
-
-def clock(at_ms: int) -> str:
-    """Return a wall-clock time as people read it, in local time."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S") if at_ms else ""
-
-
-def short(revision: str | None) -> str:
-    """Shorten a revision or commit."""
-    return (revision or "")[:SHORT]

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import click
 from rich.console import Console
@@ -11,6 +10,7 @@ from rich.text import Text
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.names import NAME, WORD
 from orchestrator.cli.show import table
+from orchestrator.cli.times import fine_clock
 from orchestrator.contract.problem import Failure
 from orchestrator.model.hop import Conversation, Hop
 from orchestrator.observe.trace import CONVERSATIONS_MAX
@@ -63,5 +63,4 @@ def show_conversations(console: Console, found: Sequence[Conversation]) -> None:
 
 def _row(hop: Hop) -> tuple[str, ...]:
     what = hop.kind.value if hop.count == 1 else f"{hop.kind.value} × {hop.count}"
-    at = datetime.fromtimestamp(hop.at_us / 1_000_000, UTC).astimezone().strftime("%H:%M:%S.%f")
-    return at, str(hop.sender), str(hop.target), what, f"{hop.took_us / 1000:.1f} ms", hop.outcome
+    return fine_clock(hop.at_us), str(hop.sender), str(hop.target), what, f"{hop.took_us / 1000:.1f} ms", hop.outcome

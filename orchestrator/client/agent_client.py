@@ -14,6 +14,7 @@ from orchestrator.contract import endpoints as api
 from orchestrator.contract.bodies import NO_REPLY
 from orchestrator.contract.codes import NO_AGENT
 from orchestrator.contract.documents import (
+    ActView,
     AgentView,
     Applied,
     DeadLetterView,
@@ -107,25 +108,25 @@ class AgentClient:
         """List the sources."""
         return self._get(api.SOURCES)
 
-    def history(self, key: DeploymentKey) -> list[HistoryView]:
-        """List a deployment's revisions, oldest first."""
+    def history(self, key: DeploymentKey) -> list[HistoryView | ActView]:
+        """List a deployment's revisions and what was done to it by hand, oldest first."""
         return self._get(api.HISTORY, key)
 
-    def restart(self, key: DeploymentKey) -> str:
+    def restart(self, key: DeploymentKey, reason: str | None = None) -> str:
         """Restart a deployment's instances; returns what was done, in words."""
-        return self._done(api.RESTART, key)
+        return self._done(api.RESTART, key, params=_given(reason=reason))
 
-    def rollback(self, key: DeploymentKey, to: int | None = None) -> str:
+    def rollback(self, key: DeploymentKey, to: int | None = None, reason: str | None = None) -> str:
         """Go back to revision `to`, or to the one before; returns what was done, in words."""
-        return self._done(api.ROLLBACK, key, params={} if to is None else {"to": to})
+        return self._done(api.ROLLBACK, key, params=_given(to=to, reason=reason))
 
-    def rollout(self, key: DeploymentKey, verb: str) -> str:
+    def rollout(self, key: DeploymentKey, verb: str, reason: str | None = None) -> str:
         """Promote, abort or retry a rollout; returns what was done, in words."""
-        return self._done(api.ROLLOUT, key, verb=verb)
+        return self._done(api.ROLLOUT, key, params=_given(reason=reason), verb=verb)
 
-    def delete(self, key: DeploymentKey) -> str:
+    def delete(self, key: DeploymentKey, reason: str | None = None) -> str:
         """Remove a deployment; returns what was done, in words."""
-        return self._done(api.DELETE, key)
+        return self._done(api.DELETE, key, params=_given(reason=reason))
 
     def send(
         self, key: Target, payload: bytes, conversation: str | None = None, timeout_s: float = ANSWER_S,
@@ -175,21 +176,24 @@ class AgentClient:
         """Drop handles of a session, or end it where none is named; returns how many were dropped."""
         return self._get(api.LET_GO, key, params={"handle": list(handles)}, session=session)
 
-    def run(self, key: DeploymentKey, arguments: Sequence[str] | None = None) -> Iterator[Printed | Ended]:
+    def run(
+        self, key: DeploymentKey, arguments: Sequence[str] | None = None, reason: str | None = None
+    ) -> Iterator[Printed | Ended]:  # fmt: skip
         """Run a job again; yields what it prints and, last, how it ended. Leaving the iterator cancels the run."""
-        return self._lines(api.RUN, key, body=msgspec.json.encode({"arguments": arguments}))
+        body = msgspec.json.encode({"arguments": arguments})
+        return self._lines(api.RUN, key, body=body, params=_given(reason=reason))
 
     def dead_letters(self, key: DeploymentKey | None = None) -> list[DeadLetterView]:
         """List dead letters, of one deployment or of all, oldest first."""
         return list(self._lines(api.DEAD_LETTERS, params=_of(key)))
 
-    def send_again(self, key: DeploymentKey, numbers: Sequence[int] = ()) -> Resent:
+    def send_again(self, key: DeploymentKey, numbers: Sequence[int] = (), reason: str | None = None) -> Resent:
         """Send dead letters again; all of a deployment's where no number is given."""
-        return self._get(api.SEND_AGAIN, key, params={"number": list(numbers)})
+        return self._get(api.SEND_AGAIN, key, params={"number": list(numbers), **_given(reason=reason)})
 
-    def discard(self, key: DeploymentKey, numbers: Sequence[int] = ()) -> int:
+    def discard(self, key: DeploymentKey, numbers: Sequence[int] = (), reason: str | None = None) -> int:
         """Forget dead letters, all of a deployment's where no number is given; returns how many."""
-        return self._get(api.DISCARD, key, params={"number": list(numbers)}).discarded
+        return self._get(api.DISCARD, key, params={"number": list(numbers), **_given(reason=reason)}).discarded
 
     def trace(self, id: str) -> list[Conversation]:
         """Return what is recorded of a conversation, which may be nothing."""

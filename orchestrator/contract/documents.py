@@ -2,11 +2,13 @@
 
 from orchestrator.model.base import Value
 from orchestrator.model.calls import Calls
+from orchestrator.model.commit import Commit
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.observed import Asked, Traffic
 from orchestrator.model.outcome import ActionOutcome
+from orchestrator.model.who import Peer, Verb
 
 
 class InstanceView(Value, frozen=True):
@@ -146,10 +148,12 @@ class DeploymentView(Value, frozen=True):
     group: GroupView | None
 
 
-class HistoryView(Value, frozen=True):
-    """One numbered revision of a deployment."""
+class HistoryView(Value, frozen=True, tag_field="kind", tag="Revision"):
+    """One numbered revision of a deployment: what began it, from which commit, by whose hand, its outcome.
 
-    kind: str
+    Times are wall-clock milliseconds; `ended_at` is 0 while it has not ended.
+    """
+
     namespace: str
     name: str
     number: int
@@ -159,8 +163,24 @@ class HistoryView(Value, frozen=True):
     reason: str
     outcome: str
     source_revision: str | None
+    commit: Commit | None
+    by: Peer | None
+    why: str
     started_at: int
     ended_at: int
+
+
+class ActView(Value, frozen=True, tag_field="kind", tag="Act"):
+    """One manual act on a deployment: what was done or begun, by whom, when, and why if they said so."""
+
+    namespace: str
+    name: str
+    number: int
+    verb: Verb
+    detail: str
+    by: Peer
+    why: str
+    at: int
 
 
 class SourceView(Value, frozen=True):

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from orchestrator.contract.bodies import CallBody, Many, RunBody
 from orchestrator.contract.documents import (
+    ActView,
     AgentView,
     Applied,
     DeadLetterView,
@@ -67,7 +68,7 @@ DEPLOYMENTS = Endpoint("GET", "/v1/deployments", list[DeploymentView])
 SOURCES = Endpoint("GET", "/v1/sources", list[SourceView])
 DEPLOYMENT = Endpoint("GET", ONE, DeploymentView, ASKED)
 DELETE = Endpoint("DELETE", ONE, Done, (*ASKED, 409))
-HISTORY = Endpoint("GET", ONE + "/history", list[HistoryView], ASKED)
+HISTORY = Endpoint("GET", ONE + "/history", list[HistoryView | ActView], ASKED)
 SEND = Endpoint("POST", ONE + "/send", Done, (*ASKED, *BODY, 504), bytes)
 SEND_MANY = Endpoint("POST", ONE + "/send-many", Queued, (*ASKED, *BODY, 504), Many)
 REQUEST = Endpoint("POST", ONE + "/request", bytes, (*ASKED, *REPLY), bytes)

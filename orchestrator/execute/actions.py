@@ -7,10 +7,12 @@ from msgspec.structs import replace
 
 from orchestrator.execute.faults import Fault, Faults
 from orchestrator.execute.fleet import Fleet
+from orchestrator.execute.history import Origin
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.rollouts import ANNOUNCE, Rollouts
 from orchestrator.execute.workloads import workload_of
 from orchestrator.model.desired import DesiredState
+from orchestrator.model.event import About
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Record
 from orchestrator.model.outcome import ActionOutcome, Status
@@ -88,7 +90,7 @@ class Actions:
             case ActionKind.ROLL_OUT if wanted is not None:
                 status, detail = self._roll_out(action, wanted, plan)
             case ActionKind.UPDATE if wanted is not None:
-                status, detail = self._update(wanted)
+                status, detail = self._update(wanted, plan)
             case ActionKind.ADOPT if wanted is not None:
                 status, detail = self._adopt(wanted, plan)
             case ActionKind.REMOVE:
@@ -119,22 +121,22 @@ class Actions:
             created_ms=now,
             attempted=plan.source_revision,
         )
-        self._rollouts.begin(record, wanted, Cause.APPLY, "created", plan.source_revision)
+        self._rollouts.begin(record, wanted, Cause.APPLY, "created", _origin(plan))
         return Status.IN_HAND, ""
 
     def _roll_out(self, action: Action, wanted: Deployment, plan: Plan) -> tuple[Status, str]:
         record = self._ledger.records[action.key]
         if Reason.REVERTED in action.reasons and record.rollout is not None:
-            return self._turn_back(record, record.rollout)
+            return self._turn_back(record, record.rollout, plan)
         because = ", ".join(reason.value for reason in action.reasons)
-        self._rollouts.begin(record, wanted, Cause.APPLY, because, plan.source_revision)
+        self._rollouts.begin(record, wanted, Cause.APPLY, because, _origin(plan))
         return Status.IN_HAND, ""
 
-    def _turn_back(self, record: Record, rollout: Rollout) -> tuple[Status, str]:
-        result = self._rollouts.abort(record, rollout, "the source wants the stable revision again")
+    def _turn_back(self, record: Record, rollout: Rollout, plan: Plan) -> tuple[Status, str]:
+        result = self._rollouts.abort(record, rollout, "the source wants the stable revision again", plan.desired.by)
         return (Status.FAILED, result.reason) if isinstance(result, Refusal) else (Status.IN_HAND, "")
 
-    def _update(self, wanted: Deployment) -> tuple[Status, str]:
+    def _update(self, wanted: Deployment, plan: Plan) -> tuple[Status, str]:
         record = self._ledger.records[wanted.key]
         rollout, stable = record.rollout, record.stable
         if rollout is not None and unfinished(record) and rollout.target.revision.id == wanted.revision.id:
@@ -142,7 +144,7 @@ class Actions:
         if stable is not None and stable.revision.id == wanted.revision.id:
             stable = wanted
         self._ledger.decide([PutRecord(record=replace(record, stable=stable, rollout=rollout))])
-        self._announce(wanted.key, "updated", "updated in place")
+        self._announce(wanted.key, "updated", "updated in place", _about(plan))
         return Status.DONE, ""
 
     def _adopt(self, wanted: Deployment, plan: Plan) -> tuple[Status, str]:
@@ -151,7 +153,7 @@ class Actions:
         given_up = [PutDesired(desired=without(before, wanted.key))] if before else []
         adopted = replace(record, source=plan.source, adopted=True, wanted=wanted)
         self._ledger.decide([PutRecord(record=adopted), *given_up])
-        self._announce(wanted.key, "adopted", f"taken over from {record.source} by {plan.source}")
+        self._announce(wanted.key, "adopted", f"taken over from {record.source} by {plan.source}", _about(plan))
         return Status.DONE, ""
 
     def may_leave(self, leaving: Iterable[DeploymentKey]) -> frozenset[DeploymentKey]:
@@ -205,3 +207,11 @@ def without(desired: DesiredState, key: DeploymentKey) -> DesiredState:
 
 def _waits_for_leave(record: Record) -> bool:
     return record.held is not None and record.held.reason == Reason.MASS_PRUNE.value
+
+
+def _origin(plan: Plan) -> Origin:
+    return Origin(plan.source_revision, plan.commit, plan.desired.by)
+
+
+def _about(plan: Plan) -> About:
+    return About(by=plan.desired.by, commit=plan.commit)

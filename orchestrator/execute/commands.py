@@ -12,17 +12,19 @@ from msgspec.structs import replace
 
 from orchestrator.execute.actions import without
 from orchestrator.execute.fleet import Fleet
-from orchestrator.execute.history import RUNNING, SUPERSEDED
+from orchestrator.execute.history import RUNNING, SUPERSEDED, Origin, acted
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.rollouts import ANNOUNCE, Rollouts
 from orchestrator.model.desired import DesiredState
+from orchestrator.model.event import About
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Hold, Number, Record
 from orchestrator.model.rollout import Cause, Rollout
+from orchestrator.model.who import By, Verb
 from orchestrator.plan.differences import spec_digest
 from orchestrator.rollout.commands import Refusal, promote
 from orchestrator.rollout.standing import is_serving, is_suspended, under_way
-from orchestrator.store.decisions import PutDesired, PutRecord
+from orchestrator.store.decisions import AppendAct, DeleteAct, PutDesired, PutRecord
 from orchestrator.supervise.job import RUNS_MAX, Run
 from orchestrator.supervise.ports import Clock, OutputTaker
 
@@ -71,9 +73,21 @@ class RunJob(Command, frozen=True):
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """What a command did or began, in words."""
+    """What a command did or began, in words; with `is_done_already` there was nothing to do."""
 
     message: str
+    is_done_already: bool = False
+
+
+VERBS: dict[type[Command], Verb] = {
+    Rollback: Verb.ROLLBACK,
+    Retry: Verb.RETRY,
+    Promote: Verb.PROMOTE,
+    Abort: Verb.ABORT,
+    Restart: Verb.RESTART,
+    Delete: Verb.DELETE,
+    RunJob: Verb.RUN,
+}
 
 
 class Commands:
@@ -86,7 +100,7 @@ class Commands:
         self._ledger, self._fleet, self._clock, self._announce = ledger, fleet, clock, announce
         self._rollouts = Rollouts(ledger, clock, announce)
         self._still_wanted = still_wanted
-        self._verbs: dict[type[Command], Callable[[Record, Any], Begun | Refusal]] = {
+        self._verbs: dict[type[Command], Callable[[Record, Any, By], Begun | Refusal]] = {
             Rollback: self._roll_back,
             Retry: self._retry,
             Promote: self._promote,
@@ -95,17 +109,36 @@ class Commands:
             Delete: self._delete,
         }
 
-    def obey(self, command: Command) -> Begun | Refusal:
-        """Carry out any command but a run."""
+    def obey(self, command: Command, by: By) -> Begun | Refusal:
+        """Carry out any command but a run; what it decides and the note of who asked for it are durable together."""
         record = self._record(command)
         if isinstance(record, Refusal):
             return record
-        return self._verbs[type(command)](record, command)
+        asked_ms = self._clock.wall_ms()
+        with self._ledger.as_one():
+            answer = self._verbs[type(command)](record, command, by)
+            if isinstance(answer, Begun) and not answer.is_done_already:
+                said = answer.message.removeprefix(f"{command.key}: ")
+                self.note(command.key, VERBS[type(command)], by, said, asked_ms)
+        return answer
 
-    def run(self, command: RunJob) -> Callable[[], None] | Refusal:
+    def run(self, command: RunJob, by: By) -> Callable[[], None] | Refusal:
         """Begin another run of a job; returns what cancels it."""
         record = self._record(command)
-        return record if isinstance(record, Refusal) else self._run(record, command)
+        if isinstance(record, Refusal):
+            return record
+        cancel = self._run(record, command)
+        if not isinstance(cancel, Refusal):
+            version = (record.stable or record.wanted).revision.version
+            self.note(command.key, Verb.RUN, by, " ".join((version, *(command.arguments or ()))))
+        return cancel
+
+    def note(self, key: DeploymentKey, verb: Verb, by: By, detail: str, asked_ms: int | None = None) -> None:
+        """Write a manual act into a deployment's history, and make an event of it."""
+        at_ms = self._clock.wall_ms() if asked_ms is None else asked_ms
+        act, over = acted(self._ledger.acts(key), verb, by, detail, at_ms)
+        self._ledger.decide([AppendAct(key=key, act=act), *(DeleteAct(key=key, number=old.number) for old in over)])
+        self._announce(key, "requested", f"{verb.value} by {by}: {detail}", About(by=by))
 
     def _record(self, command: Command) -> Record | Refusal:
         record = self._ledger.records.get(command.key)
@@ -115,17 +148,17 @@ class Commands:
         hint = f"There are: {known}." if known else "Nothing is deployed."
         return Refusal(f"no deployment {command.key}", hint, is_unknown=True)
 
-    def _roll_back(self, record: Record, command: Rollback) -> Begun | Refusal:
+    def _roll_back(self, record: Record, command: Rollback, by: By) -> Begun | Refusal:
         key, to, rollout = record.key, command.to, under_way(record)
         if to is None and rollout is not None:
-            return self._abort(record, command)
+            return self._abort(record, command, by)
         number = _rollback_target(record, self._ledger.history(key), to)
         if isinstance(number, Refusal):
             return number
         if is_serving(record, number.revision.id):
             if rollout is not None:  # what serves is where an abort leads; a rollout from it to itself would never end
-                return self._abort(record, command)
-            return Begun(f"{key} already runs {number.revision.version}; nothing to do")
+                return self._abort(record, command, by)
+            return Begun(f"{key} already runs {number.revision.version}; nothing to do", is_done_already=True)
         reason = f"rolled back to revision {number.number} ({number.revision.version}) on request"
         if record.wanted.revision.id != number.revision.id:
             held = Hold(
@@ -136,10 +169,10 @@ class Commands:
             )
             record = replace(record, held=held)
         target = replace(record.stable or record.wanted, revision=number.revision)
-        self._rollouts.begin(record, target, Cause.ROLLBACK, reason, record.attempted)
+        self._rollouts.begin(record, target, Cause.ROLLBACK, reason, Origin(number.source_revision, number.commit, by))
         return Begun(f"{key}: {reason}")
 
-    def _retry(self, record: Record, _command: Retry) -> Begun | Refusal:
+    def _retry(self, record: Record, _command: Retry, by: By) -> Begun | Refusal:
         key, wanted = record.key, record.wanted.revision
         if under_way(record) is not None:
             return Refusal(f"{key} has a rollout in progress", "Wait for it, or `airs rollout abort` it first.")
@@ -147,10 +180,16 @@ class Commands:
             return Refusal(f"{key} runs what its source wants; there is nothing to retry")
         rejected = tuple(r for r in record.rejected if r.revision != wanted.id)
         released = replace(record, rejected=rejected, held=None)
-        self._rollouts.begin(released, record.wanted, Cause.RETRY, "retried on request", record.attempted)
+        self._rollouts.begin(released, record.wanted, Cause.RETRY, "retried on request", self._origin(record, by))
         return Begun(f"{key}: trying {wanted.version} again")
 
-    def _promote(self, record: Record, _command: Promote) -> Begun | Refusal:
+    def _origin(self, record: Record, by: By) -> Origin:
+        """Say where what a source wants of a deployment comes from."""
+        desired = self._ledger.desired.get(record.source)
+        is_read = desired is not None and desired.revision == record.attempted
+        return Origin(record.attempted, desired.commit if desired is not None and is_read else None, by)
+
+    def _promote(self, record: Record, _command: Promote, _by: By) -> Begun | Refusal:
         if record.rollout is None:
             return _no_rollout(record)
         result = promote(record.rollout, self._clock.wall_ms())
@@ -159,13 +198,13 @@ class Commands:
         self._ledger.decide([PutRecord(record=replace(record, rollout=result))])
         return Begun(_said("promote", record, result))
 
-    def _abort(self, record: Record, _command: Abort | Rollback) -> Begun | Refusal:
+    def _abort(self, record: Record, _command: Abort | Rollback, by: By) -> Begun | Refusal:
         if record.rollout is None:
             return _no_rollout(record)
-        result = self._rollouts.abort(record, record.rollout, ABORTED)
+        result = self._rollouts.abort(record, record.rollout, ABORTED, by)
         return _of(record, result) if isinstance(result, Refusal) else Begun(_said("abort", record, result))
 
-    def _restart(self, record: Record, _command: Restart) -> Begun | Refusal:
+    def _restart(self, record: Record, _command: Restart, _by: By) -> Begun | Refusal:
         key, stable = record.key, record.stable
         if is_suspended(record):
             return Refusal(f"{key} is suspended", "Set `suspend: false` in its manifest.")
@@ -182,7 +221,7 @@ class Commands:
         serving.restart()
         return Begun(f"{key}: restarting {stable.replicas} instance(s) of {stable.revision.version}")
 
-    def _delete(self, record: Record, _command: Delete) -> Begun | Refusal:
+    def _delete(self, record: Record, _command: Delete, _by: By) -> Begun | Refusal:
         key, wishes = record.key, self._ledger.desired.values()
         watched = [desired.source for desired in wishes if self._still_wanted(key, desired)]
         if watched:

@@ -1,6 +1,7 @@
 """The records as this process knows them: read once, written through, so that a pass costs no database read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from orchestrator.model.desired import DesiredState
@@ -8,6 +9,7 @@ from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
 from orchestrator.model.source import SourceRecord
 from orchestrator.model.table import Table
+from orchestrator.model.who import Act
 from orchestrator.store.decisions import (
     Change,
     DeleteDesired,
@@ -42,6 +44,9 @@ class Decisions(Protocol):
     def history(self, key: DeploymentKey) -> Sequence[Number]:
         """Read a deployment's history, oldest first."""
 
+    def acts(self, key: DeploymentKey) -> Sequence[Act]:
+        """Read the manual acts on a deployment, oldest first."""
+
     def decide(self, changes: Sequence[Change]) -> int:
         """Write changes and the next serial in one synced batch."""
 
@@ -51,6 +56,7 @@ class Ledger:
 
     def __init__(self, store: Decisions) -> None:
         self._store = store
+        self._together: list[Change] | None = None
         self._records = Table({record.key: record for record in store.records()})
         self._desired = Table({desired.source: desired for desired in store.desired()})
         self._sources = Table({source.name: source for source in store.sources()})
@@ -84,11 +90,32 @@ class Ledger:
         """Return a deployment's history, oldest first."""
         return self._store.history(key)
 
+    def acts(self, key: DeploymentKey) -> Sequence[Act]:
+        """Return the manual acts on a deployment, oldest first."""
+        return self._store.acts(key)
+
     def decide(self, changes: Sequence[Change]) -> None:
         """Make changes durable, all or none, before anything acts on them."""
         if not changes:
             return
+        if self._together is not None:
+            self._together.extend(changes)
+            return
         self._store.decide(changes)
+        self._take_over(changes)
+
+    @contextmanager
+    def as_one(self) -> Iterator[None]:
+        """Have everything that is decided within durable in one batch at its end, and seen only then."""
+        self._together = []
+        try:
+            yield
+            changes = self._together
+        finally:
+            self._together = None
+        self.decide(changes)
+
+    def _take_over(self, changes: Sequence[Change]) -> None:
         for change in changes:
             match change:
                 case PutRecord(record=record):

@@ -1,21 +1,20 @@
 """Begins rollouts and sends them back: the durable half that a plan's actions and operators' commands share."""
 
-from collections.abc import Callable
-
 from msgspec.structs import replace
 
-from orchestrator.execute.history import begun
+from orchestrator.execute.history import Origin, begun
 from orchestrator.execute.ledger import Ledger
-from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.event import About, Announce
 from orchestrator.model.observed import Record
 from orchestrator.model.rollout import Cause, Rollout
 from orchestrator.model.spec import Deployment
+from orchestrator.model.who import By
 from orchestrator.rollout.advance import begin
 from orchestrator.rollout.commands import Refusal, abort
 from orchestrator.store.decisions import AppendHistory, PutRecord, UpdateHistory
 from orchestrator.supervise.ports import Clock
 
-ANNOUNCE = Callable[[DeploymentKey | None, str, str], None]  # key, reason, message
+ANNOUNCE = Announce
 
 
 class Rollouts:
@@ -25,7 +24,7 @@ class Rollouts:
         self._ledger, self._clock, self._announce = ledger, clock, announce
 
     def begin(
-        self, record: Record, target: Deployment, cause: Cause, reason: str, source_revision: str | None
+        self, record: Record, target: Deployment, cause: Cause, reason: str, origin: Origin
     ) -> None:  # fmt: skip
         """Begin the way to `target`, in place of any that is under way; `record` is written with it."""
         now = self._clock.wall_ms()
@@ -33,7 +32,7 @@ class Rollouts:
         stable = record.stable.revision.id if record.stable and not record.stable.suspend else None
         rollout = begin(target, stable, cause, now)
         history = self._ledger.history(record.key)
-        entries = begun(history, rollout, reason, source_revision, now)
+        entries = begun(history, rollout, reason, origin, now)
         self._ledger.decide(
             [
                 PutRecord(record=replace(record, rollout=rollout)),
@@ -42,14 +41,16 @@ class Rollouts:
             ]
         )
         old = record.stable.revision.version if record.stable else ""
-        self._announce(record.key, "rollout-started", f"{old or 'nothing'} → {target.revision.version}: {reason}")
+        about = About(by=origin.by, commit=origin.commit, revision=target.revision.id)
+        said = f"{old or 'nothing'} → {target.revision.version}: {reason}"
+        self._announce(record.key, "rollout-started", said, about)
 
-    def abort(self, record: Record, rollout: Rollout, reason: str) -> Rollout | Refusal:
+    def abort(self, record: Record, rollout: Rollout, reason: str, by: By | None = None) -> Rollout | Refusal:
         """Send a rollout back to stable; returns it as it is then."""
         result = abort(rollout, self._clock.wall_ms())
         if isinstance(result, Refusal):
             return result
         result = replace(result, conclusion=reason)
         self._ledger.decide([PutRecord(record=replace(record, rollout=result))])
-        self._announce(record.key, "rolling-back", reason)
+        self._announce(record.key, "rolling-back", reason, About(by=by, revision=rollout.target.revision.id))
         return result

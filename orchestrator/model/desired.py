@@ -5,6 +5,7 @@ from orchestrator.model.commit import Commit
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.spec import Deployment
+from orchestrator.model.who import By
 
 
 class Permissions(Value, frozen=True):
@@ -31,6 +32,7 @@ class DesiredState(Value, frozen=True):
     are manifests of which not even the names could be read (as shown to the user): whatever they owned stays.
     `empty` says that the source was read and held no deployment at all. `commit` is what was read, where that is known,
     and `revision` its id, with `-dirty` where the files differ from it.
+    `by` is who applied it, None where it is watched.
     """
 
     source: str
@@ -38,6 +40,7 @@ class DesiredState(Value, frozen=True):
     root_reason: str = ""
     revision: str | None = None
     commit: Commit | None = None
+    by: By | None = None
     deployments: tuple[Deployment, ...] = ()
     invalid: tuple[DeploymentKey, ...] = ()
     unreadable_files: tuple[str, ...] = ()

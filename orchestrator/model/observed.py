@@ -3,12 +3,14 @@
 from enum import Enum
 
 from orchestrator.model.base import Value
+from orchestrator.model.commit import Commit
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.message import Health
 from orchestrator.model.rollout import Cause, Rollout
 from orchestrator.model.spec import Deployment, GroupStrategy, Revision
+from orchestrator.model.who import By
 
 
 class Phase(Enum):
@@ -100,7 +102,10 @@ class Hold(Value, frozen=True):
 
 
 class Number(Value, frozen=True):
-    """One entry of a deployment's history: the n-th revision, what began it, from which commit, and how it ended."""
+    """One entry of a deployment's history: the n-th revision, what began it, and how it ended.
+
+    `source_revision` is the commit's id, `commit` what else is known of it, `by` who asked for the rollout by hand.
+    """
 
     number: int
     revision: Revision
@@ -110,6 +115,8 @@ class Number(Value, frozen=True):
     source_revision: str | None = None
     outcome: str = ""  # "", "running", "superseded", "rejected"
     ended_ms: int = 0
+    commit: Commit | None = None
+    by: By | None = None
 
 
 class JobResult(Value, frozen=True):

@@ -8,6 +8,7 @@ from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
 from orchestrator.model.source import SourceRecord
+from orchestrator.model.who import Act
 from orchestrator.store import keys
 from orchestrator.store.engine import Rows, Write
 
@@ -62,6 +63,20 @@ class UpdateHistory(msgspec.Struct, frozen=True):
     number: Number
 
 
+class AppendAct(msgspec.Struct, frozen=True):
+    """Write a manual act on a deployment. Like its history, it stays when the deployment goes."""
+
+    key: DeploymentKey
+    act: Act
+
+
+class DeleteAct(msgspec.Struct, frozen=True):
+    """Drop the manual act with this number."""
+
+    key: DeploymentKey
+    number: int
+
+
 class DeleteHistory(msgspec.Struct, frozen=True):
     """Drop the entry with this number."""
 
@@ -69,17 +84,8 @@ class DeleteHistory(msgspec.Struct, frozen=True):
     number: int
 
 
-Change = (
-    PutRecord
-    | DeleteRecord
-    | PutDesired
-    | DeleteDesired
-    | PutSource
-    | DeleteSource
-    | AppendHistory
-    | UpdateHistory
-    | DeleteHistory
-)
+Entry = AppendHistory | UpdateHistory | DeleteHistory | AppendAct | DeleteAct
+Change = PutRecord | DeleteRecord | PutDesired | DeleteDesired | PutSource | DeleteSource | Entry
 
 
 def as_write(change: Change) -> Write:
@@ -91,10 +97,20 @@ def as_write(change: Change) -> Write:
             return keys.of_deployment(keys.RECORDS, key), None
         case PutDesired() | DeleteDesired() | PutSource() | DeleteSource():
             return _row_of_source(change)
+        case _:
+            return _entry_row(change)
+
+
+def _entry_row(change: Entry) -> Write:
+    match change:
         case AppendHistory(key=key, number=number) | UpdateHistory(key=key, number=number):
             return keys.of_number(key, number.number), keys.pack(number)
         case DeleteHistory(key=key, number=dropped):
             return keys.of_number(key, dropped), None
+        case AppendAct(key=key, act=act):
+            return keys.of_act(key, act.number), keys.pack(act)
+        case DeleteAct(key=key, number=dropped):
+            return keys.of_act(key, dropped), None
 
 
 def _row_of_source(change: PutDesired | DeleteDesired | PutSource | DeleteSource) -> Write:
@@ -136,3 +152,8 @@ def read_sources(database: Rows) -> list[SourceRecord]:
 def read_history(database: Rows, key: DeploymentKey) -> Sequence[Number]:
     """Read a deployment's history, oldest first."""
     return [keys.unpack(row, Number) for _, row in database.scan(keys.of_deployment(keys.HISTORY, key))]
+
+
+def read_acts(database: Database, key: DeploymentKey) -> Sequence[Act]:
+    """Read the manual acts on a deployment, oldest first."""
+    return [keys.unpack(row, Act) for _, row in database.scan(keys.of_deployment(keys.ACTS, key))]

@@ -15,6 +15,7 @@ DESIRED = b"w"
 SOURCES = b"f"
 NOTES = b"o"  # what was last known of a source
 HISTORY = b"h"
+ACTS = b"a"
 DATA = b"d"
 PART = b"p"  # data that belong to a key of a deployment
 USAGE = b"u"
@@ -45,6 +46,11 @@ def of_data(key: DeploymentKey, owner: str) -> bytes:
 def of_number(key: DeploymentKey, number: int) -> bytes:
     """Name one entry of a deployment's history; entries sort by number."""
     return of_deployment(HISTORY, key) + number.to_bytes(8, "big")
+
+
+def of_act(key: DeploymentKey, number: int) -> bytes:
+    """Name one manual act on a deployment; they sort by number."""
+    return of_deployment(ACTS, key) + number.to_bytes(8, "big")
 
 
 def of_mail(key: DeploymentKey, number: int) -> bytes:

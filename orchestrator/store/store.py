@@ -8,12 +8,14 @@ from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
 from orchestrator.model.source import SourceRecord
+from orchestrator.model.who import Act
 from orchestrator.store import keys
 from orchestrator.store.data import Data
 from orchestrator.store.database import Database
 from orchestrator.store.decisions import (
     Change,
     as_write,
+    read_acts,
     read_desired,
     read_history,
     read_records,
@@ -112,6 +114,10 @@ class Store:
     def history(self, key: DeploymentKey) -> Sequence[Number]:
         """Read a deployment's history, oldest first."""
         return read_history(self._database, key)
+
+    def acts(self, key: DeploymentKey) -> Sequence[Act]:
+        """Read the manual acts on a deployment, oldest first."""
+        return read_acts(self._database, key)
 
     def close(self) -> None:
         """Sync and close; again does nothing."""

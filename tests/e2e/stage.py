@@ -118,7 +118,8 @@ class Stage:
         return [json.loads(line)["reason"] for line in lines]
 
     def history(self, name: str) -> list[tuple[int, str, str, str]]:
-        return [(n["number"], n["version"], n["cause"], n["outcome"]) for n in self.json("history", name)]
+        numbers = [each for each in self.json("history", name) if each["kind"] == "Revision"]
+        return [(n["number"], n["version"], n["cause"], n["outcome"]) for n in numbers]
 
     # ---- what is ----
 

@@ -1,11 +1,18 @@
 """Who did what, when and why: commits and authors of sources, users at the socket, acts of operators."""
 
+import getpass
+import json
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import EXAMPLES, Airs, git
+from .conftest import EXAMPLES, Airs, git, wait_until
+from .stage import Stage
+
+ME = {"uid": os.getuid(), "user": getpass.getuser()}
 
 
 @pytest.fixture
@@ -44,3 +51,102 @@ def test_a_plan_of_a_folder_in_no_work_tree_has_no_commit(airs: Airs):
     folder = airs.copy_example("01-hello") / "manifests"
     assert "commit" not in airs.quick("plan", folder).stdout
     assert airs.json("plan", folder)["commit"] is None
+
+
+def test_an_applied_revision_says_who_applied_it_and_which_commit_it_was_made_for(airs: Airs, manifest: Path):
+    airs.run("apply", manifest.parent)
+    (first,) = airs.json("history", "hello")
+    head = git(airs.folder, "rev-parse", "HEAD")
+    assert (first["kind"], first["by"], first["sourceRevision"]) == ("Revision", ME, head)
+    assert (first["commit"]["author"], first["commit"]["subject"]) == ("Ada Lovelace <ada@example.org>", "Deploy hello")
+    assert f"{head[:10]}  {ME['user']}, commit by Ada Lovelace" in airs.quick("history", "hello").stdout
+    started = next(each for each in events(airs) if each["reason"] == "rollout-started")
+    assert (started["by"]["peer"], started["commit"]["id"], started["revision"]) == (ME, head, first["revision"])
+
+
+def test_a_watched_revision_is_the_authors(airs: Airs, manifest: Path):
+    running = airs.background("up", manifest.parent)
+    wait_until(lambda: airs.client().answers() and airs.phase() == "running")
+    manifest.write_text(manifest.read_text().replace("hello-1.0.0", "hello-1.1.0"))
+    wait_until(lambda: airs.version() == "1.1.0")
+    head = git(airs.folder, "rev-parse", "HEAD")
+    first, second = airs.json("history", "hello")
+    assert [each["by"] for each in (first, second)] == [None, None]
+    assert [each["sourceRevision"] for each in (first, second)] == [head, f"{head}-dirty"]
+    newest = committed(airs, "Greet in another way", "Bob <bob@example.org>")
+    wait_until(lambda: airs.json("status", "hello")["attemptedRevision"] == newest)
+    assert running.end() == 0
+
+
+def events(airs: Airs) -> list[Any]:
+    return [json.loads(line) for line in airs.quick("events", "-o", "json").stdout.splitlines()]
+
+
+def acts(stage: Stage, name: str) -> list[tuple[str, str, str]]:
+    """Return what was done by hand: the verb, what came of it, and why."""
+    found = [each for each in stage.json("history", name) if each["kind"] == "Act"]
+    assert all(each["by"] == ME and each["at"] for each in found)
+    return [(each["verb"], each["detail"], each["why"]) for each in found]
+
+
+def test_every_act_by_hand_is_an_entry_of_its_own_with_who_when_and_why(stage: Stage):
+    stage.have("hello", "hello-1.0.0")
+    stage.have("hello", "hello-1.1.0")
+    stage.run("restart", "hello", "--reason", "it is slow")
+    stage.run("rollback", "hello", "--reason", "users complain")
+    stage.run("rollout", "retry", "hello")
+    stage.wait_for_rollout("hello", "keeping", "succeeded")
+    assert acts(stage, "hello") == [
+        ("restart", "restarting 1 instance(s) of 1.1.0", "it is slow"),
+        ("rollback", "rolled back to revision 1 (1.0.0) on request", "users complain"),
+        ("retry", "trying 1.1.0 again", ""),
+    ]
+    shown = stage.run("history", "hello").out.splitlines()
+    assert [line.split()[0] for line in shown[1:]] == ["1", "2", "restart", "rollback", "3", "retry", "4"]
+    assert "on request (users complain)" in shown[4]
+    asked = [
+        each for each in map(json.loads, stage.run("-o", "json", "events", "hello").out.splitlines()) if each["by"]
+    ]
+    assert {each["by"]["why"] for each in asked if each["reason"] == "requested"} == {
+        "it is slow",
+        "users complain",
+        "",
+    }
+
+
+def test_what_was_refused_or_needed_nothing_is_no_act(stage: Stage):
+    stage.have("hello", "hello-1.0.0")
+    stage.run("rollback", "hello", code=1)
+    stage.run("rollback", "hello", "--to", "1", code=None)
+    stage.run("rollout", "promote", "hello", code=None)
+    assert acts(stage, "hello") == []
+
+
+def test_a_deletion_is_found_in_the_history_that_stays(stage: Stage):
+    stage.have("hello", "hello-1.0.0")
+    stage.run("delete", "hello", "--reason", "not needed")
+    wait_until(lambda: not stage.client.deployments())
+    assert acts(stage, "hello") == [("delete", "removing; its stored data are kept", "not needed")]
+    assert "no deployment default/hullo" in stage.run("history", "hullo", code=1).err
+
+
+def test_canaries_promoted_and_aborted_by_hand_say_by_whom(stage: Stage):
+    rollout = {"strategy": "canary", "steps": [{"weight": 50}, {"pause": {}}, {"weight": 90}, {"pause": {}}]}
+    stage.have("hello", "hello-1.0.0")
+    stage.have("hello", "hello-1.1.0", rollout=rollout)
+    stage.wait_for_rollout("hello", "paused")
+    stage.run("rollout", "promote", "hello", "--reason", "looks good")
+    stage.run("rollout", "abort", "hello", "--reason", "it does not")
+    assert [(verb, why) for verb, _, why in acts(stage, "hello")] == [
+        ("promote", "looks good"), ("abort", "it does not")
+    ]  # fmt: skip
+
+
+def test_runs_and_dead_letters_are_acts_too(stage: Stage):
+    stage.have("counter", "counter-1.0.0", grants={})
+    stage.run("send", "counter", "get")
+    wait_until(lambda: stage.client.dead_letters())
+    stage.run("replay", "counter", "--reason", "granted now")
+    wait_until(lambda: not any(letter.sent_again for letter in stage.client.dead_letters()))
+    stage.run("replay", "counter", "--discard")
+    assert acts(stage, "counter") == [("replay", "1 dead letter", "granted now"), ("discard", "1 dead letter", "")]

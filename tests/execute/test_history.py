@@ -1,10 +1,15 @@
 """What is written to a deployment's history when rollouts begin and end."""
 
-from orchestrator.execute.history import begun, beyond, promoted, rejected
+from orchestrator.execute.history import ACTS_KEPT, Origin, acted, begun, beyond, promoted, rejected
+from orchestrator.model.commit import Commit
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number
 from orchestrator.model.rollout import Cause, Rollout
 from orchestrator.model.spec import Deployment, Limits, Revision
+from orchestrator.model.who import By, Peer, Verb
+
+ADA = By(peer=Peer(uid=1000, user="ada"), why="it is slow")
+ORIGIN = Origin("c0ffee", Commit(id="c0ffee", author="Bob"), ADA)
 
 
 def revision(version: str) -> Revision:
@@ -31,15 +36,15 @@ def outcomes(numbers):
 
 
 def test_the_first_rollout_is_number_one_and_unfinished():
-    assert outcomes(begun([], rollout_to("1"), "created", "c0ffee", 5)) == [(1, "")]
+    assert outcomes(begun([], rollout_to("1"), "created", ORIGIN, 5)) == [(1, "")]
 
 
 def test_numbers_go_on_where_they_were_even_after_the_oldest_were_dropped():
-    assert outcomes(begun([entry(7, "running")], rollout_to("8"), "", None, 5)) == [(8, "")]
+    assert outcomes(begun([entry(7, "running")], rollout_to("8"), "", ORIGIN, 5)) == [(8, "")]
 
 
 def test_a_rollout_that_replaces_an_unfinished_one_ends_it():
-    written = begun([entry(1, "running"), entry(2, "")], rollout_to("3"), "", None, 5)
+    written = begun([entry(1, "running"), entry(2, "")], rollout_to("3"), "", ORIGIN, 5)
     assert outcomes(written) == [(2, "superseded"), (3, "")]
 
 
@@ -57,3 +62,17 @@ def test_only_finished_entries_beyond_retain_are_dropped_the_oldest_first():
     assert outcomes(beyond(kept, 3)) == [(1, "superseded")]
     assert outcomes(beyond(kept, 1)) == [(1, "superseded"), (2, "rejected"), (3, "superseded")]
     assert beyond(kept, 4) == []
+
+
+def test_an_entry_says_where_it_comes_from():
+    (own,) = begun([], rollout_to("1"), "created", ORIGIN, 5)
+    assert (own.source_revision, own.commit, own.by) == ("c0ffee", Commit(id="c0ffee", author="Bob"), ADA)
+
+
+def test_acts_are_numbered_on_and_the_oldest_make_room():
+    acts = []
+    for count in range(ACTS_KEPT + 3):
+        own, over = acted(acts, Verb.RESTART, ADA, "", count)
+        acts = [*(act for act in acts if act not in over), own]
+    assert [act.number for act in acts] == list(range(4, ACTS_KEPT + 4))
+    assert acts[-1].by.why == "it is slow"

@@ -21,7 +21,7 @@ from orchestrator.model.spec import (
 from tests.plan.build import deployment, grant, revision
 from tests.simulation.guest import FakeGuest, Script
 from tests.simulation.promises import Promises
-from tests.simulation.world import World
+from tests.simulation.world import SOMEBODY, World
 
 ONE = DeploymentKey.parse("one")
 HALF_FOR_EVER = (WeightStep(weight=50), PauseStep())
@@ -142,7 +142,7 @@ def test_a_rollout_suspended_on_its_way_back_still_gets_there(world):
 def test_rolling_back_to_what_still_serves_aborts_the_rollout_in_progress(world):
     save(world, one(strategy=Strategy.CANARY))
     save(world, one("2.0.0", strategy=Strategy.CANARY))
-    world.operations.obey(Rollback(ONE, to=1))
+    world.operations.obey(Rollback(ONE, to=1), SOMEBODY)
     world.run_until_quiet()
     assert phase(world) is RolloutPhase.FAILED
     assert starts(world, "1.0.0") == 1

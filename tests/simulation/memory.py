@@ -8,10 +8,13 @@ from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
 from orchestrator.model.source import SourceRecord
+from orchestrator.model.who import Act
 from orchestrator.store.database import DamagedRow
 from orchestrator.store.decisions import (
+    AppendAct,
     AppendHistory,
     Change,
+    DeleteAct,
     DeleteDesired,
     DeleteHistory,
     DeleteRecord,
@@ -33,6 +36,7 @@ class MemoryDecisions:
         self._desired: dict[str, bytes] = {}
         self._sources: dict[str, bytes] = {}
         self._history: dict[DeploymentKey, dict[int, bytes]] = {}
+        self._acts: dict[DeploymentKey, dict[int, bytes]] = {}
 
     def records(self) -> Sequence[Record]:
         return [decode(self._records[key], Record) for key in sorted(self._records)]
@@ -45,6 +49,9 @@ class MemoryDecisions:
 
     def history(self, key: DeploymentKey) -> Sequence[Number]:
         return [decode(row, Number) for _, row in sorted(self._history.get(key, {}).items())]
+
+    def acts(self, key: DeploymentKey) -> Sequence[Act]:
+        return [decode(row, Act) for _, row in sorted(self._acts.get(key, {}).items())]
 
     def decide(self, changes: Sequence[Change]) -> int:
         self.serial += bool(changes)
@@ -66,6 +73,10 @@ class MemoryDecisions:
                     self._history.setdefault(key, {})[number.number] = canonical_json(number)
                 case DeleteHistory(key=key, number=dropped):
                     self._history.get(key, {}).pop(dropped, None)
+                case AppendAct(key=key, act=act):
+                    self._acts.setdefault(key, {})[act.number] = canonical_json(act)
+                case DeleteAct(key=key, number=dropped):
+                    self._acts.get(key, {}).pop(dropped, None)
         return self.serial
 
 

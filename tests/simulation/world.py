@@ -21,11 +21,13 @@ from orchestrator.messaging.asking import Requests
 from orchestrator.messaging.mailbox.envelope import Envelope
 from orchestrator.messaging.router import Router
 from orchestrator.model.desired import Permissions
+from orchestrator.model.event import NOTHING_MORE, About
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Mail, Message, Outcome
 from orchestrator.model.observed import Record
 from orchestrator.model.spec import GroupStrategy
+from orchestrator.model.who import By, Peer
 from orchestrator.store.decisions import Change, DeleteRecord, PutDesired
 from orchestrator.supervise.surroundings import Surroundings
 from tests.simulation.guest import FakeGuest, FakeRuntime, Script
@@ -38,6 +40,9 @@ SENDER = ComponentId("airs", "simulation")
 ASKED_FROM = 1_000_000  # numbers of what guests ask each other
 COMMANDS = {"restart": Restart, "delete": Delete, "promote": Promote, "abort": Abort, "retry": Retry}
 NEST_MAX = 2  # what happens during a guest's call may itself be interrupted so often
+
+
+SOMEBODY = By(peer=Peer(uid=1000, user="ada"))
 
 
 class SteppedController(Controller):
@@ -244,7 +249,7 @@ class World:
         to = self.random.randint(1, 4) if verb == "rollback-to" else None
         command = Rollback(key, to) if verb.startswith("rollback") else COMMANDS[verb](key)
         try:
-            self.operations.obey(command)
+            self.operations.obey(command, SOMEBODY)
         except Trouble as refusal:
             self.note(f"{verb} {key}: {refusal.problem.summary}")
             return
@@ -360,7 +365,7 @@ class World:
             others = [g for g in self.runtime.open if g.message is not None and g.id.deployment == guest.id.deployment]
             assert others == [guest], f"two instances of {guest.id.deployment}, which is stateful, are at work"
 
-    def _announced(self, key: DeploymentKey | None, reason: str, message: str) -> None:
+    def _announced(self, key: DeploymentKey | None, reason: str, message: str, _about: About = NOTHING_MORE, /) -> None:
         if reason == "failed" and key not in self.damaged and message.startswith("cannot "):
             self.faults.append(f"{key}: {message}")
 
@@ -396,7 +401,7 @@ def _recorded(record: Record) -> str:
     return f"wanted {record.wanted.revision.version}, stable {stable}, {towards}"
 
 
-def _announce(key: DeploymentKey | None, reason: str, message: str) -> None:
+def _announce(key: DeploymentKey | None, reason: str, message: str, about: About = NOTHING_MORE, /) -> None:
     return
 
 

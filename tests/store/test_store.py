@@ -2,10 +2,13 @@ import pytest
 
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.who import Act, By, Peer, Verb
 from orchestrator.store import keys
 from orchestrator.store.database import Database, DatabaseFault
 from orchestrator.store.decisions import (
+    AppendAct,
     AppendHistory,
+    DeleteAct,
     DeleteDesired,
     DeleteHistory,
     DeleteRecord,
@@ -33,6 +36,17 @@ def test_a_decision_is_there_after_reopening_and_counts_one(state):
     assert again.history(COUNTER) == [number(1)]
     assert (again.serial, again.lineage) == (1, state.lineage)
     again.close()
+
+
+def test_acts_are_in_order_of_their_numbers_and_one_deployments_own(store):
+    ada = By(peer=Peer(uid=1000, user="ada"), why="slow")
+    acts = [Act(number=number, verb=Verb.RESTART, by=ada, at_ms=number) for number in (1, 2, 300)]
+    other = DeploymentKey(namespace="default", name="counter2")
+    store.decide([*(AppendAct(key=COUNTER, act=act) for act in reversed(acts)), AppendAct(key=other, act=acts[0])])
+    store.decide([DeleteRecord(key=COUNTER), DeleteAct(key=COUNTER, number=2)])
+    assert store.acts(COUNTER) == [acts[0], acts[2]]
+    assert store.acts(other) == [acts[0]]
+    assert store.history(COUNTER) == []
 
 
 def test_nothing_decided_is_no_decision(store):

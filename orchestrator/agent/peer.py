@@ -1,0 +1,57 @@
+"""Who is at the other end of a connection: its user id, as the kernel tells, in the scope of each request.
+
+The ASGI extension `airs.peer` holds the id. Names are looked up elsewhere than on the loop's thread: that may ask a
+directory server.
+"""
+
+import asyncio
+import pwd
+import socket
+import struct
+from functools import lru_cache
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from orchestrator.model.who import Peer
+
+EXTENSION = "airs.peer"
+NAMES_KEPT = 1_024
+_CREDENTIALS = struct.Struct("iII")  # struct ucred: process, user and group when it connected
+
+
+class PeerProtocol(H11Protocol):
+    """HTTP over a Unix socket; every request of a connection says whose it is."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin a connection."""
+        super().connection_made(transport)
+        self.app = _Identified(self.app, uid_of(transport.get_extra_info("socket")))
+
+
+class _Identified:
+    """An application that is told who asks."""
+
+    def __init__(self, application: Any, uid: int) -> None:
+        self._application: ASGIApp = application
+        self._extensions = {EXTENSION: uid}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self._application({**scope, "extensions": self._extensions}, receive, send)
+
+
+def uid_of(connection: socket.socket) -> int:
+    """Return the user whose process connected."""
+    data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return int(_CREDENTIALS.unpack(data)[1])
+
+
+@lru_cache(NAMES_KEPT)
+def peer_of(uid: int) -> Peer:
+    """Name a user; may block."""
+    try:
+        return Peer(uid=uid, user=pwd.getpwuid(uid).pw_name)
+    except KeyError:
+        return Peer(uid=uid)
