@@ -154,6 +154,6 @@ def read_history(database: Rows, key: DeploymentKey) -> Sequence[Number]:
     return [keys.unpack(row, Number) for _, row in database.scan(keys.of_deployment(keys.HISTORY, key))]
 
 
-def read_acts(database: Database, key: DeploymentKey) -> Sequence[Act]:
+def read_acts(database: Rows, key: DeploymentKey) -> Sequence[Act]:
     """Read the manual acts on a deployment, oldest first."""
     return [keys.unpack(row, Act) for _, row in database.scan(keys.of_deployment(keys.ACTS, key))]
