@@ -72,6 +72,7 @@ class Agent:
         self.journals = Journals()
         self.clock = SystemClock()
         self.workers = Scheduler(self.clock)
+        self._contradicting: dict[DeploymentKey, str] = {}  # revisions whose guests contradict their Component.toml
         self.announcer = Announcer(self.journals, say, self.clock)
         for doubt in self.store.doubts:
             self.announcer.announce(None, "store-damaged", doubt)
@@ -120,7 +121,16 @@ class Agent:
     async def start_guest(self, revision: Revision, instance: ComponentId) -> Guest | Exited:
         """Start an instance of a revision: from the compile cache, else from its stored artifact."""
         log = self._log_of(instance, revision)
-        return await self._start(revision, instance, log, log)
+        started = await self._start(revision, instance, log, log)
+        if isinstance(started, Guest) and started.contradiction:
+            self._note_contradiction(instance.deployment, revision, started.contradiction)
+        return started
+
+    def _note_contradiction(self, key: DeploymentKey, revision: Revision, what: str) -> None:
+        """Warn of it once for each revision, not for each of its instances."""
+        if self._contradicting.get(key) != revision.id:
+            self._contradicting[key] = revision.id
+            self.announcer.announce(key, "metadata-differs", f"{revision.version} runs, although {what}")
 
     def start_job(
         self, revision: Revision, run: ComponentId, args: tuple[str, ...] | None, taker: OutputTaker | None

@@ -26,6 +26,7 @@ WARNINGS = frozenset(
         "exited",
         "undelivered",
         "gave-up",
+        "metadata-differs",
         "degraded",
         "unhealthy",
         "state-dir-gone",

@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator
 
-from orchestrator.manifest.node import Node, Problem, find, items
+from orchestrator.manifest.node import Node, Place, Problem, find, items
 from orchestrator.manifest.printable import excerpt
 from orchestrator.model.folders import folder_of, forbidden_by, is_within
 from orchestrator.model.ids import DeploymentKey
@@ -34,6 +34,25 @@ def grant_problems(
                 yield from _forbidden(item, item.value)
             elif capability == NETWORK and item.value != EVERYWHERE:
                 yield _too_narrow(item, item.value)
+
+
+def ungranted(
+    grants: Node | None, place: Place, asks: dict[str, tuple[str, ...]], needed: dict[str, str], why: dict[str, str]
+) -> Iterator[Problem]:
+    """Warn of what a component asks for and imports, and is not granted; `why` is its author's word for wanting it."""
+    for capability, asked in asks.items():
+        given = find(grants, capability)
+        if capability not in needed or (given is not None and given.value != []):
+            continue
+        patterns = ", ".join(excerpt(pattern).strip("`") for pattern in asked)
+        because = f", because {excerpt(why[capability])}" if capability in why else ""
+        yield Problem(
+            *(place if given is None else given.place),
+            f"`{capability}` is not granted: what the component imports it for can only be denied",
+            f"Its Component.toml asks for {capability} on {patterns}{because}; the import is {needed[capability]}.",
+            f"add `{capability}: [{patterns}]` to `spec.grants`, or leave it denied",
+            is_error=False,
+        )
 
 
 def _covers(capability: str, asked: tuple[str, ...], granted: str, namespace: str) -> bool:

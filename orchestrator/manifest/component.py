@@ -8,6 +8,7 @@ import msgspec
 
 from orchestrator.interface.exports import Export, exported
 from orchestrator.interface.fitness import needs_storage, unfitness, unmet_imports
+from orchestrator.interface.needs import asked
 from orchestrator.manifest.capabilities import CAPABILITIES
 from orchestrator.manifest.check import check
 from orchestrator.manifest.node import Node, Problem, find, items, nearest, text_at
@@ -37,6 +38,7 @@ class Component(msgspec.Struct, frozen=True):
     drives: frozenset[Drive] = frozenset()
     exports: dict[str, Export] = {}
     accepts: tuple[str, ...] = ()  # codecs, sorted; none is any
+    needed: dict[str, str] = {}  # capabilities that an imported function is denied without, and the interface it is of
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -187,11 +189,17 @@ def _component(root: Node, artifact: Artifact) -> Component:
         drives=artifact.world.drives if isinstance(artifact.world, World) else frozenset(),
         exports=_exports(artifact.world),
         accepts=tuple(sorted(str(one.value) for one in items(find(root, "codec", "accepts")))),
+        needed=_needed(artifact.world),
     )
 
 
 def _exports(world: World | ArtifactFault) -> dict[str, Export]:
     return {one.name: one for one in exported(world.types)} if isinstance(world, World) else {}
+
+
+def _needed(world: World | ArtifactFault) -> dict[str, str]:
+    found = asked(world) if isinstance(world, World) else ()
+    return {grant: one.interface for one in found for grant in one.grants}
 
 
 def _limits(root: Node) -> Limits:

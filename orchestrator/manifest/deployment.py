@@ -6,12 +6,12 @@ What takes several documents to see (duplicates, dependencies) is `resolve`'s bu
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
-from orchestrator.manifest.capabilities import grant_problems
+from orchestrator.manifest.capabilities import grant_problems, ungranted
 from orchestrator.manifest.check import check
 from orchestrator.manifest.component import Component
 from orchestrator.manifest.documents import Document
@@ -105,6 +105,7 @@ def disagreements(source: Draft, key: DeploymentKey, component: Component) -> li
     return [
         *_version_problems(source.root, component),
         *grant_problems(find(source.root, "spec", "grants"), key.namespace, component.asks, component.name),
+        *_ungranted(source.root, component),
         *subscription_problems(source.root, component),
         *_limit_problems(source.root, component),
         *_stateful_problems(source.root, component),
@@ -112,6 +113,12 @@ def disagreements(source: Draft, key: DeploymentKey, component: Component) -> li
         *job_problems(source.root, component),
         *health_problems(source.root, component),
     ]
+
+
+def _ungranted(root: Node, component: Component) -> Iterator[Problem]:
+    place = nearest(root, "spec", "grants")
+    why = dict(component.rationale)
+    return ungranted(find(root, "spec", "grants"), place, component.asks, component.needed, why)
 
 
 def dependencies(source: Draft, key: DeploymentKey) -> list[tuple[DeploymentKey, Place]]:

@@ -71,6 +71,7 @@ class Resolver:
         _refuse_duplicates(keyed, found)
         _refuse_dependencies(keyed, set(known), found)
         _refuse_groups(entries, found)
+        _warn_of_twins(entries, found)
         diagnostics = [*_diagnostics(read, found)]
         diagnostics += (diagnostic for component in components.values() for diagnostic in component.diagnostics)
         unreadable = tuple(sorted({one.file for one in read if one.result.is_unreadable}))
@@ -171,6 +172,25 @@ def _disagreement(entry: Entry, group: Group, other: Entry) -> Problem:
     summary = f"members of group {group.name} disagree about it, here and {other.key} in {where}"
     detail = "A group has one strategy, intensity and period, which every member writes down."
     return Problem(*entry.group_place, summary, detail, "write the same `group` in both")
+
+
+def _warn_of_twins(entries: Iterable[Entry], found: Found) -> None:
+    """Warn of one component in one version with two artifacts: nobody could tell them apart."""
+    versions: dict[tuple[str, str], dict[str, Entry]] = {}
+    made = [(entry, one.revision) for entry in entries if (one := entry.deployment)]
+    for entry, revision in made:
+        versions.setdefault((revision.component, revision.version), {}).setdefault(revision.artifact, entry)
+    for entry, revision in made:
+        artifacts = versions[revision.component, revision.version]
+        other = next((first for digest, first in artifacts.items() if digest != revision.artifact), None)
+        if other is not None:
+            where = _where(other, other.place)
+            what = f"component {revision.component} {revision.version} has another artifact in {where}"
+            found[entry].append(Problem(*entry.place, what, _ONE_VERSION, _NEW_VERSION, is_error=False))
+
+
+_ONE_VERSION = "History, rollbacks and messages tell artifacts apart by their version."
+_NEW_VERSION = "give one of them another `version` in its Component.toml"
 
 
 def _refuse_dependencies(keyed: Keyed, known: set[DeploymentKey], found: Found) -> None:

@@ -3,15 +3,15 @@
 It looks at values only: the same two states give the same bytes, in whatever order their members come.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from orchestrator.model.base import digest_of
 from orchestrator.model.desired import DesiredState
-from orchestrator.model.diagnostic import Diagnostic
+from orchestrator.model.diagnostic import Diagnostic, Location, Severity
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.observed import ObservedState
+from orchestrator.model.observed import ObservedDeployment, ObservedState
 from orchestrator.model.spec import Deployment
 from orchestrator.plan.action import Action, ActionKind
 from orchestrator.plan.dependencies import find_obstacles, in_order
@@ -42,9 +42,30 @@ def make_plan(desired: DesiredState, observed: ObservedState, diagnostics: Itera
         desired=desired,
         actions=ordered,
         summary=summarize(ordered),
-        diagnostics=tuple(sorted(diagnostics, key=diagnostic_order)),
+        diagnostics=tuple(sorted((*diagnostics, *rebuilt(desired, seen)), key=diagnostic_order)),
     )
     return msgspec.structs.replace(plan, digest=digest_of(plan))
+
+
+def rebuilt(desired: DesiredState, seen: dict[DeploymentKey, ObservedDeployment]) -> Iterator[Diagnostic]:
+    """Warn of each deployment whose component has another artifact than what serves, and the same version."""
+    for wanted in desired.deployments:
+        serves = seen[wanted.key].record.stable if wanted.key in seen else None
+        new, old = wanted.revision, serves.revision if serves else wanted.revision
+        if (old.component, old.version) != (new.component, new.version) or old.artifact == new.artifact:
+            continue
+        yield Diagnostic(
+            severity=Severity.WARNING,
+            summary=f"component {new.component} {new.version} is not the artifact that serves under this version",
+            location=Location(file=wanted.file, line=wanted.line, column=1),
+            detail=f"Serving is {_short(old.artifact)}, wanted is {_short(new.artifact)}. "
+            "History, rollbacks and messages tell artifacts apart by their version.",
+            suggestion="give what was built anew another `version` in its Component.toml",
+        )
+
+
+def _short(digest: str) -> str:
+    return digest[: len("sha256:") + 12]
 
 
 def decisions(desired: DesiredState, observed: ObservedState, staying: frozenset[DeploymentKey]) -> list[Action]:

@@ -48,6 +48,7 @@ from orchestrator.runtime.values import Current
 from orchestrator.runtime.wasi import Wasi
 
 T = TypeVar("T")
+SAID_MAX = 200  # characters of what a guest calls itself that are shown
 _RUN = re.compile(r"wasi:cli/run@[0-9.]+#run")
 _HANDLE = Export(f"{FLAT}#handle", FLAT, "handle", NO_VALUES)
 _BATCH = Export(f"{FLAT}#batch", FLAT, "batch", NO_VALUES)
@@ -72,7 +73,10 @@ class Start(msgspec.Struct, frozen=True):
 class Guest:
     """A started instance. One call at a time, as work in steps; after an `Exited` every call answers the same."""
 
-    __slots__ = ("_current", "_ended", "_exports", "_has_worked", "_instance", "_is_actor", "_is_adapted", "_sessions")
+    __slots__ = (
+        "_current", "_ended", "_exports", "_has_worked", "_instance", "_is_actor", "_is_adapted", "_sessions",
+        "contradiction",
+    )  # fmt: skip
 
     def __init__(self, instance: Instance, request: Start) -> None:
         self._instance = instance
@@ -83,6 +87,7 @@ class Guest:
         self._is_adapted = loaded.is_adapted
         self._has_worked = True  # since it was last asked how it is
         self._sessions = Sessions(loaded.engine.handles)
+        self.contradiction = ""  # how it is another component than its Component.toml says, empty where it is not
 
     def handle(self, message: Message) -> Work[Answer]:
         """Give it a message and wait for its answer; only for an actor."""
@@ -313,6 +318,7 @@ class Guest:
         if metadata["stateful"] != revision.stateful:
             said, written = _word(metadata["stateful"]), _word(revision.stateful)
             return _not_started(f"metadata() says stateful = {said}, Component.toml says stateful = {written}")
+        self.contradiction = _contradiction(metadata, revision)
         answer = await self._unmetered(self._lifecycle(lifecycle.INITIALIZE, lifecycle.config_value(revision)))
         self._instance.rest()
         if isinstance(answer, Err):
@@ -397,6 +403,13 @@ def _replied(payload: bytes | None) -> Replied | Refused:
 def _refused(err: Err) -> Refused:
     detail = err.payload if isinstance(err.payload, str) else ""
     return Refused(err.case, detail)
+
+
+def _contradiction(metadata: dict[str, Any], revision: Revision) -> str:
+    """Say how a guest's name or version is another than its Component.toml's; empty where both agree."""
+    said = f"{metadata['name']} {metadata['version']}"
+    written = f"{revision.component} {revision.version}"
+    return "" if said == written else f"its metadata() says {said[:SAID_MAX]}, its Component.toml says {written}"
 
 
 def _not_started(detail: str) -> Exited:
