@@ -79,7 +79,7 @@ class Api:
 
     def __init__(
         self, operations: Operations, messages: Messages, controller: Controller, journals: Journals,
-        compilations: Compilations, about: AgentView, key: bytes, stop: Callable[[float | None], None],
+        compilations: Compilations, about: Callable[[], AgentView], key: bytes, stop: Callable[[float | None], None],
     ) -> None:  # fmt: skip
         self._operations, self._messages = operations, messages
         self._controller, self._journals = controller, journals
@@ -133,8 +133,8 @@ class Api:
         self._closing.set()
 
     async def agent(self, _request: Request) -> Response:
-        """Say who this is."""
-        return _json(self._about)
+        """Say who this is, and what is wrong with it."""
+        return _json(self._about())
 
     async def stop(self, request: Request) -> Response:
         """Stop the agent, politely, `within` seconds before calls that still run are ended; once more, to hurry it."""

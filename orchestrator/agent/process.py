@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
+from msgspec.structs import replace
 
 from orchestrator import __version__
 from orchestrator.agent.api import Api
@@ -119,7 +120,7 @@ async def _serve(
         agent.controller,
         agent.journals,
         agent.compilations,
-        about,
+        lambda: replace(about, condition=agent.store.condition),
         agent.state.key,
         ending.ask,
     )

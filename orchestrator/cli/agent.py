@@ -27,6 +27,7 @@ from orchestrator.contract.problem import Failure
 from orchestrator.model.desired import Permissions
 from orchestrator.model.event import Event
 from orchestrator.model.source import FolderSpec, SourceSpec, SourceStatus
+from orchestrator.observe.events import printable
 from orchestrator.store.lock import StateLocked
 from orchestrator.store.state_dir import holder
 
@@ -85,6 +86,7 @@ def start(settings: Settings) -> None:
     """Start an agent in the background, if none runs."""
     owner = holder(settings.state_dir) if settings.state_dir.exists() else None
     if owner is not None:
+        settings.client()  # or it says nothing, and that is told
         settings.err().print(f"Already running: {owner}")
         return
     client = start_agent(settings)
@@ -118,6 +120,8 @@ def status(settings: Settings) -> None:
     console.print(Text.assemble(("running", "green"), f"  process {about.pid}, airs {about.version}"))
     console.print(f"since      {about.started_at}\nstate      {about.state_dir}\nsocket     {about.socket}")
     console.print(f"calls      {about.calls.value}{f': {about.why_stock}' if about.why_stock else ''}")
+    if about.condition:
+        console.print(Text.assemble(("store      ", "bold red"), printable(about.condition)))
 
 
 @command(hidden=True)

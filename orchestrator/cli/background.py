@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from orchestrator.cli.context import Settings
+from orchestrator.cli.context import Settings, silent_holder
 from orchestrator.client import AgentClient
 from orchestrator.contract.codes import NO_AGENT
 from orchestrator.contract.problem import Failure
@@ -26,11 +26,7 @@ def ensure_agent(settings: Settings, *, may_start: bool) -> AgentClient:
     if client.answers():
         return client
     if not may_start:
-        raise Failure(
-            f"no agent is running on {settings.state_dir}",
-            suggestion="Start one with `airs agent start`, or leave out --no-start.",
-            exit_code=NO_AGENT,
-        )
+        raise settings.no_agent("Start one with `airs agent start`, or leave out --no-start.")
     start_agent(settings)
     settings.err().print(f"Started an agent in the background on {settings.state_dir}", style="dim")
     return client
@@ -60,6 +56,10 @@ def start_agent(settings: Settings) -> AgentClient:
         if process.poll() is not None and holder(settings.state_dir) is None:
             break
         time.sleep(LOOK_S)
+    else:
+        silent = silent_holder(settings.state_dir)
+        if silent is not None:
+            raise silent
     raise Failure("the agent did not come up", _tail(state, begin), f"The whole log is {state.log}.", NO_AGENT)
 
 

@@ -11,11 +11,12 @@ import click
 import msgspec
 from rich.console import Console
 
-from orchestrator.client import AgentClient
+from orchestrator.client import AgentClient, NotAnswering
 from orchestrator.contract.codes import NO_AGENT, USAGE
 from orchestrator.contract.problem import Failure
 from orchestrator.model.calls import Calls
 from orchestrator.observe.events import printable
+from orchestrator.store.lock import holder
 
 F = TypeVar("F", bound=Callable[..., Any])
 WIDTH_PIPED = 160  # columns when the output is no terminal, so that nothing is wrapped
@@ -84,12 +85,22 @@ class Settings:
         """
         client = self.connection()
         if not client.answers():
-            raise Failure(
-                f"no agent is running on {self.state_dir}",
-                suggestion="Start one with `airs agent start`, or name another --state-dir.",
-                exit_code=NO_AGENT,
-            )
+            raise self.no_agent()
         return client
+
+    def no_agent(self, hint: str = "Start one with `airs agent start`, or name another --state-dir.") -> Failure:
+        """Say that there is no agent to ask: none runs, or the one that holds the state directory does not listen."""
+        silent = silent_holder(self.state_dir)
+        return silent or Failure(f"no agent is running on {self.state_dir}", suggestion=hint, exit_code=NO_AGENT)
+
+
+def silent_holder(state_dir: Path) -> NotAnswering | None:
+    """Say that somebody holds a state directory without listening: an agent that starts, stops, or stands still."""
+    try:
+        owner = holder(state_dir / "lock")
+    except OSError:  # no file that could be locked
+        return None
+    return None if owner is None else NotAnswering(state_dir, owner.pid, "it is starting, stopping, or stands still")
 
 
 def default_state_dir() -> Path:

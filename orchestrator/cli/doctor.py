@@ -19,14 +19,14 @@ from orchestrator import __version__
 from orchestrator.cli.context import Settings, command, runtime_dir
 from orchestrator.cli.machine import Capacity, Machine, capacity, judged, read_machine
 from orchestrator.cli.repairing import repaired
-from orchestrator.client import AgentClient
+from orchestrator.client import AgentClient, NotAnswering
 from orchestrator.contract.codes import FAILED, OK
 from orchestrator.model.base import Value
 from orchestrator.model.calls import Calls
 from orchestrator.model.finding import Finding, Verdict, ok, problem, warning
 from orchestrator.observe.events import printable
 from orchestrator.runtime import chosen, trial
-from orchestrator.store.examine import examine
+from orchestrator.store.examine import examine, is_held
 from orchestrator.store.files import NotPrivate
 
 PACKAGES = ("wasmtime", "rocksdict", "msgspec", "starlette", "uvicorn", "watchfiles")
@@ -118,9 +118,27 @@ def _state(path: Path) -> Iterator[Finding]:
         yield from examine(path, answers=lambda: False, socket=None)
         return
     try:
-        yield from examine(path, answers=client.answers, socket=client.socket)
+        served = is_held(path) and _answers(client)
+        yield from examine(path, answers=lambda: served, socket=client.socket)
+        if served:
+            yield from _condition(client)
     finally:
         client.close()
+
+
+def _condition(client: AgentClient) -> Iterator[Finding]:
+    """Ask an agent what is wrong with its store, which nobody else can look at."""
+    condition = client.about().condition
+    hint = "If the disk is full, free some space. If it says damaged: `airs agent stop`, then `airs doctor --repair`."
+    if condition:
+        yield problem("store", "the agent cannot use it as it should", hint, condition)
+
+
+def _answers(client: AgentClient) -> bool:
+    try:
+        return client.answers()
+    except NotAnswering:
+        return False
 
 
 def _show(console: Console, found: Doctor) -> None:

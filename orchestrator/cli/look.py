@@ -40,7 +40,7 @@ NOT_OF_ONE = ("sources", "dead-letters", "subscriptions")  # what needs no deplo
 def status(settings: Settings, name: DeploymentKey | None, watch: bool) -> None:
     """Show how everything is, or one deployment in detail."""
     client = settings.client()
-    show = _show_all if name is None else _show_one(name)
+    show = _with_condition(_show_all if name is None else _show_one(name))
     if not watch:
         show(settings, client, settings.out())
         return
@@ -49,6 +49,19 @@ def status(settings: Settings, name: DeploymentKey | None, watch: bool) -> None:
 
 
 Show = Callable[[Settings, AgentClient, Console], None]
+
+
+def _with_condition(show: Show) -> Show:
+    """Tell what is wrong with the agent's store, for as long as it is, above what is shown."""
+
+    def show_both(settings: Settings, client: AgentClient, console: Console) -> None:
+        condition = client.about().condition
+        if condition:
+            told = settings.err() if settings.is_json else console
+            told.print(Text.assemble(("store  ", "bold red"), printable(condition)))
+        show(settings, client, console)
+
+    return show_both
 
 
 def _keep_showing(settings: Settings, client: AgentClient, show: Show, pause: Pause) -> None:

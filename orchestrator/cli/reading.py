@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from orchestrator.cli.compiling import Progress
-from orchestrator.cli.context import Settings
+from orchestrator.cli.context import Settings, silent_holder
 from orchestrator.contract.codes import FAILED, INVALID, USAGE
 from orchestrator.contract.problem import Failure
 from orchestrator.manifest import references, resolve
@@ -112,7 +112,12 @@ def passed_to_git() -> dict[str, str]:
 def observed_state(settings: Settings) -> ObservedState:
     """Ask the agent what is; without one, read what is recorded."""
     client = settings.connection()
-    return client.state() if client.answers() else read_recorded(settings.state_dir)
+    if client.answers():
+        return client.state()
+    silent = silent_holder(settings.state_dir)
+    if silent is not None:  # it may be writing what would be read
+        raise silent
+    return read_recorded(settings.state_dir)
 
 
 def resolve_here(

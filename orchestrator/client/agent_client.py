@@ -1,6 +1,7 @@
 """The agent's API as methods: one for each endpoint of the contract, with its documents as arguments and results."""
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,8 +9,9 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from orchestrator.client.connection import Answer, Connections, Stream, Unreachable
+from orchestrator.client.connection import Answer, Connections, Silent, Stream, Unreachable
 from orchestrator.client.folder import check_own
+from orchestrator.client.process import is_busy, pulse, why_silent
 from orchestrator.contract import endpoints as api
 from orchestrator.contract.bodies import NO_REPLY
 from orchestrator.contract.codes import NO_AGENT
@@ -41,6 +43,8 @@ T = TypeVar("T")
 Target = DeploymentKey | ComponentId
 Params = dict[str, Any]
 ANSWER_S = 60.0
+SILENT_S, LOOK_S = 2.0, 0.5  # how long an agent may take to say who it is, and how long it is then watched for work
+BUSY_S = 20.0  # how long one that is at work may take
 SLACK_S = 10.0  # beyond a message's own timeout, before we stop believing in the agent
 
 
@@ -74,9 +78,30 @@ class AgentClient:
         self._http.close()
 
     def answers(self) -> bool:
-        """Whether an agent is there."""
+        """Whether an agent is there.
+
+        Raises:
+            NotAnswering: a process listens and says nothing: told soon where it stands still, later where it is busy.
+        """
+        deadline_s = time.monotonic() + min(self._answer_s, BUSY_S)
         try:
-            return self._http.ask(api.AGENT.method, api.AGENT.at(), None, self._answer_s).is_success
+            return self._says_who_it_is(SILENT_S)
+        except Silent as silent:
+            pid, before = silent.pid, pulse(silent.pid)
+        while True:
+            try:
+                return self._says_who_it_is(LOOK_S)
+            except Silent:
+                now = pulse(pid)
+            if not is_busy(before, now) or time.monotonic() > deadline_s:
+                raise NotAnswering(self.state_dir, pid, why_silent(now))
+            before = now
+
+    def _says_who_it_is(self, within_s: float) -> bool:
+        try:
+            return self._http.ask(api.AGENT.method, api.AGENT.at(), None, within_s).is_success
+        except Silent:
+            raise
         except Unreachable:
             return False
 
@@ -245,6 +270,19 @@ class AgentClient:
                 yield from _decoded(answer, endpoint.answers)
         except Unreachable as problem:
             raise Unanswered(problem) from None
+
+
+class NotAnswering(Failure):
+    """A process holds the state directory and does not answer."""
+
+    def __init__(self, state_dir: Path, pid: int, why: str) -> None:
+        process = f"process {pid}" if pid else "a process"
+        hint = (
+            f"`kill -CONT {pid}` lets a stopped one go on; `kill -9 {pid}` ends it, and what was acknowledged is kept."
+            if pid
+            else f"`fuser {state_dir / 'lock'}` names it."
+        )
+        super().__init__(f"{process} holds {state_dir} and does not answer", why, hint, NO_AGENT)
 
 
 class Unanswered(Failure):

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import select
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,10 +14,19 @@ from typing import NamedTuple
 CONNECT_S = 5.0
 READ_BYTES = 64 << 10
 KEPT_MAX = 8  # idle connections
+_PEER = struct.Struct("3i")  # pid, uid, gid
 
 
 class Unreachable(Exception):
     """Nobody listens, or whoever does went away without an answer."""
+
+
+class Silent(Unreachable):
+    """A process listens and does not answer in time; `pid` is 0 where it is not known."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__("it took too long")
+        self.pid = pid
 
 
 class Answer(NamedTuple):
@@ -104,7 +114,7 @@ class Connections:
             answer = connection.getresponse()
         except (OSError, http.client.HTTPException) as problem:
             connection.close()
-            raise _unreachable(problem) from None
+            raise _unreachable(problem, connection.peer) from None
         except BaseException:  # Ctrl-C: what is half asked is no use to the next
             connection.close()
             raise
@@ -136,6 +146,7 @@ class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
         super().__init__("airs")
         self._path = path
+        self.peer = 0  # the process that listens
 
     def connect(self) -> None:
         """Connect."""
@@ -147,6 +158,7 @@ class _UnixConnection(http.client.HTTPConnection):
             made.close()
             raise
         self.sock = made
+        self.peer = _PEER.unpack(made.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[0]
 
     def wait_for(self, timeout_s: float | None) -> None:
         """Set how long each send and receive may take; None for ever."""
@@ -191,7 +203,7 @@ def _lines(answer: http.client.HTTPResponse) -> Iterator[bytes]:
         yield rest
 
 
-def _unreachable(problem: Exception) -> Unreachable:
-    if isinstance(problem, TimeoutError):
-        return Unreachable("it took too long")
+def _unreachable(problem: Exception, peer: int = 0) -> Unreachable:
+    if isinstance(problem, TimeoutError | BlockingIOError):  # the latter: so many wait that one more may not
+        return Silent(peer)
     return Unreachable(str(problem) or type(problem).__name__)

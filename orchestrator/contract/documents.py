@@ -208,6 +208,7 @@ class AgentView(Value, frozen=True):
     lineage: str
     calls: Calls
     why_stock: str  # empty where calls are fast
+    condition: str = ""  # what is wrong with its store for as long as it is, such as that nothing can be written
 
 
 class DeadLetterView(Value, frozen=True):

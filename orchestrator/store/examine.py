@@ -46,7 +46,7 @@ def examine(path: Path, *, answers: Callable[[], bool], socket: Path | None) -> 
     yield from usable
     if not path.is_dir():
         return
-    served = _is_held(path) and answers()
+    served = is_held(path) and answers()
     for about, check in (
         ("space", lambda: _space(path)),
         ("format", lambda: _format(path)),
@@ -152,13 +152,13 @@ def _agent(path: Path, served: bool, socket: Path | None) -> Iterator[Finding]:
     if os.path.lexists(path / "lock") and not _is_file(path / "lock"):
         yield problem("agent", f"{path / 'lock'} is no ordinary file", "Remove it: the next agent makes it.")
         return
-    owner, is_held = lock.holder(path / "lock"), _is_held(path)
+    owner, held = lock.holder(path / "lock"), is_held(path)
     if served:
         yield ok("agent", f"runs: {owner}" if owner else "runs")
-    elif is_held and owner is not None and not _lives(owner.pid):
+    elif held and owner is not None and not _lives(owner.pid):
         hint = f"Find it with `fuser {path / 'lock'}` and end it."
         yield problem("agent", f"{owner} is gone, and something it started still holds the lock", hint)
-    elif is_held:
+    elif held:
         who = str(owner) if owner else "a process that has not said who it is"
         hint = f"It may be starting or stopping; else end it (`fuser {path / 'lock'}` names it)."
         yield problem("agent", f"the lock is held by {who}, which does not answer", hint)
@@ -171,7 +171,8 @@ def _agent(path: Path, served: bool, socket: Path | None) -> Iterator[Finding]:
         yield ok("socket", f"{socket}", "The state directory's own path is too long for a socket.")
 
 
-def _is_held(path: Path) -> bool:
+def is_held(path: Path) -> bool:
+    """Whether somebody holds a state directory."""
     try:
         return lock.is_held(path / "lock")
     except OSError:  # no file that can be locked, which `_agent` says
@@ -233,7 +234,7 @@ def _store(path: Path, served: bool) -> Iterator[Finding]:
         yield ok("store", "in use by the agent, which answers")
         yield from _all_artifacts(path)
         return
-    if _is_held(path):
+    if is_held(path):
         hint = "Ask again when it has ended."
         yield warning("store", "not looked at: whoever holds the lock may be writing to it", hint)
         return

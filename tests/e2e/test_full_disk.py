@@ -1,11 +1,19 @@
-"""What is said, and what goes on, while the agent's disk takes nothing more.
+"""What is said, and what goes on, while the agent's disk takes nothing more, and once it does again.
 
-Nothing here fills a disk: the agent process is forbidden to make files longer, which the store sees as the same thing.
+Where a file system can be mounted, a small one is filled. Elsewhere the agent process is forbidden to make files
+longer, which the store sees as the same thing.
 """
 
+import contextlib
+import json
 import os
 import resource
+import signal
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 
 from tests.e2e.conftest import AIRS, Airs, wait_until
 
@@ -16,6 +24,69 @@ def fill_disk(airs: Airs) -> None:
     """Let no file grow beyond what the store's log has reached; agent.log is shorter."""
     reached = max(log.stat().st_size for log in (airs.state_dir / "db").glob("0*.log"))
     resource.prlimit(airs.json("agent", "status")["pid"], resource.RLIMIT_FSIZE, (reached, resource.RLIM_INFINITY))
+
+
+@pytest.fixture
+def small(airs: Airs) -> Iterator[Path]:
+    """Have the state directory on a file system of its own, of 64 MiB."""
+    airs.state_dir.mkdir(mode=0o700)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64m,mode=0700", "tmpfs", airs.state_dir], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        yield airs.state_dir
+    finally:
+        airs.close()
+        subprocess.run(["umount", "--lazy", airs.state_dir], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Leave no byte on a file system."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        for size in (1 << 20, 1 << 12):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(size))
+    return filler
+
+
+def condition(airs: Airs) -> str:
+    return str(airs.json("agent", "status")["condition"])
+
+
+def test_an_agent_writes_again_once_its_disk_has_room(airs: Airs, small: Path) -> None:
+    counter, hello = airs.copy_example("02-counter"), airs.copy_example("01-hello")
+    airs.run("apply", counter / "manifests")
+    acknowledged = sum(airs.quick("request", "counter", "increment").returncode == 0 for _ in range(20))
+    filler = fill(small)
+    refused = airs.quick("apply", hello / "manifests", check=False)
+    assert refused.returncode == FAILED
+    assert "No space left" in refused.stderr
+    wait_until(lambda: airs.quick("request", "counter", "increment", check=False).returncode != 0)
+    wait_until(lambda: "No space left" in condition(airs))
+    for command in (("status",), ("status", "counter"), ("agent", "status"), ("doctor",)):
+        assert "No space left" in airs.run(*command, check=False).stdout, command
+    assert airs.run("doctor", check=False).returncode == FAILED
+    before = int(airs.quick("request", "counter", "get").stdout)  # what is there can be read
+    assert before >= acknowledged
+
+    filler.unlink()
+    wait_until(lambda: condition(airs) == "")
+    assert int(airs.quick("request", "counter", "get").stdout) == before
+    assert airs.quick("request", "counter", "increment").stdout == f"{before + 1}\n"
+    airs.run("apply", hello / "manifests")
+    assert "No space left" not in airs.run("status").stdout
+    reasons = [json.loads(line)["reason"] for line in airs.quick("events", "-o", "json").stdout.splitlines()]
+    assert reasons.count("store-failing") >= 1
+    assert "store-works" in reasons
+    os.kill(airs.json("agent", "status")["pid"], signal.SIGKILL)
+    wait_until(lambda: "none runs" in airs.run("doctor").stdout)
+    airs.run("agent", "start")
+    wait_until(lambda: airs.phase("counter") == "running" and airs.phase("hello") == "running")
+    assert airs.quick("request", "counter", "get").stdout == f"{before + 1}\n"
 
 
 def agent_log(airs: Airs) -> str:

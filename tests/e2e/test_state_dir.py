@@ -1,9 +1,13 @@
 """An agent and its state directory: who holds it, who may touch what, and what is said when it is gone."""
 
+import fcntl
+import json
 import os
 import shutil
 import signal
 from pathlib import Path
+
+import pytest
 
 from .conftest import Airs, wait_until
 
@@ -36,6 +40,34 @@ def test_a_second_agent_that_is_refused_leaves_the_first_ones_socket_though_the_
     assert (airs.state_dir / "agent.sock").is_socket()
     os.kill(pid, signal.SIGCONT)
     wait_until(lambda: has_ended(pid))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("agent", "status"), ("agent", "stop"), ("agent", "start"), ("status",), ("request", "hello", "x"),
+     ("apply", "01-hello/manifests"), ("plan", "01-hello/manifests")],
+)  # fmt: skip
+def test_an_agent_that_stands_still_is_named_soon_by_every_command(airs: Airs, command: tuple[str, ...]):
+    pid = running(airs)
+    os.kill(pid, signal.SIGSTOP)
+    told = airs.run(*command, check=False)  # which waits for a minute at most
+    os.kill(pid, signal.SIGCONT)
+    assert (told.returncode, told.stdout) == (NO_AGENT, "")
+    assert f"process {pid} holds {airs.state_dir} and does not answer" in told.stderr
+    assert "kill -CONT" in told.stderr
+    assert airs.run("agent", "status").returncode == 0
+
+
+def test_a_process_that_holds_the_directory_and_does_not_listen_is_named(airs: Airs):
+    running(airs)
+    airs.run("agent", "stop")
+    with (airs.state_dir / "lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(json.dumps({"pid": os.getpid(), "startedAt": "now", "command": "airs up", "socket": "/x"}))
+        lock.flush()
+        told = airs.run("status", check=False)
+    assert told.returncode == NO_AGENT
+    assert f"process {os.getpid()} holds {airs.state_dir} and does not answer" in told.stderr
 
 
 def test_an_agent_whose_lock_was_removed_says_so_and_ends_in_order(airs: Airs):

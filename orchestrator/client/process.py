@@ -1,0 +1,41 @@
+"""A process that does not answer: whether it is busy, and may answer yet, or stands still. Read off /proc."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+BUSY_TURNS = 5  # of a core that a main thread had since it was asked; one that waits for something has none
+STOPPED = ("T", "t")
+RUNNABLE = "R"
+
+
+class Pulse(NamedTuple):
+    """What the main thread of a process is at: the letter of its state, and how many turns of a core it has had."""
+
+    state: str
+    turns: int
+
+
+def pulse(pid: int) -> Pulse | None:
+    """Read it; None where there is no such process, or no such file."""
+    try:
+        stat = Path(f"/proc/{pid}/task/{pid}/stat").read_text(errors="replace")
+        turns = Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[-1]
+    except (OSError, IndexError):
+        return None
+    return Pulse(stat.rpartition(")")[2].split()[0], int(turns))
+
+
+def is_busy(before: Pulse | None, now: Pulse | None) -> bool:
+    """Whether a process that was asked in between is likely to be at work, and not stopped or stuck."""
+    if before is None or now is None or now.state in STOPPED:
+        return False
+    return now.state == RUNNABLE or now.turns - before.turns >= BUSY_TURNS
+
+
+def why_silent(now: Pulse | None) -> str:
+    """Say in words what is known of a process that does not answer."""
+    if now is None:
+        return "nothing is known of it"
+    if now.state in STOPPED:
+        return "it is stopped, by a signal or a debugger"
+    return "it is stuck, or has far too much to do"
