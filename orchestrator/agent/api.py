@@ -327,13 +327,16 @@ class Api:
         to = request.query_params.get("to")
         if to is not None and not (to.isascii() and to.isdigit() and len(to) < 10):
             raise Trouble(400, Problem(summary=f"--to takes a revision's number, not {to[:20]!r}", exit_code=USAGE))
-        return await self._obey(request, Rollback(_key(request), int(to) if to else None))
+        back = Rollback(_key(request), int(to) if to else None, force=_is_set(request, "force"))
+        return await self._obey(request, back)
 
     async def rollout(self, request: Request) -> Response:
         """Promote, abort or retry a rollout."""
         verb = request.path_params["verb"]
         if verb not in ROLLOUT_VERBS:
             raise Trouble(404, Problem(summary=f"no rollout verb {verb[:20]!r}", exit_code=USAGE))
+        if verb == "promote":
+            return await self._obey(request, Promote(_key(request), full=_is_set(request, "full")))
         return await self._obey(request, ROLLOUT_VERBS[verb](_key(request)))
 
     async def logs(self, request: Request) -> Response:
@@ -433,6 +436,10 @@ async def _by(request: Request) -> By:
     """Say who asks, and the reason they give."""
     uid = request.scope["extensions"][EXTENSION]
     return By(peer=await run_in_threadpool(peer_of, uid), why=printable(_text(request, "reason") or ""))
+
+
+def _is_set(request: Request, name: str) -> bool:
+    return request.query_params.get(name, "false") == "true"
 
 
 async def _outcome(pending: Pending, request: Request, timeout_s: float) -> Outcome:

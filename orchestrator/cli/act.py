@@ -183,15 +183,16 @@ def _each(settings: Settings, names: Iterable[DeploymentKey], act: Callable[[Dep
 @command()
 @key_argument
 @click.option("--to", type=int, help="The revision's number in `airs history`; the previous one by default.")
+@click.option("--force", is_flag=True, help="Go back to one that was rejected, too.")
 @click.option("--wait/--no-wait", default=True, help="Wait until it serves.")
 @click.option("--timeout", type=DURATION, default="5m", help="How long to wait.")
 @reason_option
 def rollback(
-    settings: Settings, name: DeploymentKey, to: int | None, wait: bool, timeout: int, reason: str | None
+    settings: Settings, name: DeploymentKey, to: int | None, force: bool, wait: bool, timeout: int, reason: str | None
 ) -> None:  # fmt: skip
-    """Go back to an earlier revision; what the source wants is held until it changes."""
+    """Go back to an earlier revision, each time one further; the revision that the source wants is held."""
     client = settings.client()
-    said = client.rollback(name, to, reason)
+    said = client.rollback(name, to, reason, force=force)
     settings.err().print(said)
     if wait:
         _wait_for_one(settings, name, timeout)
@@ -215,6 +216,14 @@ def rollout() -> None:
     """Look at a rollout, promote it, abort it, or try a rejected revision again."""
 
 
+@command()
+@key_argument
+@click.option("--full", is_flag=True, help="Give the new version everything, whatever steps are left.")
+def promote(settings: Settings, name: DeploymentKey, full: bool) -> None:
+    """Go on by one step, whatever the rollout waits for; after the last, give the new version everything."""
+    settings.err().print(settings.client().rollout(name, "promote", full=full))
+
+
 def _verb(verb: str, help_text: str) -> click.Command:
     @command(verb, help=help_text)
     @key_argument
@@ -226,6 +235,6 @@ def _verb(verb: str, help_text: str) -> click.Command:
 
 
 rollout.add_command(rollout_status)
-rollout.add_command(_verb("promote", "Go on: end the pause, or give the new version everything."))
+rollout.add_command(promote)
 rollout.add_command(_verb("abort", "Send all traffic back to the stable version and reject the new one."))
 rollout.add_command(_verb("retry", "Try again what was rejected or held."))

@@ -141,13 +141,18 @@ class AgentClient:
         """Restart a deployment's instances; returns what was done, in words."""
         return self._done(api.RESTART, key, params=_given(reason=reason))
 
-    def rollback(self, key: DeploymentKey, to: int | None = None, reason: str | None = None) -> str:
-        """Go back to revision `to`, or to the one before; returns what was done, in words."""
-        return self._done(api.ROLLBACK, key, params=_given(to=to, reason=reason))
+    def rollback(
+        self, key: DeploymentKey, to: int | None = None, reason: str | None = None, *, force: bool = False
+    ) -> str:  # fmt: skip
+        """Go back to revision `to`, or to the one before; returns what was done, in words.
 
-    def rollout(self, key: DeploymentKey, verb: str, reason: str | None = None) -> str:
-        """Promote, abort or retry a rollout; returns what was done, in words."""
-        return self._done(api.ROLLOUT, key, params=_given(reason=reason), verb=verb)
+        With `force`, to one that was rejected.
+        """
+        return self._done(api.ROLLBACK, key, params=_given(to=to, reason=reason, force=_flag(force) if force else None))
+
+    def rollout(self, key: DeploymentKey, verb: str, reason: str | None = None, *, full: bool = False) -> str:
+        """Promote (by one step, or in `full`), abort or retry a rollout; returns what was done, in words."""
+        return self._done(api.ROLLOUT, key, params=_given(reason=reason, full=_flag(full) if full else None), verb=verb)
 
     def delete(self, key: DeploymentKey, reason: str | None = None) -> str:
         """Remove a deployment; returns what was done, in words."""

@@ -24,7 +24,8 @@ from orchestrator.plan.differences import spec_digest
 from orchestrator.plan.document import Plan
 from orchestrator.plan.removals import mass_prune_hold
 from orchestrator.rollout.commands import Refusal
-from orchestrator.rollout.standing import is_in_force, unfinished
+from orchestrator.rollout.in_place import put_in_place
+from orchestrator.rollout.standing import is_in_force
 from orchestrator.store.decisions import Change, DeleteRecord, PutDesired, PutRecord
 from orchestrator.supervise.ports import Clock
 
@@ -70,7 +71,7 @@ class Actions:
 
     def _noted(self, record: Record, wanted: Deployment, plan: Plan) -> Record:
         grown = spec_digest(record.wanted) != spec_digest(wanted)
-        noted = replace(record, wanted=wanted)
+        noted = _acknowledged(replace(record, wanted=wanted), self._clock.wall_ms())
         in_force = is_in_force(noted) and not any(a.key == record.key for a in plan.actions)
         return replace(
             noted,
@@ -138,12 +139,7 @@ class Actions:
 
     def _update(self, wanted: Deployment, plan: Plan) -> tuple[Status, str]:
         record = self._ledger.records[wanted.key]
-        rollout, stable = record.rollout, record.stable
-        if rollout is not None and unfinished(record) and rollout.target.revision.id == wanted.revision.id:
-            rollout = replace(rollout, target=wanted)
-        if stable is not None and stable.revision.id == wanted.revision.id:
-            stable = wanted
-        self._ledger.decide([PutRecord(record=replace(record, stable=stable, rollout=rollout))])
+        self._ledger.decide([PutRecord(record=put_in_place(record, wanted, self._clock.wall_ms()))])
         self._announce(wanted.key, "updated", "updated in place", _about(plan))
         return Status.DONE, ""
 
@@ -190,6 +186,12 @@ class Actions:
         if record is None or record.stable is None or service is None:
             return False
         return workload_of(record.stable).is_ready(record.stable, service)
+
+
+def _acknowledged(record: Record, now_ms: int) -> Record:
+    """Note what a held revision is wanted with now, where that makes no difference to what serves."""
+    put = put_in_place(record, record.wanted, now_ms)
+    return put if put.stable == record.stable and put.rollout == record.rollout else record
 
 
 def _carrying_out(plan: Plan) -> str:

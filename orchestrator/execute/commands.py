@@ -12,18 +12,17 @@ from msgspec.structs import replace
 
 from orchestrator.execute.actions import without
 from orchestrator.execute.fleet import Fleet
-from orchestrator.execute.history import RUNNING, SUPERSEDED, Origin, acted
+from orchestrator.execute.history import REJECTED, Origin, acted, one_further_back, place_of
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.rollouts import ANNOUNCE, Rollouts
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.event import About
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Hold, Number, Record
-from orchestrator.model.rollout import Cause, Rollout
+from orchestrator.model.rollout import Cause, Rollout, RolloutPhase
 from orchestrator.model.who import By, Verb
-from orchestrator.plan.differences import spec_digest
 from orchestrator.rollout.commands import Refusal, promote
-from orchestrator.rollout.standing import is_serving, is_suspended, under_way
+from orchestrator.rollout.standing import held_back, is_serving, is_suspended, released, under_way
 from orchestrator.store.decisions import AppendAct, DeleteAct, PutDesired, PutRecord
 from orchestrator.supervise.job import RUNS_MAX, Run
 from orchestrator.supervise.ports import Clock, OutputTaker
@@ -39,9 +38,10 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class Rollback(Command, frozen=True):
-    """Go back to revision `to` of the history, by default to the one before."""
+    """Go back to revision `to` of the history, by default to the one before; with `force` to one that was rejected."""
 
     to: int | None = None
+    force: bool = False
 
 
 class Retry(Command, frozen=True):
@@ -49,7 +49,9 @@ class Retry(Command, frozen=True):
 
 
 class Promote(Command, frozen=True):
-    """Go on: end the pause, or give the new version everything."""
+    """Advance one step; after the last, or with `full`, give the new version everything."""
+
+    full: bool = False
 
 
 class Abort(Command, frozen=True):
@@ -149,10 +151,10 @@ class Commands:
         return Refusal(f"no deployment {command.key}", hint, is_unknown=True)
 
     def _roll_back(self, record: Record, command: Rollback, by: By) -> Begun | Refusal:
-        key, to, rollout = record.key, command.to, under_way(record)
-        if to is None and rollout is not None:
+        key, rollout = record.key, under_way(record)
+        if command.to is None and rollout is not None:
             return self._abort(record, command, by)
-        number = _rollback_target(record, self._ledger.history(key), to)
+        number = _rollback_target(record, self._ledger.history(key), command)
         if isinstance(number, Refusal):
             return number
         if is_serving(record, number.revision.id):
@@ -160,16 +162,14 @@ class Commands:
                 return self._abort(record, command, by)
             return Begun(f"{key} already runs {number.revision.version}; nothing to do", is_done_already=True)
         reason = f"rolled back to revision {number.number} ({number.revision.version}) on request"
-        if record.wanted.revision.id != number.revision.id:
-            held = Hold(
-                revision=record.wanted.revision.id,
-                spec_digest=spec_digest(record.wanted),
-                reason=reason,
-                at_ms=self._clock.wall_ms(),
-            )
-            record = replace(record, held=held)
-        target = replace(record.stable or record.wanted, revision=number.revision)
-        self._rollouts.begin(record, target, Cause.ROLLBACK, reason, Origin(number.source_revision, number.commit, by))
+        if record.wanted.revision.id == number.revision.id:
+            record, target = released(record, number.revision.id), record.wanted
+        else:
+            wanted = record.wanted
+            hold = Hold(revision=wanted.revision.id, reason=reason, at_ms=self._clock.wall_ms(), seen=wanted)
+            record, target = held_back(record, hold), replace(record.stable or wanted, revision=number.revision)
+        came_from = Origin(number.source_revision, number.commit, by, place_of(number))
+        self._rollouts.begin(record, target, Cause.ROLLBACK, reason, came_from)
         return Begun(f"{key}: {reason}")
 
     def _retry(self, record: Record, _command: Retry, by: By) -> Begun | Refusal:
@@ -178,9 +178,8 @@ class Commands:
             return Refusal(f"{key} has a rollout in progress", "Wait for it, or `airs rollout abort` it first.")
         if is_serving(record, wanted.id):
             return Refusal(f"{key} runs what its source wants; there is nothing to retry")
-        rejected = tuple(r for r in record.rejected if r.revision != wanted.id)
-        released = replace(record, rejected=rejected, held=None)
-        self._rollouts.begin(released, record.wanted, Cause.RETRY, "retried on request", self._origin(record, by))
+        retried = released(record, wanted.id)
+        self._rollouts.begin(retried, record.wanted, Cause.RETRY, "retried on request", self._origin(record, by))
         return Begun(f"{key}: trying {wanted.version} again")
 
     def _origin(self, record: Record, by: By) -> Origin:
@@ -189,20 +188,22 @@ class Commands:
         is_read = desired is not None and desired.revision == record.attempted
         return Origin(record.attempted, desired.commit if desired is not None and is_read else None, by)
 
-    def _promote(self, record: Record, _command: Promote, _by: By) -> Begun | Refusal:
+    def _promote(self, record: Record, command: Promote, _by: By) -> Begun | Refusal:
         if record.rollout is None:
             return _no_rollout(record)
-        result = promote(record.rollout, self._clock.wall_ms())
+        result = promote(record.rollout, self._clock.wall_ms(), full=command.full)
         if isinstance(result, Refusal):
             return _of(record, result)
         self._ledger.decide([PutRecord(record=replace(record, rollout=result))])
-        return Begun(_said("promote", record, result))
+        return Begun(_promoted(record, result))
 
     def _abort(self, record: Record, _command: Abort | Rollback, by: By) -> Begun | Refusal:
         if record.rollout is None:
             return _no_rollout(record)
         result = self._rollouts.abort(record, record.rollout, ABORTED, by)
-        return _of(record, result) if isinstance(result, Refusal) else Begun(_said("abort", record, result))
+        if isinstance(result, Refusal):
+            return _of(record, result)
+        return Begun(f"{record.key}: {result.target.revision.version} is given up on request")
 
     def _restart(self, record: Record, _command: Restart, _by: By) -> Begun | Refusal:
         key, stable = record.key, record.stable
@@ -252,6 +253,13 @@ class Commands:
         return Refusal(f"{key} is at work already ({at_once})", hint)
 
 
+def _promoted(record: Record, rollout: Rollout) -> str:
+    count, new = len(rollout.target.rollout.steps), rollout.target.revision.version
+    if rollout.phase is RolloutPhase.PROMOTING:
+        return f"{record.key}: {new} gets everything"
+    return f"{record.key}: {new} goes on to step {rollout.step + 1} of {count}, with {rollout.weight} %"
+
+
 def _no_rollout(record: Record) -> Refusal:
     return Refusal(f"{record.key} has no rollout in progress")
 
@@ -260,16 +268,24 @@ def _of(record: Record, refusal: Refusal) -> Refusal:
     return replace(refusal, reason=f"{record.key}: {refusal.reason}")
 
 
-def _said(verb: str, record: Record, rollout: Rollout) -> str:
-    return f"{record.key}: {verb} of {rollout.target.revision.version}"
+def _rollback_target(record: Record, history: Sequence[Number], command: Rollback) -> Number | Refusal:
+    key, to = record.key, command.to
+    if to is None:
+        serving = record.stable.revision.id if record.stable else None
+        found = one_further_back(history, serving, [r.revision for r in record.rejected])
+        hint = "`airs history` shows what there is."
+        return found or Refusal(f"{key} has no earlier revision to go back to", hint)
+    found = next((n for n in history if n.number == to), None)
+    if found is None:
+        return Refusal(f"{key} has no revision {to}", f"Kept are: {', '.join(str(n.number) for n in history)}.")
+    why = _why_rejected(record, found)
+    if why and not command.force and not is_serving(record, found.revision.id):
+        hint = "`--force` tries it all the same."
+        return Refusal(f"{key}: revision {to} ({found.revision.version}) was rejected: {why}", hint)
+    return found
 
 
-def _rollback_target(record: Record, history: Sequence[Number], to: int | None) -> Number | Refusal:
-    if to is not None:
-        found = next((n for n in history if n.number == to), None)
-        kept = ", ".join(str(n.number) for n in history)
-        return found or Refusal(f"{record.key} has no revision {to}", f"Kept are: {kept}.")
-    usable = [n for n in history if n.outcome in (RUNNING, SUPERSEDED) and not is_serving(record, n.revision.id)]
-    if not usable:
-        return Refusal(f"{record.key} has no earlier revision to go back to", "`airs history` shows what there is.")
-    return usable[-1]
+def _why_rejected(record: Record, number: Number) -> str:
+    """Say why a revision failed that one wants to go back to; empty where it did not."""
+    noted = next((r.reason for r in record.rejected if r.revision == number.revision.id), "")
+    return noted or (number.reason if number.outcome == REJECTED else "")

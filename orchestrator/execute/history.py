@@ -1,6 +1,6 @@
 """Keeps a deployment's numbered history true while rollouts begin and end. Pure: returns what is to be written."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -10,24 +10,50 @@ from orchestrator.model.observed import Number
 from orchestrator.model.rollout import Rollout
 from orchestrator.model.who import Act, By, Verb
 
-RUNNING, SUPERSEDED, REJECTED = "running", "superseded", "rejected"
+RUNNING, SUPERSEDED, REPLACED, REJECTED = "running", "superseded", "replaced", "rejected"
+GOOD = (RUNNING, SUPERSEDED)  # what served
+ENTRIES_MAX = 200  # of a deployment, however many of them are good
+
+
+def next_number(history: Sequence[Number]) -> int:
+    """Return the number of the entry that comes next."""
+    return max((n.number for n in history), default=0) + 1
+
+
+def place_of(entry: Number) -> int:
+    """Return the entry that this one is, or repeats."""
+    return entry.of or entry.number
+
+
+def one_further_back(history: Sequence[Number], serving: str | None, bad: Collection[str]) -> Number | None:
+    """Return what served before the revision that is `serving`, of what is not `bad`; None where nothing did.
+
+    A rollback stands where the entry stood that it went back to, so that the next goes on from there.
+    """
+    place = max((place_of(n) for n in history if n.outcome == RUNNING), default=None)
+    good = (n for n in history if n.outcome in GOOD and n.revision.id != serving and n.revision.id not in bad)
+    return max((n for n in good if place is None or place_of(n) < place), key=place_of, default=None)
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """What a rollout comes from: the revision of its source, the commit where it is known, who asked for it by hand."""
+    """What a rollout comes from: the revision of its source, the commit where it is known, who asked for it by hand.
+
+    `of` is the entry that a rollback goes back to.
+    """
 
     source_revision: str | None
     commit: Commit | None = None
     by: By | None = None
+    of: int = 0
 
 
 def begun(
     history: Sequence[Number], rollout: Rollout, reason: str, origin: Origin, now_ms: int
 ) -> list[Number]:  # fmt: skip
     """Return the entries to write when `rollout` begins: its own, and the end of one that it replaces."""
-    replaced = [replace(n, outcome=SUPERSEDED, ended_ms=now_ms) for n in history if not n.outcome]
+    replaced = [replace(n, outcome=REPLACED, ended_ms=now_ms) for n in history if not n.outcome]
     own = Number(
-        number=max((n.number for n in history), default=0) + 1,
+        number=rollout.number,
         revision=rollout.target.revision,
         cause=rollout.cause,
         reason=reason,
@@ -35,6 +61,7 @@ def begun(
         source_revision=origin.source_revision,
         commit=origin.commit,
         by=origin.by,
+        of=origin.of,
     )
     return [*replaced, own]
 
@@ -53,9 +80,19 @@ def rejected(history: Sequence[Number], reason: str, now_ms: int) -> list[Number
 
 
 def beyond(history: Sequence[Number], retain: int) -> list[Number]:
-    """Return the oldest entries that are over `retain`, never the running or an unfinished one."""
-    finished = [n for n in history if n.outcome in (SUPERSEDED, REJECTED)]
-    return finished[: max(0, len(history) - max(retain, 1))]
+    """Return the entries older than the newest `retain` distinct revisions that served, and those over the limit.
+
+    What failed takes no place of a good one. Neither the running nor an unfinished entry is ever among them.
+    """
+    good = dict.fromkeys(n.revision.id for n in reversed(history) if n.outcome in GOOD)
+    kept = list(good)[: max(retain, 1)]
+    newest = {n.revision.id: n.number for n in history if n.outcome in GOOD}
+    oldest = min((newest[revision] for revision in kept), default=0)
+    finished = [n for n in history if n.outcome in (SUPERSEDED, REPLACED, REJECTED)]
+    old = [n for n in finished if n.number < oldest]
+    over = max(0, len(history) - len(old) - ENTRIES_MAX)
+    vain = [n for n in finished if n not in old and n.number not in newest.values()]
+    return [*old, *vain[:over]]
 
 
 ACTS_KEPT = 200  # of one deployment

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from orchestrator.execute.history import Origin, begun
+from orchestrator.execute.history import Origin, begun, next_number
 from orchestrator.execute.ledger import Ledger
 from orchestrator.model.event import About, Announce
 from orchestrator.model.observed import Record
@@ -25,13 +25,13 @@ class Rollouts:
 
     def begin(
         self, record: Record, target: Deployment, cause: Cause, reason: str, origin: Origin
-    ) -> None:  # fmt: skip
+    ) -> Rollout:  # fmt: skip
         """Begin the way to `target`, in place of any that is under way; `record` is written with it."""
         now = self._clock.wall_ms()
         # What is suspended serves nobody: it is neither started for the occasion nor kept warm.
-        stable = record.stable.revision.id if record.stable and not record.stable.suspend else None
-        rollout = begin(target, stable, cause, now)
+        old = record.stable if record.stable and not record.stable.suspend else None
         history = self._ledger.history(record.key)
+        rollout = begin(target, old.revision.id if old else None, cause, now, next_number(history), old)
         entries = begun(history, rollout, reason, origin, now)
         self._ledger.decide(
             [
@@ -40,10 +40,10 @@ class Rollouts:
                 AppendHistory(key=record.key, number=entries[-1]),
             ]
         )
-        old = record.stable.revision.version if record.stable else ""
+        before = record.stable.revision.version if record.stable else "nothing"
         about = About(by=origin.by, commit=origin.commit, revision=target.revision.id)
-        said = f"{old or 'nothing'} → {target.revision.version}: {reason}"
-        self._announce(record.key, "rollout-started", said, about)
+        self._announce(record.key, "rollout-started", f"{before} → {target.revision.version}: {reason}", about)
+        return rollout
 
     def abort(self, record: Record, rollout: Rollout, reason: str, by: By | None = None) -> Rollout | Refusal:
         """Send a rollout back to stable; returns it as it is then."""

@@ -20,8 +20,14 @@ from orchestrator.model.observed import Number, Record, Rejection
 from orchestrator.model.rollout import Rollout, RolloutPhase
 from orchestrator.model.spec import Deployment
 from orchestrator.plan.dependencies import may_begin
-from orchestrator.plan.differences import spec_digest
-from orchestrator.rollout.standing import has_arrived, is_going_back, is_serving, is_suspended, unfinished
+from orchestrator.rollout.standing import (
+    has_arrived,
+    is_going_back,
+    is_serving,
+    is_suspended,
+    unfinished,
+    with_rejection,
+)
 from orchestrator.store.decisions import Change, DeleteHistory, PutRecord, UpdateHistory
 from orchestrator.supervise.ports import Clock
 from orchestrator.supervise.service import Service
@@ -160,11 +166,12 @@ class Settling:
             record = replace(record, stable=rollout.target, applied=record.attempted)
             return record, [*_updates(record, history.promoted(numbers, now)), *self._trimmed(record, numbers)]
         if rollout.phase is RolloutPhase.ROLLING_BACK and arrived and rollout.stable is not None:
-            old = _deployment_of(rollout.target, rollout.stable, numbers)
+            old = rollout.old or _deployment_of(rollout.target, rollout.stable, numbers)
             return replace(record, stable=old or record.stable), []
         if rollout.phase is RolloutPhase.FAILED:
             record = _rejecting(record, rollout, now)
-            return record, _updates(record, history.rejected(numbers, rollout.conclusion, now))
+            ended = history.rejected(numbers, rollout.conclusion, now)
+            return record, [*_updates(record, ended), *self._trimmed(record, numbers)]
         return record, []
 
     def _trimmed(self, record: Record, numbers: Sequence[Number]) -> list[Change]:
@@ -178,7 +185,7 @@ class Settling:
     def _old_deployment(self, record: Record, rollout: Rollout, revision: str) -> Deployment | None:
         if is_serving(record, revision):
             return record.stable
-        return _deployment_of(rollout.target, revision, self._ledger.history(record.key))
+        return rollout.old or _deployment_of(rollout.target, revision, self._ledger.history(record.key))
 
 
 def _said_of(rollout: Rollout) -> str:
@@ -203,14 +210,9 @@ def _rejecting(record: Record, rollout: Rollout, now: int) -> Record:
     # Only what the source still wants is held back; a revision nobody asks for needs no rejection.
     if record.wanted.revision.id != rollout.target.revision.id:
         return record
-    rejection = Rejection(
-        revision=rollout.target.revision.id,
-        spec_digest=spec_digest(rollout.target),
-        reason=rollout.conclusion,
-        at_ms=now,
-    )
-    others = tuple(r for r in record.rejected if r.revision != rejection.revision)
-    return replace(record, rejected=(*others, rejection))
+    target = rollout.target
+    rejection = Rejection(revision=target.revision.id, reason=rollout.conclusion, at_ms=now, seen=target)
+    return with_rejection(record, rejection)
 
 
 def _deployment_of(like: Deployment, revision: str, numbers: Sequence[Number]) -> Deployment | None:

@@ -84,27 +84,31 @@ class ObservedGroup(Value, frozen=True):
 
 
 class Rejection(Value, frozen=True):
-    """A (revision, spec) pair that failed; it is not tried again until the spec changes or someone says retry."""
+    """A revision that failed: it is not tried again until someone says retry, or it is another.
+
+    `seen` is the spec it was wanted with last. What is edited in place from there on acts on what serves.
+    """
 
     revision: str
-    spec_digest: str
     reason: str
     at_ms: int
+    seen: Deployment | None = None
 
 
 class Hold(Value, frozen=True):
-    """A (revision, spec) pair that someone rolled back from; released like a rejection."""
+    """A revision that someone rolled back from; released like a rejection, and `seen` as there."""
 
     revision: str
-    spec_digest: str
     reason: str
     at_ms: int
+    seen: Deployment | None = None
 
 
 class Number(Value, frozen=True):
     """One entry of a deployment's history: the n-th revision, what began it, and how it ended.
 
     `source_revision` is the commit's id, `commit` what else is known of it, `by` who asked for the rollout by hand.
+    `of` is the entry that a rollback went back to, 0 for what is no repetition.
     """
 
     number: int
@@ -113,10 +117,11 @@ class Number(Value, frozen=True):
     reason: str
     started_ms: int
     source_revision: str | None = None
-    outcome: str = ""  # "", "running", "superseded", "rejected"
+    outcome: str = ""  # "", "running", "superseded" by a later one, "replaced" before it had arrived, "rejected"
     ended_ms: int = 0
     commit: Commit | None = None
     by: By | None = None
+    of: int = 0
 
 
 class JobResult(Value, frozen=True):

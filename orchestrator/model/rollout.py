@@ -34,9 +34,18 @@ class Cause(Enum):
     RETRY = "retry"
 
 
+class WaitsFor(Enum):
+    """What a paused rollout waits for."""
+
+    STEP = "step"  # a pause that somebody ends
+    MESSAGES = "messages"  # too few to judge by: somebody decides
+    INSTANCES = "instances"  # there are to be none now
+
+
 class Rollout(Value, frozen=True):
     """The way from `stable` (a revision id; None for a first deployment) to `target`.
 
+    `number` is its entry in the history. `old` is the deployment it leads from, with its in-place fields.
     `step` is the index into `target.rollout.steps` that is being carried out; -1 before the first. `weight` is the
     percentage of conversations the new revision gets. `messages` and `errors` are the new revision's own counters at
     the last analysis tick. `passed_checks` counts those since the last failed one, `inconclusive_checks` those in a
@@ -64,3 +73,6 @@ class Rollout(Value, frozen=True):
     handed_over: bool = False
     keep_until_ms: int = 0
     conclusion: str = ""
+    waits_for: WaitsFor | None = None
+    number: int = 0
+    old: Deployment | None = None

@@ -74,6 +74,7 @@ class Reason(Enum):
     ADOPTED = "adopted"
     REJECTED_BEFORE = "rejected-before"
     ROLLED_BACK = "rolled-back"
+    HOLD_RELEASED = "hold-released"  # another revision is wanted than the one that was held
     OWNED_BY_OTHER_SOURCE = "owned-by-other-source"
     MISSING_DEPENDENCY = "missing-dependency"
     MASS_PRUNE = "mass-prune"

@@ -1,7 +1,4 @@
-"""Two deployments → what differs between them, as reasons, changes and capabilities. Called by `rules.py`.
-
-`spec_digest` is the identity under which a rejection is recorded; `execute` uses it too.
-"""
+"""Two deployments → what differs between them, as reasons, changes and capabilities. Called by `rules.py`."""
 
 import functools
 from typing import Any

@@ -83,7 +83,7 @@ def decisions(desired: DesiredState, observed: ObservedState, staying: frozenset
         )
         for key, deployment in wanted.items()
     )
-    return [action for action in map(decide, cases) if action is not None]
+    return [action for case in cases for action in decide(case)]
 
 
 def in_canonical_order(desired: DesiredState) -> DesiredState:
@@ -105,10 +105,12 @@ def in_execution_order(
     actions: Iterable[Action], needs: dict[DeploymentKey, tuple[DeploymentKey, ...]]
 ) -> tuple[Action, ...]:
     """Sort: what is needed before what needs it, then removals the other way round, then what is stopped."""
-    by_key = {action.key: action for action in actions}
+    by_key: dict[DeploymentKey, list[Action]] = {}
+    for action in actions:
+        by_key.setdefault(action.key, []).append(action)
     if not by_key:
         return ()
-    order = [by_key[key] for key in in_order(needs) if key in by_key]
+    order = [action for key in in_order(needs) for action in by_key.get(key, ())]
     stopped = [action for action in order if action.kind.is_stopped]
     leaving = [action for action in order if action.kind is ActionKind.REMOVE]
     rest = [a for a in order if not a.kind.is_stopped and a.kind is not ActionKind.REMOVE]

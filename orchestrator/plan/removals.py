@@ -19,7 +19,7 @@ MASS_PRUNE_ABOVE = 3  # so many removals never wait, however small the inventory
 def mass_prune_hold(record: Record, at_ms: int) -> Hold:
     """Return what is recorded with a removal that waits for `--allow-mass-prune`; it holds nothing else back."""
     revision = (record.stable or record.wanted).revision.id
-    return Hold(revision=revision, spec_digest="", reason=Reason.MASS_PRUNE.value, at_ms=at_ms)
+    return Hold(revision=revision, reason=Reason.MASS_PRUNE.value, at_ms=at_ms)
 
 
 def removals(desired: DesiredState, inventory: Mapping[DeploymentKey, Record]) -> list[Action]:

@@ -1,4 +1,6 @@
-"""One desired deployment and what is observed of it → at most one action, by an ordered table; first match wins.
+"""One desired deployment and what is observed of it → what is to be done, by an ordered table; first match wins.
+
+That is one action, or none; and where its revision is held back, a row for that beside it.
 
 Called by `make.py` for each deployment that its source wants. What is no longer wanted is `removals.py`'s.
 """
@@ -19,9 +21,9 @@ from orchestrator.plan.differences import (
     in_place_reasons,
     mount_changes,
     revision_reasons,
-    spec_digest,
 )
-from orchestrator.rollout.standing import is_going_back, refusals, under_way
+from orchestrator.rollout.in_place import in_force, with_edits
+from orchestrator.rollout.standing import hold_of, is_going_back, refusals, under_way
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -57,12 +59,13 @@ class Case(msgspec.Struct, frozen=True):
         return self.stable or self.target
 
 
-Rule = tuple[Callable[[Case], bool], Callable[[Case], Action | None]]
+Rule = tuple[Callable[[Case], bool], Callable[[Case], Action | tuple[Action, ...] | None]]
 
 
-def decide(case: Case) -> Action | None:
-    """Return what is to be done about one wanted deployment; None for nothing."""
-    return next(act(case) for applies, act in RULES if applies(case))
+def decide(case: Case) -> tuple[Action, ...]:
+    """Return what is to be done about one wanted deployment: at most one thing, beside what is held back."""
+    found = next(act(case) for applies, act in RULES if applies(case))
+    return found if isinstance(found, tuple) else () if found is None else (found,)
 
 
 def is_unknown(case: Case) -> bool:
@@ -103,8 +106,20 @@ def is_obstructed(case: Case) -> bool:
 
 
 def differs_in_place(case: Case) -> bool:
-    old = case.target or case.stable
-    return old is not None and bool(in_place_reasons(old, case.wanted))
+    return edit(case) is not None
+
+
+def edit(case: Case) -> tuple[Deployment, Deployment] | None:
+    """Return a set's spec before and after what was edited in place; None where that makes no difference.
+
+    The new version's own, where a rollout leads to what is wanted; else what serves.
+    """
+    seen = in_force(case.record, case.wanted)
+    old = case.target if is_under_way(case) else case.stable
+    if seen is None or old is None:
+        return None
+    new = with_edits(old, seen, case.wanted)
+    return (old, new) if in_place_reasons(old, new) else None
 
 
 def is_not_running(case: Case) -> bool:
@@ -118,12 +133,8 @@ def is_same_revision(wanted: Deployment, other: Deployment | None) -> bool:
 
 
 def refusal(case: Case) -> Rejection | Hold | None:
-    """Return the record of this very revision and spec having failed, or having been rolled back from."""
-    candidates = refusals(case.record, case.wanted.revision.id)[::-1]
-    if not candidates:
-        return None
-    digest = spec_digest(case.wanted)
-    return next((entry for entry in candidates if entry.spec_digest == digest), None)
+    """Return the record of this very revision having failed, or having been rolled back from."""
+    return max(refusals(case.record, case.wanted.revision.id), key=lambda entry: entry.at_ms, default=None)
 
 
 def both(first: Callable[[Case], bool], second: Callable[[Case], bool]) -> Callable[[Case], bool]:
@@ -157,9 +168,11 @@ def action(case: Case, kind: ActionKind, *reasons: Reason, **more: object) -> Ac
 
 def create(case: Case) -> Action:
     capabilities = capability_changes(None, case.wanted)
-    note = "" if case.seen is None else "recorded, but has never served"
     mounts = mount_changes(case.wanted)
-    return action(case, ActionKind.CREATE, Reason.NEW, changes=mounts, capabilities=capabilities, note=note)
+    if case.seen is None:
+        return action(case, ActionKind.CREATE, Reason.NEW, changes=mounts, capabilities=capabilities)
+    reasons, note = (Reason.NEW, *release(case)), ended_hold(case) or "recorded, but has never served"
+    return action(case, ActionKind.CREATE, *reasons, changes=mounts, capabilities=capabilities, note=note)
 
 
 def block_on_dependency(case: Case) -> Action:
@@ -180,26 +193,37 @@ def adopt(case: Case) -> Action:
     return action(case, ActionKind.ADOPT, Reason.ADOPTED, changes=changes, capabilities=capabilities, note=note)
 
 
-def hold(case: Case) -> Action:
-    entry = refusal(case)
+def hold(case: Case) -> tuple[Action, ...]:
+    """Hold the revision back; what was edited in place meanwhile acts on what serves, and is a row of its own."""
+    entry, found = refusal(case), edit(case)
     assert entry is not None
     reason = Reason.ROLLED_BACK if isinstance(entry, Hold) else Reason.REJECTED_BEFORE
-    note = f"{entry.reason}; a changed spec or `airs rollout retry {case.wanted.key}` releases it"
-    return action(case, ActionKind.HELD, reason, note=note)
+    retry = f"`airs rollout retry {case.wanted.key}` once what made it fail is mended"
+    note = f"{entry.reason}; another revision releases it, or {retry}"
+    serving = found[1] if found else case.stable
+    held_back = all_changes(serving, case.wanted) if serving is not None else ()
+    held = action(case, ActionKind.HELD, reason, changes=held_back, note=note)
+    return (update(case, *found), held) if found else (held,)
 
 
 def update_in_place(case: Case) -> Action:
-    old = case.target or case.stable
-    assert old is not None
-    stops = case.wanted.suspend and not old.suspend
+    found = edit(case)
+    assert found is not None
+    return update(case, *found)
+
+
+def update(case: Case, old: Deployment, new: Deployment) -> Action:
+    stops = new.suspend and not old.suspend
     return action(
         case,
         ActionKind.UPDATE,
-        *in_place_reasons(old, case.wanted),
+        *in_place_reasons(old, new),
         old_version=old.revision.version,
         old_revision=old.revision.id,
+        new_version=new.revision.version,
+        new_revision=new.revision.id,
         interrupts="stops every instance" if stops else "",
-        changes=in_place_changes(old, case.wanted),
+        changes=in_place_changes(old, new),
     )
 
 
@@ -227,12 +251,24 @@ def roll_out(case: Case) -> Action:
         case,
         ActionKind.ROLL_OUT,
         *revision_reasons(old.revision, case.wanted.revision),
+        *release(case),
         strategy=case.wanted.rollout.strategy if not case.wanted.revision.is_job else None,
         interrupts=interruption(case),
         changes=all_changes(old, case.wanted),
         capabilities=capability_changes(old.revision, case.wanted),
-        note=f"replaces the rollout of {case.target.revision.version} in progress" if case.target else "",
+        note=f"replaces the rollout of {case.target.revision.version} in progress" if case.target else ended_hold(case),
     )
+
+
+def release(case: Case) -> tuple[Reason, ...]:
+    """Name the reason where what was wanted before was held back, and this is wanted in its place."""
+    return (Reason.HOLD_RELEASED,) if ended_hold(case) else ()
+
+
+def ended_hold(case: Case) -> str:
+    before = case.record.wanted.revision
+    entry = hold_of(case.record) if before.id != case.wanted.revision.id else None
+    return f"{before.version} was held because {entry.reason}" if entry else ""
 
 
 def interruption(case: Case) -> str:
@@ -253,13 +289,15 @@ RULES: tuple[Rule, ...] = (
     (both(is_anothers, lambda case: case.may_adopt), adopt),
     # Another source's: two sources that both want it would overwrite each other for ever.
     (is_anothers, block_as_anothers),
-    # Failed on its first try, and nothing was changed since: the same would happen again.
+    # Failed on its first try, and is the same revision: the same would happen again.
     (both(never_served, is_refused), hold),
     # Recorded but never tried to the end, and now something it depends on is gone.
     (both(never_served, is_obstructed), block_on_dependency),
     # Recorded but never tried to the end: an agent died between the record and the first instance.
     (never_served, create),
-    # A rollback is on its way to what is wanted, or away from it: wait, for its end decides what is next.
+    # On its way back, to what is wanted or from it; what needs no new instance acts on what goes on.
+    (both(is_coming_back, differs_in_place), update_in_place),
+    # The same, with no such difference: wait, for its end decides what is next.
     (is_coming_back, nothing),
     # The rollout in progress leads there; only what needs no new instance differs.
     (both(is_under_way, differs_in_place), update_in_place),
@@ -271,7 +309,8 @@ RULES: tuple[Rule, ...] = (
     (both(has_arrived, is_not_running), start),
     # It is as wanted; a hold on something else no longer matters.
     (has_arrived, nothing),
-    # Failed or was rolled back from. Before the next row: a manual rollback has what is still wanted as its stable.
+    # Failed or was rolled back from; what serves may still be edited in place.
+    # Before the next row: a manual rollback has what is still wanted as its stable.
     (is_refused, hold),
     # Wanted again what serves, while a rollout leads elsewhere.
     (is_reverted, revert),

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from orchestrator.model.rollout import Cause, Rollout, RolloutPhase
+from orchestrator.model.rollout import Cause, Rollout, RolloutPhase, WaitsFor
 from orchestrator.model.spec import Deployment
 from orchestrator.rollout import steps
 from orchestrator.rollout.analysis import checked, counted_from, next_check_ms, since_last_check
@@ -20,9 +20,16 @@ from orchestrator.rollout.course import Course, course
 from orchestrator.rollout.facts import Facts
 from orchestrator.rollout.phases import entered, promoting, rolling_back
 
+NO_INSTANCES = "replicas is 0: it goes on once there are instances again"
 
-def begin(target: Deployment, stable: str | None, cause: Cause, now_ms: int) -> Rollout:
-    """Begin the way from `stable` (a revision id; None where nothing serves yet) to `target`."""
+
+def begin(
+    target: Deployment, stable: str | None, cause: Cause, now_ms: int, number: int = 0, old: Deployment | None = None
+) -> Rollout:
+    """Begin the way from `stable` (a revision id; None where nothing serves yet) to `target`.
+
+    `number` is its entry in the history, `old` what serves.
+    """
     return Rollout(
         target=target,
         stable=stable,
@@ -30,6 +37,8 @@ def begin(target: Deployment, stable: str | None, cause: Cause, now_ms: int) -> 
         started_ms=now_ms,
         phase_since_ms=now_ms,
         deadline_ms=now_ms + target.rollout.progress_deadline_ms,
+        number=number,
+        old=old,
     )
 
 
@@ -93,8 +102,12 @@ def _gating(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
 
 
 def _progressing(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
+    if facts.wanted == 0:
+        return steps.paused(rollout, WaitsFor.INSTANCES, NO_INSTANCES, now_ms)
     if facts.breakage:
         return rolling_back(rollout, facts.breakage, now_ms)
+    if course(rollout) is not Course.CANARY:  # the strategy was edited: what has passed its gates takes over
+        return promoting(rollout, now_ms)
     if now_ms >= next_check_ms(rollout):
         return _checked(rollout, facts, now_ms)
     if steps.are_over(rollout):
@@ -104,9 +117,23 @@ def _progressing(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
 
 
 def _paused(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
+    if facts.wanted == 0:
+        return rollout
     if facts.breakage:
         return rolling_back(rollout, facts.breakage, now_ms)
+    if course(rollout) is not Course.CANARY:
+        return promoting(rollout, now_ms)
+    if rollout.waits_for is WaitsFor.INSTANCES:
+        return _with_instances_again(rollout, facts, now_ms)
     return _checked(rollout, facts, now_ms) if now_ms >= next_check_ms(rollout) else rollout
+
+
+def _with_instances_again(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
+    """Carry out the step from its beginning, once the new set is whole."""
+    if not facts.is_ready:
+        return rollout
+    begun = replace(counted_from(rollout, facts, now_ms), step_since_ms=now_ms, inconclusive_checks=0)
+    return steps.waiting(begun, now_ms) if steps.is_endless(steps.current(begun)) else steps.going_on(begun, now_ms)
 
 
 def _promoting(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
@@ -194,7 +221,8 @@ def _checked(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
         return after
     least = f"fewer than {policy.minimum_messages} messages" if policy.minimum_messages > 1 else "no message"
     why = f"{after.inconclusive_checks} check{'s' * (after.inconclusive_checks != 1)} in a row saw {least}; "
-    return entered(after, RolloutPhase.PAUSED, now_ms, why + f"`airs rollout promote {rollout.target.key}` goes on")
+    why += f"`airs rollout promote {rollout.target.key}` goes on"
+    return steps.paused(after, WaitsFor.MESSAGES, why, now_ms)
 
 
 def _may_go_back(way: Course, facts: Facts) -> bool:

@@ -23,13 +23,13 @@ class Refusal(msgspec.Struct, frozen=True):
     is_unknown: bool = False
 
 
-def promote(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
-    """End a wait: at a `pause` without duration the next step begins, elsewhere the new version gets everything."""
+def promote(rollout: Rollout, now_ms: int, *, full: bool = False) -> Rollout | Refusal:
+    """Advance one step, whatever this one waits for; after the last, or with `full`, give the new version all."""
     if rollout.phase not in (P.PROGRESSING, P.PAUSED):
         return Refusal(_CANNOT_PROMOTE[rollout.phase])
     vouched = replace(rollout, inconclusive_checks=0)
     more = rollout.step + 1 < len(rollout.target.rollout.steps)
-    if rollout.phase is P.PAUSED and more and steps.is_endless(steps.current(rollout)):
+    if more and not full:
         return steps.next_step(vouched, now_ms)
     return promoting(vouched, now_ms)
 
@@ -46,7 +46,7 @@ def abort(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
 def retry(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
     """Begin a new rollout to the same target; the caller forgets the rejection."""
     if rollout.phase is P.FAILED:
-        return begin(rollout.target, rollout.stable, Cause.RETRY, now_ms)
+        return begin(rollout.target, rollout.stable, Cause.RETRY, now_ms, old=rollout.old)
     if rollout.phase is P.SUCCEEDED:
         return Refusal("the rollout succeeded; there is nothing to retry")
     if rollout.phase is P.KEEPING:

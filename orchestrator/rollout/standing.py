@@ -8,10 +8,14 @@ documents by the command line. Decides nothing: it only reads.
 from collections.abc import Sequence
 from enum import Enum
 
+from msgspec.structs import replace
+
 from orchestrator.model.message import Health
 from orchestrator.model.observed import Hold, ObservedDeployment, ObservedInstance, Phase, Record, Rejection
 from orchestrator.model.rollout import Rollout, RolloutPhase
 from orchestrator.model.spec import Deployment
+
+REJECTED_MAX = 20  # revisions of a deployment that are remembered as bad
 
 
 class DeploymentPhase(Enum):
@@ -92,6 +96,27 @@ def refusals(record: Record, revision: str) -> list[Rejection | Hold]:
     """Return what speaks against this revision: that it failed, or that someone rolled back from it."""
     held = (record.held,) if record.held else ()
     return [entry for entry in (*record.rejected, *held) if entry.revision == revision]
+
+
+def with_rejection(record: Record, rejection: Rejection) -> Record:
+    """Note that a revision is not to be tried again, and forget the oldest of too many."""
+    others = [entry for entry in record.rejected if entry.revision != rejection.revision]
+    return replace(record, rejected=(*others, rejection)[-REJECTED_MAX:])
+
+
+def released(record: Record, revision: str) -> Record:
+    """Forget whatever speaks against a revision."""
+    held = record.held if record.held is not None and record.held.revision != revision else None
+    return replace(record, rejected=tuple(r for r in record.rejected if r.revision != revision), held=held)
+
+
+def held_back(record: Record, hold: Hold) -> Record:
+    """Note that someone rolled back from a revision; an earlier hold on another is not forgotten."""
+    before = record.held
+    if before is not None and before.revision != hold.revision and before.seen is not None:
+        earlier = Rejection(revision=before.revision, reason=before.reason, at_ms=before.at_ms, seen=before.seen)
+        record = with_rejection(record, earlier)
+    return replace(record, held=hold)
 
 
 def hold_of(record: Record) -> Rejection | Hold | None:

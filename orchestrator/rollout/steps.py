@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from orchestrator.model.rollout import Rollout, RolloutPhase
+from orchestrator.model.rollout import Rollout, RolloutPhase, WaitsFor
 from orchestrator.model.spec import PauseStep, WeightStep
 from orchestrator.rollout.phases import entered
 
@@ -45,7 +45,24 @@ def next_step(rollout: Rollout, now_ms: int) -> Rollout:
     steps = rollout.target.rollout.steps
     index = min(rollout.step + 1, len(steps))
     moved = replace(rollout, step=index, step_since_ms=now_ms, weight=weight_at(steps, index))
-    if is_endless(current(moved)):
-        why = f"step {index + 1} of {len(steps)} waits for `airs rollout promote {rollout.target.key}`"
-        return replace(moved, phase=RolloutPhase.PAUSED, phase_since_ms=now_ms, conclusion=why)
-    return moved if moved.phase is RolloutPhase.PROGRESSING else entered(moved, RolloutPhase.PROGRESSING, now_ms)
+    return waiting(moved, now_ms) if is_endless(current(moved)) else going_on(moved, now_ms)
+
+
+def waiting(rollout: Rollout, now_ms: int) -> Rollout:
+    """Pause at a step that waits for a person, and say which."""
+    count = len(rollout.target.rollout.steps)
+    why = f"step {rollout.step + 1} of {count} waits for `airs rollout promote {rollout.target.key}`"
+    return paused(rollout, WaitsFor.STEP, why, now_ms)
+
+
+def paused(rollout: Rollout, waits_for: WaitsFor, why: str, now_ms: int) -> Rollout:
+    """Pause, or go on pausing for another reason."""
+    since_ms = rollout.phase_since_ms if rollout.phase is RolloutPhase.PAUSED else now_ms
+    return replace(
+        rollout, phase=RolloutPhase.PAUSED, phase_since_ms=since_ms, conclusion=why, waits_for=waits_for
+    )  # fmt: skip
+
+
+def going_on(rollout: Rollout, now_ms: int) -> Rollout:
+    """Carry out the step, paused before or not."""
+    return rollout if rollout.phase is RolloutPhase.PROGRESSING else entered(rollout, RolloutPhase.PROGRESSING, now_ms)

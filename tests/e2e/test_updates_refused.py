@@ -81,7 +81,7 @@ def test_what_was_refused_is_left_alone_until_asked_for_or_changed(stage: Stage)
     stage.wait_for_rollout("hello", "failed")
     assert stage.history("hello")[-1] == (3, "1.0.0", "retry", "rejected")
     assert stage.is_running("hello", "1.0.0")
-    stage.write("hello", "faulty-init", replicas=2, **QUICK)
+    stage.write("hello", "faulty-init", config={"another": "revision"}, **QUICK)
     assert "± default/hello" in stage.apply(code=1).out
     assert len(stage.history("hello")) == 4
 

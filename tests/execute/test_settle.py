@@ -242,8 +242,10 @@ def test_a_version_that_never_starts_is_rejected_once_and_not_tried_again(world)
     tried = starts(world, "2.0.0")
     save(world, one("2.0.0"))
     assert starts(world, "2.0.0") == tried
-    save(world, one("2.0.0", restart=RestartPolicy(intensity=1)))
-    assert starts(world, "2.0.0") > tried
+    save(world, one("2.0.0", restart=RestartPolicy(intensity=1), labels=(("team", "core"),)))
+    assert starts(world, "2.0.0") == tried
+    assert world.ledger.records[ONE].stable.labels == (("team", "core"),)
+    assert world.ledger.records[ONE].stable.restart.intensity == 1
 
 
 def test_a_retry_tries_again_what_was_rejected(world):

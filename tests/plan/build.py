@@ -19,7 +19,6 @@ from orchestrator.model.observed import (
 )
 from orchestrator.model.rollout import Cause, Rollout, RolloutPhase
 from orchestrator.model.spec import Deployment, Grant, Limits, Revision, RolloutPolicy, Strategy
-from orchestrator.plan.differences import spec_digest
 
 SOURCE = "./manifests"
 OTHER_SOURCE = "/srv/elsewhere"
@@ -66,11 +65,11 @@ def rollout(target: Deployment, phase: RolloutPhase = RolloutPhase.PROGRESSING, 
 
 
 def rejection(of: Deployment, reason: str = "3 of 5 health checks failed") -> Rejection:
-    return Rejection(revision=of.revision.id, spec_digest=spec_digest(of), reason=reason, at_ms=1)
+    return Rejection(revision=of.revision.id, seen=of, reason=reason, at_ms=1)
 
 
 def hold(of: Deployment, reason: str = "rolled back by ops") -> Hold:
-    return Hold(revision=of.revision.id, spec_digest=spec_digest(of), reason=reason, at_ms=1)
+    return Hold(revision=of.revision.id, seen=of, reason=reason, at_ms=1)
 
 
 def record(stable: Deployment | None, **fields: Any) -> Record:

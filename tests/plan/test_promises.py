@@ -135,10 +135,15 @@ def reaches(start: object, goal: object, needs: dict) -> bool:
 
 
 @given(desired_states(), observed_states())
-def test_each_deployment_has_one_action_and_each_action_a_reason(wanted: DesiredState, state: ObservedState) -> None:
+def test_each_deployment_has_one_action_beside_what_is_stopped_and_each_a_reason(
+    wanted: DesiredState, state: ObservedState
+) -> None:
     plan = make_plan(wanted, state)
-    keys = [action.key for action in plan.actions]
-    assert len(set(keys)) == len(keys)
+    for stopped in (True, False):
+        keys = [action.key for action in plan.actions if action.kind.is_stopped is stopped]
+        assert len(set(keys)) == len(keys)
+    both = {a.key for a in plan.actions if a.kind.is_stopped} & {a.key for a in plan.actions if not a.kind.is_stopped}
+    assert all(a.kind in (ActionKind.UPDATE, ActionKind.HELD) for a in plan.actions if a.key in both)
     assert all(action.reasons and action.sigil == action.kind.sigil for action in plan.actions)
     assert plan.summary == summarize(plan.actions)
     assert sum(msgspec.structs.astuple(plan.summary)) == len(plan.actions)

@@ -83,7 +83,8 @@ def without(phase: Phase | None) -> ObservedDeployment:
         (TWO, record(ONE, held=hold(TWO)), ("held", "rolled-back")),
         (THREE, record(ONE, held=hold(TWO), rejected=(rejection(TWO),)), ("roll-out", "artifact-changed")),
         (ONE, record(ONE, held=hold(TWO), rejected=(rejection(TWO),)), NOTHING),
-        (with_fields(TWO, replicas=2), record(ONE, rejected=(rejection(TWO),)), ("roll-out", "artifact-changed")),
+        (THREE, record(ONE, wanted=TWO, held=hold(TWO)), ("roll-out", "artifact-changed", "hold-released")),
+        (TWO, record(None, wanted=ONE, rejected=(rejection(ONE),)), ("create", "new", "hold-released")),
         (with_fields(TWO, file="moved.yaml", line=9), record(ONE, held=hold(TWO)), ("held", "rolled-back")),
         (TWO, record(ONE, rollout=rollout(TWO, RolloutPhase.FAILED)), ("roll-out", "artifact-changed")),
         (ONE, record(ONE, rollout=rollout(TWO, RolloutPhase.FAILED)), NOTHING),
@@ -435,5 +436,24 @@ def test_a_removal_that_waited_goes_once_it_is_not_a_mass_any_more() -> None:
     assert [(a.key.name, *said(a)) for a in actions] == [(f"old-{n}", *REMOVED.copy().pop()) for n in (1, 0)]
 
 
+def test_what_is_edited_in_place_acts_on_what_serves_and_keeps_the_hold() -> None:
+    for refused in (record(ONE, wanted=TWO, rejected=(rejection(TWO),)), record(ONE, wanted=TWO, held=hold(TWO))):
+        update, held = make_plan(desired(with_fields(TWO, labels=(("team", "core"),))), observed(refused)).actions
+        assert said(update) == ("update", "labels-changed")
+        assert (update.old_version, update.new_version) == ("1.0.0", "1.0.0")
+        assert [(c.field, c.new) for c in update.changes] == [("labels.team", "core")]
+        assert held.kind is ActionKind.HELD
+        assert "artifact" in [c.field for c in held.changes]
+        assert "airs rollout retry default/hello" in held.note
+
+
+def test_what_came_with_a_rejected_revision_does_not_reach_what_serves() -> None:
+    came = with_fields(TWO, restart=RestartPolicy(intensity=0), health=HealthPolicy(failure_threshold=1))
+    refused = record(ONE, wanted=came, rejected=(rejection(came),))
+    assert [said(a) for a in make_plan(desired(came), observed(refused)).actions] == [("held", "rejected-before")]
+    update, _ = make_plan(desired(with_fields(came, replicas=2)), observed(refused)).actions
+    assert [c.field for c in update.changes] == ["replicas"]
+
+
 def test_every_reason_has_its_own_word() -> None:
-    assert len({reason.value for reason in Reason}) == len(Reason) == 35
+    assert len({reason.value for reason in Reason}) == len(Reason) == 37

@@ -8,6 +8,7 @@ from orchestrator.model.spec import Deployment
 from orchestrator.plan.action import Action, ActionKind, Reason
 from orchestrator.plan.document import Plan
 from orchestrator.plan.removals import mass_prune_hold
+from orchestrator.rollout.in_place import put_in_place
 
 from .build import rejection, running
 
@@ -38,20 +39,12 @@ def after_action(action: Action, record: Record | None, wanted: Deployment | Non
         case ActionKind.ROLL_OUT:
             return msgspec.structs.replace(record, wanted=wanted, stable=wanted, rollout=None)
         case ActionKind.UPDATE:
-            return updated(record, wanted)
+            return put_in_place(msgspec.structs.replace(record, wanted=wanted), wanted, 0)
         case ActionKind.ADOPT:
             return msgspec.structs.replace(record, source=source, adopted=True)
         case ActionKind.HELD if action.reasons == (Reason.MASS_PRUNE,):
             return msgspec.structs.replace(record, held=mass_prune_hold(record, 1))
     return record
-
-
-def updated(record: Record, wanted: Deployment) -> Record:
-    """Put the fields that need no new instance in force, on the way and where it stands."""
-    rollout = record.rollout
-    if rollout is not None and rollout.target.revision == wanted.revision:
-        return msgspec.structs.replace(record, wanted=wanted, rollout=msgspec.structs.replace(rollout, target=wanted))
-    return msgspec.structs.replace(record, wanted=wanted, stable=wanted)
 
 
 def settle(member: ObservedDeployment, plan: Plan, agent: bool) -> ObservedDeployment:

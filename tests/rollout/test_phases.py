@@ -80,7 +80,7 @@ def test_every_phase_answers_every_command_with_an_action_or_a_reason(way, phase
         assert len(answer.reason) > 20
     else:
         assert answer != before
-        assert answer.phase in TRANSITIONS[phase] or phase in (P.FAILED, P.PAUSED)
+        assert answer.phase in TRANSITIONS[phase] or phase in (P.FAILED, P.PAUSED, P.PROGRESSING)
 
 
 def test_promote_leaves_a_pause_for_the_next_step_and_the_last_pause_for_everything():
@@ -99,10 +99,17 @@ def test_promote_from_one_pause_to_the_next_says_which_one_waits_now():
     assert "step 2 of 2" in after.conclusion
 
 
-def test_promote_ends_the_wait_of_a_silent_canary():
+def test_promote_ends_the_wait_of_a_silent_canary_for_one_step():
     silent = replace(rollout(Strategy.CANARY, steps=STEPS), phase=P.PAUSED, step=1, inconclusive_checks=3)
     after = promote(silent, T0)
-    assert (after.phase, after.weight, after.inconclusive_checks) == (P.PROMOTING, 100, 0)
+    assert (after.phase, after.step, after.weight, after.inconclusive_checks) == (P.PROGRESSING, 2, 50, 0)
+
+
+@pytest.mark.parametrize("phase", [P.PROGRESSING, P.PAUSED])
+def test_a_full_promotion_gives_everything_whatever_steps_are_left(phase):
+    walking = replace(rollout(Strategy.CANARY, steps=(PauseStep(), *STEPS)), phase=phase, step=0)
+    after = promote(walking, T0, full=True)
+    assert (after.phase, after.weight) == (P.PROMOTING, 100)
 
 
 @pytest.mark.parametrize("phase", [P.PENDING, P.STARTING, P.GATING])
