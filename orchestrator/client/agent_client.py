@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
 import msgspec
 
 from orchestrator.client.connection import Answer, Connections, Silent, Stream, Unreachable
 from orchestrator.client.folder import check_own
 from orchestrator.client.process import is_busy, pulse, why_silent
+from orchestrator.client.query import query, quoted
 from orchestrator.contract import endpoints as api
 from orchestrator.contract.bodies import NO_REPLY
 from orchestrator.contract.codes import NO_AGENT
@@ -99,7 +99,7 @@ class AgentClient:
 
     def _says_who_it_is(self, within_s: float) -> bool:
         try:
-            return self._http.ask(api.AGENT.method, api.AGENT.at(), None, within_s).is_success
+            return self._http.ask(api.AGENT.method, api.AGENT.path, None, within_s).is_success
         except Silent:
             raise
         except Unreachable:
@@ -307,8 +307,9 @@ def _decoded(answer: Stream, kind: type[T]) -> Iterator[T]:
 
 def _target(endpoint: Endpoint[Any], key: Target | None, params: Params | None, parts: dict[str, str]) -> str:
     place = {} if key is None else {"namespace": key.namespace, "name": key.name}
-    query = urlencode(params or {}, doseq=True)
-    return endpoint.at(**place, **parts) + (f"?{query}" if query else "")
+    path = endpoint.path.format(**{part: quoted(text) for part, text in (place | parts).items()})
+    asked = query(params or {})
+    return f"{path}?{asked}" if asked else path
 
 
 def _given(**params: Any) -> Params:

@@ -1,15 +1,17 @@
-"""HTTP/1.1 over a Unix socket: answers whole or line by line, on connections that are kept for the next request."""
+"""Connections to an agent's Unix socket: answers whole or line by line; those that are idle are kept for the next."""
 
 import contextlib
-import http.client
 import select
 import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
+
+from orchestrator.client.http import NotHttp, Reading, request
 
 CONNECT_S = 5.0
 READ_BYTES = 64 << 10
@@ -33,7 +35,7 @@ class Answer(NamedTuple):
     """An answer, read whole."""
 
     status: int
-    headers: http.client.HTTPMessage
+    headers: dict[str, str]
     content: bytes
 
     @property
@@ -61,7 +63,7 @@ class Connections:
     def __init__(self, path: Path, tell: Callable[[str], None] | None = None) -> None:
         self._path, self._tell = path, tell
         self._lock = threading.Lock()
-        self._idle: list[_UnixConnection] = []
+        self._idle: list[_Connection] = []
 
     def close(self) -> None:
         """Close those that are idle."""
@@ -71,19 +73,13 @@ class Connections:
             connection.close()
 
     def ask(self, method: str, target: str, body: bytes | None, timeout_s: float) -> Answer:
-        """Ask, and read the answer whole.
+        """Ask, and read the answer whole; each send and each receive may take so long.
 
         Raises:
-            Unreachable: there is none, or it was cut off.
+            Unreachable: there is no answer, or it was cut off.
         """
-        connection, answer = self._begin(method, target, body, timeout_s)
-        try:
-            content = _whole(answer)
-        except BaseException:  # Ctrl-C, too: what is half read is no use to the next
-            connection.close()
-            raise
-        self._give_back(connection, answer)
-        return Answer(answer.status, answer.headers, content)
+        with self._asked(method, target, body, timeout_s) as reading:
+            return Answer(reading.status, reading.headers, _whole(reading))
 
     @contextlib.contextmanager
     def stream(self, method: str, target: str, body: bytes | None) -> Iterator[Stream]:
@@ -92,118 +88,99 @@ class Connections:
         Raises:
             Unreachable: there is no answer, or it was cut off.
         """
-        connection, answer = self._begin(method, target, body, None)
+        with self._asked(method, target, body, None) as reading:
+            yield Stream(reading.status, _lines(reading), partial(_whole, reading))
+
+    @contextlib.contextmanager
+    def _asked(self, method: str, target: str, body: bytes | None, timeout_s: float | None) -> Iterator[Reading]:
+        """Ask on a connection, which is kept for the next if the answer was read to its end, and closed otherwise."""
+        connection, reading = self._take(), None
         try:
-            yield Stream(answer.status, _lines(answer), partial(_whole, answer))
+            with _reached(connection.peer):
+                reading = connection.ask(request(method, target, body), timeout_s)
+            if self._tell is not None:
+                self._tell(f"{method} {target} → {reading.status}")
+            yield reading
         finally:
-            if answer.isclosed():
-                self._give_back(connection, answer)
-            else:
-                answer.close()
-                connection.close()
+            self._give_back(connection, reading)
 
-    def _begin(
-        self, method: str, target: str, body: bytes | None, timeout_s: float | None
-    ) -> tuple["_UnixConnection", http.client.HTTPResponse]:
-        connection = self._take()
-        try:
-            connection.wait_for(timeout_s)
-            # An agent that answers before it has read a large body, and hangs up, has said why.
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.request(method, target, body)
-            answer = connection.getresponse()
-        except (OSError, http.client.HTTPException) as problem:
-            connection.close()
-            raise _unreachable(problem, connection.peer) from None
-        except BaseException:  # Ctrl-C: what is half asked is no use to the next
-            connection.close()
-            raise
-        if self._tell is not None:
-            self._tell(f"{method} {target} → {answer.status}")
-        return connection, answer
-
-    def _take(self) -> "_UnixConnection":
+    def _take(self) -> "_Connection":
         while True:
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
             if connection is None:
-                return _connected(self._path)
+                with _reached():
+                    return _Connection(self._path)
             if not connection.is_stale():
                 return connection
             connection.close()
 
-    def _give_back(self, connection: "_UnixConnection", answer: http.client.HTTPResponse) -> None:
-        with self._lock:
-            if not answer.will_close and connection.sock is not None and len(self._idle) < KEPT_MAX:
-                self._idle.append(connection)
-                return
+    def _give_back(self, connection: "_Connection", reading: Reading | None) -> None:
+        if reading is not None and reading.is_over and not reading.is_last:
+            with self._lock:
+                if len(self._idle) < KEPT_MAX:
+                    self._idle.append(connection)
+                    return
         connection.close()
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    """A connection whose other end is a file."""
+class _Connection:
+    """One connection, on which one question is asked after another. `peer` is the process that listens."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__("airs")
-        self._path = path
-        self.peer = 0  # the process that listens
-
-    def connect(self) -> None:
-        """Connect."""
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            made.settimeout(CONNECT_S)
-            made.connect(str(self._path))
+            self._socket.settimeout(CONNECT_S)
+            self._socket.connect(str(path))
         except BaseException:
-            made.close()
+            self._socket.close()
             raise
-        self.sock = made
-        self.peer = _PEER.unpack(made.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[0]
+        self.peer = _PEER.unpack(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[0]
+        self._file = BufferedReader(socket.SocketIO(self._socket, "r"), READ_BYTES)
 
-    def wait_for(self, timeout_s: float | None) -> None:
-        """Set how long each send and receive may take; None for ever."""
-        self.sock.settimeout(timeout_s)
+    def ask(self, data: bytes, timeout_s: float | None) -> Reading:
+        """Send a request and read the head of its answer."""
+        self._socket.settimeout(timeout_s)
+        # An agent that answers before it has read a large body, and hangs up, has said why.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._socket.sendall(data)
+        return Reading(self._file)
 
     def is_stale(self) -> bool:
         """Whether the other end has hung up since: an idle connection has nothing to say but that."""
         poll = select.poll()
-        poll.register(self.sock, select.POLLIN)
+        poll.register(self._socket, select.POLLIN)
         return bool(poll.poll(0))
 
-
-def _connected(path: Path) -> _UnixConnection:
-    connection = _UnixConnection(path)
-    try:
-        connection.connect()
-    except OSError as problem:
-        raise _unreachable(problem) from None
-    return connection
+    def close(self) -> None:
+        """Hang up."""
+        self._file.close()
+        self._socket.close()
 
 
-def _whole(answer: http.client.HTTPResponse) -> bytes:
-    try:
-        return answer.read()
-    except (OSError, http.client.HTTPException) as problem:
-        raise _unreachable(problem) from None
+def _whole(reading: Reading) -> bytes:
+    with _reached():
+        return reading.whole(READ_BYTES)
 
 
-def _more(answer: http.client.HTTPResponse) -> bytes:
-    try:
-        return answer.read1(READ_BYTES)
-    except (OSError, http.client.HTTPException) as problem:
-        raise _unreachable(problem) from None
-
-
-def _lines(answer: http.client.HTTPResponse) -> Iterator[bytes]:
+def _lines(reading: Reading) -> Iterator[bytes]:
     rest = b""
-    while data := _more(answer):
+    while True:
+        with _reached():
+            data = reading.more(READ_BYTES)
+        if not data:
+            break
         *whole, rest = (rest + data).split(b"\n")
         yield from whole
     if rest:
         yield rest
 
 
-def _unreachable(problem: Exception, peer: int = 0) -> Unreachable:
-    if isinstance(problem, TimeoutError | BlockingIOError):  # the latter: so many wait that one more may not
-        return Silent(peer)
-    return Unreachable(str(problem) or type(problem).__name__)
+@contextlib.contextmanager
+def _reached(peer: int = 0) -> Iterator[None]:
+    try:
+        yield
+    except (TimeoutError, BlockingIOError):  # the latter: so many wait that one more may not
+        raise Silent(peer) from None
+    except (OSError, NotHttp) as problem:
+        raise Unreachable(str(problem) or type(problem).__name__) from None

@@ -4,7 +4,6 @@ The agent serves exactly these and the client asks exactly these; a test holds b
 """
 
 from typing import Any, Generic, NamedTuple, TypeVar
-from urllib.parse import quote
 
 from orchestrator.contract.bodies import CallBody, Many, RunBody
 from orchestrator.contract.documents import (
@@ -52,10 +51,6 @@ class Endpoint(NamedTuple, Generic[T]):
     def statuses(self) -> frozenset[int]:
         """Every status that an answer may have."""
         return frozenset((*EVERY, *self.ends))
-
-    def at(self, **parts: str) -> str:
-        """Return its path with its places filled in."""
-        return self.path.format(**{name: quote(part, safe="") for name, part in parts.items()})
 
 
 ONE = "/v1/deployments/{namespace}/{name}"
