@@ -17,8 +17,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 from rich.console import Console
+from rich.text import Text
 
-from orchestrator.cli.show import show_plan
+from orchestrator.cli.planning import plan_lines
 from orchestrator.model.base import decode
 from orchestrator.plan.document import Plan
 from orchestrator.plan.text import render_text
@@ -88,7 +89,8 @@ def real_plan(work: Path) -> Plan:
 def picture(plan: Plan) -> str:
     """Draw a plan as `airs plan` prints it on a terminal."""
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, highlight=False)
-    show_plan(console, plan)
+    for line in plan_lines(plan):
+        console.print(Text.assemble(*line.parts))
     return console.export_svg(title=f"airs plan {SHOWN_AS}/manifests", unique_id="plan")
 
 

@@ -2,3 +2,7 @@
 
 The only place that reads environment variables, knows exit codes, and knows what a terminal is.
 """
+
+from orchestrator.cli.frugal import import_frugally
+
+import_frugally()

@@ -46,7 +46,7 @@ def send(
     settings: Settings, name: ComponentId, lines: BinaryIO | None, conversation: str | None, timeout: int,
     id: str | None, **payload: str | None,
 ) -> None:  # fmt: skip
-    """Queue a message, or many; nobody waits for what becomes of it.
+    """Queue a message, or many, without waiting for an answer.
 
     Queued means in memory, or on the disk where the deployment has delivery at-least-once.
     """
@@ -80,7 +80,7 @@ def request(
     settings: Settings, name: ComponentId, conversation: str | None, is_traced: bool, timeout: int,
     **payload: str | None,
 ) -> None:  # fmt: skip
-    """Send a message and print the reply, and nothing else."""
+    """Send a message and print the reply. Nothing else goes to standard output."""
     data = _payload(settings, name, payload)
     client, trace = settings.client(), (conversation or new_name()) if is_traced else None
     try:
@@ -118,7 +118,9 @@ def call(
 @click.argument("arguments", metavar="[-- ARG...]", nargs=-1, type=click.UNPROCESSED)
 @reason_option
 def run(settings: Settings, name: DeploymentKey, arguments: tuple[str, ...], reason: str | None) -> int:
-    """Run a job again, print what it prints, and exit as it does. Ctrl-C ends it.
+    """Run a job again, and end as it does.
+
+    What it prints is printed; Ctrl-C ends it.
 
     Arguments replace those of the manifest.
     """
@@ -154,7 +156,7 @@ def _json_argument(number: int, text: str) -> Any:
 @keys_argument
 @reason_option
 def restart(settings: Settings, names: tuple[DeploymentKey, ...], reason: str | None) -> int:
-    """Restart deployments: their instances one after another, so that the others keep answering."""
+    """Restart deployments, their instances one after another. The others keep answering."""
     client = settings.client()
     return _each(settings, names, lambda name: client.restart(name, reason))
 
@@ -190,7 +192,7 @@ def _each(settings: Settings, names: Iterable[DeploymentKey], act: Callable[[Dep
 def rollback(
     settings: Settings, name: DeploymentKey, to: int | None, force: bool, wait: bool, timeout: int, reason: str | None
 ) -> None:  # fmt: skip
-    """Go back to an earlier revision, each time one further; the revision that the source wants is held."""
+    """Go back to an earlier revision. Each time it goes one further; the revision that the source wants is held."""
     client = settings.client()
     said = client.rollback(name, to, reason, force=force)
     settings.err().print(said)
@@ -213,7 +215,7 @@ def _wait_for_one(settings: Settings, name: DeploymentKey, timeout_ms: int) -> N
 @click.group()
 @global_options
 def rollout() -> None:
-    """Look at a rollout, promote it, abort it, or try a rejected revision again."""
+    """Look at a rollout, promote it, abort it, or retry."""
 
 
 @command()

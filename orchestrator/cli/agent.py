@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 from orchestrator.agent.assembly import Agent
 from orchestrator.agent.process import AgentOptions, run_agent
@@ -22,6 +20,7 @@ from orchestrator.cli.durations import DURATION
 from orchestrator.cli.planning import empty_option, mass_prune_option, root_option, source_option
 from orchestrator.cli.reading import Place, passed_to_git
 from orchestrator.cli.show import PHASE_STYLES, clock, show_diagnostics
+from orchestrator.cli.terminal import Console, Text
 from orchestrator.contract.codes import FAILED
 from orchestrator.contract.problem import Failure
 from orchestrator.model.desired import Permissions
@@ -47,7 +46,10 @@ def up(
     settings: Settings, path: str, source: str | None, root: str | None, interval: int, adopt: bool,
     allow_mass_prune: bool, allow_empty: bool,
 ) -> None:  # fmt: skip
-    """Run an agent in the foreground that watches a folder or REPOSITORY#ref:path."""
+    """Run an agent in the foreground that watches a source.
+
+    PATH is a folder, a file or REPOSITORY#ref:path.
+    """
     spec = Place(path, source, root).spec()
     permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
 

@@ -3,16 +3,17 @@
 `reading` hands `Progress.heard` to the runtime, which tells it on the thread that compiles.
 """
 
+import threading
+import time
 from types import TracebackType
 
-from rich import progress
-from rich.console import Console
-from rich.text import Text
-
 from orchestrator.agent.compilations import MIB, SHOWN_BYTES
+from orchestrator.cli.terminal import Console, Live
 from orchestrator.contract.documents import CompilingView
 from orchestrator.model.compiling import Compiling
 from orchestrator.observe.events import printable
+
+LOOK_S = 0.1
 
 
 class Progress:
@@ -20,12 +21,10 @@ class Progress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        columns = (
-            progress.SpinnerColumn(), progress.TextColumn("{task.description}", markup=False),
-            progress.TimeElapsedColumn(),
-        )  # fmt: skip
-        self._live = progress.Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._tasks: dict[str, progress.TaskID] = {}
+        self._lock = threading.Lock()
+        self._running: dict[str, tuple[str, float]] = {}
+        self._over = threading.Event()
+        self._shown: threading.Thread | None = None
 
     def __enter__(self) -> "Progress":
         return self
@@ -33,21 +32,33 @@ class Progress:
     def __exit__(
         self, _kind: type[BaseException] | None, _problem: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._live.stop()
+        self._over.set()
+        if self._shown is not None:
+            self._shown.join()
 
     def heard(self, compiling: Compiling) -> None:
         """Show that a compilation begins, or that it is over."""
         if compiling.size_bytes < SHOWN_BYTES:
             return
-        if compiling.took_s is not None:
-            self._live.remove_task(self._tasks.pop(compiling.artifact))
-            return
         name = printable(compiling.name or compiling.artifact)
         what = f"Compiling {name} ({compiling.size_bytes / MIB:.1f} MiB)"
-        if not self._console.is_terminal:
-            self._console.print(Text(what))
-        self._live.start()
-        self._tasks[compiling.artifact] = self._live.add_task(what, total=None)
+        with self._lock:
+            if compiling.took_s is not None:
+                self._running.pop(compiling.artifact, None)
+                return
+            self._running[compiling.artifact] = (what, time.monotonic())
+            if not self._console.is_terminal:
+                self._console.print(what)
+            elif self._shown is None:
+                self._shown = threading.Thread(target=self._show, daemon=True)
+                self._shown.start()
+
+    def _show(self) -> None:
+        with Live(self._console) as live:
+            while not self._over.wait(LOOK_S):
+                with self._lock:
+                    running = [*self._running.values()]
+                live.show("\n".join(f"{what}  {time.monotonic() - began:.0f} s" for what, began in running))
 
 
 def under_way(compiling: CompilingView) -> str:

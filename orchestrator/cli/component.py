@@ -8,13 +8,12 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
-from rich.text import Text
 
 from orchestrator.cli.compiling import Progress
 from orchestrator.cli.context import Settings, command, global_options
 from orchestrator.cli.reading import read_wasm, shared_runtime
 from orchestrator.cli.show import table
+from orchestrator.cli.terminal import Console, Text
 from orchestrator.contract.codes import FAILED, INVALID, OK
 from orchestrator.contract.problem import Failure
 from orchestrator.interface.anatomy import Producer, anatomy

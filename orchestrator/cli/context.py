@@ -5,21 +5,22 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
-from rich.console import Console
 
-from orchestrator.client import AgentClient, NotAnswering
+from orchestrator.cli.terminal import Console
 from orchestrator.contract.codes import NO_AGENT, USAGE
 from orchestrator.contract.problem import Failure
 from orchestrator.model.calls import Calls
 from orchestrator.observe.events import printable
-from orchestrator.store.lock import holder
 
+if TYPE_CHECKING:
+    from orchestrator.client import AgentClient, NotAnswering
+
+ANSWER_S = 70.0  # for the agent to answer what it has to do nothing for
 F = TypeVar("F", bound=Callable[..., Any])
-WIDTH_PIPED = 160  # columns when the output is no terminal, so that nothing is wrapped
 
 
 class Settings:
@@ -61,23 +62,24 @@ class Settings:
         return self._console(sys.stderr)
 
     def _console(self, stream: Any) -> Console:
-        width = None if stream.isatty() else WIDTH_PIPED
-        return Console(file=stream, no_color=self.color is False, highlight=False, width=width, soft_wrap=True)
+        return Console(stream, color=self.color)
 
     def print_json(self, value: Any) -> None:
         """Print a value as indented JSON, the same bytes for the same value."""
         click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))  # bytes: UTF-8 whatever the locale
 
-    def connection(self) -> AgentClient:
+    def connection(self, answer_s: float = ANSWER_S) -> "AgentClient":
         """Return a client of whatever agent there may be, closed when the command ends; `-v` tells what it asks."""
-        client = AgentClient(self.state_dir, runtime_dir(), self._tell if self.verbose else None)
+        from orchestrator.client import AgentClient  # `airs --help` asks nobody
+
+        client = AgentClient(self.state_dir, runtime_dir(), self._tell if self.verbose else None, answer_s)
         click.get_current_context().call_on_close(client.close)
         return client
 
     def _tell(self, what: str) -> None:
-        self.err().print(printable(what), style="dim", markup=False)
+        self.err().print(printable(what), style="dim")
 
-    def client(self) -> AgentClient:
+    def client(self) -> "AgentClient":
         """Return a client of the agent at the state directory.
 
         Raises:
@@ -94,8 +96,11 @@ class Settings:
         return silent or Failure(f"no agent is running on {self.state_dir}", suggestion=hint, exit_code=NO_AGENT)
 
 
-def silent_holder(state_dir: Path) -> NotAnswering | None:
+def silent_holder(state_dir: Path) -> "NotAnswering | None":
     """Say that somebody holds a state directory without listening: an agent that starts, stops, or stands still."""
+    from orchestrator.client import NotAnswering
+    from orchestrator.store.lock import holder
+
     try:
         owner = holder(state_dir / "lock")
     except OSError:  # no file that could be locked

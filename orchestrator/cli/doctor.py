@@ -12,13 +12,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 from orchestrator import __version__
 from orchestrator.cli.context import Settings, command, runtime_dir
 from orchestrator.cli.machine import Capacity, Machine, capacity, judged, read_machine
 from orchestrator.cli.repairing import repaired
+from orchestrator.cli.terminal import Console, Text
 from orchestrator.client import AgentClient, NotAnswering
 from orchestrator.contract.codes import FAILED, OK
 from orchestrator.model.base import Value
@@ -51,7 +50,7 @@ class Doctor(Value, frozen=True):
 @command()
 @click.option("--repair", is_flag=True, help="Save what can be read of a damaged database into a new one.")
 def doctor(settings: Settings, repair: bool) -> int:
-    """Say what this machine allows, whether airs works here, and what is wrong with the state directory."""
+    """Check this machine and the state directory."""
     found = _examined(settings, tuple(repaired(settings.state_dir)) if repair else ())
     if settings.is_json:
         settings.print_json(found)

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from orchestrator.cli.show import table
+from orchestrator.cli.terminal import Console
 from orchestrator.cli.times import clock
 from orchestrator.contract.documents import ActView, HistoryView
 from orchestrator.model.commit import short

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import click
-from rich.console import Console
 
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.names import key_argument, reason_option
 from orchestrator.cli.show import clock, table
+from orchestrator.cli.terminal import Console
 from orchestrator.contract.codes import FAILED, OK
 from orchestrator.contract.documents import DeadLetterView
 from orchestrator.contract.problem import Failure
@@ -26,7 +26,7 @@ COLUMNS = ("NUMBER", "DEPLOYMENT", "AT", "FROM", "SENT", "WHY", "PAYLOAD")
 def replay(
     settings: Settings, name: DeploymentKey, numbers: tuple[int, ...], discard: bool, reason: str | None
 ) -> int:  # fmt: skip
-    """Send a deployment's dead letters again, all of them or some; each is kept until it was handled well."""
+    """Send a deployment's dead letters again, all of them or some. Each is kept until it was handled well."""
     client = settings.client()
     if discard:
         settings.err().print(f"{client.discard(name, numbers, reason)} dead letters discarded", style="dim")

@@ -7,18 +7,14 @@ from typing import Any, TypeVar
 
 import click
 import msgspec
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
 from orchestrator.cli.compiling import under_way
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.history import COLUMNS, history_table, row
 from orchestrator.cli.keys import Pause, pausing
-from orchestrator.cli.letters import show_letters
 from orchestrator.cli.names import NAME, key_argument, optional_key_argument
 from orchestrator.cli.show import PHASE_STYLES, clock, short, show_diagnostics, table
-from orchestrator.cli.topics import show_subscriptions
+from orchestrator.cli.terminal import Console, Live, Text
 from orchestrator.client import AgentClient
 from orchestrator.contract.codes import USAGE
 from orchestrator.contract.documents import DeploymentView, GroupView, HistoryView, InstanceView, SourceView
@@ -72,12 +68,11 @@ def _keep_showing(settings: Settings, client: AgentClient, show: Show, pause: Pa
             out.file.flush()
             if not pause(WATCH_S):
                 return
-    with Live(console=out, auto_refresh=False, screen=True) as live:
+    with Live(out, screen=True) as live:
         while True:
             drawn = StringIO()
-            page = Console(file=drawn, force_terminal=True, width=out.width, no_color=out.no_color, highlight=False)
-            show(settings, client, page)
-            live.update(Text.from_ansi(drawn.getvalue()), refresh=True)
+            show(settings, client, Console(drawn, is_terminal=True, width=out.width, color=out.is_colored))
+            live.show(drawn.getvalue().splitlines())
             if not pause(WATCH_S):
                 return
 
@@ -218,10 +213,10 @@ def _instances_in_detail(console: Console, found: Sequence[InstanceView]) -> Non
 
 
 @command()
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", metavar="KIND", type=click.Choice(KINDS))
 @click.argument("name", required=False)
 def get(settings: Settings, kind: str, name: str | None) -> None:
-    """List things of one kind; with -o json, an array of objects."""
+    """List things of one kind. With -o json, an array of objects."""
     client = settings.client()
     key = None if name is None or kind == "sources" else NAME.convert(name, None, click.get_current_context())
     views: Sequence[DeploymentView] = []
@@ -281,21 +276,36 @@ def _source_table(console: Console, found: Sequence[Any]) -> None:
     table(console, ("SOURCE", "HOW", "COMMIT", "DEPLOYMENTS", "PROBLEM"), rows)
 
 
+def _show_letters(console: Console, found: Sequence[Any]) -> None:
+    from orchestrator.cli.letters import show_letters  # with what reads payloads, which `status` never needs
+
+    show_letters(console, found)
+
+
+def _show_subscriptions(console: Console, found: Sequence[Any]) -> None:
+    from orchestrator.cli.topics import show_subscriptions
+
+    show_subscriptions(console, found)
+
+
 _TABLES: dict[str, Callable[[Console, Sequence[Any]], None]] = {
     "deployments": _deployment_table,
     "instances": _instance_table,
     "groups": _group_table,
     "revisions": _revision_table,
     "sources": _source_table,
-    "dead-letters": show_letters,
-    "subscriptions": show_subscriptions,
+    "dead-letters": _show_letters,
+    "subscriptions": _show_subscriptions,
 }
 
 
 @command()
 @key_argument
 def history(settings: Settings, name: DeploymentKey) -> None:
-    """List a deployment's revisions (what began each, from which commit, how it ended) and what was done by hand."""
+    """List a deployment's revisions, or show what one contained.
+
+    The list says what began each, from which commit, how it ended, and what was done by hand.
+    """
     found = settings.client().history(name)
     if settings.is_json:
         settings.print_json(found)

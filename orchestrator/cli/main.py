@@ -7,36 +7,21 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import click
-import msgspec
 from click.exceptions import NoSuchCommand
-from rich.console import Console
 
 from orchestrator import __version__
+from orchestrator.cli.commands import COMMANDS, SECTIONS
 from orchestrator.cli.context import global_options
 from orchestrator.cli.show import show_failure
+from orchestrator.cli.terminal import Console, Text
 from orchestrator.contract.codes import FAILED, INTERRUPTED, USAGE
 from orchestrator.contract.problem import Failure
-from orchestrator.model.calls import UnknownLayout
 
 FIRST_FREE = 3  # file descriptors below are the standard streams
-COMMANDS = {  # each lies in the module of this package that is named after it here
-    **dict.fromkeys(("validate", "plan", "apply"), "planning"),
-    **dict.fromkeys(("up", "agent"), "agent"),
-    **dict.fromkeys(("status", "get", "history", "logs", "events"), "look"),
-    "top": "top",
-    **dict.fromkeys(("send", "request", "call", "run", "restart", "rollback", "rollout", "delete"), "act"),
-    "session": "session",
-    "replay": "letters",
-    "trace": "trace",
-    "publish": "topics",
-    **dict.fromkeys(("init", "schema"), "starting"),
-    "component": "component",
-    "doctor": "doctor",
-}
 
 
 class Commands(click.Group):
-    """Imports a command only when it is asked for: most need neither wasmtime nor an HTTP server to start first."""
+    """Imports a command only when it is asked for, and none for the list of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the commands in the order of their use."""
@@ -46,7 +31,7 @@ class Commands(click.Group):
         """Return a command, None for an unknown one."""
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = getattr(import_module(f"orchestrator.cli.{COMMANDS[cmd_name]}"), cmd_name)
+        found: click.Command = getattr(import_module(f"orchestrator.cli.{COMMANDS[cmd_name].module}"), cmd_name)
         return found
 
     def resolve_command(
@@ -56,10 +41,21 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except NoSuchCommand:
-            raise NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx) from None
+            from orchestrator.cli.habits import meant  # only where something is wrong
+
+            raise click.UsageError(meant(args), ctx=ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by what they are for."""
+        for section, commands in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name, entry.summary) for name, entry in commands.items()])
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="`airs help COMMAND` says more of one.",
+)  # fmt: skip
 @click.version_option(__version__, prog_name="airs")
 @global_options
 def cli() -> None:
@@ -101,29 +97,51 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         result = cli.main(args=arguments, prog_name="airs", standalone_mode=False)
     except click.UsageError as error:
-        error.show()
+        _show_misuse(error)
         return USAGE
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
         return FAILED
+    except Failure as failure:
+        return _told(failure)
     except _foreseen() as problem:
-        failure = problem if isinstance(problem, Failure) else _explained(problem)
-        show_failure(Console(stderr=True, highlight=False, soft_wrap=True), failure)
-        return failure.exit_code
+        return _told(_explained(problem))
     return result if isinstance(result, int) else 0
 
 
+def _told(failure: Failure) -> int:
+    show_failure(Console(sys.stderr), failure)
+    return failure.exit_code
+
+
+def _show_misuse(error: click.UsageError) -> None:
+    """Say how a command is used, what was wrong, and what somebody who knows another tool may have meant."""
+    from orchestrator.cli.habits import hint  # only where something is wrong
+
+    error.show()
+    suggestion = hint(error)
+    if suggestion:
+        Console(sys.stderr).print(Text(f"    → {suggestion}", style="cyan"))
+
+
 def _foreseen() -> tuple[type[Exception], ...]:
-    """Return what a command may fail with that is no bug; asked for only when something went wrong."""
+    """Return what else a command may fail with that is no bug; asked for only when something went wrong."""
+    import msgspec
+
+    from orchestrator.model.calls import UnknownLayout
     from orchestrator.store.database import DatabaseFault
     from orchestrator.store.files import NotPrivate
     from orchestrator.store.state_dir import StateDamaged, StateTooNew
 
-    return Failure, NotPrivate, StateTooNew, StateDamaged, DatabaseFault, UnknownLayout, msgspec.MsgspecError, OSError
+    return NotPrivate, StateTooNew, StateDamaged, DatabaseFault, UnknownLayout, msgspec.MsgspecError, OSError
 
 
 def _explained(problem: Exception) -> Failure:
+    import msgspec
+
+    from orchestrator.model.calls import UnknownLayout
+
     if isinstance(problem, msgspec.MsgspecError):
         hint = "Restart the agent with this version: `airs agent stop`, then `airs agent start`."
         return Failure("the agent speaks another version of the API", str(problem), hint)

@@ -1,12 +1,16 @@
 """What deployments and other things are called on the command line, checked before anybody is asked about them."""
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN, ComponentId, DeploymentKey
+from orchestrator.model.ids import DEFAULT_NAMESPACE, NAME_MAX_LENGTH, NAME_PATTERN, ComponentId, DeploymentKey
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+COMPLETION_S = 1.0  # for the agent to answer somebody who presses Tab
 _NAME = re.compile(NAME_PATTERN, re.ASCII)
 
 
@@ -31,6 +35,10 @@ class Name(click.ParamType[DeploymentKey]):
             )  # fmt: skip
         return key
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+        """Name the deployments that there are."""
+        return known_names(ctx, incomplete)
+
 
 class Address(click.ParamType[ComponentId]):
     """`hello`, `billing/hello`, or `billing/hello/PART` → whom a message is to: an instance of it, or a key."""
@@ -48,6 +56,10 @@ class Address(click.ParamType[ComponentId]):
             return ComponentId(key.namespace, key.name)
         key = NAME.convert(f"{namespace}/{name}", param, ctx)
         return ComponentId(key.namespace, key.name, WORD.convert(part, param, ctx))
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+        """Name the deployments that there are."""
+        return known_names(ctx, incomplete)
 
 
 class Label(click.ParamType[str]):
@@ -78,6 +90,23 @@ NAME = Name()
 LABEL = Label()
 WORD = Word()
 ADDRESS = Address()
+
+
+def known_names(context: click.Context, incomplete: str) -> "list[CompletionItem]":
+    """Ask the agent which deployments there are; where it does not answer at once, there are none."""
+    from click.shell_completion import CompletionItem
+
+    from orchestrator.cli.context import Settings
+    from orchestrator.contract.problem import Failure
+
+    try:
+        with context.scope():
+            client = context.ensure_object(Settings).connection(COMPLETION_S)
+        keys = [DeploymentKey(namespace=view.namespace, name=view.name) for view in client.deployments()]
+    except Failure:
+        return []
+    shown = [key.name if key.namespace == DEFAULT_NAMESPACE and "/" not in incomplete else str(key) for key in keys]
+    return [CompletionItem(name) for name in shown if name.startswith(incomplete)]
 
 
 def key_argument(function: Any) -> Any:

@@ -1,12 +1,12 @@
 """`airs validate`, `airs plan` and `airs apply`."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.text import Text
+from msgspec.structs import replace
 
 from orchestrator.cli.background import ensure_agent
 from orchestrator.cli.context import Settings, command
@@ -21,7 +21,8 @@ from orchestrator.cli.reading import (
     refuse_invalid,
     resolve_here,
 )
-from orchestrator.cli.show import show_diagnostics, show_plan
+from orchestrator.cli.show import show_diagnostics
+from orchestrator.cli.terminal import Console, Text
 from orchestrator.cli.waiting import ended, is_failure, key_of, wait_for
 from orchestrator.client import AgentClient
 from orchestrator.contract.codes import CHANGES, FAILED, INVALID, OK
@@ -33,11 +34,17 @@ from orchestrator.observe.events import printable
 from orchestrator.plan.action import Action, ActionKind
 from orchestrator.plan.document import Plan, has_changes
 from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan, render_json, seal
-from orchestrator.plan.text import NO_DEPLOYMENTS
+from orchestrator.plan.text import NO_DEPLOYMENTS, Style, styled_lines
 from orchestrator.store.state_dir import StateDir
 
 TOLD_MAX = 20  # deployments that an apply tells of one by one
 NAMED_MAX = 5  # deployments named in one error; the plan above it names all
+
+PLAN_STYLES = {
+    Style.PLAIN: "", Style.HEADING: "bold", Style.DIM: "dim", Style.CREATE: "green", Style.UPDATE: "yellow",
+    Style.ROLL_OUT: "bold cyan", Style.REMOVE: "red", Style.RESTART: "cyan", Style.ADOPT: "cyan",
+    Style.BLOCKED: "bold red", Style.HELD: "bold yellow", Style.WARNING: "yellow",
+}  # fmt: skip
 
 source_option = click.option("--source", type=WORD, help="The source's name, instead of its path.")
 root_option = click.option("--root", help="The folder that nothing outside of is read.")
@@ -50,7 +57,7 @@ empty_option = click.option("--allow-empty", is_flag=True, help="Allow a source 
 @click.argument("paths", nargs=-1, required=True)
 @root_option
 def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> int:
-    """Check manifests, components and artifacts; needs no agent and no state."""
+    """Check manifests, components and artifacts; needs no agent."""
     diagnostics: list[Diagnostic] = []
     count = 0
     for path in paths:
@@ -91,7 +98,7 @@ def plan(
         sys.stdout.buffer.write(render_json(planned.plan))
         sys.stdout.buffer.flush()
     else:
-        show_plan(settings.out(), planned.plan)
+        _show_plan(settings.out(), planned.plan)
     show_diagnostics(settings.err(), planned.plan.diagnostics)
     refuse_invalid(planned.plan.diagnostics)
     if out is not None and state is not None:
@@ -120,7 +127,7 @@ def _save(state: StateDir, planned: Planned, out: Path, settings: Settings) -> N
 @mass_prune_option
 @empty_option
 def apply(settings: Settings, path: str, source: str | None, root: str | None, yes: bool, **options: Any) -> None:
-    """Make it so: a folder, a file, REPOSITORY#ref:path, or a saved plan."""
+    """Make it so: a folder, a file, REPOSITORY#ref:path or a saved plan."""
     permissions = Permissions(
         adopt=options["adopt"], allow_mass_prune=options["allow_mass_prune"], allow_empty=options["allow_empty"]
     )
@@ -145,9 +152,20 @@ def apply(settings: Settings, path: str, source: str | None, root: str | None, y
     refuse_invalid(plan.diagnostics)
 
 
+def plan_lines(plan: Plan) -> Iterator[Text]:
+    """Yield a plan's lines as people read them; its diagnostics are for stderr, with what to do about them."""
+    for line in styled_lines(replace(plan, diagnostics=())):
+        yield Text.assemble(*((segment.text, PLAN_STYLES[segment.style]) for segment in line))
+
+
+def _show_plan(console: Console, plan: Plan) -> None:
+    for line in plan_lines(plan):
+        console.print(line)
+
+
 def _show(settings: Settings, plan: Plan) -> None:
     """Show a plan that is about to be applied; with `-o json`, stdout is for what came of it."""
-    show_plan(settings.err() if settings.is_json else settings.out(), plan)
+    _show_plan(settings.err() if settings.is_json else settings.out(), plan)
     show_diagnostics(settings.err(), plan.diagnostics)
 
 

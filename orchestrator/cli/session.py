@@ -14,7 +14,7 @@ session_argument = click.argument("session", type=LABEL)
 @click.group()
 @global_options
 def session() -> None:
-    """Look at the sessions of `airs call --session`, drop handles, or end one.
+    """Look at the sessions of typed calls, drop handles, or end one.
 
     A session ends by itself when it is not used for ten minutes, or when its instance ends.
     """

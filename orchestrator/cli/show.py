@@ -1,18 +1,17 @@
 """How things look on a terminal: diagnostics, plans, tables. Text from outside loses its control characters."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from msgspec.structs import replace
-from rich.console import Console
-from rich.text import Text
-
+from orchestrator.cli.terminal import Console, Text
 from orchestrator.cli.times import clock as clock
 from orchestrator.contract.problem import Failure
 from orchestrator.model.commit import short as short
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.observe.events import printable
-from orchestrator.plan.document import Plan
-from orchestrator.plan.text import Style, styled_lines
+
+GAP = "  "  # between two columns
+COLUMN_LEAST = 20  # columns of the terminal for what goes on below itself
+NARROW_HANG = 4
 
 PHASE_STYLES = {
     "running": "green", "ready": "green", "synced": "green", "succeeded": "green", "normal": "dim",
@@ -20,12 +19,6 @@ PHASE_STYLES = {
     "degraded": "yellow", "restarting": "yellow", "group-restart": "yellow",
     "backing-off": "yellow", "held": "yellow", "out-of-sync": "yellow", "warning": "yellow",
     "failed": "red", "blocked": "red", "waiting": "yellow", "gave-up": "red", "rejected": "red",
-}  # fmt: skip
-
-PLAN_STYLES = {
-    Style.PLAIN: "", Style.HEADING: "bold", Style.DIM: "dim", Style.CREATE: "green", Style.UPDATE: "yellow",
-    Style.ROLL_OUT: "bold cyan", Style.REMOVE: "red", Style.RESTART: "cyan", Style.ADOPT: "cyan",
-    Style.BLOCKED: "bold red", Style.HELD: "bold yellow", Style.WARNING: "yellow",
 }  # fmt: skip
 
 
@@ -52,21 +45,37 @@ def show_failure(console: Console, failure: Failure) -> None:
         console.print(Text("    → " + printable(failure.suggestion), style="cyan"))
 
 
-def show_plan(console: Console, plan: Plan) -> None:
-    """Print a plan as people read it; its diagnostics are for stderr, with what to do about them."""
-    for line in styled_lines(replace(plan, diagnostics=())):
-        console.print(Text.assemble(*((segment.text, PLAN_STYLES[segment.style]) for segment in line)))
-
-
-def table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]], spare: Collection[str] = ()) -> None:
     """Print rows under columns; a cell that names a state is coloured like it.
 
-    No cell is ever shortened: where a terminal is too narrow, it wraps the last column, which is the longest.
+    Where a terminal is too narrow, the `spare` columns are left out in their order, and then the last column, which is
+    the longest, goes on below itself. No cell is ever shortened.
     """
     lines = [[Text(name, style="bold") for name in columns]]
     lines += [[Text(printable(cell), style=PHASE_STYLES.get(cell, "")) for cell in row] for row in rows]
+    kept = _kept(columns, lines, console.width, spare)
+    lines = [[line[index] for index in kept] for line in lines]
     widths = [max(cell.cell_len for cell in column) for column in zip(*lines, strict=True)]
+    hang = sum(width + len(GAP) for width in widths[:-1])
+    if console.width is not None and hang + COLUMN_LEAST > console.width:
+        hang = NARROW_HANG
     for line in lines:
-        for cell, width in zip(line[:-1], widths, strict=False):
-            cell.append(" " * (width - cell.cell_len))
-        console.print(Text("  ").join(line))
+        padded = [cell + Text(" " * (width - cell.cell_len)) for cell, width in zip(line[:-1], widths, strict=False)]
+        console.print(Text(GAP).join([*padded, line[-1]]), hang=hang)
+
+
+def _kept(
+    columns: Sequence[str], lines: Sequence[Sequence[Text]], width: int | None, spare: Collection[str]
+) -> list[int]:
+    """Say which columns there is room for; on a terminal, those that say nothing in any row are not missed."""
+    kept = [*range(len(columns))]
+    if width is None:
+        return kept
+    widths = [max(cell.cell_len for cell in column) + len(GAP) for column in zip(*lines, strict=True)]
+    empty = [index for index in kept if len(lines) > 1 and not any(line[index].parts for line in lines[1:])]
+    for index in [*empty, *(columns.index(name) for name in spare)]:
+        if sum(widths[each] for each in kept) - len(GAP) <= width:
+            break
+        if index in kept and len(kept) > 1:
+            kept.remove(index)
+    return kept

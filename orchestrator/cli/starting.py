@@ -45,7 +45,10 @@ _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)
 @click.option("--name", type=LABEL, help="The component's and deployment's name; by default the file's.")
 @click.option("--force", is_flag=True, help="Overwrite manifests that are there.")
 def init(settings: Settings, file: Path, name: str | None, force: bool) -> None:
-    """Write a Component.toml and a deployment for a bare component FILE, ready to apply."""
+    """Write manifests for a bare component FILE, ready to apply.
+
+    They are a Component.toml beside it and a deployment.
+    """
     described = _describe(read_wasm(file), settings.calls)
     name = name or _name_from(file)
     component, deployment = file.parent / "Component.toml", file.parent / f"{name}.yaml"
@@ -184,7 +187,7 @@ def _deployment_yaml(name: str, described: Described) -> str:
 @command()
 @click.argument("kind", required=False)
 def schema(settings: Settings, kind: str | None) -> None:
-    """Print the JSON Schema of a KIND of document; without one, list the kinds."""
+    """Print the JSON Schema of a KIND of document, or list the kinds."""
     if kind is None:
         click.echo("\n".join(schema_kinds()))
         return

@@ -11,15 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import click
 import msgspec
-from rich.console import Console, Group
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.keys import Pause, pausing
 from orchestrator.cli.show import PHASE_STYLES, clock
+from orchestrator.cli.terminal import Console, Live, Text
 from orchestrator.client import AgentClient
 from orchestrator.contract.documents import DeploymentView, InstanceView
 from orchestrator.model.base import Value
@@ -28,6 +25,10 @@ from orchestrator.model.observed import Traffic
 SHORTEST_MS = 10  # between two looks
 WIDE = 100  # columns of a terminal that leave room for two spaces between columns
 AROUND = 2  # lines of a screen that are no deployment's
+COLUMNS = (
+    "DEPLOYMENT", "READY", "IN/S", "HANDLED/S", "ERR/S", "WAITING", "RESTARTS", "FUEL/MSG", "MEMORY", "DEAD",
+)  # fmt: skip
+NAME_LEAST = 10  # columns of a name
 UNFOLDED = 1_000  # columns where nobody looks at a screen
 _STEP, _BYTE_STEP = 1000, 1024
 _UNITS = "kMGTPEZYRQ"
@@ -91,7 +92,9 @@ ORDERS: dict[str, Key] = {
 @click.option("--sort", type=click.Choice(list(ORDERS)), default="name", help="What comes first: the most of this.")
 @click.option("--interval", type=DURATION, default="1s", help="How long between two looks.")
 def top(settings: Settings, once: bool, sort: str, interval: int) -> None:
-    """Show what all deployments are doing, live: rates, mailboxes, restarts, fuel, memory. `q` ends it.
+    """Show what all deployments are doing, live.
+
+    Rates, mailboxes, restarts, fuel, memory; `q` ends it.
 
     With -o json, print a line for each look.
     """
@@ -130,14 +133,15 @@ def _print_lines(looks: Iterator[Top], sort: str, once: bool) -> None:
 
 
 def _print_table(out: Console, look: Top) -> None:
-    out.print(page(look, UNFOLDED), width=UNFOLDED)
+    for line in page(look, UNFOLDED):
+        out.print(line)
 
 
 def _keep_showing(out: Console, looks: Iterator[Top], sort: str) -> None:
-    with Live(Text("looking …", style="dim"), console=out, auto_refresh=False, screen=True) as live:
-        live.refresh()
+    with Live(out, screen=True) as live:
+        live.show(Text("looking …", style="dim"))
         for look in looks:
-            live.update(_fitting(out, ordered(look, sort)), refresh=True)
+            live.show([line for text in _fitting(out, ordered(look, sort)) for line in out.rendered(text)])
 
 
 def compared(before: Look, now: Look) -> Top:
@@ -189,29 +193,38 @@ def ordered(look: Top, sort: str) -> Top:
     return msgspec.structs.replace(look, deployments=tuple(rows))
 
 
-def _fitting(out: Console, look: Top) -> Group:
+def _fitting(out: Console, look: Top) -> list[Text]:
     """Draw as many rows as the screen has lines for, and say how many there are besides."""
-    count = len(look.deployments)
-    shown = min(count, out.height - AROUND)
-    while shown > 1 and len(out.render_lines(page(look, out.width, shown))) > out.height:
+    width, height = out.size
+    shown = min(len(look.deployments), height - AROUND)
+    while shown > 1 and len(page(look, width, shown)) > height:
         shown -= 1
-    return page(look, out.width, max(shown, 1))
+    return page(look, width, max(shown, 1))
 
 
-def page(look: Top, width: int, shown: int | None = None) -> Group:
+def page(look: Top, width: int, shown: int | None = None) -> list[Text]:
     """Draw the first rows of a look; a name that is too long for the screen goes on in the next line."""
     if not look.deployments:
-        return Group(Text("Nothing is deployed. `airs apply PATH` deploys a folder of manifests."))
-    table = Table(box=None, padding=(0, 2 if width >= WIDE else 1, 0, 0), header_style="bold")
-    table.add_column("DEPLOYMENT", overflow="fold")
-    for name in ("READY", "IN/S", "HANDLED/S", "ERR/S", "WAITING", "RESTARTS", "FUEL/MSG", "MEMORY", "DEAD"):
-        table.add_column(name, justify="right", no_wrap=True)
+        return [Text("Nothing is deployed. `airs apply PATH` deploys a folder of manifests.")]
     count = len(look.deployments)
-    for row in look.deployments[:shown]:
-        table.add_row(*_cells(row))
     told = f"{clock(look.at)}  {count} deployment{'s' * (count != 1)}, over {look.interval_ms / 1000:.1f} s"
+    rows = [tuple(Text(name, style="bold") for name in COLUMNS), *map(_cells, look.deployments[:shown])]
+    gap = " " * (2 if width >= WIDE else 1)
+    widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
+    room = max(width - sum(each + len(gap) for each in widths[1:]), NAME_LEAST)
+    drawn = [line for row in rows for line in _drawn(row, [min(widths[0], room), *widths[1:]], gap)]
     rest = [Text(f"… and {count - shown} more", style="dim")] if shown and shown < count else []
-    return Group(Text(told, style="dim"), table, *rest)
+    return [Text(told, style="dim"), *drawn, *rest]
+
+
+def _drawn(row: Sequence[Text], widths: Sequence[int], gap: str) -> Iterator[Text]:
+    """Draw a row: a name to the left, numbers to the right of their columns."""
+    first, *more = row[0].wrapped(widths[0], 0)
+    line = first + Text(" " * (widths[0] - first.cell_len))
+    for cell, width in zip(row[1:], widths[1:], strict=True):
+        line = Text.assemble(line, gap, " " * (width - cell.cell_len), cell)
+    yield line
+    yield from more
 
 
 def _cells(row: TopRow) -> tuple[Text, ...]:

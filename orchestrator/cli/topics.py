@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import click
-from rich.console import Console
 
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.names import WORD
 from orchestrator.cli.payload import conversation_option, payload_options, written
 from orchestrator.cli.payload import payload as read_payload
 from orchestrator.cli.show import table
+from orchestrator.cli.terminal import Console
 from orchestrator.client import AgentClient
 from orchestrator.contract.documents import SubscriptionView
 from orchestrator.model.topic import matches
@@ -23,7 +23,7 @@ COLUMNS = ("DEPLOYMENT", "PATTERN", "BY", "INSTANCE", "IN FORCE")
 @payload_options
 @conversation_option
 def publish(settings: Settings, topic: str, conversation: str | None, **payload: str | None) -> None:
-    """Publish a message: it comes to every deployment that subscribes to the topic."""
+    """Publish a message to every deployment that subscribes to its topic."""
     data = read_payload(written(payload), lambda: _accepted_by_all(settings.client(), topic))
     published = settings.client().publish(topic, data, conversation)
     if settings.is_json:

@@ -1,15 +1,13 @@
 """`airs trace`: the ways of conversations through components, as they were recorded."""
 
-import secrets
 from collections.abc import Sequence
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.names import NAME, WORD
 from orchestrator.cli.show import table
+from orchestrator.cli.terminal import Console, Text
 from orchestrator.cli.times import fine_clock
 from orchestrator.contract.problem import Failure
 from orchestrator.model.hop import Conversation, Hop
@@ -27,7 +25,7 @@ COLUMNS = ("AT", "FROM", "TO", "WHAT", "TOOK", "OUTCOME")
     help="Show the last N conversations that the deployment NAME took part in.",
 )
 def trace(settings: Settings, what: str, last: int | None) -> None:
-    """Show a conversation: every message of it, from where to where, how it ended and how long that took.
+    """Show a conversation: its messages, from where to where, and how each ended.
 
     A conversation is found by its name, or by the id of any request in it.
     """
@@ -47,7 +45,9 @@ def trace(settings: Settings, what: str, last: int | None) -> None:
 
 def new_name() -> str:
     """Return a name for a conversation that is to be recorded."""
-    return secrets.token_hex(8)
+    from secrets import token_hex  # with what computes digests, which few commands need
+
+    return token_hex(8)
 
 
 def show_conversations(console: Console, found: Sequence[Conversation]) -> None:

@@ -3,12 +3,9 @@
 import time
 from collections.abc import Iterable, Mapping, Set
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-
 from orchestrator.cli.compiling import under_way
 from orchestrator.cli.context import Settings
+from orchestrator.cli.terminal import Console, Live, Text
 from orchestrator.client import AgentClient
 from orchestrator.contract.codes import TIMED_OUT
 from orchestrator.contract.documents import DeploymentView
@@ -30,7 +27,7 @@ def wait_for(
     deadline = time.monotonic() + timeout_ms / 1000
     console = settings.err()
     told: set[str] = set()
-    with Live(console=console, transient=True, auto_refresh=False) as live:
+    with Live(console) as live:
         while True:
             views = [v for v in client.deployments() if key_of(v) in keys]
             waiting = [v for v in views if not is_at_rest(v) or key_of(v) in gone]
@@ -42,7 +39,7 @@ def wait_for(
             if not console.is_terminal:
                 _tell_new(console, waiting, told)
             else:
-                live.update(Text("\n".join(progress(v) for v in waiting)), refresh=True)
+                live.show("\n".join(progress(v) for v in waiting))
             time.sleep(LOOK_S)
 
 

@@ -1,6 +1,5 @@
 """The agent's API as methods: one for each endpoint of the contract, with its documents as arguments and results."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -58,7 +57,7 @@ class AgentClient:
         """Be a client of the agent at `state_dir`; nothing is asked yet.
 
         `runtime_dir` is $XDG_RUNTIME_DIR, where the socket of a state directory with a long path lies. `tell` is told
-        of each exchange; `answer_s` is how long `answers` waits.
+        of each exchange; `answer_s` is how long any answer may take that is not waited for by request.
         """
         self.state_dir = state_dir
         self.socket, folder = socket_of(state_dir, runtime_dir)
@@ -194,8 +193,9 @@ class AgentClient:
         self, key: Target, function: str, arguments: list[Any], timeout_s: float = ANSWER_S, session: str | None = None
     ) -> Any:  # fmt: skip
         """Make a typed call and return its result."""
-        call = {"function": function, "arguments": arguments, "session": session}
-        body = json.dumps(call).encode()  # also integers of any size
+        import json  # for integers of any size; only here, as it takes each command a while to import
+
+        body = json.dumps({"function": function, "arguments": arguments, "session": session}).encode()
         return self._get(api.CALL, key, body=body, params=_message(key, timeout_s), wait_s=timeout_s)
 
     def sessions(self, key: DeploymentKey) -> list[SessionView]:
@@ -256,10 +256,11 @@ class AgentClient:
 
     def _ask(
         self, endpoint: Endpoint[Any], key: Target | None = None, *, body: bytes | None = None,
-        params: Params | None = None, wait_s: float = ANSWER_S, **parts: str,
+        params: Params | None = None, wait_s: float | None = None, **parts: str,
     ) -> Answer:  # fmt: skip
+        limit_s = self._answer_s if wait_s is None else wait_s + SLACK_S
         try:
-            answer = self._http.ask(endpoint.method, _target(endpoint, key, params, parts), body, wait_s + SLACK_S)
+            answer = self._http.ask(endpoint.method, _target(endpoint, key, params, parts), body, limit_s)
         except Unreachable as problem:
             raise Unanswered(problem) from None
         if answer.is_success:

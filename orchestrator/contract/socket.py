@@ -1,6 +1,5 @@
 """Where the agent of a state directory listens: agent and client get the same answer."""
 
-import hashlib
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -21,12 +20,18 @@ def socket_of(state_dir: Path, runtime_dir: Path | None) -> Socket:
     A path that is too long for a socket is replaced by one in `runtime_dir`, or in a folder of the user's under /tmp.
     """
     real = Path(os.path.realpath(state_dir))
-    name = hashlib.sha256(os.fsencode(real)).hexdigest()[:16] + ".sock"
     if _fits(real / "agent.sock"):
         return Socket(real / "agent.sock", None)
+    name = _short(real)
     if runtime_dir is not None and runtime_dir.is_dir() and _fits(runtime_dir / "airs" / name):
         return _in(runtime_dir / "airs", name)
     return _in(Path(f"/tmp/airs-{os.geteuid()}"), name)  # noqa: S108 — who uses it checks whose it is
+
+
+def _short(real: Path) -> str:
+    from hashlib import sha256  # takes every command a while to import, and few need it
+
+    return sha256(os.fsencode(real)).hexdigest()[:16] + ".sock"
 
 
 def _in(folder: Path, name: str) -> Socket:

@@ -1,6 +1,5 @@
 """The struct every value of ours derives from, and the one canonical way to turn a value into bytes."""
 
-import hashlib
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,7 +18,9 @@ def canonical_json(value: Any) -> bytes:
 
 def digest_of(value: Any) -> str:
     """Return the SHA-256 of the canonical JSON of `value`, in lower-case hex."""
-    return hashlib.sha256(canonical_json(value)).hexdigest()
+    from hashlib import sha256  # takes every command a while to import, and few need it
+
+    return sha256(canonical_json(value)).hexdigest()
 
 
 def decode(data: bytes | str, kind: type[T]) -> T:

@@ -1,0 +1,125 @@
+"""The commands of `airs`: where each lies, what it is for, and what people who know other tools call it.
+
+The summaries stand here so that `airs --help` imports none of them; a test holds them against the commands' own.
+"""
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """A command: the module of this package in which it lies, and the first sentence of its help."""
+
+    module: str
+    summary: str
+
+
+SECTIONS: dict[str, dict[str, Entry]] = {
+    "Deploy": {
+        "init": Entry("starting", "Write manifests for a bare component FILE, ready to apply."),
+        "validate": Entry("planning", "Check manifests, components and artifacts; needs no agent."),
+        "plan": Entry("planning", "Show what would change, and why."),
+        "apply": Entry("planning", "Make it so: a folder, a file, REPOSITORY#ref:path or a saved plan."),
+        "up": Entry("agent", "Run an agent in the foreground that watches a source."),
+    },
+    "Look": {
+        "status": Entry("look", "Show how everything is, or one deployment in detail."),
+        "get": Entry("look", "List things of one kind."),
+        "history": Entry("look", "List a deployment's revisions, or show what one contained."),
+        "logs": Entry("look", "Print what a deployment's guests logged."),
+        "events": Entry("look", "Print what happened since the agent started."),
+        "top": Entry("top", "Show what all deployments are doing, live."),
+        "trace": Entry(
+            "trace",
+            "Show a conversation: its messages, from where to where, and how each ended.",
+        ),
+    },
+    "Talk to components": {
+        "request": Entry("act", "Send a message and print the reply."),
+        "send": Entry("act", "Queue a message, or many, without waiting for an answer."),
+        "publish": Entry("topics", "Publish a message to every deployment that subscribes to its topic."),
+        "call": Entry("act", "Call an exported function: each argument is JSON."),
+        "session": Entry("session", "Look at the sessions of typed calls, drop handles, or end one."),
+        "run": Entry("act", "Run a job again, and end as it does."),
+        "replay": Entry(
+            "letters",
+            "Send a deployment's dead letters again, all of them or some.",
+        ),
+    },
+    "Change what runs": {
+        "rollout": Entry("act", "Look at a rollout, promote it, abort it, or retry."),
+        "rollback": Entry("act", "Go back to an earlier revision."),
+        "restart": Entry("act", "Restart deployments, their instances one after another."),
+        "delete": Entry("act", "Remove deployments; their stored data are kept."),
+    },
+    "The agent, components, this machine": {
+        "agent": Entry("agent", "Start, stop or look at the background agent."),
+        "component": Entry("component", "Look into a component's file, or compare two."),
+        "schema": Entry("starting", "Print the JSON Schema of a KIND of document, or list the kinds."),
+        "doctor": Entry("doctor", "Check this machine and the state directory."),
+        "completion": Entry("completion", "Print a script that completes commands, options and names in a shell."),
+        "help": Entry("helping", "Show what airs or one of its commands does."),
+    },
+}
+COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+
+# What users of kubectl, flux, nomad, terraform, systemctl and docker type, and what it is here.
+HABITS = {
+    "describe": "airs status NAME", "show": "airs status NAME", "inspect": "airs component info FILE",
+    "ps": "airs status", "list": "airs get deployments", "ls": "airs get deployments", "pods": "airs get instances",
+    "watch": "airs status -w", "wait": "airs apply PATH, which waits",
+    "diff": "airs plan PATH", "preview": "airs plan PATH", "build": "airs plan PATH",
+    "create": "airs apply PATH", "deploy": "airs apply PATH", "install": "airs apply PATH",
+    "reconcile": "airs apply PATH",
+    "sync": "airs apply PATH", "upgrade": "airs apply PATH", "patch": "airs apply PATH", "edit": "airs apply PATH",
+    "set": "airs apply PATH", "replace": "airs apply PATH", "scale": "airs apply PATH, with other `replicas`",
+    "suspend": "airs apply PATH, with `suspend: true`", "resume": "airs apply PATH, with `suspend: false`",
+    "fmt": "airs validate PATH", "lint": "airs validate PATH", "check": "airs doctor, or airs validate PATH",
+    "start": "airs agent start", "stop": "airs agent stop, or `suspend: true` in a manifest",
+    "destroy": "airs delete NAME", "remove": "airs delete NAME", "rm": "airs delete NAME",
+    "uninstall": "airs delete NAME",
+    "undo": "airs rollback NAME", "promote": "airs rollout promote NAME", "abort": "airs rollout abort NAME",
+    "retry": "airs rollout retry NAME", "exec": "airs request NAME PAYLOAD, or airs call NAME FUNCTION",
+    "invoke": "airs call NAME FUNCTION", "tail": "airs logs -f NAME", "log": "airs logs NAME",
+    "explain": "airs schema deployment", "version": "airs --version", "node": "airs doctor", "job": "airs run NAME",
+    "monitor": "airs events -f", "alloc": "airs get instances", "instances": "airs get instances",
+    "deployments": "airs get deployments", "revisions": "airs history NAME", "revert": "airs rollback NAME",
+}  # fmt: skip
+KIND_HABITS = {
+    "pods": "instances", "pod": "instances", "po": "instances", "instance": "instances", "replicas": "instances",
+    "replicasets": "revisions", "rs": "revisions", "revision": "revisions", "history": "revisions",
+    "deployment": "deployments", "deploy": "deployments", "all": "deployments", "jobs": "deployments",
+    "services": "deployments", "svc": "deployments", "source": "sources", "gitrepositories": "sources",
+    "kustomizations": "sources", "group": "groups", "dead-letter": "dead-letters", "deadletters": "dead-letters",
+    "dlq": "dead-letters", "subscription": "subscriptions", "topics": "subscriptions",
+}  # fmt: skip
+OPTION_HABITS = {  # by command, or for all of them
+    ("*", "--namespace"): "Write NAMESPACE/NAME for one deployment.",
+    ("*", "-n"): "Write NAMESPACE/NAME for one deployment.",
+    ("*", "-A"): "Every list holds all namespaces; `-n NAMESPACE` makes it one.",
+    ("*", "--all-namespaces"): "Every list holds all namespaces; `-n NAMESPACE` makes it one.",
+    ("apply", "-f"): "The path is an argument: airs apply PATH.",
+    ("apply", "--filename"): "The path is an argument: airs apply PATH.",
+    ("apply", "-k"): "The path is an argument: airs apply PATH.",
+    ("apply", "--dry-run"): "airs plan PATH shows what would change, and changes nothing.",
+    ("apply", "-auto-approve"): "It is --yes.",
+    ("apply", "--auto-approve"): "It is --yes.",
+    ("apply", "--prune"): "What left the source is removed anyway; airs plan PATH shows it first.",
+    ("apply", "--force"): "--adopt takes over what another source owns; airs rollout retry NAME releases what is held.",
+    ("plan", "-f"): "The path is an argument: airs plan PATH.",
+    ("plan", "--dry-run"): "A plan never changes anything.",
+    ("plan", "-out"): "It is --out FILE.",
+    ("plan", "-detailed-exitcode"): "It is --detailed-exitcode.",
+    ("validate", "-f"): "The path is an argument: airs validate PATH.",
+    ("up", "-f"): "The path is an argument: airs up PATH.",
+    ("up", "-d"): "airs agent start runs an agent in the background; airs apply PATH starts one if none runs.",
+    ("up", "--detach"): "airs agent start runs an agent in the background; airs apply PATH starts one if none runs.",
+    ("delete", "-f"): "Name deployments: airs delete NAME. What leaves a source is removed by airs apply.",
+    ("delete", "--dry-run"): "airs plan PATH shows what a source would remove.",
+    ("rollback", "--to-revision"): "It is --to N.",
+    ("rollback", "--revision"): "It is --to N.",
+    ("get", "-w"): "airs status -w keeps showing how everything is.",
+    ("get", "--watch"): "airs status -w keeps showing how everything is.",
+    ("request", "-d"): "The payload is an argument, or --text, --json, --cbor, --hex, --file.",
+    ("request", "--data"): "The payload is an argument, or --text, --json, --cbor, --hex, --file.",
+    ("logs", "--all"): "Without a NAME, it prints the lines of all deployments.",
+}  # fmt: skip

@@ -1,0 +1,46 @@
+"""What people who know other tools type, and what it is here: hints under a refusal, never another meaning."""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+import click
+from click.exceptions import BadParameter, NoSuchOption
+
+from orchestrator.cli.commands import COMMANDS, HABITS, KIND_HABITS, OPTION_HABITS
+
+SHOWN_MAX = 40
+CLOSE_ENOUGH = 0.6
+
+
+def meant(args: Sequence[str]) -> str:
+    """Say that there is no such command, and which one does what was probably meant."""
+    name = args[0]
+    said = f"There is no command {name[:SHOWN_MAX]!a}."
+    if name in HABITS:
+        return f"{said} Use `{HABITS[name]}`."
+    return f"{said}{_close(name, COMMANDS)}"
+
+
+def hint(error: click.UsageError) -> str:
+    """Say what else does what was probably meant; empty where nothing is known to."""
+    command = error.ctx.info_name if error.ctx is not None else None
+    if isinstance(error, NoSuchOption):
+        return OPTION_HABITS.get((command or "", error.option_name)) or OPTION_HABITS.get(("*", error.option_name), "")
+    if command == "get" and isinstance(error, BadParameter) and error.param is not None and error.param.name == "kind":
+        return _kind_meant(error)
+    return ""
+
+
+def _kind_meant(error: BadParameter) -> str:
+    words = error.message.split("'")
+    given = words[1].lower() if len(words) > 1 else ""
+    found = KIND_HABITS.get(given)
+    if found is None:
+        close = get_close_matches(given, [*KIND_HABITS, *KIND_HABITS.values()], 1, CLOSE_ENOUGH)
+        found = KIND_HABITS.get(close[0], close[0]) if close else None
+    return f"airs get {found}" if found else ""
+
+
+def _close(name: str, names: Iterable[str]) -> str:
+    close = get_close_matches(name, names, 3, CLOSE_ENOUGH)
+    return f" Did you mean {' or '.join(close)}?" if close else " `airs --help` lists them."
