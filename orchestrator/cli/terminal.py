@@ -167,6 +167,7 @@ class Console:
     def print(self, text: "str | Text" = "", style: str = "", *, hang: int | None = None) -> None:
         """Write lines, broken where the terminal is too narrow; `hang` is how far what follows a break is indented."""
         self.file.write("".join(f"{line}\n" for line in self.rendered(text, style, hang=hang)))
+        self.file.flush()  # who follows a log through a pipe waits for it
 
     def rendered(self, text: "str | Text", style: str = "", *, hang: int | None = None) -> list[str]:
         """Return the lines that `print` would write."""
@@ -213,7 +214,7 @@ class Live:
         height = self._console.size[1]
         lines = lines[: height if self._screen else height - 1]
         if self._screen:
-            self._write(_HOME_AND_CLEAR + "\r\n".join(lines))
+            self._write(_HOME_AND_CLEAR + "\n".join(lines))
         else:
             self._write(self._erased() + "".join(f"{line}\n" for line in lines))
             self._drawn = len(lines)
