@@ -315,8 +315,9 @@ class Api:
         return StreamingResponse(watcher.lines(cancel), media_type=JSON_LINES)
 
     async def delete(self, request: Request) -> Response:
-        """Remove a deployment."""
-        return await self._obey(request, Delete(_key(request)))
+        """Remove a deployment; the others that are removed with it are named `beside` it."""
+        beside = tuple(map(DeploymentKey.parse, request.query_params.getlist("beside")))
+        return await self._obey(request, Delete(_key(request), request.query_params.get("force") == "true", beside))
 
     async def restart(self, request: Request) -> Response:
         """Restart a deployment's instances."""

@@ -35,6 +35,8 @@ from orchestrator.model.outcome import ActionOutcome
 from orchestrator.model.source import SourceStatus
 from orchestrator.model.spec import Revision
 from orchestrator.model.who import Act
+from orchestrator.plan.dependencies import names_of
+from orchestrator.rollout.analysis import wanted_messages
 from orchestrator.rollout.standing import (
     ending_of,
     hold_of,
@@ -68,7 +70,8 @@ def deployment_view(seen: ObservedDeployment, compiling: Callable[[str], Compili
         sync=_sync(record),
         wanted_version=record.wanted.revision.version,
         wanted_revision=record.wanted.revision.id,
-        message=seen.fault or _message(record, instances, seen.group),
+        message="; ".join(filter(None, (seen.fault or _message(record, instances, seen.group), _lack(seen)))),
+        missing_dependencies=tuple(map(str, seen.missing)),
         source=record.source,
         source_revision=record.applied,
         attempted_revision=record.attempted,
@@ -86,6 +89,12 @@ def deployment_view(seen: ObservedDeployment, compiling: Callable[[str], Compili
         job=_job_view(record) if is_job(record) else None,
         group=_group_view(record, seen.group),
     )
+
+
+def _lack(seen: ObservedDeployment) -> str:
+    if not seen.missing:
+        return ""
+    return f"depends on {names_of(seen.missing)}, which {'is' if len(seen.missing) == 1 else 'are'} not deployed"
 
 
 def _group_view(record: Record, seen: ObservedGroup | None) -> GroupView | None:
@@ -193,6 +202,10 @@ def rollout_view(record: Record) -> RolloutView | None:
         steps=len(rollout.target.rollout.steps),
         messages=rollout.messages,
         errors=rollout.errors,
+        evidence_messages=rollout.evidence.handled,
+        evidence_errors=rollout.evidence.errors,
+        minimum_messages=wanted_messages(rollout.target.rollout),
+        passed_checks=rollout.passed_checks,
         failed_checks=rollout.failed_checks,
         inconclusive_checks=rollout.inconclusive_checks,
         conclusion=rollout.conclusion,

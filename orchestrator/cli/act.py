@@ -163,11 +163,12 @@ def restart(settings: Settings, names: tuple[DeploymentKey, ...], reason: str | 
 
 @command()
 @keys_argument
+@click.option("--force", is_flag=True, help="Also where other deployments depend on them.")
 @reason_option
-def delete(settings: Settings, names: tuple[DeploymentKey, ...], reason: str | None) -> int:
+def delete(settings: Settings, names: tuple[DeploymentKey, ...], force: bool, reason: str | None) -> int:
     """Remove deployments; their stored data are kept."""
     client = settings.client()
-    return _each(settings, names, lambda name: client.delete(name, reason))
+    return _each(settings, names, lambda name: client.delete(name, reason, force=force, beside=names))
 
 
 def _each(settings: Settings, names: Iterable[DeploymentKey], act: Callable[[DeploymentKey], str]) -> int:

@@ -382,6 +382,10 @@ def rollout_status(settings: Settings, name: DeploymentKey) -> None:
     console.print(f"weight     {rollout.weight} %, step {step} of {rollout.steps}")
     rate = f"{rollout.errors / rollout.messages:.1%}" if rollout.messages else "none yet"
     console.print(f"messages   {rollout.messages}, errors {rollout.errors} ({rate})")
-    console.print(f"checks     {rollout.failed_checks} failed, {rollout.inconclusive_checks} inconclusive")
+    if rollout.inconclusive_checks:
+        gathered = f"{rollout.evidence_messages} of the {rollout.minimum_messages} messages of the next check"
+        console.print(f"evidence   {gathered}, errors {rollout.evidence_errors}")
+    checks = f"{rollout.passed_checks} passed, {rollout.failed_checks} failed"
+    console.print(f"checks     {checks}, {rollout.inconclusive_checks} inconclusive since")
     if rollout.conclusion:
         console.print(f"because    {printable(rollout.conclusion)}")

@@ -38,7 +38,7 @@ class TopRow(Value, frozen=True):
     """One deployment: messages and calls a second since the last look, and how it is now.
 
     `fuel_per_message` is the average of those since the last look whose fuel was read, None if there was none.
-    `restarts`, `memory_bytes` are those of its instances together; `dead_letters` counts since the agent started.
+    `restarts`, `memory_bytes` are those of its instances together; `dead_letters` are kept now.
     """
 
     namespace: str

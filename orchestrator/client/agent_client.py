@@ -153,9 +153,16 @@ class AgentClient:
         """Promote (by one step, or in `full`), abort or retry a rollout; returns what was done, in words."""
         return self._done(api.ROLLOUT, key, params=_given(reason=reason, full=_flag(full) if full else None), verb=verb)
 
-    def delete(self, key: DeploymentKey, reason: str | None = None) -> str:
-        """Remove a deployment; returns what was done, in words."""
-        return self._done(api.DELETE, key, params=_given(reason=reason))
+    def delete(
+        self, key: DeploymentKey, reason: str | None = None, *, force: bool = False,
+        beside: Sequence[DeploymentKey] = (),
+    ) -> str:  # fmt: skip
+        """Remove a deployment; returns what was done, in words.
+
+        Where others depend on it that are not removed `beside` it, that takes `force`.
+        """
+        params = _given(reason=reason, force=_flag(force), beside=[*map(str, beside)])
+        return self._done(api.DELETE, key, params=params)
 
     def send(
         self, key: Target, payload: bytes, conversation: str | None = None, timeout_s: float = ANSWER_S,

@@ -79,7 +79,12 @@ class CompilingView(Value, frozen=True):
 
 
 class RolloutView(Value, frozen=True):
-    """A rollout, in progress or the last one."""
+    """A rollout, in progress or the last one.
+
+    `messages` and `errors` are what the new version handled in this rollout, as of the last check, which are those that
+    checks judge; `evidence_messages` and `evidence_errors` those that no check has judged yet, as each wants
+    `minimum_messages`.
+    """
 
     phase: str
     cause: str
@@ -91,6 +96,10 @@ class RolloutView(Value, frozen=True):
     steps: int
     messages: int
     errors: int
+    evidence_messages: int
+    evidence_errors: int
+    minimum_messages: int
+    passed_checks: int
     failed_checks: int
     inconclusive_checks: int
     conclusion: str
@@ -130,6 +139,7 @@ class DeploymentView(Value, frozen=True):
     wanted_version: str
     wanted_revision: str
     message: str
+    missing_dependencies: tuple[str, ...]
     source: str
     source_revision: str | None
     attempted_revision: str | None

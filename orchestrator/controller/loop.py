@@ -23,7 +23,8 @@ from orchestrator.model.desired import DesiredState, Permissions, either
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedState, Record
 from orchestrator.model.outcome import ActionOutcome, Status
-from orchestrator.observe.state import observe
+from orchestrator.observe.message_rates import MessageRates
+from orchestrator.observe.state import Elsewhere, observe
 from orchestrator.plan.action import ActionKind
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
@@ -57,6 +58,10 @@ class Controller:
         self._woken = threading.Event()
         self._leaving: set[DeploymentKey] = set()
         self._granted: dict[str, Permissions] = {}  # by source: what an apply allowed, until it is carried out
+        rates = MessageRates(fleet.clock.monotonic_ms)
+        self._elsewhere = Elsewhere(
+            fleet.rates.limited, fleet.router.kept, fleet.router.dead_letters, rates.of, faults.of
+        )  # fmt: skip
         self.not_done: dict[str, tuple[ActionOutcome, ...]] = {}  # by source; replaced, never changed
 
     def step(self) -> int:
@@ -99,10 +104,7 @@ class Controller:
 
     def _observe(self, records: Iterable[Record]) -> ObservedState:
         ledger, fleet = self.ledger, self.fleet
-        return observe(
-            ledger.lineage, ledger.serial, records, fleet.services, fleet.rates.limited, fleet.router.kept,
-            self.faults.of,
-        )  # fmt: skip
+        return observe(ledger.lineage, ledger.serial, records, fleet.services, self._elsewhere)
 
     def execute(self, plan: Plan) -> tuple[ActionOutcome, ...]:
         """Carry a plan out as far as it goes in one pass."""

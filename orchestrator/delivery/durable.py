@@ -86,6 +86,10 @@ class DurableMail:
         """Count the messages to a deployment that are kept."""
         return self._kept.count(key)
 
+    def dead_letters(self, key: DeploymentKey) -> int:
+        """Count the dead letters of a deployment."""
+        return self._letters.count(key)
+
     def _keep(self, route: Route, mail: Mail, id: str | None) -> Sequence[int] | None:
         with self._lock:
             under_way = self._under_way.setdefault(route.key, set())

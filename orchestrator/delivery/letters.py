@@ -48,6 +48,10 @@ class DeadLetters:
         for _, outcome in lost:
             self._heard(mail.sender, ComponentId(key.namespace, key.name), outcome)
 
+    def count(self, key: DeploymentKey) -> int:
+        """Count those of one deployment, those on their way anew among them."""
+        return self._kept.count(key)
+
     def letters(self, key: DeploymentKey | None) -> Iterator[tuple[int, DeadLetter, bool]]:
         """Yield those of one deployment or of all, oldest first: number, letter, and whether it was sent again."""
         for number, _ in self._kept.numbers(key):

@@ -21,6 +21,7 @@ from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Hold, Number, Record
 from orchestrator.model.rollout import Cause, Rollout, RolloutPhase
 from orchestrator.model.who import By, Verb
+from orchestrator.plan.dependencies import dependents_of, names_of
 from orchestrator.rollout.commands import Refusal, promote
 from orchestrator.rollout.standing import held_back, is_serving, is_suspended, released, under_way
 from orchestrator.store.decisions import AppendAct, DeleteAct, PutDesired, PutRecord
@@ -63,7 +64,13 @@ class Restart(Command, frozen=True):
 
 
 class Delete(Command, frozen=True):
-    """Remove a deployment; its stored data are kept."""
+    """Remove a deployment; its stored data are kept.
+
+    Where others depend on it that are not deleted `beside` it, only by `force`.
+    """
+
+    force: bool = False
+    beside: tuple[DeploymentKey, ...] = ()
 
 
 class RunJob(Command, frozen=True):
@@ -222,17 +229,24 @@ class Commands:
         serving.restart()
         return Begun(f"{key}: restarting {stable.replicas} instance(s) of {stable.revision.version}")
 
-    def _delete(self, record: Record, _command: Delete, _by: By) -> Begun | Refusal:
+    def _delete(self, record: Record, command: Delete, _by: By) -> Begun | Refusal:
         key, wishes = record.key, self._ledger.desired.values()
         watched = [desired.source for desired in wishes if self._still_wanted(key, desired)]
         if watched:
             hint = "Remove it from there, or set `suspend: true` in its manifest."
             return Refusal(f"{key} is still wanted by {watched[0]}, which is watched", hint)
+        dependents = [d for d in dependents_of(key, self._ledger.records.values()) if d not in command.beside]
+        if dependents and not command.force:
+            return Refusal(
+                f"{names_of(dependents)} depend{'s' * (len(dependents) == 1)} on {key}",
+                f"Delete {'it' if len(dependents) == 1 else 'them'} too, or say --force.",
+            )
         # Whoever else once applied it, and was told that it is another's, does not get it by its being deleted.
         forgotten = [without(desired, key) for desired in wishes if any(d.key == key for d in desired.deployments)]
         changes = [PutDesired(desired=desired) for desired in forgotten]
         self._ledger.decide([*changes, PutRecord(record=replace(record, deleted=True))])
-        return Begun(f"{key}: removing; its stored data are kept")
+        lack = f"; {names_of(dependents)} still depend{'s' * (len(dependents) == 1)} on it" if dependents else ""
+        return Begun(f"{key}: removing; its stored data are kept{lack}")
 
     def _run(self, record: Record, command: RunJob) -> Callable[[], None] | Refusal:
         key, wanted = record.key, record.stable or record.wanted

@@ -23,6 +23,7 @@ class Fleet:
         self.router = router
         self.topics = Topics()
         self.rates = Rates(around.clock.monotonic_ms)
+        self.clock = around.clock
         self._around = around
         self._services: Table[DeploymentKey, Service] = Table()
         self._grants: dict[DeploymentKey, tuple[Grant, ...]] = {}

@@ -31,6 +31,9 @@ class Durable(Protocol):
     def count(self, key: DeploymentKey) -> int:
         """Count the messages to a deployment that are kept."""
 
+    def dead_letters(self, key: DeploymentKey) -> int:
+        """Count the dead letters of a deployment."""
+
 
 def _anybody(_key: DeploymentKey) -> bool:
     return True
@@ -125,6 +128,10 @@ class Router:
     def kept(self, key: DeploymentKey) -> int:
         """Count the messages to a deployment that are kept until they were handled well."""
         return 0 if self._durable is None else self._durable.count(key)
+
+    def dead_letters(self, key: DeploymentKey) -> int:
+        """Count the dead letters of a deployment, of which nobody has been rid yet."""
+        return 0 if self._durable is None else self._durable.dead_letters(key)
 
     def crowded(self, key: DeploymentKey) -> WhenRoom | None:
         """Return how to wait where messages were queued beyond the room there is; None where there are no such."""

@@ -163,10 +163,11 @@ class Traffic(Value, frozen=True):
 
     Of those that came, `received` were let in and `rejected` were not, for want of room; `dropped` made way for newer
     ones, `expired` waited too long, and instances `handled` the others, `errors` of them not well. Of those without a
-    reply, which nobody hears of, all that were received and not handled well are `dead_letters`, and of published ones
-    those that were rejected. Where delivery is at least once, `sent_again` counts further attempts, each of which is
-    received and handled anew, and `kept` are in the store until they were handled well, whatever they wait for.
-    `limited` are what its own instances wanted to send beyond its rate limit.
+    reply, which nobody hears of, all that were received and not handled well were `lost`, and of published ones those
+    that were rejected; `dead_letters` are kept of them now, whenever they were lost. Where delivery is at least once,
+    `sent_again` counts further attempts, each of which is received and handled anew, and `kept` are in the store until
+    they were handled well, whatever they wait for. `limited` are what its own instances wanted to send beyond its rate
+    limit.
     """
 
     waiting: int = 0
@@ -176,6 +177,7 @@ class Traffic(Value, frozen=True):
     rejected: int = 0
     dropped: int = 0
     expired: int = 0
+    lost: int = 0
     dead_letters: int = 0
     sent_again: int = 0
     limited: int = 0
@@ -201,7 +203,9 @@ class Asked(Value, frozen=True):
 class ObservedDeployment(Value, frozen=True):
     """A record and its instances; `instances` is None where no agent runs, which is not the same as none.
 
-    `fault` says what keeps the agent from looking after this one, empty while it can.
+    `fault` says what keeps the agent from looking after this one, empty while it can. `messages_per_s` is how many
+    messages and calls came lately, None where that is not known. `missing` are those that it depends on and that are
+    not deployed.
     """
 
     record: Record
@@ -210,6 +214,8 @@ class ObservedDeployment(Value, frozen=True):
     requests: Asked = Asked()
     group: ObservedGroup | None = None
     fault: str = ""
+    messages_per_s: float | None = None
+    missing: tuple[DeploymentKey, ...] = ()
 
 
 class ObservedState(Value, frozen=True):

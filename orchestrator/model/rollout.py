@@ -42,15 +42,23 @@ class WaitsFor(Enum):
     INSTANCES = "instances"  # there are to be none now
 
 
+class Messages(Value, frozen=True):
+    """How many messages and calls a revision was done with, and how many of them ended in an error."""
+
+    handled: int = 0
+    errors: int = 0
+
+
 class Rollout(Value, frozen=True):
     """The way from `stable` (a revision id; None for a first deployment) to `target`.
 
     `number` is its entry in the history. `old` is the deployment it leads from, with its in-place fields.
     `step` is the index into `target.rollout.steps` that is being carried out; -1 before the first. `weight` is the
-    percentage of conversations the new revision gets. `messages` and `errors` are the new revision's own counters at
-    the last analysis tick. `passed_checks` counts those since the last failed one, `inconclusive_checks` those in a
-    row. `handed_over` says that the old set is out of the way where only one may work at a time. `conclusion` says why
-    it ended or waits.
+    percentage of conversations the new revision gets. `messages` and `errors` are what it handled in this rollout as of
+    the last check, `evidence` how many of those no check has judged yet, and `counted` where its counters stood then.
+    `passed_checks` counts those since the last failed one, `inconclusive_checks` and `silent_checks` (which saw no
+    message at all) those in a row. `handed_over` says that the old set is out of the way where only one may work at a
+    time. `conclusion` says why it ended or waits.
     """
 
     target: Deployment
@@ -66,9 +74,13 @@ class Rollout(Value, frozen=True):
     last_check_ms: int = 0
     messages: int = 0
     errors: int = 0
+    evidence: Messages = Messages()
+    evidence_since_ms: int = 0
+    counted: Messages = Messages()
     passed_checks: int = 0
     failed_checks: int = 0
     inconclusive_checks: int = 0
+    silent_checks: int = 0
     healthy_instances: int = 0
     handed_over: bool = False
     keep_until_ms: int = 0

@@ -2,47 +2,71 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+import msgspec
 from msgspec.structs import replace
 
+from orchestrator.messaging.mailbox.route import Route
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedDeployment, ObservedState, Record, Traffic
+from orchestrator.plan.dependencies import missing_needs
 from orchestrator.supervise.service import Service
 
 Count = Callable[[DeploymentKey], int]
-Word = Callable[[DeploymentKey], str]
+
+
+class Elsewhere(msgspec.Struct, frozen=True):
+    """What is known of a deployment elsewhere than in its record and its service.
+
+    `limited` says how many messages somebody wanted to send beyond its rate limit, `kept` how many to it are kept,
+    `dead_letters` how many of it are; `rate` how many came a second lately, of so many in all; `fault` what keeps airs
+    from looking after it.
+    """
+
+    limited: Count
+    kept: Count
+    dead_letters: Count
+    rate: Callable[[Route, int], float | None]
+    fault: Callable[[DeploymentKey], str]
 
 
 def observe(
-    lineage: str, serial: int, records: Iterable[Record], services: Mapping[DeploymentKey, Service],
-    limited: Count, kept: Count, fault: Word,
-) -> ObservedState:  # fmt: skip
-    """Return what is, sorted by key; a record without a service has no instances.
-
-    `limited` says how many messages somebody wanted to send beyond its rate limit, `kept` how many to it are kept,
-    `fault` what keeps airs from looking after it.
-    """
+    lineage: str,
+    serial: int,
+    records: Iterable[Record],
+    services: Mapping[DeploymentKey, Service],
+    elsewhere: Elsewhere,
+) -> ObservedState:
+    """Return what is, sorted by key; a record without a service has no instances."""
     ordered = sorted(records, key=lambda record: record.key)
+    missing = missing_needs(ordered)
     return ObservedState(
         lineage=lineage,
         serial=serial,
-        deployments=tuple(_look(record, services.get(record.key), limited, kept, fault) for record in ordered),
+        deployments=tuple(_look(r, services.get(r.key), elsewhere, missing.get(r.key, ())) for r in ordered),
         agent_running=True,
     )
 
 
 def _look(
-    record: Record, service: Service | None, limited: Count, kept: Count, fault: Word
-) -> ObservedDeployment:  # fmt: skip
+    record: Record, service: Service | None, elsewhere: Elsewhere, missing: tuple[DeploymentKey, ...]
+) -> ObservedDeployment:
+    key, at_mailbox = record.key, Traffic() if service is None else service.route.traffic()
+    traffic = replace(
+        at_mailbox,
+        limited=elsewhere.limited(key),
+        kept=elsewhere.kept(key),
+        dead_letters=elsewhere.dead_letters(key),
+    )
+    fault = elsewhere.fault(key)
     if service is None:
-        traffic = Traffic(kept=kept(record.key))
-        return ObservedDeployment(record=record, instances=(), traffic=traffic, fault=fault(record.key))
-    route = service.route
-    traffic = replace(route.traffic(), limited=limited(record.key), kept=kept(record.key))
+        return ObservedDeployment(record=record, instances=(), traffic=traffic, fault=fault, missing=missing)
     return ObservedDeployment(
         record=record,
         instances=service.observe(),
         traffic=traffic,
-        requests=route.requests.seen(),
+        requests=service.route.requests.seen(),
         group=service.group(),
-        fault=fault(record.key),
+        fault=fault,
+        messages_per_s=elsewhere.rate(service.route, traffic.received),
+        missing=missing,
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import Record
 from orchestrator.model.spec import Deployment
 from orchestrator.plan.action import Reason
 
@@ -52,6 +53,24 @@ def reversed_needs(needs: Mapping[Key, Iterable[Key]]) -> dict[Key, list[Key]]:
         for need in needs[key]:
             dependents.setdefault(need, []).append(key)
     return dependents
+
+
+def missing_needs(records: Iterable[Record]) -> dict[Key, tuple[Key, ...]]:
+    """Return what those records depend on, as it is in force, that is not deployed; only for those that lack any."""
+    staying = [record for record in records if not record.deleted]
+    there = {record.key for record in staying}
+    lacking = {r.key: tuple(need for need in needs_in_force(r) if need not in there) for r in staying}
+    return {key: needs for key, needs in lacking.items() if needs}
+
+
+def needs_in_force(record: Record) -> tuple[Key, ...]:
+    """Return what a record depends on now: what serves, or else what is wanted."""
+    return (record.stable or record.wanted).depends_on
+
+
+def dependents_of(key: Key, records: Iterable[Record]) -> list[Key]:
+    """Return those that depend on a deployment and stay, by name."""
+    return sorted(r.key for r in records if not r.deleted and r.key != key and key in needs_in_force(r))
 
 
 def free_to_end(needs: Mapping[Key, Iterable[Key]]) -> list[Key]:

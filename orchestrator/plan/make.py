@@ -18,15 +18,17 @@ from orchestrator.plan.dependencies import find_obstacles, in_order
 from orchestrator.plan.document import Plan, summarize
 from orchestrator.plan.removals import removals
 from orchestrator.plan.rules import Case, decide
+from orchestrator.plan.warnings import warnings
 
 
 def make_plan(desired: DesiredState, observed: ObservedState, diagnostics: Iterable[Diagnostic] = ()) -> Plan:
-    """Return the actions that lead from `observed` to `desired`; `diagnostics` are carried along."""
+    """Return the actions that lead from `observed` to `desired`; warnings are added to `diagnostics`."""
     desired = in_canonical_order(desired)
     seen = observed.by_key()
-    leaving = removals(desired, {key: d.record for key, d in seen.items() if d.record.source == desired.source})
+    leaving = removals(desired, [d.record for d in observed.deployments])
     removed = {action.key for action in leaving if action.kind is ActionKind.REMOVE}
     actions = decisions(desired, observed, frozenset(seen.keys() - removed))
+    told = (*diagnostics, *rebuilt(desired, seen), *warnings(desired.deployments, seen, actions))
     needs = {action.key: seen[action.key].record.wanted.depends_on for action in leaving}
     needs |= {d.key: d.depends_on for d in desired.deployments}
     ordered = in_execution_order((*actions, *leaving), needs)
@@ -42,7 +44,7 @@ def make_plan(desired: DesiredState, observed: ObservedState, diagnostics: Itera
         desired=desired,
         actions=ordered,
         summary=summarize(ordered),
-        diagnostics=tuple(sorted((*diagnostics, *rebuilt(desired, seen)), key=diagnostic_order)),
+        diagnostics=tuple(sorted(told, key=diagnostic_order)),
     )
     return msgspec.structs.replace(plan, digest=digest_of(plan))
 

@@ -5,13 +5,13 @@ go on waiting when the same pass has made the inventory larger, so whoever carri
 `mass_prune_hold`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Hold, Record
 from orchestrator.plan.action import Action, ActionKind, Reason
-from orchestrator.plan.dependencies import names_of, reversed_needs
+from orchestrator.plan.dependencies import names_of, needs_in_force, reversed_needs
 
 MASS_PRUNE_ABOVE = 3  # so many removals never wait, however small the inventory
 
@@ -22,8 +22,10 @@ def mass_prune_hold(record: Record, at_ms: int) -> Hold:
     return Hold(revision=revision, reason=Reason.MASS_PRUNE.value, at_ms=at_ms)
 
 
-def removals(desired: DesiredState, inventory: Mapping[DeploymentKey, Record]) -> list[Action]:
+def removals(desired: DesiredState, records: Iterable[Record]) -> list[Action]:
     """List a removal for each record of this source that it no longer wants; held where that is in doubt."""
+    records = [*records]
+    inventory = {record.key: record for record in records if record.source == desired.source}
     wanted = {d.key for d in desired.deployments} | set(desired.invalid)
     gone = [record for key, record in sorted(inventory.items()) if key not in wanted]
     unreadable = set(desired.unreadable_files)
@@ -32,7 +34,9 @@ def removals(desired: DesiredState, inventory: Mapping[DeploymentKey, Record]) -
     why = doubt(desired, strays, leaving, len(inventory))
     if why is not None:
         return [removal(record, ActionKind.HELD, *why) for record in leaving]
-    needed_by = reversed_needs({d.key: d.depends_on for d in desired.deployments})
+    # Others' needs count as well: who belongs to another source learns nothing of this plan.
+    needs = {record.key: needs_in_force(record) for record in records if record.source != desired.source}
+    needed_by = reversed_needs(needs | {d.key: d.depends_on for d in desired.deployments})
     return [removal(r, ActionKind.REMOVE, Reason.REMOVED_FROM_SOURCE, still_needed(r, needed_by)) for r in leaving]
 
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from orchestrator.model.rollout import Cause, Rollout, RolloutPhase, WaitsFor
 from orchestrator.model.spec import Deployment
 from orchestrator.rollout import steps
-from orchestrator.rollout.analysis import checked, counted_from, next_check_ms, since_last_check
+from orchestrator.rollout.analysis import checked, counted_from, gathered, impatience, next_check_ms
 from orchestrator.rollout.course import Course, course
 from orchestrator.rollout.facts import Facts
 from orchestrator.rollout.phases import entered, promoting, rolling_back
@@ -66,11 +66,15 @@ def due_ms(rollout: Rollout) -> int | None:
 
 
 def _in_the_clocks_past(rollout: Rollout, now_ms: int) -> Rollout:
-    latest = max(rollout.started_ms, rollout.phase_since_ms, rollout.step_since_ms, rollout.last_check_ms)
+    past = (rollout.phase_since_ms, rollout.step_since_ms, rollout.last_check_ms, rollout.evidence_since_ms)
+    latest = max(rollout.started_ms, *past)
     back = latest - now_ms
     if back <= 0:
         return rollout
-    times = ("started_ms", "phase_since_ms", "deadline_ms", "step_since_ms", "last_check_ms", "keep_until_ms")
+    times = (
+        "started_ms", "phase_since_ms", "deadline_ms", "step_since_ms", "last_check_ms", "evidence_since_ms",
+        "keep_until_ms",
+    )  # fmt: skip
     recorded = {name: getattr(rollout, name) for name in times}
     return replace(rollout, **{name: time - back for name, time in recorded.items() if time})
 
@@ -211,18 +215,16 @@ def _deadline(rollout: Rollout) -> str:
 def _checked(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
     after, policy = checked(rollout, facts, now_ms), rollout.target.rollout.analysis
     if after.failed_checks > policy.failure_limit:
-        messages, errors = since_last_check(rollout, facts)
+        judged = gathered(rollout, facts)
         checks = f"{after.failed_checks} failed check{'s' * (after.failed_checks != 1)}, {policy.failure_limit} allowed"
-        found = f"{errors} error{'s' * (errors != 1)} in {messages} messages"
+        found = f"{judged.errors} error{'s' * (judged.errors != 1)} in {judged.handled} messages"
         why = f"{found}, over the {policy.error_rate_max * 100:.4g} % allowed ({checks})"
         return rolling_back(after, why, now_ms)
-    is_silent = after.inconclusive_checks >= max(policy.inconclusive_limit, 1)
-    if rollout.phase is not RolloutPhase.PROGRESSING or not is_silent:
+    why = impatience(after, now_ms) if rollout.phase is RolloutPhase.PROGRESSING else ""
+    if not why:
         return after
-    least = f"fewer than {policy.minimum_messages} messages" if policy.minimum_messages > 1 else "no message"
-    why = f"{after.inconclusive_checks} check{'s' * (after.inconclusive_checks != 1)} in a row saw {least}; "
-    why += f"`airs rollout promote {rollout.target.key}` goes on"
-    return steps.paused(after, WaitsFor.MESSAGES, why, now_ms)
+    goes_on = f"{why}; `airs rollout promote {rollout.target.key}` goes on"
+    return steps.paused(after, WaitsFor.MESSAGES, goes_on, now_ms)
 
 
 def _may_go_back(way: Course, facts: Facts) -> bool:

@@ -4,11 +4,11 @@ Called by `execute`, whose `commands.py` decides about whole deployments.
 """
 
 import msgspec
-from msgspec.structs import replace
 
 from orchestrator.model.rollout import Cause, Rollout, RolloutPhase
 from orchestrator.rollout import steps
 from orchestrator.rollout.advance import begin
+from orchestrator.rollout.analysis import vouched_for
 from orchestrator.rollout.course import course
 from orchestrator.rollout.phases import promoting, rolling_back
 
@@ -27,7 +27,7 @@ def promote(rollout: Rollout, now_ms: int, *, full: bool = False) -> Rollout | R
     """Advance one step, whatever this one waits for; after the last, or with `full`, give the new version all."""
     if rollout.phase not in (P.PROGRESSING, P.PAUSED):
         return Refusal(_CANNOT_PROMOTE[rollout.phase])
-    vouched = replace(rollout, inconclusive_checks=0)
+    vouched = vouched_for(rollout)
     more = rollout.step + 1 < len(rollout.target.rollout.steps)
     if more and not full:
         return steps.next_step(vouched, now_ms)

@@ -114,6 +114,11 @@ class Letters:
             wanted = self._piles if key is None else {k: pile for k, pile in self._piles.items() if k == key}
             return sorted((number, of) for of, pile in wanted.items() for number in pile.sizes)
 
+    def count(self, key: DeploymentKey) -> int:
+        """Count those of one deployment."""
+        pile = self._piles.get(key)
+        return 0 if pile is None else len(pile.sizes)
+
     def read(self, number: int) -> DeadLetter | None:
         """Read one, None where it has gone.
 

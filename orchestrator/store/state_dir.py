@@ -10,6 +10,7 @@ import secrets
 from pathlib import Path
 
 from orchestrator.model.observed import ObservedDeployment, ObservedState
+from orchestrator.plan.dependencies import missing_needs
 from orchestrator.store import lock
 from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.database import Database
@@ -104,7 +105,9 @@ def read_recorded(path: Path) -> ObservedState:
     check_version(path)
     database = Database(path / "db", readonly=True, look=read_needed)
     try:
-        deployments = tuple(ObservedDeployment(record=record) for record in read_records(database))
+        records = [*read_records(database)]
+        missing = missing_needs(records)
+        deployments = tuple(ObservedDeployment(record=r, missing=missing.get(r.key, ())) for r in records)
         return ObservedState(lineage=read_lineage(path), serial=read_serial(database), deployments=deployments)
     finally:
         database.close()

@@ -126,10 +126,56 @@ def test_silence_pauses_a_canary_and_never_promotes_it(stage: Stage):
     view = stage.wait_for_rollout("hello", "paused", "promoting", "keeping", "succeeded")
     assert view.rollout.phase == "paused"
     assert view.version == "1.0.0"
-    assert "2 checks in a row saw fewer than 10 messages" in view.message
+    assert "2 checks in a row saw no message" in view.message
     assert "airs rollout promote default/hello" in stage.run("status", "hello").out
     stage.run("rollout", "promote", "hello")
     wait_until(lambda: stage.is_running("hello", "1.1.0"))
+
+
+def test_messages_that_come_slowly_add_up_until_a_check_can_conclude(stage: Stage):
+    stage.have("hello", "hello-1.0.0")
+    steps = canary({"weight": 100}, interval="20ms", inconclusiveLimit=1000)
+    stage.write("hello", GOOD, rollout=steps)
+    stage.apply("--no-wait")
+    wait_until(lambda: stage.view("hello").rollout.weight == 100)
+    for sent in range(1, 10):
+        stage.ask("hello", "Ada")
+        rollout = wait_until(lambda sent=sent: (r := stage.view("hello").rollout).evidence_messages == sent and r)
+        assert (rollout.messages, rollout.passed_checks, rollout.phase) == (sent, 0, "progressing")
+        wait_until(lambda: stage.view("hello").rollout.inconclusive_checks)
+    assert "9 of the 10 messages of the next check" in stage.run("rollout", "status", "hello").out
+    stage.ask("hello", "Ada")
+    wait_until(lambda: stage.is_running("hello", "1.1.0"))
+
+
+def test_rollout_status_counts_nothing_of_an_earlier_life_of_the_revision(stage: Stage):
+    stage.have("one", "faulty", config={"life": 1})
+    for _ in range(20):
+        stage.run("request", "one", "err", code=1)
+    stage.have("one", "faulty", config={"life": 2})
+    rollout = canary({"weight": 100}, {"pause": {}}, interval="20ms", failureLimit=100, minimumMessages=1)
+    stage.have("one", "faulty", config={"life": 1}, rollout=rollout)  # which was still warm, with its counters
+    assert stage.wait_for_rollout("one", "paused").rollout.messages == 0
+    for _ in range(4):
+        stage.ask("one", "calls")
+    wait_until(lambda: stage.view("one").rollout.messages == 4)
+    assert "messages   4, errors 0 (0.0%)" in stage.run("rollout", "status", "one").out
+
+
+def test_a_plan_warns_of_an_analysis_that_the_recorded_rate_cannot_conclude(stage: Stage):
+    stage.have("hello", "hello-1.0.0")
+    stage.write("hello", GOOD, rollout=canary({"weight": 50}, {"pause": "1s"}, minimumMessages=100_000))
+    assert "likely to wait for a person" not in stage.run("plan", str(stage.manifests)).said  # no rate is known yet
+    stage.ask("hello", "Ada")
+    wait_until(lambda: stage.client.state().deployments[0].messages_per_s)
+    said = stage.run("plan", str(stage.manifests)).said
+    assert "the analysis of default/hello is likely to wait for a person: too few messages come" in said
+    assert "a check judges 100000" in said
+    many = [d["summary"] for d in stage.json("plan", str(stage.manifests))["diagnostics"]]
+    assert len(many) == 1
+    slow = canary({"weight": 50}, {"pause": "1s"}, minimumMessages=1, interval="1h")
+    stage.write("hello", GOOD, rollout=slow)
+    assert stage.json("plan", str(stage.manifests))["diagnostics"] == []
 
 
 def test_a_pause_without_an_end_waits_for_promote_and_promote_goes_step_by_step(stage: Stage):

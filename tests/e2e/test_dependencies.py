@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from orchestrator.contract.codes import FAILED, INVALID
+
 from .stage import Stage, wait_until
 
 NEVER = {"restart": {"intensity": 1000, "backoff": {"initial": "50ms", "factor": 1}}}
@@ -142,3 +144,49 @@ def test_a_plan_made_while_a_canary_is_being_checked_is_not_stale_at_once(stage:
         for number in range(5):
             stage.have("other", "hello-1.0.0", config={"n": number})
     load.assert_all_answered()
+
+
+def have_pair(stage: Stage) -> None:
+    stage.write("base", "hello-1.0.0")
+    stage.write("top", "hello-1.0.0", dependsOn=["base"])
+    stage.apply()
+
+
+def test_what_others_depend_on_is_deleted_only_by_force_and_then_shows_as_missing(stage: Stage):
+    have_pair(stage)
+    refused = stage.run("delete", "base", code=FAILED).err
+    assert "default/top depends on default/base" in refused
+    assert "--force" in refused
+    assert stage.is_running("base", "1.0.0")
+    said = stage.run("delete", "base", "--force").err
+    assert "default/top still depends on it" in said
+    wait_until(lambda: [view.name for view in stage.client.deployments()] == ["top"])
+    assert stage.view("top").missing_dependencies == ("default/base",)
+    assert "default/top  depends on default/base, which is not deployed" in stage.run("status").out
+    (stage.manifests / "base.yaml").unlink()
+    said = stage.run("plan", str(stage.manifests), code=INVALID).said
+    assert "top.yaml" in said
+    assert "depends on `default/base`, which does not exist" in said
+    stage.write("base", "hello-1.0.0")
+    stage.apply()
+    assert stage.view("top").missing_dependencies == ()
+    assert stage.view("top").message == ""
+
+
+def test_what_is_deleted_with_all_that_depends_on_it_needs_no_force(stage: Stage):
+    have_pair(stage)
+    stage.run("delete", "base", "top")
+    wait_until(lambda: not stage.client.deployments())
+
+
+def test_a_plan_that_removes_what_another_source_depends_on_says_so(stage: Stage):
+    have_pair(stage)
+    other = stage.folder / "other"
+    other.mkdir()
+    (stage.manifests / "top.yaml").rename(other / "top.yaml")
+    stage.run("apply", str(other), "--yes", "--adopt")
+    (stage.manifests / "base.yaml").unlink()
+    stage.write("third", "hello-1.0.0")
+    said = stage.run("plan", str(stage.manifests)).out
+    assert "- default/base" in said
+    assert "still needed by default/top" in said

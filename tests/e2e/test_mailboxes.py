@@ -141,6 +141,31 @@ def test_what_was_not_handled_well_is_kept_with_why(stage: Stage):
     assert "undelivered" in stage.events("one")
 
 
+def test_status_and_top_count_the_dead_letters_that_there_are(stage: Stage):
+    def counted() -> set[int]:
+        shown = {stage.view("one").traffic.dead_letters, len(letters(stage)), len(stage.json("get", "dead-letters"))}
+        return shown | {row["deadLetters"] for row in stage.json("top", "--once")["deployments"]}
+
+    stage.have("one", "faulty", restart=AGAIN)
+    for message in ("err once", "trap", "err again", "log well"):
+        stage.run("send", "one", message)
+    wait_until(lambda: counted() == {3})
+    assert stage.view("one").traffic.lost == 3
+    stage.stop()
+    stage.start()
+    assert counted() == {3}
+    assert "3 dead letters" in stage.run("status", "one").out
+    first = letters(stage)[0]["number"]
+    stage.run("replay", "one", str(first), "--discard")
+    assert counted() == {2}
+    stage.run("replay", "one")  # neither is handled well this time
+    wait_until(lambda: [letter["attempts"] for letter in letters(stage)] == [2, 2])
+    assert counted() == {2}
+    stage.run("replay", "one", "--discard")
+    assert counted() == {0}
+    assert "dead letters" not in stage.run("status", "one").out
+
+
 def test_letters_sent_again_are_gone_once_handled_and_stay_with_a_new_reason_if_not(stage: Stage):
     stage.have("one", "faulty", restart=AGAIN, mailbox={"capacity": 1, "whenFull": "drop-oldest"})
     busy(stage, "one", "sleep 1500")

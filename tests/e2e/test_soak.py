@@ -83,7 +83,7 @@ def is_quiet(view: DeploymentView) -> bool:
 def accounted(view: DeploymentView) -> int:
     """Count what was handled well, became a dead letter, or failed and was sent again."""
     traffic = view.traffic
-    return traffic.handled - traffic.errors + traffic.dead_letters + traffic.sent_again
+    return traffic.handled - traffic.errors + traffic.lost + traffic.sent_again
 
 
 def kept(client: AgentClient, stage: Stage, wanted: set[str]) -> set[str]:

@@ -1,7 +1,7 @@
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.model.rollout import Cause, RolloutPhase
+from orchestrator.model.rollout import Cause, Messages, RolloutPhase
 from orchestrator.model.spec import PauseStep, Strategy, WeightStep
 from orchestrator.rollout.advance import advance, due_ms
 from orchestrator.rollout.shape import NewSet, OldSet, Shape, shape
@@ -255,16 +255,70 @@ def test_counters_that_began_again_with_the_agent_are_counted_from_zero():
     assert value.failed_checks == 1
 
 
-@pytest.mark.parametrize("messages", [0, 49])
-def test_silence_pauses_a_canary_for_a_person_and_never_promotes(messages):
-    value, facts = settle(canary(), CALM, T0), CALM
+def test_silence_pauses_a_canary_for_a_person_and_never_promotes():
+    value = settle(canary(), CALM, T0)
     for tick in (1, 2, 3):
         assert value.phase is P.PROGRESSING
-        facts = served(facts, messages, messages)
-        value = settle(value, facts, T0 + tick * 5_000)
+        value = settle(value, CALM, T0 + tick * 5_000)
     assert (value.phase, value.weight) == (P.PAUSED, 10)
-    assert "fewer than 50 messages" in value.conclusion
-    assert settle(value, facts, T0 + 10**9).phase is P.PAUSED
+    assert value.conclusion == "3 checks in a row saw no message; `airs rollout promote default/hello` goes on"
+    assert settle(value, CALM, T0 + 10**9).phase is P.PAUSED
+
+
+def test_messages_that_come_slowly_add_up_until_a_check_can_judge_them():
+    value, facts = settle(canary(), CALM, T0), CALM
+    for tick in range(1, 5):
+        facts = served(facts, 10)
+        value = settle(value, facts, T0 + tick * 5_000)
+        assert (value.passed_checks, value.inconclusive_checks, value.evidence.handled) == (0, tick, tick * 10)
+    value = settle(value, served(facts, 10), T0 + 25_000)
+    assert (value.passed_checks, value.inconclusive_checks) == (1, 0)
+    assert (value.messages, value.evidence) == (50, Messages())
+
+
+def test_a_check_judges_all_evidence_since_the_last_one_that_said_anything_and_no_more():
+    value, facts = settle(canary(), CALM, T0), served(CALM, 100)
+    value = settle(value, facts, T0 + 5_000)
+    facts = served(facts, 40, 20)
+    value = settle(value, facts, T0 + 10_000)
+    assert (value.passed_checks, value.failed_checks) == (1, 0)
+    value = settle(value, served(facts, 10), T0 + 15_000)
+    assert (value.passed_checks, value.failed_checks) == (0, 1)
+    assert (value.messages, value.errors) == (150, 20)
+
+
+def test_a_silence_between_messages_is_none_in_a_row():
+    value, facts = settle(canary(), CALM, T0), CALM
+    for tick in range(1, 10):
+        facts = served(facts, 1) if tick % 3 == 0 else facts
+        value = settle(value, facts, T0 + tick * 5_000)
+        assert value.phase is P.PROGRESSING
+
+
+def test_patience_with_messages_that_come_too_slowly_ends_with_the_progress_deadline():
+    value, facts = settle(canary((WeightStep(weight=10), PauseStep(duration_ms=3_600_000))), CALM, T0), CALM
+    for tick in range(1, 12):
+        assert value.phase is P.PROGRESSING
+        facts = served(facts, 1)
+        value = settle(value, facts, T0 + tick * 5_000)
+    for tick in range(12, 13):
+        value = settle(value, served(facts, 1), T0 + tick * 5_000)
+    assert value.phase is P.PAUSED
+    assert value.conclusion.startswith("12 of the 50 messages of one check came within 60s; ")
+
+
+def test_evidence_outlives_counters_that_began_again_with_the_agent():
+    value = settle(settle(canary(), CALM, T0), served(CALM, 40), T0 + 5_000)
+    value = settle(value, served(CALM, 10), T0 + 10_000)
+    assert (value.passed_checks, value.messages) == (1, 50)
+
+
+def test_what_an_earlier_life_of_the_revision_counted_is_shown_nowhere():
+    warm = replace(CALM, new_messages=1_000, new_errors=900)
+    value = settle(canary(), warm, T0)
+    assert (value.messages, value.errors) == (0, 0)
+    value = settle(value, served(warm, 100, 1), T0 + 5_000)
+    assert (value.messages, value.errors) == (100, 1)
 
 
 def test_a_canary_of_no_instances_has_nothing_to_be_judged_by_and_takes_over():

@@ -54,6 +54,6 @@ class Arrivals(msgspec.Struct):
         """Say what became of all messages, with how many `waiting` still do and what instances did."""
         return Traffic(
             waiting=waiting, received=self.received, handled=taken.handled, errors=taken.errors,
-            rejected=self.rejected, dropped=self.dropped, expired=self.expired, dead_letters=self.lost,
+            rejected=self.rejected, dropped=self.dropped, expired=self.expired, lost=self.lost,
             sent_again=self.sent_again,
         )  # fmt: skip
