@@ -39,5 +39,8 @@ def test_every_way_to_be_ended_has_an_exit_code_that_is_none_of_success(kind):
     assert not outcome.succeeded
     assert str(outcome) == kind.value
     assert (outcome.exit_code == COULD_NOT_START) == (
-        kind in (ExitKind.INITIALIZE_FAILED, ExitKind.HOST_FAULT, ExitKind.NORMAL, ExitKind.UNHEALTHY)
-    )
+        kind
+        in (
+            ExitKind.INITIALIZE_FAILED, ExitKind.HOST_FAULT, ExitKind.STUCK_CALLS, ExitKind.NORMAL, ExitKind.UNHEALTHY,
+        )
+    )  # fmt: skip
