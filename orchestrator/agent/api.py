@@ -6,7 +6,7 @@ credential. Long-lived answers (logs, events) are newline-delimited JSON.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -42,6 +42,7 @@ from orchestrator.contract.endpoints import Endpoint
 from orchestrator.contract.problem import Problem
 from orchestrator.controller.loop import Controller
 from orchestrator.execute.commands import Abort, Command, Delete, Promote, Restart, Retry, Rollback
+from orchestrator.model.event import Event, LogLine
 from orchestrator.model.exits import ExitKind
 from orchestrator.model.hop import Hop
 from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN, ComponentId, DeploymentKey
@@ -55,6 +56,7 @@ from orchestrator.model.message import (
     Returned,
     Undelivered,
 )
+from orchestrator.model.selection import EVENT_LEVELS, LOG_LEVELS, Selection
 from orchestrator.model.strict_json import NotJson, read_json
 from orchestrator.model.who import By, Verb
 from orchestrator.observe.events import Journals, printable
@@ -71,6 +73,7 @@ NUMBERS_TOLD = 20  # of dead letters, in an entry of the history
 SHOWN_MAX = 100  # characters of something mistaken that are repeated to whoever sent it
 ROLLOUT_VERBS: dict[str, type[Command]] = {"promote": Promote, "abort": Abort, "retry": Retry}
 T = TypeVar("T")
+E = TypeVar("E", Event, LogLine)
 _LABEL = re.compile(NAME_PATTERN, re.ASCII)
 
 
@@ -341,22 +344,18 @@ class Api:
         return await self._obey(request, ROLLOUT_VERBS[verb](_key(request)))
 
     async def logs(self, request: Request) -> Response:
-        """Return log lines, of one deployment or of all; with `follow`, those to come as well."""
-        wanted = request.query_params.get("deployment")
-        key = DeploymentKey.parse(wanted) if wanted else None
-        return self._lines(request, self._journals.logs, lambda line: key is None or line.key == key)
+        """Return the log lines that are asked for; with `follow`, those to come as well."""
+        return self._lines(request, self._journals.logs, LOG_LEVELS)
 
     async def events(self, request: Request) -> Response:
-        """Return events; with `follow`, those to come as well."""
-        wanted = request.query_params.get("deployment")
-        key = DeploymentKey.parse(wanted) if wanted else None
-        return self._lines(request, self._journals.events, lambda event: key is None or event.key == key)
+        """Return the events that are asked for; with `follow`, those to come as well."""
+        return self._lines(request, self._journals.events, EVENT_LEVELS)
 
-    def _lines(self, request: Request, journal: Journal[T], wanted: Callable[[T], bool]) -> Response:
-        follow = request.query_params.get("follow") == "true"
-        return StreamingResponse(self._stream(journal, wanted, follow), media_type=JSON_LINES)
+    def _lines(self, request: Request, journal: Journal[E], levels: Collection[str]) -> Response:
+        follow, chosen = request.query_params.get("follow") == "true", _selection(request, levels)
+        return StreamingResponse(self._stream(journal, chosen, follow), media_type=JSON_LINES)
 
-    async def _stream(self, journal: Journal[T], wanted: Callable[[T], bool], follow: bool) -> AsyncIterator[bytes]:
+    async def _stream(self, journal: Journal[E], chosen: Selection, follow: bool) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
 
@@ -364,16 +363,17 @@ class Api:
             loop.call_soon_threadsafe(woken.set)
 
         leave = journal.follow(wake)
-        last = 0
         try:
-            while True:
+            there = journal.since(0)
+            for entry in chosen.of(there):
+                yield msgspec.json.encode(entry) + b"\n"
+            last = there[-1][0] if there else 0
+            while follow and await self._more(woken):
                 woken.clear()
                 for number, entry in journal.since(last):
                     last = number
-                    if wanted(entry):
+                    if chosen.admits(entry):
                         yield msgspec.json.encode(entry) + b"\n"
-                if not follow or not await self._more(woken):
-                    return
         finally:
             leave()
 
@@ -534,6 +534,27 @@ def _key(request: Request) -> DeploymentKey:
         if len(label) > NAME_MAX_LENGTH or not _LABEL.fullmatch(label):
             raise Trouble(400, Problem(summary=f"{label[:SHOWN_MAX]!a} names no deployment", exit_code=USAGE))
     return DeploymentKey(namespace=namespace, name=name)
+
+
+def _selection(request: Request, levels: Collection[str]) -> Selection:
+    """Read which entries of a journal are asked for."""
+    wanted, level = request.query_params.get("deployment"), request.query_params.get("level")
+    if level is not None and level not in levels:
+        raise Trouble(400, Problem(summary=f"a level is one of {', '.join(levels)}", exit_code=USAGE))
+    return Selection(
+        key=DeploymentKey.parse(wanted) if wanted else None,
+        since_ms=_number(request, "since"),
+        until_ms=_number(request, "until"),
+        level=level,
+        revision=_text(request, "revision"),
+        grep=_text(request, "grep"),
+        tail=_number(request, "tail"),
+    )
+
+
+def _number(request: Request, name: str) -> int | None:
+    numbers = _numbers(request, name)
+    return numbers[0] if numbers else None
 
 
 def _target(request: Request) -> ComponentId:

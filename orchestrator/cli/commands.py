@@ -25,8 +25,8 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "status": Entry("look", "Show how everything is, or one deployment in detail."),
         "get": Entry("look", "List things of one kind."),
         "history": Entry("look", "List a deployment's revisions, or show what one contained."),
-        "logs": Entry("look", "Print what a deployment's guests logged."),
-        "events": Entry("look", "Print what happened since the agent started."),
+        "logs": Entry("journals", "Print what a deployment's guests logged."),
+        "events": Entry("journals", "Print what happened since the agent started."),
         "top": Entry("top", "Show what all deployments are doing, live."),
         "trace": Entry(
             "trace",

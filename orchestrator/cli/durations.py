@@ -1,6 +1,8 @@
 """Durations on the command line, written as in the manifests."""
 
 import re
+import time
+from datetime import datetime
 from typing import Any
 
 import click
@@ -24,4 +26,25 @@ class Duration(click.ParamType[int]):
         return int(found[1]) * UNITS_MS[found[2]]
 
 
+class Moment(click.ParamType[int]):
+    """`10m` (so long ago), `2026-11-28`, `2026-11-28T18:00`, with or without a zone → wall-clock milliseconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read one; local time where no zone is given."""
+        if isinstance(value, int):
+            return value
+        ago = _AGO.fullmatch(value)
+        if ago is not None:
+            return int(time.time() * 1000) - int(ago[1]) * AGO_MS[ago[2]]
+        try:
+            return int(datetime.fromisoformat(value).timestamp() * 1000)
+        except (ValueError, OverflowError, OSError):
+            self.fail(f"{value[:80]!a} is no time: write 10m, 2h or 3d ago, or 2026-11-28T18:00", param, ctx)
+
+
+AGO_MS = {**UNITS_MS, "d": 86_400_000}
+_AGO = re.compile(r"(\d{1,6})(ms|s|m|h|d)", re.ASCII)
 DURATION = Duration()
+MOMENT = Moment()

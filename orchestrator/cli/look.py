@@ -1,12 +1,11 @@
-"""Commands that only look: `status`, `get`, `history`, `logs`, `events`, `rollout status`."""
+"""Commands that only look: `status`, `get`, `history`, `rollout status`."""
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from io import StringIO
 from typing import Any, TypeVar
 
 import click
-import msgspec
 
 from orchestrator.cli.compiling import under_way
 from orchestrator.cli.context import Settings, command
@@ -15,11 +14,10 @@ from orchestrator.cli.keys import Pause, pausing
 from orchestrator.cli.names import NAME, key_argument, optional_key_argument
 from orchestrator.cli.show import PHASE_STYLES, clock, short, show_diagnostics, table
 from orchestrator.cli.terminal import Console, Live, Text
-from orchestrator.client import AgentClient
+from orchestrator.client import AgentClient, going
 from orchestrator.contract.codes import USAGE
 from orchestrator.contract.documents import DeploymentView, GroupView, HistoryView, InstanceView, SourceView
 from orchestrator.contract.problem import Failure
-from orchestrator.model.event import Event, LogLine
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Asked, Traffic
 from orchestrator.observe.events import printable
@@ -40,7 +38,7 @@ def status(settings: Settings, name: DeploymentKey | None, watch: bool) -> None:
     if not watch:
         show(settings, client, settings.out())
         return
-    with contextlib.suppress(KeyboardInterrupt), pausing() as pause:
+    with contextlib.suppress(KeyboardInterrupt), pausing() as pause, going():
         _keep_showing(settings, client, show, pause)
 
 
@@ -311,54 +309,6 @@ def history(settings: Settings, name: DeploymentKey) -> None:
         settings.print_json(found)
         return
     history_table(settings.out(), found)
-
-
-@command()
-@optional_key_argument
-@click.option("-f", "--follow", is_flag=True, help="Keep printing what comes.")
-def logs(settings: Settings, name: DeploymentKey | None, follow: bool) -> None:
-    """Print what a deployment's guests logged."""
-    client = settings.client()
-    if name is not None:
-        client.deployment(name)  # a misspelt name is an error, not an empty log
-    _follow(settings, client.logs(name, follow=follow), _log_text)
-
-
-def _log_text(line: LogLine) -> Text:
-    extra = "".join(f" {k}={v}" for k, v in line.context)
-    style = {"error": "red", "warn": "yellow", "debug": "dim", "trace": "dim"}.get(line.level, "")
-    who = f"{line.key}/{line.instance}"
-    return Text.assemble((clock(line.at_ms), "dim"), f" {who} ", (f"{line.level:5}", style), f" {line.text}{extra}")
-
-
-@command()
-@optional_key_argument
-@click.option("-f", "--follow", is_flag=True, help="Keep printing what comes.")
-def events(settings: Settings, name: DeploymentKey | None, follow: bool) -> None:
-    """Print what happened since the agent started."""
-    _follow(settings, settings.client().events(name, follow=follow), _event_text)
-
-
-def _event_text(event: Event) -> Text:
-    who = str(event.key) if event.key else "-"
-    style = PHASE_STYLES.get(event.reason, "yellow" if event.type.value == "warning" else "")
-    return Text.assemble((clock(event.at_ms), "dim"), f"  {who:24}  ", (f"{event.reason:16}", style), event.message)
-
-
-def _follow(settings: Settings, entries: Iterable[T], show: Callable[[T], Text]) -> None:
-    console = settings.out()
-    try:
-        for entry in entries:
-            if settings.is_json:
-                click.echo(_one_line(entry))
-            else:
-                console.print(show(entry))
-    except KeyboardInterrupt:
-        return
-
-
-def _one_line(entry: Any) -> bytes:
-    return msgspec.json.encode(entry)
 
 
 @command("status")

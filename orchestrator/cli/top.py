@@ -17,7 +17,7 @@ from orchestrator.cli.durations import DURATION
 from orchestrator.cli.keys import Pause, pausing
 from orchestrator.cli.show import PHASE_STYLES, clock
 from orchestrator.cli.terminal import Console, Live, Text
-from orchestrator.client import AgentClient
+from orchestrator.client import AgentClient, going
 from orchestrator.contract.documents import DeploymentView, InstanceView
 from orchestrator.model.base import Value
 from orchestrator.model.observed import Traffic
@@ -101,7 +101,7 @@ def top(settings: Settings, once: bool, sort: str, interval: int) -> None:
     if interval < SHORTEST_MS:
         raise click.BadParameter(f"{interval}ms is too short: it is at least {SHORTEST_MS}ms", param_hint="--interval")
     out = settings.out()
-    with contextlib.suppress(KeyboardInterrupt), pausing() as pause:
+    with contextlib.suppress(KeyboardInterrupt), pausing() as pause, going():
         looks = _compared(settings.client(), interval, pause)
         if settings.is_json:
             _print_lines(looks, sort, once)

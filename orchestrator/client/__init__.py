@@ -7,6 +7,6 @@ It needs `contract`, `model`, msgspec and the standard library: neither the comm
             print(deployment.name, deployment.phase)
 """
 
-from orchestrator.client.agent_client import AgentClient, NotAnswering
+from orchestrator.client.agent_client import AgentClient, NotAnswering, going
 
-__all__ = ["AgentClient", "NotAnswering"]
+__all__ = ["AgentClient", "NotAnswering", "going"]

@@ -1,5 +1,6 @@
 """The agent's API as methods: one for each endpoint of the contract, with its documents as arguments and results."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -37,8 +38,10 @@ from orchestrator.model.hop import Conversation
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.letter import Resent
 from orchestrator.model.observed import ObservedState
+from orchestrator.model.selection import Selection
 
 T = TypeVar("T")
+EVERYTHING = Selection()
 Target = DeploymentKey | ComponentId
 Params = dict[str, Any]
 ANSWER_S = 60.0
@@ -240,20 +243,29 @@ class AgentClient:
         """Return the last conversations that a deployment took part in."""
         return self._get(api.LAST_TRACES, key, params={"last": count})
 
-    def logs(self, key: DeploymentKey | None = None, *, follow: bool = False) -> Iterator[LogLine]:
-        """Yield log lines, of one deployment or of all; with `follow`, until the agent or the reader goes."""
-        return self._followed(api.LOGS, key, follow)
+    def logs(
+        self, key: DeploymentKey | None = None, chosen: Selection = EVERYTHING, *, follow: bool = False
+    ) -> Iterator[LogLine]:  # fmt: skip
+        """Yield log lines, of one deployment or of all; with `follow`, also those to come, until the reader goes."""
+        return self._followed(api.LOGS, key, chosen, follow)
 
-    def events(self, key: DeploymentKey | None = None, *, follow: bool = False) -> Iterator[Event]:
-        """Yield events, of one deployment or of all; with `follow`, until the agent or the reader goes."""
-        return self._followed(api.EVENTS, key, follow)
+    def events(
+        self, key: DeploymentKey | None = None, chosen: Selection = EVERYTHING, *, follow: bool = False
+    ) -> Iterator[Event]:  # fmt: skip
+        """Yield events, of one deployment or of all; with `follow`, also those to come, until the reader goes."""
+        return self._followed(api.EVENTS, key, chosen, follow)
 
-    def _followed(self, endpoint: Endpoint[T], key: DeploymentKey | None, follow: bool) -> Iterator[T]:
-        try:
-            yield from self._lines(endpoint, params={"follow": _flag(follow), **_of(key)})
-        except Unanswered:
-            if not follow:
-                raise
+    def _followed(
+        self, endpoint: Endpoint[T], key: DeploymentKey | None, chosen: Selection, follow: bool
+    ) -> Iterator[T]:  # fmt: skip
+        params = _given(
+            since=chosen.since_ms, until=chosen.until_ms, level=chosen.level, revision=chosen.revision,
+            grep=chosen.grep, tail=chosen.tail,
+        )  # fmt: skip
+        with going(follow):
+            yield from self._lines(endpoint, params={"follow": _flag(follow), **_of(key), **params})
+            if follow:
+                raise Gone
 
     def _done(self, endpoint: Endpoint[Done], key: DeploymentKey, params: Params | None = None, **parts: str) -> str:
         return self._get(endpoint, key, params=params, **parts).message
@@ -303,6 +315,28 @@ class Unanswered(Failure):
 
     def __init__(self, problem: Unreachable) -> None:
         super().__init__("the agent does not answer", str(problem), "`airs agent status` tells.", NO_AGENT)
+
+
+class Gone(Failure):
+    """The agent has gone while somebody kept looking."""
+
+    def __init__(self) -> None:
+        super().__init__("the agent has gone", "", "`airs agent status` tells whether one runs now.", NO_AGENT)
+
+
+@contextlib.contextmanager
+def going(is_looking_on: bool = True) -> Iterator[None]:
+    """Say of an agent that answered before, and does no more, that it has gone.
+
+    Raises:
+        Gone: it has.
+    """
+    try:
+        yield
+    except Unanswered:
+        if not is_looking_on:
+            raise
+        raise Gone from None
 
 
 def _decoded(answer: Stream, kind: type[T]) -> Iterator[T]:

@@ -83,7 +83,7 @@ def test_whoever_follows_ends_with_the_agent(airs: Airs, manifests: Path):
     following[0].says("greeting Ada")
     following[1].says("1.0.0 serves")
     airs.quick("agent", "stop")
-    assert [one.process.wait(20) for one in following] == [0, 0]
+    assert [one.process.wait(20) for one in following] == [NO_AGENT, NO_AGENT]
 
 
 def test_an_agent_that_was_killed_leaves_nothing_in_the_way(airs: Airs, manifests: Path):
