@@ -17,13 +17,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from orchestrator.agent import views
 from orchestrator.agent.compilations import Compilations
+from orchestrator.agent.describe_sources import seen_source
 from orchestrator.agent.jobs import Watcher
 from orchestrator.agent.messages import Messages, Pending
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.peer import EXTENSION, peer_of
+from orchestrator.agent.sources import Sources, spec_of
 from orchestrator.agent.trouble import Trouble
 from orchestrator.contract import endpoints
 from orchestrator.contract.bodies import (
@@ -32,12 +35,26 @@ from orchestrator.contract.bodies import (
     JSON_LINES,
     MANY_MAX_BYTES,
     NO_REPLY,
+    PATH_MAX,
     CallBody,
     Many,
+    RemoveBody,
     RunBody,
+    SourceWish,
 )
 from orchestrator.contract.codes import INVALID, TIMED_OUT, USAGE
-from orchestrator.contract.documents import AgentView, Applied, Discarded, Done, Published, Queued
+from orchestrator.contract.documents import (
+    AgentView,
+    Applied,
+    DeploymentView,
+    Discarded,
+    Done,
+    Published,
+    Queued,
+    UpBegan,
+    UpEvent,
+    UpLook,
+)
 from orchestrator.contract.endpoints import Endpoint
 from orchestrator.contract.problem import Problem
 from orchestrator.controller.loop import Controller
@@ -57,6 +74,7 @@ from orchestrator.model.message import (
     Undelivered,
 )
 from orchestrator.model.selection import EVENT_LEVELS, LOG_LEVELS, Selection
+from orchestrator.model.source import place_of, root_of
 from orchestrator.model.strict_json import NotJson, read_json
 from orchestrator.model.who import By, Verb
 from orchestrator.observe.events import Journals, printable
@@ -81,10 +99,10 @@ class Api:
     """The routes over one agent's parts."""
 
     def __init__(
-        self, operations: Operations, messages: Messages, controller: Controller, journals: Journals,
+        self, operations: Operations, sources: Sources, messages: Messages, controller: Controller, journals: Journals,
         compilations: Compilations, about: Callable[[], AgentView], key: bytes, stop: Callable[[float | None], None],
     ) -> None:  # fmt: skip
-        self._operations, self._messages = operations, messages
+        self._operations, self._sources, self._messages = operations, sources, messages
         self._controller, self._journals = controller, journals
         self._compilations = compilations
         self._about, self._key, self._stop = about, key, stop
@@ -99,6 +117,12 @@ class Api:
             endpoints.APPLY: self.apply,
             endpoints.DEPLOYMENTS: self.deployments,
             endpoints.SOURCES: self.sources,
+            endpoints.ADD_SOURCE: self.add_source,
+            endpoints.SUSPEND_SOURCE: self.suspend_source,
+            endpoints.RESUME_SOURCE: self.resume_source,
+            endpoints.REMOVAL: self.removal,
+            endpoints.REMOVE_SOURCE: self.remove_source,
+            endpoints.UP: self.up,
             endpoints.DEPLOYMENT: self.deployment,
             endpoints.DELETE: self.delete,
             endpoints.HISTORY: self.history,
@@ -164,8 +188,14 @@ class Api:
 
     async def deployments(self, _request: Request) -> Response:
         """List every deployment."""
-        observed = await run_in_threadpool(self._controller.observe_all)
-        return _json([views.deployment_view(seen, self._compilations.of) for seen in observed.deployments])
+        return _json(await run_in_threadpool(self._described))
+
+    def _described(self) -> list[DeploymentView]:
+        observed, sources = self._controller.observe_all(), self._sources.seen()
+        return [
+            views.deployment_view(seen, seen_source(sources, seen.record.source), self._compilations.of)
+            for seen in observed.deployments
+        ]
 
     async def deployment(self, request: Request) -> Response:
         """Describe one deployment."""
@@ -174,21 +204,70 @@ class Api:
         found = observed.by_key().get(key)
         if found is None:
             raise Trouble(404, Problem(summary=f"no deployment {key}", suggestion="`airs get deployments` lists them."))
-        return _json(views.deployment_view(found, self._compilations.of))
+        sources = await run_in_threadpool(self._sources.seen)
+        return _json(views.deployment_view(found, seen_source(sources, found.record.source), self._compilations.of))
 
     async def sources(self, _request: Request) -> Response:
-        """List every source that wants something."""
-        statuses = {name: note.status for name, note in self._controller.sources.notes().items()}
-        desired = self._controller.ledger.desired
-        counts = {name: len(d.deployments) for name, d in desired.items()}
-        owners = {record.source for record in self._controller.ledger.records.values()}
-        not_done = self._controller.not_done
-        return _json(
-            [
-                views.source_view(name, counts.get(name, 0), statuses.get(name), not_done.get(name, ()))
-                for name in sorted({*statuses, *owners})
-            ]
-        )
+        """List every source."""
+        return _json(await run_in_threadpool(self._sources.views))
+
+    async def add_source(self, request: Request) -> Response:
+        """Have a source followed from now on."""
+        wish = _decoded(await self._body(request, CALL_MAX_BYTES), SourceWish)
+        spec = await run_in_threadpool(spec_of, wish)
+        return _json(await run_in_threadpool(self._sources.add, spec, wish))
+
+    async def suspend_source(self, request: Request) -> Response:
+        """Have a source not followed until it is resumed."""
+        return _json(Done(message=await run_in_threadpool(self._sources.suspend, _source_name(request))))
+
+    async def resume_source(self, request: Request) -> Response:
+        """Have a suspended source followed again."""
+        return _json(Done(message=await run_in_threadpool(self._sources.resume, _source_name(request))))
+
+    async def removal(self, request: Request) -> Response:
+        """Say what removing a source would do."""
+        prune = request.query_params.get("prune") == "true"
+        return _json(await run_in_threadpool(self._sources.removal, _source_name(request), prune=prune))
+
+    async def remove_source(self, request: Request) -> Response:
+        """Remove a source."""
+        body = _decoded(await self._body(request, PLAN_MAX_BYTES), RemoveBody)
+        return _json(await run_in_threadpool(self._sources.remove, body.shown, prune=body.prune))
+
+    async def up(self, request: Request) -> Response:
+        """Have a source followed as long as the caller stays, and tell as lines what happens meanwhile."""
+        wish = _decoded(await self._body(request, CALL_MAX_BYTES), SourceWish)
+        spec = await run_in_threadpool(spec_of, wish)
+        before = self._journals.events.newest, self._journals.looks.newest
+        ends = await run_in_threadpool(self._sources.begin_up, spec, wish)
+        began = UpBegan(name=spec.identity, reads=place_of(spec), root=root_of(spec), ends=ends)
+        return _UpResponse(self._up_lines(began, *before), partial(self._sources.end_up, began.name) if ends else None)
+
+    async def _up_lines(self, began: UpBegan, event: int, look: int) -> AsyncIterator[bytes]:
+        loop, woken = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(woken.set)
+
+        events, looks = self._journals.events, self._journals.looks
+        leave = events.follow(wake), looks.follow(wake)
+        try:
+            yield _line(began)
+            while True:
+                woken.clear()
+                for number, status in looks.since(look):
+                    look = number
+                    if status.source == began.name:
+                        yield _line(UpLook(status=status))
+                for number, happened in events.since(event):
+                    event = number
+                    yield _line(UpEvent(event=happened))
+                if not await self._more(woken):
+                    return
+        finally:
+            for each in leave:
+                each()
 
     async def history(self, request: Request) -> Response:
         """List a deployment's revisions and what was done to it by hand, oldest first; also of one that is gone."""
@@ -443,6 +522,21 @@ def _is_set(request: Request, name: str) -> bool:
     return request.query_params.get(name, "false") == "true"
 
 
+class _UpResponse(StreamingResponse):
+    """Lines for an `airs up`; `ended` is called once it has gone, however little of them it took."""
+
+    def __init__(self, lines: AsyncIterator[bytes], ended: Callable[[], None] | None) -> None:
+        super().__init__(lines, media_type=JSON_LINES)
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if self._ended is not None:
+                self._ended()
+
+
 async def _outcome(pending: Pending, request: Request, timeout_s: float) -> Outcome:
     """Wait for an outcome as long as the caller does.
 
@@ -573,6 +667,13 @@ def _text(request: Request, name: str) -> str | None:
     return text
 
 
+def _source_name(request: Request) -> str:
+    name = request.query_params.get("name", "")
+    if not 0 < len(name) <= PATH_MAX:
+        raise Trouble(400, Problem(summary=f"`name` has 1 to {PATH_MAX} characters", exit_code=USAGE))
+    return name
+
+
 def _numbers(request: Request, name: str) -> tuple[int, ...] | None:
     texts = request.query_params.getlist(name)
     if not all(text.isascii() and text.isdigit() and len(text) < NUMBER_DIGITS for text in texts):
@@ -607,6 +708,10 @@ def _seconds(request: Request, name: str) -> float:
 
 def _not_seconds(name: str) -> Trouble:
     return Trouble(400, Problem(summary=f"a {name} lies between 0 and {TIMEOUT_MAX_S:g}s", exit_code=USAGE))
+
+
+def _line(value: object) -> bytes:
+    return msgspec.json.encode(value) + b"\n"
 
 
 def _json(value: object) -> Response:

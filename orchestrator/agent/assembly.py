@@ -70,6 +70,7 @@ class Agent:
         self.state = state
         self.store = Store.open(state)
         self.journals = Journals()
+        self._report = report
         self.clock = SystemClock()
         self.workers = Scheduler(self.clock)
         self._contradicting: dict[DeploymentKey, str] = {}  # revisions whose guests contradict their Component.toml
@@ -105,7 +106,9 @@ class Agent:
         faults = Faults(self.clock, self.announcer.announce)
         actions = Actions(self.ledger, self.fleet, self.clock, self.announcer.announce, faults)
         settling = Settling(self.ledger, self.fleet, self.clock, self.announcer.announce, faults)
-        self._watched = WatchedSources(lambda: Resolver().resolve, self.keep, self.clock.wall_ms, report, self._note)
+        self._watched = WatchedSources(
+            lambda: Resolver().resolve, self.keep, self.clock.wall_ms, self._looked, self._note
+        )  # fmt: skip
         self.controller = Controller(
             self._watched, self.ledger, self.fleet, actions, settling, self.announcer.announce, faults
         )
@@ -114,7 +117,7 @@ class Agent:
             self.controller, self.ledger, self.store.notes, reading, self.clock, self.announcer.announce
         )  # fmt: skip
         commands = Commands(self.ledger, self.fleet, self.clock, self.announcer.announce, self._watched.wants)
-        self.operations = Operations(self.controller, commands, state.artifacts.has)
+        self.operations = Operations(self.controller, commands, state.artifacts.has, self.sources.note_applied)
         self.messages = Messages(self.fleet, self.clock, self.letters)
         self.announcer.wake = self.controller.wake
 
@@ -174,6 +177,10 @@ class Agent:
 
     def _log_of(self, instance: ComponentId, revision: Revision) -> LineLog:
         return LineLog(instance, revision.limits.log_per_s, self.journals.logs, self.clock)
+
+    def _looked(self, status: SourceStatus) -> None:
+        self.journals.looks.append(status)
+        self._report(status)
 
     def _note(self, note: SourceNote) -> None:
         self.sources.note(note)

@@ -28,9 +28,11 @@ class Operations:
     """The verbs of the API. Methods block; they are called from the API's worker threads."""
 
     def __init__(
-        self, controller: Controller, commands: Commands, has_artifact: Callable[[str], bool]
+        self, controller: Controller, commands: Commands, has_artifact: Callable[[str], bool],
+        applied: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._controller, self._commands, self._has_artifact = controller, commands, has_artifact
+        self._applied = applied  # told which source was, on the controller's thread
 
     def apply(self, plan: Plan, by: By, *, fresh: bool) -> tuple[ActionOutcome, ...]:
         """Make what the plan leads to the wanted state, and begin carrying it out.
@@ -61,6 +63,7 @@ class Operations:
                 problem = Problem(summary=refused.summary, detail=refused.detail, suggestion=refused.suggestion)
                 raise Trouble(409, problem) from None
         self._controller.want(desired)
+        self._applied(plan.source)
         return self._controller.execute(now)
 
     def obey(self, command: Command, by: By) -> str:

@@ -116,6 +116,7 @@ async def _serve(
     controller = threading.Thread(target=_control, args=(agent, stop, lambda: loop.call_soon_threadsafe(ending.ask)))
     api = Api(
         agent.operations,
+        agent.sources,
         agent.messages,
         agent.controller,
         agent.journals,

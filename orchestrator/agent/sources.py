@@ -7,24 +7,26 @@ verbs block until the controller's thread has decided; they never wait for a sou
 
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
+from orchestrator.agent.describe_sources import SourceSeen, overlaps_of, seen_sources, source_views
 from orchestrator.agent.trouble import Trouble
+from orchestrator.contract.bodies import SourceWish
 from orchestrator.contract.codes import USAGE
+from orchestrator.contract.documents import Removal, SourceAdded, SourceView
 from orchestrator.contract.problem import Problem
 from orchestrator.controller.loop import Controller
 from orchestrator.controller.watched import Watched
 from orchestrator.execute.ledger import Ledger
 from orchestrator.manifest import references
-from orchestrator.model.base import Value
 from orchestrator.model.desired import Permissions
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Record
 from orchestrator.model.source import (
-    INTERVAL_MS,
     NOBODY,
     FolderSpec,
     Follow,
@@ -32,7 +34,6 @@ from orchestrator.model.source import (
     SourceRecord,
     SourceSpec,
     SourceStatus,
-    overlap,
     place_of,
 )
 from orchestrator.source.artifacts import ArtifactCache
@@ -46,32 +47,29 @@ from orchestrator.store.notes import Notes
 from orchestrator.supervise.ports import Clock
 
 FOLLOWED_MAX = 256  # sources of one agent
+KNOWN_MAX = 1_024  # sources, with those that applied something once; more than these only while each owns something
 T = TypeVar("T")
 Announce = Callable[[DeploymentKey | None, str, str], None]
 
 
-class SourceWish(Value, frozen=True):
-    """A source to follow, as typed in the folder `cwd`; `interval_ms` is between two looks at a repository."""
+def spec_of(wish: SourceWish) -> SourceSpec:
+    """Decide what a wish names.
 
-    path: str
-    cwd: str
-    name: str | None = None
-    root: str | None = None
-    interval_ms: int = INTERVAL_MS
-    permissions: Permissions = Permissions()
-
-    def spec(self) -> SourceSpec:
-        """Decide what it names.
-
-        Raises:
-            Trouble: it is nothing that can be read.
-        """
-        try:
-            return parse_source(self.path, name=self.name, root=self.root, cwd=Path(self.cwd))
-        except SourceRefused as refused:
-            raise Trouble(400, Problem(
-                summary=refused.summary, detail=refused.detail, suggestion=refused.suggestion, exit_code=USAGE,
-            )) from None  # fmt: skip
+    Raises:
+        Trouble: it is nothing that can be read.
+    """
+    try:
+        if not (wish.name or "named").isprintable():
+            raise SourceRefused("the source's name has control characters")
+        return parse_source(wish.path, name=wish.name, root=wish.root, cwd=Path(wish.cwd))
+    except SourceRefused as refused:
+        raise Trouble(400, Problem(
+            summary=refused.summary, detail=refused.detail, suggestion=refused.suggestion, exit_code=USAGE,
+        )) from None  # fmt: skip
+    except (OSError, ValueError) as problem:  # a path longer than any, say
+        raise Trouble(
+            400, Problem(summary="the source cannot be looked up", detail=str(problem), exit_code=USAGE)
+        ) from None
 
 
 class Following(NamedTuple):
@@ -109,18 +107,6 @@ class Reading:
         return Following(watched, stop, reader)
 
 
-class Removal(Value, frozen=True):
-    """What becomes of a source's deployments when it is removed: `kept` run on as nobody's, `pruned` are removed.
-
-    `still_needed` names those of `pruned` that deployments of others depend on.
-    """
-
-    source: str
-    kept: tuple[DeploymentKey, ...] = ()
-    pruned: tuple[DeploymentKey, ...] = ()
-    still_needed: tuple[DeploymentKey, ...] = ()
-
-
 class Sources:
     """The verbs about sources. All may be called from any thread but the controller's."""
 
@@ -137,8 +123,7 @@ class Sources:
         for record in self._ledger.sources.values():
             if record.follow is Follow.UP:
                 note = notes.get(record.name)
-                seen_ms = max(note.read_ms if note else 0, record.since_ms)
-                self._put(replace(record, follow=Follow.UNWATCHED, since_ms=seen_ms, permissions=Permissions()))
+                self._put_unwatched(record, max(note.watched_ms if note else 0, record.since_ms))
             elif record.follow is Follow.WATCHED:
                 self._follow(record, notes.get(record.name))
 
@@ -146,20 +131,22 @@ class Sources:
         """Follow nothing any more, once the controller has ended; an `up` in this process or another ends, too."""
         for name in [*self._following]:
             record = self._ledger.sources[name]
-            if record.follow is Follow.UP:
-                self._end_up(name)
-            else:
+            try:
                 self._unfollow(name)
+                if record.follow is Follow.UP:
+                    self._put_unwatched(record, self._clock.wall_ms())
+            except DatabaseFault as fault:  # the next agent finds that the `up` was cut off
+                self._announce(None, "host-fault", f"the end of watching {name} cannot be recorded: {fault}")
 
-    def add(self, spec: SourceSpec, wish: SourceWish) -> tuple[str, ...]:
-        """Follow a source from now on, also after a restart; returns what is to be told of that.
+    def add(self, spec: SourceSpec, wish: SourceWish) -> SourceAdded:
+        """Follow a source from now on, also after a restart.
 
         Raises:
             Trouble: something else has its name, it is suspended, or there are too many.
         """
         return self._decide(lambda: self._add(_shown_in_full(spec), wish))
 
-    def _add(self, spec: SourceSpec, wish: SourceWish) -> tuple[str, ...]:
+    def _add(self, spec: SourceSpec, wish: SourceWish) -> SourceAdded:
         name, before = spec.identity, self._ledger.sources.get(spec.identity)
         self._check_name(before, spec)
         if before is not None and before.follow is Follow.SUSPENDED:
@@ -171,9 +158,9 @@ class Sources:
             permissions=wish.permissions,
         )  # fmt: skip
         self._put(record)
-        self._follow(record, self._notes.all().get(name))
+        self._follow(record, _afresh(self._notes.all().get(name)))
         self._announce(None, "source-added", f"{name} is watched")
-        return (*_before_words(name, before), *self._overlaps(record))
+        return SourceAdded(name=name, at=now, told=(*_before_words(name, before), *self._overlaps(record)))
 
     def begin_up(self, spec: SourceSpec, wish: SourceWish) -> bool:
         """Follow a source as long as an `up` runs; returns whether that ends with it, as an added source stays.
@@ -198,21 +185,23 @@ class Sources:
             permissions=wish.permissions,
         )  # fmt: skip
         self._put(record)
-        self._follow(record, self._notes.all().get(name))
+        self._follow(record, _afresh(self._notes.all().get(name)))
         return True
 
     def end_up(self, name: str) -> None:
-        """Follow a source no more that an `up` began, unless it was added meanwhile."""
-        self._decide(lambda: self._end_up(name))
+        """Have a source followed no more that an `up` began, unless it was added meanwhile; waits for nothing."""
+
+        def told(ended: Future[None]) -> None:
+            if ended.exception() is not None:
+                self._announce(None, "host-fault", f"{name} could not be let go of: {ended.exception()}")
+
+        self._controller.submit(lambda: self._end_up(name)).add_done_callback(told)
 
     def _end_up(self, name: str) -> None:
         record = self._ledger.sources.get(name)
         if record is not None and record.follow is Follow.UP:
             self._unfollow(name)
-            ended = replace(
-                record, follow=Follow.UNWATCHED, since_ms=self._clock.wall_ms(), permissions=Permissions()
-            )  # fmt: skip
-            self._put(ended)
+            self._put_unwatched(record, self._clock.wall_ms())
             self._announce(None, "source-ended", f"{name} is not watched any more; its deployments keep running")
 
     def note_applied(self, name: str) -> None:
@@ -221,10 +210,21 @@ class Sources:
         if record is not None and (record.follow.is_watched or record.follow.is_added):
             return
         if record is None or record.follow is not Follow.APPLIED:
+            self._forget_idle()
             self._put(SourceRecord(name=name, follow=Follow.APPLIED, since_ms=now))
         desired = self._ledger.desired.get(name)
         revision = desired.revision if desired is not None else None
         self.note(SourceNote(status=SourceStatus(source=name, revision=revision), read_ms=now))
+
+    def _forget_idle(self) -> None:
+        """Forget who once applied something and owns nothing any more, before there are too many of them."""
+        if len(self._ledger.sources) < KNOWN_MAX:
+            return
+        owners = {record.source for record in self._ledger.records.values()}
+        for name, record in self._ledger.sources.items():
+            if name not in owners and not (record.follow.is_watched or record.follow.is_added):
+                self._ledger.decide([DeleteSource(name=name)])
+                self._notes.drop(name)
 
     def suspend(self, name: str) -> str:
         """Stop following a source, and leave alone what it deployed; returns what was done.
@@ -257,7 +257,7 @@ class Sources:
             return f"{name} is watched already"
         resumed = replace(record, follow=Follow.WATCHED, since_ms=self._clock.wall_ms())
         self._put(resumed)
-        self._follow(resumed, self._notes.all().get(name))
+        self._follow(resumed, _afresh(self._notes.all().get(name)))
         self._announce(None, "source-resumed", f"{name} is followed again")
         return f"{name} is watched again"
 
@@ -301,6 +301,7 @@ class Sources:
             changes.append(PutRecord(record=left))
         self._ledger.decide(changes)
         self._notes.drop(name)
+        self._controller.forget(name)
         told = f"{len(now.pruned)} of its deployments are removed" if prune else "its deployments are nobody's now"
         self._announce(None, "source-removed", f"{name} is forgotten; {told}")
         return now
@@ -312,14 +313,23 @@ class Sources:
         except DatabaseFault as fault:
             self._announce(None, "host-fault", f"what is known of {note.status.source} cannot be noted: {fault}")
 
-    def notes(self) -> dict[str, SourceNote]:
-        """Return what is known of each source; from any thread."""
-        return self._notes.all() | self._controller.sources.notes()
+    def seen(self) -> dict[str, SourceSeen]:
+        """Return what is known of every source, by name."""
+        notes = self._notes.all() | self._controller.sources.notes()
+        owners = {record.source for record in self._ledger.records.values()}
+        return seen_sources(self._ledger.sources, notes, self._ledger.desired, owners, is_agent_running=True)
+
+    def views(self) -> list[SourceView]:
+        """Describe every source, sorted by name."""
+        return source_views(self.seen(), self._controller.not_done)
 
     # ---- on the controller's thread ----
 
     def _put(self, record: SourceRecord) -> None:
         self._ledger.decide([PutSource(source=record)])
+
+    def _put_unwatched(self, record: SourceRecord, since_ms: int) -> None:
+        self._put(replace(record, follow=Follow.UNWATCHED, since_ms=since_ms, permissions=Permissions()))
 
     def _follow(self, record: SourceRecord, note: SourceNote | None) -> None:
         self._unfollow(record.name)
@@ -351,14 +361,14 @@ class Sources:
         if before is not None and _reads_elsewhere(before, spec):
             hint = "Give another --name, or remove that one first."
             raise _refused(f"{before.name} is another source", hint, f"it reads {_place(before)}")
-        if before is None and len(self._ledger.sources) >= FOLLOWED_MAX:
+        followed = [each for each in self._ledger.sources.values() if each.follow.is_watched or each.follow.is_added]
+        if before is None and len(followed) >= FOLLOWED_MAX:
             raise _refused(f"there are {FOLLOWED_MAX} sources already", "`airs source remove` makes room.")
 
     def _overlaps(self, record: SourceRecord) -> tuple[str, ...]:
         return tuple(
-            f"{other.name} reads some of the same files; a deployment that both want belongs to the first that did"
-            for other in self._ledger.sources.values()
-            if other.name != record.name and overlapping(record, other)
+            f"{name} reads some of the same files; a deployment that both want belongs to the first that did"
+            for name in overlaps_of(record, self._ledger.sources)
         )
 
     def _unknown(self, name: str) -> Trouble:
@@ -370,13 +380,6 @@ class Sources:
         result = self._controller.submit(act).result()
         self._controller.wake()
         return result
-
-
-def overlapping(first: SourceRecord, second: SourceRecord) -> bool:
-    """Whether two sources that are followed, or will be again, read some of the same files."""
-    if first.spec is None or second.spec is None or Follow.UNWATCHED in (first.follow, second.follow):
-        return False
-    return overlap(first.spec, second.spec)
 
 
 def _reads_elsewhere(before: SourceRecord, spec: SourceSpec) -> bool:
@@ -397,6 +400,11 @@ def _before_words(name: str, before: SourceRecord | None) -> tuple[str, ...]:
         case Follow.UP:
             return ("the `airs up` that watches it may end; it stays watched",)
     return ()
+
+
+def _afresh(note: SourceNote | None) -> SourceNote | None:
+    """Forget that a source was stale when nobody looked any more."""
+    return replace(note, status=replace(note.status, failure=None, stale_since_ms=None)) if note is not None else None
 
 
 def _shown_in_full(spec: SourceSpec) -> SourceSpec:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
+from orchestrator.agent.describe_sources import SourceSeen, sync_of, why_invalid
 from orchestrator.contract.documents import (
     ActView,
     CompilingView,
@@ -15,7 +16,6 @@ from orchestrator.contract.documents import (
     JobView,
     RolloutView,
     SessionView,
-    SourceView,
     SubscriptionView,
 )
 from orchestrator.messaging.topics import Subscription
@@ -31,8 +31,6 @@ from orchestrator.model.observed import (
     Phase,
     Record,
 )
-from orchestrator.model.outcome import ActionOutcome
-from orchestrator.model.source import SourceStatus
 from orchestrator.model.spec import Revision
 from orchestrator.model.who import Act
 from orchestrator.plan.dependencies import names_of
@@ -40,9 +38,7 @@ from orchestrator.rollout.analysis import wanted_messages
 from orchestrator.rollout.standing import (
     ending_of,
     hold_of,
-    is_held,
     is_job,
-    is_serving,
     own_instances,
     phase_of,
     under_way,
@@ -51,8 +47,10 @@ from orchestrator.rollout.standing import (
 UNWELL_SHOWN = 3  # instances that say how they are, in the message of a deployment
 
 
-def deployment_view(seen: ObservedDeployment, compiling: Callable[[str], CompilingView | None]) -> DeploymentView:
-    """Describe a deployment; `compiling` tells whether an artifact is being compiled."""
+def deployment_view(
+    seen: ObservedDeployment, source: SourceSeen, compiling: Callable[[str], CompilingView | None]
+) -> DeploymentView:
+    """Describe a deployment of `source`; `compiling` tells whether an artifact is being compiled."""
     record = seen.record
     instances = seen.instances or ()
     shown = record.stable or record.wanted
@@ -67,10 +65,10 @@ def deployment_view(seen: ObservedDeployment, compiling: Callable[[str], Compili
         ending=ending.value if ending else "",
         ready=sum(i.ready for i in own_instances(record, instances)),
         replicas=shown.replicas,
-        sync=_sync(record),
+        sync=sync_of(record, source).value,
         wanted_version=record.wanted.revision.version,
         wanted_revision=record.wanted.revision.id,
-        message="; ".join(filter(None, (seen.fault or _message(record, instances, seen.group), _lack(seen)))),
+        message="; ".join(filter(None, _messages(seen, source))),
         missing_dependencies=tuple(map(str, seen.missing)),
         source=record.source,
         source_revision=record.applied,
@@ -91,10 +89,26 @@ def deployment_view(seen: ObservedDeployment, compiling: Callable[[str], Compili
     )
 
 
+def _messages(seen: ObservedDeployment, source: SourceSeen) -> tuple[str, ...]:
+    why = seen.fault or _message(seen.record, seen.instances or (), seen.group)
+    return why, why_invalid(seen.record, source), _lack(seen)
+
+
 def _lack(seen: ObservedDeployment) -> str:
     if not seen.missing:
         return ""
     return f"depends on {names_of(seen.missing)}, which {'is' if len(seen.missing) == 1 else 'are'} not deployed"
+
+
+def recorded_view(seen: ObservedDeployment, source: SourceSeen) -> DeploymentView:
+    """Describe a deployment from its record alone, where no agent runs and so nothing of it does."""
+    view = deployment_view(seen, source, _no_compilation)
+    is_settled = view.phase in ("suspended", "removing", "succeeded") or (view.phase == "failed" and not seen.fault)
+    return view if is_settled else replace(view, phase="stopped", ending="stopped")
+
+
+def _no_compilation(_artifact: str) -> None:
+    return None
 
 
 def _group_view(record: Record, seen: ObservedGroup | None) -> GroupView | None:
@@ -254,30 +268,6 @@ def _act_view(key: DeploymentKey, act: Act) -> ActView:
         why=act.by.why,
         at=act.at_ms,
     )
-
-
-def source_view(
-    name: str, deployments: int, status: SourceStatus | None, not_done: tuple[ActionOutcome, ...]
-) -> SourceView:
-    """Describe a source."""
-    failure = status.failure if status else None
-    return SourceView(
-        kind="Source",
-        name=name,
-        watched=status is not None,
-        revision=status.revision if status else None,
-        deployments=deployments,
-        stale_since=status.stale_since_ms if status else None,
-        failure=f"{failure.summary}: {failure.detail}" if failure else "",
-        diagnostics=status.diagnostics if status else (),
-        not_done=not_done,
-    )
-
-
-def _sync(record: Record) -> str:
-    if is_held(record):
-        return "held"
-    return "synced" if is_serving(record, record.wanted.revision.id) else "out-of-sync"
 
 
 def _job_view(record: Record) -> JobView:

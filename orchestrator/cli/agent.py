@@ -12,8 +12,8 @@ import click
 from orchestrator.agent.assembly import Agent
 from orchestrator.agent.process import AgentOptions, run_agent
 from orchestrator.agent.socket import socket_path
-from orchestrator.agent.sources import SourceWish
 from orchestrator.agent.trouble import Trouble
+from orchestrator.cli.attached import Telling, watch_along
 from orchestrator.cli.background import start_agent, stop_agent
 from orchestrator.cli.context import Settings, command, global_options, runtime_dir
 from orchestrator.cli.durations import DURATION
@@ -21,11 +21,14 @@ from orchestrator.cli.planning import empty_option, mass_prune_option, root_opti
 from orchestrator.cli.reading import Place, passed_to_git
 from orchestrator.cli.show import PHASE_STYLES, clock, show_diagnostics
 from orchestrator.cli.terminal import Console, Text
+from orchestrator.client import AgentClient
+from orchestrator.contract.bodies import SourceWish
 from orchestrator.contract.codes import FAILED
+from orchestrator.contract.documents import UpBegan
 from orchestrator.contract.problem import Failure
 from orchestrator.model.desired import Permissions
 from orchestrator.model.event import Event
-from orchestrator.model.source import FolderSpec, SourceSpec, SourceStatus
+from orchestrator.model.source import SourceStatus, place_of, root_of
 from orchestrator.observe.events import printable
 from orchestrator.store.lock import StateLocked
 from orchestrator.store.state_dir import holder
@@ -46,9 +49,10 @@ def up(
     settings: Settings, path: str, source: str | None, root: str | None, interval: int, adopt: bool,
     allow_mass_prune: bool, allow_empty: bool,
 ) -> None:  # fmt: skip
-    """Run an agent in the foreground that watches a source.
+    """Have a source watched until Ctrl-C, and tell what happens.
 
-    PATH is a folder, a file or REPOSITORY#ref:path.
+    PATH is a folder, a file or REPOSITORY#ref:path. The agent that runs does it, beside what else it does. Where none
+    runs, this is the agent, in the foreground.
     """
     spec = Place(path, source, root).spec()
     permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
@@ -57,24 +61,43 @@ def up(
         path=path, cwd=str(Path.cwd()), name=source, root=root, interval_ms=interval, permissions=permissions
     )  # fmt: skip
 
+    client = settings.connection()
+    if client.answers():
+        _watch_along(settings, client, wish)
+        return
+
     def ready(agent: Agent) -> None:
-        _aloud(settings, _greet)(spec)
         try:
-            agent.sources.begin_up_here(spec, wish)
+            ends = agent.sources.begin_up_here(spec, wish)
         except Trouble as trouble:
             problem = trouble.problem
             raise Failure(problem.summary, problem.detail, problem.suggestion, problem.exit_code) from None
+        began = UpBegan(name=spec.identity, reads=place_of(spec), root=root_of(spec), ends=ends)
+        _aloud(settings, _greet)(began)
 
     _run(settings, ready)
 
 
-def _greet(console: Console, spec: SourceSpec) -> None:
-    console.print(Text.assemble("Watching ", (spec.identity, "bold"), f" (root: {_root(spec)})"))
+def _watch_along(settings: Settings, client: AgentClient, wish: SourceWish) -> None:
+    about = client.about()
+
+    def greet(console: Console, began: UpBegan) -> None:
+        _greet(console, began)
+        console.print(f"The agent that runs already (process {about.pid}) does it.", style="dim")
+
+    telling = Telling(_aloud(settings, greet), _aloud(settings, _say), _aloud(settings, _report))
+    began = watch_along(client, wish, telling)
+    if began is None:
+        return
+    is_over = "is not watched any more" if began.ends else "stays watched"
+    settings.err().print(Text(printable(f"{began.name} {is_over}; what it deployed keeps running on the agent.")))
+
+
+def _greet(console: Console, began: UpBegan) -> None:
+    console.print(Text.assemble("Watching ", (printable(began.name), "bold"), f" (root: {printable(began.root)})"))
+    if not began.ends:
+        console.print("It was added with `airs source add`: its options are those, and it stays watched after this.")
     console.print("Press Ctrl-C to stop.", style="dim")
-
-
-def _root(spec: SourceSpec) -> str:
-    return f"{spec.root}, {spec.root_reason}" if isinstance(spec, FolderSpec) else "the repository"
 
 
 @click.group()

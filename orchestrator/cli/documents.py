@@ -54,8 +54,9 @@ class Application(Value, frozen=True):
 
 
 class Everything(Value, frozen=True):
-    """What `status` without a name shows."""
+    """What `status` without a name shows; where no agent runs, what was recorded last."""
 
+    agent_running: bool
     deployments: tuple[DeploymentView, ...]
     sources: tuple[SourceView, ...]
 

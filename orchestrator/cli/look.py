@@ -1,9 +1,9 @@
 """Commands that only look: `status`, `get`, `history`, `rollout status`."""
 
 import contextlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from io import StringIO
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,34 +12,59 @@ from orchestrator.cli.context import Settings, command
 from orchestrator.cli.history import COLUMNS, history_table, row
 from orchestrator.cli.keys import Pause, pausing
 from orchestrator.cli.names import NAME, key_argument, optional_key_argument
-from orchestrator.cli.show import PHASE_STYLES, clock, short, show_diagnostics, table
+from orchestrator.cli.show import PHASE_STYLES, clock, short, table
+from orchestrator.cli.source_text import show_sources, source_table
 from orchestrator.cli.terminal import Console, Live, Text
 from orchestrator.client import AgentClient, going
-from orchestrator.contract.codes import USAGE
+from orchestrator.contract.codes import NO_AGENT, OK, USAGE
 from orchestrator.contract.documents import DeploymentView, GroupView, HistoryView, InstanceView, SourceView
 from orchestrator.contract.problem import Failure
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Asked, Traffic
 from orchestrator.observe.events import printable
 
+if TYPE_CHECKING:
+    from orchestrator.cli.recorded import RecordedViews
+
 T = TypeVar("T")
 WATCH_S = 0.5
 KINDS = ("deployments", "instances", "groups", "revisions", "sources", "dead-letters", "subscriptions")
+RECORDED = ("deployments", "sources")  # what can be shown without an agent
 NOT_OF_ONE = ("sources", "dead-letters", "subscriptions")  # what needs no deployment to be there
 
 
 @command()
 @optional_key_argument
 @click.option("-w", "--watch", is_flag=True, help="Keep showing it; `q` ends that.")
-def status(settings: Settings, name: DeploymentKey | None, watch: bool) -> None:
-    """Show how everything is, or one deployment in detail."""
-    client = settings.client()
+def status(settings: Settings, name: DeploymentKey | None, watch: bool) -> int:
+    """Show how everything is, or one deployment in detail.
+
+    Where no agent runs, it shows what was recorded last, and exits 69.
+    """
+    client = settings.connection()
+    if not client.answers():
+        if watch:
+            raise settings.no_agent()
+        _show_recorded(settings, name)
+        return NO_AGENT
     show = _with_condition(_show_all if name is None else _show_one(name))
     if not watch:
         show(settings, client, settings.out())
-        return
+        return OK
     with contextlib.suppress(KeyboardInterrupt), pausing() as pause, going():
         _keep_showing(settings, client, show, pause)
+    return OK
+
+
+def _show_recorded(settings: Settings, name: DeploymentKey | None) -> None:
+    recorded = _recorded(settings)
+    if name is None:
+        _show_everything(settings, settings.out(), recorded.deployments, recorded.sources, is_agent_running=False)
+        return
+    found = [view for view in recorded.deployments if _key_of(view) == name]
+    if not found:
+        raise Failure(f"no deployment {name} is recorded", suggestion="`airs status` shows those that are.")
+    _show_deployment(settings, settings.out(), found[0])
 
 
 Show = Callable[[Settings, AgentClient, Console], None]
@@ -76,10 +101,15 @@ def _keep_showing(settings: Settings, client: AgentClient, show: Show, pause: Pa
 
 
 def _show_all(settings: Settings, client: AgentClient, console: Console) -> None:
-    views = client.deployments()
-    sources = client.sources()
+    _show_everything(settings, console, client.deployments(), client.sources(), is_agent_running=True)
+
+
+def _show_everything(
+    settings: Settings, console: Console, views: Sequence[DeploymentView], sources: Sequence[SourceView], *,
+    is_agent_running: bool,
+) -> None:  # fmt: skip
     if settings.is_json:
-        settings.print_json({"deployments": views, "sources": sources})
+        settings.print_json({"agentRunning": is_agent_running, "deployments": views, "sources": sources})
         return
     if not views:
         console.print("Nothing is deployed. `airs apply PATH` deploys a folder of manifests.")
@@ -87,7 +117,7 @@ def _show_all(settings: Settings, client: AgentClient, console: Console) -> None
         _deployment_table(console, views)
         for view in views:
             _show_message(console, view)
-    _show_sources(console, sources, {f"{view.namespace}/{view.name}" for view in views if view.sync == "held"})
+    show_sources(console, sources, {f"{view.namespace}/{view.name}" for view in views if view.sync == "held"})
 
 
 def _show_message(console: Console, view: DeploymentView) -> None:
@@ -127,22 +157,6 @@ def _rollout_word(view: DeploymentView) -> str:
     return f"{rollout.phase} {rollout.target_version}{share}"
 
 
-def _show_sources(console: Console, sources: Sequence[SourceView], told: Collection[str]) -> None:
-    """Show the sources, and what each could not do that was not `told` already."""
-    for source in sources:
-        at = f" at {short(source.revision)}" if source.revision else ""
-        how = "watched" if source.watched else "applied"
-        console.print(Text(f"\nsource {printable(source.name)}{at} ({how})", style="dim"))
-        if source.stale_since:
-            since = clock(source.stale_since)
-            console.print(Text(f"  stale since {since}: {printable(source.failure)}", style="yellow"))
-        for left in source.not_done:
-            if str(left.key) not in told:
-                line = f"  ! {left.key} {left.status.value}: {printable(left.detail)}"
-                console.print(Text(line, style="yellow"))
-        show_diagnostics(console, source.diagnostics)
-
-
 def _traffic_words(traffic: Traffic) -> str:
     """Say what became of messages; what never happened is left out, but for what usually does."""
     usual = {"waiting": traffic.waiting, "received": traffic.received, "handled": traffic.handled}
@@ -172,28 +186,31 @@ def _request_words(asked: Asked) -> str:
 
 def _show_one(key: DeploymentKey) -> Show:
     def show(settings: Settings, client: AgentClient, console: Console) -> None:
-        view = client.deployment(key)
-        if settings.is_json:
-            settings.print_json(view)
-            return
-        _deployment_table(console, [view])
-        _show_message(console, view)
-        console.print(Text(f"\nsource     {printable(view.source)}", style="dim"))
-        if view.attempted_revision:
-            applied, attempted = short(view.source_revision), short(view.attempted_revision)
-            console.print(Text(f"commit     applied {applied or 'none'}, attempted {attempted}", style="dim"))
-        if view.job is None:
-            console.print(Text(f"messages   {_traffic_words(view.traffic)}", style="dim"))
-        if view.requests.sent:
-            console.print(Text(f"requests   {_request_words(view.requests)}", style="dim"))
-        if view.group is not None:
-            of = f"{view.group.name} ({view.group.strategy}: {', '.join(view.group.members)})"
-            told = f"group      {of}, {view.group.phase}, {_failure_words(view.group)}"
-            console.print(Text(printable(told), style="dim"))
-        console.print()
-        _instances_in_detail(console, view.instances)
+        _show_deployment(settings, console, client.deployment(key))
 
     return show
+
+
+def _show_deployment(settings: Settings, console: Console, view: DeploymentView) -> None:
+    if settings.is_json:
+        settings.print_json(view)
+        return
+    _deployment_table(console, [view])
+    _show_message(console, view)
+    console.print(Text(f"\nsource     {printable(view.source) or 'none: it was removed'}", style="dim"))
+    if view.attempted_revision:
+        applied, attempted = short(view.source_revision), short(view.attempted_revision)
+        console.print(Text(f"commit     applied {applied or 'none'}, attempted {attempted}", style="dim"))
+    if view.job is None:
+        console.print(Text(f"messages   {_traffic_words(view.traffic)}", style="dim"))
+    if view.requests.sent:
+        console.print(Text(f"requests   {_request_words(view.requests)}", style="dim"))
+    if view.group is not None:
+        of = f"{view.group.name} ({view.group.strategy}: {', '.join(view.group.members)})"
+        told = f"group      {of}, {view.group.phase}, {_failure_words(view.group)}"
+        console.print(Text(printable(told), style="dim"))
+    console.print()
+    _instances_in_detail(console, view.instances)
 
 
 def _instances_in_detail(console: Console, found: Sequence[InstanceView]) -> None:
@@ -213,15 +230,20 @@ def _instances_in_detail(console: Console, found: Sequence[InstanceView]) -> Non
 @command()
 @click.argument("kind", metavar="KIND", type=click.Choice(KINDS))
 @click.argument("name", required=False)
-def get(settings: Settings, kind: str, name: str | None) -> None:
-    """List things of one kind. With -o json, an array of objects."""
+def get(settings: Settings, kind: str, name: str | None) -> int:
+    """List things of one kind. With -o json, an array of objects.
+
+    Where no agent runs, deployments and sources are listed as they were recorded last, and it exits 69.
+    """
+    if kind in RECORDED and not settings.connection().answers():
+        _get_recorded(settings, kind, name)
+        return NO_AGENT
     client = settings.client()
     key = None if name is None or kind == "sources" else NAME.convert(name, None, click.get_current_context())
+    found: list[Any]
     views: Sequence[DeploymentView] = []
     if kind not in NOT_OF_ONE:
         views = client.deployments() if key is None else [client.deployment(key)]
-    console = settings.out()
-    found: list[Any]
     match kind:
         case "deployments":
             found = list(views)
@@ -238,12 +260,38 @@ def get(settings: Settings, kind: str, name: str | None) -> None:
             found = list(client.subscriptions(key))
         case _:
             found = [s for s in client.sources() if name in (None, s.name)]
-            if name is not None and not found:
-                raise Failure(f"no source {name}", suggestion="`airs get sources` lists them.")
+    _show_found(settings, kind, found, name if kind in RECORDED else None)
+    return OK
+
+
+def _recorded(settings: Settings) -> "RecordedViews":
+    if not settings.state_dir.is_dir() or not any(settings.state_dir.iterdir()):
+        raise settings.no_agent()
+    from orchestrator.cli.recorded import recorded_instead  # with the store, which nobody else here waits for
+
+    return recorded_instead(settings)
+
+
+def _get_recorded(settings: Settings, kind: str, name: str | None) -> None:
+    recorded = _recorded(settings)
+    if kind == "sources":
+        _show_found(settings, kind, [each for each in recorded.sources if name in (None, each.name)], name)
+        return
+    key = None if name is None else NAME.convert(name, None, click.get_current_context())
+    _show_found(settings, kind, [each for each in recorded.deployments if key in (None, _key_of(each))], name)
+
+
+def _key_of(view: DeploymentView) -> DeploymentKey:
+    return DeploymentKey(namespace=view.namespace, name=view.name)
+
+
+def _show_found(settings: Settings, kind: str, found: Sequence[Any], name: str | None) -> None:
+    if name is not None and not found:
+        raise Failure(f"no {kind[:-1]} {name}", suggestion=f"`airs get {kind}` lists them.")
     if settings.is_json:
         settings.print_json(found)
         return
-    _TABLES[kind](console, found)
+    _TABLES[kind](settings.out(), found)
 
 
 def _instance_table(console: Console, found: Sequence[Any]) -> None:
@@ -267,13 +315,6 @@ def _revision_table(console: Console, found: Sequence[Any]) -> None:
     table(console, ("DEPLOYMENT", *COLUMNS), [(f"{n.namespace}/{n.name}", *row(n)) for n in found])
 
 
-def _source_table(console: Console, found: Sequence[Any]) -> None:
-    rows = [
-        (s.name, "watched" if s.watched else "applied", short(s.revision), str(s.deployments), s.failure) for s in found
-    ]
-    table(console, ("SOURCE", "HOW", "COMMIT", "DEPLOYMENTS", "PROBLEM"), rows)
-
-
 def _show_letters(console: Console, found: Sequence[Any]) -> None:
     from orchestrator.cli.letters import show_letters  # with what reads payloads, which `status` never needs
 
@@ -291,7 +332,7 @@ _TABLES: dict[str, Callable[[Console, Sequence[Any]], None]] = {
     "instances": _instance_table,
     "groups": _group_table,
     "revisions": _revision_table,
-    "sources": _source_table,
+    "sources": source_table,
     "dead-letters": _show_letters,
     "subscriptions": _show_subscriptions,
 }

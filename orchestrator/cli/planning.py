@@ -147,6 +147,7 @@ def apply(settings: Settings, path: str, source: str | None, root: str | None, y
         keep_artifacts(StateDir(settings.state_dir), planned)
         _confirm(plan, yes)
         is_saved = False
+    _tell_followed(settings, client, plan.source)
     client.apply(seal(plan, StateDir(settings.state_dir).key), fresh=is_saved)
     _see_through(settings, client, plan, options["wait"], options["timeout"])
     refuse_invalid(plan.diagnostics)
@@ -161,6 +162,18 @@ def plan_lines(plan: Plan) -> Iterator[Text]:
 def _show_plan(console: Console, plan: Plan) -> None:
     for line in plan_lines(plan):
         console.print(line)
+
+
+def _tell_followed(settings: Settings, client: AgentClient, name: str) -> None:
+    """Say what an apply changes for a source that is followed: nothing, but for what is allowed this once."""
+    follow = next((source.follow for source in client.sources() if source.name == name), "")
+    told = {
+        "watched": f"{name} is watched, and stays so: this applies it at once, with what you allow",
+        "up": f"an `airs up` watches {name}: this applies it at once, with what you allow",
+        "suspended": f"{name} is suspended, and stays so: this applies it once",
+    }.get(follow)
+    if told is not None:
+        settings.err().print(Text(printable(told), style="yellow"))
 
 
 def _show(settings: Settings, plan: Plan) -> None:

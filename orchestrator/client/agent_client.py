@@ -13,7 +13,7 @@ from orchestrator.client.folder import check_own
 from orchestrator.client.process import is_busy, pulse, why_silent
 from orchestrator.client.query import query, quoted
 from orchestrator.contract import endpoints as api
-from orchestrator.contract.bodies import NO_REPLY
+from orchestrator.contract.bodies import NO_REPLY, RemoveBody, SourceWish
 from orchestrator.contract.codes import NO_AGENT
 from orchestrator.contract.documents import (
     ActView,
@@ -26,9 +26,14 @@ from orchestrator.contract.documents import (
     HistoryView,
     Printed,
     Published,
+    Removal,
     SessionView,
+    SourceAdded,
     SourceView,
     SubscriptionView,
+    UpBegan,
+    UpEvent,
+    UpLook,
 )
 from orchestrator.contract.endpoints import Endpoint
 from orchestrator.contract.problem import Failure, Problem
@@ -134,6 +139,30 @@ class AgentClient:
     def sources(self) -> list[SourceView]:
         """List the sources."""
         return self._get(api.SOURCES)
+
+    def add_source(self, wish: SourceWish) -> SourceAdded:
+        """Have a source followed from now on, also after a restart of the agent."""
+        return self._get(api.ADD_SOURCE, body=msgspec.json.encode(wish))
+
+    def suspend_source(self, name: str) -> str:
+        """Have a source not followed until it is resumed; returns what was done, in words."""
+        return self._get(api.SUSPEND_SOURCE, params={"name": name}).message
+
+    def resume_source(self, name: str) -> str:
+        """Have a suspended source followed again; returns what was done, in words."""
+        return self._get(api.RESUME_SOURCE, params={"name": name}).message
+
+    def removal(self, name: str, *, prune: bool = False) -> Removal:
+        """Ask what removing a source would do."""
+        return self._get(api.REMOVAL, params={"name": name, "prune": _flag(prune)})
+
+    def remove_source(self, shown: Removal, *, prune: bool = False) -> Removal:
+        """Remove a source, as `removal` has shown it."""
+        return self._get(api.REMOVE_SOURCE, body=msgspec.json.encode(RemoveBody(shown=shown, prune=prune)))
+
+    def up(self, wish: SourceWish) -> Iterator[UpBegan | UpEvent | UpLook]:
+        """Have a source followed while the iterator is open, and yield what happens."""
+        return self._lines(api.UP, body=msgspec.json.encode(wish))
 
     def history(self, key: DeploymentKey) -> list[HistoryView | ActView]:
         """List a deployment's revisions and what was done to it by hand, oldest first."""

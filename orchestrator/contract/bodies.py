@@ -4,8 +4,11 @@ from typing import Annotated, Any
 
 import msgspec
 
+from orchestrator.contract.documents import Removal
 from orchestrator.model.base import Value
+from orchestrator.model.desired import Permissions
 from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN
+from orchestrator.model.source import INTERVAL_MS
 
 JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
@@ -14,6 +17,8 @@ CALL_MAX_BYTES = 4 << 20
 MANY_MAX = 10_000  # messages sent in one request
 MANY_MAX_BYTES = 4 << 20
 ARGUMENTS_MAX = 256  # of a run, as in a manifest
+PATH_MAX = 4_096
+INTERVAL_MIN_MS, INTERVAL_MAX_MS = 10, 86_400_000
 Argument = Annotated[str, msgspec.Meta(max_length=4_096, pattern="^[^\\x00]*$")]
 Many = Annotated[list[bytes], msgspec.Meta(max_length=MANY_MAX)]
 
@@ -24,6 +29,24 @@ class CallBody(Value, frozen=True):
     function: str
     arguments: list[Any]
     session: Annotated[str, msgspec.Meta(max_length=NAME_MAX_LENGTH, pattern=NAME_PATTERN)] | None = None
+
+
+class SourceWish(Value, frozen=True):
+    """A source to follow, as typed in the folder `cwd`; `interval_ms` is between two looks at a repository."""
+
+    path: Annotated[str, msgspec.Meta(min_length=1, max_length=PATH_MAX)]
+    cwd: Annotated[str, msgspec.Meta(max_length=PATH_MAX, pattern="^/[^\\x00]*$")]
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=PATH_MAX)] | None = None
+    root: Annotated[str, msgspec.Meta(min_length=1, max_length=PATH_MAX)] | None = None
+    interval_ms: Annotated[int, msgspec.Meta(ge=INTERVAL_MIN_MS, le=INTERVAL_MAX_MS)] = INTERVAL_MS
+    permissions: Permissions = Permissions()
+
+
+class RemoveBody(Value, frozen=True):
+    """The removal of a source as it was shown; it is refused where another one would come of it now."""
+
+    shown: Removal
+    prune: bool = False
 
 
 class RunBody(Value, frozen=True):

@@ -3,11 +3,15 @@
 from orchestrator.model.base import Value
 from orchestrator.model.calls import Calls
 from orchestrator.model.commit import Commit
+from orchestrator.model.desired import Permissions
 from orchestrator.model.diagnostic import Diagnostic
+from orchestrator.model.event import Event
 from orchestrator.model.exits import ExitReason
+from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.observed import Asked, Traffic
 from orchestrator.model.outcome import ActionOutcome
+from orchestrator.model.source import SourceStatus
 from orchestrator.model.who import Peer, Verb
 
 
@@ -122,8 +126,9 @@ class DeploymentView(Value, frozen=True):
 
     `phase` is the one word of status: progressing, running, degraded, failed, stopped,
     suspended, removing; of a job running, succeeded, failed, suspended, removing. `ending` says how it came to rest:
-    as-wanted, held, failed, paused, suspended or stopped; it is empty until then. `sync` is synced, out-of-sync or
-    held. Times are wall-clock milliseconds.
+    as-wanted, held, failed, paused, suspended or stopped; it is empty until then. `sync` is synced where its source is
+    watched and what serves is what that wants, else held, invalid, out-of-sync, stale, suspended, applied, not-watched
+    or unowned. Times are wall-clock milliseconds.
     """
 
     kind: str
@@ -194,17 +199,71 @@ class ActView(Value, frozen=True, tag_field="kind", tag="Act"):
 
 
 class SourceView(Value, frozen=True):
-    """A source that wants something: whether it is watched, its commit, its problems."""
+    """A source: how it is followed, what was read of it and when, its problems.
+
+    `follow` is watched, up (watched as long as an `airs up` runs), suspended, not-watched (its `airs up` has ended) or
+    applied (read once), since `since`; `watched` says whether anybody looks now. `reads` is what is read, empty where
+    the agent never did. `overlaps` are sources that read some of the same files. Times are wall-clock milliseconds.
+    """
 
     kind: str
     name: str
+    reads: str
+    follow: str
     watched: bool
+    since: int | None
+    not_watched_since: int | None
     revision: str | None
+    read_at: int | None
     deployments: int
     stale_since: int | None
     failure: str
     diagnostics: tuple[Diagnostic, ...]
     not_done: tuple[ActionOutcome, ...]
+    interval_ms: int
+    permissions: Permissions
+    overlaps: tuple[str, ...]
+
+
+class SourceAdded(Value, frozen=True):
+    """That a source is watched from `at` on, in wall-clock milliseconds, and what is to be known of that."""
+
+    name: str
+    at: int
+    told: tuple[str, ...]
+
+
+class Removal(Value, frozen=True):
+    """What becomes of a source's deployments when it is removed: `kept` run on as nobody's, `pruned` are removed.
+
+    `still_needed` are those of `pruned` that deployments of other sources depend on.
+    """
+
+    source: str
+    kept: tuple[DeploymentKey, ...] = ()
+    pruned: tuple[DeploymentKey, ...] = ()
+    still_needed: tuple[DeploymentKey, ...] = ()
+
+
+class UpBegan(Value, frozen=True, tag_field="kind", tag="began"):
+    """That an `airs up` has its source watched; `ends` says whether that ends with it, as an added source stays."""
+
+    name: str
+    reads: str
+    root: str
+    ends: bool
+
+
+class UpEvent(Value, frozen=True, tag_field="kind", tag="event"):
+    """That something happened meanwhile."""
+
+    event: Event
+
+
+class UpLook(Value, frozen=True, tag_field="kind", tag="look"):
+    """What a look at the source found, where that is news."""
+
+    status: SourceStatus
 
 
 class AgentView(Value, frozen=True):

@@ -5,7 +5,7 @@ The agent serves exactly these and the client asks exactly these; a test holds b
 
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from orchestrator.contract.bodies import CallBody, Many, RunBody
+from orchestrator.contract.bodies import CallBody, Many, RemoveBody, RunBody, SourceWish
 from orchestrator.contract.documents import (
     ActView,
     AgentView,
@@ -19,9 +19,14 @@ from orchestrator.contract.documents import (
     Printed,
     Published,
     Queued,
+    Removal,
     SessionView,
+    SourceAdded,
     SourceView,
     SubscriptionView,
+    UpBegan,
+    UpEvent,
+    UpLook,
 )
 from orchestrator.model.event import Event, LogLine
 from orchestrator.model.hop import Conversation
@@ -31,6 +36,7 @@ from orchestrator.model.observed import ObservedState
 T = TypeVar("T")
 ANYTHING: Any = Any  # JSON
 RUNNING: Any = Printed | Ended
+UP_LINE: Any = UpBegan | UpEvent | UpLook
 EVERY = (200, 405, 503)  # how any may end
 ASKED = (400, 404)  # those of a deployment: it may be misspelt, or not there
 BODY = (400, 413)
@@ -61,6 +67,14 @@ STATE = Endpoint("GET", "/v1/state", ObservedState)
 APPLY = Endpoint("POST", "/v1/apply", Applied, (*BODY, 409), bytes)
 DEPLOYMENTS = Endpoint("GET", "/v1/deployments", list[DeploymentView])
 SOURCES = Endpoint("GET", "/v1/sources", list[SourceView])
+ADD_SOURCE = Endpoint("POST", "/v1/sources", SourceAdded, (*BODY, 409), SourceWish)
+SUSPEND_SOURCE = Endpoint("POST", "/v1/sources/suspend", Done, (*ASKED, 409))
+RESUME_SOURCE = Endpoint("POST", "/v1/sources/resume", Done, (*ASKED, 409))
+REMOVAL = Endpoint("GET", "/v1/sources/removal", Removal, (*ASKED, 409))
+REMOVE_SOURCE = Endpoint("POST", "/v1/sources/remove", Removal, (*BODY, 404, 409), RemoveBody)
+UP: Endpoint[UpBegan | UpEvent | UpLook] = Endpoint(
+    "POST", "/v1/sources/up", UP_LINE, (*BODY, 409), SourceWish, lines=True
+)
 DEPLOYMENT = Endpoint("GET", ONE, DeploymentView, ASKED)
 DELETE = Endpoint("DELETE", ONE, Done, (*ASKED, 409))
 HISTORY = Endpoint("GET", ONE + "/history", list[HistoryView | ActView], ASKED)

@@ -126,6 +126,11 @@ class Controller:
             self.ledger.decide([PutSource(source=replace(record, permissions=left))])
         self.sources.allow(source, left)
 
+    def forget(self, source: str) -> None:
+        """Keep nothing of a source that was removed."""
+        self._granted.pop(source, None)
+        self.not_done = {name: left for name, left in self.not_done.items() if name != source}
+
     def _tell(self, plan: Plan, outcomes: tuple[ActionOutcome, ...]) -> None:
         """Keep what could not be done, for status, and announce what is new of it: once, not on every pass."""
         left = tuple(o for o in outcomes if o.status in NOT_DONE)

@@ -13,7 +13,7 @@ from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.snapshot import Known, KnownEmpty, Snapshot, SourceAnswer, Unknown
 from orchestrator.model.source import SourceNote, SourceStatus
 
-NOTE_MS = 60_000  # how old the noted time of the last read may become while nothing else changes
+NOTE_MS = 60_000  # how old the noted time of being watched may become while nothing else changes
 
 Resolve = Callable[[Snapshot, Collection[DeploymentKey], Permissions], Resolution]
 Keep = Callable[[Snapshot], None]
@@ -60,12 +60,12 @@ class Watched:
         self.read_ms = note.read_ms if note is not None else 0
         self.told: SourceStatus | None = None  # what was reported last; None before the first answer
         self.has_answered = False  # with something to be believed, or with why there is nothing
-        self.noted_ms = self.read_ms
+        self.noted_ms = 0
+        self.shown = note or self.note(0)  # as of the end of a pass: what was read is wanted by then
 
-    @property
-    def note(self) -> SourceNote:
-        """What is to be known of it later."""
-        return SourceNote(status=self.status, read_ms=self.read_ms)
+    def note(self, now_ms: int) -> SourceNote:
+        """Return what is to be known of it later."""
+        return SourceNote(status=self.status, read_ms=self.read_ms, watched_ms=now_ms)
 
 
 class WatchedSources:
@@ -92,7 +92,7 @@ class WatchedSources:
         dropped = self._watched.get(source)
         if dropped is not None:
             self._watched = {name: watched for name, watched in self._watched.items() if name != source}
-            self._note_down(dropped.note)
+            self._note_down(dropped.note(self._now_ms()))
 
     def wake(self) -> None:
         """Look at every source again."""
@@ -123,7 +123,7 @@ class WatchedSources:
 
     def notes(self) -> dict[str, SourceNote]:
         """Describe the watched sources, by name."""
-        return {name: watched.note for name, watched in self._watched.items()}
+        return {name: watched.shown for name, watched in self._watched.items()}
 
     @property
     def are_settling(self) -> bool:
@@ -163,14 +163,16 @@ class WatchedSources:
 
     def tell(self) -> None:
         """Report and note down what changed since the last pass, of what was looked at."""
+        now = self._now_ms()
         for watched in self._watched.values():
+            watched.shown = watched.note(now)
             is_news = watched.has_answered and watched.status != watched.told
             if is_news:
                 watched.told = watched.status
                 self._report(watched.status)
-            if is_news or watched.read_ms - watched.noted_ms >= NOTE_MS:
-                watched.noted_ms = watched.read_ms
-                self._note_down(watched.note)
+            if is_news or (watched.has_answered and now - watched.noted_ms >= NOTE_MS):
+                watched.noted_ms = now
+                self._note_down(watched.shown)
 
     def _take(self, watched: Watched, answer: SourceAnswer) -> None:
         if isinstance(answer, Unknown):

@@ -149,7 +149,8 @@ class Actions:
         given_up = [PutDesired(desired=without(before, wanted.key))] if before else []
         adopted = replace(record, source=plan.source, adopted=True, wanted=wanted)
         self._ledger.decide([PutRecord(record=adopted), *given_up])
-        self._announce(wanted.key, "adopted", f"taken over from {record.source} by {plan.source}", _about(plan))
+        told = f"taken over from {record.source or 'no source'} by {plan.source}"
+        self._announce(wanted.key, "adopted", told, _about(plan))
         return Status.DONE, ""
 
     def may_leave(self, leaving: Iterable[DeploymentKey]) -> frozenset[DeploymentKey]:

@@ -61,6 +61,11 @@ def place_of(spec: SourceSpec) -> str:
     return spec.path if isinstance(spec, FolderSpec) else spec.place
 
 
+def root_of(spec: SourceSpec) -> str:
+    """Say outside of what nothing is read, and why that is it."""
+    return f"{spec.root}, {spec.root_reason}" if isinstance(spec, FolderSpec) else "the repository"
+
+
 def overlap(first: SourceSpec, second: SourceSpec) -> bool:
     """Whether two sources read some of the same files, as far as their names tell."""
     if isinstance(first, FolderSpec) and isinstance(second, FolderSpec):
@@ -76,13 +81,13 @@ def _is_within(path: str, folder: str) -> bool:
 
 
 class Follow(Enum):
-    """How a source is followed; the word is what people see."""
+    """How a source is followed; the word is what tools see."""
 
     APPLIED = "applied"  # read once, by `airs apply`; nobody looks again
     WATCHED = "watched"  # by each agent of this state directory, until it is suspended or removed
-    UP = "watched by up"  # as long as an `airs up` runs
+    UP = "up"  # as long as an `airs up` runs
     SUSPENDED = "suspended"  # added, and not looked at until it is resumed
-    UNWATCHED = "not watched"  # its `airs up` has ended
+    UNWATCHED = "not-watched"  # its `airs up` has ended
 
     @property
     def is_watched(self) -> bool:
@@ -120,7 +125,8 @@ class SourceStatus(Value, frozen=True):
 
 
 class SourceNote(Value, frozen=True):
-    """A status as it was noted down, and when the source was last read whole; a note is no decision."""
+    """A status as it was noted down, when the source was last read whole, and until when it was surely watched."""
 
     status: SourceStatus
     read_ms: int
+    watched_ms: int = 0

@@ -2,22 +2,25 @@
 
 from orchestrator.model.event import Event, LogLine
 from orchestrator.model.hop import Hop
+from orchestrator.model.source import SourceStatus
 from orchestrator.observe.journal import Bounds, Journal
 from orchestrator.observe.trace import HOPS_KEPT, group_of_hop, weight_of_hop
 
 EVENTS_KEPT = Bounds(entries=10_000, weight=8 << 20)  # of all deployments together, weighed in characters
 LOG_LINES_KEPT = Bounds(entries=20_000, weight=16 << 20)
+LOOKS_KEPT = Bounds(entries=1_000, weight=1 << 20)  # what looks at sources found, where that was news
 LOG_LINE_MAX = 8_192  # characters, with its context; a longer line is cut
 CONTEXT_MAX = 32  # pairs of a log line's context that are kept
 ENTRY_WEIGHT = 256  # of an entry beside its text
 
 
 class Journals:
-    """The events, log lines and conversations of this process; memory only, gone with it."""
+    """The events, log lines, conversations and looks at sources of this process; memory only, gone with it."""
 
     def __init__(self) -> None:
         self.events: Journal[Event] = Journal(EVENTS_KEPT, _weight_of_event, lambda event: event.key)
         self.logs: Journal[LogLine] = Journal(LOG_LINES_KEPT, _weight_of_line, lambda line: line.key)
+        self.looks: Journal[SourceStatus] = Journal(LOOKS_KEPT, lambda _: ENTRY_WEIGHT, lambda status: status.source)
         self.hops: Journal[Hop] = Journal(HOPS_KEPT, weight_of_hop, group_of_hop)
 
 

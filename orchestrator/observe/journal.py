@@ -52,6 +52,11 @@ class Journal(Generic[T]):
         for wake in followers:
             wake()
 
+    @property
+    def newest(self) -> int:
+        """The number of the newest entry there ever was; 0 before the first."""
+        return self._next - 1
+
     def since(self, number: int) -> list[tuple[int, T]]:
         """Return the entries kept that are younger than `number`, oldest first."""
         with self._lock:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from orchestrator.model.observed import Hold, ObservedDeployment, Record, Rejection
+from orchestrator.model.source import NOBODY
 from orchestrator.model.spec import Deployment, Strategy
 from orchestrator.plan.action import Action, ActionKind, Reason
 from orchestrator.plan.dependencies import Obstacle
@@ -74,6 +75,10 @@ def is_unknown(case: Case) -> bool:
 
 def is_anothers(case: Case) -> bool:
     return case.record.source != case.source
+
+
+def is_nobodys(case: Case) -> bool:
+    return case.record.source == NOBODY
 
 
 def never_served(case: Case) -> bool:
@@ -189,7 +194,7 @@ def adopt(case: Case) -> Action:
     old = case.in_force
     changes = all_changes(old, case.wanted) if old else ()
     capabilities = capability_changes(old.revision if old else None, case.wanted)
-    note = f"was owned by {case.record.source}"
+    note = f"was owned by {case.record.source or 'no source'}"
     return action(case, ActionKind.ADOPT, Reason.ADOPTED, changes=changes, capabilities=capabilities, note=note)
 
 
@@ -285,6 +290,8 @@ RULES: tuple[Rule, ...] = (
     (both(is_unknown, is_obstructed), block_on_dependency),
     # New.
     (is_unknown, create),
+    # Nobody's since its source was removed: whoever wants it first has it, and the next pass compares it.
+    (is_nobodys, adopt),
     # Another source's, and the operator said to take it over: the next pass compares it like any other.
     (both(is_anothers, lambda case: case.may_adopt), adopt),
     # Another source's: two sources that both want it would overwrite each other for ever.

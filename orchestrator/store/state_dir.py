@@ -8,15 +8,19 @@ Called by the agent, which holds the lock while it runs, and by the CLI, which m
 import os
 import secrets
 from pathlib import Path
+from typing import NamedTuple
 
+from orchestrator.model.desired import DesiredState
 from orchestrator.model.observed import ObservedDeployment, ObservedState
+from orchestrator.model.source import SourceNote, SourceRecord
 from orchestrator.plan.dependencies import missing_needs
 from orchestrator.store import lock
 from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.database import Database
-from orchestrator.store.decisions import read_records, read_serial
+from orchestrator.store.decisions import read_desired, read_records, read_serial, read_sources
 from orchestrator.store.files import check_own_folder, have_private_folder, read_private, write_once
 from orchestrator.store.needed import read_needed
+from orchestrator.store.notes import read_notes
 from orchestrator.store.synced import SYNCED, note_nothing
 
 STATE_VERSION = 1
@@ -90,7 +94,21 @@ def holder(path: Path) -> lock.Owner | None:
     return lock.holder(path / "lock")
 
 
+class Recorded(NamedTuple):
+    """What a state directory says without an agent: of deployments, and of each source by its name."""
+
+    observed: ObservedState
+    sources: dict[str, SourceRecord]
+    notes: dict[str, SourceNote]
+    desired: dict[str, DesiredState]
+
+
 def read_recorded(path: Path) -> ObservedState:
+    """Read which deployments are recorded at `path`, as `read_all_recorded` does."""
+    return read_all_recorded(path).observed
+
+
+def read_all_recorded(path: Path) -> Recorded:
     """Read what is recorded at `path`, without an agent and without creating anything.
 
     Where there is no state, the lineage is empty and the serial 0.
@@ -100,7 +118,7 @@ def read_recorded(path: Path) -> ObservedState:
     """
     if not os.path.lexists(path / "VERSION"):
         _refuse_without_version(path)
-        return ObservedState(lineage="", serial=0)
+        return Recorded(ObservedState(lineage="", serial=0), {}, {}, {})
     check_own_folder(path)
     check_version(path)
     database = Database(path / "db", readonly=True, look=read_needed)
@@ -108,7 +126,12 @@ def read_recorded(path: Path) -> ObservedState:
         records = [*read_records(database)]
         missing = missing_needs(records)
         deployments = tuple(ObservedDeployment(record=r, missing=missing.get(r.key, ())) for r in records)
-        return ObservedState(lineage=read_lineage(path), serial=read_serial(database), deployments=deployments)
+        return Recorded(
+            ObservedState(lineage=read_lineage(path), serial=read_serial(database), deployments=deployments),
+            {source.name: source for source in read_sources(database)},
+            read_notes(database),
+            {desired.source: desired for desired in read_desired(database)},
+        )
     finally:
         database.close()
 

@@ -1,0 +1,1 @@
+"""What the agent says of things; everything here is pure values."""

@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from orchestrator.agent.describe_sources import SourceSeen
 from orchestrator.agent.views import deployment_view
 from orchestrator.cli.top import ORDERS, Look, Top, TopRow, compared, ordered, page, short_number
 from orchestrator.contract.documents import DeploymentView
@@ -18,7 +19,7 @@ def view(name: str = "hello", *spent: Spent, traffic: Traffic = NONE) -> Deploym
         replace(one, spent=each, memory_bytes=10) for one, each in zip(running(made), spent, strict=False)
     )
     seen = ObservedDeployment(record=record(made), instances=instances, traffic=traffic)
-    return deployment_view(seen, lambda _artifact: None)
+    return deployment_view(seen, SourceSeen(seen.record.source), lambda _artifact: None)
 
 
 def between(before: list[DeploymentView], now: list[DeploymentView]) -> Top:

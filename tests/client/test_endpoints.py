@@ -14,11 +14,14 @@ from starlette.routing import Match
 
 from orchestrator.agent.api import Api
 from orchestrator.client import AgentClient
+from orchestrator.contract.bodies import SourceWish
 from orchestrator.contract.codes import EXIT_CODES, STATUSES
+from orchestrator.contract.documents import Removal
 from orchestrator.contract.endpoints import ENDPOINTS, Endpoint
 from orchestrator.contract.problem import Failure, Problem
 from orchestrator.model.ids import ComponentId, DeploymentKey
 
+WISH = SourceWish(path="manifests", cwd="/srv")
 KEY = DeploymentKey("billing", "tax")
 ASKS: dict[str, Any] = {  # for each endpoint, what asks it
     "AGENT": lambda client: client.about(),
@@ -27,6 +30,12 @@ ASKS: dict[str, Any] = {  # for each endpoint, what asks it
     "APPLY": lambda client: client.apply(b"{}", fresh=True),
     "DEPLOYMENTS": lambda client: client.deployments(),
     "SOURCES": lambda client: client.sources(),
+    "ADD_SOURCE": lambda client: client.add_source(WISH),
+    "SUSPEND_SOURCE": lambda client: client.suspend_source("a b#c"),
+    "RESUME_SOURCE": lambda client: client.resume_source("/srv"),
+    "REMOVAL": lambda client: client.removal("/srv", prune=True),
+    "REMOVE_SOURCE": lambda client: client.remove_source(Removal(source="/srv")),
+    "UP": lambda client: list(client.up(WISH)),
     "DEPLOYMENT": lambda client: client.deployment(KEY),
     "DELETE": lambda client: client.delete(KEY),
     "HISTORY": lambda client: client.history(KEY),
@@ -54,7 +63,7 @@ PROBLEM = Problem(summary="not today", detail="it is Sunday", suggestion="Come b
 
 
 def served() -> list[Any]:
-    return Api(*[None] * 8).application().routes  # type: ignore[arg-type]
+    return Api(*[None] * 9).application().routes  # type: ignore[arg-type]
 
 
 class Refusing(BaseHTTPRequestHandler):

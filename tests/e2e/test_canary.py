@@ -273,7 +273,7 @@ def test_the_stable_spec_again_ends_the_canary_without_holding_anything(stage: S
         view = stage.wait_for_rollout("hello", "failed")
         load.more()
     load.assert_all_answered()
-    assert view.sync == "synced"
+    assert view.sync == "applied"
     assert all(versions_of(replies)[-1] == "1.0.0" for replies in load.replies)
     assert "No changes" in stage.run("plan", str(stage.manifests), "--detailed-exitcode").out
 

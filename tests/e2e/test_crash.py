@@ -150,7 +150,7 @@ def assert_nothing_is_lost(stage: Stage, increments: Increments) -> None:
     count = int(stage.ask("counter").removeprefix("count="))
     assert len(set(increments.acknowledged)) == len(increments.acknowledged)
     assert max(increments.acknowledged) <= count <= increments.sent
-    assert stage.view("counter").sync == "synced"
+    assert stage.view("counter").sync == "applied"
     assert stage.ask("hello", "Grace")
     assert "Traceback" not in stage.agent_log
     assert [path.name for path in stage.state_dir.glob("*.sock")] == ["agent.sock"]

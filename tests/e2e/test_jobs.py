@@ -47,7 +47,7 @@ def test_apply_runs_it_to_its_end_and_then_it_has_succeeded(stage: Stage, data: 
     assert "default/one ran 1.0.0 to its end" in applied.err
     assert runs(data) == 1
     view = stage.view("one")
-    assert (view.phase, view.sync, view.job.exit_code) == ("succeeded", "synced", 0)
+    assert (view.phase, view.sync, view.job.exit_code) == ("succeeded", "applied", 0)
     assert view.job.started_at <= view.job.ended_at
     assert "exit 0" in stage.run("status", "one").out
     assert stage.history("one") == [(1, "1.0.0", "apply", "succeeded")]

@@ -346,7 +346,7 @@ def test_a_longer_period_edited_during_a_back_off_counts_what_was_out_of_the_sho
     stage.run("request", "one", "trap", code=1)
     stage.ask("one", "calls")
     edit(stage, "one", restart={**once, **SLOW})
-    wait_until(lambda: stage.view("one").sync == "synced")
+    wait_until(lambda: stage.view("one").sync == "applied")
     stage.run("request", "one", "trap", code=1)
     wait_until(lambda: stage.view("one").instances[0].phase == "backing-off")
     edit(stage, "one", restart={**once, **SLOW, "period": "1h"})

@@ -91,7 +91,7 @@ def test_the_way_back_to_what_runs_needs_nothing(stage: Stage):
     stage.write("hello", "faulty-init", **QUICK)
     stage.apply(code=1)
     stage.have("hello", "hello-1.0.0")
-    assert stage.view("hello").sync == "synced"
+    assert stage.view("hello").sync == "applied"
     assert "No changes" in stage.run("plan", str(stage.manifests), "--detailed-exitcode").out
 
 

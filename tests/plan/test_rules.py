@@ -8,6 +8,7 @@ import pytest
 from orchestrator.model.desired import Permissions
 from orchestrator.model.observed import ObservedDeployment, ObservedInstance, ObservedState, Phase, Record
 from orchestrator.model.rollout import RolloutPhase
+from orchestrator.model.source import NOBODY
 from orchestrator.model.spec import (
     Deployment,
     HealthPolicy,
@@ -217,6 +218,13 @@ def test_only_a_running_agent_without_any_instance_is_a_reason_to_start(
 def test_what_should_have_no_instance_is_not_started(changed: dict[str, Any]) -> None:
     wanted = with_fields(ONE, **changed)
     assert planned(wanted, ObservedDeployment(record=record(wanted), instances=())) is None
+
+
+def test_what_belongs_to_no_source_is_taken_over_by_whoever_wants_it_first() -> None:
+    action = planned(with_fields(TWO, replicas=2), record(ONE, source=NOBODY))
+    assert said(action) == ("adopt", "adopted")
+    assert action is not None
+    assert action.note == "was owned by no source"
 
 
 def test_adopting_shows_what_differs_and_leaves_it_to_the_next_pass() -> None:

@@ -162,7 +162,7 @@ class World:
         self.sources = WatchedSources(lambda: resolve, _ignore, self.clock.wall_ms, _ignore, _ignore)
         self.controller = SteppedController(self.sources, self.ledger, self.fleet, actions, settling, _announce, faults)
         commands = Commands(self.ledger, self.fleet, self.clock, _announce, self.sources.wants)
-        self.operations = Operations(self.controller, commands, lambda _: True)
+        self.operations = Operations(self.controller, commands, lambda _: True, _ignore)
         watched = Watched(SOURCE, ReaderAtOnce(self.source.read), _ignore, Permissions(), is_atomic=False)
         self.sources.add(watched)
         self.disturbed.update(self.ledger.records)

@@ -1,0 +1,207 @@
+"""`airs source`: the sources that the agent follows, also after a restart."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.background import ensure_agent
+from orchestrator.cli.context import Settings, command, global_options
+from orchestrator.cli.durations import DURATION
+from orchestrator.cli.names import WORD
+from orchestrator.cli.recorded import recorded_instead
+from orchestrator.cli.source_text import show_problems, show_source, source_table
+from orchestrator.cli.terminal import Text
+from orchestrator.cli.waiting import ended, is_at_rest, is_failure
+from orchestrator.client import AgentClient
+from orchestrator.contract.bodies import SourceWish
+from orchestrator.contract.codes import FAILED, INVALID, NO_AGENT, OK, TIMED_OUT
+from orchestrator.contract.documents import DeploymentView, Removal, SourceAdded, SourceView
+from orchestrator.contract.problem import Failure
+from orchestrator.model.desired import Permissions
+from orchestrator.observe.events import printable
+from orchestrator.source.spec import SourceRefused, parse_source
+
+LOOK_S = 0.05
+NAMED_MAX = 50  # deployments of a removal that are named
+name_argument = click.argument("name", type=WORD)
+
+
+@click.group()
+@global_options
+def source() -> None:
+    """Have the agent follow folders, files and git repositories, for good.
+
+    NAME is a source's name, or its path as it was added.
+    """
+
+
+@command()
+@click.argument("path")
+@click.option("--name", type=WORD, help="The source's name, instead of its path.")
+@click.option("--root", help="The folder that nothing outside of is read.")
+@click.option("--interval", type=DURATION, default="15s", help="How often a git repository is looked at.")
+@click.option("--adopt", is_flag=True, help="Take over, once, deployments that another source owns.")
+@click.option("--allow-mass-prune", is_flag=True, help="Allow removing more than half at once, from now on.")
+@click.option("--allow-empty", is_flag=True, help="Allow it to become empty, which removes all, from now on.")
+@click.option("--wait/--no-wait", default=True, help="Wait until it was read, and what it wants is Ready.")
+@click.option("--timeout", type=DURATION, default="5m", help="How long to wait.")
+@click.option("--no-start", is_flag=True, help="Do not start an agent where none runs.")
+def add(
+    settings: Settings, path: str, name: str | None, root: str | None, interval: int, adopt: bool,
+    allow_mass_prune: bool, allow_empty: bool, wait: bool, timeout: int, no_start: bool,
+) -> int:  # fmt: skip
+    """Follow a folder, a file or REPOSITORY#ref:path from now on, also after a restart."""
+    permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
+    wish = SourceWish(
+        path=path, cwd=str(Path.cwd()), name=name, root=root, interval_ms=interval, permissions=permissions
+    )  # fmt: skip
+    client = ensure_agent(settings, may_start=not no_start)
+    added = client.add_source(wish)
+    _say(settings, f"{added.name} is watched from now on")
+    for told in added.told:
+        settings.err().print(Text(f"    {printable(told)}", style="yellow"))
+    return _see_through(settings, client, added, timeout) if wait else OK
+
+
+def _see_through(settings: Settings, client: AgentClient, added: SourceAdded, timeout_ms: int) -> int:
+    """Wait until a source was read and what it wants has come to rest, and say how that ended."""
+    deadline = time.monotonic() + timeout_ms / 1000
+    while True:
+        view = next((each for each in client.sources() if each.name == added.name), None)
+        if view is None:
+            raise Failure(f"{added.name} was removed meanwhile")
+        owned = [each for each in client.deployments() if each.source == added.name]
+        if view.stale_since or (_is_read(view, added) and _is_at_rest(view, owned)):
+            return _tell(settings, view, owned)
+        if time.monotonic() > deadline:
+            what = "was not read" if not _is_read(view, added) else "has not all that it wants"
+            raise Failure(f"{added.name} {what} after {timeout_ms / 1000:g}s", "", "It stays watched.", TIMED_OUT)
+        time.sleep(LOOK_S)
+
+
+def _is_read(view: SourceView, added: SourceAdded) -> bool:
+    return view.read_at is not None and view.read_at >= added.at
+
+
+def _is_at_rest(view: SourceView, owned: list[DeploymentView]) -> bool:
+    left_alone = {each.key for each in view.not_done if each.status.value != "waiting"}
+    return all(map(is_at_rest, owned)) and len(owned) + len(left_alone) >= view.deployments
+
+
+def _tell(settings: Settings, view: SourceView, owned: list[DeploymentView]) -> int:
+    for each in owned:
+        _say(settings, ended(each))
+    show_problems(settings.err(), view)
+    if view.stale_since:
+        hint = f"It stays watched, and is tried again; `airs source remove {view.name}` ends that."
+        raise Failure(f"{view.name} could not be read", "", hint, FAILED)
+    if any(each.is_error for each in view.diagnostics):
+        return INVALID
+    return FAILED if view.not_done or any(map(is_failure, owned)) else OK
+
+
+@command("list")
+def list_(settings: Settings) -> int:
+    """List the sources: how each is followed, its commit, when it was read, what is wrong."""
+    views, code = _views(settings)
+    if settings.is_json:
+        settings.print_json(views)
+    else:
+        source_table(settings.out(), views)
+    return code
+
+
+@command()
+@name_argument
+def show(settings: Settings, name: str) -> int:
+    """Show one source in full: what it reads, since when it is stale and why, what of it is not done."""
+    client = settings.connection()
+    if client.answers():
+        view, deployments, code = _found(client.sources(), name), client.deployments(), OK
+    else:
+        recorded = recorded_instead(settings)
+        view, deployments, code = _found(recorded.sources, name), recorded.deployments, NO_AGENT
+    if settings.is_json:
+        settings.print_json(view)
+        return code
+    owned = [(f"{v.namespace}/{v.name}", v.phase, v.sync) for v in deployments if v.source == view.name]
+    show_source(settings.out(), view, owned)
+    return code
+
+
+def _views(settings: Settings) -> tuple[list[SourceView], int]:
+    client = settings.connection()
+    return (client.sources(), OK) if client.answers() else (recorded_instead(settings).sources, NO_AGENT)
+
+
+@command()
+@name_argument
+def suspend(settings: Settings, name: str) -> None:
+    """Stop following a source; what it deployed keeps running."""
+    client = settings.client()
+    _say(settings, client.suspend_source(_found(client.sources(), name).name))
+
+
+@command()
+@name_argument
+def resume(settings: Settings, name: str) -> None:
+    """Follow a suspended source again."""
+    client = settings.client()
+    _say(settings, client.resume_source(_found(client.sources(), name).name))
+
+
+@command()
+@name_argument
+@click.option("--prune", is_flag=True, help="Remove its deployments, too; their stored data are kept.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def remove(settings: Settings, name: str, prune: bool, yes: bool) -> None:
+    """Forget a source. Its deployments keep running as nobody's, or are removed with --prune."""
+    client = settings.client()
+    shown = client.removal(_found(client.sources(), name).name, prune=prune)
+    _show_removal(settings, shown)
+    if not yes and sys.stdin.isatty() and not click.confirm("Remove the source?", err=True):
+        raise Failure("nothing was changed")
+    done = client.remove_source(shown, prune=prune)
+    if settings.is_json:
+        settings.print_json(done)
+    _say(settings, f"{done.source} is forgotten")
+
+
+def _show_removal(settings: Settings, shown: Removal) -> None:
+    keys = shown.pruned or shown.kept
+    what = "will be removed" if shown.pruned else "keep running, and will belong to no source"
+    _say(settings, f"{shown.source}: {f'these deployments {what}:' if keys else 'it has no deployments'}")
+    for key in keys[:NAMED_MAX]:
+        needed = ", which others depend on" if key in shown.still_needed else ""
+        settings.err().print(Text(f"    {'-' if shown.pruned else '='} {key}{needed}"))
+    if len(keys) > NAMED_MAX:
+        _say(settings, f"    and {len(keys) - NAMED_MAX} more")
+
+
+def _found(views: list[SourceView], name: str) -> SourceView:
+    """Find a source by its name, or by its path as typed where one stands."""
+    meant = (name, *_identities(name))
+    found = [view for each in meant for view in views if each in (view.name, view.reads)]
+    if not found:
+        known = ", ".join(view.name for view in views[:10])
+        hint = f"There are: {known}." if known else "There are none; `airs source add PATH` adds one."
+        raise Failure(f"no source {name}", suggestion=hint)
+    return found[0]
+
+
+def _identities(name: str) -> tuple[str, ...]:
+    try:
+        return (os.path.realpath(name), parse_source(name, cwd=Path.cwd()).identity)
+    except (SourceRefused, OSError, ValueError):
+        return (os.path.realpath(name),)
+
+
+def _say(settings: Settings, what: str) -> None:
+    settings.err().print(Text(printable(what)))
+
+
+for each in (add, list_, show, suspend, resume, remove):
+    source.add_command(each)
