@@ -503,7 +503,8 @@ class Api:
         return await asyncio.wrap_future(self._controller.submit(act))
 
     async def _obey(self, request: Request, command: Command) -> Response:
-        return _json(Done(message=await run_in_threadpool(self._operations.obey, command, await _by(request))))
+        begun = await run_in_threadpool(self._operations.obey, command, await _by(request))
+        return _json(Done(message=begun.message, goal=begun.goal, rollout=begun.rollout))
 
     async def _note(self, request: Request, verb: Verb, count: int, numbers: tuple[int, ...] | None) -> None:
         """Write down what somebody did with dead letters."""
