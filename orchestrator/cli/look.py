@@ -373,7 +373,7 @@ def rollout_status(settings: Settings, name: DeploymentKey) -> None:
     console.print(f"weight     {rollout.weight} %, step {step} of {rollout.steps}")
     rate = f"{rollout.errors / rollout.messages:.1%}" if rollout.messages else "none yet"
     console.print(f"messages   {rollout.messages}, errors {rollout.errors} ({rate})")
-    if rollout.inconclusive_checks:
+    if rollout.inconclusive_checks and rollout.phase in ("progressing", "paused"):
         gathered = f"{rollout.evidence_messages} of the {rollout.minimum_messages} messages of the next check"
         console.print(f"evidence   {gathered}, errors {rollout.evidence_errors}")
     checks = f"{rollout.passed_checks} passed, {rollout.failed_checks} failed"

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from orchestrator.model.rollout import Cause, Rollout, RolloutPhase, WaitsFor
 from orchestrator.model.spec import Deployment
 from orchestrator.rollout import steps
-from orchestrator.rollout.analysis import checked, counted_from, gathered, impatience, next_check_ms
+from orchestrator.rollout.analysis import checked, counted_from, gathered, impatience, next_check_ms, vouched_for
 from orchestrator.rollout.course import Course, course
 from orchestrator.rollout.facts import Facts
 from orchestrator.rollout.phases import entered, promoting, rolling_back
@@ -136,7 +136,7 @@ def _with_instances_again(rollout: Rollout, facts: Facts, now_ms: int) -> Rollou
     """Carry out the step from its beginning, once the new set is whole."""
     if not facts.is_ready:
         return rollout
-    begun = replace(counted_from(rollout, facts, now_ms), step_since_ms=now_ms, inconclusive_checks=0)
+    begun = replace(vouched_for(counted_from(rollout, facts, now_ms)), step_since_ms=now_ms)
     return steps.waiting(begun, now_ms) if steps.is_endless(steps.current(begun)) else steps.going_on(begun, now_ms)
 
 

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from orchestrator.model.rollout import Rollout, RolloutPhase, WaitsFor
 from orchestrator.model.spec import Deployment, PauseStep, WeightStep
 from orchestrator.rollout import steps
+from orchestrator.rollout.analysis import vouched_for
 from orchestrator.rollout.phases import entered
 from orchestrator.rollout.steps import Step
 
@@ -29,7 +30,7 @@ def edited(rollout: Rollout, target: Deployment, now_ms: int) -> Rollout:
     if before.steps != after.steps:
         moved = _placed(moved, position(before.steps, after.steps, rollout.step), now_ms)
     if before.analysis != after.analysis and moved.waits_for is WaitsFor.MESSAGES:
-        moved = replace(entered(moved, P.PROGRESSING, now_ms), inconclusive_checks=0)
+        moved = vouched_for(entered(moved, P.PROGRESSING, now_ms))
     return _with_its_reason(moved, now_ms)
 
 

@@ -4,6 +4,7 @@ from msgspec.structs import replace
 from orchestrator.model.rollout import Cause, Messages, RolloutPhase
 from orchestrator.model.spec import PauseStep, Strategy, WeightStep
 from orchestrator.rollout.advance import advance, due_ms
+from orchestrator.rollout.edits import edited
 from orchestrator.rollout.shape import NewSet, OldSet, Shape, shape
 from tests.rollout.worlds import ANALYSIS, CALM, NOT_YET, STEPS, T0, phases, rollout, settle
 
@@ -263,6 +264,19 @@ def test_silence_pauses_a_canary_for_a_person_and_never_promotes():
     assert (value.phase, value.weight) == (P.PAUSED, 10)
     assert value.conclusion == "3 checks in a row saw no message; `airs rollout promote default/hello` goes on"
     assert settle(value, CALM, T0 + 10**9).phase is P.PAUSED
+
+
+def test_an_edited_analysis_ends_a_wait_for_messages_with_patience_anew():
+    value = settle(canary(), CALM, T0)
+    for tick in (1, 2, 3):
+        value = settle(value, CALM, T0 + tick * 5_000)
+    assert value.phase is P.PAUSED
+    policy = replace(value.target.rollout, analysis=replace(ANALYSIS, minimum_messages=5))
+    value = edited(value, replace(value.target, rollout=policy), T0 + 16_000)
+    assert (value.phase, value.inconclusive_checks, value.silent_checks) == (P.PROGRESSING, 0, 0)
+    value = settle(value, CALM, T0 + 20_000)
+    assert value.phase is P.PROGRESSING
+    assert settle(value, served(CALM, 5), T0 + 25_000).passed_checks == 1
 
 
 def test_messages_that_come_slowly_add_up_until_a_check_can_judge_them():
