@@ -22,10 +22,11 @@ from starlette.types import Receive, Scope, Send
 from orchestrator.agent import views
 from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.describe_sources import seen_source
+from orchestrator.agent.following import FOLLOWERS_MAX, Following, TooManyFollow
 from orchestrator.agent.jobs import Watcher
 from orchestrator.agent.messages import Messages, Pending
 from orchestrator.agent.operations import Operations
-from orchestrator.agent.peer import EXTENSION, peer_of
+from orchestrator.agent.peer import EXTENSION, hang_up, peer_of
 from orchestrator.agent.sources import Sources, spec_of
 from orchestrator.agent.trouble import Trouble
 from orchestrator.contract import endpoints
@@ -78,7 +79,6 @@ from orchestrator.model.source import place_of, root_of
 from orchestrator.model.strict_json import NotJson, read_json
 from orchestrator.model.who import By, Verb
 from orchestrator.observe.events import Journals, printable
-from orchestrator.observe.journal import Journal
 from orchestrator.observe.trace import conversation_of, latest
 from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan
 from orchestrator.store.database import DatabaseFault
@@ -101,12 +101,15 @@ class Api:
     def __init__(
         self, operations: Operations, sources: Sources, messages: Messages, controller: Controller, journals: Journals,
         compilations: Compilations, about: Callable[[], AgentView], key: bytes, stop: Callable[[float | None], None],
+        announce: Callable[[DeploymentKey | None, str, str], None],
     ) -> None:  # fmt: skip
         self._operations, self._sources, self._messages = operations, sources, messages
         self._controller, self._journals = controller, journals
         self._compilations = compilations
         self._about, self._key, self._stop = about, key, stop
         self._closing = asyncio.Event()
+        self._logs = Following(journals.logs, partial(_dropped, announce, "logs"))
+        self._events = Following(journals.events, partial(_dropped, announce, "events"))
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
@@ -158,6 +161,8 @@ class Api:
     def close(self) -> None:
         """End the answers that follow something."""
         self._closing.set()
+        self._logs.close()
+        self._events.close()
 
     async def agent(self, _request: Request) -> Response:
         """Say who this is, and what is wrong with it."""
@@ -424,37 +429,22 @@ class Api:
 
     async def logs(self, request: Request) -> Response:
         """Return the log lines that are asked for; with `follow`, those to come as well."""
-        return self._lines(request, self._journals.logs, LOG_LEVELS)
+        return self._lines(request, self._logs, LOG_LEVELS)
 
     async def events(self, request: Request) -> Response:
         """Return the events that are asked for; with `follow`, those to come as well."""
-        return self._lines(request, self._journals.events, EVENT_LEVELS)
+        return self._lines(request, self._events, EVENT_LEVELS)
 
-    def _lines(self, request: Request, journal: Journal[E], levels: Collection[str]) -> Response:
-        follow, chosen = request.query_params.get("follow") == "true", _selection(request, levels)
-        return StreamingResponse(self._stream(journal, chosen, follow), media_type=JSON_LINES)
-
-    async def _stream(self, journal: Journal[E], chosen: Selection, follow: bool) -> AsyncIterator[bytes]:
-        loop = asyncio.get_running_loop()
-        woken = asyncio.Event()
-
-        def wake() -> None:
-            loop.call_soon_threadsafe(woken.set)
-
-        leave = journal.follow(wake)
+    def _lines(self, request: Request, following: Following[E], levels: Collection[str]) -> Response:
+        chosen = _selection(request, levels)
+        if request.query_params.get("follow") != "true":
+            return StreamingResponse(following.kept(chosen), media_type=JSON_LINES)
         try:
-            there = journal.since(0)
-            for entry in chosen.of(there):
-                yield msgspec.json.encode(entry) + b"\n"
-            last = there[-1][0] if there else 0
-            while follow and await self._more(woken):
-                woken.clear()
-                for number, entry in journal.since(last):
-                    last = number
-                    if chosen.admits(entry):
-                        yield msgspec.json.encode(entry) + b"\n"
-        finally:
-            leave()
+            lines = following.follow(chosen, hang_up(request))
+        except TooManyFollow:
+            summary, hint = f"{FOLLOWERS_MAX} follow already", "End one of them, or ask without -f."
+            raise Trouble(503, Problem(summary=summary, suggestion=hint)) from None
+        return StreamingResponse(lines, media_type=JSON_LINES)
 
     async def _more(self, woken: asyncio.Event) -> bool:
         """Wait for another entry; False when the agent closes."""
@@ -503,8 +493,7 @@ class Api:
         return await asyncio.wrap_future(self._controller.submit(act))
 
     async def _obey(self, request: Request, command: Command) -> Response:
-        begun = await run_in_threadpool(self._operations.obey, command, await _by(request))
-        return _json(Done(message=begun.message, goal=begun.goal, rollout=begun.rollout))
+        return _json(Done(message=await run_in_threadpool(self._operations.obey, command, await _by(request))))
 
     async def _note(self, request: Request, verb: Verb, count: int, numbers: tuple[int, ...] | None) -> None:
         """Write down what somebody did with dead letters."""
@@ -536,6 +525,11 @@ class _UpResponse(StreamingResponse):
         finally:
             if self._ended is not None:
                 self._ended()
+
+
+def _dropped(announce: Callable[[DeploymentKey | None, str, str], None], what: str, count: int) -> None:
+    many = "one who follows" if count == 1 else f"{count} who follow"
+    announce(None, "follower-dropped", f"hung up on {many} the {what} and did not read: they would have missed lines")
 
 
 async def _outcome(pending: Pending, request: Request, timeout_s: float) -> Outcome:

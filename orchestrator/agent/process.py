@@ -124,6 +124,7 @@ async def _serve(
         lambda: replace(about, condition=agent.store.condition),
         agent.state.key,
         ending.ask,
+        agent.announcer.announce,
     )
     config = uvicorn.Config(
         Framed(api.application()), http=PeerProtocol, log_config=None, access_log=False, lifespan="off", ws="none",

@@ -25,6 +25,7 @@ WARNINGS = frozenset(
         "source-stale",
         "exited",
         "undelivered",
+        "follower-dropped",
         "gave-up",
         "metadata-differs",
         "degraded",

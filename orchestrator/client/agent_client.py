@@ -168,28 +168,28 @@ class AgentClient:
         """List a deployment's revisions and what was done to it by hand, oldest first."""
         return self._get(api.HISTORY, key)
 
-    def restart(self, key: DeploymentKey, reason: str | None = None) -> Done:
-        """Restart a deployment's instances; returns what was done or begun."""
+    def restart(self, key: DeploymentKey, reason: str | None = None) -> str:
+        """Restart a deployment's instances; returns what was done, in words."""
         return self._done(api.RESTART, key, params=_given(reason=reason))
 
     def rollback(
         self, key: DeploymentKey, to: int | None = None, reason: str | None = None, *, force: bool = False
-    ) -> Done:  # fmt: skip
-        """Go back to revision `to`, or to the one before; returns what was done or begun.
+    ) -> str:  # fmt: skip
+        """Go back to revision `to`, or to the one before; returns what was done, in words.
 
         With `force`, to one that was rejected.
         """
         return self._done(api.ROLLBACK, key, params=_given(to=to, reason=reason, force=_flag(force) if force else None))
 
-    def rollout(self, key: DeploymentKey, verb: str, reason: str | None = None, *, full: bool = False) -> Done:
-        """Promote (by one step, or in `full`), abort or retry a rollout; returns what was done or begun."""
+    def rollout(self, key: DeploymentKey, verb: str, reason: str | None = None, *, full: bool = False) -> str:
+        """Promote (by one step, or in `full`), abort or retry a rollout; returns what was done, in words."""
         return self._done(api.ROLLOUT, key, params=_given(reason=reason, full=_flag(full) if full else None), verb=verb)
 
     def delete(
         self, key: DeploymentKey, reason: str | None = None, *, force: bool = False,
         beside: Sequence[DeploymentKey] = (),
-    ) -> Done:  # fmt: skip
-        """Remove a deployment; returns what was done or begun.
+    ) -> str:  # fmt: skip
+        """Remove a deployment; returns what was done, in words.
 
         Where others depend on it that are not removed `beside` it, that takes `force`.
         """
@@ -291,13 +291,18 @@ class AgentClient:
             since=chosen.since_ms, until=chosen.until_ms, level=chosen.level, revision=chosen.revision,
             grep=chosen.grep, tail=chosen.tail,
         )  # fmt: skip
-        with going(follow):
-            yield from self._lines(endpoint, params={"follow": _flag(follow), **_of(key), **params})
-            if follow:
-                raise Gone
+        try:
+            with going(follow):
+                yield from self._lines(endpoint, params={"follow": _flag(follow), **_of(key), **params})
+                if follow:
+                    raise Gone
+        except Gone:
+            if self.answers():  # and has hung up on us alone
+                raise HungUp from None
+            raise
 
-    def _done(self, endpoint: Endpoint[Done], key: DeploymentKey, params: Params | None = None, **parts: str) -> Done:
-        return self._get(endpoint, key, params=params, **parts)
+    def _done(self, endpoint: Endpoint[Done], key: DeploymentKey, params: Params | None = None, **parts: str) -> str:
+        return self._get(endpoint, key, params=params, **parts).message
 
     def _get(self, endpoint: Endpoint[T], key: Target | None = None, **more: Any) -> T:
         return msgspec.json.decode(self._ask(endpoint, key, **more).content, type=endpoint.answers)
@@ -351,6 +356,17 @@ class Gone(Failure):
 
     def __init__(self) -> None:
         super().__init__("the agent has gone", "", "`airs agent status` tells whether one runs now.", NO_AGENT)
+
+
+class HungUp(Failure):
+    """The agent sends no more to somebody who did not read what they were sent."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the agent hung up on a follower that did not read",
+            "What it was not sent yet is no longer kept: there would have been a gap.",
+            "Follow again, and read faster, or follow one deployment only.",
+        )
 
 
 @contextlib.contextmanager

@@ -43,6 +43,15 @@ class Selection(Value, frozen=True):
             and (self.grep is None or any(self.grep in text for text in _texts(entry)))
         )
 
+    def after(self, entries: Sequence[tuple[int, E]]) -> int:
+        """Return the number of the entry after which those are meant that are there already."""
+        if self.tail is None or not entries:
+            return 0
+        chosen = [number for number, entry in entries if self.admits(entry)]
+        if not self.tail:
+            return entries[-1][0]
+        return chosen[-self.tail] - 1 if len(chosen) > self.tail else 0
+
     def of(self, entries: Sequence[tuple[int, E]]) -> list[E]:
         """Choose from what is there already."""
         chosen = [entry for _, entry in entries if self.admits(entry)]

@@ -57,11 +57,16 @@ class Journal(Generic[T]):
         """The number of the newest entry there ever was; 0 before the first."""
         return self._next - 1
 
-    def since(self, number: int) -> list[tuple[int, T]]:
-        """Return the entries kept that are younger than `number`, oldest first."""
+    @property
+    def kept_of_one(self) -> int:
+        """How many entries of one group are kept at most."""
+        return self._bounds.entries // self._bounds.share
+
+    def since(self, number: int, most: int | None = None) -> list[tuple[int, T]]:
+        """Return the entries kept that are younger than `number`, oldest first; at most so many, the oldest of them."""
         with self._lock:
             newer = [*takewhile(lambda item: item[0] > number, reversed(self._entries.items()))]
-        return newer[::-1]
+        return newer[::-1][:most]
 
     def follow(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Call `wake` after every append; returns a call that ends it."""

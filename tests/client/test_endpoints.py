@@ -20,6 +20,7 @@ from orchestrator.contract.documents import Removal
 from orchestrator.contract.endpoints import ENDPOINTS, Endpoint
 from orchestrator.contract.problem import Failure, Problem
 from orchestrator.model.ids import ComponentId, DeploymentKey
+from orchestrator.observe.events import Journals
 
 WISH = SourceWish(path="manifests", cwd="/srv")
 KEY = DeploymentKey("billing", "tax")
@@ -63,7 +64,7 @@ PROBLEM = Problem(summary="not today", detail="it is Sunday", suggestion="Come b
 
 
 def served() -> list[Any]:
-    return Api(*[None] * 9).application().routes  # type: ignore[arg-type]
+    return Api(*[None] * 4, Journals(), *[None] * 5).application().routes  # type: ignore[arg-type]
 
 
 class Refusing(BaseHTTPRequestHandler):

@@ -134,7 +134,7 @@ class Batches(RuleBasedStateMachine):
     def _look(self) -> None:
         self.idle -= {taker for taker in self.takers if taker.work is not None}
 
-    @rule(count=st.integers(1, 7), sender=st.sampled_from(["one", "two"]), conversation=st.sampled_from([None, "c"]))
+    @rule(count=st.integers(1, 7), sender=st.sampled_from(["two", "three"]), conversation=st.sampled_from([None, "c"]))
     def post(self, count, sender, conversation):
         room = max(0, self.CAPACITY - self.route.depth)
         queued = self.sent.post(count, ComponentId("default", sender), conversation)

@@ -17,13 +17,14 @@ class Parcel:
     message, in any order, from whichever thread, with no lock held.
     """
 
-    __slots__ = ("mail", "may_wait", "told", "was_let_in")
+    __slots__ = ("is_own", "mail", "may_wait", "told", "was_let_in")
 
     def __init__(self, mail: Mail, told: Told, *, may_wait: bool = False) -> None:
         self.mail = mail
         self.told = told
         self.may_wait = may_wait  # its sender waits until there is room, where the mailbox wants that
         self.was_let_in = False  # before, and so there is room for it
+        self.is_own = False  # it is from the very deployment that it is to, as the route finds
 
     def __len__(self) -> int:
         return len(self.mail.payloads)
@@ -45,6 +46,11 @@ class Part:
     def conversation(self) -> str | None:
         """What they are of, all of them."""
         return self.parcel.mail.correlation_id
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the deployment has sent them to itself."""
+        return self.parcel.is_own
 
     @property
     def to(self) -> str:

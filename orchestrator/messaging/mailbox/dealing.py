@@ -73,7 +73,7 @@ class Dealer:
     def put_back(self, rest: list[Part]) -> None:
         """Have what was taken and given to nobody wait again, before all else."""
         for part in reversed(rest):
-            self._queues.depth += len(part)
+            self._queues.came(part)
             if self.hold or not self.weights:
                 self._queues.held.appendleft(part)
             elif part.to or self.is_owned:

@@ -76,12 +76,14 @@ class Envelope:
     """A message or call, its conversation or session, whom it is to within its deployment, and who is told the outcome.
 
     `on_outcome` is called exactly once, from whichever thread settles the envelope, with no lock held.
-    The route owns `stage`, `lane`, `sequence` and `since_ms`. A call has a `cancellation`; a message has none, as what
-    it began in an actor is not its sender's alone.
+    The route owns `stage`, `lane`, `sequence` and `since_ms`, and says in `is_own` whether it is from the very
+    deployment that it is to. A call has a `cancellation`; a message has none, as what it began in an actor is not its
+    sender's alone.
     """
 
     __slots__ = (
-        "cancellation", "conversation", "lane", "on_outcome", "sequence", "session", "since_ms", "stage", "to", "work",
+        "cancellation", "conversation", "is_own", "lane", "on_outcome", "sequence", "session", "since_ms", "stage",
+        "to", "work",
     )  # fmt: skip
 
     def __init__(
@@ -96,6 +98,7 @@ class Envelope:
         self.conversation = conversation
         self.to = to
         self.stage = Stage.QUEUED
+        self.is_own = False
         self.lane = ""
         self.sequence = 0
         self.since_ms = 0

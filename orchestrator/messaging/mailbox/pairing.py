@@ -97,7 +97,7 @@ class Pairing:
         if envelope.session is not None and envelope.session not in self._sessions:
             self._sessions.bind(envelope.session, taker)
         envelope.stage = Stage.STARTED
-        self._queues.depth -= 1
+        self._queues.left(envelope)
         return envelope
 
     def _take_batch(self, queue: deque[Waiting]) -> Batch:
@@ -113,5 +113,6 @@ class Pairing:
             parts.append(taken)
             left -= len(taken)
         batch = Batch(parts)
-        self._queues.depth -= len(batch)
+        for part in parts:
+            self._queues.left(part)
         return batch

@@ -17,14 +17,27 @@ Gone = list[tuple[Waiting, Undelivered]]  # out of the mailbox, and its sender i
 class Queues:
     """The queues, how many messages wait in them, and who was taken out and is still to be told."""
 
-    __slots__ = ("depth", "gone", "held", "lanes", "past")
+    __slots__ = ("depth", "gone", "held", "lanes", "own", "past")
 
     def __init__(self) -> None:
         self.held: deque[Waiting] = deque()  # messages are held, or nobody serves yet
         self.lanes: dict[str, Lane] = {}
         self.past = Counters()  # of revisions that have gone
         self.depth = 0
+        self.own = 0  # of those, messages that the deployment has sent to itself
         self.gone: Gone = []
+
+    def came(self, waiting: Waiting) -> None:
+        """Count what waits from now on."""
+        self.depth += len(waiting)
+        if waiting.is_own:
+            self.own += len(waiting)
+
+    def left(self, waiting: Waiting) -> None:
+        """Count what waits no more."""
+        self.depth -= len(waiting)
+        if waiting.is_own:
+            self.own -= len(waiting)
 
     def lane(self, name: str) -> Lane:
         """Return the lane of a revision, which is there from then on."""
@@ -55,12 +68,12 @@ class Queues:
             self.held.remove(envelope)
         else:
             self.lanes[envelope.lane].remove(envelope)
-        self.depth -= 1
+        self.left(envelope)
 
     def let_go(self, gone: Gone) -> None:
         """Note who was taken out of its queue, to be told once the lock is free."""
         for waiting, _ in gone:
-            self.depth -= len(waiting)
+            self.left(waiting)
             if isinstance(waiting, Envelope):
                 waiting.stage = Stage.REFUSED
         self.gone += gone

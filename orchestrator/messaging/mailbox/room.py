@@ -1,6 +1,7 @@
 """How many messages may wait, for how long, what becomes of one more, and who waits until there is room.
 
-For one thread at a time: the route's lock is held. Rules: `mailbox` in a deployment's manifest.
+For one thread at a time: the route's lock is held. Rules: `mailbox` in a deployment's manifest. Messages that a
+deployment sends to itself have half of the places, wait for none and take nobody's, so that others always reach it.
 """
 
 from collections.abc import Callable
@@ -39,9 +40,14 @@ class Room:
         """Whether some wait beyond the capacity, whose senders are to wait as well."""
         return self._queues.depth > self.mailbox.capacity and self.blocks
 
-    def why_not(self) -> Undelivered | None:
+    def why_not(self, *, is_own: bool = False) -> Undelivered | None:
         """Say why there is no room for one message more; None when there is, for which others may have to go."""
         depth, capacity = self._queues.depth, self.mailbox.capacity
+        if is_own:
+            if self._left_of_own() > 0:
+                return None
+            self._arrivals.rejected += 1
+            return self.full(is_own=True)
         if depth < capacity:
             return None
         if self._drops:
@@ -54,7 +60,11 @@ class Room:
 
     def count_for(self, parcel: Parcel) -> int:
         """Return how many of a parcel's messages are let in."""
-        return len(parcel) if parcel.was_let_in else self.left(len(parcel), may_wait=parcel.may_wait)
+        if parcel.was_let_in:
+            return len(parcel)
+        if parcel.is_own:
+            return max(0, min(len(parcel), self._left_of_own()))
+        return self.left(len(parcel), may_wait=parcel.may_wait)
 
     def left(self, count: int, *, may_wait: bool = False) -> int:
         """Return how many of so many messages there is room for; with `may_wait`, beyond that for who then waits."""
@@ -71,8 +81,11 @@ class Room:
         if self._drops and excess > 0:
             self._drop(excess)
 
-    def full(self) -> Undelivered:
+    def full(self, *, is_own: bool = False) -> Undelivered:
         """Say that there is no room."""
+        if is_own and self._queues.own >= self._share_of_own:
+            many = f"{self._queues.own} messages to itself waiting, which may have {self._share_of_own} places"
+            return Undelivered("queue-full", f"{self._key} already has {many} of its {self.mailbox.capacity}")
         return Undelivered("queue-full", f"{self._key} already has {self.mailbox.capacity} messages waiting")
 
     def has_room_for(self, count: int) -> bool:
@@ -93,6 +106,13 @@ class Room:
         if ttl_ms is not None and self._queues.depth:
             why = Undelivered("expired", f"no instance of {self._key} took it within {ttl_ms} ms")
             self._arrivals.expired += self._queues.take_oldest(self._queues.depth, why, now_ms - ttl_ms)
+
+    @property
+    def _share_of_own(self) -> int:
+        return (self.mailbox.capacity + 1) // 2
+
+    def _left_of_own(self) -> int:
+        return min(self._share_of_own - self._queues.own, self.mailbox.capacity - self._queues.depth)
 
     @property
     def _drops(self) -> bool:

@@ -18,8 +18,8 @@ from orchestrator.messaging.mailbox.pairing import Pairing, Pairs
 from orchestrator.messaging.mailbox.queues import Queues
 from orchestrator.messaging.mailbox.room import Room, Wake
 from orchestrator.messaging.mailbox.sessions import Sessions
-from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.message import Handled, Outcome, Undelivered
+from orchestrator.model.ids import ComponentId, DeploymentKey
+from orchestrator.model.message import Handled, Message, Outcome, Undelivered
 from orchestrator.model.observed import Traffic
 from orchestrator.model.spec import Mailbox, Routing
 
@@ -86,6 +86,8 @@ class Route:
     def offer(self, envelope: Envelope) -> Undelivered | None:
         """Queue `envelope`, or say why not; a refused envelope is not settled and stays the caller's."""
         pairs: Pairs = []
+        work = envelope.work
+        envelope.is_own = type(work) is Message and self._is_own(work.sender)
         with self._lock:
             if (refusal := self._why_not(envelope)) is not None:
                 return refusal
@@ -104,7 +106,7 @@ class Route:
     def _why_not(self, envelope: Envelope) -> Undelivered | None:
         if self._refusal is not None:
             return self._refusal
-        if (refusal := self._room.why_not()) is not None:
+        if (refusal := self._room.why_not(is_own=envelope.is_own)) is not None:
             return refusal
         if envelope.session is not None and (refusal := self._sessions.why_not(envelope)) is not None:
             return refusal
@@ -115,6 +117,7 @@ class Route:
 
         Those that are not queued, its last ones, stay the caller's. Where the oldest make way, all are queued.
         """
+        parcel.is_own = self._is_own(parcel.mail.sender)
         with self._lock:
             if self._refusal is not None:
                 return 0, self._refusal
@@ -124,16 +127,19 @@ class Route:
             self.arrivals.received += count
             self.arrivals.rejected += len(parcel) - count
             if not count:
-                return 0, self._room.full()
+                return 0, self._room.full(is_own=parcel.is_own)
             part = Part(parcel, 0, count, self._sequence + 1)
             self._sequence += count
             pairs = self._came(part)
             self._room.make_way()
         self._hand_over(pairs)
-        return count, None if count == len(parcel) else self._room.full()
+        return count, None if count == len(parcel) else self._room.full(is_own=parcel.is_own)
+
+    def _is_own(self, sender: ComponentId) -> bool:
+        return sender.name == self.key.name and sender.namespace == self.key.namespace
 
     def _came(self, waiting: Waiting) -> Pairs:
-        self._queues.depth += len(waiting)
+        self._queues.came(waiting)
         if self.mailbox.ttl_ms is not None:
             waiting.since_ms = self._clock.monotonic_ms()
             self._look_later()
