@@ -129,6 +129,7 @@ class Api:
             endpoints.DEPLOYMENT: self.deployment,
             endpoints.DELETE: self.delete,
             endpoints.HISTORY: self.history,
+            endpoints.REVISION: self.revision,
             endpoints.SEND: self.send,
             endpoints.SEND_MANY: self.send_many,
             endpoints.REQUEST: self.request,
@@ -281,6 +282,18 @@ class Api:
         if not found and key not in ledger.records:
             raise Trouble(404, Problem(summary=f"no deployment {key}", suggestion="`airs get deployments` lists them."))
         return _json(found)
+
+    async def revision(self, request: Request) -> Response:
+        """Return what a revision contained that is kept in the history."""
+        key, text = _key(request), request.path_params["number"]
+        if not (text.isascii() and text.isdigit() and len(text) < NUMBER_DIGITS):
+            raise Trouble(400, Problem(summary="a revision's number is a whole number", exit_code=USAGE))
+        kept = self._controller.ledger.history(key)
+        found = next((number for number in kept if number.number == int(text)), None)
+        if found is None:
+            hint = f"Kept are: {', '.join(str(number.number) for number in kept)}." if kept else ""
+            raise Trouble(404, Problem(summary=f"{key} has no revision {text}", suggestion=hint))
+        return _json(views.revision_view(key, found))
 
     async def send(self, request: Request) -> Response:
         """Queue a message; the answer says queued, nothing more."""

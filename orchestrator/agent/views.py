@@ -14,6 +14,7 @@ from orchestrator.contract.documents import (
     HistoryView,
     InstanceView,
     JobView,
+    RevisionView,
     RolloutView,
     SessionView,
     SubscriptionView,
@@ -236,6 +237,11 @@ def history_of(key: DeploymentKey, numbers: Sequence[Number], acts: Sequence[Act
     revisions = (_number_view(key, number) for number in numbers)
     by_hand = (_act_view(key, act) for act in acts)
     return sorted((*by_hand, *revisions), key=lambda view: view.at if isinstance(view, ActView) else view.started_at)
+
+
+def revision_view(key: DeploymentKey, number: Number) -> RevisionView:
+    """Describe what a revision contained."""
+    return RevisionView(entry=_number_view(key, number), content=number.revision)
 
 
 def _number_view(key: DeploymentKey, number: Number) -> HistoryView:

@@ -22,6 +22,7 @@ from orchestrator.contract.documents import (
     HistoryView,
     InstanceView,
     Published,
+    RevisionView,
     RolloutView,
     SessionView,
     SourceView,
@@ -71,6 +72,7 @@ DOCUMENTS: dict[str, Any] = {
     "get-groups": tuple[GroupView, ...],
     "get-revisions": tuple[HistoryView, ...],
     "history": tuple[HistoryView | ActView, ...],
+    "history-revision": RevisionView,  # `history --revision N`
     "get-sources": tuple[SourceView, ...],
     "get-dead-letters": tuple[DeadLetterView, ...],
     "trace": tuple[Conversation, ...],

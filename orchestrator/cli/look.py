@@ -9,15 +9,25 @@ import click
 
 from orchestrator.cli.compiling import under_way
 from orchestrator.cli.context import Settings, command
-from orchestrator.cli.history import COLUMNS, history_table, row
+from orchestrator.cli.filters import Filter, filter_options
+from orchestrator.cli.history import COLUMNS, history_table, row, show_revision
 from orchestrator.cli.keys import Pause, pausing
 from orchestrator.cli.names import NAME, key_argument, optional_key_argument
 from orchestrator.cli.show import PHASE_STYLES, clock, short, table
 from orchestrator.cli.source_text import show_sources, source_table
 from orchestrator.cli.terminal import Console, Live, Text
+from orchestrator.cli.waiting import ARRIVED
 from orchestrator.client import AgentClient, going
 from orchestrator.contract.codes import NO_AGENT, OK, USAGE
-from orchestrator.contract.documents import DeploymentView, GroupView, HistoryView, InstanceView, SourceView
+from orchestrator.contract.documents import (
+    DeadLetterView,
+    DeploymentView,
+    GroupView,
+    HistoryView,
+    InstanceView,
+    SourceView,
+    SubscriptionView,
+)
 from orchestrator.contract.problem import Failure
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Asked, Traffic
@@ -30,24 +40,27 @@ T = TypeVar("T")
 WATCH_S = 0.5
 KINDS = ("deployments", "instances", "groups", "revisions", "sources", "dead-letters", "subscriptions")
 RECORDED = ("deployments", "sources")  # what can be shown without an agent
+NOTHING = "Nothing is deployed. `airs apply PATH` deploys a folder of manifests."
 NOT_OF_ONE = ("sources", "dead-letters", "subscriptions")  # what needs no deployment to be there
 
 
 @command()
 @optional_key_argument
+@filter_options
 @click.option("-w", "--watch", is_flag=True, help="Keep showing it; `q` ends that.")
-def status(settings: Settings, name: DeploymentKey | None, watch: bool) -> int:
+def status(settings: Settings, name: DeploymentKey | None, only: Filter, watch: bool) -> int:
     """Show how everything is, or one deployment in detail.
 
     Where no agent runs, it shows what was recorded last, and exits 69.
     """
+    key = only.named(name)
     client = settings.connection()
     if not client.answers():
         if watch:
             raise settings.no_agent()
-        _show_recorded(settings, name)
+        _show_recorded(settings, key, only)
         return NO_AGENT
-    show = _with_condition(_show_all if name is None else _show_one(name))
+    show = _with_condition(_show_all(only) if key is None else _show_one(key))
     if not watch:
         show(settings, client, settings.out())
         return OK
@@ -100,19 +113,25 @@ def _keep_showing(settings: Settings, client: AgentClient, show: Show, pause: Pa
                 return
 
 
-def _show_all(settings: Settings, client: AgentClient, console: Console) -> None:
-    _show_everything(settings, console, client.deployments(), client.sources(), is_agent_running=True)
+def _show_all(only: Filter) -> Show:
+    def show(settings: Settings, client: AgentClient, console: Console) -> None:
+        _show_everything(
+            settings, console, only.of(client.deployments()), client.sources(), only, is_agent_running=True
+        )
+
+    return show
 
 
 def _show_everything(
-    settings: Settings, console: Console, views: Sequence[DeploymentView], sources: Sequence[SourceView], *,
+    settings: Settings, console: Console, views: Sequence[DeploymentView], sources: Sequence[SourceView],
+    only: Filter, *,
     is_agent_running: bool,
 ) -> None:  # fmt: skip
     if settings.is_json:
         settings.print_json({"agentRunning": is_agent_running, "deployments": views, "sources": sources})
         return
     if not views:
-        console.print("Nothing is deployed. `airs apply PATH` deploys a folder of manifests.")
+        console.print(NOTHING if only.is_open else "Nothing that is deployed is so.")
     else:
         _deployment_table(console, views)
         for view in views:
@@ -140,7 +159,8 @@ def _deployment_table(console: Console, views: Sequence[DeploymentView]) -> None
         )
         for v in views
     ]  # fmt: skip
-    table(console, ("DEPLOYMENT", "VERSION", "REVISION", "PHASE", "READY", "SYNC", "RESTARTS", "ROLLOUT"), rows)
+    columns = ("DEPLOYMENT", "VERSION", "REVISION", "PHASE", "READY", "SYNC", "RESTARTS", "ROLLOUT")
+    table(console, columns, rows, ("REVISION", "RESTARTS", "SYNC"))
 
 
 def _ready_word(view: DeploymentView) -> str:
@@ -210,58 +230,59 @@ def _show_deployment(settings: Settings, console: Console, view: DeploymentView)
         told = f"group      {of}, {view.group.phase}, {_failure_words(view.group)}"
         console.print(Text(printable(told), style="dim"))
     console.print()
-    _instances_in_detail(console, view.instances)
+    _instances_in_detail(console, view)
 
 
-def _instances_in_detail(console: Console, found: Sequence[InstanceView]) -> None:
+def _set_word(view: DeploymentView, instance: InstanceView) -> str:
+    """Say which set an instance belongs to: the one that serves, the new one of a rollout, or one that is kept warm."""
+    rollout = view.rollout
+    if instance.revision == view.revision:
+        return "serving"
+    if rollout is not None and rollout.phase not in ARRIVED and instance.revision == rollout.target_revision:
+        return "new"
+    return "warm" if rollout is not None and rollout.phase == "keeping" else "leaving"
+
+
+def _instances_in_detail(console: Console, view: DeploymentView) -> None:
+    found = view.instances
     backs_off = any(i.next_start_at for i in found)
     rows = [
         (
-            i.name, short(i.revision), i.phase, "ready" if i.ready else "not ready", i.health, str(i.restarts),
+            i.name, _set_word(view, i), short(i.revision), i.phase, "ready" if i.ready else "not ready", i.health,
+            str(i.restarts),
             *((clock(i.next_start_at),) if backs_off else ()),
             f"{i.last_exit.kind.value}: {i.last_exit.detail}" if i.last_exit else "",
         )
         for i in found
     ]  # fmt: skip
     due = ("NEXT START",) if backs_off else ()
-    table(console, ("INSTANCE", "REVISION", "PHASE", "READY", "HEALTH", "RESTARTS", *due, "LAST EXIT"), rows)
+    columns = ("INSTANCE", "SET", "REVISION", "PHASE", "READY", "HEALTH", "RESTARTS", *due, "LAST EXIT")
+    table(console, columns, rows, ("REVISION", "HEALTH", "RESTARTS"))
 
 
 @command()
 @click.argument("kind", metavar="KIND", type=click.Choice(KINDS))
 @click.argument("name", required=False)
-def get(settings: Settings, kind: str, name: str | None) -> int:
+@filter_options
+def get(settings: Settings, kind: str, name: str | None, only: Filter) -> int:
     """List things of one kind. With -o json, an array of objects.
 
     Where no agent runs, deployments and sources are listed as they were recorded last, and it exits 69.
     """
+    key = _key_meant(kind, name, only)
     if kind in RECORDED and not settings.connection().answers():
-        _get_recorded(settings, kind, name)
+        _get_recorded(settings, kind, name, only)
         return NO_AGENT
-    client = settings.client()
-    key = None if name is None or kind == "sources" else NAME.convert(name, None, click.get_current_context())
-    found: list[Any]
-    views: Sequence[DeploymentView] = []
-    if kind not in NOT_OF_ONE:
-        views = client.deployments() if key is None else [client.deployment(key)]
-    match kind:
-        case "deployments":
-            found = list(views)
-        case "instances":
-            found = [instance for view in views for instance in view.instances]
-        case "groups":
-            found = [*{(v.group.namespace, v.group.name): v.group for v in views if v.group}.values()]
-        case "revisions":
-            keys = [DeploymentKey(namespace=v.namespace, name=v.name) for v in views]
-            found = [n for key in keys for n in client.history(key) if isinstance(n, HistoryView)]
-        case "dead-letters":
-            found = list(client.dead_letters(key))
-        case "subscriptions":
-            found = list(client.subscriptions(key))
-        case _:
-            found = [s for s in client.sources() if name in (None, s.name)]
+    found = _found(settings.client(), kind, name, key, only)
     _show_found(settings, kind, found, name if kind in RECORDED else None)
     return OK
+
+
+def _key_meant(kind: str, name: str | None, only: Filter) -> DeploymentKey | None:
+    if kind == "sources" and not only.is_open:
+        raise click.UsageError("sources have neither a namespace nor labels")
+    named = None if name is None or kind == "sources" else NAME.convert(name, None, click.get_current_context())
+    return only.named(named)
 
 
 def _recorded(settings: Settings) -> "RecordedViews":
@@ -272,13 +293,14 @@ def _recorded(settings: Settings) -> "RecordedViews":
     return recorded_instead(settings)
 
 
-def _get_recorded(settings: Settings, kind: str, name: str | None) -> None:
+def _get_recorded(settings: Settings, kind: str, name: str | None, only: Filter) -> None:
     recorded = _recorded(settings)
     if kind == "sources":
         _show_found(settings, kind, [each for each in recorded.sources if name in (None, each.name)], name)
         return
-    key = None if name is None else NAME.convert(name, None, click.get_current_context())
-    _show_found(settings, kind, [each for each in recorded.deployments if key in (None, _key_of(each))], name)
+    key = _key_meant(kind, name, only)
+    meant = recorded.deployments if key is not None else only.of(recorded.deployments)
+    _show_found(settings, kind, [each for each in meant if key in (None, _key_of(each))], name)
 
 
 def _key_of(view: DeploymentView) -> DeploymentKey:
@@ -292,6 +314,41 @@ def _show_found(settings: Settings, kind: str, found: Sequence[Any], name: str |
         settings.print_json(found)
         return
     _TABLES[kind](settings.out(), found)
+
+
+def _found(client: AgentClient, kind: str, name: str | None, key: DeploymentKey | None, only: Filter) -> list[Any]:
+    """Ask for what there is of a kind, and keep what is meant."""
+    views: Sequence[DeploymentView] = []
+    if kind not in NOT_OF_ONE or (key is None and only.labels):
+        views = only.of(client.deployments()) if key is None else [client.deployment(key)]
+    match kind:
+        case "deployments":
+            return list(views)
+        case "instances":
+            return [instance for view in views for instance in view.instances]
+        case "groups":
+            return [*{(v.group.namespace, v.group.name): v.group for v in views if v.group}.values()]
+        case "revisions":
+            keys = [DeploymentKey(namespace=v.namespace, name=v.name) for v in views]
+            return [n for key in keys for n in client.history(key) if isinstance(n, HistoryView)]
+        case "dead-letters" | "subscriptions":
+            asked = client.dead_letters if kind == "dead-letters" else client.subscriptions
+            return _those_of(asked(key), views, key, only)
+        case _:
+            return [source for source in client.sources() if name in (None, source.name)]
+
+
+def _those_of(
+    found: Iterable[DeadLetterView | SubscriptionView], views: Iterable[DeploymentView], key: DeploymentKey | None,
+    only: Filter,
+) -> list[DeadLetterView | SubscriptionView]:  # fmt: skip
+    """Return those of the deployments that are meant; of a namespace, also of deployments that are gone."""
+    if key is not None or only.is_open:
+        return [*found]
+    if not only.labels:
+        return [one for one in found if one.namespace == only.namespace]
+    keys = {(view.namespace, view.name) for view in views}
+    return [one for one in found if (one.namespace, one.deployment) in keys]
 
 
 def _instance_table(console: Console, found: Sequence[Any]) -> None:
@@ -340,11 +397,19 @@ _TABLES: dict[str, Callable[[Console, Sequence[Any]], None]] = {
 
 @command()
 @key_argument
-def history(settings: Settings, name: DeploymentKey) -> None:
+@click.option("--revision", type=click.IntRange(min=1), help="Show what the revision of this number contained.")
+def history(settings: Settings, name: DeploymentKey, revision: int | None) -> None:
     """List a deployment's revisions, or show what one contained.
 
     The list says what began each, from which commit, how it ended, and what was done by hand.
     """
+    if revision is not None:
+        contained = settings.client().revision(name, revision)
+        if settings.is_json:
+            settings.print_json(contained)
+        else:
+            show_revision(settings.out(), contained)
+        return
     found = settings.client().history(name)
     if settings.is_json:
         settings.print_json(found)

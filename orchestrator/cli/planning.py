@@ -38,7 +38,7 @@ from orchestrator.plan.text import NO_DEPLOYMENTS, Style, styled_lines
 from orchestrator.store.state_dir import StateDir
 
 TOLD_MAX = 20  # deployments that an apply tells of one by one
-NAMED_MAX = 5  # deployments named in one error; the plan above it names all
+NAMED_MAX = 20  # deployments named in one error; the plan above it names all
 
 PLAN_STYLES = {
     Style.PLAIN: "", Style.HEADING: "bold", Style.DIM: "dim", Style.CREATE: "green", Style.UPDATE: "yellow",
@@ -227,16 +227,34 @@ def _see_through(settings: Settings, client: AgentClient, plan: Plan, wait: bool
         _tell_result(settings, settled, plan)
     failures = [view for view in settled if is_failure(view)]
     if failures:
-        names = ", ".join(f"{view.namespace}/{view.name}" for view in failures)
-        what = "failed" if all(view.job is not None for view in failures) else "did not become Ready"
-        why, logs = "\n".join(view.message for view in failures), f"airs logs {names.partition(', ')[0]}"
-        raise Failure(f"{names} {what}", why, f"`{logs}` shows what it said before it ended.", FAILED)
+        raise _not_done(failures, stopped)
     if stopped:
         raise _left_alone(stopped)
 
 
+def _not_done(failures: Sequence[DeploymentView], stopped: Sequence[Action]) -> Failure:
+    """Say which deployments are not as wanted: each with its own reason, one a line."""
+    names = [str(key_of(view)) for view in failures]
+    what = "failed" if all(view.job is not None for view in failures) else "did not become Ready"
+    summary = f"{names[0]} {what}" if len(failures) == 1 else f"{len(failures)} deployments {what}"
+    lines = [failures[0].message] if len(failures) == 1 else [f"{key_of(view)}: {view.message}" for view in failures]
+    lines += [f"{action.key} is left alone: {_why_left(action)}" for action in stopped]
+    return Failure(summary, _some(lines), f"`airs logs {names[0]}` shows what it said before it ended.", FAILED)
+
+
 def _left_alone(stopped: Sequence[Action]) -> Failure:
-    names = [f"{action.key} ({', '.join(reason.value for reason in action.reasons)})" for action in stopped]
-    more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
-    notes = dict.fromkeys(action.note for action in stopped if action.note)  # one cause is told once
-    return Failure(f"left alone: {', '.join(names[:NAMED_MAX])}{more}", "\n".join(notes), exit_code=FAILED)
+    if len(stopped) == 1:
+        reasons = ", ".join(reason.value for reason in stopped[0].reasons)
+        return Failure(f"left alone: {stopped[0].key} ({reasons})", stopped[0].note, exit_code=FAILED)
+    lines = [f"{action.key}: {_why_left(action)}" for action in stopped]
+    return Failure(f"left alone: {len(stopped)} deployments", _some(lines), exit_code=FAILED)
+
+
+def _why_left(action: Action) -> str:
+    reasons = ", ".join(reason.value for reason in action.reasons)
+    return f"{reasons}: {action.note}" if action.note else reasons
+
+
+def _some(lines: Sequence[str]) -> str:
+    rest = len(lines) - NAMED_MAX
+    return "\n".join([*lines[:NAMED_MAX], *([f"… and {rest} more"] if rest > 0 else [])])

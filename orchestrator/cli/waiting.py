@@ -13,6 +13,7 @@ from orchestrator.contract.problem import Failure
 from orchestrator.model.ids import DeploymentKey
 
 LOOK_S = 0.05
+ARRIVED = ("keeping", "succeeded", "failed")  # phases of a rollout in which nothing new is on its way
 
 
 def wait_for(
@@ -87,7 +88,21 @@ def progress(view: DeploymentView) -> str:
     how = f"{rollout.phase} {rollout.target_version}" if rollout is not None else view.phase
     doing = f"{under_way(view.compiling)}  " if view.compiling else ""
     share = f", {rollout.weight} %" if rollout is not None and rollout.weight not in (0, 100) else ""
-    return f"  {view.namespace}/{view.name}  {how}{share}  {view.ready}/{view.replicas} ready  {doing}{view.message}"
+    return f"  {view.namespace}/{view.name}  {how}{share}  {_how_far(view)}  {doing}{view.message}".rstrip()
+
+
+def _how_far(view: DeploymentView) -> str:
+    """Say how many instances are ready of what serves, of what is new beside it, and which step of how many it is."""
+    rollout = view.rollout
+    if rollout is None or rollout.phase in ARRIVED or rollout.target_revision == view.revision:
+        return f"{view.ready}/{view.replicas} ready"
+    new = [one for one in view.instances if one.revision == rollout.target_revision]
+    told = [f"new {sum(one.ready for one in new)}/{max(len(new), view.replicas)} ready"]
+    if rollout.stable_revision is not None:
+        told.insert(0, f"{view.ready}/{view.replicas} ready")
+    if rollout.steps:
+        told.append(f"step {min(max(rollout.step + 1, 1), rollout.steps)} of {rollout.steps}")
+    return ", ".join(told)
 
 
 def _reasons(client: AgentClient, missing: Set[DeploymentKey]) -> dict[DeploymentKey, str]:

@@ -27,6 +27,7 @@ from orchestrator.contract.documents import (
     Printed,
     Published,
     Removal,
+    RevisionView,
     SessionView,
     SourceAdded,
     SourceView,
@@ -167,6 +168,10 @@ class AgentClient:
     def history(self, key: DeploymentKey) -> list[HistoryView | ActView]:
         """List a deployment's revisions and what was done to it by hand, oldest first."""
         return self._get(api.HISTORY, key)
+
+    def revision(self, key: DeploymentKey, number: int) -> RevisionView:
+        """Return what a revision of the history contained."""
+        return self._get(api.REVISION, key, number=str(number))
 
     def restart(self, key: DeploymentKey, reason: str | None = None) -> str:
         """Restart a deployment's instances; returns what was done, in words."""

@@ -12,6 +12,7 @@ from orchestrator.model.job import JobOutcome
 from orchestrator.model.observed import Asked, Traffic
 from orchestrator.model.outcome import ActionOutcome
 from orchestrator.model.source import SourceStatus
+from orchestrator.model.spec import Revision
 from orchestrator.model.who import Peer, Verb
 
 
@@ -183,6 +184,13 @@ class HistoryView(Value, frozen=True, tag_field="kind", tag="Revision"):
     why: str
     started_at: int
     ended_at: int
+
+
+class RevisionView(Value, frozen=True, tag_field="kind", tag="RevisionContent"):
+    """What one numbered revision of a deployment contained; `entry` is its line in the history."""
+
+    entry: HistoryView
+    content: Revision
 
 
 class ActView(Value, frozen=True, tag_field="kind", tag="Act"):

@@ -20,6 +20,7 @@ from orchestrator.contract.documents import (
     Published,
     Queued,
     Removal,
+    RevisionView,
     SessionView,
     SourceAdded,
     SourceView,
@@ -78,6 +79,7 @@ UP: Endpoint[UpBegan | UpEvent | UpLook] = Endpoint(
 DEPLOYMENT = Endpoint("GET", ONE, DeploymentView, ASKED)
 DELETE = Endpoint("DELETE", ONE, Done, (*ASKED, 409))
 HISTORY = Endpoint("GET", ONE + "/history", list[HistoryView | ActView], ASKED)
+REVISION = Endpoint("GET", ONE + "/history/{number}", RevisionView, ASKED)
 SEND = Endpoint("POST", ONE + "/send", Done, (*ASKED, *BODY, 504), bytes)
 SEND_MANY = Endpoint("POST", ONE + "/send-many", Queued, (*ASKED, *BODY, 504), Many)
 REQUEST = Endpoint("POST", ONE + "/request", bytes, (*ASKED, *REPLY), bytes)

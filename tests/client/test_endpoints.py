@@ -40,6 +40,7 @@ ASKS: dict[str, Any] = {  # for each endpoint, what asks it
     "DEPLOYMENT": lambda client: client.deployment(KEY),
     "DELETE": lambda client: client.delete(KEY),
     "HISTORY": lambda client: client.history(KEY),
+    "REVISION": lambda client: client.revision(KEY, 3),
     "SEND": lambda client: client.send(ComponentId("billing", "tax", "a/b?c"), b"x", "c"),
     "SEND_MANY": lambda client: client.send_many(KEY, [b"x", b"y"], None),
     "REQUEST": lambda client: client.request(KEY, b"x" * (1 << 20), trace="t"),
