@@ -1,7 +1,7 @@
 """Commands that only look: `status`, `get`, `history`, `rollout status`."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -69,10 +69,11 @@ def status(settings: Settings, name: DeploymentKey | None, only: Filter, watch: 
     return OK
 
 
-def _show_recorded(settings: Settings, name: DeploymentKey | None) -> None:
+def _show_recorded(settings: Settings, name: DeploymentKey | None, only: Filter) -> None:
     recorded = _recorded(settings)
     if name is None:
-        _show_everything(settings, settings.out(), recorded.deployments, recorded.sources, is_agent_running=False)
+        views = only.of(recorded.deployments)
+        _show_everything(settings, settings.out(), views, recorded.sources, only, is_agent_running=False)
         return
     found = [view for view in recorded.deployments if _key_of(view) == name]
     if not found:
@@ -115,9 +116,8 @@ def _keep_showing(settings: Settings, client: AgentClient, show: Show, pause: Pa
 
 def _show_all(only: Filter) -> Show:
     def show(settings: Settings, client: AgentClient, console: Console) -> None:
-        _show_everything(
-            settings, console, only.of(client.deployments()), client.sources(), only, is_agent_running=True
-        )
+        views = only.of(client.deployments())
+        _show_everything(settings, console, views, client.sources(), only, is_agent_running=True)
 
     return show
 
