@@ -221,15 +221,15 @@ class Api:
         """Have a source followed from now on."""
         wish = _decoded(await self._body(request, CALL_MAX_BYTES), SourceWish)
         spec = await run_in_threadpool(spec_of, wish)
-        return _json(await run_in_threadpool(self._sources.add, spec, wish))
+        return _json(await run_in_threadpool(self._sources.add, spec, wish, await _by(request)))
 
     async def suspend_source(self, request: Request) -> Response:
         """Have a source not followed until it is resumed."""
-        return _json(Done(message=await run_in_threadpool(self._sources.suspend, _source_name(request))))
+        return _json(Done(message=await run_in_threadpool(self._sources.suspend, *await _named(request))))
 
     async def resume_source(self, request: Request) -> Response:
         """Have a suspended source followed again."""
-        return _json(Done(message=await run_in_threadpool(self._sources.resume, _source_name(request))))
+        return _json(Done(message=await run_in_threadpool(self._sources.resume, *await _named(request))))
 
     async def removal(self, request: Request) -> Response:
         """Say what removing a source would do."""
@@ -239,22 +239,26 @@ class Api:
     async def remove_source(self, request: Request) -> Response:
         """Remove a source."""
         body = _decoded(await self._body(request, PLAN_MAX_BYTES), RemoveBody)
-        return _json(await run_in_threadpool(self._sources.remove, body.shown, prune=body.prune))
+        by = await _by(request)
+        return _json(await run_in_threadpool(self._sources.remove, body.shown, by, prune=body.prune))
 
     async def up(self, request: Request) -> Response:
         """Have a source followed as long as the caller stays, and tell as lines what happens meanwhile."""
         wish = _decoded(await self._body(request, CALL_MAX_BYTES), SourceWish)
         spec = await run_in_threadpool(spec_of, wish)
         before = self._journals.events.newest, self._journals.looks.newest
-        ends = await run_in_threadpool(self._sources.begin_up, spec, wish)
+        by = await _by(request)
+        ends = await run_in_threadpool(self._sources.begin_up, spec, wish, by)
         began = UpBegan(name=spec.identity, reads=place_of(spec), root=root_of(spec), ends=ends)
-        return _UpResponse(self._up_lines(began, *before), partial(self._sources.end_up, began.name) if ends else None)
+        ended = partial(self._sources.end_up, began.name, by) if ends else None
+        return _UpResponse(self._up_lines(began, *before), ended)
 
     async def _up_lines(self, began: UpBegan, event: int, look: int) -> AsyncIterator[bytes]:
         loop, woken = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
-            loop.call_soon_threadsafe(woken.set)
+            if not woken.is_set():  # what was appended before is read once it is cleared
+                loop.call_soon_threadsafe(woken.set)
 
         events, looks = self._journals.events, self._journals.looks
         leave = events.follow(wake), looks.follow(wake)
@@ -673,6 +677,10 @@ def _text(request: Request, name: str) -> str | None:
     if text is not None and not 0 < len(text) <= TEXT_MAX:
         raise Trouble(400, Problem(summary=f"`{name}` has 1 to {TEXT_MAX} characters", exit_code=USAGE))
     return text
+
+
+async def _named(request: Request) -> tuple[str, By]:
+    return _source_name(request), await _by(request)
 
 
 def _source_name(request: Request) -> str:

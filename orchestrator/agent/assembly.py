@@ -179,7 +179,7 @@ class Agent:
         return LineLog(instance, revision.limits.log_per_s, self.journals.logs, self.clock)
 
     def _looked(self, status: SourceStatus) -> None:
-        self.journals.looks.append(status)
+        self.announcer.looked(status)
         self._report(status)
 
     def _note(self, note: SourceNote) -> None:

@@ -24,6 +24,7 @@ from orchestrator.controller.watched import Watched
 from orchestrator.execute.ledger import Ledger
 from orchestrator.manifest import references
 from orchestrator.model.desired import Permissions
+from orchestrator.model.event import About, Announce
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Record
 from orchestrator.model.source import (
@@ -36,6 +37,7 @@ from orchestrator.model.source import (
     SourceStatus,
     place_of,
 )
+from orchestrator.model.who import By
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import open_source
 from orchestrator.source.reader import SourceReader
@@ -49,7 +51,6 @@ from orchestrator.supervise.ports import Clock
 FOLLOWED_MAX = 256  # sources of one agent
 KNOWN_MAX = 1_024  # sources, with those that applied something once; more than these only while each owns something
 T = TypeVar("T")
-Announce = Callable[[DeploymentKey | None, str, str], None]
 
 
 def spec_of(wish: SourceWish) -> SourceSpec:
@@ -138,15 +139,15 @@ class Sources:
             except DatabaseFault as fault:  # the next agent finds that the `up` was cut off
                 self._announce(None, "host-fault", f"the end of watching {name} cannot be recorded: {fault}")
 
-    def add(self, spec: SourceSpec, wish: SourceWish) -> SourceAdded:
+    def add(self, spec: SourceSpec, wish: SourceWish, by: By) -> SourceAdded:
         """Follow a source from now on, also after a restart.
 
         Raises:
             Trouble: something else has its name, it is suspended, or there are too many.
         """
-        return self._decide(lambda: self._add(_shown_in_full(spec), wish))
+        return self._decide(lambda: self._add(_shown_in_full(spec), wish, by))
 
-    def _add(self, spec: SourceSpec, wish: SourceWish) -> SourceAdded:
+    def _add(self, spec: SourceSpec, wish: SourceWish, by: By) -> SourceAdded:
         name, before = spec.identity, self._ledger.sources.get(spec.identity)
         self._check_name(before, spec)
         if before is not None and before.follow is Follow.SUSPENDED:
@@ -159,16 +160,20 @@ class Sources:
         )  # fmt: skip
         self._put(record)
         self._follow(record, _afresh(self._notes.all().get(name)))
-        self._announce(None, "source-added", f"{name} is watched")
+        self._announce(None, "source-added", f"{name} is watched", About(by=by))
         return SourceAdded(name=name, at=now, told=(*_before_words(name, before), *self._overlaps(record)))
 
-    def begin_up(self, spec: SourceSpec, wish: SourceWish) -> bool:
+    def begin_up(self, spec: SourceSpec, wish: SourceWish, by: By) -> bool:
         """Follow a source as long as an `up` runs; returns whether that ends with it, as an added source stays.
 
         Raises:
             Trouble: something else has its name, it is suspended, another `up` watches it, or there are too many.
         """
-        return self._decide(lambda: self.begin_up_here(spec, wish))
+        ends = self._decide(lambda: self.begin_up_here(spec, wish))
+        if ends:
+            told = f"{spec.identity} is watched while an `airs up` runs"
+            self._announce(None, "source-watched", told, About(by=by))
+        return ends
 
     def begin_up_here(self, spec: SourceSpec, wish: SourceWish) -> bool:
         """Do what `begin_up` does, before the controller has started."""
@@ -188,21 +193,22 @@ class Sources:
         self._follow(record, _afresh(self._notes.all().get(name)))
         return True
 
-    def end_up(self, name: str) -> None:
+    def end_up(self, name: str, by: By) -> None:
         """Have a source followed no more that an `up` began, unless it was added meanwhile; waits for nothing."""
 
         def told(ended: Future[None]) -> None:
             if ended.exception() is not None:
                 self._announce(None, "host-fault", f"{name} could not be let go of: {ended.exception()}")
 
-        self._controller.submit(lambda: self._end_up(name)).add_done_callback(told)
+        self._controller.submit(lambda: self._end_up(name, by)).add_done_callback(told)
 
-    def _end_up(self, name: str) -> None:
+    def _end_up(self, name: str, by: By) -> None:
         record = self._ledger.sources.get(name)
         if record is not None and record.follow is Follow.UP:
             self._unfollow(name)
             self._put_unwatched(record, self._clock.wall_ms())
-            self._announce(None, "source-ended", f"{name} is not watched any more; its deployments keep running")
+            told = f"{name} is not watched any more; its deployments keep running"
+            self._announce(None, "source-ended", told, About(by=by))
 
     def note_applied(self, name: str) -> None:
         """Note that `airs apply` brought what a source holds; on the controller's thread."""
@@ -226,39 +232,39 @@ class Sources:
                 self._ledger.decide([DeleteSource(name=name)])
                 self._notes.drop(name)
 
-    def suspend(self, name: str) -> str:
+    def suspend(self, name: str, by: By) -> str:
         """Stop following a source, and leave alone what it deployed; returns what was done.
 
         Raises:
             Trouble: it is not one that was added.
         """
-        return self._decide(lambda: self._suspend(name))
+        return self._decide(lambda: self._suspend(name, by))
 
-    def _suspend(self, name: str) -> str:
+    def _suspend(self, name: str, by: By) -> str:
         record = self._added(name, "suspended")
         if record.follow is Follow.SUSPENDED:
             return f"{name} is suspended already"
         self._unfollow(name)
         self._put(replace(record, follow=Follow.SUSPENDED, since_ms=self._clock.wall_ms()))
-        self._announce(None, "source-suspended", f"{name} is not followed until it is resumed")
+        self._announce(None, "source-suspended", f"{name} is not followed until it is resumed", About(by=by))
         return f"{name} is suspended: it is not looked at, and what it deployed keeps running"
 
-    def resume(self, name: str) -> str:
+    def resume(self, name: str, by: By) -> str:
         """Follow a suspended source again; returns what was done.
 
         Raises:
             Trouble: it is not one that was added.
         """
-        return self._decide(lambda: self._resume(name))
+        return self._decide(lambda: self._resume(name, by))
 
-    def _resume(self, name: str) -> str:
+    def _resume(self, name: str, by: By) -> str:
         record = self._added(name, "resumed")
         if record.follow is Follow.WATCHED:
             return f"{name} is watched already"
         resumed = replace(record, follow=Follow.WATCHED, since_ms=self._clock.wall_ms())
         self._put(resumed)
         self._follow(resumed, _afresh(self._notes.all().get(name)))
-        self._announce(None, "source-resumed", f"{name} is followed again")
+        self._announce(None, "source-resumed", f"{name} is followed again", About(by=by))
         return f"{name} is watched again"
 
     def removal(self, name: str, *, prune: bool) -> Removal:
@@ -282,15 +288,15 @@ class Sources:
         needed = {need for seen in others for need in seen.wanted.depends_on}
         return Removal(source=name, pruned=tuple(owned), still_needed=tuple(key for key in owned if key in needed))
 
-    def remove(self, shown: Removal, *, prune: bool) -> Removal:
+    def remove(self, shown: Removal, by: By, *, prune: bool) -> Removal:
         """Forget a source, as it was shown; its deployments stay as nobody's, or are removed.
 
         Raises:
             Trouble: as `removal`; or what it would do is not what was shown.
         """
-        return self._decide(lambda: self._remove(shown, prune))
+        return self._decide(lambda: self._remove(shown, by, prune))
 
-    def _remove(self, shown: Removal, prune: bool) -> Removal:
+    def _remove(self, shown: Removal, by: By, prune: bool) -> Removal:
         name, now = shown.source, self._removal(shown.source, prune)
         if now != shown:
             raise _refused(f"what {name} deployed has changed since it was shown", "Ask again.")
@@ -303,7 +309,7 @@ class Sources:
         self._notes.drop(name)
         self._controller.forget(name)
         told = f"{len(now.pruned)} of its deployments are removed" if prune else "its deployments are nobody's now"
-        self._announce(None, "source-removed", f"{name} is forgotten; {told}")
+        self._announce(None, "source-removed", f"{name} is forgotten; {told}", About(by=by))
         return now
 
     def note(self, note: SourceNote) -> None:

@@ -8,12 +8,14 @@ from orchestrator.model.event import NOTHING_MORE, About, Event, EventType, LogL
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Exited, Outcome, Refused, Undelivered
+from orchestrator.model.source import SourceStatus
 from orchestrator.observe.events import Journals, printable
 from orchestrator.observe.rate import GAP_MS, Rate
 from orchestrator.supervise.ports import Clock
 from orchestrator.supervise.service import Service
 
 UNHEARD_PER_S = 10  # events about messages of one deployment whose sender does not wait; a guest can make any number
+STALE = "source-stale"
 WARNINGS = frozenset(
     {
         "host-fault",
@@ -22,7 +24,7 @@ WARNINGS = frozenset(
         "waiting",
         "rolling-back",
         "failed",
-        "source-stale",
+        STALE,
         "exited",
         "undelivered",
         "follower-dropped",
@@ -76,6 +78,7 @@ class Announcer:
     def __init__(self, journals: Journals, say: Callable[[Event], None], clock: Clock) -> None:
         self._journals, self._say, self._clock = journals, say, clock
         self._lock = threading.Lock()
+        self._stale: dict[str, bool] = {}  # by source; as many as were looked at
         self._unheard: dict[DeploymentKey, Rate] = {}  # by who sent
         self.wake: Callable[[], None] = _nothing
 
@@ -90,6 +93,18 @@ class Announcer:
         )  # fmt: skip
         self._journals.events.append(event)
         self._say(event)
+
+    def looked(self, status: SourceStatus) -> None:
+        """Keep what a look at a source found, and record when it becomes stale or readable again."""
+        was_stale = self._stale.get(status.source, False)
+        self._stale[status.source] = status.failure is not None
+        self._journals.looks.append(status)
+        if status.failure is not None and not was_stale:
+            why = printable(f"{status.source}: {status.failure.summary}: {status.failure.detail}")
+            stale = Event(at_ms=self._clock.wall_ms(), reason=STALE, message=why, type=EventType.WARNING)
+            self._journals.events.append(stale)  # and not said: whoever reports on sources says more
+        if status.failure is None and was_stale:
+            self.announce(None, "source-readable", f"{status.source} is readable again")
 
     def changed(self) -> None:
         """Look again: an instance's phase or readiness changed."""

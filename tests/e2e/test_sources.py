@@ -57,6 +57,10 @@ def kill(airs: Airs) -> None:
     wait_until(lambda: holder(airs.state_dir) is None)
 
 
+def events(airs: Airs) -> list[Any]:
+    return [json.loads(line) for line in airs.quick("events", "-o", "json").stdout.splitlines()]
+
+
 def names(airs: Airs) -> set[str]:
     return {view.name for view in airs.client().deployments()}
 
@@ -126,6 +130,8 @@ def test_an_added_repository_is_followed_and_stale_from_the_start_while_it_is_aw
     second = push()
     wait_until(lambda: airs.version() == "1.1.0" and sync(airs) == "synced")
     assert source(airs, place)["revision"] == second
+    told = [event["reason"] for event in events(airs) if "key" not in event or event["key"] is None]
+    assert told.count("source-stale") == told.count("source-readable") == 1
 
 
 def test_a_source_that_cannot_be_read_when_it_is_added_is_tried_again(airs: Airs, manifests: Path):
@@ -227,6 +233,8 @@ def test_a_suspended_source_is_left_alone_until_it_is_resumed(airs: Airs, manife
     assert (refused.returncode, "airs source resume" in refused.stderr) == (1, True)
     airs.quick("source", "resume", manifests)
     wait_until(lambda: airs.version() == "1.1.0" and sync(airs) == "synced")
+    by = {event["reason"]: event["by"]["peer"]["uid"] for event in events(airs) if event["reason"].startswith("source")}
+    assert by == {"source-resumed": os.getuid()}
 
 
 def test_a_source_that_is_removed_leaves_its_deployments_to_nobody(airs: Airs, manifests: Path):
