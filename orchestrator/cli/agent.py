@@ -17,6 +17,7 @@ from orchestrator.cli.attached import Telling, watch_along
 from orchestrator.cli.background import start_agent, stop_agent
 from orchestrator.cli.context import Settings, command, global_options, runtime_dir
 from orchestrator.cli.durations import DURATION
+from orchestrator.cli.excerpts import on_disk
 from orchestrator.cli.planning import empty_option, mass_prune_option, root_option, source_option
 from orchestrator.cli.reading import Place, passed_to_git
 from orchestrator.cli.show import PHASE_STYLES, clock, show_diagnostics
@@ -206,4 +207,5 @@ def _report(console: Console, status: SourceStatus) -> None:
         failure = status.failure
         console.print(Text.assemble(("stale: ", "bold yellow"), f"{failure.summary}: {failure.detail}"))
         console.print(Text("    what runs keeps running", style="dim"))
-    show_diagnostics(console, status.diagnostics)
+    is_git = "#" in status.source
+    show_diagnostics(console, status.diagnostics, None if is_git else on_disk)

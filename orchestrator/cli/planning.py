@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from orchestrator.cli.background import ensure_agent
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.durations import DURATION
+from orchestrator.cli.excerpts import Find, of_snapshot
 from orchestrator.cli.names import WORD
 from orchestrator.cli.reading import (
     Place,
@@ -61,14 +62,16 @@ def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> in
     diagnostics: list[Diagnostic] = []
     count = 0
     for path in paths:
-        resolution = resolve_here(read_snapshot(Place(path, root=root), settings), ())
+        snapshot = read_snapshot(Place(path, root=root), settings)
+        resolution = resolve_here(snapshot, ())
+        if not settings.is_json:
+            show_diagnostics(settings.err(), resolution.diagnostics, of_snapshot(snapshot))
         diagnostics += resolution.diagnostics
         count += len(resolution.desired.deployments)
     errors = sum(diagnostic.is_error for diagnostic in diagnostics)
     if settings.is_json:
         settings.print_json({"valid": not errors, "deployments": count, "diagnostics": diagnostics})
     else:
-        show_diagnostics(settings.err(), diagnostics)
         told = f"{count} deployment{'s' * (count != 1)} valid" if not errors else f"{errors} error{'s' * (errors != 1)}"
         if not (count or errors):
             told = NO_DEPLOYMENTS
@@ -93,13 +96,14 @@ def plan(
     permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
     place = Place(path, source, root)
     state = StateDir(settings.state_dir) if out is not None else None  # a saved plan belongs to a state
-    planned = make_plan_for(settings, read_snapshot(place, settings), permissions)
+    snapshot = read_snapshot(place, settings)
+    planned = make_plan_for(settings, snapshot, permissions)
     if settings.is_json:
         sys.stdout.buffer.write(render_json(planned.plan))
         sys.stdout.buffer.flush()
     else:
         _show_plan(settings.out(), planned.plan)
-    show_diagnostics(settings.err(), planned.plan.diagnostics)
+    show_diagnostics(settings.err(), planned.plan.diagnostics, of_snapshot(snapshot))
     refuse_invalid(planned.plan.diagnostics)
     if out is not None and state is not None:
         _save(state, planned, out, settings)
@@ -143,7 +147,7 @@ def apply(settings: Settings, path: str, source: str | None, root: str | None, y
         client = ensure_agent(settings, may_start=not options["no_start"])
         planned = make_plan_for(settings, snapshot, permissions)
         plan = planned.plan
-        _show(settings, plan)
+        _show(settings, plan, of_snapshot(snapshot))
         keep_artifacts(StateDir(settings.state_dir), planned)
         _confirm(plan, yes)
         is_saved = False
@@ -176,10 +180,10 @@ def _tell_followed(settings: Settings, client: AgentClient, name: str) -> None:
         settings.err().print(Text(printable(told), style="yellow"))
 
 
-def _show(settings: Settings, plan: Plan) -> None:
+def _show(settings: Settings, plan: Plan, find: Find | None = None) -> None:
     """Show a plan that is about to be applied; with `-o json`, stdout is for what came of it."""
     _show_plan(settings.err() if settings.is_json else settings.out(), plan)
-    show_diagnostics(settings.err(), plan.diagnostics)
+    show_diagnostics(settings.err(), plan.diagnostics, find)
 
 
 def _is_saved_plan(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """How things look on a terminal: diagnostics, plans, tables. Text from outside loses its control characters."""
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from orchestrator.cli.terminal import Console, Text
 from orchestrator.cli.times import clock as clock
@@ -8,6 +9,9 @@ from orchestrator.contract.problem import Failure
 from orchestrator.model.commit import short as short
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.observe.events import printable
+
+if TYPE_CHECKING:
+    from orchestrator.cli.excerpts import Find
 
 GAP = "  "  # between two columns
 COLUMN_LEAST = 20  # columns of the terminal for what goes on below itself
@@ -22,14 +26,19 @@ PHASE_STYLES = {
 }  # fmt: skip
 
 
-def show_diagnostics(console: Console, diagnostics: Iterable[Diagnostic]) -> None:
-    """Print each as `file:line:column: error: what`, then why, then what to do."""
+def show_diagnostics(console: Console, diagnostics: Iterable[Diagnostic], find: "Find | None" = None) -> None:
+    """Print each as `file:line:column: error: what`, the line itself where it is found, then why, then what to do."""
     for diagnostic in diagnostics:
         style = "bold red" if diagnostic.is_error else "bold yellow"
         line = Text(f"{printable(str(diagnostic.location))}: ", style="bold")
         line.append(f"{diagnostic.severity.value}: ", style=style)
         line.append(printable(diagnostic.summary))
         console.print(line)
+        if find is not None:
+            from orchestrator.cli.excerpts import excerpt  # `status` has none to show
+
+            for shown in excerpt(find, diagnostic.location, console.width):
+                console.print(Text(shown, style="dim"))
         if diagnostic.detail:
             console.print(Text("    " + printable(diagnostic.detail)))
         if diagnostic.suggestion:
