@@ -24,6 +24,7 @@ from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.describe_sources import seen_source
 from orchestrator.agent.following import FOLLOWERS_MAX, Following, TooManyFollow
 from orchestrator.agent.jobs import Watcher
+from orchestrator.agent.log import LOG
 from orchestrator.agent.messages import Messages, Pending
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.peer import EXTENSION, hang_up, peer_of
@@ -171,6 +172,7 @@ class Api:
 
     async def stop(self, request: Request) -> Response:
         """Stop the agent, politely, `within` seconds before calls that still run are ended; once more, to hurry it."""
+        LOG.info("asked to stop by %s", await _by(request))
         self._stop(_seconds(request, "within") if "within" in request.query_params else None)
         return _json(Done(message="stopping"))
 
@@ -510,7 +512,12 @@ class Api:
         return await asyncio.wrap_future(self._controller.submit(act))
 
     async def _obey(self, request: Request, command: Command) -> Response:
-        return _json(Done(message=await run_in_threadpool(self._operations.obey, command, await _by(request))))
+        by = await _by(request)
+        try:
+            return _json(Done(message=await run_in_threadpool(self._operations.obey, command, by)))
+        except Trouble as trouble:
+            LOG.info("refused %s: %s of %s", by, type(command).__name__.lower(), trouble.problem.summary)
+            raise
 
     async def _note(self, request: Request, verb: Verb, count: int, numbers: tuple[int, ...] | None) -> None:
         """Write down what somebody did with dead letters."""
@@ -739,7 +746,8 @@ async def _troubled(_request: Request, trouble: Exception) -> Response:
     return Response(msgspec.json.encode(trouble.problem), status_code=trouble.status, media_type=JSON)
 
 
-async def _not_written(_request: Request, fault: Exception) -> Response:
+async def _not_written(request: Request, fault: Exception) -> Response:
+    LOG.error("%s %s was not done: %s", request.method, request.url.path[:SHOWN_MAX], fault)
     problem = Problem(
         summary="the machine refused what the agent needs for this",
         detail=str(fault),

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import uvicorn
 from msgspec.structs import replace
@@ -21,13 +22,18 @@ from orchestrator.agent.api import Api
 from orchestrator.agent.assembly import Agent
 from orchestrator.agent.framing import Framed
 from orchestrator.agent.listener import listening, refuse_if_served
+from orchestrator.agent.log import LOG, log_event, log_source, logging_to
 from orchestrator.agent.peer import PeerProtocol
 from orchestrator.contract.documents import AgentView
+from orchestrator.contract.problem import Failure
 from orchestrator.model.calls import Calls
 from orchestrator.model.event import Event
 from orchestrator.model.source import SourceStatus
+from orchestrator.store.database import DatabaseFault
 from orchestrator.store.lock import Owner, StateLock
 from orchestrator.store.state_dir import StateDir
+
+T = TypeVar("T")
 
 STOP_LIMIT_S = 15.0  # for all guests to say goodbye, before calls that still run are ended; where nothing else is said
 ORDERED_SHARE = 2 / 3  # of that time, in which what is needed waits for those that need it
@@ -62,9 +68,14 @@ def run_agent(options: AgentOptions) -> None:
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     owner = Owner(pid=os.getpid(), started_at=started_at, command=options.command, socket=str(options.socket_path))
     with state.lock(owner) as lock, contextlib.ExitStack() as opened:
+        opened.enter_context(logging_to(state.log))
+        opened.enter_context(_told_of(options, state))
         refuse_if_served(options.socket_path)
         sys.setswitchinterval(SWITCH_S)
-        agent = Agent(state, options.socket_path, options.say, options.report, options.calls, options.passed_on)
+        agent = Agent(
+            state, options.socket_path, _both(log_event, options.say), _both(log_source, options.report),
+            options.calls, options.passed_on,
+        )  # fmt: skip
         opened.callback(agent.close)
         listener = opened.enter_context(listening(options.socket_path))  # only now: what fails before touches no socket
         about = AgentView(
@@ -73,11 +84,35 @@ def run_agent(options: AgentOptions) -> None:
             version=__version__,
             started_at=started_at,
             state_dir=str(options.state_dir),
+            log=str(state.log),
             lineage=state.lineage,
             calls=agent.runtime.path.calls,
             why_stock=agent.runtime.path.why,
         )
         asyncio.run(_serve(agent, about, listener, lock, options))
+
+
+@contextlib.contextmanager
+def _told_of(options: AgentOptions, state: StateDir) -> Iterator[None]:
+    """Write down that an agent begins and ends, and by what fault if it does not end in order."""
+    LOG.info("airs %s begins as process %d on %s: %s", __version__, os.getpid(), state.path, options.command)
+    try:
+        yield
+    except (Failure, DatabaseFault, OSError) as fault:
+        LOG.error("the agent ends: %s", fault)
+        raise
+    except BaseException:
+        LOG.critical("the agent ends by a fault of airs itself", exc_info=True)
+        raise
+    LOG.info("the agent has ended in order")
+
+
+def _both(first: Callable[[T], None], second: Callable[[T], None]) -> Callable[[T], None]:
+    def tell(what: T) -> None:
+        first(what)
+        second(what)
+
+    return tell
 
 
 def _allow_many_files() -> None:
@@ -138,6 +173,7 @@ async def _serve(
     waits = {serving, asyncio.create_task(ending.wait())}
     leaving = asyncio.create_task(_leave_if_moved(agent, lock, ending))
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    LOG.info("stopping: instances have up to %g s", ending.limit_s)
     leaving.cancel()
     stop.set()
     agent.controller.wake()

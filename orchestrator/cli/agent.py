@@ -145,6 +145,7 @@ def status(settings: Settings) -> None:
     console = settings.out()
     console.print(Text.assemble(("running", "green"), f"  process {about.pid}, airs {about.version}"))
     console.print(f"since      {about.started_at}\nstate      {about.state_dir}\nsocket     {about.socket}")
+    console.print(f"log        {about.log}")
     console.print(f"calls      {about.calls.value}{f': {about.why_stock}' if about.why_stock else ''}")
     if about.condition:
         console.print(Text.assemble(("store      ", "bold red"), printable(about.condition)))
@@ -152,8 +153,8 @@ def status(settings: Settings) -> None:
 
 @command(hidden=True)
 def run(settings: Settings) -> None:
-    """Run an agent in the foreground that watches nothing."""
-    _run(settings, lambda _agent: None)
+    """Run an agent in the foreground that watches nothing; what it does is in its log."""
+    _run(settings, lambda _agent: None, is_aloud=sys.stdout.isatty())
 
 
 agent.add_command(start)
@@ -162,14 +163,14 @@ agent.add_command(status)
 agent.add_command(run)
 
 
-def _run(settings: Settings, ready: Callable[[Agent], None]) -> None:
+def _run(settings: Settings, ready: Callable[[Agent], None], *, is_aloud: bool = True) -> None:
     try:
         options = AgentOptions(
             settings.state_dir,
             socket_path(settings.state_dir, runtime_dir()),
             shlex.join(["airs", *sys.argv[1:]]),
-            say=_aloud(settings, _say),
-            report=_aloud(settings, _report),
+            say=_aloud(settings, _say) if is_aloud else _silent,
+            report=_aloud(settings, _report) if is_aloud else _silent,
             ready=ready,
             calls=settings.calls,
             passed_on=passed_to_git(),
@@ -182,6 +183,10 @@ def _run(settings: Settings, ready: Callable[[Agent], None]) -> None:
             "Use it, stop it with `airs agent stop`, or name another --state-dir.",
             FAILED,
         ) from None
+
+
+def _silent(_what: object) -> None:
+    return
 
 
 def _aloud(settings: Settings, show: Callable[[Console, T], None]) -> Callable[[T], None]:

@@ -282,6 +282,7 @@ class AgentView(Value, frozen=True):
     version: str
     started_at: str
     state_dir: str
+    log: str
     lineage: str
     calls: Calls
     why_stock: str  # empty where calls are fast

@@ -4,6 +4,7 @@ Level-triggered: whatever happens only wakes it, and it looks at everything anew
 only writer of the ledger and the only one that changes the fleet. Commands from outside run between two passes.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -32,6 +33,7 @@ from orchestrator.store.database import DatabaseFault
 from orchestrator.store.decisions import PutDesired, PutSource
 
 T = TypeVar("T")
+LOG = logging.getLogger("controller")
 IDLE_LOOK_MS = 30_000  # how long nothing may wake the loop before it looks on its own
 FAULT_LOOK_MS = 2_000  # how soon to try again when the machine would not let us
 NOT_DONE = (Status.BLOCKED, Status.HELD, Status.WAITING, Status.FAILED)
@@ -62,6 +64,7 @@ class Controller:
         self._elsewhere = Elsewhere(
             fleet.rates.limited, fleet.router.kept, fleet.router.dead_letters, rates.of, faults.of
         )  # fmt: skip
+        self._written: dict[str, tuple[ActionOutcome, ...]] = {}  # by source: what was logged last
         self.not_done: dict[str, tuple[ActionOutcome, ...]] = {}  # by source; replaced, never changed
 
     def step(self) -> int:
@@ -109,12 +112,26 @@ class Controller:
     def execute(self, plan: Plan) -> tuple[ActionOutcome, ...]:
         """Carry a plan out as far as it goes in one pass."""
         outcomes = self._actions.execute(plan)
+        self._write_down(plan, outcomes)
         self._tell(plan, outcomes)
         self._leaving |= {action.key for action in plan.actions if action.kind is ActionKind.REMOVE}
         if not _removes(plan):
             self._granted.pop(plan.source, None)  # meant for that apply, not for every later pass
         self._use_up_adoption(plan.source)
         return outcomes
+
+    def _write_down(self, plan: Plan, outcomes: tuple[ActionOutcome, ...]) -> None:
+        """Log what a plan came to; once, not on every pass."""
+        if self._written.get(plan.source, ()) == outcomes:
+            return
+        self._written[plan.source] = outcomes
+        for action, outcome in zip(plan.actions, outcomes, strict=True):
+            of = f"{plan.source} at {plan.commit}" if plan.commit else plan.source
+            by = f" by {plan.desired.by}" if plan.desired.by else ""
+            why = ", ".join(reason.value for reason in action.reasons)
+            detail = f": {outcome.detail}" if outcome.detail else ""
+            said = "%s %s (%s), for %s%s: %s%s"
+            LOG.info(said, action.kind.value, action.key, why, of, by, outcome.status.value, detail)
 
     def _use_up_adoption(self, source: str) -> None:
         """Have a watched source take over others' deployments once: two that might would take them from each other."""

@@ -4,6 +4,7 @@ Used by `actions` and `settle` around what they do for one record. A full disk o
 record's failure: that goes to the loop, which tries the whole pass again.
 """
 
+import logging
 import traceback
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -18,6 +19,7 @@ from orchestrator.store.database import DamagedRow, DatabaseFault
 from orchestrator.supervise.ports import Clock
 
 T = TypeVar("T")
+LOG = logging.getLogger("controller")
 FIRST_WAIT_MS = 1_000
 LONGEST_WAIT_MS = 60_000
 DETAIL_MAX = 500  # characters of what went wrong
@@ -56,7 +58,8 @@ class Faults:
             return failed(self._note(key, doing, about, problem))
         except (DatabaseFault, OSError):
             raise
-        except Exception as problem:  # noqa: BLE001 — whatever it is, it is this record's, and told there
+        except Exception as problem:
+            LOG.exception("%s: cannot %s for a fault of airs itself", key, doing)
             return failed(self._note(key, doing, about, problem))
         if known is not None:
             self._faults.drop((key, doing))

@@ -3,11 +3,13 @@
 One read at a time. Its answer waits until it is taken; a newer one takes its place. It decides nothing about answers.
 """
 
+import logging
 import threading
-import traceback
 from collections.abc import Callable
 
 from orchestrator.model.snapshot import SourceAnswer, SourceFailure, Unknown
+
+LOG = logging.getLogger("source")
 
 
 class SourceReader:
@@ -53,8 +55,8 @@ class SourceReader:
     def _attempt(self) -> SourceAnswer:
         try:
             return self._read()
-        except Exception as bug:  # noqa: BLE001 — sources answer for what places do: this is ours, and must be seen
-            traceback.print_exc()
+        except Exception as bug:
+            LOG.exception("%s could not be read for a fault of airs itself", self._name)
             return Unknown(
                 SourceFailure(
                     source=self._name,

@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -150,3 +151,29 @@ def test_runs_and_dead_letters_are_acts_too(stage: Stage):
     wait_until(lambda: not any(letter.sent_again for letter in stage.client.dead_letters()))
     stage.run("replay", "counter", "--discard")
     assert acts(stage, "counter") == [("replay", "1 dead letter", "granted now"), ("discard", "1 dead letter", "")]
+
+
+def test_the_agents_own_log_tells_what_it_decided_and_for_whom(airs: Airs, manifest: Path):
+    airs.run("apply", manifest.parent)
+    manifest.write_text(manifest.read_text().replace("hello-1.0.0", "hello-1.1.0"))
+    airs.quick("apply", manifest.parent)
+    airs.quick("rollback", "hello", "--reason", "users complain")
+    airs.quick("rollout", "promote", "hello", check=False)
+    shown = airs.quick("agent", "status").stdout
+    log = airs.state_dir / "agent.log"
+    assert f"log        {log}" in shown
+    airs.quick("agent", "stop")
+    me, text = ME["user"], log.read_text()
+    for told in (
+        "INFO     agent  airs ",
+        f"create default/hello (new), for {manifest.parent} at {git(airs.folder, 'rev-parse', 'HEAD')[:10]} by Ada",
+        f"by {me}: in-hand",
+        "event  default/hello rollout-started: 1.0.0 → 1.1.0",
+        f"event  default/hello requested: rollback by {me} (users complain)",
+        f"refused {me}: promote",
+        f"asked to stop by {me}",
+        "agent  the agent has ended in order",
+    ):
+        assert told in text, f"{told}\n{text}"
+    dated = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d [A-Z]+ ")
+    assert all(map(dated.match, text.splitlines()))
