@@ -222,9 +222,10 @@ def rollout() -> None:
 @command()
 @key_argument
 @click.option("--full", is_flag=True, help="Give the new version everything, whatever steps are left.")
-def promote(settings: Settings, name: DeploymentKey, full: bool) -> None:
+@reason_option
+def promote(settings: Settings, name: DeploymentKey, full: bool, reason: str | None) -> None:
     """Go on by one step, whatever the rollout waits for; after the last, give the new version everything."""
-    settings.err().print(settings.client().rollout(name, "promote", full=full))
+    settings.err().print(settings.client().rollout(name, "promote", reason, full=full))
 
 
 def _verb(verb: str, help_text: str) -> click.Command:
