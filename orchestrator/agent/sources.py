@@ -205,8 +205,8 @@ class Sources:
     def _end_up(self, name: str, by: By) -> None:
         record = self._ledger.sources.get(name)
         if record is not None and record.follow is Follow.UP:
-            self._unfollow(name)
             self._put_unwatched(record, self._clock.wall_ms())
+            self._unfollow(name)
             told = f"{name} is not watched any more; its deployments keep running"
             self._announce(None, "source-ended", told, About(by=by))
 
@@ -244,8 +244,8 @@ class Sources:
         record = self._added(name, "suspended")
         if record.follow is Follow.SUSPENDED:
             return f"{name} is suspended already"
-        self._unfollow(name)
         self._put(replace(record, follow=Follow.SUSPENDED, since_ms=self._clock.wall_ms()))
+        self._unfollow(name)
         self._announce(None, "source-suspended", f"{name} is not followed until it is resumed", About(by=by))
         return f"{name} is suspended: it is not looked at, and what it deployed keeps running"
 
@@ -300,12 +300,12 @@ class Sources:
         name, now = shown.source, self._removal(shown.source, prune)
         if now != shown:
             raise _refused(f"what {name} deployed has changed since it was shown", "Ask again.")
-        self._unfollow(name)
         changes: list[Change] = [DeleteSource(name=name), DeleteDesired(source=name)]
         for key, record in self._owned(name).items():
             left = replace(record, deleted=True) if key in now.pruned else replace(record, source=NOBODY)
             changes.append(PutRecord(record=left))
         self._ledger.decide(changes)
+        self._unfollow(name)
         self._notes.drop(name)
         self._controller.forget(name)
         told = f"{len(now.pruned)} of its deployments are removed" if prune else "its deployments are nobody's now"
@@ -367,8 +367,8 @@ class Sources:
         if before is not None and _reads_elsewhere(before, spec):
             hint = "Give another --name, or remove that one first."
             raise _refused(f"{before.name} is another source", hint, f"it reads {_place(before)}")
-        followed = [each for each in self._ledger.sources.values() if each.follow.is_watched or each.follow.is_added]
-        if before is None and len(followed) >= FOLLOWED_MAX:
+        others = [each for each in self._ledger.sources.values() if each.name != spec.identity]
+        if sum(each.follow.is_watched or each.follow.is_added for each in others) >= FOLLOWED_MAX:
             raise _refused(f"there are {FOLLOWED_MAX} sources already", "`airs source remove` makes room.")
 
     def _overlaps(self, record: SourceRecord) -> tuple[str, ...]:
