@@ -76,6 +76,11 @@ class Faults:
         for known in [known for known in self._faults if known[1] == doing and known[0] not in keys]:
             self._faults.drop(known)
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether nothing waits for having failed."""
+        return not self._faults
+
     def of(self, key: DeploymentKey) -> str:
         """Say what is wrong with a record and when it is tried again; empty when nothing is."""
         found = [(doing, fault) for (of, doing), fault in self._faults.items() if of == key]

@@ -85,9 +85,9 @@ def beyond(history: Sequence[Number], retain: int) -> list[Number]:
     What failed takes no place of a good one. Neither the running nor an unfinished entry is ever among them.
     """
     good = dict.fromkeys(n.revision.id for n in reversed(history) if n.outcome in GOOD)
-    kept = list(good)[: max(retain, 1)]
     newest = {n.revision.id: n.number for n in history if n.outcome in GOOD}
-    oldest = min((newest[revision] for revision in kept), default=0)
+    is_enough = len(good) >= max(retain, 1)
+    oldest = min(newest[revision] for revision in list(good)[: max(retain, 1)]) if is_enough else 0
     finished = [n for n in history if n.outcome in (SUPERSEDED, REPLACED, REJECTED)]
     old = [n for n in finished if n.number < oldest]
     over = max(0, len(history) - len(old) - ENTRIES_MAX)

@@ -164,19 +164,22 @@ class Settling:
         arrived = is_serving(record, rollout.target.revision.id)
         if has_arrived(rollout) and not arrived:
             record = replace(record, stable=rollout.target, applied=record.attempted)
-            return record, [*_updates(record, history.promoted(numbers, now)), *self._trimmed(record, numbers)]
+            return record, self._written(record, numbers, history.promoted(numbers, now))
         if rollout.phase is RolloutPhase.ROLLING_BACK and arrived and rollout.stable is not None:
             old = rollout.old or _deployment_of(rollout.target, rollout.stable, numbers)
             return replace(record, stable=old or record.stable), []
         if rollout.phase is RolloutPhase.FAILED:
             record = _rejecting(record, rollout, now)
             ended = history.rejected(numbers, rollout.conclusion, now)
-            return record, [*_updates(record, ended), *self._trimmed(record, numbers)]
+            return record, self._written(record, numbers, ended)
         return record, []
 
-    def _trimmed(self, record: Record, numbers: Sequence[Number]) -> list[Change]:
-        old = history.beyond(numbers, record.wanted.rollout.retain)
-        return [DeleteHistory(key=record.key, number=number.number) for number in old]
+    def _written(self, record: Record, before: Sequence[Number], changed: Sequence[Number]) -> list[Change]:
+        """Return what is to be written of a history, and dropped of it as it is then."""
+        by_number = {n.number: n for n in before} | {n.number: n for n in changed}
+        old = history.beyond([by_number[n] for n in sorted(by_number)], record.wanted.rollout.retain)
+        dropped = [DeleteHistory(key=record.key, number=number.number) for number in old]
+        return [*_updates(record, changed), *dropped]
 
     def _shape(self, record: Record, rollout: Rollout, service: Service) -> None:
         old = self._old_deployment(record, rollout, rollout.stable) if rollout.stable is not None else None

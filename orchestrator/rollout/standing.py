@@ -168,10 +168,10 @@ def _ending_of_service(record: Record, phase: DeploymentPhase, ready: int) -> En
         return Ending.PAUSED if ready or not replicas else None
     if under_way(record) is not None or ready > replicas:
         return None
-    if is_held(record):
-        return Ending.HELD
     is_ill = phase is DeploymentPhase.DEGRADED and ready == replicas  # all are there, and one is not well
-    return Ending.AS_WANTED if phase is DeploymentPhase.RUNNING or is_ill else None
+    if phase is not DeploymentPhase.RUNNING and not is_ill:
+        return None
+    return Ending.HELD if is_held(record) else Ending.AS_WANTED
 
 
 _ENDINGS = {

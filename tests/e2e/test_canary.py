@@ -262,7 +262,7 @@ def test_a_third_version_replaces_the_second_and_begins_anew(stage: Stage):
         load.more(40)
         assert len(load.failures) == failed
     assert load.answered + len(load.failures) == sum(load.sent)
-    assert [row[3] for row in stage.history("hello")] == ["running", "superseded", ""]
+    assert [row[3] for row in stage.history("hello")] == ["running", "replaced", ""]
     assert stage.view("hello").version == "1.0.0"
 
 

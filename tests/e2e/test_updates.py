@@ -36,8 +36,8 @@ def test_there_and_back_several_times_under_load_loses_nothing(stage: Stage):
     stage.have("hello", "hello-1.0.0", replicas=2)
     stage.have("hello", "hello-1.1.0", replicas=2)
     with stage.load("hello") as load:
-        for version in ("1.0.0", "1.1.0", "1.0.0"):
-            stage.run("rollback", "hello")
+        for version, command in (("1.0.0", ["rollback"]), ("1.1.0", ["rollout", "retry"]), ("1.0.0", ["rollback"])):
+            stage.run(*command, "hello")
             assert stage.is_running("hello", version)
             load.more()
     load.assert_all_answered()

@@ -77,8 +77,7 @@ def test_what_was_refused_is_left_alone_until_asked_for_or_changed(stage: Stage)
     assert "rejected-before" in held.said
     assert "airs rollout retry default/hello" in held.said
     assert stage.events("hello").count("rollout-started") == tried
-    stage.run("rollout", "retry", "hello")
-    stage.wait_for_rollout("hello", "failed")
+    assert "told to fail when built" in stage.run("rollout", "retry", "hello", code=1).err
     assert stage.history("hello")[-1] == (3, "1.0.0", "retry", "rejected")
     assert stage.is_running("hello", "1.0.0")
     stage.write("hello", "faulty-init", config={"another": "revision"}, **QUICK)

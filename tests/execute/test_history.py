@@ -79,6 +79,8 @@ def test_entries_older_than_the_retained_good_revisions_are_dropped():
     assert outcomes(beyond(kept, 2)) == [(1, "superseded"), (2, "rejected")]
     assert outcomes(beyond(kept, 1)) == [(1, "superseded"), (2, "rejected"), (3, "superseded")]
     assert beyond(kept, 3) == []
+    again = [*kept[:3], replace(entry(4, "running"), revision=revision("1"), of=1)]
+    assert beyond(again, 3) == [], "there are only two revisions that served"
 
 
 def test_what_failed_and_what_was_repeated_take_no_place_of_a_good_revision():

@@ -67,6 +67,8 @@ class History:
             (1, self._crash_agent_soon),
             (2, self._flip),
             (5, self._command),
+            (4, self._edit),
+            (1, self._damage),
             (1, self._withdraw),
             (6, self._ask),
             (2, self._cancel),
@@ -97,6 +99,7 @@ class History:
         self.world.source.is_unknown = False
         self.world.source.half = None
         self.world.source.broken.clear()
+        self.world.damaged.clear()
         self.world.look()
 
     def _kind(self) -> dict[str, object]:
@@ -177,6 +180,38 @@ class History:
         if chance < 0.38:
             return replace(old, restart=replace(old.restart, type=self.random.choice((*RestartType,))))
         return replace(new, replicas=self.random.choice((old.replicas, new.replicas)), depends_on=old.depends_on)
+
+    def _edit(self) -> None:
+        """Edit something in place, in the middle of whatever goes on."""
+        files = dict(self.world.source.files)
+        if not files:
+            return
+        key = self.random.choice(sorted(files))
+        old, policy = files[key], files[key].rollout
+        edits: list[Callable[[], Deployment]] = [
+            lambda: replace(old, labels=(("edit", str(self.random.randint(0, 9))),)),
+            lambda: replace(old, replicas=self.random.randint(0, 1 if old.revision.stateful else 3)),
+            lambda: replace(old, health=replace(old.health, failure_threshold=self.random.randint(1, 3))),
+            lambda: replace(old, mailbox=replace(old.mailbox, capacity=self.random.choice((3, 100)))),
+            lambda: replace(old, rollout=replace(policy, keep_previous_ms=self.random.choice((0, 5_000)))),
+            lambda: replace(old, rollout=replace(policy, progress_deadline_ms=self.random.choice((10_000, 30_000)))),
+            lambda: replace(old, rollout=replace(policy, steps=policy.steps and self._canary_steps())),
+            lambda: replace(old, rollout=replace(policy, steps=policy.steps[self.random.randint(0, 2) :])),
+        ]
+        if not old.revision.stateful:
+            strategies = (Strategy.BLUE_GREEN, Strategy.CANARY)
+            edits.append(lambda: replace(old, rollout=replace(policy, strategy=self.random.choice(strategies))))
+        files[key] = self.random.choice(edits)()
+        self.world.note(f"edited {key.name} in place")
+        self.world.change(files)
+
+    def _damage(self) -> None:
+        """Have the history of one not be readable for a while."""
+        if self.world.damaged:
+            self.world.damaged.clear()
+        else:
+            self.world.damaged.add(DeploymentKey.parse(self.random.choice(self.names)))
+        self.world.note(f"damaged: {[key.name for key in self.world.damaged]}")
 
     def _send(self) -> None:
         for _ in range(self.random.randint(1, 5)):

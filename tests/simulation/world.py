@@ -28,7 +28,9 @@ from orchestrator.model.message import Mail, Message, Outcome
 from orchestrator.model.observed import Record
 from orchestrator.model.spec import GroupStrategy
 from orchestrator.model.who import By, Peer
-from orchestrator.store.decisions import Change, DeleteRecord, PutDesired
+from orchestrator.rollout.standing import refusals
+from orchestrator.store.database import DamagedRow
+from orchestrator.store.decisions import Change, DeleteRecord, PutDesired, PutRecord
 from orchestrator.supervise.surroundings import Surroundings
 from tests.simulation.guest import FakeGuest, FakeRuntime, Script
 from tests.simulation.memory import Crash, CrashingDecisions, MemoryDecisions
@@ -250,6 +252,9 @@ class World:
         command = Rollback(key, to) if verb.startswith("rollback") else COMMANDS[verb](key)
         try:
             self.operations.obey(command, SOMEBODY)
+        except DamagedRow:
+            self.note(f"{verb} {key}: its history cannot be read")
+            return
         except Trouble as refusal:
             self.note(f"{verb} {key}: {refusal.problem.summary}")
             return
@@ -299,7 +304,12 @@ class World:
             self.workers.run_all()
             self.control_if_due()
             self.workers.run_all()
-            moved = self.standing() != before or self.workers.jobs or self.is_under_way()
+            moved = (
+                self.standing() != before
+                or self.workers.jobs
+                or self.is_under_way()
+                or not self.controller.faults.is_clear
+            )
             quiet = 0 if moved else quiet + 1
             if (
                 quiet > 22
@@ -374,11 +384,22 @@ class World:
 
     def _deciding(self, changes: Sequence[Change]) -> None:
         for change in changes:
+            if isinstance(change, PutRecord):
+                self._look_whether_it_may_begin(change.record)
             if isinstance(change, DeleteRecord):
                 seen_to_go = change.key in self.source.dropped or change.key in self.deleted
                 assert seen_to_go, f"{change.key} is deleted, though no source that was known said so"
                 self.deleted.discard(change.key)
         self._maybe_crash()
+
+    def _look_whether_it_may_begin(self, record: Record) -> None:
+        """See that no source sends out again what is held, and nobody without saying so."""
+        before, rollout = self.ledger.records.get(record.key), record.rollout
+        number = before.rollout.number if before is not None and before.rollout is not None else 0
+        if rollout is None or rollout.number == number:
+            return
+        refused = refusals(record, rollout.target.revision.id)
+        assert not refused, f"{record.key}: {rollout.cause.value} begins what is held: {refused}"
 
     def _decided(self, changes: Sequence[Change]) -> None:
         for change in changes:
