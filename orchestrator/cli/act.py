@@ -17,6 +17,7 @@ from orchestrator.cli.payload import conversation_option, payload_options, writt
 from orchestrator.cli.payload import payload as read_payload
 from orchestrator.cli.show import show_failure
 from orchestrator.cli.trace import new_name, show_conversations
+from orchestrator.cli.visible import sink
 from orchestrator.cli.waiting import ended, is_at_rest
 from orchestrator.contract.codes import FAILED, OK, TIMED_OUT, USAGE
 from orchestrator.contract.documents import Ended
@@ -91,10 +92,10 @@ def request(
             settings.err().print(f"`airs trace {printable(trace)}` shows what comes later", style="dim")
     if reply is None:
         return
-    sys.stdout.buffer.write(reply)
+    write = sink(sys.stdout)
+    write(reply)
     if not reply.endswith(b"\n"):
-        sys.stdout.buffer.write(b"\n")
-    sys.stdout.buffer.flush()
+        write(b"\n")
 
 
 @command(context_settings={"ignore_unknown_options": True})
@@ -110,7 +111,7 @@ def call(
     """Call an exported function: each argument is JSON. Prints the result as JSON."""
     decoded = [_json_argument(number, text) for number, text in enumerate(arguments, 1)]
     result = settings.client().call(name, function, decoded, timeout / 1000, session)
-    click.echo(msgspec.json.encode(result))
+    settings.print_document(msgspec.json.encode(result))
 
 
 @command(context_settings={"ignore_unknown_options": True})
@@ -124,14 +125,13 @@ def run(settings: Settings, name: DeploymentKey, arguments: tuple[str, ...], rea
 
     Arguments replace those of the manifest.
     """
-    streams = {"stdout": sys.stdout.buffer, "stderr": sys.stderr.buffer}
+    sinks = {"stdout": sink(sys.stdout), "stderr": sink(sys.stderr)}
     for told in settings.client().run(name, arguments or None, reason):
         if isinstance(told, Ended):
             if told.outcome.reason is not None:
                 _tell_why_ended(settings, name, told.outcome.reason)
             return told.exit_code
-        streams[told.stream].write(told.data)
-        streams[told.stream].flush()
+        sinks[told.stream](told.data)
     raise Failure(f"the run of {name} was cut off", "the agent ended", "`airs events` tells.")
 
 

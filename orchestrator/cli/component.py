@@ -3,6 +3,7 @@
 Both need neither an agent nor manifests. What things mean is decided in `interface`; here it is read and shown.
 """
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from orchestrator.cli.context import Settings, command, global_options
 from orchestrator.cli.reading import read_wasm, shared_runtime
 from orchestrator.cli.show import table
 from orchestrator.cli.terminal import Console, Text
+from orchestrator.cli.visible import sink
 from orchestrator.contract.codes import FAILED, INVALID, OK
 from orchestrator.contract.problem import Failure
 from orchestrator.interface.anatomy import Producer, anatomy
@@ -96,7 +98,7 @@ def info(settings: Settings, file: Path, wit: bool) -> None:
     if settings.is_json:
         settings.print_json(found)
     elif wit:
-        click.echo(found.wit, nl=False)
+        sink(sys.stdout)(found.wit.encode())
     else:
         _show_info(settings.out(), found)
 

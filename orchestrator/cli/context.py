@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from orchestrator.cli.terminal import Console
+from orchestrator.cli.visible import document
 from orchestrator.contract.codes import NO_AGENT, USAGE
 from orchestrator.contract.problem import Failure
 from orchestrator.model.calls import Calls
@@ -66,7 +67,11 @@ class Settings:
 
     def print_json(self, value: Any) -> None:
         """Print a value as indented JSON, the same bytes for the same value."""
-        click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))  # bytes: UTF-8 whatever the locale
+        self.print_document(msgspec.json.format(msgspec.json.encode(value), indent=2))
+
+    def print_document(self, data: bytes) -> None:
+        """Print JSON, as UTF-8 whatever the locale."""
+        click.echo(document(data, sys.stdout))
 
     def connection(self, answer_s: float = ANSWER_S) -> "AgentClient":
         """Return a client of whatever agent there may be, closed when the command ends; `-v` tells what it asks."""

@@ -107,7 +107,7 @@ def _show(settings: Settings, entries: Iterable[T], text: Callable[[T], Text]) -
     try:
         for entry in entries:
             if settings.is_json:
-                click.echo(msgspec.json.encode(entry))
+                settings.print_document(msgspec.json.encode(entry))
             else:
                 console.print(text(entry))
     except KeyboardInterrupt:

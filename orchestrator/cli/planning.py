@@ -24,6 +24,7 @@ from orchestrator.cli.reading import (
 )
 from orchestrator.cli.show import show_diagnostics
 from orchestrator.cli.terminal import Console, Text
+from orchestrator.cli.visible import document
 from orchestrator.cli.waiting import ended, is_failure, key_of, wait_for
 from orchestrator.client import AgentClient
 from orchestrator.contract.codes import CHANGES, FAILED, INVALID, OK
@@ -99,7 +100,7 @@ def plan(
     snapshot = read_snapshot(place, settings)
     planned = make_plan_for(settings, snapshot, permissions)
     if settings.is_json:
-        sys.stdout.buffer.write(render_json(planned.plan))
+        sys.stdout.buffer.write(document(render_json(planned.plan), sys.stdout))
         sys.stdout.buffer.flush()
     else:
         _show_plan(settings.out(), planned.plan)

@@ -1,13 +1,16 @@
 """What is written to a terminal or a pipe: lines with styles, one way of wrapping them, and regions that are redrawn.
 
-A terminal gets lines that fit it, broken between words and continued under their beginning; a pipe gets each line whole
-and without colours. It is all that the commands need of a library for terminals, and costs nothing to import.
+A terminal gets lines that fit it, broken between words and continued under their beginning, with nothing of others in
+them that it would act on; a pipe gets each line whole and without colours. It is all that the commands need of a
+library for terminals, and costs nothing to import.
 """
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TextIO
+
+from orchestrator.cli.visible import visible
 
 SGR = {
     "bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "magenta": "35", "cyan": "36",
@@ -70,6 +73,12 @@ class Text:
         for text, style in self.parts:
             made.append(text[max(begin - at, 0) : max(end - at, 0)], style)
             at += len(text)
+        return made
+
+    def visible(self) -> "Text":
+        """Return it with the control characters written out that others put into it."""
+        made = Text()
+        made.parts = [(visible(text), style) for text, style in self.parts]
         return made
 
     def lines(self) -> list["Text"]:
@@ -172,7 +181,7 @@ class Console:
     def rendered(self, text: "str | Text", style: str = "", *, hang: int | None = None) -> list[str]:
         """Return the lines that `print` would write."""
         whole = Text(text, style) if isinstance(text, str) else text
-        lines = whole.lines()
+        lines = (whole.visible() if self.is_terminal else whole).lines()
         if (width := self.width) is not None:
             lines = [part for line in lines for part in line.wrapped(width, hang)]
         return [self._line(line) for line in lines]

@@ -6,6 +6,7 @@ restarted agent or a deployment that was deleted and made again, and so counts f
 
 import contextlib
 import itertools
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -17,6 +18,7 @@ from orchestrator.cli.durations import DURATION
 from orchestrator.cli.keys import Pause, pausing
 from orchestrator.cli.show import PHASE_STYLES, clock
 from orchestrator.cli.terminal import Console, Live, Text
+from orchestrator.cli.visible import document
 from orchestrator.client import AgentClient, going
 from orchestrator.contract.documents import DeploymentView, InstanceView
 from orchestrator.model.base import Value
@@ -127,7 +129,7 @@ def _look(client: AgentClient) -> Look:
 
 def _print_lines(looks: Iterator[Top], sort: str, once: bool) -> None:
     for look in looks:
-        click.echo(msgspec.json.encode(ordered(look, sort)))
+        click.echo(document(msgspec.json.encode(ordered(look, sort)), sys.stdout))
         if once:
             return
 
