@@ -98,7 +98,8 @@ class Settings:
     def no_agent(self, hint: str = "Start one with `airs agent start`, or name another --state-dir.") -> Failure:
         """Say that there is no agent to ask: none runs, or the one that holds the state directory does not listen."""
         silent = silent_holder(self.state_dir)
-        return silent or Failure(f"no agent is running on {self.state_dir}", suggestion=hint, exit_code=NO_AGENT)
+        missing = "" if self.state_dir.exists() else "There is no such directory: nothing was applied with it yet."
+        return silent or Failure(f"no agent is running on {self.state_dir}", missing, hint, NO_AGENT)
 
 
 def silent_holder(state_dir: Path) -> "NotAnswering | None":

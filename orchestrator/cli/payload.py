@@ -70,8 +70,19 @@ def payload(written: Written, accepts: Callable[[], Sequence[str]]) -> bytes:
         raise Failure(what, "", "Give one of PAYLOAD, --text, --json, --cbor, --hex, --file.", USAGE)
     data = _data(written, accepts)
     if len(data) > MESSAGE_MAX_BYTES:
-        raise Failure(f"{len(data)} bytes; a message has at most {MESSAGE_MAX_BYTES}", exit_code=USAGE)
+        most = f"{MESSAGE_MAX_BYTES} ({MESSAGE_MAX_BYTES >> 20} MiB)"
+        raise Failure(f"the message has {_size(written, data)}; at most {most} are sent", _TOO_MUCH, _IN_PARTS, USAGE)
     return data
+
+
+_TOO_MUCH = "Every message is copied into its mailbox and into the component's memory."
+_IN_PARTS = "Send it in parts, or send where it is: a directory that is granted to the component, say."
+
+
+def _size(written: Written, data: bytes) -> str:
+    if written.file in (None, "-"):
+        return f"{len(data)} bytes" if written.file is None else f"over {MESSAGE_MAX_BYTES} bytes"
+    return f"{Path(str(written.file)).stat().st_size} bytes"
 
 
 def _data(written: Written, accepts: Callable[[], Sequence[str]]) -> bytes:

@@ -85,17 +85,20 @@ def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> in
 @source_option
 @root_option
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan to apply it later.")
+@click.option("--force", is_flag=True, help="Let --out overwrite a file that is there.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
 @adopt_option
 @mass_prune_option
 @empty_option
 def plan(
-    settings: Settings, path: str, source: str | None, root: str | None, out: Path | None, detailed_exitcode: bool,
-    adopt: bool, allow_mass_prune: bool, allow_empty: bool,
+    settings: Settings, path: str, source: str | None, root: str | None, out: Path | None, force: bool,
+    detailed_exitcode: bool, adopt: bool, allow_mass_prune: bool, allow_empty: bool,
 ) -> int:  # fmt: skip
     """Show what would change, and why. Touches nothing."""
     permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
     place = Place(path, source, root)
+    if out is not None and out.exists() and not force:
+        raise Failure(f"{out} exists already", suggestion="Use --force to overwrite it, or name another file.")
     state = StateDir(settings.state_dir) if out is not None else None  # a saved plan belongs to a state
     snapshot = read_snapshot(place, settings)
     planned = make_plan_for(settings, snapshot, permissions)

@@ -39,8 +39,8 @@ def show_diagnostics(console: Console, diagnostics: Iterable[Diagnostic], find: 
 
             for shown in excerpt(find, diagnostic.location, console.width):
                 console.print(Text(shown, style="dim"))
-        if diagnostic.detail:
-            console.print(Text("    " + printable(diagnostic.detail)))
+        for why in diagnostic.detail.splitlines():
+            console.print(Text("    " + printable(why)))
         if diagnostic.suggestion:
             console.print(Text("    → " + printable(diagnostic.suggestion), style="cyan"))
 

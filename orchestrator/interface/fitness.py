@@ -89,8 +89,19 @@ def _missing(world: World, exporters: Exporters, shown: Callable[[str], str]) ->
     yield Unfit(
         "the component imports what nothing here provides: " + _listed(unmet, shown),
         " ".join(told),
-        _TO_0_2 if any(map(_is_wasi_0_3, unmet)) else "build it against wit/, or without these imports",
+        _instead(unmet, exporters),
     )
+
+
+def _instead(unmet: Collection[str], exporters: Exporters) -> str:
+    """Say how to get a component that imports none of these."""
+    if any(map(_is_wasi_0_3, unmet)):
+        return _TO_0_2
+    if any(name in exporters for name in unmet):
+        return "make one component of the two: `wac plug THIS.wasm --plug THAT.wasm -o COMPOSED.wasm`"
+    if any(name.startswith(_HTTP) for name in unmet):
+        return f"build it without HTTP; {_JCO}"
+    return "build it against wit/, or without these imports"
 
 
 def _listed(names: Collection[str], shown: Callable[[str], str]) -> str:
@@ -192,10 +203,13 @@ def _undriven(world: World) -> Iterator[Unfit]:
     if newer:
         yield Unfit(summary, f"It is built for WASI 0.3: {', '.join(newer[:MAX_NAMED])}.", _TO_0_2)
     else:
-        yield Unfit(summary, _DRIVES, "export `component-lifecycle` or a function")
+        hint = "export `component-lifecycle` or a function"
+        yield Unfit(summary, _DRIVES, f"{hint}; {_JCO}" if Drive.HTTP in world.drives else hint)
 
 
 _DRIVES = "HTTP services are recognised, but this version does not run them."
+_HTTP = "wasi:http/"
+_JCO = "jco gives every JavaScript guest HTTP unless it is told `jco componentize … --disable http fetch-event`"
 _TO_0_2 = (
     "build it for WASI 0.2: with Rust for the target wasm32-wasip2, with other languages against the WIT files of "
     "WASI 0.2 and without async"

@@ -19,7 +19,7 @@ from orchestrator.model.strict_json import shown
 from orchestrator.model.wit import HandleOf, Opaque, ResultOf, WitType, parts
 from orchestrator.model.world import LIFECYCLE
 
-MAX_LISTED = 100  # functions named where none is meant
+MAX_LISTED = 10  # functions named where none is meant: those that are named most like it
 MAX_NAME = 100  # characters of a function's name that are quoted back
 MAX_USAGE = 1_000  # characters of a function's name and type
 
@@ -93,13 +93,16 @@ def _instead(function: str, exports: Mapping[str, Export]) -> tuple[str, str]:
     short = {_spoken(export.function) for export in exports.values()}
     names = {name for export in exports.values() for name in _names(export)}
     close = next((found for known in (short, names) if (found := difflib.get_close_matches(wrong, known, n=1))), [])
-    return f"Did you mean {close[0]}?" if close else "Call one of these.", "\n".join(_listed(exports))
+    return f"Did you mean {close[0]}?" if close else "Call one of these.", "\n".join(
+        _listed(_spoken(wrong.rpartition("#")[2]), exports)
+    )
 
 
-def _listed(exports: Mapping[str, Export]) -> Iterable[str]:
+def _listed(function: str, exports: Mapping[str, Export]) -> Iterable[str]:
     """Yield each interface, and below it its functions with their types, as they can be called."""
     interface: str | None = None
-    for export in sorted(exports.values(), key=lambda export: export.interface or "")[:MAX_LISTED]:
+    nearest = sorted(exports.values(), key=lambda export: -_likeness(function, export))[:MAX_LISTED]
+    for export in sorted(nearest, key=lambda export: export.interface or ""):
         if export.interface is not None and export.interface != interface:
             yield export.interface
         interface = export.interface
@@ -107,6 +110,10 @@ def _listed(exports: Mapping[str, Export]) -> Iterable[str]:
         yield indent + _cut(f"{_spoken(export.function)}: {export.kind}")
     if len(exports) > MAX_LISTED:
         yield f"and {len(exports) - MAX_LISTED} more, which `airs component info` lists"
+
+
+def _likeness(function: str, export: Export) -> float:
+    return difflib.SequenceMatcher(None, function, _spoken(export.function)).ratio()
 
 
 def _usage(export: Export) -> str:

@@ -17,9 +17,10 @@ import msgspec
 from orchestrator.manifest.node import Node, Place, Problem
 from orchestrator.manifest.printable import did_you_mean, excerpt
 from orchestrator.manifest.schema import schema
-from orchestrator.manifest.units import duration_ms, size_bytes
+from orchestrator.manifest.units import duration_ms, meant, size_bytes
 
 _UNITS: dict[str, Callable[[str], int]] = {"duration": duration_ms, "size": size_bytes}
+HOMES_SHOWN = 3  # places named for a key that is at another
 _TYPE_WORDS = {
     "object": "a mapping",
     "array": "a list",
@@ -55,6 +56,7 @@ class _Shape(msgspec.Struct):
     open: bool = True
     extra: "_Shape | None" = None
     items: "_Shape | None" = None
+    homes: dict[str, list[str]] = {}  # of the whole schema: which mappings have a key, by the key
 
 
 def check(kind: str, root: Node) -> list[Problem]:
@@ -65,7 +67,21 @@ def check(kind: str, root: Node) -> list[Problem]:
 @functools.cache
 def _shape(kind: str) -> _Shape:
     whole = schema(kind)
-    return _compile(whole, whole)
+    root = _compile(whole, whole)
+    homes: dict[str, list[str]] = {}
+    _note_homes(root, "", homes)
+    return root
+
+
+def _note_homes(shape: _Shape, path: str, homes: dict[str, list[str]]) -> None:
+    """Note which keys the mappings of a schema have, and let each of them know all of it."""
+    shape.homes = homes
+    for key in (*shape.properties, *(shape.names.choices if shape.names else ())):
+        homes.setdefault(key, []).append(path)
+    for key, inner in shape.properties.items():
+        _note_homes(inner, _join(path, key), homes)
+    if shape.items is not None:
+        _note_homes(shape.items, f"{path}[]", homes)
 
 
 _PLAIN = {
@@ -180,10 +196,12 @@ def _type_problem(shape: _Shape, node: Node, path: str) -> Problem | None:
     wanted = " or ".join(_TYPE_WORDS[t] for t in shape.types)
     found = "a decimal number" if actual == "number" else _TYPE_WORDS[actual]
     summary = f"{_named(path)} must be {wanted}, but is {found}"
-    return Problem(*node.place, summary, suggestion=_type_hint(shape, actual))
+    return Problem(*node.place, summary, suggestion=_type_hint(shape, actual, node.value))
 
 
-def _type_hint(shape: _Shape, actual: str) -> str:
+def _type_hint(shape: _Shape, actual: str, value: object) -> str:
+    if shape.types == ("array",) and isinstance(value, str):
+        return f'write a list: `["{excerpt(value).strip("`")}"]`'
     if actual == "null":
         return "remove the key, or give it a value"
     if shape.types == ("string",):
@@ -216,7 +234,8 @@ def _check_text(shape: _Shape, value: str, place: Place, what: str) -> Iterator[
     elif len(value) < shape.length_least:
         yield Problem(*place, f"{what} is empty", suggestion=says)
     elif shape.pattern is not None and not shape.pattern.search(value):
-        yield Problem(*place, f"{what} is {excerpt(value)}, which is not {shape.says}")
+        hint = meant(shape.unit, value) if shape.unit else ""
+        yield Problem(*place, f"{what} is {excerpt(value)}, which is not {shape.says}", suggestion=hint)
     elif shape.unit:
         yield from _check_range(shape, _UNITS[shape.unit](value), value, place, what)
 
@@ -246,7 +265,8 @@ def _check_mapping(shape: _Shape, value: dict[str, Node], node: Node, path: str)
 def _check_other_key(shape: _Shape, key: str, child: Node, place: Place, path: str) -> Iterator[Problem]:
     if not shape.open:
         where = f" in `{path}`" if path else ""
-        yield Problem(*place, f"unknown key {excerpt(key)}{where}", suggestion=did_you_mean(key, shape.properties))
+        hint = _belongs(shape, key, path) or did_you_mean(key, shape.properties)
+        yield Problem(*place, f"unknown key {excerpt(key)}{where}", suggestion=hint)
         return
     if shape.names is not None:
         what = f"a key of {_named(path)}"
@@ -261,6 +281,14 @@ def _check_other_key(shape: _Shape, key: str, child: Node, place: Place, path: s
             return
     if shape.extra is not None:
         yield from _check(shape.extra, child, _join(path, key))
+
+
+def _belongs(shape: _Shape, key: str, path: str) -> str:
+    """Say where a key belongs that is a level or two away from there; empty where it belongs nowhere."""
+    homes = [home for home in shape.homes.get(key, ()) if home != path]
+    near = [home for home in homes if path.startswith(home) or home.startswith(path)] or homes
+    shown = [f"`{home}`" if home else "the top of the document" for home in near[:HOMES_SHOWN]]
+    return f"{excerpt(key)} belongs under {' or '.join(shown)}" if shown else ""
 
 
 def _check_list(shape: _Shape, value: list[Node], node: Node, path: str) -> Iterator[Problem]:

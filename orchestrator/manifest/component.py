@@ -95,6 +95,11 @@ _ABSENT = Unreadable("missing", "")
 _OWN_FOLDER = "its component's folder"
 _UNREADABLE = {
     "missing": ("does not exist", "check the path; it is relative to the file it is written in"),
+    "submodule": (
+        "lies in a git submodule, which is not there",
+        "run `git submodule update --init`; a git source reads no submodules, so keep the component in the repository",
+    ),
+    "misnamed": ("is not read: the name of a manifest ends in `.yaml` or `.yml`", "rename it"),
     "escapes": ("leads out of {inside}", "keep it inside {inside}, links included"),
     "link": ("is a link that cannot be followed", "replace it by the file"),
     "too-large": ("is too large", "make it smaller"),

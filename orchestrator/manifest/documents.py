@@ -61,7 +61,9 @@ def read_documents(data: bytes) -> Documents:
     chunks = list(_split(text))
     filled = [(line, chunk) for line, chunk in chunks if not _BLANK.match(chunk)]
     if not filled:
-        return Documents((), (Problem(0, 0, "the file holds no document", _EMPTY_WHY, "remove the file, or fill it"),))
+        what = "only comments" if any(chunk.strip().startswith("#") for _, chunk in chunks) else "no document"
+        hint = "remove the file, so that what it deployed is removed, or write a deployment into it"
+        return Documents((), (Problem(0, 0, f"the file holds {what}", _EMPTY_WHY, hint),))
     blank = [Problem(line, 1, "empty document", is_error=False) for line, chunk in chunks if _is_empty_document(chunk)]
     if len(filled) > DOCUMENTS_MAX:
         too_many = f"the file holds {len(filled)} documents; at most {DOCUMENTS_MAX} are read"

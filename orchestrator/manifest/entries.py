@@ -63,7 +63,9 @@ def read_manifest(
     """Read the manifest at `path`, shown as `file`; `collided_with` is another that some file systems take for it."""
     if isinstance(content, Unreadable):
         summary, hint = unreadable_summary(file, content, ROOT), unreadable_hint(content, ROOT)
-        return ManifestFile(problems=(Problem(0, 0, summary, content.detail, hint),), is_unreadable=True)
+        is_read = content.kind != "misnamed"
+        problem = Problem(0, 0, summary, content.detail, hint, is_error=is_read)
+        return ManifestFile(problems=(problem,), is_unreadable=is_read)
     documents = read_documents(content.data)
     used: dict[str, ComponentFile] = {}
 

@@ -22,7 +22,9 @@ class Artifact(msgspec.Struct, frozen=True):
 
 
 class Unreadable(msgspec.Struct, frozen=True):
-    """A path that could not be read. `kind` is `missing`, `escapes`, `link`, `too-large`, `not-a-file` or `io`."""
+    """A path that could not be read. `kind` is `missing`, `submodule`, `escapes`, `link`, `too-large`, `not-a-file`,
+    `misnamed` (a manifest by its name, but for its case) or `io`.
+    """
 
     kind: str
     detail: str

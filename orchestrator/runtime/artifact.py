@@ -16,8 +16,11 @@ _COMPONENT = b"\x0d\x00\x01\x00"
 _CORE = b"\x01\x00\x00\x00"
 _COMPONENT_LAYER = b"\x01\x00"
 _PREVIEW1 = b"wasi_snapshot_preview1"
+_THREADS = b"thread-spawn"
+_LFS = b"version https://git-lfs.github.com/spec/"
+_ADAPTERS = "https://github.com/bytecodealliance/wasmtime/releases"
 _NEW = "wasm-tools component new"
-_CORE_IMPORT_SECTION = 2
+_CORE_IMPORT_SECTION, _CORE_EXPORT_SECTION = 2, 7
 _NEWER = ("feature", "enabled", "disabled", "proposal", "illegal opcode", "unknown opcode")
 _OTHER_FILES = (
     (b"\x1f\x8b", "a gzip archive"),
@@ -101,6 +104,12 @@ def _not_wasm(data: bytes) -> ArtifactFault:
     suggestion = "Point `artifact.path` at the component's .wasm file."
     if not data:
         return ArtifactFault("an empty file", "it has no bytes", "Build it again: the build wrote nothing.")
+    if data.startswith(_LFS):
+        return ArtifactFault(
+            "a git-LFS pointer in place of the file",
+            "git keeps the file itself in its large file storage, from which it was not fetched",
+            "Run `git lfs pull` in the work tree; a git source fetches nothing from there: commit the .wasm itself.",
+        )
     if _is_wat(data):
         return ArtifactFault(
             "WebAssembly text, not a binary",
@@ -124,17 +133,33 @@ def _truncated(detail: str) -> ArtifactFault:
 
 
 def _core_module(data: bytes) -> ArtifactFault:
-    if _PREVIEW1 in _core_imports(data):
+    imports = _core_section(data, _CORE_IMPORT_SECTION)
+    if _THREADS in imports:
         return ArtifactFault(
-            "a core module for WASI preview 1, not a component",
-            f"it imports {_PREVIEW1.decode()}",
-            "Build it for wasm32-wasip2, or wrap it: "
-            f"`{_NEW} core.wasm --adapt wasi_snapshot_preview1=<reactor adapter>.wasm -o component.wasm`.",
+            "a core module for WASI preview 1 with wasi-threads, not a component",
+            f"it imports wasi#{_THREADS.decode()}; components have no threads, and no adapter gives it any",
+            "Build it without threads, for wasm32-wasip2.",
         )
+    if _PREVIEW1 in imports:
+        return _preview1_module(data)
     return ArtifactFault(
         "a core module, not a component",
         "its header says version 1 of the core format",
         f"Wrap it: `wasm-tools component embed wit core.wasm -o e.wasm && {_NEW} e.wasm -o component.wasm`.",
+    )
+
+
+def _preview1_module(data: bytes) -> ArtifactFault:
+    """Tell a program, which has `_start` and becomes a job, from a library: each has an adapter of its own."""
+    is_command = b"\x06_start" in _core_section(data, _CORE_EXPORT_SECTION)
+    kind = "command" if is_command else "reactor"
+    why = "exports `_start`: a program, run to its end" if is_command else "exports no `_start`: a library"
+    adapter = f"{_PREVIEW1.decode()}.{kind}.wasm"
+    return ArtifactFault(
+        "a core module for WASI preview 1, not a component",
+        f"it imports {_PREVIEW1.decode()}, and {why}",
+        f"Build it for wasm32-wasip2, or wrap it with the {kind} adapter, which lies beside each release of wasmtime "
+        f"({_ADAPTERS}): `{_NEW} core.wasm --adapt {_PREVIEW1.decode()}={adapter} -o component.wasm`.",
     )
 
 
@@ -154,14 +179,14 @@ def _other_version(version: bytes) -> ArtifactFault:
     )
 
 
-def _core_imports(data: bytes) -> bytes:
-    """Return the import section of a core module, empty where it has none early on."""
+def _core_section(data: bytes, wanted: int) -> bytes:
+    """Return a section of a core module, empty where it has none early on."""
     at = 8
     for _ in range(MAX_SECTIONS):
         if at >= len(data):
             break
         size, body = leb(data, at + 1)
-        if data[at] == _CORE_IMPORT_SECTION:
+        if data[at] == wanted:
             return data[body : body + size]
         at = body + size
     return b""

@@ -3,11 +3,14 @@
 Folder and git reading call it. It decides nothing about what the files mean.
 """
 
+import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import closing
+from difflib import get_close_matches
 from typing import Protocol
 
 from orchestrator.manifest import COMPONENT_MAX_BYTES, MANIFEST_MAX_BYTES
+from orchestrator.model.folders import is_within
 from orchestrator.model.snapshot import (
     Artifact,
     Content,
@@ -19,7 +22,7 @@ from orchestrator.model.snapshot import (
     Unreadable,
 )
 from orchestrator.source.artifacts import ArtifactCache
-from orchestrator.source.walk import Directory, Kind, PathFault, fault_of, located
+from orchestrator.source.walk import Directory, Kind, PathFault, fault_of, located, located_directory
 
 MAX_MANIFESTS = 100_000
 MAX_DEPTH = 32  # directories below the folder
@@ -30,6 +33,10 @@ MAX_TOTAL_BYTES = 1024 * 1024 * 1024  # of one snapshot
 MAX_ROUNDS = 8  # manifest → Component.toml → artifact takes two
 
 SUFFIXES = (".yaml", ".yml")
+GITMODULES = ".gitmodules"
+MAX_GITMODULES_BYTES = 64 * 1024
+MAX_COMPARED = 1_000  # names of a directory that a missing one is compared with
+_SUBMODULE = re.compile(r"^\s*path\s*=\s*(.+)$", re.MULTILINE)
 
 
 class Reference(Protocol):
@@ -105,7 +112,7 @@ def manifest_paths(folder: Directory, prefix: str) -> dict[str, Hashable | None]
     for looked_at, (path, identity) in enumerate(_names_below(folder, prefix, 0)):
         if looked_at >= MAX_NAMES:
             raise TooMuch(f"more than {MAX_NAMES} names")
-        if path.endswith(SUFFIXES):
+        if path.lower().endswith(SUFFIXES):  # what is written otherwise is not read, and told of
             found[path] = identity
         if len(found) > MAX_MANIFESTS:
             raise TooMuch(f"more than {MAX_MANIFESTS} manifests")
@@ -154,6 +161,19 @@ def gather(
     return files.entries
 
 
+def _neighbours(root: Directory, path: str) -> str:
+    """Name what lies where the first missing part of a path should, and has nearly its name."""
+    above, _, missing = path.rpartition("/")
+    while above or missing:
+        try:
+            with located_directory(root, above) as directory:
+                names = [one.name for one in directory.listed(()) if one.kind in (Kind.DIRECTORY, Kind.LINK)]
+                return ", ".join(map(printable, sorted(get_close_matches(missing, names[:MAX_COMPARED], cutoff=0.5))))
+        except (PathFault, OSError):
+            above, _, missing = above.rpartition("/")
+    return ""
+
+
 def printable(path: str) -> str:
     """Return `path` with what is not valid UTF-8 and what is a control character written out in hexadecimal."""
     if path.isprintable():  # which surrogates are not
@@ -179,7 +199,9 @@ class _Files:
 
     def add_manifest(self, path: str, known: FileEntry | None) -> None:
         name = printable(path)
-        if known is not None:
+        if not path.endswith(SUFFIXES):
+            self._put(name, Unreadable("misnamed", ""))
+        elif known is not None:
             self._put(path, known)
         elif name == path:
             self.add_text(path, MANIFEST_MAX_BYTES)
@@ -202,9 +224,27 @@ class _Files:
             with located(self._root, path, confined_to) as (directory, name), directory.opened(name) as file:
                 return Content(file.read(limit))
         except PathFault as fault:
-            return fault.entry
+            return self._explained(path, fault.entry) if confined_to is not None else fault.entry
         except OSError as error:
             return fault_of(error).entry
+
+    def _explained(self, path: str, entry: Unreadable) -> Unreadable:
+        """Say of a file that is missing whether a submodule lacks it, or which neighbours there are."""
+        if entry.kind != "missing":
+            return entry
+        if any(is_within(path, module) for module in self._submodules()):
+            return Unreadable("submodule", "")
+        near = _neighbours(self._root, path)
+        return Unreadable("missing", f"{entry.detail}; there is {near}") if near else entry
+
+    def _submodules(self) -> list[str]:
+        """Return where the root's submodules are, by their list at its top."""
+        try:
+            with located(self._root, GITMODULES) as (directory, name), directory.opened(name) as file:
+                text = file.read(MAX_GITMODULES_BYTES).decode("utf-8", "replace")
+        except (PathFault, OSError):
+            return []
+        return [path.strip().strip('"').rstrip("/") for path in _SUBMODULE.findall(text)]
 
     def _artifact(self, path: str, confined_to: str | None) -> FileEntry:
         try:

@@ -41,7 +41,7 @@ def parse_source(
         SourceRefused: it does not exist, or is nothing that may be read.
     """
     _refuse_odd_text(text)
-    repository, hash_mark, place = text.partition("#")
+    repository, hash_mark, place = _parted(text, cwd)
     local = os.path.join(cwd, text)
     if os.path.lexists(local) and not _is_bare_repository(local):
         return _folder(text, name, root, cwd, home if home is not None else Path.home())
@@ -57,6 +57,16 @@ def parse_source(
             "--root is for folders", f"the root of {repository} is the repository", "Leave --root away."
         )
     return _git(repository, transport or "file", place, name, cwd)
+
+
+def _parted(text: str, cwd: Path) -> tuple[str, str, str]:
+    """Part a repository from what is meant in it: at the first `#` behind a repository here, else at the first."""
+    marks = [index for index, letter in enumerate(text) if letter == "#"]
+    for index in marks if not _SCHEME.match(text) else ():
+        path = os.path.join(cwd, text[:index])
+        if os.path.lexists(os.path.join(path, ".git")) or _is_bare_repository(path):
+            return text[:index], "#", text[index + 1 :]
+    return text.partition("#")
 
 
 def _refuse_odd_text(text: str) -> None:
@@ -88,7 +98,9 @@ def _folder(text: str, name: str | None, root: str | None, cwd: Path, home: Path
         raise SourceRefused(
             f"{text} is not a manifest",
             f"a manifest is a folder's {' or '.join('*' + s for s in SUFFIXES)}",
-            "Name the folder or the YAML file that deploys it.",
+            f"Rename it to {os.path.splitext(text)[0]}{os.path.splitext(text)[1].lower()}."
+            if file.lower().endswith(SUFFIXES)
+            else "Name the folder or the YAML file that deploys it.",
         )
     display, here = _shown_from(where, os.path.realpath(cwd))
     return FolderSpec(
@@ -204,7 +216,9 @@ def _local_repository(repository: str, cwd: Path) -> str:
     found = os.path.realpath(cwd / path)
     if not found.isprintable() or not os.path.isdir(found):
         raise SourceRefused(
-            f"{repository} does not exist", f"there is no repository {found}", "Name a local repository or a URL."
+            f"{repository} does not exist",
+            f"there is no repository {found}",
+            "Name a local repository or a URL; in a URL, # is written %23.",
         )
     if not _is_bare_repository(found) and not os.path.lexists(os.path.join(found, ".git")):
         raise SourceRefused(

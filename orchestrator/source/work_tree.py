@@ -74,6 +74,8 @@ class WorkTree:
             return set()
 
     def _agrees(self, tree: Directory, path: str, entry: FileEntry) -> bool:
+        if isinstance(entry, Unreadable) and entry.kind == "misnamed":  # which is not read
+            return True
         inside = self._inside(path)
         blob = None if inside is None else _blob(tree, inside)
         if isinstance(entry, Unreadable) or blob is None:

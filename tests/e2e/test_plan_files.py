@@ -163,7 +163,7 @@ def test_a_plan_that_cannot_be_saved_is_a_failure(airs: Airs, manifest: Path):
 def test_a_saved_plan_can_be_read_by_nobody_else_and_is_replaced_whole(airs: Airs, manifest: Path):
     plan = airs.folder / "plan.json"
     plan.write_text("what was there before, and longer than nothing")
-    airs.quick("plan", manifest, "--out", plan)
+    airs.quick("plan", manifest, "--out", plan, "--force")
     assert json.loads(plan.read_text())["seal"]
     assert [path.name for path in airs.folder.iterdir() if "plan" in path.name] == ["plan.json"]
 

@@ -163,7 +163,7 @@ YAML_ROWS = {
         [f"{APP}:6:1: not YAML: while scanning for the next token, found character that cannot start any token"],
     ),
     "18 nothing": (b"", UNREADABLE, [f"{APP}: the file holds no document"]),
-    "18 only comments": ("# later\n---\n# on\n", UNREADABLE, [f"{APP}: the file holds no document"]),
+    "18 only comments": ("# later\n---\n# on\n", UNREADABLE, [f"{APP}: the file holds only comments"]),
     "18 one empty document": ("---\n---\n" + deployment(), SOUND, [f"{APP}:1:1: warning: empty document"]),
     "18 null": ("null\n", UNREADABLE, [f"{APP}:1:1: a manifest must be a mapping"]),
     "18 list on top": ("- a\n", UNREADABLE, [f"{APP}:1:1: a manifest must be a mapping"]),
