@@ -16,20 +16,27 @@ from orchestrator.model.spec import Revision
 from orchestrator.supervise.ports import JobGuest, OutputTaker
 from orchestrator.supervise.surroundings import Surroundings
 
+AGAIN_MIN_MS, AGAIN_MAX_MS = 100, 30_000  # before a run that the host could not begin is tried again
 RUNS_MAX = 32  # of one deployment at a time, by request
 NAME_DIGITS = 6  # of the revision's id in a run's name
 
 
 class Run:
-    """One run. `outcome` is there once it has ended; `ended` is called then, once, on the run's thread."""
+    """One run. `outcome` is there once it has ended; `ended` is called then, once, on the run's thread.
+
+    A manifest's run `tries_again` where the host cannot begin it; `first_ms` is when it was first tried.
+    """
 
     def __init__(
         self, id: ComponentId, revision: Revision, around: Surroundings, ended: Callable[["Run"], None],
         args: tuple[str, ...] | None = None, taker: OutputTaker | None = None,
+        *, tries_again: bool = False, first_ms: int | None = None,
     ) -> None:  # fmt: skip
         self.id, self.revision = id, revision
+        self._has_begun, self._tries_again = False, tries_again
         self.outcome: JobOutcome | None = None
         self.started_ms = self.ended_ms = around.clock.wall_ms()
+        self.first_ms = self.started_ms if first_ms is None else first_ms
         self._around, self._ended, self._args, self._taker = around, ended, args, taker
         self._lock = threading.Lock()
         self._guest: JobGuest | None = None
@@ -38,6 +45,17 @@ class Run:
     def start(self) -> None:
         """Begin, soon."""
         self._around.workers.submit_job(self._work)
+
+    @property
+    def was_prevented(self) -> bool:
+        """Whether the host could not begin it, so that it is tried again: nothing of it was done."""
+        reason = None if self.outcome is None or self._has_begun else self.outcome.reason
+        return self._tries_again and reason is not None and reason.kind is ExitKind.HOST_FAULT
+
+    @property
+    def again_ms(self) -> int:
+        """How long after its end it is tried again: as long as that was tried already, within bounds."""
+        return min(max(self.ended_ms - self.first_ms, AGAIN_MIN_MS), AGAIN_MAX_MS)
 
     def cancel(self) -> None:
         """End it as killed, or before it began."""
@@ -63,7 +81,8 @@ class Run:
         self.ended_ms = self._around.clock.wall_ms()
         self.outcome = outcome
         if outcome.reason is not None:
-            self._around.listener.exited(self.id, outcome.reason, "is not run again")
+            then = f"is tried again in {self.again_ms} ms" if self.was_prevented else "is not run again"
+            self._around.listener.exited(self.id, outcome.reason, then)
         self._ended(self)
         self._around.listener.changed()
 
@@ -78,6 +97,7 @@ class Run:
             return JobOutcome(reason=fault)
 
     def _run(self, guest: JobGuest) -> JobOutcome:
+        self._has_begun = True
         with self._lock:
             self._guest = guest
             cancelled = self._cancelled
@@ -102,15 +122,28 @@ class Runs:
         self._number = 0
 
     def once(self, revision: Revision) -> Run | None:
-        """Return the one run of a revision, begun by the first call; None while another stands in its way."""
+        """Return the one run of a revision, begun by the first call; None while another stands in its way.
+
+        One that the host could not begin is begun anew once its wait is over.
+        """
         with self._lock:
             found = self._wanted.get(revision.id)
-            if found is not None or (revision.stateful and self._at_work()):
+            if found is not None and not self._is_to_be_tried_again(found):
                 return found
-            name = f"{revision.id[:NAME_DIGITS]}-0"
-            found = self._wanted[revision.id] = Run(self._id(name), revision, self._around, _nothing)
-        found.start()
-        return found
+            if revision.stateful and self._at_work():
+                return found
+            name, first_ms = f"{revision.id[:NAME_DIGITS]}-0", None if found is None else found.first_ms
+            run = Run(self._id(name), revision, self._around, self._wake_again, tries_again=True, first_ms=first_ms)
+            self._wanted[revision.id] = run
+        run.start()
+        return run
+
+    def _is_to_be_tried_again(self, run: Run) -> bool:
+        return run.was_prevented and self._around.clock.wall_ms() - run.ended_ms >= run.again_ms
+
+    def _wake_again(self, run: Run) -> None:
+        if run.was_prevented:
+            self._around.clock.call_later(run.again_ms, self._around.listener.changed)
 
     def find(self, revision: str) -> Run | None:
         """Return the run of a revision that `once` began."""
@@ -181,7 +214,3 @@ class Runs:
 
 def _ended_by_itself(outcome: JobOutcome) -> ExitReason:
     return ExitReason(kind=ExitKind.NORMAL, detail=str(outcome), code=outcome.code)
-
-
-def _nothing(_run: Run) -> None:
-    return

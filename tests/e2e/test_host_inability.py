@@ -21,14 +21,37 @@ def test_asynchronous_exports_of_a_wasi_guest_are_called_as_often_as_one_likes(s
     assert "trapped" in stage.run("call", "lifted", "traps", code=1).err
 
 
-def test_what_cannot_be_started_for_want_of_its_artifact_is_tried_again_until_it_is_there(stage: Stage, tmp_path: Path):
-    stage.have("one", "faulty", restart={"intensity": 0, "backoff": {"initial": "1ms", "max": "20ms"}})
-    stage.stop()
-    artifacts, away = stage.state_dir / "artifacts" / "sha256", tmp_path / "away"
+def take_artifacts_away(stage: Stage, away: Path) -> Path:
+    """Have the agent start without the components that it has in its store; returns where they were."""
+    artifacts = stage.state_dir / "artifacts" / "sha256"
     artifacts.rename(away)
     artifacts.mkdir()
     shutil.rmtree(stage.state_dir / "cache")
     stage.start()
+    return artifacts
+
+
+def test_a_job_that_cannot_be_begun_is_tried_again_until_it_can(stage: Stage, tmp_path: Path):
+    stage.write("one", "probe", job={"args": ["sleep", "600000"]})
+    stage.apply("--no-wait")
+    wait_until(lambda: [i.phase for i in stage.view("one").instances] == ["running"])
+    stage.kill()
+    away = tmp_path / "away"
+    artifacts = take_artifacts_away(stage, away)
+    wait_until(lambda: stage.events("one").count("exited") >= 2)
+    assert stage.view("one").phase == "running"
+    assert "host-fault" in stage.run("status", "one").out
+    artifacts.rmdir()
+    away.rename(artifacts)
+    wait_until(lambda: [i.phase for i in stage.view("one").instances] == ["running"])
+    stage.run("rollout", "abort", "one")
+
+
+def test_what_cannot_be_started_for_want_of_its_artifact_is_tried_again_until_it_is_there(stage: Stage, tmp_path: Path):
+    stage.have("one", "faulty", restart={"intensity": 0, "backoff": {"initial": "1ms", "max": "20ms"}})
+    stage.stop()
+    away = tmp_path / "away"
+    artifacts = take_artifacts_away(stage, away)
     wait_until(lambda: stage.view("one").restarts >= 3)
     (instance,) = stage.view("one").instances
     assert instance.last_exit is not None

@@ -4,7 +4,7 @@ from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.message import Exited
 from orchestrator.model.observed import Phase
-from orchestrator.supervise.job import RUNS_MAX, Runs
+from orchestrator.supervise.job import AGAIN_MAX_MS, AGAIN_MIN_MS, RUNS_MAX, Runs
 from orchestrator.supervise.surroundings import Surroundings
 from tests.plan.build import key, revision
 from tests.simulation.time import FakeClock
@@ -52,7 +52,8 @@ class Stage:
         self.guests: list[Guest] = []
         self.heard = Heard()
         self.refusal: Exited | None = None
-        around = Surroundings(self._no_guest, self, FakeClock(), self.heard, lambda: 0.0, self._start)
+        self.clock = FakeClock()
+        around = Surroundings(self._no_guest, self, self.clock, self.heard, lambda: 0.0, self._start)
         self.runs = Runs(key("one"), around)
 
     def submit(self, job) -> None:
@@ -115,6 +116,42 @@ def test_one_that_cannot_be_started_has_failed_and_says_why():
     assert [(str(reason), then) for reason, then in stage.heard.exits] == [
         ("initialize-failed: no folder", "is not run again")
     ]
+
+
+def test_what_the_host_could_not_begin_is_tried_again_after_waits_that_grow_and_then_runs():
+    stage = Stage()
+    stage.refusal = Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail="no thread"))
+    first = stage.runs.once(ONE)
+    stage.go()
+    assert first.was_prevented
+    assert stage.heard.exits[0][1] == f"is tried again in {AGAIN_MIN_MS} ms"
+    assert stage.runs.once(ONE) is first
+    changes = stage.heard.changes
+    for due in stage.clock.pass_time(AGAIN_MIN_MS):
+        due.fire()
+    assert stage.heard.changes == changes + 1  # whoever asks for it looks again
+    second = stage.runs.once(ONE)
+    stage.go()
+    assert second is not first
+    stage.clock.pass_time(1_000)
+    third = stage.runs.once(ONE)
+    stage.go()
+    assert third.again_ms == third.ended_ms - first.started_ms
+    stage.refusal = None
+    stage.clock.pass_time(AGAIN_MAX_MS)
+    last = stage.runs.once(ONE)
+    stage.go()
+    assert last.outcome.succeeded
+    assert stage.runs.once(ONE) is last
+
+
+def test_a_run_by_request_that_the_host_could_not_begin_is_not_tried_again():
+    stage = Stage()
+    stage.refusal = Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail="no thread"))
+    run = stage.runs.more(ONE, None, Taker(), lambda _run: None)
+    stage.go()
+    assert not run.was_prevented
+    assert stage.heard.exits[0][1] == "is not run again"
 
 
 def test_a_fault_of_ours_ends_that_run_alone():

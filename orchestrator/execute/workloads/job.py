@@ -12,9 +12,11 @@ class JobWorkload:
     """Jobs. Nothing of one is alive between its runs."""
 
     def tick(self, rollout: Rollout, service: Service, now_ms: int) -> Rollout:
-        """Take one tick, by how its run goes."""
+        """Take one tick, by how its run goes; one that the host could not begin is no outcome until the deadline."""
         run = service.runs.find(rollout.target.revision.id)
-        facts = RunFacts(outcome=run.outcome if run else None, none_at_work=not service.runs.is_at_work)
+        waits = run is not None and run.was_prevented and now_ms < rollout.deadline_ms
+        outcome = None if run is None or waits else run.outcome
+        facts = RunFacts(outcome=outcome, none_at_work=not service.runs.is_at_work)
         return advance_job(rollout, facts, now_ms)
 
     def next_look_ms(self, rollout: Rollout, now_ms: int) -> int | None:
