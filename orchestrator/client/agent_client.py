@@ -10,7 +10,7 @@ import msgspec
 
 from orchestrator.client.connection import Answer, Connections, Silent, Stream, Unreachable
 from orchestrator.client.folder import check_own
-from orchestrator.client.process import is_busy, pulse, why_silent
+from orchestrator.client.process import is_busy, is_stopped, pulse, why_silent
 from orchestrator.client.query import query, quoted
 from orchestrator.contract import endpoints as api
 from orchestrator.contract.bodies import NO_REPLY, RemoveBody, SourceWish
@@ -51,8 +51,8 @@ EVERYTHING = Selection()
 Target = DeploymentKey | ComponentId
 Params = dict[str, Any]
 ANSWER_S = 60.0
-SILENT_S, LOOK_S = 2.0, 0.5  # how long an agent may take to say who it is, and how long it is then watched for work
-BUSY_S = 20.0  # how long one that is at work may take
+LOOK_S = 0.5  # how long an agent has to say who it is before its process is looked at, and again
+SILENT_S, BUSY_S = 2.0, 20.0  # how long one may take that stands still, and one that is at work
 SLACK_S = 10.0  # beyond a message's own timeout, before we stop believing in the agent
 
 
@@ -91,17 +91,14 @@ class AgentClient:
         Raises:
             NotAnswering: a process listens and says nothing: told soon where it stands still, later where it is busy.
         """
-        deadline_s = time.monotonic() + min(self._answer_s, BUSY_S)
-        try:
-            return self._says_who_it_is(SILENT_S)
-        except Silent as silent:
-            pid, before = silent.pid, pulse(silent.pid)
+        began_s, before = time.monotonic(), None
         while True:
             try:
                 return self._says_who_it_is(LOOK_S)
-            except Silent:
-                now = pulse(pid)
-            if not is_busy(before, now) or time.monotonic() > deadline_s:
+            except Silent as silent:
+                pid, now, took_s = silent.pid, pulse(silent.pid), time.monotonic() - began_s
+            patience_s = min(self._answer_s, BUSY_S if is_busy(before, now) else SILENT_S)
+            if is_stopped(now) or took_s >= patience_s:
                 raise NotAnswering(self.state_dir, pid, why_silent(now))
             before = now
 

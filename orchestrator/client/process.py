@@ -25,9 +25,14 @@ def pulse(pid: int) -> Pulse | None:
     return Pulse(stat.rpartition(")")[2].split()[0], int(turns))
 
 
+def is_stopped(now: Pulse | None) -> bool:
+    """Whether a signal or a debugger has stopped a process."""
+    return now is not None and now.state in STOPPED
+
+
 def is_busy(before: Pulse | None, now: Pulse | None) -> bool:
     """Whether a process that was asked in between is likely to be at work, and not stopped or stuck."""
-    if before is None or now is None or now.state in STOPPED:
+    if before is None or now is None or is_stopped(now):
         return False
     return now.state == RUNNABLE or now.turns - before.turns >= BUSY_TURNS
 
@@ -36,6 +41,6 @@ def why_silent(now: Pulse | None) -> str:
     """Say in words what is known of a process that does not answer."""
     if now is None:
         return "nothing is known of it"
-    if now.state in STOPPED:
+    if is_stopped(now):
         return "it is stopped, by a signal or a debugger"
     return "it is stuck, or has far too much to do"
