@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.model.base import canonical_json
 from orchestrator.store.files import NotPrivate, have_private_folder
-from orchestrator.store.lock import Owner, StateLocked
+from orchestrator.store.lock import Owner, StateLocked, is_held
 from orchestrator.store.state_dir import StateDamaged, StateDir, StateTooNew, holder, read_recorded
 from tests.store.values import OWNER
 
@@ -163,6 +163,27 @@ def test_a_released_lock_is_free_while_its_process_lives(state):
     state.lock(OWNER).release()
     child.wait()
     child.stdout.close()
+
+
+def test_a_lock_that_is_a_link_is_neither_followed_nor_believed(state, tmp_path):
+    (tmp_path / "elsewhere").write_text("precious")
+    (state.path / "lock").symlink_to(tmp_path / "elsewhere")
+    for use in (lambda: state.lock(OWNER), lambda: holder(state.path), lambda: is_held(state.path / "lock")):
+        with pytest.raises(OSError, match="symbolic links"):
+            use()
+    assert (tmp_path / "elsewhere").read_text() == "precious"
+
+
+def test_a_lock_is_in_place_until_its_file_is_removed_or_replaced(state):
+    lock = state.lock(OWNER)
+    assert lock.is_in_place
+    (state.path / "lock").rename(state.path / "moved")
+    assert not lock.is_in_place
+    (state.path / "lock").write_text("")
+    assert not lock.is_in_place
+    (state.path / "moved").rename(state.path / "lock")
+    assert lock.is_in_place
+    lock.release()
 
 
 def test_nobody_holds_a_state_that_does_not_exist(tmp_path):

@@ -47,7 +47,9 @@ def number(n, outcome=""):
 def synced(path):
     """Wait until everything that was written is noted as being on the disk."""
     deadline = time.monotonic() + 30
-    sequence = Engine.reading(path / "db", Tail.CUT_OFF).sequence()
+    reader = Engine.reading(path / "db", Tail.CUT_OFF)
+    sequence = reader.sequence()
+    reader.close()
     while read_synced(path / "synced").sequence < sequence:
         assert time.monotonic() < deadline
         time.sleep(0.01)

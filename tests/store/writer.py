@@ -1,5 +1,6 @@
 """A process that decides and writes until it is killed, printing each thing only once it is acknowledged."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -24,6 +25,13 @@ def promise(store: Store) -> None:
         print("deleted", key.name, f"k{n}-0", flush=True)
 
 
+def halt(store: Store) -> None:
+    """Decide, and stand still the very moment that is acknowledged, with every thread."""
+    while True:
+        store.decide([PutRecord(record=record(COUNTER, generation=store.serial + 1))])
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
 def spin(store: Store, chance: float) -> None:
     """Write until a timer of our own ends the process: a kill from outside falls where we wait, not where we write."""
     store.data.set(COUNTER, "k0", b"", 1 << 30)
@@ -39,4 +47,10 @@ if __name__ == "__main__":
     state = StateDir(Path(sys.argv[1]))
     state.lock(OWNER)
     opened = Store.open(state)
-    promise(opened) if sys.argv[2] == "promise" else spin(opened, float(sys.argv[3]))
+    match sys.argv[2]:
+        case "promise":
+            promise(opened)
+        case "halt":
+            halt(opened)
+        case _:
+            spin(opened, float(sys.argv[3]))
