@@ -1,9 +1,11 @@
 """Everything here is real: wasmtime, guests, files in a temporary folder. Only host functions are stand-ins."""
 
+import faulthandler
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 
 from orchestrator.model.calls import Calls
 from orchestrator.runtime import HostImport, Runtime
@@ -13,6 +15,16 @@ BOTH = {
     "test_actor", "test_async_exports", "test_host_imports", "test_limits", "test_sessions", "test_topics",
     "test_typed_calls",
 }  # fmt: skip
+TEST_LIMIT_S = 120.0  # many times what any test here takes
+
+
+@pytest.fixture(autouse=True)
+def limit_of_time(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End the process of a test whose guest is not ended by a limit: nothing else ends native code that spins."""
+    stderr = request.config.stash[fault_handler_stderr_fd_key]
+    faulthandler.dump_traceback_later(TEST_LIMIT_S, exit=True, file=stderr)
+    yield
+    faulthandler.cancel_dump_traceback_later()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
