@@ -110,7 +110,14 @@ class Agent:
             lambda: Resolver().resolve, self.keep, self.clock.wall_ms, self._looked, self._note
         )  # fmt: skip
         self.controller = Controller(
-            self._watched, self.ledger, self.fleet, actions, settling, self.announcer.announce, faults
+            self._watched,
+            self.ledger,
+            self.fleet,
+            actions,
+            settling,
+            self.announcer.announce,
+            faults,
+            self.clock.monotonic_ms,
         )
         reading = Reading(ArtifactCache(self.runtime.inspect), state.path / "git", passed_on or {})
         self.sources = Sources(
@@ -119,7 +126,7 @@ class Agent:
         commands = Commands(self.ledger, self.fleet, self.clock, self.announcer.announce, self._watched.wants)
         self.operations = Operations(self.controller, commands, state.artifacts.has, self.sources.note_applied)
         self.messages = Messages(self.fleet, self.clock, self.letters)
-        self.announcer.wake = self.controller.wake
+        self.announcer.look_at = self.controller.look_at
 
     async def start_guest(self, revision: Revision, instance: ComponentId) -> Guest | Exited:
         """Start an instance of a revision: from the compile cache, else from its stored artifact."""

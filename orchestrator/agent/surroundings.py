@@ -80,7 +80,7 @@ class Announcer:
         self._lock = threading.Lock()
         self._stale: dict[str, bool] = {}  # by source; as many as were looked at
         self._unheard: dict[DeploymentKey, Rate] = {}  # by who sent
-        self.wake: Callable[[], None] = _nothing
+        self.look_at: Callable[[DeploymentKey], None] = _nothing
 
     def announce(
         self, key: DeploymentKey | None, reason: str, message: str, about: About = NOTHING_MORE, /
@@ -106,9 +106,9 @@ class Announcer:
         if status.failure is None and was_stale:
             self.announce(None, "source-readable", f"{status.source} is readable again")
 
-    def changed(self) -> None:
-        """Look again: an instance's phase or readiness changed."""
-        self.wake()
+    def changed(self, key: DeploymentKey) -> None:
+        """Have the controller look at a deployment of which an instance changed."""
+        self.look_at(key)
 
     def exited(self, instance: ComponentId, reason: ExitReason, then: str) -> None:
         """Record an exit, and the guest's backtrace among its log lines."""
@@ -149,5 +149,5 @@ class Announcer:
         self.announce(sender, "undelivered", f"{more} more of its messages did not end well")
 
 
-def _nothing() -> None:
+def _nothing(_key: DeploymentKey) -> None:
     return

@@ -6,13 +6,15 @@ only writer of the ledger and the only one that changes the fleet. Commands from
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from msgspec.structs import replace
 
+from orchestrator.controller.planned import Planned, to_plan
+from orchestrator.controller.queue import WorkQueue
 from orchestrator.controller.watched import WatchedSources
 from orchestrator.execute.actions import Actions
 from orchestrator.execute.faults import Faults
@@ -28,7 +30,7 @@ from orchestrator.observe.message_rates import MessageRates
 from orchestrator.observe.state import Elsewhere, observe
 from orchestrator.plan.action import ActionKind
 from orchestrator.plan.document import Plan
-from orchestrator.plan.make import make_plan
+from orchestrator.plan.make import compare, compare_some
 from orchestrator.store.database import DatabaseFault
 from orchestrator.store.decisions import PutDesired, PutSource
 
@@ -37,6 +39,8 @@ LOG = logging.getLogger("controller")
 IDLE_LOOK_MS = 30_000  # how long nothing may wake the loop before it looks on its own
 FAULT_LOOK_MS = 2_000  # how soon to try again when the machine would not let us
 NOT_DONE = (Status.BLOCKED, Status.HELD, Status.WAITING, Status.FAILED)
+UNDER_WAY = (Status.WAITING, Status.FAILED, Status.IN_HAND)
+LATER_MS = 100  # how soon to look again at what waits for others, besides when it changes
 AGAIN_MS = 10  # how soon to look again after a pass that decided something: what waited for that may go on
 SECOND_LOOK_MS = 50  # how soon a source seen in a new state is read again, to see whether it is still being written
 
@@ -53,12 +57,16 @@ class Controller:
         settling: Settling,
         announce: ANNOUNCE,
         faults: Faults,
+        now_ms: Callable[[], int],
     ) -> None:
         self.sources, self.ledger, self.fleet, self.faults = sources, ledger, fleet, faults
         self._actions, self._settling, self._announce = actions, settling, announce
+        self._planned: dict[str, Planned] = {}
+        self._queue = WorkQueue(now_ms)
+        self._queue.add(ledger.records)
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._woken = threading.Event()
-        self._leaving: set[DeploymentKey] = set()
+        self._leaving: set[DeploymentKey] = set()  # what is being removed
         self._granted: dict[str, Permissions] = {}  # by source: what an apply allowed, until it is carried out
         rates = MessageRates(fleet.clock.monotonic_ms)
         self._elsewhere = Elsewhere(
@@ -68,24 +76,58 @@ class Controller:
         self.not_done: dict[str, tuple[ActionOutcome, ...]] = {}  # by source; replaced, never changed
 
     def step(self) -> int:
-        """Go round once; returns in how many milliseconds to look again if nothing wakes the loop before."""
+        """Go round once, for what wants a look; returns how many ms later to look again if nothing wakes the loop."""
         before = self.ledger.serial
         self.sources.read()
-        self._leaving = {key for key, record in self.ledger.records.items() if record.deleted}
-        for desired in self.resolve():
-            plan = make_plan(desired, self.observe())
-            self.execute(plan)
-        wait_ms = self.settle()
+        keys = self._queue.take(lambda: self.ledger.records) | self.ledger.take_changed()
+        try:
+            self._go_round(keys)
+        except BaseException:
+            self._queue.add(keys)  # nothing of what happened to them may be lost with this pass
+            raise
+        wait_ms = min(
+            IDLE_LOOK_MS, self._queue.wait_ms(), SECOND_LOOK_MS if self.sources.are_settling else IDLE_LOOK_MS
+        )
         return wait_ms if self.ledger.serial == before else min(wait_ms, AGAIN_MS)
 
-    def resolve(self) -> Iterator[DesiredState]:
-        """Return what each source wants: what it says now, or what it said when it was last known."""
+    def _go_round(self, keys: set[DeploymentKey]) -> None:
+        left, self._leaving = self._leaving, set(self.ledger.deleted)
+        for recorded, permissions in self.resolve():
+            keys |= self._plan(recorded, permissions, keys)
+        self.settle(keys | self.ledger.take_changed() | (left - self._leaving))
+        self._queue.add(self.ledger.take_changed())
+
+    def _plan(
+        self, recorded: DesiredState, permissions: Permissions, keys: Collection[DeploymentKey]
+    ) -> set[DeploymentKey]:
+        """Plan and execute what differs of one source: of what changed in it, and of those of `keys` that it wants.
+
+        Returns the deployments that something is done about.
+        """
+        desired = replace(recorded, permissions=permissions)
+        before, names = self._planned.get(desired.source), self.ledger.names
+        now = (before.after if before is not None else Planned)(recorded, permissions, names)
+        some = None if before is None else to_plan(before, now, keys, self.ledger.records)
+        if some is None:
+            plan = compare(desired, self.observe())
+            now.has_removals = _removes(plan)
+        else:
+            records = self.ledger.records
+            seen = (records[key] for key in some if key in records and not records[key].deleted)
+            staying = records.keys() - self.ledger.deleted
+            plan = compare_some(desired, (now.wanted[key] for key in some), self._observe(seen), staying)
+        outcomes = self.execute(plan, some) if some is None or some else ()
+        self._planned[desired.source] = now
+        return {outcome.key for outcome in outcomes}
+
+    def resolve(self) -> Iterator[tuple[DesiredState, Permissions]]:
+        """Return what each source wants, what it says now or said when it was last known, and what it is allowed."""
         for desired in self.sources.resolved(self.ledger.records):
             self._record_wanted(desired)
         self.sources.tell()
         for source, desired in sorted(self.ledger.desired.items()):
             granted = self._granted.get(source, Permissions())
-            yield replace(desired, permissions=either(granted, self.sources.permissions(source)))
+            yield desired, either(granted, self.sources.permissions(source))
 
     def want(self, desired: DesiredState) -> None:
         """Record what a source wants; what its operator allowed beyond the ordinary holds until it is carried out."""
@@ -109,11 +151,14 @@ class Controller:
         ledger, fleet = self.ledger, self.fleet
         return observe(ledger.lineage, ledger.serial, records, fleet.services, self._elsewhere)
 
-    def execute(self, plan: Plan) -> tuple[ActionOutcome, ...]:
-        """Carry a plan out as far as it goes in one pass."""
-        outcomes = self._actions.execute(plan)
+    def execute(self, plan: Plan, only: Collection[DeploymentKey] | None = None) -> tuple[ActionOutcome, ...]:
+        """Carry a plan out as far as it goes in one pass; one for `only` some says nothing of the rest."""
+        outcomes = self._actions.execute(plan, is_whole=only is None)
         self._write_down(plan, outcomes)
-        self._tell(plan, outcomes)
+        self._tell(plan.source, outcomes, only)
+        for outcome in outcomes:
+            if outcome.status in UNDER_WAY:
+                self._queue.add_in(outcome.key, LATER_MS)
         self._leaving |= {action.key for action in plan.actions if action.kind is ActionKind.REMOVE}
         if not _removes(plan):
             self._granted.pop(plan.source, None)  # meant for that apply, not for every later pass
@@ -146,24 +191,27 @@ class Controller:
     def forget(self, source: str) -> None:
         """Keep nothing of a source that was removed."""
         self._granted.pop(source, None)
+        self._planned.pop(source, None)
         self.not_done = {name: left for name, left in self.not_done.items() if name != source}
 
-    def _tell(self, plan: Plan, outcomes: tuple[ActionOutcome, ...]) -> None:
+    def _tell(self, source: str, outcomes: tuple[ActionOutcome, ...], only: Collection[DeploymentKey] | None) -> None:
         """Keep what could not be done, for status, and announce what is new of it: once, not on every pass."""
-        left = tuple(o for o in outcomes if o.status in NOT_DONE)
-        news = [outcome for outcome in left if outcome not in self.not_done.get(plan.source, ())]
-        self.not_done = {**self.not_done, plan.source: left}
-        for outcome in news:
-            if outcome.status is Status.FAILED and self.faults.of(outcome.key):
-                continue  # told where it was noted
+        before = self.not_done.get(source, ())
+        others = () if only is None else (outcome for outcome in before if outcome.key not in only)
+        left = tuple(outcome for outcome in outcomes if outcome.status in NOT_DONE)
+        self.not_done = {**self.not_done, source: (*others, *left)}
+        for outcome in left:
+            if outcome in before or (outcome.status is Status.FAILED and self.faults.of(outcome.key)):
+                continue  # told before, or where it was noted
             self._announce(outcome.key, outcome.status.value, outcome.detail)
 
-    def settle(self) -> int:
-        """Bring instances and traffic to what is recorded, and finish deletions."""
+    def settle(self, keys: Collection[DeploymentKey]) -> None:
+        """Bring instances and traffic of these to what is recorded, and finish deletions."""
         self._actions.finish_deletions()
-        wait_ms = self._settling.settle(frozenset(self._leaving))
-        waits = (IDLE_LOOK_MS, wait_ms, SECOND_LOOK_MS if self.sources.are_settling else None)
-        return min(wait for wait in waits if wait is not None)
+        for key in self.ledger.deleted:
+            self._queue.add_in(key, LATER_MS)
+        for key, wait_ms in self._settling.settle(keys, self._leaving).items():
+            self._queue.add_in(key, wait_ms)
 
     def run(self, stop: threading.Event) -> None:
         """Go round until `stop` is set."""
@@ -179,6 +227,11 @@ class Controller:
         except (DatabaseFault, OSError) as fault:  # a full disk, say: what runs goes on, and the next pass tries again
             self._announce(None, "host-fault", f"nothing can be decided: {fault}")
             return FAULT_LOOK_MS
+
+    def look_at(self, key: DeploymentKey) -> None:
+        """Make the loop look at a deployment; may be called from any thread, any number of times."""
+        self._queue.add([key])
+        self.wake()
 
     def wake(self) -> None:
         """Make the loop look again; may be called from any thread, any number of times."""

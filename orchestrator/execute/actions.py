@@ -1,7 +1,9 @@
 """Walks a plan: each action becomes a durable decision; the instances follow in `settle.py`."""
 
 from collections.abc import Collection, Iterable
+from contextlib import nullcontext
 from functools import partial
+from itertools import groupby
 
 from msgspec.structs import replace
 
@@ -12,7 +14,7 @@ from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.rollouts import ANNOUNCE, Rollouts
 from orchestrator.execute.workloads import workload_of
 from orchestrator.model.desired import DesiredState
-from orchestrator.model.event import About
+from orchestrator.model.event import NOTHING_MORE, About
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Record
 from orchestrator.model.outcome import ActionOutcome, Status
@@ -36,17 +38,29 @@ class Actions:
     def __init__(
         self, ledger: Ledger, fleet: Fleet, clock: Clock, announce: ANNOUNCE, faults: Faults
     ) -> None:  # fmt: skip
-        self._ledger, self._fleet, self._clock, self._announce = ledger, fleet, clock, announce
+        self._ledger, self._fleet, self._clock, self._told = ledger, fleet, clock, announce
         self._faults = faults
-        self._rollouts = Rollouts(ledger, clock, announce)
+        self._rollouts = Rollouts(ledger, clock, self._announce)
 
-    def execute(self, plan: Plan) -> tuple[ActionOutcome, ...]:
-        """Carry out every action in the plan's order; one that fails or waits does not stop the others."""
+    def execute(self, plan: Plan, *, is_whole: bool = True) -> tuple[ActionOutcome, ...]:
+        """Carry out every action in the plan's order; one that fails or waits does not stop the others.
+
+        Their decisions are durable together, before anything acts on them. A plan that is not whole is one for some of
+        what its source wants, and says nothing of the rest.
+        """
         self.note_wanted(plan)
         wanted = {deployment.key: deployment for deployment in plan.desired.deployments}
         may_leave = self.may_leave(action.key for action in plan.actions if action.kind is ActionKind.REMOVE)
-        self._faults.only(_carrying_out(plan), {action.key for action in plan.actions})
-        return tuple(self._guarded(action, wanted.get(action.key), plan, may_leave) for action in plan.actions)
+        planned = {action.key for action in plan.actions}
+        self._faults.done(_carrying_out(plan), lambda key: key not in planned and (is_whole or key in wanted))
+        outcomes: list[ActionOutcome] = []
+        for alone, actions in groupby(plan.actions, lambda action: action.kind is ActionKind.ADOPT):
+            with nullcontext() if alone else self._ledger.together():  # each adoption builds on the one before
+                outcomes += [self._guarded(one, wanted.get(one.key), plan, may_leave) for one in actions]
+        return tuple(outcomes)
+
+    def _announce(self, key: DeploymentKey | None, reason: str, message: str, about: About = NOTHING_MORE) -> None:
+        self._ledger.afterwards(partial(self._told, key, reason, message, about))
 
     def _guarded(
         self, action: Action, wanted: Deployment | None, plan: Plan, may_leave: Collection[DeploymentKey]
@@ -160,10 +174,11 @@ class Actions:
 
     def finish_deletions(self) -> None:
         """Go on with what somebody deleted; one that cannot be removed does not keep the others."""
-        deleted = [key for key, record in self._ledger.records.items() if record.deleted]
+        deleted = sorted(self._ledger.deleted)
         may_leave = self.may_leave(deleted)
-        for key in deleted:
-            self._faults.guard(key, "remove it", key, partial(self.remove, key, may_leave), _failed)
+        with self._ledger.together():
+            for key in deleted:
+                self._faults.guard(key, "remove it", key, partial(self.remove, key, may_leave), _failed)
 
     def remove(self, key: DeploymentKey, may_leave: Collection[DeploymentKey]) -> tuple[Status, str]:
         """Stop a deployment whose turn it is and, once nothing of it is left, forget it; repeated until then."""
@@ -172,7 +187,7 @@ class Actions:
         if not self._fleet.stop(key):
             return Status.IN_HAND, "its instances are stopping"
         self._ledger.decide([DeleteRecord(key=key)])
-        self._faults.forget(key)
+        self._ledger.afterwards(partial(self._faults.forget, key))
         self._announce(key, "removed", "removed; its stored data are kept")
         return Status.DONE, ""
 

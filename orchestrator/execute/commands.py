@@ -124,7 +124,7 @@ class Commands:
         if isinstance(record, Refusal):
             return record
         asked_ms = self._clock.wall_ms()
-        with self._ledger.as_one():
+        with self._ledger.together():
             answer = self._verbs[type(command)](record, command, by)
             if isinstance(answer, Begun) and not answer.is_done_already:
                 said = answer.message.removeprefix(f"{command.key}: ")

@@ -6,7 +6,7 @@ record's failure: that goes to the loop, which tries the whole pass again.
 
 import logging
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -71,9 +71,9 @@ class Faults:
         for known in [known for known in self._faults if known[0] == key]:
             self._faults.drop(known)
 
-    def only(self, doing: str, keys: Collection[DeploymentKey]) -> None:
-        """Forget what was wrong with doing something that is to be done for no others any more."""
-        for known in [known for known in self._faults if known[1] == doing and known[0] not in keys]:
+    def done(self, doing: str, is_done: Callable[[DeploymentKey], bool]) -> None:
+        """Forget what was wrong with doing something for those for whom it is not to be done any more."""
+        for known in [known for known in self._faults if known[1] == doing and is_done(known[0])]:
             self._faults.drop(known)
 
     @property

@@ -1,6 +1,6 @@
 """The records as this process knows them: read once, written through, so that a pass costs no database read."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -56,10 +56,14 @@ class Ledger:
 
     def __init__(self, store: Decisions) -> None:
         self._store = store
-        self._together: list[Change] | None = None
         self._records = Table({record.key: record for record in store.records()})
         self._desired = Table({desired.source: desired for desired in store.desired()})
         self._sources = Table({source.name: source for source in store.sources()})
+        self._deleted = {key for key, record in self._records.items() if record.deleted}
+        self._changed: set[DeploymentKey] = set()
+        self._names = 0
+        self._batch: list[Change] | None = None
+        self._afterwards: list[Callable[[], None]] = []
 
     @property
     def records(self) -> Mapping[DeploymentKey, Record]:
@@ -75,6 +79,21 @@ class Ledger:
     def sources(self) -> Mapping[str, SourceRecord]:
         """How each source is followed, by name."""
         return self._sources
+
+    @property
+    def deleted(self) -> Set[DeploymentKey]:
+        """The records that somebody asked to have removed."""
+        return self._deleted
+
+    @property
+    def names(self) -> int:
+        """Count how often a record came or went: while it is the same, so are the keys."""
+        return self._names
+
+    def take_changed(self) -> set[DeploymentKey]:
+        """Return the records that were written or forgotten since this was asked last."""
+        changed, self._changed = self._changed, set()
+        return changed
 
     @property
     def lineage(self) -> str:
@@ -96,32 +115,49 @@ class Ledger:
 
     def decide(self, changes: Sequence[Change]) -> None:
         """Make changes durable, all or none, before anything acts on them."""
-        if not changes:
-            return
-        if self._together is not None:
-            self._together.extend(changes)
-            return
-        self._store.decide(changes)
-        self._take_over(changes)
+        if self._batch is not None:
+            self._batch += changes
+        elif changes:
+            self._store.decide(changes)
+            self._take_over(changes)
 
     @contextmanager
-    def as_one(self) -> Iterator[None]:
-        """Have everything that is decided within durable in one batch at its end, and seen only then."""
-        self._together = []
+    def together(self) -> Iterator[None]:
+        """Have everything that is decided within become durable, and known here, in one batch at the end.
+
+        Whoever decides within acts on it, and tells of it, only `afterwards`.
+
+        Raises:
+            DatabaseFault: it could not be written; nothing was decided.
+        """
+        assert self._batch is None, "batches do not nest"
+        self._batch = []
         try:
             yield
-            changes = self._together
+            batch, afterwards = self._batch, self._afterwards
         finally:
-            self._together = None
-        self.decide(changes)
+            self._batch, self._afterwards = None, []
+        self.decide(batch)
+        for tell in afterwards:
+            tell()
+
+    def afterwards(self, tell: Callable[[], None]) -> None:
+        """Call `tell` once what was decided before is durable and known here."""
+        if self._batch is None:
+            tell()
+        else:
+            self._afterwards.append(tell)
 
     def _take_over(self, changes: Sequence[Change]) -> None:
         for change in changes:
             match change:
                 case PutRecord(record=record):
-                    self._records.put(record.key, record)
+                    self._put(record)
                 case DeleteRecord(key=key):
                     self._records.drop(key)
+                    self._deleted.discard(key)
+                    self._changed.add(key)
+                    self._names += 1
                 case PutDesired(desired=wanted):
                     self._desired.put(wanted.source, wanted)
                 case DeleteDesired(source=forgotten):
@@ -130,3 +166,12 @@ class Ledger:
                     self._sources.put(followed.name, followed)
                 case DeleteSource(name=name):
                     self._sources.drop(name)
+
+    def _put(self, record: Record) -> None:
+        self._names += record.key not in self._records
+        self._records.put(record.key, record)
+        self._changed.add(record.key)
+        if record.deleted:
+            self._deleted.add(record.key)
+        else:
+            self._deleted.discard(record.key)

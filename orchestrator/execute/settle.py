@@ -1,10 +1,12 @@
 """Brings every deployment's instances and traffic to what its record says, and moves its rollout on.
 
-Called on each pass, for each record: look at the facts, let `rollout` decide, make the decision durable, then shape
-the service. Every step may be repeated, so a crash between any two of them is healed by the next pass.
+Called on each pass, for each record that wants a look: look at the facts, let `rollout` decide, make the decision
+durable, then shape the service. Every step may be repeated, so a crash between any two of them is healed by the next
+pass.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence, Set
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -33,6 +35,8 @@ from orchestrator.supervise.ports import Clock
 from orchestrator.supervise.service import Service
 
 WAITING_MS = 100  # how soon to look again while something waits for what it depends on
+ROUNDS_MAX = 2 * len(RolloutPhase)  # steps that one rollout takes in one pass; the rest is for the next
+MOVED = 0  # milliseconds until the next look at what took a step
 
 
 class Settling:
@@ -43,19 +47,29 @@ class Settling:
     ) -> None:  # fmt: skip
         self._ledger, self._fleet, self._clock, self._announce = ledger, fleet, clock, announce
         self._faults = faults
-        self._leaving: frozenset[DeploymentKey] = frozenset()
+        self._leaving: Set[DeploymentKey] = frozenset()
         self._waiting = {key for key, record in ledger.records.items() if record.wanted.depends_on}
-        self._grouped: tuple[int, frozenset[DeploymentKey]] | None = None  # the serial that groups were made at
+        self._members: dict[DeploymentKey, Deployment] = {}  # what serves and is in a group
 
-    def settle(self, leaving: frozenset[DeploymentKey]) -> int | None:
-        """Settle every record but those `leaving`; returns in how many ms to look again, None when at rest."""
+    def settle(self, keys: Collection[DeploymentKey], leaving: Set[DeploymentKey]) -> dict[DeploymentKey, int]:
+        """Settle the records of `keys` but those `leaving`; returns which of them to look at again, in how many ms.
+
+        Rollouts move on step by step, all of them together: the steps of one round are durable in one batch, and the
+        next round acts on them.
+        """
         self._leaving = leaving
-        self._regroup()
+        self._regroup(keys)
         self._let_begin()
-        waits = [self._guarded(r) for key, r in [*self._ledger.records.items()] if key not in leaving]
-        if self._waiting:
-            waits.append(WAITING_MS)
-        return min((wait for wait in waits if wait is not None), default=None)
+        waits: dict[DeploymentKey, int] = {}
+        front = [key for key in keys if key in self._ledger.records and key not in leaving]
+        for _ in range(ROUNDS_MAX):
+            with self._ledger.together():
+                looked = [(key, self._guarded(self._ledger.records[key])) for key in front]
+            waits.update((key, wait_ms) for key, wait_ms in looked if wait_ms is not None)
+            front = [key for key, wait_ms in looked if wait_ms == MOVED]
+            if not front:
+                break
+        return waits
 
     def _let_begin(self) -> None:
         """Have what was recorded before this agent start in order: each after the first try of what it depends on."""
@@ -76,14 +90,24 @@ class Settling:
             return True
         return workload_of(record.stable).has_tried(service)
 
-    def _regroup(self) -> None:
-        records = self._ledger.records
-        now = self._ledger.serial, self._leaving
-        if self._grouped == now:
-            return
-        serving = (r for key, r in records.items() if r.stable and key not in self._leaving and not is_suspended(r))
-        self._fleet.regroup(record.stable for record in serving if record.stable is not None)
-        self._grouped = now
+    def _regroup(self, keys: Iterable[DeploymentKey]) -> None:
+        """Have groups be what serves now, where one of these keys makes a difference."""
+        changed = False
+        for key in {*keys, *(self._members.keys() & self._leaving)}:
+            before, member = self._members.get(key), self._member(key)
+            changed = changed or before is not member
+            if member is not None:
+                self._members[key] = member
+            elif before is not None:
+                del self._members[key]
+        if changed:
+            self._fleet.regroup(self._members.values())
+
+    def _member(self, key: DeploymentKey) -> Deployment | None:
+        record = self._ledger.records.get(key)
+        if record is None or record.stable is None or record.stable.group is None:
+            return None
+        return None if key in self._leaving or is_suspended(record) else record.stable
 
     def _guarded(self, record: Record) -> int | None:
         """Settle one record; one that fails waits its own time, and nobody else does."""
@@ -92,42 +116,33 @@ class Settling:
         )  # fmt: skip
 
     def _settle(self, record: Record) -> int | None:
+        """Take one step with one record; returns when to look again: `MOVED` for at once, None when it is at rest."""
         wait_ms = self._settle_service(record)
-        record = self._ledger.records.get(record.key, record)  # which may have moved on
-        self._fleet.put_in_place(record.stable or record.wanted, takes_messages=not is_suspended(record))
+        if wait_ms != MOVED:
+            self._fleet.put_in_place(record.stable or record.wanted, takes_messages=not is_suspended(record))
         return wait_ms
 
     def _settle_service(self, record: Record) -> int | None:
         service = self._fleet.have(record.stable or record.wanted)
         self._fleet.put_in_force(record.key, record.wanted.revision.grants)
         if record.key in self._waiting:
-            return None
+            return WAITING_MS
         if is_suspended(record):
             return self._suspend(record, service)
         rollout = unfinished(record)
         if rollout is None:
             self._rest(record, service)
             return None
-        return self._see_through(record, rollout, service)
-
-    def _see_through(self, record: Record, rollout: Rollout, service: Service) -> int | None:
-        """Move a rollout on as far as it goes now: each step durable, then its shape applied, then the next."""
-        for _ in RolloutPhase:
-            self._shape(record, rollout, service)
-            moved = self._advance(record, rollout, service)
-            assert moved.rollout is not None
-            if moved.rollout == rollout:
-                break
-            record, rollout = moved, moved.rollout
-        if rollout.phase.is_over:
-            return self._settle(record)
+        self._shape(record, rollout, service)
+        if self._advance(record, rollout, service):
+            return MOVED
         return workload_of(rollout.target).next_look_ms(rollout, self._clock.wall_ms())
 
     def _suspend(self, record: Record, service: Service) -> int | None:
         gone = service.stop(Undelivered("delivery-failed", f"{service.key} is suspended"))
         service.route.direct({}, hold=gone)
         if record.rollout is not None and is_going_back(record) and gone:  # nothing is left to go back from
-            self._advance(record, record.rollout, service)
+            return MOVED if self._advance(record, record.rollout, service) else None
         return None
 
     def _rest(self, record: Record, service: Service) -> None:
@@ -143,20 +158,23 @@ class Settling:
         service.route.refuse(Undelivered("delivery-failed", f"{record.key} has no version that runs: {why}"))
         service.drop_all_but()
 
-    def _advance(self, record: Record, before: Rollout, service: Service) -> Record:
+    def _advance(self, record: Record, before: Rollout, service: Service) -> bool:
+        """Decide on the rollout's next step, if it is time for one; whether it was."""
         now = self._clock.wall_ms()
         after = workload_of(before.target).tick(before, service, now)
         if after == before:
-            return record
+            return False
         changed, entries = self._consequences(_with_result(replace(record, rollout=after), service), after, now)
         self._ledger.decide([PutRecord(record=changed), *entries])
-        if changed.stable is not record.stable:  # before anybody can be told that it serves
-            self._regroup()
+        self._ledger.afterwards(partial(self._tell, record, before, after))
+        return True
+
+    def _tell(self, record: Record, before: Rollout, after: Rollout) -> None:
+        self._regroup([record.key])  # before anybody can be told that it serves
         if after.phase is not before.phase:
             self._announce(record.key, after.phase.value, _said_of(after))
         elif after.weight != before.weight:
             self._announce(record.key, "weight", f"{after.target.revision.version} gets {after.weight} %")
-        return changed
 
     def _consequences(self, record: Record, rollout: Rollout, now: int) -> tuple[Record, list[Change]]:
         """Return what else changes with the rollout's phase: what is stable, what is rejected, the history."""

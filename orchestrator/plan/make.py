@@ -3,7 +3,7 @@
 It looks at values only: the same two states give the same bytes, in whatever order their members come.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -14,7 +14,7 @@ from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedDeployment, ObservedState
 from orchestrator.model.spec import Deployment
 from orchestrator.plan.action import Action, ActionKind
-from orchestrator.plan.dependencies import find_obstacles, in_order
+from orchestrator.plan.dependencies import Obstacle, find_obstacles, in_order
 from orchestrator.plan.document import Plan, summarize
 from orchestrator.plan.removals import removals
 from orchestrator.plan.rules import Case, decide
@@ -22,17 +22,40 @@ from orchestrator.plan.warnings import warnings
 
 
 def make_plan(desired: DesiredState, observed: ObservedState, diagnostics: Iterable[Diagnostic] = ()) -> Plan:
-    """Return the actions that lead from `observed` to `desired`; warnings are added to `diagnostics`."""
+    """Return what leads from `observed` to `desired`, to be shown or saved; warnings are added to `diagnostics`."""
+    plan, seen = compare(desired, observed), observed.by_key()
+    told = (*diagnostics, *rebuilt(plan.desired, seen), *warnings(plan.desired.deployments, seen, plan.actions))
+    plan = msgspec.structs.replace(plan, diagnostics=tuple(sorted(told, key=diagnostic_order)))
+    return msgspec.structs.replace(plan, digest=digest_of(plan))
+
+
+def compare(desired: DesiredState, observed: ObservedState) -> Plan:
+    """Return the same plan without warnings and digest, to be carried out at once."""
     desired = in_canonical_order(desired)
     seen = observed.by_key()
     leaving = removals(desired, [d.record for d in observed.deployments])
     removed = {action.key for action in leaving if action.kind is ActionKind.REMOVE}
-    actions = decisions(desired, observed, frozenset(seen.keys() - removed))
-    told = (*diagnostics, *rebuilt(desired, seen), *warnings(desired.deployments, seen, actions))
+    actions = decisions(desired, observed, obstacles_of(desired, frozenset(seen.keys() - removed)))
     needs = {action.key: seen[action.key].record.wanted.depends_on for action in leaving}
     needs |= {d.key: d.depends_on for d in desired.deployments}
-    ordered = in_execution_order((*actions, *leaving), needs)
-    plan = Plan(
+    return _plan(desired, observed, in_execution_order((*actions, *leaving), needs))
+
+
+def compare_some(
+    desired: DesiredState, some: Iterable[Deployment], observed: ObservedState, staying: Collection[DeploymentKey]
+) -> Plan:
+    """Return a plan for `some` of the deployments that are desired, and for nothing else.
+
+    `observed` holds those of them that exist; `staying` is everything that does. What is removed, a whole plan says.
+    """
+    part = msgspec.structs.replace(desired, deployments=tuple(sorted(some, key=lambda d: d.key)))
+    needs = {d.key: d.depends_on for d in part.deployments}
+    obstacles = obstacles_of(desired, frozenset(staying)) if any(needs.values()) else {}
+    return _plan(part, observed, in_execution_order(decisions(part, observed, obstacles), needs))
+
+
+def _plan(desired: DesiredState, observed: ObservedState, ordered: tuple[Action, ...]) -> Plan:
+    return Plan(
         source=desired.source,
         root=desired.root,
         root_reason=desired.root_reason,
@@ -44,9 +67,7 @@ def make_plan(desired: DesiredState, observed: ObservedState, diagnostics: Itera
         desired=desired,
         actions=ordered,
         summary=summarize(ordered),
-        diagnostics=tuple(sorted(told, key=diagnostic_order)),
     )
-    return msgspec.structs.replace(plan, digest=digest_of(plan))
 
 
 def rebuilt(desired: DesiredState, seen: dict[DeploymentKey, ObservedDeployment]) -> Iterator[Diagnostic]:
@@ -70,20 +91,28 @@ def _short(digest: str) -> str:
     return digest[: len("sha256:") + 12]
 
 
-def decisions(desired: DesiredState, observed: ObservedState, staying: frozenset[DeploymentKey]) -> list[Action]:
+def obstacles_of(desired: DesiredState, staying: frozenset[DeploymentKey]) -> dict[DeploymentKey, Obstacle]:
+    """Return what is in the way of deployments that depend on others; `staying` is what exists and is not removed."""
+    if not any(deployment.depends_on for deployment in desired.deployments):
+        return {}
+    return find_obstacles({d.key: d for d in desired.deployments}, frozenset(desired.invalid), staying)
+
+
+def decisions(
+    desired: DesiredState, observed: ObservedState, obstacles: Mapping[DeploymentKey, Obstacle]
+) -> list[Action]:
     """Decide about each deployment that is wanted."""
-    wanted, seen = {d.key: d for d in desired.deployments}, observed.by_key()
-    obstacles = find_obstacles(wanted, frozenset(desired.invalid), staying)
+    seen = observed.by_key()
     cases = (
         Case(
             source=desired.source,
             wanted=deployment,
-            seen=seen.get(key),
-            obstacle=obstacles.get(key),
+            seen=seen.get(deployment.key),
+            obstacle=obstacles.get(deployment.key),
             may_adopt=desired.permissions.adopt,
             agent_running=observed.agent_running,
         )
-        for key, deployment in wanted.items()
+        for deployment in desired.deployments
     )
     return [action for case in cases for action in decide(case)]
 

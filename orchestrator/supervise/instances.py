@@ -181,7 +181,7 @@ class InstanceSet:
         membership = self._together(self.lane)
         if membership is not None:
             membership.look()
-        self._around.listener.changed()
+        self._around.listener.changed(self.deployment.key)
 
     def _revive_group(self) -> bool:
         """Have the group that it gave up with start again, as its members live together; whether it had given up."""

@@ -84,7 +84,7 @@ class Run:
             then = f"is tried again in {self.again_ms} ms" if self.was_prevented else "is not run again"
             self._around.listener.exited(self.id, outcome.reason, then)
         self._ended(self)
-        self._around.listener.changed()
+        self._around.listener.changed(self.id.deployment)
 
     def _outcome(self) -> JobOutcome:
         if self._cancelled:

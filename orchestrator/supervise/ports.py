@@ -154,8 +154,8 @@ class Clock(Protocol):
 class Listener(Protocol):
     """Who is told when something changed, so that the controller looks again."""
 
-    def changed(self) -> None:
-        """Say that an instance's phase or readiness changed; called with no lock held."""
+    def changed(self, key: DeploymentKey) -> None:
+        """Say that an instance's phase, readiness or health changed; called with no lock held."""
 
     def exited(self, instance: ComponentId, reason: ExitReason, then: str) -> None:
         """Report an exit and what follows from it, in words."""

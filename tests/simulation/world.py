@@ -87,14 +87,14 @@ class AskedFor:
 class Listener:
     """Wakes the controller, and notes which deployments were disturbed by a crash of an instance, and by what."""
 
-    def __init__(self, wake: Callable[[], None], disturbed: set[DeploymentKey]) -> None:
+    def __init__(self, wake: Callable[[DeploymentKey], None], disturbed: set[DeploymentKey]) -> None:
         self._wake, self._disturbed = wake, disturbed
         self.exits: Counter[ComponentId] = Counter()
         self.with_group: Counter[DeploymentKey] = Counter()
         self.group_restarts: list[tuple[DeploymentKey, DeploymentKey]] = []  # whose, after whose failure
 
-    def changed(self) -> None:
-        self._wake()
+    def changed(self, key: DeploymentKey) -> None:
+        self._wake(key)
 
     def announce(self, key: DeploymentKey, reason: str, message: str) -> None:
         self._disturbed.add(key)
@@ -150,7 +150,7 @@ class World:
             sent.was_lost = sent.was_lost or not sent.is_settled
         for asked in self.asked.values():
             asked.was_lost = asked.was_lost or not asked.is_over
-        self.listener = Listener(self._wake, self.disturbed)
+        self.listener = Listener(self._changed, self.disturbed)
         self.source.begin_again()
         self.router = Router()
         self.requests = Requests(self.router, self.clock)
@@ -162,7 +162,9 @@ class World:
         actions = Actions(self.ledger, self.fleet, self.clock, self._announced, faults)
         settling = Settling(self.ledger, self.fleet, self.clock, self._announced, faults)
         self.sources = WatchedSources(lambda: resolve, _ignore, self.clock.wall_ms, _ignore, _ignore)
-        self.controller = SteppedController(self.sources, self.ledger, self.fleet, actions, settling, _announce, faults)
+        self.controller = SteppedController(
+            self.sources, self.ledger, self.fleet, actions, settling, _announce, faults, self.clock.monotonic_ms
+        )
         commands = Commands(self.ledger, self.fleet, self.clock, _announce, self.sources.wants)
         self.operations = Operations(self.controller, commands, lambda _: True, _ignore)
         watched = Watched(SOURCE, ReaderAtOnce(self.source.read), _ignore, Permissions(), is_atomic=False)
@@ -381,6 +383,10 @@ class World:
 
     def _wake(self) -> None:
         self._is_awake = True
+
+    def _changed(self, key: DeploymentKey) -> None:
+        self.controller.look_at(key)
+        self._wake()
 
     def _deciding(self, changes: Sequence[Change]) -> None:
         for change in changes:

@@ -27,7 +27,7 @@ class Heard:
         self.exits: list[tuple[ExitReason, str]] = []
         self.news: list[tuple[DeploymentKey, str, str]] = []
 
-    def changed(self) -> None:
+    def changed(self, key: DeploymentKey) -> None:
         self.changes += 1
 
     def announce(self, key: DeploymentKey, reason: str, message: str) -> None:

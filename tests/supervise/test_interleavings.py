@@ -120,7 +120,7 @@ def test_of_a_set_that_is_restarted_only_one_instance_is_away_at_a_time(threads)
     made = stage(threads, replicas=3)
     threads.run()
     least = []
-    made.heard.changed = lambda: least.append(made.set.ready)
+    made.heard.changed = lambda _key: least.append(made.set.ready)
     threads.go(made.set.restart)
     threads.run()
     assert min(least) == 2

@@ -10,7 +10,9 @@ from orchestrator.rollout.shape import NewSet, OldSet, Shape, shape
 from orchestrator.supervise.service import Service
 
 WAITING_FOR_TIME = (RolloutPhase.PROGRESSING, RolloutPhase.PAUSED, RolloutPhase.KEEPING)
-SETTLING_MS = 100  # how soon to look again at a rollout that waits for instances, beyond the events that wake us
+SETTLING_MS = (
+    1_000  # how soon to look again at a rollout that waits for instances, which are looked at when they change
+)
 HOLDING_MS = 10  # the same while messages are held back, as every caller waits with us
 
 
@@ -26,9 +28,8 @@ class ServiceWorkload:
         if shape(rollout).hold:
             return HOLDING_MS
         due = due_ms(rollout)
-        if rollout.phase in WAITING_FOR_TIME and due is not None:
-            return max(HOLDING_MS, due - now_ms)
-        return SETTLING_MS
+        wait_ms = SETTLING_MS if due is None else max(HOLDING_MS, due - now_ms)
+        return wait_ms if rollout.phase in WAITING_FOR_TIME else min(wait_ms, SETTLING_MS)
 
     def shape(self, rollout: Rollout, service: Service, serving: Deployment | None, old: Deployment | None) -> None:
         """Set traffic, then instances: nothing is stopped that a message could still be given to."""

@@ -1,0 +1,1 @@
+"""The controller's own decisions: which deployments to look at, and which to plan again. Everything here is real."""
