@@ -72,7 +72,7 @@ class Controller:
         self._elsewhere = Elsewhere(
             fleet.rates.limited, fleet.router.kept, fleet.router.dead_letters, rates.of, faults.of
         )  # fmt: skip
-        self._written: dict[str, tuple[ActionOutcome, ...]] = {}  # by source: what was logged last
+        self._written: dict[str, set[ActionOutcome]] = {}  # by source, what was logged last
         self.not_done: dict[str, tuple[ActionOutcome, ...]] = {}  # by source; replaced, never changed
 
     def step(self) -> int:
@@ -154,7 +154,7 @@ class Controller:
     def execute(self, plan: Plan, only: Collection[DeploymentKey] | None = None) -> tuple[ActionOutcome, ...]:
         """Carry a plan out as far as it goes in one pass; one for `only` some says nothing of the rest."""
         outcomes = self._actions.execute(plan, is_whole=only is None)
-        self._write_down(plan, outcomes)
+        self._write_down(plan, outcomes, only)
         self._tell(plan.source, outcomes, only)
         for outcome in outcomes:
             if outcome.status in UNDER_WAY:
@@ -165,18 +165,21 @@ class Controller:
         self._use_up_adoption(plan.source)
         return outcomes
 
-    def _write_down(self, plan: Plan, outcomes: tuple[ActionOutcome, ...]) -> None:
-        """Log what a plan came to; once, not on every pass."""
-        if self._written.get(plan.source, ()) == outcomes:
-            return
-        self._written[plan.source] = outcomes
+    def _write_down(
+        self, plan: Plan, outcomes: tuple[ActionOutcome, ...], only: Collection[DeploymentKey] | None
+    ) -> None:
+        """Log what each action of a plan came to; once, not on every pass."""
+        before = self._written.get(plan.source, set())
+        others = {one for one in before if one.key not in only} if only is not None else set()
+        self._written[plan.source] = {*others, *outcomes}
+        of = f"{plan.source} at {plan.commit}" if plan.commit else plan.source
+        by = f" by {plan.desired.by}" if plan.desired.by else ""
         for action, outcome in zip(plan.actions, outcomes, strict=True):
-            of = f"{plan.source} at {plan.commit}" if plan.commit else plan.source
-            by = f" by {plan.desired.by}" if plan.desired.by else ""
-            why = ", ".join(reason.value for reason in action.reasons)
-            detail = f": {outcome.detail}" if outcome.detail else ""
-            said = "%s %s (%s), for %s%s: %s%s"
-            LOG.info(said, action.kind.value, action.key, why, of, by, outcome.status.value, detail)
+            if outcome not in before:
+                why = ", ".join(reason.value for reason in action.reasons)
+                detail = f": {outcome.detail}" if outcome.detail else ""
+                said = "%s %s (%s), for %s%s: %s%s"
+                LOG.info(said, action.kind.value, action.key, why, of, by, outcome.status.value, detail)
 
     def _use_up_adoption(self, source: str) -> None:
         """Have a watched source take over others' deployments once: two that might would take them from each other."""
