@@ -6,6 +6,7 @@ started twice and never restarted; whoever wants another asks for another. Nothi
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
@@ -143,7 +144,8 @@ class Runs:
 
     def _wake_again(self, run: Run) -> None:
         if run.was_prevented:
-            self._around.clock.call_later(run.again_ms, self._around.listener.changed)
+            again = partial(self._around.listener.changed, run.id.deployment)
+            self._around.clock.call_later(run.again_ms, again)
 
     def find(self, revision: str) -> Run | None:
         """Return the run of a revision that `once` began."""
