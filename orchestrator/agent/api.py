@@ -514,10 +514,11 @@ class Api:
     async def _obey(self, request: Request, command: Command) -> Response:
         by = await _by(request)
         try:
-            return _json(Done(message=await run_in_threadpool(self._operations.obey, command, by)))
+            begun = await run_in_threadpool(self._operations.obey, command, by)
         except Trouble as trouble:
             LOG.info("refused %s: %s of %s", by, type(command).__name__.lower(), trouble.problem.summary)
             raise
+        return _json(Done(message=begun.message, goal=begun.goal, rollout=begun.rollout))
 
     async def _note(self, request: Request, verb: Verb, count: int, numbers: tuple[int, ...] | None) -> None:
         """Write down what somebody did with dead letters."""

@@ -12,7 +12,7 @@ from orchestrator.agent.jobs import Watcher
 from orchestrator.agent.trouble import Trouble
 from orchestrator.contract.problem import Problem
 from orchestrator.controller.loop import Controller
-from orchestrator.execute.commands import Command, Commands, RunJob
+from orchestrator.execute.commands import Begun, Command, Commands, RunJob
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.outcome import ActionOutcome
 from orchestrator.model.who import By, Verb
@@ -66,13 +66,13 @@ class Operations:
         self._applied(plan.source)
         return self._controller.execute(now)
 
-    def obey(self, command: Command, by: By) -> str:
+    def obey(self, command: Command, by: By) -> Begun:
         """Have a command carried out; returns what was done or begun.
 
         Raises:
             Trouble: it is refused; the reason says why.
         """
-        return _granted(self._command(lambda: self._commands.obey(command, by))).message
+        return _granted(self._command(lambda: self._commands.obey(command, by)))
 
     def run(
         self, key: DeploymentKey, arguments: tuple[str, ...] | None, watcher: Watcher, by: By

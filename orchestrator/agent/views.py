@@ -37,6 +37,7 @@ from orchestrator.model.who import Act
 from orchestrator.plan.dependencies import names_of
 from orchestrator.rollout.analysis import wanted_messages
 from orchestrator.rollout.standing import (
+    end_of,
     ending_of,
     hold_of,
     is_job,
@@ -206,7 +207,10 @@ def rollout_view(record: Record) -> RolloutView | None:
     rollout = record.rollout
     if rollout is None:
         return None
+    end = end_of(rollout)
     return RolloutView(
+        number=rollout.number,
+        ended=end.value if end else "",
         phase=rollout.phase.value,
         cause=rollout.cause.value,
         target_version=rollout.target.revision.version,

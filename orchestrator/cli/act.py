@@ -1,8 +1,8 @@
 """Commands that do something to what runs: messages and calls, restart, rollback, delete, and rollouts."""
 
 import sys
-import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, BinaryIO
 
 import click
@@ -16,11 +16,12 @@ from orchestrator.cli.names import LABEL, WORD, address_argument, key_argument, 
 from orchestrator.cli.payload import conversation_option, payload_options, written
 from orchestrator.cli.payload import payload as read_payload
 from orchestrator.cli.show import show_failure
+from orchestrator.cli.terminal import Text
 from orchestrator.cli.trace import new_name, show_conversations
 from orchestrator.cli.visible import sink
-from orchestrator.cli.waiting import ended, is_at_rest
-from orchestrator.contract.codes import FAILED, OK, TIMED_OUT, USAGE
-from orchestrator.contract.documents import Ended
+from orchestrator.cli.waiting import see_through
+from orchestrator.contract.codes import OK, USAGE
+from orchestrator.contract.documents import Done, Ended
 from orchestrator.contract.problem import Failure
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
@@ -152,65 +153,90 @@ def _json_argument(number: int, text: str) -> Any:
         ) from None
 
 
+def waiting(what: str) -> Callable[[Any], Any]:
+    """Add the options of a command that waits."""
+    until = f"Wait until {what}; exit 1 if it ends otherwise."
+    wait = click.option("--wait/--no-wait", default=True, help=until)
+    timeout = click.option("--timeout", type=DURATION, default="5m", help="How long to wait.")
+    return lambda act: wait(timeout(act))
+
+
 @command()
 @keys_argument
+@waiting("all instances are Ready again")
 @reason_option
-def restart(settings: Settings, names: tuple[DeploymentKey, ...], reason: str | None) -> int:
+def restart(
+    settings: Settings, names: tuple[DeploymentKey, ...], wait: bool, timeout: int, reason: str | None
+) -> int:  # fmt: skip
     """Restart deployments, their instances one after another. The others keep answering."""
     client = settings.client()
-    return _each(settings, names, lambda name: client.restart(name, reason))
+    return _each(settings, names, lambda name: client.restart(name, reason), timeout if wait else None)
 
 
 @command()
 @keys_argument
 @click.option("--force", is_flag=True, help="Also where other deployments depend on them.")
+@waiting("they are gone")
 @reason_option
-def delete(settings: Settings, names: tuple[DeploymentKey, ...], force: bool, reason: str | None) -> int:
+def delete(
+    settings: Settings, names: tuple[DeploymentKey, ...], force: bool, wait: bool, timeout: int, reason: str | None
+) -> int:  # fmt: skip
     """Remove deployments; their stored data are kept."""
     client = settings.client()
-    return _each(settings, names, lambda name: client.delete(name, reason, force=force, beside=names))
+
+    def act(name: DeploymentKey) -> Done:
+        return client.delete(name, reason, force=force, beside=names)
+
+    return _each(settings, names, act, timeout if wait else None)
 
 
-def _each(settings: Settings, names: Iterable[DeploymentKey], act: Callable[[DeploymentKey], str]) -> int:
-    """Do something to each deployment; one that refuses does not stop the others. Returns the first one's exit code."""
-    codes = []
-    for name in names:
+def _each(
+    settings: Settings, names: Iterable[DeploymentKey], act: Callable[[DeploymentKey], Done], wait_ms: int | None
+) -> int:  # fmt: skip
+    """Do something to each deployment and, once all is begun, wait for each; `wait_ms` None waits for none.
+
+    One that refuses or fails does not stop the others. Returns the first one's exit code.
+    """
+    codes: list[int] = []
+    begun: list[tuple[DeploymentKey, Done]] = []
+
+    def attempt(step: Callable[[], None]) -> None:
         try:
-            settings.err().print(printable(act(name)))
+            step()
         except Failure as failure:
             show_failure(settings.err(), failure)
             codes.append(failure.exit_code)
+
+    def begin(name: DeploymentKey) -> None:
+        done = act(name)
+        settings.err().print(Text(printable(done.message)))
+        begun.append((name, done))
+
+    for name in names:
+        attempt(partial(begin, name))
+    if wait_ms is not None:
+        for name, done in begun:
+            attempt(partial(see_through, settings, settings.client(), name, done, wait_ms))
     return codes[0] if codes else OK
+
+
+def _one(settings: Settings, name: DeploymentKey, done: Done, wait_ms: int | None) -> None:
+    settings.err().print(Text(printable(done.message)))
+    if wait_ms is not None:
+        see_through(settings, settings.client(), name, done, wait_ms)
 
 
 @command()
 @key_argument
 @click.option("--to", type=int, help="The revision's number in `airs history`; the previous one by default.")
 @click.option("--force", is_flag=True, help="Go back to one that was rejected, too.")
-@click.option("--wait/--no-wait", default=True, help="Wait until it serves.")
-@click.option("--timeout", type=DURATION, default="5m", help="How long to wait.")
+@waiting("it serves")
 @reason_option
 def rollback(
     settings: Settings, name: DeploymentKey, to: int | None, force: bool, wait: bool, timeout: int, reason: str | None
 ) -> None:  # fmt: skip
     """Go back to an earlier revision. Each time it goes one further; the revision that the source wants is held."""
-    client = settings.client()
-    said = client.rollback(name, to, reason, force=force)
-    settings.err().print(said)
-    if wait:
-        _wait_for_one(settings, name, timeout)
-
-
-def _wait_for_one(settings: Settings, name: DeploymentKey, timeout_ms: int) -> None:
-    client = settings.client()
-    deadline = time.monotonic() + timeout_ms / 1000
-    while not is_at_rest(view := client.deployment(name)):
-        if time.monotonic() > deadline:
-            raise Failure(f"{name} is not there after {timeout_ms / 1000:g}s", view.message, exit_code=TIMED_OUT)
-        time.sleep(0.02)
-    if view.phase == "failed":
-        raise Failure(f"{name} failed", view.message, exit_code=FAILED)
-    settings.err().print(ended(view))
+    _one(settings, name, settings.client().rollback(name, to, reason, force=force), timeout if wait else None)
 
 
 @click.group()
@@ -222,23 +248,30 @@ def rollout() -> None:
 @command()
 @key_argument
 @click.option("--full", is_flag=True, help="Give the new version everything, whatever steps are left.")
+@waiting("it serves, where no step is left")
 @reason_option
-def promote(settings: Settings, name: DeploymentKey, full: bool, reason: str | None) -> None:
+def promote(
+    settings: Settings, name: DeploymentKey, full: bool, wait: bool, timeout: int, reason: str | None
+) -> None:  # fmt: skip
     """Go on by one step, whatever the rollout waits for; after the last, give the new version everything."""
-    settings.err().print(settings.client().rollout(name, "promote", reason, full=full))
+    done = settings.client().rollout(name, "promote", reason, full=full)
+    _one(settings, name, done, timeout if wait else None)
 
 
-def _verb(verb: str, help_text: str) -> click.Command:
+def _verb(verb: str, until: str, help_text: str) -> click.Command:
     @command(verb, help=help_text)
     @key_argument
+    @waiting(until)
     @reason_option
-    def run(settings: Settings, name: DeploymentKey, reason: str | None) -> None:
-        settings.err().print(settings.client().rollout(name, verb, reason))
+    def run(settings: Settings, name: DeploymentKey, wait: bool, timeout: int, reason: str | None) -> None:
+        _one(settings, name, settings.client().rollout(name, verb, reason), timeout if wait else None)
 
     return run
 
 
 rollout.add_command(rollout_status)
 rollout.add_command(promote)
-rollout.add_command(_verb("abort", "Send all traffic back to the stable version and reject the new one."))
-rollout.add_command(_verb("retry", "Try again what was rejected or held."))
+rollout.add_command(
+    _verb("abort", "it has gone back", "Send all traffic back to the stable version and reject the new one.")
+)
+rollout.add_command(_verb("retry", "it serves, or waits at a step", "Try again what was rejected or held."))

@@ -148,7 +148,7 @@ def _show_message(console: Console, view: DeploymentView) -> None:
     if due:
         console.print(Text(f"    next start {clock(min(due))}", style="dim"))
     if view.sync == "held":
-        console.print(Text(f"    → a changed spec or `airs rollout retry {name}` releases it", style="cyan"))
+        console.print(Text(f"    → another revision releases it, or `airs rollout retry {name}`", style="cyan"))
 
 
 def _deployment_table(console: Console, views: Sequence[DeploymentView]) -> None:

@@ -225,17 +225,22 @@ def _tell_result(settings: Settings, settled: Sequence[DeploymentView], plan: Pl
 
 def _see_through(settings: Settings, client: AgentClient, plan: Plan, wait: bool, timeout_ms: int) -> None:
     stopped = [action for action in plan.actions if action.kind.is_stopped]
+    moving = {action.key for action in plan.actions if not action.kind.is_stopped}
     left_alone = {action.key for action in stopped}
-    wanted = {deployment.key for deployment in plan.desired.deployments} - left_alone
+    wanted = {d.key: d.revision.id for d in plan.desired.deployments if d.key in moving or d.key not in left_alone}
     gone = {action.key for action in plan.actions if action.kind is ActionKind.REMOVE}
-    settled = wait_for(settings, client, wanted, gone, timeout_ms) if wait else []
+    settled = wait_for(settings, client, wanted.keys(), gone, timeout_ms) if wait else []
     if settings.is_json:
         settings.print_json({"actions": plan.actions, "summary": plan.summary, "deployments": settled})
     else:
         _tell_result(settings, settled, plan)
-    failures = [view for view in settled if is_failure(view)]
+    failures = [view for view in settled if is_failure(view) and key_of(view) not in left_alone]
     if failures:
         raise _not_done(failures, stopped)
+    others = [v for v in settled if v.wanted_revision != wanted.get(key_of(v), v.wanted_revision)]
+    if others:
+        names = ", ".join(f"{view.namespace}/{view.name}" for view in others)
+        raise Failure(f"{names}: another apply replaced what this one asked for", "`airs history` shows what is.")
     if stopped:
         raise _left_alone(stopped)
 

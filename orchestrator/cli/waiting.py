@@ -8,9 +8,12 @@ from orchestrator.cli.context import Settings
 from orchestrator.cli.terminal import Console, Live, Text
 from orchestrator.client import AgentClient
 from orchestrator.contract.codes import TIMED_OUT
-from orchestrator.contract.documents import DeploymentView
+from orchestrator.contract.documents import DeploymentView, Done, RolloutView
 from orchestrator.contract.problem import Failure
+from orchestrator.model.goal import Goal
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.outcome import Status
+from orchestrator.observe.events import printable
 
 LOOK_S = 0.05
 ARRIVED = ("keeping", "succeeded", "failed")  # phases of a rollout in which nothing new is on its way
@@ -35,6 +38,8 @@ def wait_for(
             missing = wanted - {key_of(v) for v in views}
             if not waiting and not missing:
                 return views
+            if missing:
+                _refuse_failed(client, missing)
             if time.monotonic() > deadline:
                 raise _late(waiting, _reasons(client, missing), timeout_ms)
             if not console.is_terminal:
@@ -105,10 +110,84 @@ def _how_far(view: DeploymentView) -> str:
     return ", ".join(told)
 
 
+def see_through(settings: Settings, client: AgentClient, key: DeploymentKey, done: Done, timeout_ms: int) -> None:
+    """Wait for the goal of what was begun, and say how that ended.
+
+    Raises:
+        Failure: it ended otherwise, or time ran out.
+    """
+    if done.goal is Goal.NOTHING:
+        return
+    deadline = time.monotonic() + timeout_ms / 1000
+    with Live(settings.err()) as live:
+        while (said := how_it_ended(key, done, view := _find(client, key))) is None:
+            if time.monotonic() > deadline:
+                raise _late([view] if view else [], {}, timeout_ms)
+            if view is not None and settings.err().is_terminal:
+                live.show(progress(view))
+            time.sleep(LOOK_S)
+    settings.err().print(Text(printable(said)))
+
+
+def how_it_ended(key: DeploymentKey, done: Done, view: DeploymentView | None) -> str | None:
+    """Say how what was begun ended, None while it goes on.
+
+    Raises:
+        Failure: it did not end as was asked for.
+    """
+    if done.goal is Goal.IS_GONE:
+        if view is not None and view.phase != "removing":
+            raise Failure(f"{key} is there again", "it was applied anew while it was being removed")
+        return None if view is not None else f"{key} is gone"
+    if view is None:
+        raise Failure(f"{key} is gone", "it was deleted meanwhile")
+    if done.goal is Goal.IS_READY:
+        return _at_rest(key, view)
+    rollout = view.rollout
+    if rollout is not None and rollout.number > done.rollout:
+        detail = f"that of {rollout.target_version} began (revision {rollout.number} in `airs history {key}`)"
+        raise Failure(f"the rollout of {key} was replaced by another", detail)
+    return None if rollout is None or rollout.number < done.rollout else _arrived(key, done.goal, view, rollout)
+
+
+def _arrived(key: DeploymentKey, goal: Goal, view: DeploymentView, rollout: RolloutView) -> str | None:
+    if rollout.ended == "went-back":
+        if goal is Goal.GOES_BACK:
+            return _at_rest(key, view) if rollout.stable_revision else f"{key} is given up, and nothing served before"
+        logs = f"`airs logs {key}` shows what it said."
+        raise Failure(f"{key}: {rollout.target_version} failed", f"{rollout.conclusion}\n{_serving(view)}", logs)
+    if rollout.ended and goal is Goal.GOES_BACK:
+        raise Failure(f"{key}: {rollout.target_version} had already taken over", _serving(view))
+    return ended(view) if view.ending == "stopped" else _at_rest(key, view)
+
+
+def _at_rest(key: DeploymentKey, view: DeploymentView) -> str | None:
+    if view.ending in ("failed", "stopped"):
+        raise Failure(f"{key} is {view.phase}", view.message, f"`airs logs {key}` shows what it said.")
+    return ended(view) if view.ending else None
+
+
+def _serving(view: DeploymentView) -> str:
+    return f"{view.version} serves, {view.ready}/{view.replicas} ready" if view.ready else "nothing serves"
+
+
+def _find(client: AgentClient, key: DeploymentKey) -> DeploymentView | None:
+    return next((view for view in client.deployments() if key_of(view) == key), None)
+
+
 def _reasons(client: AgentClient, missing: Set[DeploymentKey]) -> dict[DeploymentKey, str]:
     """Ask why each deployment does not exist yet."""
     told = {left.key: left.detail for source in client.sources() for left in source.not_done}
     return {key: told.get(key, "") for key in sorted(missing)}
+
+
+def _refuse_failed(client: AgentClient, missing: Set[DeploymentKey]) -> None:
+    """End the wait for what could not even be created."""
+    left = [one for source in client.sources() for one in source.not_done]
+    failed = [one for one in left if one.key in missing and one.status is Status.FAILED]
+    if failed:
+        why = "\n".join(one.detail for one in failed)
+        raise Failure(f"{', '.join(str(one.key) for one in failed)} could not be created", why)
 
 
 def _late(waiting: Iterable[DeploymentView], missing: Mapping[DeploymentKey, str], timeout_ms: int) -> Failure:

@@ -170,28 +170,28 @@ class AgentClient:
         """Return what a revision of the history contained."""
         return self._get(api.REVISION, key, number=str(number))
 
-    def restart(self, key: DeploymentKey, reason: str | None = None) -> str:
-        """Restart a deployment's instances; returns what was done, in words."""
+    def restart(self, key: DeploymentKey, reason: str | None = None) -> Done:
+        """Restart a deployment's instances; returns what was done or begun."""
         return self._done(api.RESTART, key, params=_given(reason=reason))
 
     def rollback(
         self, key: DeploymentKey, to: int | None = None, reason: str | None = None, *, force: bool = False
-    ) -> str:  # fmt: skip
-        """Go back to revision `to`, or to the one before; returns what was done, in words.
+    ) -> Done:  # fmt: skip
+        """Go back to revision `to`, or to the one before; returns what was done or begun.
 
         With `force`, to one that was rejected.
         """
         return self._done(api.ROLLBACK, key, params=_given(to=to, reason=reason, force=_flag(force) if force else None))
 
-    def rollout(self, key: DeploymentKey, verb: str, reason: str | None = None, *, full: bool = False) -> str:
-        """Promote (by one step, or in `full`), abort or retry a rollout; returns what was done, in words."""
+    def rollout(self, key: DeploymentKey, verb: str, reason: str | None = None, *, full: bool = False) -> Done:
+        """Promote (by one step, or in `full`), abort or retry a rollout; returns what was done or begun."""
         return self._done(api.ROLLOUT, key, params=_given(reason=reason, full=_flag(full) if full else None), verb=verb)
 
     def delete(
         self, key: DeploymentKey, reason: str | None = None, *, force: bool = False,
         beside: Sequence[DeploymentKey] = (),
-    ) -> str:  # fmt: skip
-        """Remove a deployment; returns what was done, in words.
+    ) -> Done:  # fmt: skip
+        """Remove a deployment; returns what was done or begun.
 
         Where others depend on it that are not removed `beside` it, that takes `force`.
         """
@@ -303,8 +303,8 @@ class AgentClient:
                 raise HungUp from None
             raise
 
-    def _done(self, endpoint: Endpoint[Done], key: DeploymentKey, params: Params | None = None, **parts: str) -> str:
-        return self._get(endpoint, key, params=params, **parts).message
+    def _done(self, endpoint: Endpoint[Done], key: DeploymentKey, params: Params | None = None, **parts: str) -> Done:
+        return self._get(endpoint, key, params=params, **parts)
 
     def _get(self, endpoint: Endpoint[T], key: Target | None = None, **more: Any) -> T:
         return msgspec.json.decode(self._ask(endpoint, key, **more).content, type=endpoint.answers)

@@ -7,6 +7,7 @@ from orchestrator.model.desired import Permissions
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.event import Event
 from orchestrator.model.exits import ExitReason
+from orchestrator.model.goal import Goal
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.observed import Asked, Traffic
@@ -84,13 +85,17 @@ class CompilingView(Value, frozen=True):
 
 
 class RolloutView(Value, frozen=True):
-    """A rollout, in progress or the last one.
+    """A rollout, in progress or the last one; `number` is its entry in the history.
 
     `messages` and `errors` are what the new version handled in this rollout, as of the last check, which are those that
     checks judge; `evidence_messages` and `evidence_errors` those that no check has judged yet, as each wants
     `minimum_messages`.
+
+    `ended` is arrived or went-back, empty while it goes on or waits.
     """
 
+    number: int
+    ended: str
     phase: str
     cause: str
     target_version: str
@@ -369,6 +374,8 @@ class Applied(Value, frozen=True):
 
 
 class Done(Value, frozen=True):
-    """What a verb did, in words."""
+    """What a verb did or began, in words, and its goal; `rollout` is the entry of the history that has to reach it."""
 
     message: str
+    goal: Goal = Goal.NOTHING
+    rollout: int = 0

@@ -17,6 +17,7 @@ from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.rollouts import ANNOUNCE, Rollouts
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.event import About
+from orchestrator.model.goal import Goal
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Hold, Number, Record
 from orchestrator.model.rollout import Cause, Rollout, RolloutPhase
@@ -82,9 +83,14 @@ class RunJob(Command, frozen=True):
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """What a command did or began, in words; with `is_done_already` there was nothing to do."""
+    """What a command did or began, in words; with `is_done_already` there was nothing to do.
+
+    Its goal is reached by `rollout`, an entry of the history, where that is one's.
+    """
 
     message: str
+    goal: Goal = Goal.NOTHING
+    rollout: int = 0
     is_done_already: bool = False
 
 
@@ -176,8 +182,9 @@ class Commands:
             hold = Hold(revision=wanted.revision.id, reason=reason, at_ms=self._clock.wall_ms(), seen=wanted)
             record, target = held_back(record, hold), replace(record.stable or wanted, revision=number.revision)
         came_from = Origin(number.source_revision, number.commit, by, place_of(number))
-        self._rollouts.begin(record, target, Cause.ROLLBACK, reason, came_from)
-        return Begun(f"{key}: {reason}")
+        begun = self._rollouts.begin(record, target, Cause.ROLLBACK, reason, came_from)
+        said = f"{key}: going back to revision {number.number} ({number.revision.version})"
+        return Begun(said, Goal.ARRIVES, begun.number)
 
     def _retry(self, record: Record, _command: Retry, by: By) -> Begun | Refusal:
         key, wanted = record.key, record.wanted.revision
@@ -186,8 +193,9 @@ class Commands:
         if is_serving(record, wanted.id):
             return Refusal(f"{key} runs what its source wants; there is nothing to retry")
         retried = released(record, wanted.id)
-        self._rollouts.begin(retried, record.wanted, Cause.RETRY, "retried on request", self._origin(record, by))
-        return Begun(f"{key}: trying {wanted.version} again")
+        origin = self._origin(record, by)
+        begun = self._rollouts.begin(retried, record.wanted, Cause.RETRY, "retried on request", origin)
+        return Begun(f"{key}: trying {wanted.version} again", Goal.ARRIVES, begun.number)
 
     def _origin(self, record: Record, by: By) -> Origin:
         """Say where what a source wants of a deployment comes from."""
@@ -202,7 +210,8 @@ class Commands:
         if isinstance(result, Refusal):
             return _of(record, result)
         self._ledger.decide([PutRecord(record=replace(record, rollout=result))])
-        return Begun(_promoted(record, result))
+        goal = Goal.ARRIVES if result.phase is RolloutPhase.PROMOTING else Goal.NOTHING
+        return Begun(_promoted(record, result), goal, result.number)
 
     def _abort(self, record: Record, _command: Abort | Rollback, by: By) -> Begun | Refusal:
         if record.rollout is None:
@@ -210,7 +219,8 @@ class Commands:
         result = self._rollouts.abort(record, record.rollout, ABORTED, by)
         if isinstance(result, Refusal):
             return _of(record, result)
-        return Begun(f"{record.key}: {result.target.revision.version} is given up on request")
+        said = f"{record.key}: giving up {result.target.revision.version}"
+        return Begun(said, Goal.GOES_BACK, result.number)
 
     def _restart(self, record: Record, _command: Restart, _by: By) -> Begun | Refusal:
         key, stable = record.key, record.stable
@@ -225,9 +235,10 @@ class Commands:
         group = service.group()
         if service.revive():
             assert group is not None
-            return Begun(f"{key}: starting group {group.name} again: {', '.join(map(str, group.members))}")
+            members = ", ".join(map(str, group.members))
+            return Begun(f"{key}: starting group {group.name} again: {members}", Goal.IS_READY)
         serving.restart()
-        return Begun(f"{key}: restarting {stable.replicas} instance(s) of {stable.revision.version}")
+        return Begun(f"{key}: restarting {stable.replicas} instance(s) of {stable.revision.version}", Goal.IS_READY)
 
     def _delete(self, record: Record, command: Delete, _by: By) -> Begun | Refusal:
         key, wishes = record.key, self._ledger.desired.values()
@@ -246,7 +257,7 @@ class Commands:
         changes = [PutDesired(desired=desired) for desired in forgotten]
         self._ledger.decide([*changes, PutRecord(record=replace(record, deleted=True))])
         lack = f"; {names_of(dependents)} still depend{'s' * (len(dependents) == 1)} on it" if dependents else ""
-        return Begun(f"{key}: removing; its stored data are kept{lack}")
+        return Begun(f"{key}: removing; its stored data are kept{lack}", Goal.IS_GONE)
 
     def _run(self, record: Record, command: RunJob) -> Callable[[], None] | Refusal:
         key, wanted = record.key, record.stable or record.wanted

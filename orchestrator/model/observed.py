@@ -205,7 +205,7 @@ class ObservedDeployment(Value, frozen=True):
 
     `fault` says what keeps the agent from looking after this one, empty while it can. `messages_per_s` is how many
     messages and calls came lately, None where that is not known. `missing` are those that it depends on and that are
-    not deployed.
+    not deployed. `restarting` while somebody's restart is not over.
     """
 
     record: Record
@@ -216,6 +216,7 @@ class ObservedDeployment(Value, frozen=True):
     fault: str = ""
     messages_per_s: float | None = None
     missing: tuple[DeploymentKey, ...] = ()
+    restarting: bool = False
 
 
 class ObservedState(Value, frozen=True):

@@ -69,4 +69,5 @@ def _look(
         fault=fault,
         messages_per_s=elsewhere.rate(service.route, traffic.received),
         missing=missing,
+        restarting=service.is_restarting,
     )

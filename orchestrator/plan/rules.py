@@ -203,8 +203,8 @@ def hold(case: Case) -> tuple[Action, ...]:
     entry, found = refusal(case), edit(case)
     assert entry is not None
     reason = Reason.ROLLED_BACK if isinstance(entry, Hold) else Reason.REJECTED_BEFORE
-    retry = f"`airs rollout retry {case.wanted.key}` once what made it fail is mended"
-    note = f"{entry.reason}; another revision releases it, or {retry}"
+    once = "" if isinstance(entry, Hold) else " once what made it fail is mended"
+    note = f"{entry.reason}; another revision releases it, or `airs rollout retry {case.wanted.key}`{once}"
     serving = found[1] if found else case.stable
     held_back = all_changes(serving, case.wanted) if serving is not None else ()
     held = action(case, ActionKind.HELD, reason, changes=held_back, note=note)

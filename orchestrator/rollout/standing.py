@@ -42,6 +42,20 @@ class Ending(Enum):
     STOPPED = "stopped"  # by its restart policy
 
 
+class RolloutEnd(Enum):
+    """How a rollout ended."""
+
+    ARRIVED = "arrived"
+    WENT_BACK = "went-back"
+
+
+def end_of(rollout: Rollout) -> RolloutEnd | None:
+    """Say how a rollout ended; None while it goes on or waits."""
+    if has_arrived(rollout):
+        return RolloutEnd.ARRIVED
+    return RolloutEnd.WENT_BACK if rollout.phase is RolloutPhase.FAILED else None
+
+
 def under_way(record: Record) -> Rollout | None:
     """Return the rollout that still has somewhere to go; one that keeps the old version warm has arrived."""
     rollout = record.rollout
@@ -157,8 +171,10 @@ def ending_of(seen: ObservedDeployment) -> Ending | None:
         return None
     if seen.fault:
         return Ending.FAILED
+    if seen.restarting:
+        return None
     if phase in _ENDINGS:
-        return Ending.HELD if is_held(record) else _ENDINGS[phase]
+        return _ENDINGS[phase] if phase is DeploymentPhase.FAILED or not is_held(record) else Ending.HELD
     return _ending_of_service(record, phase, sum(i.ready for i in own_instances(record, seen.instances or ())))
 
 

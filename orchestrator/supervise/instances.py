@@ -138,6 +138,13 @@ class InstanceSet:
         return any(i.is_ill for i in self._members())
 
     @property
+    def is_restarting(self) -> bool:
+        """Whether an instance is still to be restarted by request, or not back yet."""
+        with self._lock:
+            busy = self._restarting
+            return bool(self._to_restart) or (busy is not None and not (self._restart_begun and _is_back(busy)))
+
+    @property
     def asks(self) -> bool:
         """Whether an instance waits for an answer to a request of its own, or is at work on one."""
         return any(i.asks for i in self._members())

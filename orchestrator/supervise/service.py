@@ -111,6 +111,13 @@ class Service:
         gone = [self.drop(revision) for revision in self.revisions()]
         return self.runs.end_all() and all(gone)
 
+    @property
+    def is_restarting(self) -> bool:
+        """Whether a restart by request is not over yet."""
+        with self._lock:
+            sets = [*self._sets.values()]
+        return any(one.is_restarting for one in sets)
+
     def interrupt(self) -> None:
         """End the calls that are under way."""
         with self._lock:

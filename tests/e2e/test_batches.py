@@ -97,7 +97,7 @@ def test_a_mailbox_that_stays_full_ends_it_and_it_says_how_many_were_queued(stag
     assert failed.code == TIMED_OUT
     assert "the mailbox of default/one stays full" in failed.err
     assert "3 messages were queued before" in failed.err  # one is being worked on
-    stage.run("delete", "one")
+    stage.run("delete", "one", "--no-wait")
 
 
 def test_what_comes_through_a_pipe_is_sent_before_the_pipe_ends(stage: Stage):

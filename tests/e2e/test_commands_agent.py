@@ -151,7 +151,7 @@ def test_several_names_at_once(airs: Airs, manifests: Path):
     other = manifests / "other.yaml"
     other.write_text((manifests / "hello.yaml").read_text().replace("name: hello", "name: other"))
     airs.run("apply", manifests)
-    assert len(airs.quick("restart", "hello", "other").stderr.splitlines()) == 2
+    assert len(airs.quick("restart", "hello", "other").stderr.splitlines()) == 4
     partly = airs.quick("delete", "hello", "nobody", "other", check=False)
     assert partly.returncode == FAILED
     assert "no deployment default/nobody" in partly.stderr

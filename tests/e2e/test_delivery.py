@@ -160,7 +160,7 @@ def test_what_its_manifest_lets_go_is_a_dead_letter_at_once(stage: Stage, then: 
     wait_until(lambda: letters(stage))
     assert letters(stage)[0]["reason"] == then
     assert payloads(stage)[0] == "log first"
-    stage.run("delete", "one")
+    stage.run("delete", "one", "--no-wait")
 
 
 def test_delivery_is_changed_in_place_and_what_was_kept_is_still_delivered(stage: Stage):

@@ -61,7 +61,7 @@ def ending(said: str, *known: str) -> str:
 )
 @pytest.mark.parametrize(
     ("command", "refusal"),
-    [(("agent", "stop"), "the agent is stopping"), (("delete", "one"), "default/one is being removed")],
+    [(("agent", "stop"), "the agent is stopping"), (("delete", "one", "--no-wait"), "default/one is being removed")],
     ids=["agent-stop", "delete"],
 )
 def test_what_was_begun_is_finished_or_ended_and_everyone_who_waits_is_told(

@@ -45,7 +45,7 @@ def test_a_full_mailbox_rejects_unless_told_otherwise_and_counts_it(stage: Stage
     traffic = stage.view("one").traffic
     assert (traffic.received, traffic.waiting, traffic.rejected, traffic.dead_letters) == (3, 2, 1, 0)
     assert "2 waiting, 3 received, 0 handled, 1 rejected" in stage.run("status", "one").out
-    stage.run("delete", "one")
+    stage.run("delete", "one", "--no-wait")
 
 
 def test_a_full_mailbox_that_drops_makes_room_for_the_newest(stage: Stage):
@@ -73,7 +73,7 @@ def test_a_full_mailbox_that_blocks_has_the_command_line_wait(stage: Stage):
     stage.run("send", "one", "log 3")
     full = stage.run("send", "one", "log 4", "--timeout", "50ms", code=TIMED_OUT)
     assert "the mailbox of default/one stays full" in full.err
-    stage.run("delete", "one")
+    stage.run("delete", "one", "--no-wait")
 
 
 def test_a_full_mailbox_that_blocks_has_a_guest_wait_and_loses_nothing(stage: Stage):
@@ -94,7 +94,7 @@ def test_a_guest_that_waits_for_room_longer_than_its_call_may_take_is_ended(stag
     busy(stage, "target")
     assert stage.ask("sender", "send target log 0") == "sent"
     assert "deadline" in stage.run("request", "sender", "send target log 1", code=FAILED).err
-    stage.run("delete", "target")
+    stage.run("delete", "target", "--no-wait")
 
 
 def test_a_message_that_waits_too_long_is_a_dead_letter_though_nobody_comes_for_it(stage: Stage):
@@ -106,7 +106,7 @@ def test_a_message_that_waits_too_long_is_a_dead_letter_though_nobody_comes_for_
     assert "expired: no instance of default/one took it within 50 ms" in refused.err
     (letter,) = letters(stage, "one")  # who asked was told
     assert letter["reason"] == "expired"
-    stage.run("delete", "one")
+    stage.run("delete", "one", "--no-wait")
 
 
 def test_how_a_mailbox_behaves_is_changed_in_place(stage: Stage):
@@ -120,7 +120,7 @@ def test_how_a_mailbox_behaves_is_changed_in_place(stage: Stage):
     stage.run("send", "one", "log 2")
     assert stage.lives("one") == before
     assert payloads(stage) == ["log 1"]
-    stage.run("delete", "one")
+    stage.run("delete", "one", "--no-wait")
 
 
 def test_what_was_not_handled_well_is_kept_with_why(stage: Stage):
@@ -217,7 +217,7 @@ def test_letters_of_a_deployment_that_is_gone_are_kept(stage: Stage, verb: list[
     stage.have("one", "faulty")
     stage.run("send", "one", "err x")
     wait_until(lambda: letters(stage))
-    stage.run("delete", "one")
+    stage.run("delete", "one", "--no-wait")
     wait_until(lambda: "default/one" not in stage.run("get", "deployments").out)
     assert len(letters(stage, "one")) == 1
     ran = stage.run("replay", "one", *verb, code=None)

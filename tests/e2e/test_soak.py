@@ -64,7 +64,7 @@ def disturb(stage: Stage, until: float) -> None:
     while time.monotonic() < until:
         name = chance.choice(NAMES)
         if chance.random() < 0.5:
-            stage.run("restart", name, code=None)
+            stage.run("restart", name, "--no-wait", code=None)
         else:
             spec = SPECS[name] | {"config": {"greeting": f"{chance.randrange(3)}"}}
             if name == "one":

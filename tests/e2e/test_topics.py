@@ -141,7 +141,7 @@ def test_a_full_mailbox_keeps_nobody_else_from_getting_it_and_is_a_dead_letter_w
     assert (letter["deployment"], letter["reason"], letter["topic"]) == ("full", "queue-full", "news")
     traffic = stage.view("full").traffic
     assert (traffic.rejected, traffic.dead_letters) == (1, 1)
-    stage.run("delete", "full")
+    stage.run("delete", "full", "--no-wait")
 
 
 def test_a_dead_letter_is_sent_again_under_its_topic_to_its_deployment_alone(stage: Stage):

@@ -67,7 +67,7 @@ def test_rollback_goes_to_the_warm_set_and_holds_what_the_source_wants(stage: St
     stage.have("hello", "hello-1.1.0")
     warm = {i.name for i in stage.view("hello").instances}
     ran = stage.run("rollback", "hello")
-    assert "rolled back to revision 1 (1.0.0)" in ran.said
+    assert "going back to revision 1 (1.0.0)" in ran.said
     assert {i.name for i in stage.view("hello").instances} == warm
     assert [i.restarts for i in stage.view("hello").instances] == [0, 0]
     assert stage.ask("hello", "Ada") == greeting("1.0.0", "Ada")

@@ -99,7 +99,7 @@ def test_every_act_by_hand_is_an_entry_of_its_own_with_who_when_and_why(stage: S
     stage.wait_for_rollout("hello", "keeping", "succeeded")
     assert acts(stage, "hello") == [
         ("restart", "restarting 1 instance(s) of 1.1.0", "it is slow"),
-        ("rollback", "rolled back to revision 1 (1.0.0) on request", "users complain"),
+        ("rollback", "going back to revision 1 (1.0.0)", "users complain"),
         ("retry", "trying 1.1.0 again", ""),
     ]
     shown = stage.run("history", "hello").out.splitlines()
