@@ -125,7 +125,7 @@ def _info(
 def log_event(event: Event) -> None:
     """Write an event down."""
     level = logging.WARNING if event.type is EventType.WARNING else logging.INFO
-    commit = f" [{event.commit}]" if event.commit else ""
+    commit = f" [{event.commit}]" if event.commit and event.key else ""
     by = f" [by {event.by}]" if event.by else ""
     EVENTS.log(level, "%s %s: %s%s%s", event.key or "-", event.reason, event.message, commit, by)
 

@@ -77,6 +77,7 @@ def up(
         _aloud(settings, _greet)(began)
 
     _run(settings, ready)
+    settings.out().print("Stopped.")
 
 
 def _watch_along(settings: Settings, client: AgentClient, wish: SourceWish) -> None:
@@ -202,9 +203,7 @@ def _aloud(settings: Settings, show: Callable[[Console, T], None]) -> Callable[[
 def _say(console: Console, event: Event) -> None:
     who = f"{event.key}  " if event.key else ""
     style = PHASE_STYLES.get(event.reason, "yellow" if event.type.value == "warning" else "cyan")
-    console.print(
-        Text.assemble((clock(event.at_ms)[11:], "dim"), f"  {who}", (event.reason, style), f"  {event.message}")
-    )
+    console.print(Text.assemble((clock(event.at_ms), "dim"), f"  {who}", (event.reason, style), f"  {event.message}"))
 
 
 def _report(console: Console, status: SourceStatus) -> None:

@@ -22,7 +22,9 @@ from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.rollouts import ANNOUNCE
 from orchestrator.execute.settle import Settling
+from orchestrator.model.commit import Commit
 from orchestrator.model.desired import DesiredState, Permissions, either
+from orchestrator.model.event import About
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedState, Record
 from orchestrator.model.outcome import ActionOutcome, Status
@@ -31,6 +33,7 @@ from orchestrator.observe.state import Elsewhere, observe
 from orchestrator.plan.action import ActionKind
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import compare, compare_some
+from orchestrator.plan.text import in_short
 from orchestrator.store.database import DatabaseFault
 from orchestrator.store.decisions import PutDesired, PutSource
 
@@ -72,6 +75,7 @@ class Controller:
         self._elsewhere = Elsewhere(
             fleet.rates.limited, fleet.router.kept, fleet.router.dead_letters, rates.of, faults.of
         )  # fmt: skip
+        self._commits: dict[str, Commit] = {}  # by source, the one that was told last
         self._written: dict[str, set[ActionOutcome]] = {}  # by source, what was logged last
         self.not_done: dict[str, tuple[ActionOutcome, ...]] = {}  # by source; replaced, never changed
 
@@ -116,6 +120,7 @@ class Controller:
             seen = (records[key] for key in some if key in records and not records[key].deleted)
             staying = records.keys() - self.ledger.deleted
             plan = compare_some(desired, (now.wanted[key] for key in some), self._observe(seen), staying)
+        self._tell_commit(plan)
         outcomes = self.execute(plan, some) if some is None or some else ()
         self._planned[desired.source] = now
         return {outcome.key for outcome in outcomes}
@@ -164,6 +169,14 @@ class Controller:
             self._granted.pop(plan.source, None)  # meant for that apply, not for every later pass
         self._use_up_adoption(plan.source)
         return outcomes
+
+    def _tell_commit(self, plan: Plan) -> None:
+        """Make an event of a commit that was read of a watched source, and of what it changes."""
+        if plan.commit is None or plan.desired.by is not None or self._commits.get(plan.source) == plan.commit:
+            return
+        self._commits[plan.source] = plan.commit
+        said = f"{plan.commit} ({in_short(plan)}), of {plan.source}"
+        self._announce(None, "commit", said, About(commit=plan.commit))
 
     def _write_down(
         self, plan: Plan, outcomes: tuple[ActionOutcome, ...], only: Collection[DeploymentKey] | None

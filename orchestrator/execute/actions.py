@@ -25,6 +25,7 @@ from orchestrator.plan.dependencies import free_to_end
 from orchestrator.plan.differences import spec_digest
 from orchestrator.plan.document import Plan
 from orchestrator.plan.removals import mass_prune_hold
+from orchestrator.plan.text import in_place
 from orchestrator.rollout.commands import Refusal
 from orchestrator.rollout.in_place import put_in_place
 from orchestrator.rollout.standing import is_in_force
@@ -154,7 +155,8 @@ class Actions:
     def _update(self, wanted: Deployment, plan: Plan) -> tuple[Status, str]:
         record = self._ledger.records[wanted.key]
         self._ledger.decide([PutRecord(record=put_in_place(record, wanted, self._clock.wall_ms()))])
-        self._announce(wanted.key, "updated", "updated in place", _about(plan))
+        changed = "; ".join(in_place(action) for action in plan.actions if action.key == wanted.key)
+        self._announce(wanted.key, "updated", f"updated in place: {changed}", _about(plan))
         return Status.DONE, ""
 
     def _adopt(self, wanted: Deployment, plan: Plan) -> tuple[Status, str]:

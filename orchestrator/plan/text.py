@@ -210,6 +210,23 @@ def counts(summary: Summary) -> Iterable[str]:
         yield f"{summary.held} held"
 
 
+NAMED_MAX = 5  # actions that are named where a plan is told in a line
+
+
+def in_short(plan: Plan) -> str:
+    """Say in a line what a plan does."""
+    told = [f"{action.sigil} {printable(f'{action.key} {versions(action)}')}".rstrip() for action in plan.actions]
+    more = f" and {len(told) - NAMED_MAX} more" if len(told) > NAMED_MAX else ""
+    return ", ".join(told[:NAMED_MAX]) + more if told else "nothing to do"
+
+
+def in_place(action: Action) -> str:
+    """Say in a line which fields an action changes."""
+    return ", ".join(
+        printable(f"{change.field} {change.old or '(none)'} → {change.new or '(none)'}") for change in action.changes
+    )
+
+
 def clip(text: str, length: int) -> str:
     """Cut text to at most `length` characters, showing that it was."""
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -76,6 +76,28 @@ def test_a_watched_revision_is_the_authors(airs: Airs, manifest: Path):
     assert [each["sourceRevision"] for each in (first, second)] == [head, f"{head}-dirty"]
     newest = committed(airs, "Greet in another way", "Bob <bob@example.org>")
     wait_until(lambda: airs.json("status", "hello")["attemptedRevision"] == newest)
+    running.says(f"{newest[:10]} by Bob: Greet in another way (nothing to do)")
+    assert running.end() == 0
+    lines = running.stdout.splitlines()
+    assert (
+        f"commit  {head[:10]} by Ada Lovelace: Deploy hello (+ default/hello 1.0.0), of {manifest.parent}" in lines[2]
+    )
+    assert any(f"{head[:10]}-dirty by Ada Lovelace: Deploy hello (± default/hello 1.0.0 → 1.1.0)" in x for x in lines)
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", line) for line in lines[2:-1])
+    assert lines[-1] == "Stopped."
+
+
+def test_up_tells_what_changed_in_place_and_when_a_source_is_back(airs: Airs, manifest: Path):
+    running = airs.background("up", manifest.parent)
+    running.says("1.0.0 serves")
+    old = manifest.read_text()
+    manifest.write_text(re.sub(r"replicas: \d+", "replicas: 3", old))
+    running.says("updated in place: replicas 2 → 3")
+    away = airs.folder / "away"
+    manifest.parent.rename(away)
+    running.says("stale: ")
+    away.rename(manifest.parent)
+    running.says("is readable again")
     assert running.end() == 0
 
 
