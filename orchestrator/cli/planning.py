@@ -25,7 +25,7 @@ from orchestrator.cli.reading import (
 from orchestrator.cli.show import show_diagnostics
 from orchestrator.cli.terminal import Console, Text
 from orchestrator.cli.visible import document
-from orchestrator.cli.waiting import ended, is_failure, key_of, wait_for
+from orchestrator.cli.waiting import ended, is_failure, key_of, wait_for, where_why
 from orchestrator.client import AgentClient
 from orchestrator.contract.codes import CHANGES, FAILED, INVALID, OK
 from orchestrator.contract.documents import DeploymentView
@@ -252,7 +252,7 @@ def _not_done(failures: Sequence[DeploymentView], stopped: Sequence[Action]) -> 
     summary = f"{names[0]} {what}" if len(failures) == 1 else f"{len(failures)} deployments {what}"
     lines = [failures[0].message] if len(failures) == 1 else [f"{key_of(view)}: {view.message}" for view in failures]
     lines += [f"{action.key} is left alone: {_why_left(action)}" for action in stopped]
-    return Failure(summary, _some(lines), f"`airs logs {names[0]}` shows what it said before it ended.", FAILED)
+    return Failure(summary, _some(lines), where_why(failures[0]), FAILED)
 
 
 def _left_alone(stopped: Sequence[Action]) -> Failure:

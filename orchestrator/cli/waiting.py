@@ -10,6 +10,7 @@ from orchestrator.client import AgentClient
 from orchestrator.contract.codes import TIMED_OUT
 from orchestrator.contract.documents import DeploymentView, Done, RolloutView
 from orchestrator.contract.problem import Failure
+from orchestrator.model.commit import short
 from orchestrator.model.goal import Goal
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.outcome import Status
@@ -197,3 +198,16 @@ def _late(waiting: Iterable[DeploymentView], missing: Mapping[DeploymentKey, str
         f"not Ready after {timeout_ms / 1000:g}s", "\n".join(lines),
         "What was begun goes on; `airs status -w` shows it.", TIMED_OUT,
     )  # fmt: skip
+
+
+def where_why(view: DeploymentView) -> str:
+    """Name the command that shows why a deployment is not as wanted."""
+    name, rollout = key_of(view), view.rollout
+    if view.job is not None:
+        return f"`airs logs {name}` shows what it said before it ended."
+    if rollout is not None and rollout.phase == "failed":
+        events = f"`airs events {name} --revision {short(rollout.target_revision)}`"
+        return f"{events} shows what led to it, `airs rollout status {name}` what was counted."
+    if view.sync == "held":
+        return f"`airs history {name}` shows who held it, and when."
+    return f"`airs events {name}` shows what led to it."

@@ -16,6 +16,7 @@ from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.rollouts import ANNOUNCE
 from orchestrator.execute.workloads import workload_of
+from orchestrator.model.event import About
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Undelivered
 from orchestrator.model.observed import Number, Record, Rejection
@@ -171,10 +172,11 @@ class Settling:
 
     def _tell(self, record: Record, before: Rollout, after: Rollout) -> None:
         self._regroup([record.key])  # before anybody can be told that it serves
+        about = About(revision=after.target.revision.id)
         if after.phase is not before.phase:
-            self._announce(record.key, after.phase.value, _said_of(after))
+            self._announce(record.key, after.phase.value, _said_of(after), about)
         elif after.weight != before.weight:
-            self._announce(record.key, "weight", f"{after.target.revision.version} gets {after.weight} %")
+            self._announce(record.key, "weight", f"{after.target.revision.version} gets {after.weight} %", about)
 
     def _consequences(self, record: Record, rollout: Rollout, now: int) -> tuple[Record, list[Change]]:
         """Return what else changes with the rollout's phase: what is stable, what is rejected, the history."""

@@ -15,6 +15,7 @@ from orchestrator.messaging.askers import Asker
 from orchestrator.messaging.mailbox.batch import Batch
 from orchestrator.messaging.mailbox.envelope import Call, Envelope
 from orchestrator.messaging.mailbox.route import Route
+from orchestrator.model.event import About
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.hop import HopKind
 from orchestrator.model.ids import ComponentId
@@ -146,7 +147,9 @@ class Instance:
             before, self.deployment = self.deployment, deployment
             said = self._wait_anew(before)
         if said:
-            self._around.listener.announce(self.id.deployment, "restart-changed", f"{self.id.instance} {said}")
+            self._around.listener.announce(
+                self.id.deployment, "restart-changed", f"{self.id.instance} {said}", self._about
+            )
             self._on_change()
 
     def _wait_anew(self, before: Deployment) -> str:
@@ -405,6 +408,10 @@ class Instance:
         if has_begun or found != before or was != (self.ready, self._was_ready):
             self._on_change()
 
+    @property
+    def _about(self) -> About:
+        return About(instance=self.id.instance)
+
     def _tell_health(self, before: Health, found: Finding) -> None:
         now = found.health
         if now is before or (before is Health.UNKNOWN and now is Health.HEALTHY):
@@ -415,7 +422,7 @@ class Instance:
             Health.UNHEALTHY: f"{_says(found)}; it is given no message until it is not",
         }
         said = then.get(now, f"says that it is {now.value}")
-        self._around.listener.announce(self.id.deployment, now.value, f"{self.id.instance} {said}")
+        self._around.listener.announce(self.id.deployment, now.value, f"{self.id.instance} {said}", self._about)
 
     def _check(self) -> None:
         with self._lock:

@@ -6,6 +6,7 @@ The real ones are in `runtime`, `supervise/scheduler.py` and `supervise/timers.p
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from orchestrator.model.event import NOTHING_MORE, About
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.job import JobOutcome
@@ -160,5 +161,5 @@ class Listener(Protocol):
     def exited(self, instance: ComponentId, reason: ExitReason, then: str) -> None:
         """Report an exit and what follows from it, in words."""
 
-    def announce(self, key: DeploymentKey, reason: str, message: str) -> None:
+    def announce(self, key: DeploymentKey, reason: str, message: str, about: About = NOTHING_MORE, /) -> None:
         """Report something else that people want to know of; `reason` is one word."""

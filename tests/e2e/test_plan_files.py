@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -224,7 +225,10 @@ def test_what_never_gets_ready_fails_and_says_why(airs: Airs):
     assert failed.returncode == FAILED
     assert "default/broken did not become Ready" in failed.stderr
     assert "told to fail when built" in failed.stderr
-    assert "→ `airs logs default/broken` shows what it said before it ended." in failed.stderr
+    hint = failed.stderr.splitlines()[-1]
+    assert "shows what led to it" in hint
+    for command in re.findall(r"`airs ([^`]+)`", hint):
+        assert "told to fail when built" in airs.quick(*command.split()).stdout, command
     assert airs.phase("broken") == "failed"
 
 

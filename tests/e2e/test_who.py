@@ -199,3 +199,17 @@ def test_the_agents_own_log_tells_what_it_decided_and_for_whom(airs: Airs, manif
         assert told in text, f"{told}\n{text}"
     dated = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d [A-Z]+ ")
     assert all(map(dated.match, text.splitlines()))
+
+
+def test_the_hint_of_a_failed_canary_leads_to_its_reason(stage: Stage):
+    analysis = {"interval": "50ms", "minimumMessages": 5, "failureLimit": 0, "inconclusiveLimit": 1000}
+    stage.have("hello", "hello-1.0.0")
+    stage.write("hello", "hello-1.2.0", rollout={"strategy": "canary", "steps": [{"weight": 90}], "analysis": analysis})
+    with stage.load("hello", may_fail=True):
+        failed = stage.apply(code=1)
+    why = "errors in"
+    assert why in failed.err
+    commands = re.findall(r"`airs ([^`]+)`", failed.err.splitlines()[-1])
+    assert commands
+    for command in commands:
+        assert why in stage.run(*command.split()).out, command

@@ -96,7 +96,7 @@ class Listener:
     def changed(self, key: DeploymentKey) -> None:
         self._wake(key)
 
-    def announce(self, key: DeploymentKey, reason: str, message: str) -> None:
+    def announce(self, key: DeploymentKey, reason: str, message: str, _about: About = NOTHING_MORE, /) -> None:
         self._disturbed.add(key)
         if reason == "group-restart":
             self.with_group[key] += 1

@@ -30,7 +30,7 @@ class Heard:
     def changed(self, key: DeploymentKey) -> None:
         self.changes += 1
 
-    def announce(self, key: DeploymentKey, reason: str, message: str) -> None:
+    def announce(self, key: DeploymentKey, reason: str, message: str, *_about: object) -> None:
         self.news.append((key, reason, message))
 
     def exited(self, instance: ComponentId, reason: ExitReason, then: str) -> None:
