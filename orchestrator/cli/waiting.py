@@ -155,8 +155,8 @@ def _arrived(key: DeploymentKey, goal: Goal, view: DeploymentView, rollout: Roll
     if rollout.ended == "went-back":
         if goal is Goal.GOES_BACK:
             return _at_rest(key, view) if rollout.stable_revision else f"{key} is given up, and nothing served before"
-        logs = f"`airs logs {key}` shows what it said."
-        raise Failure(f"{key}: {rollout.target_version} failed", f"{rollout.conclusion}\n{_serving(view)}", logs)
+        why = f"{rollout.conclusion}\n{_serving(view)}"
+        raise Failure(f"{key}: {rollout.target_version} failed", why, where_why(view))
     if rollout.ended and goal is Goal.GOES_BACK:
         raise Failure(f"{key}: {rollout.target_version} had already taken over", _serving(view))
     return ended(view) if view.ending == "stopped" else _at_rest(key, view)
@@ -164,7 +164,7 @@ def _arrived(key: DeploymentKey, goal: Goal, view: DeploymentView, rollout: Roll
 
 def _at_rest(key: DeploymentKey, view: DeploymentView) -> str | None:
     if view.ending in ("failed", "stopped"):
-        raise Failure(f"{key} is {view.phase}", view.message, f"`airs logs {key}` shows what it said.")
+        raise Failure(f"{key} is {view.phase}", view.message, where_why(view))
     return ended(view) if view.ending else None
 
 
