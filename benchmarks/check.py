@@ -11,7 +11,7 @@ from benchmarks import run
 from benchmarks.goals import is_missed, judged
 from benchmarks.measure import Effort, Table
 
-SUBJECTS = ("calls", "hostcalls", "load", "instances", "many", "actors")
+SUBJECTS = ("calls", "hostcalls", "load", "instances", "many", "actors", "starting")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

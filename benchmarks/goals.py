@@ -92,6 +92,14 @@ TARGETS: Mapping[str, Target] = {
     "beside-flood": Target(5, MILLI, "the same beside a guest that floods another with messages"),
     "cores-2": _faster(1.7, "two guests that compute, over one after the other"),
     "cores-8": _faster(6.8, "eight of them, where there are eight cores"),
+    **{
+        f"start-{name}/python": Target(8, RATIO, "python -c pass is 1; an answer before one has looked up")
+        for name in ("version", "help", "status", "get", "request")
+    },
+    **{
+        f"start-{name}/python": Target(20, RATIO, "the same with wasmtime loaded and files read")
+        for name in ("validate", "plan")
+    },
     **{f"actor-{what}/{peer}": _faster(1, _AHEAD) for what in _ACTORS for peer in ("pykka", "thespian")},
 }
 

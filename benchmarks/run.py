@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
-from benchmarks import actors, calls, hostcalls, instances, load, machine, many, plan, reconcile, store
+from benchmarks import actors, calls, hostcalls, instances, load, machine, many, plan, reconcile, starting, store
 from benchmarks.goals import Goal, judged
 from benchmarks.measure import Effort, Row, Table
 
@@ -30,6 +30,7 @@ SUBJECTS: Mapping[str, Callable[[Effort], Table]] = {
     "reconcile": reconcile.measure,
     "plan": plan.measure,
     "store": store.measure,
+    "starting": starting.measure,
 }
 HEAD = ("", "airs", "beside it", "takes", "ratio")
 

@@ -19,6 +19,7 @@ EXPECTED = {
     "reconcile": ("manifest edited, new version answers", "wasm file rebuilt, new version answers"),
     "plan": ("1 documents loaded", "1 deployments: plan, all changed", "1 deployments: plan, nothing changed"),
     "store": ("write and fsync",),
+    "starting": ("airs status", "airs --help", "python -c pass"),
 }
 GOALS = {
     "calls": ("request-", "messages-"),
@@ -27,6 +28,7 @@ GOALS = {
     "instances": ("instance-",),
     "many": ("deadline-", "sleepers", "beside-", "cores-"),
     "actors": ("actor-",),
+    "starting": ("start-",),
 }
 
 
