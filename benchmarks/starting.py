@@ -30,7 +30,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "plan": ("plan", MANIFESTS),
 }
 NOTES = (
-    "Each is a whole process: the interpreter, imports, the answer of the agent, what is printed. Most of it is imports.",
+    "Each is a whole process: the interpreter, imports, the agent's answer, what is printed. Most is imports.",
     "`validate` and `plan` load wasmtime and read 01-hello, whose component is in the cache.",
 )
 

@@ -28,7 +28,7 @@ from orchestrator.model.calls import Adapter, Place
 from orchestrator.model.world import ArtifactFault, Drive, Function, World
 from orchestrator.observe.events import printable
 from orchestrator.runtime import Loaded, digest_of_bytes
-from orchestrator.store.state_dir import CACHE
+from orchestrator.store.layout import CACHE
 
 KIB, MIB = 1 << 10, 1 << 20
 DRIVEN = {

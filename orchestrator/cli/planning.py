@@ -3,12 +3,11 @@
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec.structs import replace
 
-from orchestrator.cli.background import ensure_agent
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.excerpts import Find, of_snapshot
@@ -21,6 +20,7 @@ from orchestrator.cli.reading import (
     read_snapshot,
     refuse_invalid,
     resolve_here,
+    state_of,
 )
 from orchestrator.cli.show import show_diagnostics
 from orchestrator.cli.terminal import Console, Text
@@ -37,7 +37,9 @@ from orchestrator.plan.action import Action, ActionKind
 from orchestrator.plan.document import Plan, has_changes
 from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan, render_json, seal
 from orchestrator.plan.text import NO_DEPLOYMENTS, Style, styled_lines
-from orchestrator.store.state_dir import StateDir
+
+if TYPE_CHECKING:
+    from orchestrator.store.state_dir import StateDir
 
 TOLD_MAX = 20  # deployments that an apply tells of one by one
 NAMED_MAX = 20  # deployments named in one error; the plan above it names all
@@ -99,7 +101,7 @@ def plan(
     place = Place(path, source, root)
     if out is not None and out.exists() and not force:
         raise Failure(f"{out} exists already", suggestion="Use --force to overwrite it, or name another file.")
-    state = StateDir(settings.state_dir) if out is not None else None  # a saved plan belongs to a state
+    state = state_of(settings) if out is not None else None  # a saved plan belongs to a state
     snapshot = read_snapshot(place, settings)
     planned = make_plan_for(settings, snapshot, permissions)
     if settings.is_json:
@@ -114,7 +116,7 @@ def plan(
     return CHANGES if detailed_exitcode and has_changes(planned.plan) else OK
 
 
-def _save(state: StateDir, planned: Planned, out: Path, settings: Settings) -> None:
+def _save(state: "StateDir", planned: Planned, out: Path, settings: Settings) -> None:
     keep_artifacts(state, planned)
     try:
         out.write_bytes(seal(planned.plan, state.key))
@@ -136,11 +138,13 @@ def _save(state: StateDir, planned: Planned, out: Path, settings: Settings) -> N
 @empty_option
 def apply(settings: Settings, path: str, source: str | None, root: str | None, yes: bool, **options: Any) -> None:
     """Make it so: a folder, a file, REPOSITORY#ref:path or a saved plan."""
+    from orchestrator.cli.background import ensure_agent  # which a plan does not need
+
     permissions = Permissions(
         adopt=options["adopt"], allow_mass_prune=options["allow_mass_prune"], allow_empty=options["allow_empty"]
     )
     if _is_saved_plan(Path(path)):
-        plan = _read_saved(Path(path), StateDir(settings.state_dir).key)
+        plan = _read_saved(Path(path), state_of(settings).key)
         client = ensure_agent(settings, may_start=not options["no_start"])
         _show(settings, plan)
         is_saved = True
@@ -152,11 +156,11 @@ def apply(settings: Settings, path: str, source: str | None, root: str | None, y
         planned = make_plan_for(settings, snapshot, permissions)
         plan = planned.plan
         _show(settings, plan, of_snapshot(snapshot))
-        keep_artifacts(StateDir(settings.state_dir), planned)
+        keep_artifacts(state_of(settings), planned)
         _confirm(plan, yes)
         is_saved = False
     _tell_followed(settings, client, plan.source)
-    client.apply(seal(plan, StateDir(settings.state_dir).key), fresh=is_saved)
+    client.apply(seal(plan, state_of(settings).key), fresh=is_saved)
     _see_through(settings, client, plan, options["wait"], options["timeout"])
     refuse_invalid(plan.diagnostics)
 

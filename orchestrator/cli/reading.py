@@ -6,6 +6,7 @@ Used by `validate`, `plan` and `apply`; the files are read with the caller's own
 import os
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -28,7 +29,10 @@ from orchestrator.runtime import Runtime
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import open_source
 from orchestrator.source.spec import SourceRefused, parse_source
-from orchestrator.store.state_dir import CACHE, StateDir, read_recorded
+from orchestrator.store.layout import CACHE
+
+if TYPE_CHECKING:
+    from orchestrator.store.state_dir import StateDir
 
 ARTIFACT_MAX = 128 << 20
 
@@ -61,7 +65,7 @@ def read_snapshot(place: Place, settings: Settings, *, for_agent: bool = False) 
         Failure: it cannot be read, which says nothing about what it holds.
     """
     spec, state_dir = place.spec(), settings.state_dir
-    cache = StateDir(state_dir).cache if for_agent else state_dir / CACHE
+    cache = state_of(settings).cache if for_agent else state_dir / CACHE
     with Progress(settings.err()) as progress:
         return _read(spec, state_dir, shared_runtime(cache, progress.heard, settings.calls))
 
@@ -117,6 +121,8 @@ def observed_state(settings: Settings) -> ObservedState:
     silent = silent_holder(settings.state_dir)
     if silent is not None:  # it may be writing what would be read
         raise silent
+    from orchestrator.store.state_dir import read_recorded  # with the database, for which nobody waits otherwise
+
     return read_recorded(settings.state_dir)
 
 
@@ -148,7 +154,14 @@ def artifacts_of(snapshot: Snapshot) -> dict[str, bytes]:
     return {entry.digest: entry.data for entry in snapshot.files.values() if isinstance(entry, Artifact)}
 
 
-def keep_artifacts(state: StateDir, planned: Planned) -> None:
+def state_of(settings: Settings) -> "StateDir":
+    """Have the state directory."""
+    from orchestrator.store.state_dir import StateDir  # with the database, for which nobody waits otherwise
+
+    return StateDir(settings.state_dir)
+
+
+def keep_artifacts(state: "StateDir", planned: Planned) -> None:
     """Put what the plan's deployments run into the content-addressed store, so that the plan can be applied later."""
     for digest in {deployment.revision.artifact for deployment in planned.plan.desired.deployments}:
         if not state.artifacts.has(digest):

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from ctypes import c_bool, c_char_p, c_int64, c_size_t, c_uint8, c_uint64, c_void_p
 from functools import cache, partial
-from importlib.metadata import version
 from typing import Any
 
 from wasmtime import _ffi as ffi
 
 from orchestrator.model.calls import UnknownLayout
+from orchestrator.runtime.release import wasmtime_version
 
 LAYOUT = (32, 8, 48, 16, 8, 8, 16, 16)  # what `found_layout` finds in the wasmtime that `layout` was written for
 _MEMORY_CALLBACKS = (7, 3, 2)  # how many arguments the callbacks for memories have: making, finding, growing
@@ -59,11 +59,11 @@ def check_layout() -> None:
         raise UnknownLayout(_declares_otherwise(_unlike))
     found = found_layout()
     if found != LAYOUT:
-        raise UnknownLayout(f"wasmtime {_version()} lays component values out as {found}, expected {LAYOUT}")
+        raise UnknownLayout(f"wasmtime {wasmtime_version()} lays component values out as {found}, expected {LAYOUT}")
 
 
 def _declares_otherwise(functions: AbstractSet[str]) -> str:
-    return f"wasmtime {_version()} lacks or declares otherwise {', '.join(sorted(functions))}"
+    return f"wasmtime {wasmtime_version()} lacks or declares otherwise {', '.join(sorted(functions))}"
 
 
 def check_basics() -> None:
@@ -81,13 +81,10 @@ def check_basics() -> None:
     looking: Any = ffi.dll.wasmtime_store_epoch_deadline_callback.argtypes[1]
     if found != _MEMORY_CALLBACKS or len(looking._argtypes_) != _LOOKING:
         raise UnknownLayout(
-            f"wasmtime {_version()} calls back for memory and time in another way, so that no limit could be held; "
+            f"wasmtime {wasmtime_version()} calls back for memory and time in another way, so that no limit could be "
+            "held; "
             "install the wasmtime that airs pins"
         )
-
-
-def _version() -> str:
-    return version("wasmtime")
 
 
 def _declare(library: Any, name: str, result: Any, *arguments: Any) -> Any:

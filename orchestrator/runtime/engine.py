@@ -7,7 +7,6 @@ comes early or late never ends a call early. A guest whose time is not over give
 import itertools
 import weakref
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 from wasmtime import Config, Engine
@@ -18,6 +17,7 @@ from orchestrator.runtime import capi
 from orchestrator.runtime.adapter import window
 from orchestrator.runtime.cell import Cells
 from orchestrator.runtime.memory import Memories
+from orchestrator.runtime.release import wasmtime_version
 from orchestrator.runtime.stacks import Stacks
 from orchestrator.runtime.stuck import Stuck
 from orchestrator.runtime.tick import Tick
@@ -47,7 +47,7 @@ def settings_text(calls: Calls = Calls.FAST) -> str:
     """Name everything that what is compiled depends on beside the component."""
     settings = sorted(_SETTINGS.items()), sorted(_WITHOUT_GUARDS.items())
     adapter = window.VERSION if calls is Calls.FAST else "none"
-    return f"wasmtime {version('wasmtime')} {ffi.filename.parent.name} adapter {adapter} {settings}"
+    return f"wasmtime {wasmtime_version()} {ffi.filename.parent.name} adapter {adapter} {settings}"
 
 
 class SharedEngine:

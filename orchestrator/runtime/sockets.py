@@ -7,12 +7,12 @@ the network was granted; a test connects.
 """
 
 import ctypes
-from importlib.metadata import version
 from typing import Any
 
 from wasmtime import _ffi as ffi
 
 from orchestrator.runtime import capi
+from orchestrator.runtime.release import wasmtime_version
 
 KNOWN = "50.0.1"  # the wasmtime whose configuration is laid out like this
 _LOOKUP_AT, _SWITCHES = 0x108, 3  # whether names may be looked up, UDP used, TCP used: a byte each
@@ -21,7 +21,7 @@ _SHUT, _LOOKUP_OPEN, _OPEN = b"\0\0\0", b"\1\0\0", b"\1\1\1"
 
 def open_network(config: Any) -> bool:
     """Allow every address, TCP, UDP and name lookup in a fresh `WasiConfig`; False when that cannot be done safely."""
-    if version("wasmtime") != KNOWN:
+    if wasmtime_version() != KNOWN:
         return False
     switches = capi.address_of(config.ptr()) + _LOOKUP_AT
     was = ctypes.string_at(switches, _SWITCHES)

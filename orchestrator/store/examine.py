@@ -17,18 +17,11 @@ from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.database import DatabaseFault
 from orchestrator.store.decisions import read_records, read_serial
 from orchestrator.store.files import NotPrivate, check_own_folder
+from orchestrator.store.layout import CACHE
 from orchestrator.store.needed import read_needed
 from orchestrator.store.opening import opening
 from orchestrator.store.salvage import kept_aside
-from orchestrator.store.state_dir import (
-    CACHE,
-    STATE_VERSION,
-    StateDamaged,
-    StateTooNew,
-    check_version,
-    read_key,
-    read_lineage,
-)
+from orchestrator.store.state_dir import STATE_VERSION, StateDamaged, StateTooNew, check_version, read_key, read_lineage
 
 MIB = 1 << 20
 NO_SPACE_BYTES, LITTLE_SPACE_BYTES = 16 * MIB, 512 * MIB

@@ -19,13 +19,13 @@ from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.database import Database
 from orchestrator.store.decisions import read_desired, read_records, read_serial, read_sources
 from orchestrator.store.files import check_own_folder, have_private_folder, read_private, write_once
+from orchestrator.store.layout import CACHE
 from orchestrator.store.needed import read_needed
 from orchestrator.store.notes import read_notes
 from orchestrator.store.synced import SYNCED, note_nothing
 
 STATE_VERSION = 1
 STATE_FILES = ("lineage", "key", "lock", "db", SYNCED)  # any of them says that there is a state
-CACHE = "cache"  # the folder of what can be made again
 _KEY_BYTES = 32
 _VERSION_MAX_BYTES = 64
 

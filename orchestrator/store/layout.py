@@ -1,0 +1,3 @@
+"""Names within a state directory that are needed without opening it."""
+
+CACHE = "cache"  # the folder of what can be made again
