@@ -39,18 +39,20 @@ def grant_problems(
 def ungranted(
     grants: Node | None, place: Place, asks: dict[str, tuple[str, ...]], needed: dict[str, str], why: dict[str, str]
 ) -> Iterator[Problem]:
-    """Warn of what a component asks for and imports, and is not granted; `why` is its author's word for wanting it."""
+    """Warn of what a component asks for and imports, and is not granted; `why` is its author's word for wanting it.
+
+    An empty list says that it is meant to be denied.
+    """
     for capability, asked in asks.items():
-        given = find(grants, capability)
-        if capability not in needed or (given is not None and given.value != []):
+        if capability not in needed or find(grants, capability) is not None:
             continue
         patterns = ", ".join(excerpt(pattern).strip("`") for pattern in asked)
         because = f", because {excerpt(why[capability])}" if capability in why else ""
         yield Problem(
-            *(place if given is None else given.place),
+            *place,
             f"`{capability}` is not granted: what the component imports it for can only be denied",
             f"Its Component.toml asks for {capability} on {patterns}{because}; the import is {needed[capability]}.",
-            f"add `{capability}: [{patterns}]` to `spec.grants`, or leave it denied",
+            f"add `{capability}: [{patterns}]` to `spec.grants`, or `{capability}: []` if it is meant to be denied",
             is_error=False,
         )
 

@@ -27,8 +27,12 @@ def test_what_is_asked_for_and_imported_and_not_granted_is_a_warning(airs: Airs)
         assert "counter.yaml:" in told
         assert "`storage.write` is not granted: what the component imports it for can only be denied" in told
         assert "keeps the count when the instance is gone" in told
-        assert "add `storage.write: [self]` to `spec.grants`, or leave it denied" in told
+        assert (
+            "add `storage.write: [self]` to `spec.grants`, or `storage.write: []` if it is meant to be denied" in told
+        )
         assert "storage.read` is not" not in told
+    manifest.write_text(text.replace("storage.write: [self]", "storage.write: []"))
+    assert "warning" not in warnings(airs, "validate", manifest.parent)
     manifest.write_text(text[:begin])
     assert "`storage.read` is not granted" in warnings(airs, "validate", manifest.parent)
 
