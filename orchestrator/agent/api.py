@@ -60,7 +60,7 @@ from orchestrator.contract.documents import (
 from orchestrator.contract.endpoints import Endpoint
 from orchestrator.contract.problem import Problem
 from orchestrator.controller.loop import Controller
-from orchestrator.execute.commands import Abort, Command, Delete, Promote, Restart, Retry, Rollback
+from orchestrator.execute.commands import Abort, Command, Delete, Pause, Promote, Restart, Resume, Retry, Rollback
 from orchestrator.model.event import Event, LogLine
 from orchestrator.model.exits import ExitKind
 from orchestrator.model.hop import Hop
@@ -90,7 +90,9 @@ TEXT_MAX = 256  # characters
 NUMBER_DIGITS = 20
 NUMBERS_TOLD = 20  # of dead letters, in an entry of the history
 SHOWN_MAX = 100  # characters of something mistaken that are repeated to whoever sent it
-ROLLOUT_VERBS: dict[str, type[Command]] = {"promote": Promote, "abort": Abort, "retry": Retry}
+ROLLOUT_VERBS: dict[str, type[Command]] = {
+    "promote": Promote, "pause": Pause, "resume": Resume, "abort": Abort, "retry": Retry,
+}  # fmt: skip
 T = TypeVar("T")
 E = TypeVar("E", Event, LogLine)
 _LABEL = re.compile(NAME_PATTERN, re.ASCII)
@@ -438,7 +440,7 @@ class Api:
         return await self._obey(request, back)
 
     async def rollout(self, request: Request) -> Response:
-        """Promote, abort or retry a rollout."""
+        """Promote, pause, resume, abort or retry a rollout."""
         verb = request.path_params["verb"]
         if verb not in ROLLOUT_VERBS:
             raise Trouble(404, Problem(summary=f"no rollout verb {verb[:20]!r}", exit_code=USAGE))

@@ -184,7 +184,7 @@ class AgentClient:
         return self._done(api.ROLLBACK, key, params=_given(to=to, reason=reason, force=_flag(force) if force else None))
 
     def rollout(self, key: DeploymentKey, verb: str, reason: str | None = None, *, full: bool = False) -> Done:
-        """Promote (by one step, or in `full`), abort or retry a rollout; returns what was done or begun."""
+        """Promote (by one step or in `full`), pause, resume, abort or retry a rollout; returns what was begun."""
         return self._done(api.ROLLOUT, key, params=_given(reason=reason, full=_flag(full) if full else None), verb=verb)
 
     def delete(

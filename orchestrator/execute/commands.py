@@ -5,6 +5,7 @@ Called by `agent/operations`, which only brings a command to that thread. What w
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ from orchestrator.model.observed import Hold, Number, Record
 from orchestrator.model.rollout import Cause, Rollout, RolloutPhase
 from orchestrator.model.who import By, Verb
 from orchestrator.plan.dependencies import dependents_of, names_of
-from orchestrator.rollout.commands import Refusal, promote
+from orchestrator.rollout.commands import Refusal, pause, promote, resume
 from orchestrator.rollout.standing import held_back, is_serving, is_suspended, released, under_way
 from orchestrator.store.decisions import AppendAct, DeleteAct, PutDesired, PutRecord
 from orchestrator.supervise.job import RUNS_MAX, Run
@@ -54,6 +55,14 @@ class Promote(Command, frozen=True):
     """Advance one step; after the last, or with `full`, give the new version everything."""
 
     full: bool = False
+
+
+class Pause(Command, frozen=True):
+    """Stand at the present step until somebody resumes it."""
+
+
+class Resume(Command, frozen=True):
+    """Go on with what was paused."""
 
 
 class Abort(Command, frozen=True):
@@ -98,6 +107,8 @@ VERBS: dict[type[Command], Verb] = {
     Rollback: Verb.ROLLBACK,
     Retry: Verb.RETRY,
     Promote: Verb.PROMOTE,
+    Pause: Verb.PAUSE,
+    Resume: Verb.RESUME,
     Abort: Verb.ABORT,
     Restart: Verb.RESTART,
     Delete: Verb.DELETE,
@@ -119,6 +130,8 @@ class Commands:
             Rollback: self._roll_back,
             Retry: self._retry,
             Promote: self._promote,
+            Pause: self._pause,
+            Resume: self._resume,
             Abort: self._abort,
             Restart: self._restart,
             Delete: self._delete,
@@ -204,14 +217,35 @@ class Commands:
         return Origin(record.attempted, desired.commit if desired is not None and is_read else None, by)
 
     def _promote(self, record: Record, command: Promote, _by: By) -> Begun | Refusal:
+        result = self._moved(record, partial(promote, full=command.full))
+        if isinstance(result, Refusal):
+            return result
+        goal = Goal.ARRIVES if result.phase is RolloutPhase.PROMOTING else Goal.NOTHING
+        return Begun(_promoted(record, result), goal, result.number)
+
+    def _pause(self, record: Record, _command: Pause, _by: By) -> Begun | Refusal:
+        result = self._moved(record, pause)
+        if isinstance(result, Refusal):
+            return result
+        new, count = result.target.revision.version, len(result.target.rollout.steps)
+        return Begun(f"{record.key}: {new} stands at step {result.step + 1} of {count}, with {result.weight} %")
+
+    def _resume(self, record: Record, _command: Resume, _by: By) -> Begun | Refusal:
+        result = self._moved(record, resume)
+        if isinstance(result, Refusal):
+            return result
+        said = f"{record.key}: {result.target.revision.version} goes on, with {result.weight} %"
+        return Begun(said, Goal.ARRIVES, result.number)
+
+    def _moved(self, record: Record, by: Callable[[Rollout, int], Rollout | Refusal]) -> Rollout | Refusal:
+        """Have a rollout, if there is one, be as somebody says."""
         if record.rollout is None:
             return _no_rollout(record)
-        result = promote(record.rollout, self._clock.wall_ms(), full=command.full)
+        result = by(record.rollout, self._clock.wall_ms())
         if isinstance(result, Refusal):
             return _of(record, result)
         self._ledger.decide([PutRecord(record=replace(record, rollout=result))])
-        goal = Goal.ARRIVES if result.phase is RolloutPhase.PROMOTING else Goal.NOTHING
-        return Begun(_promoted(record, result), goal, result.number)
+        return result
 
     def _abort(self, record: Record, _command: Abort | Rollback, by: By) -> Begun | Refusal:
         if record.rollout is None:

@@ -40,6 +40,7 @@ class WaitsFor(Enum):
     STEP = "step"  # a pause that somebody ends
     MESSAGES = "messages"  # too few to judge by: somebody decides
     INSTANCES = "instances"  # there are to be none now
+    PERSON = "person"  # somebody paused it, and resumes it
 
 
 class Messages(Value, frozen=True):

@@ -4,8 +4,9 @@ Called by `execute`, whose `commands.py` decides about whole deployments.
 """
 
 import msgspec
+from msgspec.structs import replace
 
-from orchestrator.model.rollout import Cause, Rollout, RolloutPhase
+from orchestrator.model.rollout import Cause, Rollout, RolloutPhase, WaitsFor
 from orchestrator.rollout import steps
 from orchestrator.rollout.advance import begin
 from orchestrator.rollout.analysis import vouched_for
@@ -32,6 +33,30 @@ def promote(rollout: Rollout, now_ms: int, *, full: bool = False) -> Rollout | R
     if more and not full:
         return steps.next_step(vouched, now_ms)
     return promoting(vouched, now_ms)
+
+
+def pause(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
+    """Stand at the present step until somebody resumes it; checks go on meanwhile."""
+    if rollout.phase is P.PROGRESSING:
+        why = f"paused by request; `airs rollout resume {rollout.target.key}` goes on"
+        return steps.paused(rollout, WaitsFor.PERSON, why, now_ms)
+    if rollout.phase is P.PAUSED:
+        return Refusal(f"the rollout is paused already: {rollout.conclusion}")
+    if rollout.phase in (P.PENDING, P.STARTING, P.GATING):
+        return Refusal("the new version has no traffic yet; a rollout is paused between its steps")
+    return Refusal(_CANNOT_PROMOTE[rollout.phase])
+
+
+def resume(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
+    """Go on with what somebody paused, for as long as its step still had; or wait for messages anew."""
+    if rollout.waits_for is WaitsFor.PERSON:
+        began = replace(rollout, step_since_ms=rollout.step_since_ms + now_ms - rollout.phase_since_ms)
+        return steps.waiting(began, now_ms) if steps.is_endless(steps.current(began)) else steps.going_on(began, now_ms)
+    if rollout.waits_for is WaitsFor.MESSAGES:
+        return steps.going_on(vouched_for(rollout), now_ms)
+    if rollout.phase is P.PAUSED:
+        return Refusal(f"nobody paused the rollout: {rollout.conclusion}")
+    return Refusal("the rollout is not paused")
 
 
 def abort(rollout: Rollout, now_ms: int) -> Rollout | Refusal:

@@ -77,6 +77,17 @@ def test_steps_edited_at_a_pause_are_found_anew_and_promote_goes_one_by_one(paus
     assert (view.rollout.step, view.version) == (5, "1.0.0")
 
 
+def test_a_pause_by_request_stands_until_it_is_resumed(paused: Stage):
+    assert "paused already" in paused.run("rollout", "pause", "hello", code=1).err
+    edit(paused, 3, {"weight": 30}, {"pause": "1h"}, {"weight": 60})
+    paused.wait_for_rollout("hello", "progressing")
+    assert "1.1.0 stands at step 2 of 3, with 30 %" in paused.run("rollout", "pause", "hello").err
+    assert "airs rollout resume default/hello" in paused.view("hello").message
+    assert "1.1.0 goes on" in paused.run("rollout", "resume", "hello", "--no-wait").err
+    assert paused.rollout_phase("hello") == "progressing"
+    assert "not paused" in paused.run("rollout", "resume", "hello", code=1).err
+
+
 def test_a_full_promotion_passes_every_step(paused: Stage):
     assert "1.1.0 gets everything" in paused.run("rollout", "promote", "hello", "--full").err
     wait_until(lambda: paused.is_running("hello", "1.1.0"))

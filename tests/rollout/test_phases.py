@@ -4,17 +4,17 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.model.job import JobOutcome
-from orchestrator.model.rollout import Cause, Rollout, RolloutPhase
-from orchestrator.model.spec import PauseStep, Strategy
+from orchestrator.model.rollout import Cause, Rollout, RolloutPhase, WaitsFor
+from orchestrator.model.spec import PauseStep, Strategy, WeightStep
 from orchestrator.rollout.advance import advance
-from orchestrator.rollout.commands import Refusal, abort, promote, retry
+from orchestrator.rollout.commands import Refusal, abort, pause, promote, resume, retry
 from orchestrator.rollout.jobs import RunFacts, advance_job
 from orchestrator.rollout.phases import TRANSITIONS, diagram
 from orchestrator.rollout.shape import shape
-from tests.rollout.worlds import CALM, NOT_YET, STEPS, T0, rollout
+from tests.rollout.worlds import CALM, NOT_YET, STEPS, T0, rollout, settle
 
 P = RolloutPhase
-COMMANDS = (promote, abort, retry)
+COMMANDS = (promote, pause, resume, abort, retry)
 WAYS = {
     "first": rollout(stable=None),
     "blue-green": rollout(),
@@ -97,6 +97,23 @@ def test_promote_from_one_pause_to_the_next_says_which_one_waits_now():
     after = promote(first, T0)
     assert (after.phase, after.step) == (P.PAUSED, 1)
     assert "step 2 of 2" in after.conclusion
+
+
+def test_a_pause_by_request_takes_nothing_of_the_time_that_its_step_has():
+    steps = (WeightStep(weight=10), PauseStep(duration_ms=30_000), WeightStep(weight=50))
+    walking = replace(rollout(Strategy.CANARY, steps=steps), phase=P.PROGRESSING, step=1, step_since_ms=T0, weight=10)
+    paused = pause(replace(walking, last_check_ms=T0 + 10_000), T0 + 10_000)
+    assert (paused.phase, paused.waits_for, paused.weight) == (P.PAUSED, WaitsFor.PERSON, 10)
+    assert "airs rollout resume default/hello" in paused.conclusion
+    assert isinstance(pause(paused, T0 + 11_000), Refusal)
+    after = resume(paused, T0 + 60_000)
+    assert (after.phase, after.step, after.step_since_ms, after.conclusion) == (P.PROGRESSING, 1, T0 + 50_000, "")
+    assert promote(paused, T0 + 20_000).step == 2
+
+
+def test_what_nobody_paused_is_not_resumed():
+    endless = settle(rollout(Strategy.CANARY, steps=(PauseStep(), *STEPS)), CALM, T0)
+    assert "step 1 of 5 waits for" in resume(endless, T0).reason
 
 
 def test_promote_ends_the_wait_of_a_silent_canary_for_one_step():

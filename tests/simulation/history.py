@@ -29,7 +29,7 @@ from tests.simulation.world import World
 
 VERSIONS = ("1.0.0", "2.0.0", "3.0.0", "4.0.0")
 STEPS = 45
-COMMANDS = ("rollback", "rollback-to", "restart", "delete", "promote", "abort", "retry")
+COMMANDS = ("pause", "resume", "rollback", "rollback-to", "restart", "delete", "promote", "abort", "retry")
 SCRIPTS = (
     Script(),
     Script(),

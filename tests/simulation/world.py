@@ -11,7 +11,7 @@ from orchestrator.agent.trouble import Trouble
 from orchestrator.controller.loop import Controller
 from orchestrator.controller.watched import Watched, WatchedSources
 from orchestrator.execute.actions import Actions
-from orchestrator.execute.commands import Abort, Commands, Delete, Promote, Restart, Retry, Rollback
+from orchestrator.execute.commands import Abort, Commands, Delete, Pause, Promote, Restart, Resume, Retry, Rollback
 from orchestrator.execute.faults import Faults
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Decisions, Ledger
@@ -40,7 +40,15 @@ from tests.simulation.time import FakeClock, SeededWorkers
 T = TypeVar("T")
 SENDER = ComponentId("airs", "simulation")
 ASKED_FROM = 1_000_000  # numbers of what guests ask each other
-COMMANDS = {"restart": Restart, "delete": Delete, "promote": Promote, "abort": Abort, "retry": Retry}
+COMMANDS = {
+    "restart": Restart,
+    "delete": Delete,
+    "promote": Promote,
+    "abort": Abort,
+    "retry": Retry,
+    "pause": Pause,
+    "resume": Resume,
+}
 NEST_MAX = 2  # what happens during a guest's call may itself be interrupted so often
 
 
