@@ -7,13 +7,14 @@ from msgspec.structs import replace
 
 from orchestrator.messaging import asking
 from orchestrator.messaging.mailbox import route
-from orchestrator.model.spec import HealthPolicy
+from orchestrator.model.spec import Backoff, HealthPolicy, RestartPolicy, RestartType
 from orchestrator.runtime.finish import finish
 from orchestrator.supervise import instance, instances, sessions
 from tests.supervise.interleave import Interleaver
 from tests.supervise.surroundings import Stage
 
 SEEDS = range(250)
+POLICIES = (RestartPolicy(type=RestartType.TEMPORARY), RestartPolicy(intensity=0), RestartPolicy(backoff=Backoff(1)))
 EAGER = HealthPolicy(interval_ms=10, timeout_ms=10, failure_threshold=1)
 
 
@@ -51,6 +52,7 @@ def test_whatever_comes_before_it_a_stop_ends_every_instance_once(threads):
     threads.go(lambda: checks(made))
     threads.go(made.set.restart)
     threads.go(lambda: made.set.scale(replace(made.deployment, replicas=threads.random.choice((0, 1, 3)))))
+    threads.go(lambda: made.set.scale(replace(made.set.deployment, restart=threads.random.choice(POLICIES))))
     threads.go(made.set.stop)
     threads.run()
     assert made.set.is_gone
