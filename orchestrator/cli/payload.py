@@ -80,9 +80,14 @@ _IN_PARTS = "Send it in parts, or send where it is: a directory that is granted 
 
 
 def _size(written: Written, data: bytes) -> str:
-    if written.file in (None, "-"):
-        return f"{len(data)} bytes" if written.file is None else f"over {MESSAGE_MAX_BYTES} bytes"
-    return f"{Path(str(written.file)).stat().st_size} bytes"
+    """Say how much it is, as far as that is known: of a file only the begin was read, and a pipe has no size."""
+    if written.file is None:
+        return f"{len(data)} bytes"
+    try:
+        size = 0 if written.file == "-" else Path(written.file).stat().st_size
+    except OSError:
+        size = 0
+    return f"{size} bytes" if size > MESSAGE_MAX_BYTES else f"over {MESSAGE_MAX_BYTES} bytes"
 
 
 def _data(written: Written, accepts: Callable[[], Sequence[str]]) -> bytes:

@@ -48,7 +48,7 @@ def test_a_message_is_written_in_one_of_several_ways(stage: Stage, tmp_path: Pat
         (("--hex", "abc"), "--hex is not hexadecimal: 'abc'"),
         (("--hex", "zz"), "--hex is not hexadecimal: 'zz'"),
         (("--file", "/nowhere/at/all"), "'/nowhere/at/all' cannot be read"),
-        (("--file", "BIG"), "1048577 bytes; a message has at most 1048576"),
+        (("--file", "BIG"), "the message has 2097152 bytes; at most 1048576 (1 MiB) are sent"),
     ],
 )
 def test_what_is_none_is_refused_before_anything_is_sent(stage: Stage, tmp_path: Path, written, why):

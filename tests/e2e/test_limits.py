@@ -283,8 +283,8 @@ def test_a_message_is_only_so_large_whoever_sends_it(stage: Stage):
         sent = stage.run("send", "talker", order, code=None)
         assert {ran.code == 0 for ran in (replied, requested, sent)} == {is_allowed}
     assert "a reply of 1048577 bytes; it may have 1048576" in replied.err
-    assert "a message has at most 1048576" in requested.err
-    assert "a message has at most 1048576" in sent.err
+    assert "at most 1048576 (1 MiB) are sent" in requested.err
+    assert "at most 1048576 (1 MiB) are sent" in sent.err
     with closing(stage.new_client()) as client, pytest.raises(Failure, match="the payload is over 1048576 bytes"):
         client.send(stage.key("talker"), bytes(MESSAGE_MAX_BYTES + 1), None, 1.0)  # where nobody looked before
     assert stage.view("talker").restarts == 0
