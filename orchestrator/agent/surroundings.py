@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from orchestrator.model.event import NOTHING_MORE, About, Event, EventType, LogLine
+from orchestrator.model.event import NOTHING_MORE, About, Event, EventReason, LogLine
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Exited, Outcome, Refused, Undelivered
@@ -15,28 +15,6 @@ from orchestrator.supervise.ports import Clock
 from orchestrator.supervise.service import Service
 
 UNHEARD_PER_S = 10  # events about messages of one deployment whose sender does not wait; a guest can make any number
-STALE = "source-stale"
-WARNINGS = frozenset(
-    {
-        "host-fault",
-        "blocked",
-        "held",
-        "waiting",
-        "rolling-back",
-        "failed",
-        STALE,
-        "exited",
-        "undelivered",
-        "follower-dropped",
-        "gave-up",
-        "metadata-differs",
-        "degraded",
-        "unhealthy",
-        "state-dir-gone",
-        "store-damaged",
-        "store-failing",
-    }
-)
 
 
 class HostSurroundings:
@@ -86,10 +64,10 @@ class Announcer:
         self, key: DeploymentKey | None, reason: str, message: str, about: About = NOTHING_MORE, /
     ) -> None:  # fmt: skip
         """Record one event."""
-        kind = EventType.WARNING if reason in WARNINGS else EventType.NORMAL
+        what = EventReason(reason)
         event = Event(
-            at_ms=self._clock.wall_ms(), reason=reason, message=printable(message), key=key, type=kind, by=about.by,
-            commit=about.commit, revision=about.revision, instance=about.instance,
+            at_ms=self._clock.wall_ms(), reason=what, message=printable(message), key=key, type=what.severity,
+            by=about.by, commit=about.commit, revision=about.revision, instance=about.instance,
         )  # fmt: skip
         self._journals.events.append(event)
         self._say(event)
@@ -101,7 +79,8 @@ class Announcer:
         self._journals.looks.append(status)
         if status.failure is not None and not was_stale:
             why = printable(f"{status.source}: {status.failure.summary}: {status.failure.detail}")
-            stale = Event(at_ms=self._clock.wall_ms(), reason=STALE, message=why, type=EventType.WARNING)
+            what = EventReason.SOURCE_STALE
+            stale = Event(at_ms=self._clock.wall_ms(), reason=what, message=why, type=what.severity)
             self._journals.events.append(stale)  # and not said: whoever reports on sources says more
         if status.failure is None and was_stale:
             self.announce(None, "source-readable", f"{status.source} is readable again")

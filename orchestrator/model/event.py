@@ -1,6 +1,6 @@
 """What happened, one event per transition, never one per tick, and who was behind it; and what guests said."""
 
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Protocol
 
 from orchestrator.model.base import Value
@@ -16,6 +16,79 @@ class EventType(Enum):
     WARNING = "warning"
 
 
+class EventReason(StrEnum):
+    """What kind of thing happened. Each is worth a look of somebody or not, whatever its words."""
+
+    # of the agent and its store
+    COMPILING = "compiling"
+    HOST_FAULT = "host-fault"
+    STATE_DIR_GONE = "state-dir-gone"
+    STORE_DAMAGED = "store-damaged"
+    STORE_FAILING = "store-failing"
+    STORE_WORKS = "store-works"
+    FOLLOWER_DROPPED = "follower-dropped"
+    # of a source
+    SOURCE_ADDED = "source-added"
+    SOURCE_WATCHED = "source-watched"
+    SOURCE_ENDED = "source-ended"
+    SOURCE_SUSPENDED = "source-suspended"
+    SOURCE_RESUMED = "source-resumed"
+    SOURCE_REMOVED = "source-removed"
+    SOURCE_STALE = "source-stale"
+    SOURCE_READABLE = "source-readable"
+    COMMIT = "commit"
+    # of what a plan or a person asked for
+    REQUESTED = "requested"
+    UPDATED = "updated"
+    ADOPTED = "adopted"
+    REMOVED = "removed"
+    RESUMED = "resumed"
+    DONE = "done"
+    IN_HAND = "in-hand"
+    WAITING = "waiting"
+    BLOCKED = "blocked"
+    HELD = "held"
+    RECOVERED = "recovered"
+    METADATA_DIFFERS = "metadata-differs"
+    JOB_RAN = "job-ran"
+    # of a rollout: its phases, and what it does in them
+    ROLLOUT_STARTED = "rollout-started"
+    WEIGHT = "weight"
+    PENDING = "pending"
+    STARTING = "starting"
+    GATING = "gating"
+    PROGRESSING = "progressing"
+    PAUSED = "paused"
+    PROMOTING = "promoting"
+    KEEPING = "keeping"
+    SUCCEEDED = "succeeded"
+    ROLLING_BACK = "rolling-back"
+    FAILED = "failed"
+    # of an instance or a group
+    EXITED = "exited"
+    GAVE_UP = "gave-up"
+    GROUP_RESTART = "group-restart"
+    RESTART_CHANGED = "restart-changed"
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"
+    UNDELIVERED = "undelivered"
+
+    @property
+    def severity(self) -> EventType:
+        """Whether someone has to look at it."""
+        return EventType.WARNING if self in _WARNINGS else EventType.NORMAL
+
+
+_WARNINGS = frozenset({
+    EventReason.HOST_FAULT, EventReason.STATE_DIR_GONE, EventReason.STORE_DAMAGED, EventReason.STORE_FAILING,
+    EventReason.FOLLOWER_DROPPED, EventReason.SOURCE_STALE, EventReason.WAITING, EventReason.BLOCKED, EventReason.HELD,
+    EventReason.METADATA_DIFFERS, EventReason.ROLLING_BACK, EventReason.FAILED, EventReason.EXITED,
+    EventReason.GAVE_UP, EventReason.DEGRADED, EventReason.UNHEALTHY, EventReason.UNDELIVERED,
+})  # fmt: skip
+
+
 class Event(Value, frozen=True):
     """One thing that happened to a deployment (or, with an empty key, to a source or the agent).
 
@@ -24,7 +97,7 @@ class Event(Value, frozen=True):
     """
 
     at_ms: int
-    reason: str
+    reason: EventReason
     message: str
     key: DeploymentKey | None = None
     type: EventType = EventType.NORMAL

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.model.event import Event, EventType, LogLine
+from orchestrator.model.event import Event, EventReason, EventType, LogLine
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.selection import Selection
 
@@ -14,7 +14,7 @@ def line(at_ms=1_000, key=HELLO, instance="7679bb-0", level="info", text="said",
 
 
 def event(at_ms=1_000, reason="exited", message="7679bb-0 trapped", key=HELLO, type=EventType.WARNING, **more):
-    return Event(at_ms=at_ms, reason=reason, message=message, key=key, type=type, **more)
+    return Event(at_ms=at_ms, reason=EventReason(reason), message=message, key=key, type=type, **more)
 
 
 TABLE = [
