@@ -26,7 +26,7 @@ from orchestrator.agent.log import LOG, log_event, log_source, logging_to
 from orchestrator.agent.peer import PeerProtocol
 from orchestrator.contract.documents import AgentView
 from orchestrator.contract.problem import Failure
-from orchestrator.model.calls import Calls
+from orchestrator.model.calls import Calls, UnknownLayout
 from orchestrator.model.event import Event
 from orchestrator.model.source import SourceStatus
 from orchestrator.store.database import DatabaseFault
@@ -98,7 +98,7 @@ def _told_of(options: AgentOptions, state: StateDir) -> Iterator[None]:
     LOG.info("airs %s begins as process %d on %s: %s", __version__, os.getpid(), state.path, options.command)
     try:
         yield
-    except (Failure, DatabaseFault, OSError) as fault:
+    except (Failure, DatabaseFault, UnknownLayout, OSError) as fault:
         LOG.error("the agent ends: %s", fault)
         raise
     except BaseException:

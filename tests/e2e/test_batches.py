@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.client.connection import Answer
 from orchestrator.contract.codes import TIMED_OUT, USAGE
 
-from .stage import ROOT, Stage, wait_until
+from .stage import LIMIT_S, ROOT, Stage, wait_until
 
 AGAIN = {"backoff": {"initial": "1ms"}, "intensity": 100}
 BATCHED = {"batch": 64, "capacity": 1000}
@@ -132,10 +133,13 @@ def test_what_cannot_be_sent_is_said_before_or_with_what_was(stage: Stage, tmp_p
 def test_a_request_of_too_many_or_of_nonsense_is_refused(stage: Stage):
     stage.have("one", "faulty")
     path = "/v1/deployments/default/one/send-many"
-    post = stage.client._http.post
+
+    def post(body: bytes) -> Answer:
+        return stage.client._http.ask("POST", path, body, LIMIT_S)
+
     for body in (b"", b"\xff", b"\x91\x01", b"\xdd\xff\xff\xff\xff", b"\xdc\x27\x11" + b"\xc4\x00" * 10_001):
-        answer = post(path, content=body)
-        assert answer.status_code == 400, body[:10]
-        assert "cannot be read" in answer.json()["summary"]
-    assert post(path, content=bytes(5 << 20)).status_code == 413
-    assert post(path, content=b"\x90").json() == {"queued": 0}
+        answer = post(body)
+        assert answer.status == 400, body[:10]
+        assert "cannot be read" in json.loads(answer.content)["summary"]
+    assert post(bytes(5 << 20)).status == 413
+    assert json.loads(post(b"\x90").content) == {"queued": 0}

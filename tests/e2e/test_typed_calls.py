@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.contract.codes import FAILED, USAGE
-from tests.e2e.stage import Stage, wait_until
+from tests.e2e.stage import LIMIT_S, Stage, wait_until
 
 TYPES = "types-1.0.0"
 ITEM = {"name": "tee \x00 \U0001f375", "price": 4294967295, "tags": ["", "ü"]}
@@ -133,12 +133,12 @@ def test_a_handle_of_another_session_is_refused_wherever_that_is(up: Stage):
 def test_resources_need_a_session_whose_name_is_one(up: Stage):
     assert "--session" in up.run("call", "types", "counter.new", "1", code=USAGE).err
     assert "is no name" in up.run("call", "types", "counter.new", "1", "--session", "Not One", code=USAGE).err
-    answer = up.client._http.post(
-        "/v1/deployments/default/types/call", json={"function": "living", "arguments": [], "session": "../x"}
-    )
-    assert (answer.status_code, "cannot be read" in answer.text) == (400, True)
+    ask, one = up.client._http.ask, "/v1/deployments/default/types"
+    body = json.dumps({"function": "living", "arguments": [], "session": "../x"}).encode()
+    answer = ask("POST", f"{one}/call", body, LIMIT_S)
+    assert (answer.status, b"cannot be read" in answer.content) == (400, True)
     for path, code in (("sessions/..%2Fx", 404), ("sessions/no-such", 503), ("sessions/s?handle=-1", 400)):
-        assert up.client._http.delete(f"/v1/deployments/default/types/{path}").status_code == code, path
+        assert ask("DELETE", f"{one}/{path}", None, LIMIT_S).status == code, path
 
 
 @pytest.mark.parametrize("end", ["trap", "restart", "update"])
