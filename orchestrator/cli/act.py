@@ -271,7 +271,7 @@ def _verb(verb: str, until: str, help_text: str) -> click.Command:
 
 rollout.add_command(rollout_status)
 rollout.add_command(promote)
-rollout.add_command(_verb("pause", "it stands", "Stand at the present step; checks go on, and `resume` does too."))
+rollout.add_command(_verb("pause", "it stands", "Stand at the present step until `airs rollout resume`; checks go on."))
 rollout.add_command(_verb("resume", "it serves, or waits at a step", "Go on with what was paused."))
 rollout.add_command(
     _verb("abort", "it has gone back", "Send all traffic back to the stable version and reject the new one.")
