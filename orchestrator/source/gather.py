@@ -167,7 +167,9 @@ def _neighbours(root: Directory, path: str) -> str:
     while above or missing:
         try:
             with located_directory(root, above) as directory:
-                names = [one.name for one in directory.listed(()) if one.kind in (Kind.DIRECTORY, Kind.LINK)]
+                is_last = path.rpartition("/")[0] == above
+                kinds = (Kind.DIRECTORY, Kind.LINK, *((Kind.FILE,) if is_last else ()))
+                names = [one.name for one in directory.listed(()) if one.kind in kinds]
                 return ", ".join(map(printable, sorted(get_close_matches(missing, names[:MAX_COMPARED], cutoff=0.5))))
         except (PathFault, OSError):
             above, _, missing = above.rpartition("/")
@@ -251,7 +253,7 @@ class _Files:
             with located(self._root, path, confined_to) as (directory, name), directory.opened(name) as file:
                 return self._artifacts.artifact(file.identity, lambda: file.read(MAX_ARTIFACT_BYTES), path)
         except PathFault as fault:
-            return fault.entry
+            return self._explained(path, fault.entry)
         except OSError as error:
             return fault_of(error).entry
 

@@ -102,6 +102,9 @@ MANIFESTS = {
         YAML, instead("hello-1.0.0", "hello-9.9.9"), ":10:11: error: ",
         "there is no hello-9.9.9 on the way to it; there is hello-1.0.0, hello-1.1.0, hello-1.2.0",
     ),
+    "an artifact whose neighbour is meant": (
+        TOML, instead('"hello.wasm"', '"hallo.wasm"'), ":11:8: error: ", "there is no hallo.wasm; there is hello.wasm",
+    ),
     "64MB": (
         YAML, added("  limits: {memory: 64MB}"), ":12:20: error: `spec.limits.memory` is `64MB`",
         "write `64MiB` (67_108_864 bytes), or `64000000B`",
