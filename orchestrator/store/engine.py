@@ -7,6 +7,7 @@ rocksdict raises nothing narrower than `Exception`, which ends here: everything 
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
@@ -28,6 +29,8 @@ WAL_MAX_BYTES = 64 << 20
 ROCKSDB_LOG_MAX_BYTES = 1 << 20
 ROCKSDB_LOGS_MAX = 3
 DAMAGE = ("Corruption:", "IO error: No such file or directory:", "Invalid argument:")  # how RocksDB begins to say so
+IN_USE, BEING_CLOSED = "Already borrowed", "Already mutably borrowed"  # what rocksdict says to two threads at once
+CLOSE_TRIES, CLOSE_LOOK_S = 5_000, 0.002
 NO_DATA = ("rocksdict-config.json", "LOCK", "LOG")  # rocksdict writes the first whenever it opens; nobody reads them
 
 Write = tuple[bytes, bytes | None]  # a key, and its new value or None to delete it
@@ -174,12 +177,23 @@ class Engine:
     def close(self) -> None:
         """Close; what is read or written later raises `DatabaseClosed`. It is closed also where this raises."""
         try:
-            self._db.close()
+            self._close()
         except Exception as error:  # rocksdict raises nothing narrower
             raise self._fault("closed", error) from error
         finally:
             if self._view is not None:
                 self._view.close()
+
+    def _close(self) -> None:
+        for _ in range(CLOSE_TRIES):
+            try:
+                self._db.close()
+            except RuntimeError as error:
+                if str(error) != IN_USE:
+                    raise
+                time.sleep(CLOSE_LOOK_S)  # another thread reads or writes at this instant
+            else:
+                return
 
     def _fault(self, doing: str, error: Exception) -> DatabaseFault:
         return fault(self._folder, doing, error, self._view.path if self._view else "")
@@ -213,7 +227,7 @@ def rebuild(folder: Path) -> None:
 
 def fault(folder: Path, doing: str, error: Exception, seen_at: str = "") -> DatabaseFault:
     """Say what RocksDB said; it saw `folder` at another place, where `seen_at` is given."""
-    if isinstance(error, DbClosedError):
+    if isinstance(error, DbClosedError) or str(error) == BEING_CLOSED:
         return DatabaseClosed(f"{folder} is closed")
     said = str(error).replace(seen_at, str(folder)) if seen_at else str(error)
     kind = DatabaseDamaged if said.startswith(DAMAGE) else DatabaseFault

@@ -10,11 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.store.data import DataError
 from orchestrator.store.database import DatabaseDamaged, DatabaseFault
 from orchestrator.store.state_dir import StateDir, read_recorded
 from orchestrator.store.store import Store
+from orchestrator.store.synced import note_anew, read_synced
 from tests.store.filler import LIVES, ROWS, value_of
 from tests.store.values import COUNTER
 
@@ -147,3 +149,11 @@ def test_a_whole_database_is_opened_as_often_as_one_likes(whole, tmp_path):
             store = Store.open(StateDir(state))
             assert (lost(store), store.doubts, store.condition) == ([], (), "")
             store.close()
+
+
+def test_a_log_that_was_noted_and_is_gone_is_missed_though_later_ones_are_there(whole, tmp_path):
+    state = StateDir(shutil.copytree(whole["killed"], tmp_path / "state"))
+    known = read_synced(state.path / "synced")
+    note_anew(state.path / "synced", replace(known, logs={**known.logs, "000099.log": 10}))
+    with pytest.raises(DatabaseDamaged, match=r"000099\.log is missing; 10 bytes"):
+        Store.open(state)
