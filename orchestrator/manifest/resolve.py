@@ -175,17 +175,17 @@ def _disagreement(entry: Entry, group: Group, other: Entry) -> Problem:
 
 
 def _warn_of_twins(entries: Iterable[Entry], found: Found) -> None:
-    """Warn of one component in one version with two artifacts: nobody could tell them apart."""
+    """Warn of one component in one version with several artifacts, once for each: nobody could tell them apart."""
     versions: dict[tuple[str, str], dict[str, Entry]] = {}
-    made = [(entry, one.revision) for entry in entries if (one := entry.deployment)]
-    for entry, revision in made:
-        versions.setdefault((revision.component, revision.version), {}).setdefault(revision.artifact, entry)
-    for entry, revision in made:
-        artifacts = versions[revision.component, revision.version]
-        other = next((first for digest, first in artifacts.items() if digest != revision.artifact), None)
-        if other is not None:
-            where = _where(other, other.place)
-            what = f"component {revision.component} {revision.version} has another artifact in {where}"
+    for entry in entries:
+        if entry.deployment is not None:
+            revision = entry.deployment.revision
+            artifacts = versions.setdefault((revision.component, revision.version), {})
+            artifacts.setdefault(revision.artifact, entry)
+    for (component, version), artifacts in versions.items():
+        first, *others = artifacts.values()
+        for entry in others:
+            what = f"component {component} {version} has another artifact in {_where(first, first.place)}"
             found[entry].append(Problem(*entry.place, what, _ONE_VERSION, _NEW_VERSION, is_error=False))
 
 

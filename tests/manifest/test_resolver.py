@@ -66,3 +66,13 @@ def test_a_changed_component_changes_every_deployment_that_names_it():
         second, files=second.files | {TOML_PATH: Content(TOML.replace("2s", "1s").encode())}
     )
     assert [one.revision.limits.timeout_ms for one in resolver.resolve(third).desired.deployments] == [1_000, 2_000]
+
+
+def test_each_artifact_of_one_version_is_warned_of_once_however_many_deploy_it():
+    newer = Artifact(digest="sha256:" + "cd" * 32, data=b"", world=ACTOR)
+    other = {"components/other/Component.toml": Content(TOML.encode()), "components/other/counter.wasm": newer}
+    files = {f"a{i}.yaml": deployment(f"a{i}") for i in range(3)}
+    files |= {f"b{i}.yaml": deployment(f"b{i}").replace("/counter", "/other") for i in range(3)}
+    (warning,) = resolve(snapshot(files, **other)).diagnostics
+    assert warning.location.file == "./manifests/b0.yaml"
+    assert warning.summary == "component counter 1.4.0 has another artifact in ./manifests/a0.yaml:1:1"
