@@ -1,12 +1,13 @@
 """Starts an agent in the background: own session, no inherited descriptors or input, output to agent.log."""
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
 
 from orchestrator.cli.context import Settings, silent_holder
-from orchestrator.client import AgentClient
+from orchestrator.client import AgentClient, NotAnswering
 from orchestrator.contract.codes import NO_AGENT
 from orchestrator.contract.problem import Failure
 from orchestrator.store.state_dir import StateDir, holder
@@ -51,8 +52,9 @@ def start_agent(settings: Settings) -> AgentClient:
     client = settings.connection()
     deadline = time.monotonic() + START_LIMIT_S
     while time.monotonic() < deadline:
-        if client.answers():
-            return client
+        with contextlib.suppress(NotAnswering):  # it listens and is not ready yet; told below if it never is
+            if client.answers():
+                return client
         if process.poll() is not None and holder(settings.state_dir) is None:
             break
         time.sleep(LOOK_S)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 BUSY_TURNS = 5  # of a core that a main thread had since it was asked; one that waits for something has none
 STOPPED = ("T", "t")
-RUNNABLE = "R"
+AT_WORK = ("R", "D")  # on a core or waiting for one; waiting for a disk
 
 
 class Pulse(NamedTuple):
@@ -34,7 +34,7 @@ def is_busy(before: Pulse | None, now: Pulse | None) -> bool:
     """Whether a process that was asked in between is likely to be at work, and not stopped or stuck."""
     if before is None or now is None or is_stopped(now):
         return False
-    return now.state == RUNNABLE or now.turns - before.turns >= BUSY_TURNS
+    return now.state in AT_WORK or now.turns - before.turns >= BUSY_TURNS
 
 
 def why_silent(now: Pulse | None) -> str:
