@@ -3,6 +3,12 @@
 The only place that reads environment variables, knows exit codes, and knows what a terminal is.
 """
 
-from orchestrator.cli.frugal import import_frugally
+import sys
 
-import_frugally()
+from orchestrator.cli.frugal import import_frugally
+from orchestrator.contract.codes import INTERRUPTED
+
+try:
+    import_frugally()
+except KeyboardInterrupt:
+    sys.exit(INTERRUPTED)

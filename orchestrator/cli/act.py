@@ -10,6 +10,7 @@ import msgspec
 
 from orchestrator.cli.context import Settings, command, global_options
 from orchestrator.cli.durations import DURATION
+from orchestrator.cli.interrupts import telling
 from orchestrator.cli.lines import Sending
 from orchestrator.cli.look import rollout_status
 from orchestrator.cli.names import LABEL, WORD, address_argument, key_argument, keys_argument, reason_option
@@ -28,6 +29,7 @@ from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.strict_json import NotJson, read_json
 from orchestrator.observe.events import printable
 
+GOES_ON = "A message that no instance has started on is taken back; one that is being handled is handled to its end."
 timeout_option = click.option("--timeout", type=DURATION, default="30s", help="How long to wait for the answer.")
 
 
@@ -86,7 +88,8 @@ def request(
     data = _payload(settings, name, payload)
     client, trace = settings.client(), (conversation or new_name()) if is_traced else None
     try:
-        reply = client.request(name, data, conversation, timeout / 1000, trace)
+        with telling(settings.err(), GOES_ON):
+            reply = client.request(name, data, conversation, timeout / 1000, trace)
     finally:
         if trace is not None:
             show_conversations(settings.err(), client.trace(trace))
@@ -111,7 +114,9 @@ def call(
 ) -> None:  # fmt: skip
     """Call an exported function: each argument is JSON. Prints the result as JSON."""
     decoded = [_json_argument(number, text) for number, text in enumerate(arguments, 1)]
-    result = settings.client().call(name, function, decoded, timeout / 1000, session)
+    client = settings.client()
+    with telling(settings.err(), "The call is cancelled."):
+        result = client.call(name, function, decoded, timeout / 1000, session)
     settings.print_document(msgspec.json.encode(result))
 
 

@@ -104,11 +104,8 @@ def _revision(client: AgentClient, name: DeploymentKey | None, given: str) -> st
 
 def _show(settings: Settings, entries: Iterable[T], text: Callable[[T], Text]) -> None:
     console = settings.out()
-    try:
-        for entry in entries:
-            if settings.is_json:
-                settings.print_document(msgspec.json.encode(entry))
-            else:
-                console.print(text(entry))
-    except KeyboardInterrupt:
-        return
+    for entry in entries:
+        if settings.is_json:
+            settings.print_document(msgspec.json.encode(entry))
+        else:
+            console.print(text(entry))

@@ -1,6 +1,5 @@
 """Commands that only look: `status`, `get`, `history`, `rollout status`."""
 
-import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -64,7 +63,7 @@ def status(settings: Settings, name: DeploymentKey | None, only: Filter, watch: 
     if not watch:
         show(settings, client, settings.out())
         return OK
-    with contextlib.suppress(KeyboardInterrupt), pausing() as pause, going():
+    with pausing() as pause, going():
         _keep_showing(settings, client, show, pause)
     return OK
 

@@ -4,7 +4,6 @@ The agent only counts; what happened in between is worked out here. A counter th
 restarted agent or a deployment that was deleted and made again, and so counts from 0.
 """
 
-import contextlib
 import itertools
 import sys
 import time
@@ -103,7 +102,7 @@ def top(settings: Settings, once: bool, sort: str, interval: int) -> None:
     if interval < SHORTEST_MS:
         raise click.BadParameter(f"{interval}ms is too short: it is at least {SHORTEST_MS}ms", param_hint="--interval")
     out = settings.out()
-    with contextlib.suppress(KeyboardInterrupt), pausing() as pause, going():
+    with pausing() as pause, going():
         looks = _compared(settings.client(), interval, pause)
         if settings.is_json:
             _print_lines(looks, sort, once)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Set
 
 from orchestrator.cli.compiling import under_way
 from orchestrator.cli.context import Settings
+from orchestrator.cli.interrupts import telling
 from orchestrator.cli.terminal import Console, Live, Text
 from orchestrator.client import AgentClient
 from orchestrator.contract.codes import TIMED_OUT
@@ -32,7 +33,7 @@ def wait_for(
     deadline = time.monotonic() + timeout_ms / 1000
     console = settings.err()
     told: set[str] = set()
-    with Live(console) as live:
+    with telling(console, _what_goes_on(keys)), Live(console) as live:
         while True:
             views = [v for v in client.deployments() if key_of(v) in keys]
             waiting = [v for v in views if not is_at_rest(v) or key_of(v) in gone]
@@ -48,6 +49,11 @@ def wait_for(
             else:
                 live.show("\n".join(progress(v) for v in waiting))
             time.sleep(LOOK_S)
+
+
+def _what_goes_on(keys: Set[DeploymentKey]) -> str:
+    name = str(min(keys)) if len(keys) == 1 else "NAME"
+    return f"What was begun goes on: `airs status -w` shows it, `airs rollout abort {name}` takes it back."
 
 
 def _tell_new(console: Console, waiting: Iterable[DeploymentView], told: set[str]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator import __version__
+from orchestrator.contract.codes import INTERRUPTED
 from tests.e2e.conftest import AIRS, Airs, deployment, wait_until
 
 FAILED, USAGE, TIMED_OUT = 1, 64, 124
@@ -223,7 +224,7 @@ def test_logs_can_be_followed(stocked: Airs):
     following = stocked.background("logs", "faulty", "-f")
     stocked.quick("request", "faulty", "shout one two three")
     following.says("one two three")
-    assert following.end() == 0
+    assert following.end() == INTERRUPTED
     line = [json.loads(line) for line in stocked.quick("logs", "faulty", "-o", "json").stdout.splitlines()][-1]
     assert (line["level"], line["text"]) == ("error", "one two three")
 
@@ -231,14 +232,14 @@ def test_logs_can_be_followed(stocked: Airs):
 def test_events_can_be_followed_as_lines_of_json(stocked: Airs):
     following = stocked.background("events", "-f", "-o", "json")
     following.says("rollout-started")
-    assert following.end() == 0
+    assert following.end() == INTERRUPTED
     assert all(json.loads(line) for line in following.stdout.splitlines())
 
 
 def test_status_can_be_watched(stocked: Airs):
     watching = stocked.background("status", "-w")
     watching.says("default/hello")
-    assert watching.end() == 0
+    assert watching.end() == INTERRUPTED
 
 
 def test_agent_status_names_process_socket_version_and_start(stocked: Airs):

@@ -17,7 +17,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from orchestrator.contract.codes import USAGE
+from orchestrator.contract.codes import INTERRUPTED, USAGE
 
 from .conftest import AIRS, LIMIT_S, REPOSITORY, Airs, deployment, wait_until
 
@@ -61,7 +61,7 @@ def test_what_is_handled_between_two_looks_becomes_rates_and_fuel(user: Airs):
     for _ in range(3):
         user.quick("request", "faulty", "err broken", check=False)
     wait_until(lambda: counted(looks(watched.stdout), "handledPerS") == 15)
-    assert watched.end(signal.SIGINT) == 0
+    assert watched.end(signal.SIGINT) == INTERRUPTED
     seen = looks(watched.stdout)
     assert counted(seen, "receivedPerS") == 15
     assert counted(seen, "errorsPerS") == 3
@@ -146,7 +146,7 @@ def test_on_a_terminal_it_is_drawn_anew_within_the_screen_until_it_is_ended(
         while said.count(b"DEPLOYMENT") < 3:
             said += os.read(ours, 1 << 16)
         os.write(ours, key)
-        assert process.wait(LIMIT_S) == 0
+        assert process.wait(LIMIT_S) == (INTERRUPTED if key == b"\x03" else 0)
         assert termios.tcgetattr(ours)[3] & termios.ECHO  # as it was before
     frames = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", frame) for frame in said.decode("utf-8", "replace").split("\x1b[H")]
     first, second = [frame.splitlines() for frame in frames if "DEPLOYMENT" in frame][:2]

@@ -1,0 +1,16 @@
+"""What is said when somebody presses Ctrl-C: that is exit code 130, and what goes on without them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from orchestrator.cli.terminal import Console
+
+
+@contextmanager
+def telling(console: Console, what_goes_on: str) -> Iterator[None]:
+    """Say what goes on if the block is interrupted, and let the interruption pass."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print(what_goes_on, "yellow")
+        raise
