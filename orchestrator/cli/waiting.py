@@ -175,6 +175,8 @@ def _at_rest(key: DeploymentKey, view: DeploymentView) -> str | None:
 
 
 def _serving(view: DeploymentView) -> str:
+    if view.job is not None:
+        return ""
     return f"{view.version} serves, {view.ready}/{view.replicas} ready" if view.ready else "nothing serves"
 
 

@@ -82,7 +82,7 @@ def test_one_that_fails_fails_the_apply_is_held_and_not_run_again_until_asked(st
     stage.start()
     assert "rejected-before" in stage.apply(code=1).out
     assert runs(data) == 1
-    stage.run("rollout", "retry", "one")
+    assert "exit code 3" in stage.run("rollout", "retry", "one", code=1).err
     wait_until(lambda: runs(data) == 2)
     wait_until(lambda: stage.view("one").phase == "failed")
     assert [outcome for _, _, _, outcome in stage.history("one")] == ["failed", "failed"]
