@@ -11,10 +11,11 @@ INSTALL := $(PIP) install --require-hashes -r
 # The build backend is in the lock too, so that installing ourselves fetches nothing.
 INSTALL_US := $(PIP) install --no-deps --no-build-isolation --editable .
 JOBS ?= 3
+SOAK_S ?= 300
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format components generate lock bench wheel clean
+.PHONY: help demo test soak check format components generate lock bench wheel clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +25,9 @@ demo: $(VENV)/runtime.stamp ## show the main job on examples/01-hello, in about 
 
 test: $(VENV)/dev.stamp ## run the tests; TESTS=tests/plan for some of them, JOBS=4 for more at once
 	$(BIN)/pytest --numprocesses $(JOBS) --dist worksteal $(TESTS)
+
+soak: $(VENV)/dev.stamp ## run what takes long: random messages amid crashes, generated worlds; SOAK_S=900 for longer
+	AIRS_SOAK_S=$(SOAK_S) AIRS_WORLDS=2000 $(BIN)/pytest tests/e2e/test_soak.py tests/interface/test_text.py
 
 check: $(VENV)/dev.stamp ## look at the code without running it: format, lint, types, imports, generated files
 	$(BIN)/ruff format --check .
