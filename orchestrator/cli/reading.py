@@ -4,7 +4,7 @@ Used by `validate`, `plan` and `apply`; the files are read with the caller's own
 """
 
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from orchestrator.model.snapshot import Artifact, Snapshot, Unknown
 from orchestrator.model.source import SourceSpec
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
-from orchestrator.runtime import Runtime
+from orchestrator.runtime import HostImport, Runtime
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import open_source
 from orchestrator.source.spec import SourceRefused, parse_source
@@ -100,12 +100,14 @@ def read_wasm(file: Path) -> bytes:
         raise Failure(f"cannot read {file}", str(problem.strerror), exit_code=USAGE) from None
 
 
-def shared_runtime(cache: Path, compiling: Callable[[Compiling], None], calls: Calls) -> Runtime:
+def shared_runtime(
+    cache: Path, compiling: Callable[[Compiling], None], calls: Calls, imports: Sequence[HostImport] = ()
+) -> Runtime:
     """Return a runtime that shares what the agent has compiled, where there is an agent's state to share."""
     try:
-        return Runtime(cache if cache.is_dir() else None, compiling=compiling, calls=calls)
+        return Runtime(cache if cache.is_dir() else None, imports, compiling=compiling, calls=calls)
     except OSError:  # it may not be written, or is somebody else's: compile, as without any state
-        return Runtime(None, compiling=compiling, calls=calls)
+        return Runtime(None, imports, compiling=compiling, calls=calls)
 
 
 def passed_to_git() -> dict[str, str]:

@@ -1,19 +1,21 @@
 """`airs init` (both manifests for a bare component) and `airs schema`."""
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from orchestrator.cli.compiling import Progress
 from orchestrator.cli.context import Settings, command
 from orchestrator.cli.names import LABEL
-from orchestrator.cli.reading import read_wasm
+from orchestrator.cli.reading import read_wasm, shared_runtime
 from orchestrator.contract.codes import FAILED, INVALID, USAGE
 from orchestrator.contract.problem import Failure
 from orchestrator.interface.fitness import stays, unfitness
 from orchestrator.manifest import schema_kinds, schema_text
-from orchestrator.model.calls import Calls
 from orchestrator.model.ids import NAME_MAX_LENGTH, ComponentId
 from orchestrator.model.message import Exited
 from orchestrator.model.spec import Limits, Revision
@@ -21,6 +23,7 @@ from orchestrator.model.world import ArtifactFault, Drive, World
 from orchestrator.runtime import GuestTrap, HostImport, Runtime, Start, digest_of_bytes
 from orchestrator.runtime.finish import apart, finish
 from orchestrator.runtime.guest import read_metadata
+from orchestrator.store.layout import CACHE
 
 MEMORY, FUEL, TIMEOUT_MS, STORAGE = "64MiB", 1_000_000_000, 10_000, "10MiB"
 
@@ -49,7 +52,9 @@ def init(settings: Settings, file: Path, name: str | None, force: bool) -> None:
 
     They are a Component.toml beside it and a deployment.
     """
-    described = _describe(read_wasm(file), settings.calls)
+    data = read_wasm(file)
+    with Progress(settings.err()) as progress:
+        described = _describe(data, partial(shared_runtime, settings.state_dir / CACHE, progress.heard, settings.calls))
     name = name or _name_from(file)
     component, deployment = file.parent / "Component.toml", file.parent / f"{name}.yaml"
     for path in (component, deployment):
@@ -69,9 +74,9 @@ def _name_from(file: Path) -> str:
     return name
 
 
-def _describe(data: bytes, calls: Calls) -> Described:
+def _describe(data: bytes, runtime_with: Callable[..., Runtime]) -> Described:
     """Inspect the component, and ask it for its metadata with every import denied."""
-    plain = Runtime(None, calls=calls)
+    plain = runtime_with()
     try:
         world = plain.inspect(data)
     except ArtifactFault as fault:
@@ -82,12 +87,12 @@ def _describe(data: bytes, calls: Calls) -> Described:
     if unfit:
         rest = (f"{each.summary}. {each.detail}" for each in unfit[1:])
         raise Failure(unfit[0].summary, "\n".join((unfit[0].detail, *rest)), unfit[0].suggestion, INVALID)
-    return Described(world, _metadata(data, world, calls) if Drive.ACTOR in world.drives else None)
+    return Described(world, _metadata(data, world, runtime_with) if Drive.ACTOR in world.drives else None)
 
 
-def _metadata(data: bytes, world: World, calls: Calls) -> dict[str, Any]:
+def _metadata(data: bytes, world: World, runtime_with: Callable[..., Runtime]) -> dict[str, Any]:
     denied = [HostImport(i.interface, f, _denied) for i in world.imports for f in i.functions if _is_ours(i.interface)]
-    runtime = Runtime(None, denied, calls=calls)
+    runtime = runtime_with(denied)
     limits = Limits(memory_bytes=64 << 20, fuel=FUEL, timeout_ms=TIMEOUT_MS)
     revision = Revision(
         id="", component="", version="", artifact="", stateful=False, config="", grants=(), limits=limits
