@@ -296,12 +296,12 @@ class AgentClient:
         try:
             with going(follow):
                 yield from self._lines(endpoint, params={"follow": _flag(follow), **_of(key), **params})
-                if follow:
-                    raise Gone
-        except Gone:
-            if self.answers():  # and has hung up on us alone
+        except Gone:  # cut off in the middle: by a death, or by an agent that hangs up on us alone
+            if self.answers():
                 raise HungUp from None
             raise
+        if follow:  # an agent that ends finishes what it sends
+            raise Gone
 
     def _done(self, endpoint: Endpoint[Done], key: DeploymentKey, params: Params | None = None, **parts: str) -> Done:
         return self._get(endpoint, key, params=params, **parts)
