@@ -84,21 +84,24 @@ class Controller:
         before = self.ledger.serial
         self.sources.read()
         keys = self._queue.take(lambda: self.ledger.records) | self.ledger.take_changed()
+        left = self._leaving
         try:
-            self._go_round(keys)
+            self._go_round(keys, left)
         except BaseException:
-            self._queue.add(keys)  # nothing of what happened to them may be lost with this pass
+            self._queue.add(keys | left)  # nothing of what happened to them may be lost with this pass
             raise
         wait_ms = min(
             IDLE_LOOK_MS, self._queue.wait_ms(), SECOND_LOOK_MS if self.sources.are_settling else IDLE_LOOK_MS
         )
         return wait_ms if self.ledger.serial == before else min(wait_ms, AGAIN_MS)
 
-    def _go_round(self, keys: set[DeploymentKey]) -> None:
-        left, self._leaving = self._leaving, set(self.ledger.deleted)
+    def _go_round(self, keys: set[DeploymentKey], left: set[DeploymentKey]) -> None:
+        self._leaving = set(self.ledger.deleted)
         for recorded, permissions in self.resolve():
             keys |= self._plan(recorded, permissions, keys)
-        self.settle(keys | self.ledger.take_changed() | (left - self._leaving))
+        decided = self.ledger.take_changed()
+        self._queue.add(decided)  # each plan was made before, and the next may differ: of another source, too
+        self.settle(keys | decided | (left - self._leaving))
         self._queue.add(self.ledger.take_changed())
 
     def _plan(
