@@ -441,6 +441,6 @@ def rollout_status(settings: Settings, name: DeploymentKey) -> None:
         gathered = f"{rollout.evidence_messages} of the {rollout.minimum_messages} messages of the next check"
         console.print(f"evidence   {gathered}, errors {rollout.evidence_errors}")
     checks = f"{rollout.passed_checks} passed, {rollout.failed_checks} failed"
-    console.print(f"checks     {checks}, {rollout.inconclusive_checks} inconclusive since")
+    console.print(f"checks     {checks}, {rollout.inconclusive_checks} inconclusive in a row")
     if rollout.conclusion:
         console.print(f"because    {printable(rollout.conclusion)}")

@@ -1,7 +1,7 @@
 """`airs validate`, `airs plan` and `airs apply`."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +25,14 @@ from orchestrator.cli.reading import (
 from orchestrator.cli.show import show_diagnostics
 from orchestrator.cli.terminal import Console, Text
 from orchestrator.cli.visible import document
-from orchestrator.cli.waiting import ended, is_failure, key_of, wait_for, where_why
+from orchestrator.cli.waiting import Settled, ended, is_failure, key_of, wait_for, where_why
 from orchestrator.client import AgentClient
 from orchestrator.contract.codes import CHANGES, FAILED, INVALID, OK
 from orchestrator.contract.documents import DeploymentView
 from orchestrator.contract.problem import Failure
 from orchestrator.model.desired import Permissions
 from orchestrator.model.diagnostic import Diagnostic
+from orchestrator.model.ids import DeploymentKey
 from orchestrator.observe.events import printable
 from orchestrator.plan.action import Action, ActionKind
 from orchestrator.plan.document import Plan, has_changes
@@ -233,14 +234,14 @@ def _see_through(settings: Settings, client: AgentClient, plan: Plan, wait: bool
     left_alone = {action.key for action in stopped}
     wanted = {d.key: d.revision.id for d in plan.desired.deployments if d.key in moving or d.key not in left_alone}
     gone = {action.key for action in plan.actions if action.kind is ActionKind.REMOVE}
-    settled = wait_for(settings, client, wanted.keys(), gone, timeout_ms) if wait else []
+    settled, not_created = wait_for(settings, client, wanted.keys(), gone, timeout_ms) if wait else Settled([])
     if settings.is_json:
         settings.print_json({"actions": plan.actions, "summary": plan.summary, "deployments": settled})
     else:
         _tell_result(settings, settled, plan)
     failures = [view for view in settled if is_failure(view) and key_of(view) not in left_alone]
-    if failures:
-        raise _not_done(failures, stopped)
+    if failures or not_created:
+        raise _not_done(failures, not_created, stopped)
     others = [v for v in settled if v.wanted_revision != wanted.get(key_of(v), v.wanted_revision)]
     if others:
         names = ", ".join(f"{view.namespace}/{view.name}" for view in others)
@@ -249,14 +250,17 @@ def _see_through(settings: Settings, client: AgentClient, plan: Plan, wait: bool
         raise _left_alone(stopped)
 
 
-def _not_done(failures: Sequence[DeploymentView], stopped: Sequence[Action]) -> Failure:
+def _not_done(
+    failures: Sequence[DeploymentView], not_created: Mapping[DeploymentKey, str], stopped: Sequence[Action]
+) -> Failure:
     """Say which deployments are not as wanted: each with its own reason, one a line."""
-    names = [str(key_of(view)) for view in failures]
-    what = "failed" if all(view.job is not None for view in failures) else "did not become Ready"
-    summary = f"{names[0]} {what}" if len(failures) == 1 else f"{len(failures)} deployments {what}"
-    lines = [failures[0].message] if len(failures) == 1 else [f"{key_of(view)}: {view.message}" for view in failures]
+    told = {key_of(view): view.message for view in failures} | dict(not_created)
+    what = "failed" if failures and all(view.job is not None for view in failures) else "did not become Ready"
+    summary = f"{next(iter(told))} {what}" if len(told) == 1 else f"{len(told)} deployments {what}"
+    lines = list(told.values()) if len(told) == 1 else [f"{key}: {message}" for key, message in told.items()]
     lines += [f"{action.key} is left alone: {_why_left(action)}" for action in stopped]
-    return Failure(summary, _some(lines), where_why(failures[0]), FAILED)
+    look = where_why(failures[0]) if failures else "`airs status` shows what each waits for."
+    return Failure(summary, _some(lines), look, FAILED)
 
 
 def _left_alone(stopped: Sequence[Action]) -> Failure:

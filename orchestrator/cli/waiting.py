@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Set
+from typing import NamedTuple
 
 from orchestrator.cli.compiling import under_way
 from orchestrator.cli.context import Settings
@@ -14,17 +15,24 @@ from orchestrator.contract.problem import Failure
 from orchestrator.model.commit import short
 from orchestrator.model.goal import Goal
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.outcome import Status
+from orchestrator.model.outcome import ActionOutcome, Status
 from orchestrator.observe.events import printable
 
 LOOK_S = 0.05
 ARRIVED = ("keeping", "succeeded", "failed")  # phases of a rollout in which nothing new is on its way
 
 
+class Settled(NamedTuple):
+    """How what was applied came to rest: what there is of it, and why the rest was not created."""
+
+    views: list[DeploymentView]
+    not_created: Mapping[DeploymentKey, str] = {}
+
+
 def wait_for(
     settings: Settings, client: AgentClient, wanted: Set[DeploymentKey], gone: Set[DeploymentKey], timeout_ms: int
-) -> list[DeploymentView]:
-    """Wait until what is `wanted` is Ready, failed or held, and what shall be `gone` is; returns what there is of both.
+) -> Settled:
+    """Wait until what is `wanted` is Ready, failed, held or cannot be created, and what shall be `gone` is.
 
     Raises:
         Failure: time ran out; what was begun goes on.
@@ -35,20 +43,40 @@ def wait_for(
     told: set[str] = set()
     with telling(console, _what_goes_on(keys)), Live(console) as live:
         while True:
-            views = [v for v in client.deployments() if key_of(v) in keys]
+            there = client.deployments()
+            views = [v for v in there if key_of(v) in keys]
             waiting = [v for v in views if not is_at_rest(v) or key_of(v) in gone]
             missing = wanted - {key_of(v) for v in views}
-            if not waiting and not missing:
-                return views
-            if missing:
-                _refuse_failed(client, missing)
+            left = _left_undone(client, missing) if missing else {}
+            if not waiting and missing <= (hopeless := _hopeless(left, there)):
+                return Settled(views, {key: _why_not_created(left[key]) for key in sorted(hopeless)})
             if time.monotonic() > deadline:
-                raise _late(waiting, _reasons(client, missing), timeout_ms)
+                raise _late(waiting, [v for v in views if is_failure(v)], missing, left, timeout_ms)
             if not console.is_terminal:
                 _tell_new(console, waiting, told)
             else:
                 live.show("\n".join(progress(v) for v in waiting))
             time.sleep(LOOK_S)
+
+
+def _left_undone(client: AgentClient, missing: Set[DeploymentKey]) -> dict[DeploymentKey, ActionOutcome]:
+    """Ask what became of each deployment that does not exist yet."""
+    return {left.key: left for source in client.sources() for left in source.not_done if left.key in missing}
+
+
+def _hopeless(left: Mapping[DeploymentKey, ActionOutcome], there: Iterable[DeploymentView]) -> set[DeploymentKey]:
+    """Return what cannot be created: it failed, or it waits for something that failed or cannot be created either."""
+    failed = {key_of(view) for view in there if view.ending == "failed" or (is_failure(view) and not view.ready)}
+    failed |= {key for key, outcome in left.items() if outcome.status is Status.FAILED}
+    while more := {key for key, outcome in left.items() if key not in failed and failed & {*outcome.waits_for}}:
+        failed |= more
+    return failed & left.keys()
+
+
+def _why_not_created(outcome: ActionOutcome) -> str:
+    if outcome.status is Status.WAITING:
+        return f"not created: it {outcome.detail}"
+    return f"could not be created: {outcome.detail}"
 
 
 def _what_goes_on(keys: Set[DeploymentKey]) -> str:
@@ -129,7 +157,7 @@ def see_through(settings: Settings, client: AgentClient, key: DeploymentKey, don
     with Live(settings.err()) as live:
         while (said := how_it_ended(key, done, view := _find(client, key))) is None:
             if time.monotonic() > deadline:
-                raise _late([view] if view else [], {}, timeout_ms)
+                raise _late([view] if view else [], (), set(), {}, timeout_ms)
             if view is not None and settings.err().is_terminal:
                 live.show(progress(view))
             time.sleep(LOOK_S)
@@ -184,24 +212,14 @@ def _find(client: AgentClient, key: DeploymentKey) -> DeploymentView | None:
     return next((view for view in client.deployments() if key_of(view) == key), None)
 
 
-def _reasons(client: AgentClient, missing: Set[DeploymentKey]) -> dict[DeploymentKey, str]:
-    """Ask why each deployment does not exist yet."""
-    told = {left.key: left.detail for source in client.sources() for left in source.not_done}
-    return {key: told.get(key, "") for key in sorted(missing)}
-
-
-def _refuse_failed(client: AgentClient, missing: Set[DeploymentKey]) -> None:
-    """End the wait for what could not even be created."""
-    left = [one for source in client.sources() for one in source.not_done]
-    failed = [one for one in left if one.key in missing and one.status is Status.FAILED]
-    if failed:
-        why = "\n".join(one.detail for one in failed)
-        raise Failure(f"{', '.join(str(one.key) for one in failed)} could not be created", why)
-
-
-def _late(waiting: Iterable[DeploymentView], missing: Mapping[DeploymentKey, str], timeout_ms: int) -> Failure:
+def _late(
+    waiting: Iterable[DeploymentView], failed: Iterable[DeploymentView], missing: Set[DeploymentKey],
+    left: Mapping[DeploymentKey, ActionOutcome], timeout_ms: int,
+) -> Failure:  # fmt: skip
     lines = [progress(view).strip() for view in waiting]
-    lines += [f"{key}  is not created yet" + (f": it {why}" if why else "") for key, why in missing.items()]
+    lines += [f"{key_of(view)}: {view.message}" for view in failed]
+    why = {key: f": it {left[key].detail}" if key in left else "" for key in sorted(missing)}
+    lines += [f"{key}  is not created yet{reason}" for key, reason in why.items()]
     return Failure(
         f"not Ready after {timeout_ms / 1000:g}s", "\n".join(lines),
         "What was begun goes on; `airs status -w` shows it.", TIMED_OUT,

@@ -100,9 +100,11 @@ class Actions:
         self, action: Action, wanted: Deployment | None, plan: Plan, may_leave: Collection[DeploymentKey]
     ) -> ActionOutcome:
         status, detail = Status.BLOCKED, action.note
+        needed: tuple[DeploymentKey, ...] = ()
         match action.kind:
             case ActionKind.CREATE if wanted is not None:
-                status, detail = self._create(wanted, plan)
+                needed = tuple(key for key in wanted.depends_on if not self._is_ready(key))
+                status, detail = self._create(wanted, plan, needed)
             case ActionKind.ROLL_OUT if wanted is not None:
                 status, detail = self._roll_out(action, wanted, plan)
             case ActionKind.UPDATE if wanted is not None:
@@ -119,12 +121,11 @@ class Actions:
                 status = Status.HELD
                 if Reason.MASS_PRUNE in action.reasons:
                     self._keep_waiting(action.key)
-        return ActionOutcome(key=action.key, status=status, detail=detail)
+        return ActionOutcome(key=action.key, status=status, detail=detail, waits_for=needed)
 
-    def _create(self, wanted: Deployment, plan: Plan) -> tuple[Status, str]:
-        missing = [key for key in wanted.depends_on if not self._is_ready(key)]
-        if missing:
-            return Status.WAITING, f"waits for {', '.join(map(str, missing))} to be Ready"
+    def _create(self, wanted: Deployment, plan: Plan, needed: tuple[DeploymentKey, ...]) -> tuple[Status, str]:
+        if needed:
+            return Status.WAITING, f"waits for {', '.join(map(str, needed))} to be Ready"
         now = self._clock.wall_ms()
         old = self._ledger.records.get(wanted.key)
         if old is not None and old.deleted:

@@ -18,8 +18,9 @@ class Status(Enum):
 
 
 class ActionOutcome(Value, frozen=True):
-    """One action's outcome; `detail` says what it waits for or why it failed."""
+    """One action's outcome; `detail` says what it waits for or why it failed, `waits_for` names those it waits for."""
 
     key: DeploymentKey
     status: Status
     detail: str = ""
+    waits_for: tuple[DeploymentKey, ...] = ()

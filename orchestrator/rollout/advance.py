@@ -121,8 +121,9 @@ def _progressing(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
 
 
 def _paused(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
-    if facts.wanted == 0:
-        return rollout
+    if facts.wanted == 0:  # what a person paused stays so; everything else waits for instances, and says so
+        stays = rollout.waits_for in (WaitsFor.PERSON, WaitsFor.INSTANCES)
+        return rollout if stays else steps.paused(rollout, WaitsFor.INSTANCES, NO_INSTANCES, now_ms)
     if facts.breakage:
         return rolling_back(rollout, facts.breakage, now_ms)
     if course(rollout) is not Course.CANARY:

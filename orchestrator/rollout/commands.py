@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from orchestrator.model.rollout import Cause, Rollout, RolloutPhase, WaitsFor
 from orchestrator.rollout import steps
-from orchestrator.rollout.advance import begin
+from orchestrator.rollout.advance import NO_INSTANCES, begin
 from orchestrator.rollout.analysis import vouched_for
 from orchestrator.rollout.course import course
 from orchestrator.rollout.phases import promoting, rolling_back
@@ -28,6 +28,8 @@ def promote(rollout: Rollout, now_ms: int, *, full: bool = False) -> Rollout | R
     """Advance one step, whatever this one waits for; after the last, or with `full`, give the new version all."""
     if rollout.phase not in (P.PROGRESSING, P.PAUSED):
         return Refusal(_CANNOT_PROMOTE[rollout.phase])
+    if why := _nothing_runs(rollout):
+        return Refusal(why)
     vouched = vouched_for(rollout)
     more = rollout.step + 1 < len(rollout.target.rollout.steps)
     if more and not full:
@@ -49,6 +51,8 @@ def pause(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
 
 def resume(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
     """Go on with what somebody paused, for as long as its step still had; or wait for messages anew."""
+    if rollout.phase is P.PAUSED and (why := _nothing_runs(rollout)):
+        return Refusal(why)
     if rollout.waits_for is WaitsFor.PERSON:
         began = replace(rollout, step_since_ms=rollout.step_since_ms + now_ms - rollout.phase_since_ms)
         return steps.waiting(began, now_ms) if steps.is_endless(steps.current(began)) else steps.going_on(began, now_ms)
@@ -56,6 +60,8 @@ def resume(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
         return steps.going_on(vouched_for(rollout), now_ms)
     if rollout.phase is P.PAUSED:
         return Refusal(f"nobody paused the rollout: {rollout.conclusion}")
+    if rollout.phase in (P.ROLLING_BACK, P.FAILED, P.KEEPING, P.SUCCEEDED):
+        return Refusal(_CANNOT_PROMOTE[rollout.phase])
     return Refusal("the rollout is not paused")
 
 
@@ -79,6 +85,13 @@ def retry(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
     if rollout.phase is P.ROLLING_BACK:
         return Refusal("the rollout is still going back; retry once it has failed")
     return Refusal("the rollout is still in progress; abort it first")
+
+
+def _nothing_runs(rollout: Rollout) -> str:
+    """Say why there is no instance to go on with; empty where there is to be one."""
+    if rollout.target.suspend:
+        return "it is suspended; the rollout goes on once `suspend: true` is gone from its manifest"
+    return NO_INSTANCES if rollout.target.replicas == 0 else ""
 
 
 _NOT_READY = "the new version is not ready yet; it is promoted only after its gates"

@@ -175,13 +175,17 @@ def ending_of(seen: ObservedDeployment) -> Ending | None:
         return None
     if phase in _ENDINGS:
         return _ENDINGS[phase] if phase is DeploymentPhase.FAILED or not is_held(record) else Ending.HELD
-    return _ending_of_service(record, phase, sum(i.ready for i in own_instances(record, seen.instances or ())))
+    return _ending_of_service(record, phase, seen.instances or ())
 
 
-def _ending_of_service(record: Record, phase: DeploymentPhase, ready: int) -> Ending | None:
-    replicas = (record.stable or record.wanted).replicas
+def _ending_of_service(
+    record: Record, phase: DeploymentPhase, instances: Sequence[ObservedInstance]
+) -> Ending | None:  # fmt: skip
+    replicas, ready = (record.stable or record.wanted).replicas, sum(i.ready for i in own_instances(record, instances))
     if record.rollout is not None and record.rollout.phase is RolloutPhase.PAUSED:
-        return Ending.PAUSED if ready or not replicas else None
+        new = [i for i in instances if i.revision == record.rollout.target.revision.id]
+        is_whole = _is_whole(own_instances(record, instances), replicas)
+        return Ending.PAUSED if is_whole and _is_whole(new, record.rollout.target.replicas) else None
     if under_way(record) is not None or ready > replicas:
         return None
     is_ill = phase is DeploymentPhase.DEGRADED and ready == replicas  # all are there, and one is not well
@@ -190,6 +194,12 @@ def _ending_of_service(record: Record, phase: DeploymentPhase, ready: int) -> En
     return Ending.HELD if is_held(record) else Ending.AS_WANTED
 
 
+def _is_whole(instances: Sequence[ObservedInstance], replicas: int) -> bool:
+    """Whether a set has as many instances as it should, each ready or failed: an ill one is not awaited."""
+    return len(instances) == replicas and all(i.ready or i.phase in _FAILED for i in instances)
+
+
+_FAILED = (Phase.FAILED, Phase.BACKING_OFF, Phase.GAVE_UP, Phase.STOPPED)
 _ENDINGS = {
     DeploymentPhase.SUSPENDED: Ending.SUSPENDED,
     DeploymentPhase.FAILED: Ending.FAILED,

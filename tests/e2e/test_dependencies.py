@@ -47,6 +47,27 @@ def test_a_dependent_of_something_that_never_gets_ready_waits_and_apply_says_for
     assert stage.ask("front", "Ada") == "Hello, Ada!"
 
 
+def test_an_apply_ends_when_all_that_is_left_waits_for_what_failed_and_names_each(stage: Stage):
+    stage.write("back", "faulty-init", restart={"intensity": 0})
+    stage.write("middle", "hello-1.0.0", dependsOn=["back"])
+    stage.write("front", "hello-1.0.0", dependsOn=["middle"])
+    stage.write("other", "faulty-trap-init", restart={"intensity": 0})
+    said = stage.apply(code=FAILED).err
+    assert "4 deployments did not become Ready" in said
+    assert "default/back: running nothing" in said
+    assert "default/other: running nothing" in said
+    assert "default/middle: not created: it waits for default/back to be Ready" in said
+    assert "default/front: not created: it waits for default/middle to be Ready" in said
+
+
+def test_an_apply_that_runs_out_of_time_names_what_failed_meanwhile_too(stage: Stage):
+    stage.write("back", "faulty-init", **NEVER)
+    stage.write("other", "faulty-trap-init", restart={"intensity": 0})
+    ran = stage.run("apply", str(stage.manifests), "--yes", "--timeout", "3s", code=124)
+    assert "default/back" in ran.err
+    assert "default/other: running nothing, the source wants 1.0.0, held because" in ran.err
+
+
 def test_a_dependent_waits_through_a_restart_of_the_agent(stage: Stage):
     stage.write("back", "faulty-init", **NEVER)
     stage.write("front", "hello-1.0.0", dependsOn=["back"])

@@ -52,6 +52,26 @@ def test_replicas_act_on_both_versions_and_none_lets_the_rollout_wait(paused: St
     assert paused.view("hello").version == "1.0.0"
 
 
+def test_without_instances_a_rollout_at_a_step_says_so_and_is_not_promoted(paused: Stage):
+    paused.have("hello", "hello-1.1.0", replicas=0, rollout=STEPS)
+    wait_until(lambda: "replicas is 0" in paused.view("hello").message)
+    for command in (["promote"], ["promote", "--full"], ["resume"]):
+        assert "replicas is 0" in paused.run("rollout", *command, "hello", code=1).err
+    paused.have("hello", "hello-1.1.0", replicas=2, rollout=STEPS, suspend=True)
+    for command in (["promote"], ["promote", "--full"], ["resume"]):
+        assert "it is suspended" in paused.run("rollout", *command, "hello", code=1).err
+    paused.have("hello", "hello-1.1.0", replicas=2, rollout=STEPS)
+    wait_until(lambda: "waits for `airs rollout promote" in paused.view("hello").message)
+    paused.run("rollout", "promote", "hello")
+    assert paused.wait_for_rollout("hello", "paused").rollout.weight == 60
+
+
+def test_an_apply_to_a_paused_canary_waits_for_the_instances_of_both_versions(paused: Stage):
+    for replicas in (6, 0, 2):
+        said = paused.have("hello", "hello-1.1.0", replicas=replicas, rollout=STEPS).err
+        assert f"{replicas}/{replicas} ready, new {replicas}/{replicas} ready" in said
+
+
 def test_what_is_edited_meanwhile_stays_with_the_old_version_when_the_new_one_goes(paused: Stage):
     paused.have("hello", "hello-1.1.0", replicas=3, rollout=STEPS, mailbox={"capacity": 7})
     assert paused.view("hello").mailbox_capacity == 7
