@@ -3,12 +3,10 @@
 The only place that reads environment variables, knows exit codes, and knows what a terminal is.
 """
 
-import sys
+from orchestrator.cli.leaving import LeavingAtOnce
 
-from orchestrator.cli.frugal import import_frugally
-from orchestrator.contract.codes import INTERRUPTED
+with LeavingAtOnce():  # imports take most of the time in which no command heeds Ctrl-C yet
+    from orchestrator.cli.frugal import import_frugally
 
-try:
     import_frugally()
-except KeyboardInterrupt:
-    sys.exit(INTERRUPTED)
+    __import__("orchestrator.cli.main")

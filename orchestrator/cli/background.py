@@ -40,7 +40,7 @@ def start_agent(settings: Settings) -> AgentClient:
         Failure: it ended, or does not answer; the end of its log says why.
     """
     state = StateDir(settings.state_dir)
-    command = [sys.executable, "-m", "orchestrator.cli.main", "agent", "run", "--state-dir", str(settings.state_dir)]
+    command = [sys.executable, "-m", "orchestrator", "agent", "run", "--state-dir", str(settings.state_dir)]
     log = os.open(state.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     begin = os.fstat(log).st_size
     try:

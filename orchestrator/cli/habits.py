@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 import click
-from click.exceptions import BadParameter, NoSuchOption
+from click.exceptions import BadParameter, NoSuchCommand, NoSuchOption
 
 from orchestrator.cli.commands import COMMANDS, HABITS, KIND_HABITS, OPTION_HABITS
 
@@ -26,9 +26,22 @@ def hint(error: click.UsageError) -> str:
     command = error.ctx.info_name if error.ctx is not None else None
     if isinstance(error, NoSuchOption):
         return OPTION_HABITS.get((command or "", error.option_name)) or OPTION_HABITS.get(("*", error.option_name), "")
+    if isinstance(error, NoSuchCommand) and error.ctx is not None:
+        return _command_meant(error.command_name, error.ctx)
     if command == "get" and isinstance(error, BadParameter) and error.param is not None and error.param.name == "kind":
         return _kind_meant(error)
     return ""
+
+
+def _command_meant(name: str, group: click.Context) -> str:
+    """Name what a group does not have: a command outside of it, or one of its own that is written alike."""
+    if name in COMMANDS:
+        return f"airs {name}"
+    if name in HABITS:
+        return HABITS[name]
+    own = group.command.list_commands(group) if isinstance(group.command, click.Group) else []
+    close = get_close_matches(name, own, 1, CLOSE_ENOUGH)
+    return f"{group.command_path} {close[0]}" if close else ""
 
 
 def _kind_meant(error: BadParameter) -> str:

@@ -12,6 +12,7 @@ from click.exceptions import NoSuchCommand
 from orchestrator import __version__
 from orchestrator.cli.commands import COMMANDS, SECTIONS
 from orchestrator.cli.context import global_options
+from orchestrator.cli.leaving import leave_at_once
 from orchestrator.cli.show import show_failure
 from orchestrator.cli.terminal import Console, Text
 from orchestrator.contract.codes import FAILED, INTERRUPTED, USAGE
@@ -64,12 +65,21 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
+    try:
+        code = _printed(arguments)
+    except KeyboardInterrupt:  # before the command has begun, or after it
+        code = INTERRUPTED
+    leave_at_once()  # threads and modules are taken down now: Python would say much about that
+    sys.exit(code)
+
+
+def _printed(arguments: Sequence[str] | None) -> int:
     _have_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a locale that cannot write ± is no reason to fail
     code = run(arguments)
-    sys.exit(code if _flushed() else FAILED)
+    return code if _flushed() else FAILED
 
 
 def _have_streams() -> None:
@@ -154,7 +164,3 @@ def _explained(problem: Exception) -> Failure:
 
     hint = "Nothing was changed. `airs doctor --repair` saves what can be read; or restore it from a backup."
     return Failure("the state directory cannot be used", str(problem), hint * isinstance(problem, DatabaseDamaged))
-
-
-if __name__ == "__main__":
-    main()

@@ -189,8 +189,12 @@ def _deployment_yaml(name: str, described: Described) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _kinds(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    return [kind for kind in schema_kinds() if kind.startswith(incomplete)]
+
+
 @command()
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, shell_complete=_kinds)
 def schema(settings: Settings, kind: str | None) -> None:
     """Print the JSON Schema of a KIND of document, or list the kinds."""
     if kind is None:

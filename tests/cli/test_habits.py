@@ -22,6 +22,11 @@ from orchestrator.contract.codes import OK, USAGE
         (["apply", "--dry-run", "x"], "airs plan PATH"),
         (["logs", "-n", "billing", "tax"], "NAMESPACE/NAME"),
         (["rollback", "hello", "--to-revision=2"], "--to N"),
+        (["logs", "hello", "--previous"], "instances that ended"),
+        (["scale", "hello"], "Use `airs apply PATH, with other replicas in the manifest`."),
+        (["rollout", "undo", "hello"], "→ airs rollback NAME"),
+        (["rollout", "history", "hello"], "→ airs history"),
+        (["source", "rmeove", "shop"], "→ airs source remove"),
     ],
     ids=" ".join,
 )
@@ -33,7 +38,29 @@ def test_a_habit_is_answered_with_what_does_it_here(typed: list[str], told: str,
 def test_no_habit_hides_a_command_and_each_leads_to_one():
     assert not HABITS.keys() & COMMANDS.keys()
     assert {said.split()[1].rstrip(",") for said in HABITS.values()} <= {*COMMANDS, "--version"}
+    assert not [said for said in HABITS.values() if "`" in said], "it is put between backquotes"
     assert {*KIND_HABITS.values()} <= {*KINDS}
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("airs help ro", ["rollout", "rollback"]),
+        ("airs help rollout p", ["pause", "promote"]),
+        ("airs help status ", []),
+        ("airs help nonsense ", []),
+        ("airs schema deploy", ["deployment"]),
+    ],
+)
+def test_what_has_a_fixed_set_of_words_is_completed(
+    typed: str, offered: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("_AIRS_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(len(f"{typed}.".split()) - 1))
+    with pytest.raises(SystemExit):
+        run()
+    assert [line.partition(",")[2] for line in capsys.readouterr().out.split()] == offered
 
 
 def test_help_of_a_command_is_the_commands_help(capsys: pytest.CaptureFixture[str]):

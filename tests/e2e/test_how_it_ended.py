@@ -64,7 +64,7 @@ def test_a_rollback_that_another_apply_replaces_did_not_come_true(stage: Stage):
     wait_until(lambda: len(stage.view("hello").instances) == 1)
     stage.write("hello", "hello-1.1.0", health={"call": {"message": "ping", "expect": "never"}, "interval": "1h"})
     stage.apply("--no-wait")  # which acts on the way back as well: it will never be Ready
-    command = [sys.executable, "-m", "orchestrator.cli.main", "--state-dir", str(stage.state_dir), "rollback", "hello"]
+    command = [sys.executable, "-m", "orchestrator", "--state-dir", str(stage.state_dir), "rollback", "hello"]
     waiting = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     wait_until(lambda: len(stage.history("hello")) == 3)
     stage.have("hello", "hello-1.0.0", config={"new": 1})
