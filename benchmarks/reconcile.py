@@ -69,7 +69,7 @@ def _up() -> Iterator[Path]:
     for part in ("manifests", "components"):
         shutil.copytree(HELLO / part, folder / part)
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "orchestrator.cli.main", "--state-dir", str(folder / "state"), "up"]
+    command = [sys.executable, "-m", "orchestrator", "--state-dir", str(folder / "state"), "up"]
     with (folder / "up.log").open("wb") as log:
         process = subprocess.Popen([*command, str(folder / "manifests")], env=environment, stdout=log, stderr=log)
     try:

@@ -74,7 +74,7 @@ def _served() -> Iterator[dict[str, str]]:
 
 
 def _run(environment: dict[str, str], *arguments: str) -> None:
-    _python(environment, "-m", "orchestrator.cli.main", *arguments)
+    _python(environment, "-m", "orchestrator", *arguments)
 
 
 def _python(environment: dict[str, str], *arguments: str) -> None:

@@ -63,7 +63,7 @@ def write_shop(folder: Path, deployments: dict[str, tuple[str, str]]) -> None:
 
 def airs(*arguments: str, state_dir: Path) -> bytes:
     """Run the program and return what it printed."""
-    command = [sys.executable, "-m", "orchestrator.cli.main", *arguments]
+    command = [sys.executable, "-m", "orchestrator", *arguments]
     environment = {**os.environ, "AIRS_STATE_DIR": str(state_dir)}
     return subprocess.run(command, env=environment, check=True, capture_output=True).stdout
 

@@ -28,7 +28,7 @@ T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLES = REPOSITORY / "examples"
 COMPONENTS = REPOSITORY / "tests" / "components"
-AIRS = [sys.executable, "-m", "orchestrator.cli.main"]
+AIRS = [sys.executable, "-m", "orchestrator"]
 LIMIT_S = 30.0  # of everything that is waited for; reached only when something is broken
 POLL_S = 0.01
 

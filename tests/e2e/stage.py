@@ -164,7 +164,7 @@ class Stage:
 
     def spawn(self) -> None:
         """Start the agent and wait for nothing."""
-        command = [sys.executable, "-m", "orchestrator.cli.main", "agent", "run", "--state-dir", str(self.state_dir)]
+        command = [sys.executable, "-m", "orchestrator", "agent", "run", "--state-dir", str(self.state_dir)]
         self.state_dir.mkdir(mode=0o700, exist_ok=True)
         with (self.state_dir / "agent.log").open("ab") as log:
             self._agent = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")

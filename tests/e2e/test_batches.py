@@ -103,7 +103,7 @@ def test_a_mailbox_that_stays_full_ends_it_and_it_says_how_many_were_queued(stag
 
 def test_what_comes_through_a_pipe_is_sent_before_the_pipe_ends(stage: Stage):
     stage.have("one", "faulty", mailbox=BATCHED)
-    command = [sys.executable, "-m", "orchestrator.cli.main", "--state-dir", str(stage.state_dir), "send", "one"]
+    command = [sys.executable, "-m", "orchestrator", "--state-dir", str(stage.state_dir), "send", "one"]
     with subprocess.Popen([*command, "--lines", "-"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as piped:
         assert piped.stdin is not None
         assert piped.stderr is not None

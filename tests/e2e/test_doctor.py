@@ -297,7 +297,7 @@ def test_a_path_too_long_for_a_socket_is_said_and_works(airs: Airs):
 
 
 def test_limits_of_this_user_are_told(airs: Airs):
-    command = f"ulimit -n 200 && ulimit -u 500 && exec {sys.executable} -m orchestrator.cli.main doctor -o json"
+    command = f"ulimit -n 200 && ulimit -u 500 && exec {sys.executable} -m orchestrator doctor -o json"
     done = subprocess.run(
         ["bash", "-c", command], env=airs.env, capture_output=True, text=True, check=False, cwd=REPOSITORY
     )

@@ -58,7 +58,7 @@ def count_dropped(stage: Stage) -> int:
 
 
 def following(stage: Stage) -> list[str]:
-    airs = [sys.executable, "-m", "orchestrator.cli.main"]
+    airs = [sys.executable, "-m", "orchestrator"]
     return [*airs, "--state-dir", str(stage.state_dir), "logs", "-f", "talker"]
 
 

@@ -267,7 +267,7 @@ def command(stage: Stage, *words: str) -> list[str]:
     return [
         sys.executable,
         "-m",
-        "orchestrator.cli.main",
+        "orchestrator",
         "--state-dir",
         str(stage.state_dir),
         "run",

@@ -231,7 +231,7 @@ def test_who_hangs_up_while_waiting_for_their_turn_ends_nobody(stage: Stage):
 @contextmanager
 def airs(stage: Stage, *arguments: str) -> "Iterator[subprocess.Popen[str]]":
     """Run `airs` beside the test, and end it in any case."""
-    command = [sys.executable, "-m", "orchestrator.cli.main", "--state-dir", str(stage.state_dir), *arguments]
+    command = [sys.executable, "-m", "orchestrator", "--state-dir", str(stage.state_dir), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process

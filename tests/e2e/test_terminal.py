@@ -20,7 +20,7 @@ HARM = re.compile("[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u202e]")  # a terminal 
 def on_terminal(stage: Stage, *arguments: str, stderr: bool = False, code: int = 0) -> str:
     """Run a command whose stdout, or stderr, is a terminal, and return what that was sent."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "orchestrator.cli.main", "--state-dir", str(stage.state_dir), *arguments]
+    command = [sys.executable, "-m", "orchestrator", "--state-dir", str(stage.state_dir), *arguments]
     streams = (
         {"stdout": subprocess.DEVNULL, "stderr": theirs} if stderr else {"stdout": theirs, "stderr": subprocess.DEVNULL}
     )
