@@ -5,6 +5,7 @@ Both need neither an agent nor manifests. What things mean is decided in `interf
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -27,7 +28,7 @@ from orchestrator.model.base import Value
 from orchestrator.model.calls import Adapter, Place
 from orchestrator.model.world import ArtifactFault, Drive, Function, World
 from orchestrator.observe.events import printable
-from orchestrator.runtime import Loaded, digest_of_bytes
+from orchestrator.runtime import Loaded, Runtime, digest_of_bytes
 from orchestrator.store.layout import CACHE
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -110,7 +111,7 @@ def info(settings: Settings, file: Path, wit: bool) -> None:
 def diff(settings: Settings, old: Path, new: Path, exit_code: bool) -> int:
     """Say what changed from component OLD to NEW, and whether callers of OLD can call NEW."""
     files = [(file, read_wasm(file)) for file in (old, new)]
-    before, after = (_load(settings, file, data)[1] for file, data in files)
+    before, after = (_inspected(settings, file, data) for file, data in files)
     found = compare(before, after)
     if settings.is_json:
         digests = [digest_of_bytes(data) for _, data in files]
@@ -130,11 +131,28 @@ def _load(settings: Settings, file: Path, data: bytes) -> tuple[Loaded, World]:
     Raises:
         Failure: it is none, or none that wasmtime takes.
     """
+    with _runtime(settings, file) as runtime:
+        loaded = runtime.load(digest_of_bytes(data), lambda: data)
+        return loaded, loaded.world
+
+
+def _inspected(settings: Settings, file: Path, data: bytes) -> World:
+    """Find out what a component is, compiling it only where that is needed.
+
+    Raises:
+        Failure: it is none, or none that wasmtime takes.
+    """
+    with _runtime(settings, file) as runtime:
+        return runtime.inspect(data)
+
+
+@contextmanager
+def _runtime(settings: Settings, file: Path) -> Iterator[Runtime]:
+    """Lend a runtime that shows what it compiles, and make a failure of what is wrong with the component."""
     with Progress(settings.err()) as progress:
         runtime = shared_runtime(settings.state_dir / CACHE, progress.heard, settings.calls)
         try:
-            loaded = runtime.load(digest_of_bytes(data), lambda: data)
-            return loaded, loaded.world
+            yield runtime
         except ArtifactFault as fault:
             raise Failure(f"{file} is {fault.summary}", fault.detail, fault.suggestion, INVALID) from None
         finally:

@@ -50,6 +50,11 @@ def unfitness(world: World, exporters: Exporters = _NOBODY, shown: Callable[[str
     ]
 
 
+def imports_fit(world: World) -> bool:
+    """Decide whether everything imported is here, as it is imported; what WASI's linker says apart."""
+    return not [*_missing(world, _NOBODY, str), *_differing(world, str)]
+
+
 def needs_storage(world: World) -> bool:
     """Decide whether the component imports key-value storage."""
     return any(imported.interface == STORAGE for imported in world.imports)

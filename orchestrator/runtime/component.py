@@ -1,15 +1,20 @@
 """A compiled component, described: its world for people and plans, its function types for linking and calling.
 
-`Runtime` makes one per artifact, from what `walk` has read. What interfaces mean to a plan is not decided here.
+`Runtime` makes one per artifact, from what `walk` has read. What interfaces mean to a plan is not decided here. Of a
+component that cannot run for what it imports, its bytes alone tell the world.
 """
 
 from collections.abc import Iterator
 
 import msgspec
+from msgspec.structs import replace
 from wasmtime import Engine
 from wasmtime import component as wc
 
 from orchestrator.interface.exports import Export, exported
+from orchestrator.interface.fitness import imports_fit
+from orchestrator.interface.sections import Unread
+from orchestrator.interface.world_types import world_types
 from orchestrator.model.calls import Adapter, Place
 from orchestrator.model.wit import FunctionType, returns_handles
 from orchestrator.model.world import LIFECYCLE, Drive, Function, Import, Interface, World, WorldTypes
@@ -66,9 +71,9 @@ def describe(component: wc.Component, engine: Engine, adapter: Adapter) -> Descr
     has_shim = is_adapted and any(interface.name == HOST for interface in types.imports)
     if is_adapted:
         types = WorldTypes(imports=_without(types.imports, HOST), exports=_without(types.exports, FLAT))
-    exports = sorted(exported(types), key=lambda export: export.name)
-    lifecycle.check({export.function: export.kind for export in exports if export.interface == LIFECYCLE})
-    world = _world(types, exports, refused(types, engine))
+    exports = _sorted_exports(types)
+    _check_lifecycle(exports)
+    world = replace(_world(types, exports), refused=refused(types, engine))
     return Description(
         drives=world.drives,
         encoded=msgspec.msgpack.encode(world),
@@ -79,6 +84,34 @@ def describe(component: wc.Component, engine: Engine, adapter: Adapter) -> Descr
         adapter=adapter,
         has_shim=has_shim,
     )
+
+
+def ruled_out(data: bytes, engine: Engine) -> World | None:
+    """Describe a component without compiling it, if its imports rule out that it runs here; None otherwise.
+
+    None says nothing: it may be that its bytes do not tell. Whether the component is valid is not looked at.
+
+    Raises:
+        ArtifactFault: its lifecycle is not ours.
+    """
+    try:
+        types = world_types(data)
+    except Unread:
+        return None
+    exports = _sorted_exports(types)
+    world = _world(types, exports)
+    if imports_fit(world):
+        return None
+    _check_lifecycle(exports)
+    return replace(world, refused=refused(types, engine))
+
+
+def _sorted_exports(types: WorldTypes) -> list[Export]:
+    return sorted(exported(types), key=lambda export: export.name)
+
+
+def _check_lifecycle(exports: list[Export]) -> None:
+    lifecycle.check({export.function: export.kind for export in exports if export.interface == LIFECYCLE})
 
 
 def _without(interfaces: tuple[Interface, ...], name: str) -> tuple[Interface, ...]:
@@ -95,13 +128,12 @@ def _needed(types: WorldTypes) -> dict[str, dict[str, FunctionType]]:
     return needed
 
 
-def _world(types: WorldTypes, exports: list[Export], refused_imports: tuple[tuple[str, str], ...]) -> World:
+def _world(types: WorldTypes, exports: list[Export]) -> World:
     return World(
         imports=tuple(sorted(_imports(types))),
         exports=tuple(Function(name=export.name, signature=str(export.kind)) for export in exports),
         drives=frozenset(drive for export in exports if (drive := _drive(export))),
         types=types,
-        refused=refused_imports,
     )
 
 

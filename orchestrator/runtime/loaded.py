@@ -22,7 +22,7 @@ from orchestrator.runtime import capi, lifecycle, native
 from orchestrator.runtime.adapter.wrap import Unadapted, wrap
 from orchestrator.runtime.cache import CompileCache
 from orchestrator.runtime.call import Signature
-from orchestrator.runtime.component import Description, describe
+from orchestrator.runtime.component import Description, describe, ruled_out
 from orchestrator.runtime.engine import SharedEngine
 from orchestrator.runtime.engines import Engines
 from orchestrator.runtime.link import Linked, link, link_shim, missing_imports
@@ -191,20 +191,51 @@ class Loader:
 
     def load(self, artifact: str, data: Callable[[], bytes], name: str = "") -> Loaded:
         """Return the component, from memory, the cache, or compiled from `data()`, which is told under `name`."""
+        with self._turn(artifact):
+            return self._at_hand(artifact) or self._compiled(artifact, data(), name)
+
+    def inspect(self, artifact: str, data: bytes, name: str = "") -> World:
+        """Return what the component is; it is compiled only if nothing that it imports rules out that it runs."""
+        with self._turn(artifact):
+            loaded = self._at_hand(artifact)
+            if loaded is not None:
+                return loaded.world
+            artifacts.check(data)
+            return self._ruled_out(data) or self._compiled(artifact, data, name).world
+
+    def _ruled_out(self, data: bytes) -> World | None:
+        return ruled_out(data, self._engines.of_size(len(data)).engine)
+
+    @contextmanager
+    def _turn(self, artifact: str) -> Iterator[None]:
+        """Let others who want this artifact wait for what is found here."""
         with self._lock:
             turn = self._loading.setdefault(artifact, threading.Lock())
         with turn:
-            prepared = self._from_memory(artifact)
-            if prepared is not None:
-                return Loaded(artifact, Origin.MEMORY, prepared)
             try:
-                origin, found = self._from_cache_or_source(artifact, data, name)
-                prepared = self._prepare(found)
-                self._hold(artifact, prepared)
+                yield
             finally:
                 with self._lock:
                     self._loading.pop(artifact, None)
-            return Loaded(artifact, origin, prepared)
+
+    def _at_hand(self, artifact: str) -> Loaded | None:
+        """Return the component from memory or from the cache."""
+        prepared = self._from_memory(artifact)
+        if prepared is not None:
+            return Loaded(artifact, Origin.MEMORY, prepared)
+        cached = self._from_cache(artifact)
+        return None if cached is None else self._held_as(artifact, Origin.CACHE, cached)
+
+    def _compiled(self, artifact: str, data: bytes, name: str) -> Loaded:
+        found = self._compile(artifact, data, name)
+        if self._cache is not None:
+            _keep(self._cache, artifact, found)
+        return self._held_as(artifact, Origin.COMPILED, found)
+
+    def _held_as(self, artifact: str, origin: Origin, found: _Found) -> Loaded:
+        prepared = self._prepare(found)
+        self._hold(artifact, prepared)
+        return Loaded(artifact, origin, prepared)
 
     def _from_memory(self, artifact: str) -> _Prepared | None:
         with self._lock:
@@ -218,15 +249,6 @@ class Loader:
             self._held[artifact] = prepared
             while len(self._held) > MAX_HELD:
                 self._held.popitem(last=False)
-
-    def _from_cache_or_source(self, artifact: str, data: Callable[[], bytes], name: str) -> tuple[Origin, _Found]:
-        cached = self._from_cache(artifact)
-        if cached is not None:
-            return Origin.CACHE, cached
-        found = self._compile(artifact, data(), name)
-        if self._cache is not None:
-            _keep(self._cache, artifact, found)
-        return Origin.COMPILED, found
 
     def _from_cache(self, artifact: str) -> _Found | None:
         entry = None if self._cache is None else self._cache.read(artifact)

@@ -41,10 +41,12 @@ class Runtime:
     def inspect(self, data: bytes, name: str = "") -> World:
         """Read what a component is; what is compiled for that is kept for `load`. `name` is what it is told under.
 
+        A component that cannot run here for what it imports is not compiled.
+
         Raises:
             ArtifactFault: these bytes are no component that runs here.
         """
-        return self._loader.load(digest_of_bytes(data), lambda: data, name).world
+        return self._loader.inspect(digest_of_bytes(data), data, name)
 
     def load(self, artifact: str, data: Callable[[], bytes], name: str = "") -> Loaded:
         """Return a component ready to start; `data` is asked for only when nothing compiled is at hand.
