@@ -131,7 +131,7 @@ TRAPS = """
 """
 
 
-def big(functions: int, lines: int = 60) -> bytes:
+def big(functions: int, lines: int = 60, imports: str = "") -> bytes:
     """A component of so many functions that compiling it takes a while; `seven` answers."""
     rounds = "".join(
         f"(local.set 0 (i32.mul (i32.xor (local.get 0) (i32.const {line * 7919})) (i32.add (local.get 1)"
@@ -145,6 +145,7 @@ def big(functions: int, lines: int = 60) -> bytes:
     table = " ".join(f"$f{n}" for n in range(functions))
     return wasm(f"""
 (component
+  {imports}
   (core module $m
     (memory 2) (table funcref (elem {table}))
     {body}
