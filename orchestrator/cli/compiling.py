@@ -47,7 +47,7 @@ class Progress:
                 self._running.pop(compiling.artifact, None)
                 return
             self._running[compiling.artifact] = (what, time.monotonic())
-            if not self._console.is_terminal:
+            if not self._console.is_drawable:
                 self._console.print(what)
             elif self._shown is None:
                 self._shown = threading.Thread(target=self._show, daemon=True)

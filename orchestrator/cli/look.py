@@ -98,7 +98,7 @@ def _with_condition(show: Show) -> Show:
 
 def _keep_showing(settings: Settings, client: AgentClient, show: Show, pause: Pause) -> None:
     out = settings.out()
-    if not out.is_terminal:
+    if not out.is_drawable:
         while True:
             show(settings, client, out)
             out.file.flush()

@@ -155,6 +155,7 @@ class Console:
         """Write to `file`; what is not given is asked of it, and colours of NO_COLOR and TERM."""
         self.file = file
         self.is_terminal = file.isatty() if is_terminal is None else is_terminal
+        self.is_drawable = self.is_terminal and (is_terminal is not None or not _is_dumb())  # the cursor can go back
         self.is_colored = self.is_terminal and _wants_color() if color is None else color
         self._width = width
 
@@ -198,7 +199,11 @@ def _painted(text: str, style: str) -> str:
 
 
 def _wants_color() -> bool:
-    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return not os.environ.get("NO_COLOR") and not _is_dumb()
+
+
+def _is_dumb() -> bool:
+    return os.environ.get("TERM") == "dumb"
 
 
 class Live:
@@ -234,6 +239,6 @@ class Live:
         return erased
 
     def _write(self, text: str) -> None:
-        if self._console.is_terminal:
+        if self._console.is_drawable:
             self._console.file.write(text)
             self._console.file.flush()

@@ -106,7 +106,7 @@ def top(settings: Settings, once: bool, sort: str, interval: int) -> None:
         looks = _compared(settings.client(), interval, pause)
         if settings.is_json:
             _print_lines(looks, sort, once)
-        elif once or not out.is_terminal:
+        elif once or not out.is_drawable:
             for look in itertools.islice(looks, 1):
                 _print_table(out, ordered(look, sort))
         else:

@@ -52,7 +52,7 @@ def wait_for(
                 return Settled(views, {key: _why_not_created(left[key]) for key in sorted(hopeless)})
             if time.monotonic() > deadline:
                 raise _late(waiting, [v for v in views if is_failure(v)], missing, left, timeout_ms)
-            if not console.is_terminal:
+            if not console.is_drawable:
                 _tell_new(console, waiting, told)
             else:
                 live.show("\n".join(progress(v) for v in waiting))
@@ -158,7 +158,7 @@ def see_through(settings: Settings, client: AgentClient, key: DeploymentKey, don
         while (said := how_it_ended(key, done, view := _find(client, key))) is None:
             if time.monotonic() > deadline:
                 raise _late([view] if view else [], (), set(), {}, timeout_ms)
-            if view is not None and settings.err().is_terminal:
+            if view is not None and settings.err().is_drawable:
                 live.show(progress(view))
             time.sleep(LOOK_S)
     settings.err().print(Text(printable(said)))

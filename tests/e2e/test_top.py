@@ -1,5 +1,6 @@
 """`airs top` over a real agent: what it counts, how it ends, and how it looks on a terminal."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -120,12 +121,14 @@ def test_without_deployments_it_says_how_to_have_some(airs: Airs):
 
 
 @contextmanager
-def terminal(user: Airs, columns: int, rows: int, *command: str) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
+def terminal(
+    user: Airs, columns: int, rows: int, *command: str, kind: str = "xterm-256color"
+) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
     """Run a command on a terminal of its own, and yield the terminal's other end."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     process = subprocess.Popen(
-        list(command), stdin=theirs, stdout=theirs, stderr=theirs, env=user.env | {"TERM": "xterm-256color"},
+        list(command), stdin=theirs, stdout=theirs, stderr=theirs, env=user.env | {"TERM": kind},
         start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )  # fmt: skip
     os.close(theirs)
@@ -157,6 +160,19 @@ def test_on_a_terminal_it_is_drawn_anew_within_the_screen_until_it_is_ended(
     assert ("… and 2 more" in "\n".join(second)) == (rows == 4)
     if rows == 24:
         assert text == f"default/{LONG}default/faultydefault/idle"
+
+
+@pytest.mark.parametrize("command", [["top"], ["top", "--once"], ["status"], ["plan", "manifests"]], ids=" ".join)
+def test_a_terminal_that_can_only_print_gets_lines_and_no_control_codes(user: Airs, command: list[str]):
+    arguments = [str(user.folder / part) if part == "manifests" else part for part in command]
+    with terminal(user, 80, 24, *AIRS, *arguments, kind="dumb") as (ours, process):
+        said = b""
+        with contextlib.suppress(OSError):  # the command has ended
+            while part := os.read(ours, 1 << 16):
+                said += part
+        assert process.wait(LIMIT_S) == 0, said
+    assert b"default/faulty" in said or command[0] == "plan"
+    assert b"\x1b" not in said
 
 
 def test_a_status_that_is_watched_ends_by_the_same_key(user: Airs):
