@@ -518,12 +518,14 @@ class Api:
         try:
             begun = await run_in_threadpool(self._operations.obey, command, by)
         except Trouble as trouble:
-            LOG.info("refused %s: %s of %s", by, type(command).__name__.lower(), trouble.problem.summary)
+            LOG.info("refused %s: %s: %s", by, type(command).__name__.lower(), trouble.problem.summary)
             raise
         return _json(Done(message=begun.message, goal=begun.goal, rollout=begun.rollout))
 
     async def _note(self, request: Request, verb: Verb, count: int, numbers: tuple[int, ...] | None) -> None:
-        """Write down what somebody did with dead letters."""
+        """Write down what somebody did with dead letters, if there were any."""
+        if not count:
+            return
         which = f" ({', '.join(map(str, numbers[:NUMBERS_TOLD]))})" if numbers else ""
         detail = f"{count} dead letter{'s' * (count != 1)}{which}"
         await run_in_threadpool(self._operations.note, _key(request), verb, await _by(request), detail)

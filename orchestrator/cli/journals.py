@@ -69,7 +69,9 @@ def _log_text(line: LogLine) -> Text:
 def events(settings: Settings, name: DeploymentKey | None, follow: bool, **chosen: Any) -> None:
     """Print what happened since the agent started. Options combine."""
     client = settings.client()
-    _show(settings, client.events(name, _selection(client, name, chosen), follow=follow), event_text)
+    any_shown = _show(settings, client.events(name, _selection(client, name, chosen), follow=follow), event_text)
+    if name is not None and not any_shown:
+        client.deployment(name)  # one that is gone still has events; a misspelt name has neither
 
 
 def event_text(event: Event) -> Text:
@@ -97,15 +99,21 @@ def _revision(client: AgentClient, name: DeploymentKey | None, given: str) -> st
         if given in numbers:
             return numbers[given]
     if not _ID.fullmatch(given):
+        if name is None and given.isdecimal():
+            hint = "Name the deployment as well, or give four and more digits of the revision's id."
+            raise Failure(f"{given[:80]} is a number in the history of one deployment", "", hint, USAGE)
         hint = "Give its number in `airs history NAME`, or four and more digits of its id."
         raise Failure(f"{given[:80]} is no revision" + (f" of {name}" if name else ""), "", hint, USAGE)
     return given
 
 
-def _show(settings: Settings, entries: Iterable[T], text: Callable[[T], Text]) -> None:
-    console = settings.out()
+def _show(settings: Settings, entries: Iterable[T], text: Callable[[T], Text]) -> bool:
+    """Print entries as they come, and return whether there were any."""
+    console, any_shown = settings.out(), False
     for entry in entries:
+        any_shown = True
         if settings.is_json:
             settings.print_document(msgspec.json.encode(entry))
         else:
             console.print(text(entry))
+    return any_shown

@@ -29,14 +29,19 @@ def replay(
     """Send a deployment's dead letters again, all of them or some. Each is kept until it was handled well."""
     client = settings.client()
     if discard:
-        settings.err().print(f"{client.discard(name, numbers, reason)} dead letters discarded", style="dim")
+        settings.err().print(f"{_counted(client.discard(name, numbers, reason))} discarded", style="dim")
         return OK
     resent = client.send_again(name, numbers, reason)
-    settings.err().print(f"{resent.sent} dead letters are on their way again", style="dim")
+    going = "is on its way again" if resent.sent == 1 else "are on their way again"
+    settings.err().print(f"{_counted(resent.sent)} {going}", style="dim")
     if resent.why:
         hint = "They are kept: `airs replay` again once there is room."
         raise Failure("not all of them are", resent.why, hint, FAILED)
     return OK
+
+
+def _counted(letters: int) -> str:
+    return f"{letters or 'no'} dead letter{'s' * (letters != 1)}"
 
 
 def show_letters(console: Console, letters: Sequence[DeadLetterView]) -> None:

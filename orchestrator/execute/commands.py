@@ -272,7 +272,10 @@ class Commands:
             members = ", ".join(map(str, group.members))
             return Begun(f"{key}: starting group {group.name} again: {members}", Goal.IS_READY)
         serving.restart()
-        return Begun(f"{key}: restarting {stable.replicas} instance(s) of {stable.revision.version}", Goal.IS_READY)
+        return Begun(
+            f"{key}: restarting {stable.replicas} instance{'s' * (stable.replicas != 1)} of {stable.revision.version}",
+            Goal.IS_READY,
+        )
 
     def _delete(self, record: Record, command: Delete, _by: By) -> Begun | Refusal:
         key, wishes = record.key, self._ledger.desired.values()

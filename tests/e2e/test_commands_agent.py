@@ -142,7 +142,7 @@ def test_what_was_deleted_does_not_come_back_from_a_source_that_was_refused_it(a
 
 def test_restart_replaces_every_instance_and_keeps_answering(airs: Airs, manifests: Path):
     airs.run("apply", manifests)
-    assert "restarting 2 instance(s)" in airs.quick("restart", "hello").stderr
+    assert "restarting 2 instances" in airs.quick("restart", "hello").stderr
     assert airs.quick("request", "hello", "Ada").stdout == "Hello, Ada!\n"
     wait_until(lambda: airs.phase() == "running")
 

@@ -174,14 +174,19 @@ def test_letters_sent_again_are_gone_once_handled_and_stay_with_a_new_reason_if_
     wait_until(lambda: logged(stage, "one") == ["last"])
     assert payloads(stage) == ["log first", "err always"]
     first, second = (letter["number"] for letter in letters(stage))
-    assert "1 dead letters are on their way again" in stage.run("replay", "one", str(first)).err
+    assert "1 dead letter is on its way again" in stage.run("replay", "one", str(first)).err
     wait_until(lambda: [letter["number"] for letter in letters(stage)] == [second])
     assert logged(stage, "one") == ["last", "first"]
     stage.run("replay", "one")
     wait_until(lambda: letters(stage)[0]["attempts"] == 2)
     assert letters(stage)[0]["reason"] == "runtime-error"
     assert "no dead letter 999" in stage.run("replay", "one", "999", code=FAILED).err
-    assert "1 dead letters discarded" in stage.run("replay", "one", "--discard").err
+    assert "1 dead letter discarded" in stage.run("replay", "one", "--discard").err
+    acts = [each["verb"] for each in stage.json("history", "one") if each["kind"] == "Act"]
+    assert "no dead letters are on their way again" in stage.run("replay", "one").err
+    assert "no dead letters discarded" in stage.run("replay", "one", "--discard").err
+    after = [each["verb"] for each in stage.json("history", "one") if each["kind"] == "Act"]
+    assert after == acts, "nothing was done"
     assert "No dead letters." in stage.run("get", "dead-letters", "one").out
     stage.run("replay", "one", "0", code=USAGE)
 

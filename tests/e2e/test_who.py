@@ -120,7 +120,7 @@ def test_every_act_by_hand_is_an_entry_of_its_own_with_who_when_and_why(stage: S
     stage.run("rollout", "retry", "hello")
     stage.wait_for_rollout("hello", "keeping", "succeeded")
     assert acts(stage, "hello") == [
-        ("restart", "restarting 1 instance(s) of 1.1.0", "it is slow"),
+        ("restart", "restarting 1 instance of 1.1.0", "it is slow"),
         ("rollback", "going back to revision 1 (1.0.0)", "users complain"),
         ("retry", "trying 1.1.0 again", ""),
     ]
@@ -151,6 +151,10 @@ def test_a_deletion_is_found_in_the_history_that_stays(stage: Stage):
     wait_until(lambda: not stage.client.deployments())
     assert acts(stage, "hello") == [("delete", "removing; its stored data are kept", "not needed")]
     assert "no deployment default/hullo" in stage.run("history", "hullo", code=1).err
+    assert "no deployment default/hullo" in stage.run("events", "hullo", code=1).err
+    unnamed = stage.run("events", "--revision", "1", code=64).err
+    assert "1 is a number in the history of one deployment" in unnamed
+    assert "Name the deployment" in unnamed
 
 
 def test_canaries_promoted_and_aborted_by_hand_say_by_whom(stage: Stage):
