@@ -66,8 +66,8 @@ class _LogFile(RotatingFileHandler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one entry."""
         if self.stream is not None and not _is_at(self.baseFilename, self.stream.fileno()):
-            lost, self.stream = self.stream, None  # opened again by what is below
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # its folder was taken away, too: what was open still takes entries
+                lost, self.stream = self.stream, self._open()
                 lost.close()
         super().emit(record)
 

@@ -76,7 +76,7 @@ def run_agent(options: AgentOptions) -> None:
             state, options.socket_path, _both(log_event, options.say), _both(log_source, options.report),
             options.calls, options.passed_on,
         )  # fmt: skip
-        opened.callback(agent.close)
+        opened.callback(_close, agent, lock)
         listener = opened.enter_context(listening(options.socket_path))  # only now: what fails before touches no socket
         about = AgentView(
             pid=os.getpid(),
@@ -90,6 +90,20 @@ def run_agent(options: AgentOptions) -> None:
             why_stock=agent.runtime.path.why,
         )
         asyncio.run(_serve(agent, about, listener, lock, options))
+
+
+def _close(agent: Agent, lock: StateLock) -> None:
+    """Close what the agent holds; of a state directory that was taken away, nothing more than that is a fault.
+
+    Raises:
+        DatabaseFault: what was not on the disk yet could not be brought there.
+    """
+    try:
+        agent.close()
+    except DatabaseFault as fault:
+        if lock.is_in_place:
+            raise
+        LOG.warning("%s was moved, replaced or removed, so its database was left as it is: %s", agent.state.path, fault)
 
 
 @contextlib.contextmanager

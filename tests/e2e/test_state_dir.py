@@ -100,3 +100,16 @@ def test_an_agent_whose_directory_was_removed_ends(airs: Airs):
     shutil.rmtree(airs.state_dir)
     wait_until(lambda: has_ended(pid))
     assert not Path(airs.state_dir).exists()
+
+
+def test_an_agent_whose_directory_was_moved_says_so_where_it_went(airs: Airs):
+    pid = running(airs)
+    away = airs.state_dir.rename(airs.state_dir.with_name("away"))
+    wait_until(lambda: has_ended(pid))
+    log = (away / "agent.log").read_text()
+    assert "state-dir-gone" in log
+    assert "the agent has ended in order" in log
+    assert "--repair" not in log  # there is nothing to repair
+    away.rename(airs.state_dir)
+    airs.run("agent", "start")
+    wait_until(lambda: airs.phase() == "running")
