@@ -19,6 +19,7 @@ from orchestrator.model.outcome import ActionOutcome, Status
 from orchestrator.observe.events import printable
 
 LOOK_S = 0.05
+LOOKING_SHARE = 0.2  # of the time, at most: whoever waits for thousands must not keep the agent from them
 ARRIVED = ("keeping", "succeeded", "failed")  # phases of a rollout in which nothing new is on its way
 
 
@@ -43,6 +44,7 @@ def wait_for(
     told: set[str] = set()
     with telling(console, _what_goes_on(keys)), Live(console) as live:
         while True:
+            began = time.monotonic()
             there = client.deployments()
             views = [v for v in there if key_of(v) in keys]
             waiting = [v for v in views if not is_at_rest(v) or key_of(v) in gone]
@@ -56,7 +58,7 @@ def wait_for(
                 _tell_new(console, waiting, told)
             else:
                 live.show("\n".join(progress(v) for v in waiting))
-            time.sleep(LOOK_S)
+            time.sleep(max(LOOK_S, (time.monotonic() - began) * (1 / LOOKING_SHARE - 1)))
 
 
 def _left_undone(client: AgentClient, missing: Set[DeploymentKey]) -> dict[DeploymentKey, ActionOutcome]:
