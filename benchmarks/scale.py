@@ -100,7 +100,7 @@ def _write(path: Path, number: int, replicas: int = 1) -> None:
 
 
 def _airs(folder: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "orchestrator.cli.main", "--state-dir", str(folder / "state"), *arguments]
+    command = [sys.executable, "-m", "orchestrator", "--state-dir", str(folder / "state"), *arguments]
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
