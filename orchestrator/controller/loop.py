@@ -83,7 +83,7 @@ class Controller:
         """Go round once, for what wants a look; returns how many ms later to look again if nothing wakes the loop."""
         before = self.ledger.serial
         self.sources.read()
-        keys = self._queue.take(lambda: self.ledger.records) | self.ledger.take_changed()
+        keys = self._queue.take(self._everything) | self.ledger.take_changed()
         left = self._leaving
         try:
             self._go_round(keys, left)
@@ -94,6 +94,10 @@ class Controller:
             IDLE_LOOK_MS, self._queue.wait_ms(), SECOND_LOOK_MS if self.sources.are_settling else IDLE_LOOK_MS
         )
         return wait_ms if self.ledger.serial == before else min(wait_ms, AGAIN_MS)
+
+    def _everything(self) -> set[DeploymentKey]:
+        """Return what is recorded, and what is wanted without a record yet."""
+        return {*self.ledger.records, *(key for planned in self._planned.values() for key in planned.wanted)}
 
     def _go_round(self, keys: set[DeploymentKey], left: set[DeploymentKey]) -> None:
         self._leaving = set(self.ledger.deleted)
