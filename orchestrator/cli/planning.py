@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 TOLD_MAX = 20  # deployments that an apply tells of one by one
 NAMED_MAX = 20  # deployments named in one error; the plan above it names all
+TOGETHER_MAX = 5  # deployments with one cause that are named
 
 PLAN_STYLES = {
     Style.PLAIN: "", Style.HEADING: "bold", Style.DIM: "dim", Style.CREATE: "green", Style.UPDATE: "yellow",
@@ -267,8 +268,16 @@ def _left_alone(stopped: Sequence[Action]) -> Failure:
     if len(stopped) == 1:
         reasons = ", ".join(reason.value for reason in stopped[0].reasons)
         return Failure(f"left alone: {stopped[0].key} ({reasons})", stopped[0].note, exit_code=FAILED)
-    lines = [f"{action.key}: {_why_left(action)}" for action in stopped]
+    by_cause: dict[str, list[DeploymentKey]] = {}
+    for action in stopped:
+        by_cause.setdefault(_why_left(action), []).append(action.key)
+    lines = [f"{_named(keys)}: {why}" for why, keys in by_cause.items()]  # one cause once, however many it concerns
     return Failure(f"left alone: {len(stopped)} deployments", _some(lines), exit_code=FAILED)
+
+
+def _named(keys: Sequence[DeploymentKey]) -> str:
+    rest = len(keys) - TOGETHER_MAX
+    return ", ".join([*map(str, keys[:TOGETHER_MAX]), *([f"and {rest} more"] if rest > 0 else [])])
 
 
 def _why_left(action: Action) -> str:

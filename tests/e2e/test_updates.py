@@ -172,7 +172,7 @@ def test_an_apply_of_many_names_only_what_needs_a_look(stage: Stage):
     for manifest in stage.manifests.iterdir():
         manifest.unlink()
     told = stage.apply(code=1).err
-    assert "default/d0 (source-empty)" in told
+    assert "default/d0, default/d1, default/d10, default/d11, default/d12, and 17 more: source-empty" in told
     assert "and 17 more" in told
     assert told.count("--allow-empty") == 1
 
