@@ -22,6 +22,7 @@ from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Message, Outcome, Replied
 from orchestrator.model.observed import ObservedInstance
 from orchestrator.model.snapshot import Known, Snapshot
+from orchestrator.model.who import By, Peer
 from orchestrator.plan.make import make_plan
 from orchestrator.runtime import Direct, Guest
 from orchestrator.runtime.finish import finish
@@ -36,6 +37,7 @@ EXAMPLES = ROOT / "examples"
 HELLO = EXAMPLES / "01-hello"
 GUEST = ROOT / "benchmarks" / "guest"
 CLIENT = ComponentId("airs", "client")
+BY = By(peer=Peer(uid=0, user="root"))
 GRANTS = "{storage.read: [self], storage.write: [self]}"
 STALE = 409  # a plan made before something else changed
 LIMIT_S = 60.0  # for anything that is waited for; reached only when something is broken
@@ -64,7 +66,8 @@ class Stage:
         snapshot = read(folder_source(target.parent, ArtifactCache(self.agent.runtime.inspect)))
         self.agent.keep(snapshot)
         resolution = resolve(snapshot, (), Permissions())
-        assert not resolution.diagnostics, resolution.diagnostics
+        wrong = [one for one in resolution.diagnostics if one.is_error]
+        assert not wrong, wrong
         wait_until(lambda: self._is_applied(resolution.desired))
         keys = [DeploymentKey("default", name) for name in names]
         for key in keys:
@@ -81,7 +84,7 @@ class Stage:
 
     def _is_applied(self, desired: DesiredState) -> bool:
         try:
-            self.agent.operations.apply(make_plan(desired, self.agent.controller.observe()), fresh=True)
+            self.agent.operations.apply(make_plan(desired, self.agent.controller.observe()), BY, fresh=True)
         except Trouble as trouble:
             if trouble.status != STALE:
                 raise

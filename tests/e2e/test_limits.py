@@ -199,7 +199,7 @@ def test_a_call_that_is_interrupted_is_cancelled_and_the_next_is_answered(stage:
         assert stage.ask("neighbour", "Bob") == "Hello, Bob!"
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=20)
-    assert (process.returncode, *map(str.strip, said)) == (INTERRUPTED, "", "")
+    assert (process.returncode, *map(str.strip, said)) == (INTERRUPTED, "", "The call is cancelled.")
     seven(stage, name)
     assert stage.view(name).restarts == before + 1
     told(stage, name, "cancelled: its caller gave the call up")
