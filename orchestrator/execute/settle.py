@@ -208,7 +208,10 @@ class Settling:
     def _old_deployment(self, record: Record, rollout: Rollout, revision: str) -> Deployment | None:
         if is_serving(record, revision):
             return record.stable
-        return rollout.old or _deployment_of(rollout.target, revision, self._ledger.history(record.key))
+        old = rollout.old or _deployment_of(rollout.target, revision, self._ledger.history(record.key))
+        if old is not None and not rollout.target.replicas and not rollout.target.revision.is_job:
+            return replace(old, replicas=0)  # nothing is wanted of any version: none is kept warm
+        return old
 
 
 def _said_of(rollout: Rollout) -> str:
