@@ -18,7 +18,7 @@ import uvicorn
 from msgspec.structs import replace
 
 from orchestrator import __version__
-from orchestrator.agent.api import Api
+from orchestrator.agent.api import Api, Served
 from orchestrator.agent.assembly import Agent
 from orchestrator.agent.framing import Framed
 from orchestrator.agent.listener import listening, refuse_if_served
@@ -164,17 +164,12 @@ async def _serve(
             loop.add_signal_handler(number, ending.ask)
     controller = threading.Thread(target=_control, args=(agent, stop, lambda: loop.call_soon_threadsafe(ending.ask)))
     api = Api(
-        agent.operations,
-        agent.sources,
-        agent.messages,
-        agent.controller,
-        agent.journals,
-        agent.compilations,
-        lambda: replace(about, condition=agent.store.condition),
-        agent.state.key,
-        ending.ask,
-        agent.announcer.announce,
-    )
+        Served(
+            agent.operations, agent.sources, agent.messages, agent.controller, agent.journals, agent.compilations,
+            lambda: replace(about, condition=agent.store.condition), agent.state.key, ending.ask,
+            agent.announcer.announce,
+        )
+    )  # fmt: skip
     config = uvicorn.Config(
         Framed(api.application()), http=PeerProtocol, log_config=None, access_log=False, lifespan="off", ws="none",
         timeout_graceful_shutdown=CALLERS_LIMIT_S,

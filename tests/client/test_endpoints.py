@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from starlette.routing import Match
 
-from orchestrator.agent.api import Api
+from orchestrator.agent.api import Api, Served
 from orchestrator.client import AgentClient
 from orchestrator.contract.bodies import SourceWish
 from orchestrator.contract.codes import EXIT_CODES, STATUSES
@@ -65,7 +65,7 @@ PROBLEM = Problem(summary="not today", detail="it is Sunday", suggestion="Come b
 
 
 def served() -> list[Any]:
-    return Api(*[None] * 4, Journals(), *[None] * 5).application().routes  # type: ignore[arg-type]
+    return Api(Served(*[None] * 4, Journals(), *[None] * 5)).application().routes  # type: ignore[arg-type]
 
 
 class Refusing(BaseHTTPRequestHandler):

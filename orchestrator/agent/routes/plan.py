@@ -1,0 +1,52 @@
+"""Serves the observed state that a plan is made from, and applies sealed plans."""
+
+import asyncio
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orchestrator.agent.operations import Operations
+from orchestrator.agent.routes.answers import Serves, json_answer
+from orchestrator.agent.routes.bodies import Bodies
+from orchestrator.agent.routes.parameters import by_whom
+from orchestrator.agent.trouble import Trouble
+from orchestrator.contract import endpoints
+from orchestrator.contract.codes import INVALID
+from orchestrator.contract.documents import Applied
+from orchestrator.contract.problem import Problem
+from orchestrator.controller.loop import Controller
+from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan
+
+
+class PlanRoutes:
+    """The routes of plans."""
+
+    def __init__(self, operations: Operations, controller: Controller, bodies: Bodies, key: bytes) -> None:
+        self._operations, self._controller, self._bodies, self._key = operations, controller, bodies, key
+
+    @property
+    def serves(self) -> Serves:
+        """Return what answers each endpoint."""
+        return {
+            endpoints.STATE: self.state,
+            endpoints.APPLY: self.apply,
+        }
+
+    async def state(self, _request: Request) -> Response:
+        """Return the observed state a plan is made from."""
+        return json_answer(await asyncio.wrap_future(self._controller.submit(self._controller.observe)))
+
+    async def apply(self, request: Request) -> Response:
+        """Apply a sealed plan."""
+        body = await self._bodies.read(request, PLAN_MAX_BYTES)
+        fresh = request.query_params.get("fresh", "true") == "true"
+        try:
+            plan = await run_in_threadpool(read_plan, body, self._key)
+        except PlanRefused as refused:
+            problem = Problem(
+                summary=refused.summary, detail=refused.detail, suggestion=refused.suggestion, exit_code=INVALID
+            )
+            raise Trouble(400, problem) from None
+        by = await by_whom(request)
+        return json_answer(Applied(outcomes=await run_in_threadpool(self._operations.apply, plan, by, fresh=fresh)))
