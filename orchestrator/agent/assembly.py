@@ -52,9 +52,9 @@ from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing
 from orchestrator.store.state_dir import StateDir
 from orchestrator.store.store import Store
+from orchestrator.supervise.environment import Environment
 from orchestrator.supervise.ports import OutputTaker
 from orchestrator.supervise.scheduler import Scheduler
-from orchestrator.supervise.surroundings import Surroundings
 from orchestrator.supervise.timers import SystemClock
 
 GOODBYE = "the agent is stopping"
@@ -85,10 +85,10 @@ class Agent:
         self._recorder = Recorder(self.clock.wall_ns, self.journals.hops.append, self.announcer.unheard)
         self.requests = Requests(self.router, self.clock, self._recorder)
         chance = Random().random  # noqa: S311 — for waits that should not all end at once
-        around = Surroundings(
+        environment = Environment(
             self.start_guest, self.workers, self.clock, self.announcer, chance, self.start_job, self.requests
         )  # fmt: skip
-        self.fleet = Fleet(around, self.router)
+        self.fleet = Fleet(environment, self.router)
         self.ledger = Ledger(self.store)
         seen = HostSurroundings(lambda: self.fleet.services, self._describe)
         rates = self.fleet.rates

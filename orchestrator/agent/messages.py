@@ -9,7 +9,7 @@ from orchestrator.contract.codes import TIMED_OUT, USAGE
 from orchestrator.contract.problem import Problem
 from orchestrator.delivery.letters import DeadLetters
 from orchestrator.execute.fleet import Fleet
-from orchestrator.messaging.mailbox.envelope import Call, Envelope, LetGo, Work
+from orchestrator.messaging.mailbox.envelope import Call, Envelope, Release, Work
 from orchestrator.messaging.mailbox.route import Route
 from orchestrator.messaging.router import Router
 from orchestrator.messaging.topics import Subscription
@@ -137,7 +137,7 @@ class Messages:
         Raises:
             Trouble: there is no such session, or it was not queued.
         """
-        return self._send(key, LetGo(session, handles), None)
+        return self._send(key, Release(session, handles), None)
 
     def sessions(self, key: DeploymentKey) -> tuple[ObservedSession, ...]:
         """Describe a deployment's sessions.

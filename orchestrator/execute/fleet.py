@@ -11,24 +11,24 @@ from orchestrator.model.message import Undelivered
 from orchestrator.model.spec import Deployment, Grant, Revision
 from orchestrator.model.table import Table
 from orchestrator.security.grants import given_at_start, may_subscribe
+from orchestrator.supervise.environment import Environment
+from orchestrator.supervise.group_supervisor import GroupMembership, GroupSupervisor, Member
 from orchestrator.supervise.service import Service
-from orchestrator.supervise.surroundings import Surroundings
-from orchestrator.supervise.together import Member, Place, Together
 
 
 class Fleet:
     """One service per deployment, made on demand. Changed by the controller's thread alone; read by any."""
 
-    def __init__(self, around: Surroundings, router: Router) -> None:
+    def __init__(self, environment: Environment, router: Router) -> None:
         self.router = router
         self.topics = Topics()
-        self.rates = Rates(around.clock.monotonic_ms)
-        self.clock = around.clock
-        self._around = around
+        self.rates = Rates(environment.clock.monotonic_ms)
+        self.clock = environment.clock
+        self._environment = environment
         self._services: Table[DeploymentKey, Service] = Table()
         self._grants: dict[DeploymentKey, tuple[Grant, ...]] = {}
         self._in_place: dict[DeploymentKey, tuple[Deployment, bool]] = {}
-        self._groups: dict[GroupKey, Together] = {}
+        self._groups: dict[GroupKey, GroupSupervisor] = {}
 
     @property
     def services(self) -> Mapping[DeploymentKey, Service]:
@@ -39,7 +39,7 @@ class Fleet:
         """Return the deployment's service, making it if there is none."""
         found = self._services.get(deployment.key)
         if found is None:
-            found = Service(deployment, self._around)
+            found = Service(deployment, self._environment)
             self._services.put(deployment.key, found)
             self.router.add(found.route)
         return found
@@ -79,14 +79,14 @@ class Fleet:
         if not wanted and not self._groups:
             return
         for group in wanted.keys() - self._groups.keys():
-            self._groups[group] = Together(self._around.clock, self._around.listener)
+            self._groups[group] = GroupSupervisor(self._environment.clock, self._environment.listener)
         members = {group: [self._member(one) for one in found] for group, found in wanted.items()}
         places = {one.key: (one.revision, self._groups[group]) for group, found in members.items() for one in found}
         for key, service in self._services.items():
             place = places.get(key)
-            service.join(*((place[0], Place(place[1])) if place else ("", None)))
-        for group, together in [*self._groups.items()]:
-            together.regroup(members.get(group, ()))
+            service.join(*((place[0], GroupMembership(place[1])) if place else ("", None)))
+        for group, supervisor in [*self._groups.items()]:
+            supervisor.regroup(members.get(group, ()))
             if group not in members:
                 del self._groups[group]
 

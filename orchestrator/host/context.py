@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from orchestrator.messaging.askers import Asker, mute
+from orchestrator.messaging.requesters import Requester, mute
 from orchestrator.messaging.topics import Subscriber
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.spec import Grant, Limits, Revision
@@ -17,7 +17,7 @@ ANSWERS_MAX = 256  # remembered for an instance; a guest chooses what is asked
 
 
 class GuestContext:
-    """One instance's identity and what it may do. `asker` is it as a sender; without one, it can make no requests.
+    """One instance's identity and what it may do. `requester` is it as a sender; without one, it can make no requests.
     `current` says what it is at work on.
 
     A grant must be in the instance's own revision and in what the source asks for now: taking one away acts at
@@ -25,17 +25,27 @@ class GuestContext:
     """
 
     __slots__ = (
-        "_answered_for", "_answers", "_in_force", "asker", "current", "id", "key", "limits", "log", "revision",
-        "subscriber", "takes_messages",
+        "_answered_for",
+        "_answers",
+        "_in_force",
+        "current",
+        "id",
+        "key",
+        "limits",
+        "log",
+        "requester",
+        "revision",
+        "subscriber",
+        "takes_messages",
     )  # fmt: skip
 
     def __init__(
-        self, component: ComponentId, revision: Revision, in_force: GrantsInForce, log: Log, asker: Asker | None = None,
-        *, takes_messages: bool = True,
+        self, component: ComponentId, revision: Revision, in_force: GrantsInForce, log: Log,
+        requester: Requester | None = None, *, takes_messages: bool = True,
     ) -> None:  # fmt: skip
         self.id = component
         self.key = component.deployment
-        self.asker = asker or mute(component)
+        self.requester = requester or mute(component)
         self.takes_messages = takes_messages
         self.current = Current()
         self.subscriber = Subscriber(component, self._may_subscribe)

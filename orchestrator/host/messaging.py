@@ -39,13 +39,13 @@ def messaging_imports(
     """Return what concerns one message at a time and no answer."""
 
     def send(context: GuestContext, target: ComponentId, payload: bytes) -> Ok | Err | Wait:
-        key, sent_ns, asker = target.deployment, now_ns(), context.asker
+        key, sent_ns, requester = target.deployment, now_ns(), context.requester
         may = may_reach(context, key)
         over = over_its_rate(rates, context) if may else None
         if over is not None:
             return over
-        trace = recorder.trace(asker, sent_ns)
-        mail = Mail(asker.address, (payload,), sent_ns, asker.conversation, None, trace, to=target.instance)
+        trace = recorder.trace(requester, sent_ns)
+        mail = Mail(requester.address, (payload,), sent_ns, requester.conversation, None, trace, to=target.instance)
         _, refused = router.send_many(key, mail, lambda _key: may, may_wait=True)
         if refused is None:
             when_room = router.crowded(key)
@@ -55,7 +55,7 @@ def messaging_imports(
         return messaging_error(refused, target)
 
     def self_id(context: GuestContext) -> ComponentId:
-        return context.asker.address
+        return context.requester.address
 
     return [
         HostImport(INTERFACE, "send", send, waits=True),

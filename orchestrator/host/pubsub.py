@@ -51,9 +51,9 @@ class _PubSub:
         return Ok(self._router.publish(found, self._mail(context, topic, payload)) if found else 0)
 
     def _mail(self, context: GuestContext, topic: str, payload: bytes) -> Mail:
-        sent_ns, asker = self._now_ns(), context.asker
-        trace = self._recorder.trace(asker, sent_ns)
-        return Mail(asker.address, (payload,), sent_ns, asker.conversation, None, trace, topic)
+        sent_ns, requester = self._now_ns(), context.requester
+        trace = self._recorder.trace(requester, sent_ns)
+        return Mail(requester.address, (payload,), sent_ns, requester.conversation, None, trace, topic)
 
     def subscribe(self, context: GuestContext, pattern: str) -> Ok | Err:
         if not is_pattern(pattern):

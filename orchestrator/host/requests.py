@@ -32,11 +32,11 @@ def request_imports(
         over = over_its_rate(rates, context)
         if over is not None:
             return over
-        asked = requests.ask(context.asker, target, payload, timeout_ms)
+        asked = requests.ask(context.requester, target, payload, timeout_ms)
         return messaging_error(asked, target) if isinstance(asked, Undelivered) else Ok(asked)
 
     def cancel_request(context: GuestContext, id: str) -> Ok | Err:
-        if requests.cancel(context.asker, id):
+        if requests.cancel(context.requester, id):
             return Ok(None)
         return Err("delivery-failed", f"no request {id[:SHOWN_MAX]} of this instance waits for an answer")
 
@@ -44,9 +44,9 @@ def request_imports(
         refusal = _why_not(context, targets) or over_its_rate(rates, context, len(targets))
         if refusal is not None:
             return refusal
-        sent_ns, asker = now_ns(), context.asker
-        trace = recorder.trace(asker, sent_ns)
-        mail = Mail(asker.address, (payload,), sent_ns, asker.conversation, None, trace)
+        sent_ns, requester = now_ns(), context.requester
+        trace = recorder.trace(requester, sent_ns)
+        mail = Mail(requester.address, (payload,), sent_ns, requester.conversation, None, trace)
         refused = [
             (
                 target,

@@ -55,7 +55,7 @@ def storage_imports(data: Data) -> Sequence[HostImport]:
 
 def _owner(context: GuestContext) -> str:
     """Return whose part of the storage a guest has: that of the key that it is at work on, or the part of none."""
-    return context.asker.key or ""
+    return context.requester.key or ""
 
 
 def _guarded(context: GuestContext, capability: str, act: Callable[[], T]) -> Ok | Err:

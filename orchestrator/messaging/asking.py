@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from orchestrator.messaging.askers import Answer, Asker, mute
-from orchestrator.messaging.endings import Counters, Ending
+from orchestrator.messaging.endings import Ending, RequestCounters
 from orchestrator.messaging.mailbox.envelope import Envelope
 from orchestrator.messaging.recorder import Recorder, random_id
-from orchestrator.messaging.requests import TIMEOUT_MAX_MS, Table, Waiting
+from orchestrator.messaging.requesters import Requester, WaitingAnswer, mute
+from orchestrator.messaging.requests import TIMEOUT_MAX_MS, RequestTable, WaitingRequest
 from orchestrator.messaging.router import Router
 from orchestrator.model.hop import HopKind
 from orchestrator.model.ids import ComponentId
@@ -56,147 +56,151 @@ class Requests:
         self._router, self._clock = router, clock
         self._new_id = new_id or random_id
         self._lock = threading.Lock()
-        self._table = Table()
-        self._askers: dict[ComponentId, Asker] = {}
+        self._table = RequestTable()
+        self._requesters: dict[ComponentId, Requester] = {}
         self._bytes_waiting = 0
         self._timer: tuple[int, Timer] | None = None  # when somebody looks for what is overdue
 
-    def begin(self, id: ComponentId, counters: Counters, wake: Callable[[], None]) -> Asker:
+    def begin(self, id: ComponentId, counters: RequestCounters, wake: Callable[[], None]) -> Requester:
         """Begin the life of an instance; `wake` is called after an answer has come for it, and must not block."""
-        asker = Asker(id, counters, wake)
+        requester = Requester(id, counters, wake)
         with self._lock:
-            self._askers[id] = asker
-        return asker
+            self._requesters[id] = requester
+        return requester
 
-    def of(self, id: ComponentId) -> Asker:
+    def of(self, id: ComponentId) -> Requester:
         """Return an instance as a sender; one that cannot ask, where it was not begun."""
-        return self._askers.get(id) or mute(id)
+        return self._requesters.get(id) or mute(id)
 
-    def end(self, asker: Asker) -> None:
+    def end(self, requester: Requester) -> None:
         """End a life: what it waited for is cancelled, what waits for it dropped. Who was asked goes on unheard."""
         with self._lock:
-            self._leave(asker, "it has ended")
-            for _ in self._table.take_all(asker):
-                asker.counters.count(Ending.CANCELLED)
-            asker.answers.clear()
-            self._bytes_waiting -= asker.bytes_waiting
-            asker.bytes_waiting = 0
+            self._leave(requester, "it has ended")
+            for _ in self._table.take_all(requester):
+                requester.counters.count(Ending.CANCELLED)
+            requester.answers.clear()
+            self._bytes_waiting -= requester.bytes_waiting
+            requester.bytes_waiting = 0
 
-    def close(self, asker: Asker, why: str) -> None:
+    def close(self, requester: Requester, why: str) -> None:
         """Take no more requests of an instance, and answer those that wait: they failed, as it has to go."""
         with self._lock:
-            self._leave(asker, why)
-            left = self._table.take_all(asker)
+            self._leave(requester, why)
+            left = self._table.take_all(requester)
             for request in left:
-                self._put(asker, request, Ending.FAILED, *_failure("delivery-failed", why))
+                self._put(requester, request, Ending.FAILED, *_failure("delivery-failed", why))
         self._take_back(left)
 
-    def ask(self, asker: Asker, target: ComponentId, payload: bytes, timeout_ms: int) -> str | Undelivered:
+    def ask(self, requester: Requester, target: ComponentId, payload: bytes, timeout_ms: int) -> str | Undelivered:
         """Send a request; returns its id, under which its answer will come, or why there is none."""
         timeout_ms = max(1, min(timeout_ms, TIMEOUT_MAX_MS))
         now_ns, id = self._clock.wall_ns(), self._new_id()
-        message = Message(asker.id, payload, now_ns, id, asker.id, None, self.recorder.trace(asker, now_ns))
+        message = Message(requester.id, payload, now_ns, id, requester.id, None, self.recorder.trace(requester, now_ns))
         envelope = Envelope(
-            message, lambda outcome: self._came(asker, request, outcome), asker.conversation, target.instance
+            message, lambda outcome: self._came(requester, request, outcome), requester.conversation, target.instance
         )
         deadline_ms = self._clock.monotonic_ms() + timeout_ms
-        request = Waiting(id, asker, target, timeout_ms, deadline_ms, envelope, asker.key)
-        refused = self._register(asker, request) or self._deliver(asker, request)
+        request = WaitingRequest(id, requester, target, timeout_ms, deadline_ms, envelope, requester.key)
+        refused = self._register(requester, request) or self._deliver(requester, request)
         return id if refused is None else refused
 
-    def _register(self, asker: Asker, request: Waiting) -> Undelivered | None:
+    def _register(self, requester: Requester, request: WaitingRequest) -> Undelivered | None:
         with self._lock:
-            if asker.why_closed:
-                return Undelivered("delivery-failed", f"{asker.id} can be given no answer: {asker.why_closed}")
-            refusal = self._table.register(request, len(asker.answers))
+            if requester.why_closed:
+                return Undelivered("delivery-failed", f"{requester.id} can be given no answer: {requester.why_closed}")
+            refusal = self._table.register(request, len(requester.answers))
             if refusal:
                 return Undelivered("delivery-failed", refusal)
-            asker.counters.sent += 1
+            requester.counters.sent += 1
             self._look_by(request.deadline_ms)
         return None
 
-    def _deliver(self, asker: Asker, request: Waiting) -> Undelivered | None:
+    def _deliver(self, requester: Requester, request: WaitingRequest) -> Undelivered | None:
         refused = self._router.deliver(request.target.deployment, request.envelope)
         if refused is None:
             return None
         with self._lock:
-            if self._table.take(request.id, asker) is None:  # it had no time left, and that is its ending
+            if self._table.take(request.id, requester) is None:  # it had no time left, and that is its ending
                 return None
-            asker.counters.sent -= 1
+            requester.counters.sent -= 1
         self.recorder.lost(request.envelope.work, request.target, HopKind.REQUEST, refused)
         return refused
 
-    def cancel(self, asker: Asker, id: str) -> bool:
+    def cancel(self, requester: Requester, id: str) -> bool:
         """Wait for an answer no longer; False when there is no such request. What nobody started on is taken back."""
         with self._lock:
-            request = self._table.take(id, asker)
+            request = self._table.take(id, requester)
             if request is not None:
-                asker.counters.count(Ending.CANCELLED)
-            elif (unread := _find(asker.answers, id)) is not None:
-                asker.answers.remove(unread)
-                self._account(asker, -len(unread.message.payload))
+                requester.counters.count(Ending.CANCELLED)
+            elif (unread := _find(requester.answers, id)) is not None:
+                requester.answers.remove(unread)
+                self._account(requester, -len(unread.message.payload))
             else:
                 return False
         self._take_back([] if request is None else [request])
         return True
 
-    def next_answer(self, asker: Asker) -> Answer | None:
+    def next_answer(self, requester: Requester) -> WaitingAnswer | None:
         """Take out the answer that has waited the longest."""
         with self._lock:
-            if not asker.answers:
+            if not requester.answers:
                 return None
-            answer = asker.answers.popleft()
-            self._account(asker, -len(answer.message.payload))
+            answer = requester.answers.popleft()
+            self._account(requester, -len(answer.message.payload))
             return answer
 
-    def outstanding(self, asker: Asker) -> int:
+    def outstanding(self, requester: Requester) -> int:
         """Count what an instance waits for."""
         with self._lock:
-            return self._table.count(asker)
+            return self._table.count(requester)
 
-    def _came(self, asker: Asker, request: Waiting, outcome: Outcome) -> None:
+    def _came(self, requester: Requester, request: WaitingRequest, outcome: Outcome) -> None:
         if isinstance(outcome, Undelivered):
             self.recorder.lost(request.envelope.work, request.target, HopKind.REQUEST, outcome)
         with self._lock:
-            is_late = self._table.take(request.id, asker) is None
+            is_late = self._table.take(request.id, requester) is None
             if is_late:
-                asker.counters.late += 1
+                requester.counters.late += 1
             else:
-                self._put(asker, request, *_ended(outcome))
+                self._put(requester, request, *_ended(outcome))
         if is_late:
-            message = self._message(asker, request, b"", None)
-            self.recorder.lost(message, asker.id, HopKind.LATE, Undelivered("dropped", "nobody waits for it any more"))
+            message = self._message(requester, request, b"", None)
+            self.recorder.lost(
+                message, requester.id, HopKind.LATE, Undelivered("dropped", "nobody waits for it any more")
+            )
         else:
-            asker.wake()
+            requester.wake()
 
     def _put(
-        self, asker: Asker, request: Waiting, ending: Ending, payload: bytes, content_type: str | None
+        self, requester: Requester, request: WaitingRequest, ending: Ending, payload: bytes, content_type: str | None
     ) -> None:  # fmt: skip
         """Have an answer wait for who asked; one that there is no room for becomes a failure."""
         size = len(payload)
-        is_much = asker.bytes_waiting + size > ANSWERS_MAX_BYTES or self._bytes_waiting + size > ANSWERS_TOTAL_BYTES
+        is_much = requester.bytes_waiting + size > ANSWERS_MAX_BYTES or self._bytes_waiting + size > ANSWERS_TOTAL_BYTES
         if is_much and ending is Ending.ANSWERED:
             ending = Ending.FAILED
             payload, content_type = _failure("resource-limit-exceeded", f"no room for an answer of {size} bytes")
-        asker.counters.count(ending)
-        message = self._message(asker, request, payload, content_type)
-        asker.answers.append(Answer(message, ending, request.envelope.conversation, request.key))
-        self._account(asker, len(payload))
+        requester.counters.count(ending)
+        message = self._message(requester, request, payload, content_type)
+        requester.answers.append(WaitingAnswer(message, ending, request.envelope.conversation, request.key))
+        self._account(requester, len(payload))
 
-    def _message(self, asker: Asker, request: Waiting, payload: bytes, content_type: str | None) -> Message:
+    def _message(
+        self, requester: Requester, request: WaitingRequest, payload: bytes, content_type: str | None
+    ) -> Message:
         asked = request.envelope.work
         assert isinstance(asked, Message)
         now_ns = self._clock.wall_ns()
         return Message(request.target, payload, now_ns, request.id, None, content_type, asked.conversation)
 
-    def _account(self, asker: Asker, size: int) -> None:
-        asker.bytes_waiting += size
+    def _account(self, requester: Requester, size: int) -> None:
+        requester.bytes_waiting += size
         self._bytes_waiting += size
 
-    def _leave(self, asker: Asker, why: str) -> None:
-        asker.why_closed = why
-        if self._askers.get(asker.id) is asker:
-            del self._askers[asker.id]
+    def _leave(self, requester: Requester, why: str) -> None:
+        requester.why_closed = why
+        if self._requesters.get(requester.id) is requester:
+            del self._requesters[requester.id]
 
     def _look_by(self, deadline_ms: int) -> None:
         if self._timer is not None:
@@ -212,22 +216,22 @@ class Requests:
             self._timer = None
             overdue = self._table.take_overdue(self._clock.monotonic_ms())
             for request in overdue:
-                assert isinstance(request.asker, Asker)
+                assert isinstance(request.requester, Requester)
                 why = _failure("correlation-timeout", f"no answer within {request.timeout_ms} ms")
-                self._put(request.asker, request, Ending.TIMED_OUT, *why)
+                self._put(request.requester, request, Ending.TIMED_OUT, *why)
             following = self._table.next_deadline_ms()
             if following is not None:
                 self._look_by(following)
         self._take_back(overdue)
         for request in overdue:
-            assert isinstance(request.asker, Asker)
+            assert isinstance(request.requester, Requester)
             late = Undelivered("correlation-timeout", f"no answer within {request.timeout_ms} ms")
-            self.recorder.unheard(request.asker.id, request.target, late)
-        for asker in dict.fromkeys(request.asker for request in overdue):
-            assert isinstance(asker, Asker)
-            asker.wake()
+            self.recorder.unheard(request.requester.id, request.target, late)
+        for requester in dict.fromkeys(request.requester for request in overdue):
+            assert isinstance(requester, Requester)
+            requester.wake()
 
-    def _take_back(self, requests: list[Waiting]) -> None:
+    def _take_back(self, requests: list[WaitingRequest]) -> None:
         """Take what nobody has started on out of the mailboxes; nobody waits for it any more."""
         for request in requests:
             route = self._router.find(request.target.deployment)
@@ -252,5 +256,5 @@ def _failure(case: str, text: str) -> tuple[bytes, str]:
     return said[:FAILURE_MAX].encode("utf-8", "replace"), FAILURE
 
 
-def _find(answers: "deque[Answer]", id: str) -> Answer | None:
+def _find(answers: "deque[WaitingAnswer]", id: str) -> WaitingAnswer | None:
     return next((answer for answer in answers if answer.message.correlation_id == id), None)

@@ -16,7 +16,7 @@ class Ending(Enum):
     CANCELLED = "cancelled"  # by whoever asked, or as its instance ended
 
 
-class Counters(msgspec.Struct):
+class RequestCounters(msgspec.Struct):
     """What became of the requests of one deployment; `late` are answers that nobody waited for any more."""
 
     sent: int = 0

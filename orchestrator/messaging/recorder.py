@@ -6,8 +6,8 @@ Those that somebody named are recorded, and a few without: one every `SAMPLE_NS`
 import secrets
 from collections.abc import Callable, Sequence
 
-from orchestrator.messaging.askers import Asker
 from orchestrator.messaging.mailbox.batch import Told
+from orchestrator.messaging.requesters import Requester
 from orchestrator.model.hop import Hop, HopKind
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Exited, Mail, Message, Outcome, Refused, Replied, Undelivered
@@ -22,7 +22,7 @@ class Recorder:
     """What is recorded of all instances' messages; from any thread.
 
     `heard` is told of the hops of recorded conversations, `unheard` of what a person should know: a request from one to
-    another without an answer in time, and an answer that its asker refused.
+    another without an answer in time, and an answer that its requester refused.
     """
 
     def __init__(
@@ -33,28 +33,28 @@ class Recorder:
         self._heard, self.unheard = heard or _nobody, unheard or _nobody
         self._sample_at_ns = 0
 
-    def trace(self, asker: Asker, now_ns: int) -> str | None:
+    def trace(self, requester: Requester, now_ns: int) -> str | None:
         """Return what a message that an instance sends now is recorded under; None where it is not."""
-        if asker.trace is None:
-            asker.trace = ""
+        if requester.trace is None:
+            requester.trace = ""
             if now_ns - self._sample_at_ns >= SAMPLE_NS:
                 self._sample_at_ns = now_ns
-                asker.trace = self._new_id()
-        return asker.trace or None
+                requester.trace = self._new_id()
+        return requester.trace or None
 
-    def handled(self, asker: Asker, message: Message, kind: HopKind, outcome: Outcome) -> None:
+    def handled(self, requester: Requester, message: Message, kind: HopKind, outcome: Outcome) -> None:
         """Record that an instance is done with what it was at work on, if its conversation is recorded."""
         if kind is not HopKind.REQUEST and isinstance(outcome, Refused):
-            self.unheard(message.sender, asker.id, outcome)
-        if asker.trace:
-            self._record(asker.trace, message, asker.id, kind, outcome_text(outcome), 1)
+            self.unheard(message.sender, requester.id, outcome)
+        if requester.trace:
+            self._record(requester.trace, message, requester.id, kind, outcome_text(outcome), 1)
 
-    def handled_many(self, asker: Asker, trace: str, mail: Mail, outcomes: Sequence[Outcome]) -> None:
+    def handled_many(self, requester: Requester, trace: str, mail: Mail, outcomes: Sequence[Outcome]) -> None:
         """Record that an instance is done with messages of one conversation; how, says the first that went badly."""
         if outcomes:
             failed = (outcome for outcome in outcomes if not isinstance(outcome, Replied))
             text = outcome_text(next(failed, Replied(None)))
-            self._record(trace, mail.message(0), asker.id, HopKind.SEND, text, len(outcomes))
+            self._record(trace, mail.message(0), requester.id, HopKind.SEND, text, len(outcomes))
 
     def lost(
         self, message: object, target: ComponentId, kind: HopKind, outcome: Outcome, count: int = 1

@@ -13,57 +13,57 @@ import msgspec
 from orchestrator.messaging.mailbox.envelope import Envelope
 from orchestrator.model.ids import ComponentId
 
-PER_ASKER_MAX = 1_000  # requests of one instance that wait for their answer, or whose answer it has not taken yet
+PER_REQUESTER_MAX = 1_000  # requests of one instance that wait for their answer, or whose answer it has not taken yet
 TOTAL_MAX = 100_000
 TIMEOUT_MAX_MS = 3_600_000
 _COMPACT_MIN = 64  # deadlines of requests that are over, before those are swept out
 
 
-class Waiting(msgspec.Struct, frozen=True, eq=False):
+class WaitingRequest(msgspec.Struct, frozen=True, eq=False):
     """A request that has no answer yet; time in monotonic milliseconds."""
 
     id: str
-    asker: Hashable
+    requester: Hashable
     target: ComponentId
     timeout_ms: int
     deadline_ms: int
     envelope: Envelope
-    key: str | None = None  # of what its asker was at work on
+    key: str | None = None  # of what its requester was at work on
 
 
-class Table:
+class RequestTable:
     """All requests that wait, by id, by who asked and by deadline. For one thread at a time."""
 
-    def __init__(self, per_asker: int = PER_ASKER_MAX, total: int = TOTAL_MAX) -> None:
-        self._per_asker, self._total = per_asker, total
-        self._waiting: dict[str, Waiting] = {}
-        self._of: dict[Hashable, dict[str, Waiting]] = {}
+    def __init__(self, per_requester: int = PER_REQUESTER_MAX, total: int = TOTAL_MAX) -> None:
+        self._per_requester, self._total = per_requester, total
+        self._waiting: dict[str, WaitingRequest] = {}
+        self._of: dict[Hashable, dict[str, WaitingRequest]] = {}
         self._deadlines: list[tuple[int, str]] = []  # a heap; those of requests that are over are swept out in time
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def register(self, request: Waiting, unread: int = 0) -> str:
-        """Have a request wait; says why not, or nothing. `unread` answers of its asker count as waiting too."""
+    def register(self, request: WaitingRequest, unread: int = 0) -> str:
+        """Have a request wait; says why not, or nothing. `unread` answers of its requester count as waiting too."""
         assert request.id not in self._waiting, "ids are unique"
-        own = self._of.get(request.asker, {})
-        if len(own) + unread >= self._per_asker:
-            return f"{self._per_asker} requests of this instance have no answer yet, and it may have no more"
+        own = self._of.get(request.requester, {})
+        if len(own) + unread >= self._per_requester:
+            return f"{self._per_requester} requests of this instance have no answer yet, and it may have no more"
         if len(self._waiting) >= self._total:
             return f"{self._total} requests have no answer yet, and there may be no more"
         self._waiting[request.id] = request
-        self._of.setdefault(request.asker, own)[request.id] = request
+        self._of.setdefault(request.requester, own)[request.id] = request
         heapq.heappush(self._deadlines, (request.deadline_ms, request.id))
         return ""
 
-    def take(self, id: str, asker: Hashable) -> Waiting | None:
+    def take(self, id: str, requester: Hashable) -> WaitingRequest | None:
         """Take out a request of somebody, as it is over; None when it was over before, or is somebody else's."""
-        request = self._of.get(asker, {}).get(id)
+        request = self._of.get(requester, {}).get(id)
         if request is not None:
             self._remove(request)
         return request
 
-    def take_overdue(self, now_ms: int) -> list[Waiting]:
+    def take_overdue(self, now_ms: int) -> list[WaitingRequest]:
         """Take out every request whose time is over, the longest overdue first."""
         overdue = []
         while self._deadlines and self._deadlines[0][0] <= now_ms:
@@ -73,9 +73,9 @@ class Table:
                 overdue.append(request)
         return overdue
 
-    def take_all(self, asker: Hashable) -> list[Waiting]:
-        """Take out everything that one asker waits for, the oldest first."""
-        own = [*self._of.get(asker, {}).values()]
+    def take_all(self, requester: Hashable) -> list[WaitingRequest]:
+        """Take out everything that one requester waits for, the oldest first."""
+        own = [*self._of.get(requester, {}).values()]
         for request in own:
             self._remove(request)
         return own
@@ -86,16 +86,16 @@ class Table:
             heapq.heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else None
 
-    def count(self, asker: Hashable) -> int:
-        """Count what one asker waits for."""
-        return len(self._of.get(asker, ()))
+    def count(self, requester: Hashable) -> int:
+        """Count what one requester waits for."""
+        return len(self._of.get(requester, ()))
 
-    def _remove(self, request: Waiting) -> None:
+    def _remove(self, request: WaitingRequest) -> None:
         del self._waiting[request.id]
-        own = self._of[request.asker]
+        own = self._of[request.requester]
         del own[request.id]
         if not own:
-            del self._of[request.asker]
+            del self._of[request.requester]
         if len(self._deadlines) > 2 * len(self._waiting) + _COMPACT_MIN:
             self._deadlines = [entry for entry in self._deadlines if entry[1] in self._waiting]
             heapq.heapify(self._deadlines)

@@ -39,9 +39,9 @@ class Direct:
         """Call an exported function with JSON arguments."""
         return self._finish(self._guest.call(function, arguments, session))
 
-    def let_go(self, session: str, handles: Sequence[int] | None = None) -> CallAnswer:
+    def release(self, session: str, handles: Sequence[int] | None = None) -> CallAnswer:
         """Drop handles of a session, or all of them and the session."""
-        return self._finish(self._guest.let_go(session, handles))
+        return self._finish(self._guest.release(session, handles))
 
     @property
     def sessions(self) -> dict[str, int]:

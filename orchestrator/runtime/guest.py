@@ -207,7 +207,7 @@ class Guest:
             return await self._instance.drop(surplus) or _no_room(len(surplus))
         return said
 
-    async def let_go(self, session: str, handles: Sequence[int] | None = None) -> CallAnswer:
+    async def release(self, session: str, handles: Sequence[int] | None = None) -> CallAnswer:
         """Drop handles of a session, or all of them and the session; the number of handles, once destructors ran."""
         try:
             resources = self._sessions.drop(session, handles)

@@ -11,7 +11,7 @@ from orchestrator.supervise.ports import Guest
 SHOWN = 200  # characters of an answer
 
 
-class Finding(msgspec.Struct, frozen=True):
+class HealthFinding(msgspec.Struct, frozen=True):
     """How an instance is; `why` is what its health call came to, empty where `health()` said so."""
 
     health: Health
@@ -20,20 +20,20 @@ class Finding(msgspec.Struct, frozen=True):
 
 async def examined(
     guest: Guest, policy: HealthPolicy, id: ComponentId, now_ns: int, timeout_ms: int
-) -> Finding | Exited:  # fmt: skip
+) -> HealthFinding | Exited:  # fmt: skip
     """Ask `health()`, and where that is not *unhealthy* make the policy's call too, each within `timeout_ms`."""
     health = await guest.health(timeout_ms)
     if isinstance(health, Exited):
         return health
     check = policy.call
     if check is None or health is Health.UNHEALTHY:
-        return Finding(health)
+        return HealthFinding(health)
     work = check if isinstance(check, CheckCall) else Message(id, check.message.encode(), now_ns)
     answer = await guest.check(work, timeout_ms)
     if isinstance(answer, Exited):
         return answer
     why = fault(check, answer)
-    return Finding(Health.UNHEALTHY, why) if why else Finding(health)
+    return HealthFinding(Health.UNHEALTHY, why) if why else HealthFinding(health)
 
 
 def fault(check: CheckCall | CheckMessage, answer: Answer | CallAnswer) -> str:

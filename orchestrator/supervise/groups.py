@@ -1,8 +1,8 @@
 """Decides for a group of members what follows the failure of one: who is stopped, who is started, in which order.
 
-Pure: a `Course` is what a group is in the middle of, `decide_together` begins one, `advance` says its next step. Who
-carries it out is `together.py`. A member is a deployment with all its instances; members are in the order of their
-start: what they depend on first, then by name.
+Pure: a `GroupRestart` is what a group is in the middle of, `decide_together` begins one, `advance` says its next step,
+and `group_supervisor.py` carries it out. A member is a deployment with all its instances; members are in the order of
+their start: what they depend on first, then by name.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,14 +19,14 @@ from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter
 Key = DeploymentKey
 
 
-class Wait(msgspec.Struct, frozen=True):
+class BackoffWait(msgspec.Struct, frozen=True):
     """The back-off of one failed instance, for whose end its group waits."""
 
     instance: ComponentId
     due_ms: int
 
 
-class Course(msgspec.Struct, frozen=True):
+class GroupRestart(msgspec.Struct, frozen=True):
     """What a group is in the middle of: members still to be stopped, last one first, then those to be started.
 
     Nothing is started before every wait is over. `gave_up` is why it gave up, empty while it has not.
@@ -34,7 +34,7 @@ class Course(msgspec.Struct, frozen=True):
 
     to_stop: tuple[Key, ...] = ()
     to_start: tuple[Key, ...] = ()
-    waits: tuple[Wait, ...] = ()
+    waits: tuple[BackoffWait, ...] = ()
     gave_up: str = ""
 
     @property
@@ -48,7 +48,7 @@ class Course(msgspec.Struct, frozen=True):
         return not self.to_stop and not self.to_start
 
 
-class Failure(msgspec.Struct, frozen=True):
+class InstanceFailure(msgspec.Struct, frozen=True):
     """One exit of a member's instance, and what would follow it without a group."""
 
     instance: ComponentId
@@ -62,75 +62,76 @@ class Failure(msgspec.Struct, frozen=True):
         return self.instance.deployment
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class GroupDecision(msgspec.Struct, frozen=True):
     """What follows for the instance that failed and for its group; `counts` towards the group's intensity.
 
     `others` are the members that are stopped and started with it.
     """
 
     decision: Decision
-    course: Course
+    restart: GroupRestart
     counts: bool = False
     others: tuple[Key, ...] = ()
 
 
 def decide_together(
-    group: Group, course: Course, order: Sequence[Key], failure: Failure, failures_ms: Sequence[int]
-) -> Verdict:
+    group: Group, restart: GroupRestart, order: Sequence[Key], failure: InstanceFailure, failures_ms: Sequence[int]
+) -> GroupDecision:
     """Decide what follows a member's failure; `failures_ms` are the times of those that counted before."""
     alone = failure.alone
-    given = _given(group, course, failure)
+    given = _given(group, restart, failure)
     if given is not None:
-        return Verdict(given, course)
+        return GroupDecision(given, restart)
     why = _too_many(group, failure, failures_ms)
     if why:
-        return Verdict(GiveUp(why), Course(to_stop=tuple(order), gave_up=why), counts=True)
+        return GroupDecision(GiveUp(why), GroupRestart(to_stop=tuple(order), gave_up=why), counts=True)
     assert isinstance(alone, RestartAfter)
     if group.strategy is GroupStrategy.ONE_FOR_ONE:
-        return Verdict(alone, course, counts=True)
-    return _restart_of(group, course, order, failure, alone.delay_ms)
+        return GroupDecision(alone, restart, counts=True)
+    return _restart_of(group, restart, order, failure, alone.delay_ms)
 
 
 def decide_again(
-    group: Group, course: Course, order: Sequence[Key], failure: Failure, failures_ms: Sequence[int], *, counted: bool,
-) -> Verdict:  # fmt: skip
+    group: Group, restart: GroupRestart, order: Sequence[Key], failure: InstanceFailure, failures_ms: Sequence[int],
+    *, counted: bool,
+) -> GroupDecision:  # fmt: skip
     """Decide anew what follows a failure after which nothing has started yet, because a policy was edited meanwhile.
 
     `counted` says whether the failure did; `failures_ms` are the times of those before it. Nobody is stopped for it a
     second time: an edited strategy is for the next failure.
     """
-    alone, others = failure.alone, _of_others(course.waits, failure.instance)
+    alone, others = failure.alone, _of_others(restart.waits, failure.instance)
     if isinstance(alone, Forget):
-        return Verdict(alone, msgspec.structs.replace(course, waits=others))
-    if course.gave_up:
-        return Verdict(GiveUp(f"its group {group.name} gave up"), course)
+        return GroupDecision(alone, msgspec.structs.replace(restart, waits=others))
+    if restart.gave_up:
+        return GroupDecision(GiveUp(f"its group {group.name} gave up"), restart)
     if not counted:
-        in_hand = failure.of in course.to_start
-        return Verdict(StandBy(f"starts again with its group {group.name}") if in_hand else alone, course)
+        in_hand = failure.of in restart.to_start
+        return GroupDecision(StandBy(f"starts again with its group {group.name}") if in_hand else alone, restart)
     why = _too_many(group, failure, failures_ms)
     if why:
-        return Verdict(GiveUp(why), Course(to_stop=tuple(order), gave_up=why))
+        return GroupDecision(GiveUp(why), GroupRestart(to_stop=tuple(order), gave_up=why))
     assert isinstance(alone, RestartAfter)
-    if len(others) == len(course.waits):
-        return Verdict(alone, course)
-    wait = Wait(failure.instance, failure.at_ms + alone.delay_ms)
+    if len(others) == len(restart.waits):
+        return GroupDecision(alone, restart)
+    wait = BackoffWait(failure.instance, failure.at_ms + alone.delay_ms)
     said = f"starts again {alone.delay_ms} ms after its failure, with its group {group.name}"
-    return Verdict(StandBy(said), msgspec.structs.replace(course, waits=(*others, wait)))
+    return GroupDecision(StandBy(said), msgspec.structs.replace(restart, waits=(*others, wait)))
 
 
-def _given(group: Group, course: Course, failure: Failure) -> Decision | None:
+def _given(group: Group, restart: GroupRestart, failure: InstanceFailure) -> Decision | None:
     """Return what follows whatever the strategy, None where that is to be decided."""
     alone = failure.alone
     if isinstance(alone, Forget):  # it ended as it should, which concerns nobody
         return alone
-    if course.gave_up:
+    if restart.gave_up:
         return GiveUp(f"its group {group.name} gave up")
-    if failure.of in course.to_stop:  # it would have been stopped anyway: one failure is not answered twice
+    if failure.of in restart.to_stop:  # it would have been stopped anyway: one failure is not answered twice
         return StandBy(f"starts again with its group {group.name}")
     return alone if isinstance(alone, RestartAfter) and not alone.counts else None
 
 
-def _too_many(group: Group, failure: Failure, failures_ms: Sequence[int]) -> str:
+def _too_many(group: Group, failure: InstanceFailure, failures_ms: Sequence[int]) -> str:
     """Say why the group gives up, empty when it does not: a member's own limit ends it as well as the group's."""
     if isinstance(failure.alone, GiveUp):
         return f"{failure.of} gave up: {failure.alone.reason}"
@@ -140,19 +141,21 @@ def _too_many(group: Group, failure: Failure, failures_ms: Sequence[int]) -> str
     return f"{len(recent)} failures within {group.period_ms / 1000:g}s; the last was {failure.of}: {failure.reason}"
 
 
-def _restart_of(group: Group, course: Course, order: Sequence[Key], failure: Failure, delay_ms: int) -> Verdict:
+def _restart_of(
+    group: Group, restart: GroupRestart, order: Sequence[Key], failure: InstanceFailure, delay_ms: int
+) -> GroupDecision:
     failed = failure.of
     to_stop = affected(group.strategy, order, failed)
-    to_start = {failed, *to_stop, *course.to_start}
+    to_start = {failed, *to_stop, *restart.to_start}
     others = tuple(key for key in to_stop if key != failed)
-    after = Course(
-        to_stop=tuple(key for key in order if key in {*to_stop, *course.to_stop}),
+    after = GroupRestart(
+        to_stop=tuple(key for key in order if key in {*to_stop, *restart.to_stop}),
         to_start=tuple(key for key in order if key in to_start),
-        waits=(*_of_others(course.waits, failure.instance), Wait(failure.instance, failure.at_ms + delay_ms)),
+        waits=(*_of_others(restart.waits, failure.instance), BackoffWait(failure.instance, failure.at_ms + delay_ms)),
     )
     with_whom = f" and {', '.join(map(str, others))}" if others else ""
     said = f"starts again in {delay_ms} ms{with_whom} with it (group {group.name}, {group.strategy.value})"
-    return Verdict(StandBy(said), after, counts=True, others=others)
+    return GroupDecision(StandBy(said), after, counts=True, others=others)
 
 
 def affected(strategy: GroupStrategy, order: Sequence[Key], failed: Key) -> tuple[Key, ...]:
@@ -169,22 +172,22 @@ def affected(strategy: GroupStrategy, order: Sequence[Key], failed: Key) -> tupl
             return tuple(order[order.index(failed) + 1 :]) if failed in order else ()
 
 
-def revived(order: Sequence[Key], course: Course) -> Course:
-    """Return the course that starts every member of a group that gave up, in order."""
-    return Course(to_stop=course.to_stop, to_start=tuple(order))
+def revived(order: Sequence[Key], restart: GroupRestart) -> GroupRestart:
+    """Return the restart that starts every member of a group that gave up, in order."""
+    return GroupRestart(to_stop=restart.to_stop, to_start=tuple(order))
 
 
-def only(course: Course, order: Sequence[Key]) -> Course:
-    """Return a course without those that are no members any more, in the order that holds now."""
+def only(restart: GroupRestart, order: Sequence[Key]) -> GroupRestart:
+    """Return a restart without those that are no members any more, in the order that holds now."""
     return msgspec.structs.replace(
-        course,
-        to_stop=tuple(key for key in order if key in course.to_stop),
-        to_start=tuple(key for key in order if key in course.to_start),
-        waits=tuple(wait for wait in course.waits if wait.instance.deployment in order),
+        restart,
+        to_stop=tuple(key for key in order if key in restart.to_stop),
+        to_start=tuple(key for key in order if key in restart.to_start),
+        waits=tuple(wait for wait in restart.waits if wait.instance.deployment in order),
     )
 
 
-def _of_others(waits: Sequence[Wait], instance: ComponentId) -> tuple[Wait, ...]:
+def _of_others(waits: Sequence[BackoffWait], instance: ComponentId) -> tuple[BackoffWait, ...]:
     return tuple(wait for wait in waits if wait.instance != instance)
 
 
@@ -222,7 +225,7 @@ def standing_of(phase: Phase, *, ready: bool, stands_by: bool) -> Standing:
             return Standing(runs=True, comes=not ready)
 
 
-class Verb(Enum):
+class GroupVerb(Enum):
     """What is done to one member next."""
 
     STOP = "stop"
@@ -230,34 +233,36 @@ class Verb(Enum):
     START = "start"
 
 
-class Step(msgspec.Struct, frozen=True):
+class GroupStep(msgspec.Struct, frozen=True):
     """One thing to do to one member."""
 
-    verb: Verb
+    verb: GroupVerb
     key: Key
 
 
-def advance(course: Course, standing: Callable[[Key], Standing], now_ms: int) -> tuple[Course, Step | None]:
-    """Return what is left of a course, and the next thing to do; None when it waits for members or for time."""
-    while course.to_stop:
-        last = course.to_stop[-1]
-        step, waits = _next_of_stop(last, standing(last), gives_up=bool(course.gave_up))
+def advance(
+    restart: GroupRestart, standing: Callable[[Key], Standing], now_ms: int
+) -> tuple[GroupRestart, GroupStep | None]:
+    """Return what is left of a restart, and the next thing to do; None when it waits for members or for time."""
+    while restart.to_stop:
+        last = restart.to_stop[-1]
+        step, waits = _next_of_stop(last, standing(last), gives_up=bool(restart.gave_up))
         if step or waits:
-            return course, step
-        course = msgspec.structs.replace(course, to_stop=course.to_stop[:-1])
-    while course.to_start and now_ms >= course.due_ms:
-        first = course.to_start[0]
+            return restart, step
+        restart = msgspec.structs.replace(restart, to_stop=restart.to_stop[:-1])
+    while restart.to_start and now_ms >= restart.due_ms:
+        first = restart.to_start[0]
         seen = standing(first)
         if seen.stands_by or seen.gave_up:
-            return course, Step(Verb.START, first)
+            return restart, GroupStep(GroupVerb.START, first)
         if seen.comes or seen.goes:
-            return course, None
-        course = msgspec.structs.replace(course, to_start=course.to_start[1:])
-    # What a finished course waited for must not be taken for a wait of the next.
-    return (msgspec.structs.replace(course, waits=()) if course.is_over else course), None
+            return restart, None
+        restart = msgspec.structs.replace(restart, to_start=restart.to_start[1:])
+    # What a finished restart waited for must not be taken for a wait of the next.
+    return (msgspec.structs.replace(restart, waits=()) if restart.is_over else restart), None
 
 
-def _next_of_stop(key: Key, seen: Standing, *, gives_up: bool) -> tuple[Step | None, bool]:
+def _next_of_stop(key: Key, seen: Standing, *, gives_up: bool) -> tuple[GroupStep | None, bool]:
     if seen.runs or (gives_up and seen.stands_by):
-        return Step(Verb.GIVE_UP if gives_up else Verb.STOP, key), True
+        return GroupStep(GroupVerb.GIVE_UP if gives_up else GroupVerb.STOP, key), True
     return None, seen.goes

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from orchestrator.messaging.askers import Asker
 from orchestrator.messaging.mailbox.batch import Batch
 from orchestrator.messaging.mailbox.envelope import Call, Envelope
 from orchestrator.messaging.mailbox.route import Route
+from orchestrator.messaging.requesters import Requester
 from orchestrator.model.event import About
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.hop import HopKind
@@ -24,17 +24,17 @@ from orchestrator.model.observed import ObservedInstance, ObservedSession, Phase
 from orchestrator.model.spec import Deployment
 from orchestrator.model.work import Work
 from orchestrator.supervise.boundary import asked, cancellable, host_fault
-from orchestrator.supervise.checks import Finding, examined
-from orchestrator.supervise.groups import Failure, Standing, standing_of
+from orchestrator.supervise.checks import HealthFinding, examined
+from orchestrator.supervise.environment import Environment
+from orchestrator.supervise.groups import InstanceFailure, Standing, standing_of
 from orchestrator.supervise.lifecycle import Event, next_phase
 from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter, StandBy, decide
 from orchestrator.supervise.ports import Guest, Timer
 from orchestrator.supervise.sessions import IdleSessions
-from orchestrator.supervise.surroundings import Surroundings
 
-Escalate = Callable[[Failure, bool], Decision]
+Escalate = Callable[[InstanceFailure, bool], Decision]
 RESTARTS_KEPT = 1_000  # times remembered for the window; no intensity is larger
-_UNKNOWN = Finding(Health.UNKNOWN)
+_UNKNOWN = HealthFinding(Health.UNKNOWN)
 STOP_GRACE_MS = 1_000  # beyond the call's own deadline, before a stopping instance is interrupted
 
 
@@ -46,7 +46,7 @@ class Instance:
     """
 
     def __init__(
-        self, name: str, deployment: Deployment, route: Route, around: Surroundings, on_change: Callable[[], None],
+        self, name: str, deployment: Deployment, route: Route, environment: Environment, on_change: Callable[[], None],
         escalate: Escalate,
     ) -> None:  # fmt: skip
         self.id = ComponentId(deployment.key.namespace, deployment.key.name, name)
@@ -56,7 +56,7 @@ class Instance:
         self.phase = Phase.INSTALLED
         self.ready = False
         self._was_ready = False
-        self._route, self._around, self._on_change, self._escalate = route, around, on_change, escalate
+        self._route, self._environment, self._on_change, self._escalate = route, environment, on_change, escalate
         self._lock = threading.Lock()
         self._guest: Guest | None = None
         self._parked = False  # runs and is not Ready, so that the route does not have it; no job is using the guest
@@ -65,7 +65,7 @@ class Instance:
         self._then: Event | None = None  # what follows for it once its group has stopped it
         self._restarts_ms: list[int] = []  # the times of the failures after which it was started again
         self._faults_ms: list[int] = []  # the times of those that were the host's
-        self._unanswered: Failure | None = None  # the failure after which it was not started again yet
+        self._unanswered: InstanceFailure | None = None  # the failure after which it was not started again yet
         self._chance = 0.0  # drawn for that failure's back-off
         self._due_ms = self._next_start_ms = 0  # when its timer is due, and when its back-off is over on the wall
         self._restart_count = 0
@@ -73,11 +73,11 @@ class Instance:
         self._failures = 0
         self._last_exit: ExitReason | None = None
         self._timer: Timer | None = None
-        self._sessions = IdleSessions(route, around.clock)
+        self._sessions = IdleSessions(route, environment.clock)
         self._spent = Spent()  # by the guests before this one
         self._is_answered = False  # is at work on an answer to a request of its own
         self._check_is_due = False  # health is to be asked before the next message: under load it is never idle
-        self._asker = around.requests.of(self.id)  # as which it sends, of this start; one that cannot until then
+        self._requester = environment.requests.of(self.id)  # as which it sends, since its start
 
     def start(self) -> None:
         """Start it, once; one that was told to end meanwhile stays where it is."""
@@ -147,14 +147,14 @@ class Instance:
             before, self.deployment = self.deployment, deployment
             said = self._wait_anew(before)
         if said:
-            self._around.listener.announce(
+            self._environment.listener.announce(
                 self.id.deployment, "restart-changed", f"{self.id.instance} {said}", self._about
             )
             self._on_change()
 
     def _wait_anew(self, before: Deployment) -> str:
         """Make what it waits for due as the policies in force say; returns what became of a back-off, if it changed."""
-        after, now = self.deployment, self._around.clock.monotonic_ms()
+        after, now = self.deployment, self._environment.clock.monotonic_ms()
         if self.phase is Phase.RUNNING and before.health.interval_ms != after.health.interval_ms:
             since_ms = self._due_ms - before.health.interval_ms
             self._arm(max(0, since_ms + after.health.interval_ms - now), self._check)
@@ -186,8 +186,8 @@ class Instance:
     @property
     def asks(self) -> bool:
         """Whether it waits for an answer to a request of its own, or is at work on one."""
-        asker = self._asker
-        return self._is_answered or bool(asker.answers) or bool(self._around.requests.outstanding(asker))
+        requester = self._requester
+        return self._is_answered or bool(requester.answers) or bool(self._environment.requests.outstanding(requester))
 
     @property
     def never_was(self) -> bool:
@@ -213,7 +213,7 @@ class Instance:
             )
 
     def _submit(self, work: Work[None]) -> None:
-        self._around.workers.submit(work, self.deployment.priority)
+        self._environment.workers.submit(work, self.deployment.priority)
 
     def _to(self, event: Event) -> None:
         self.phase = next_phase(self.phase, event)
@@ -223,41 +223,41 @@ class Instance:
             outcome = await self._answer(envelope)
         except Exception as problem:  # noqa: BLE001 — the actor's boundary: what goes wrong inside ends it alone
             outcome = host_fault(problem)
-        asker = self._asker
-        if asker.trace and isinstance(envelope.work, Message):
-            self._around.requests.recorder.handled(asker, envelope.work, HopKind.REQUEST, outcome)
+        requester = self._requester
+        if requester.trace and isinstance(envelope.work, Message):
+            self._environment.requests.recorder.handled(requester, envelope.work, HopKind.REQUEST, outcome)
         if isinstance(outcome, Exited):
             self._route.finished(self, outcome)
             self._exited(outcome.reason, lambda: envelope.settle(outcome))
             return
         if envelope.session is not None:
             self._sessions.worked(envelope.session, envelope.work, self._guest)
-        goes_on = self.ready and self.phase is Phase.RUNNING and not self._check_is_due and not asker.answers
+        goes_on = self.ready and self.phase is Phase.RUNNING and not self._check_is_due and not requester.answers
         self._route.finished(self, outcome, is_idle=goes_on)
         try:
             envelope.settle(outcome)
         finally:  # whoever hears of it may fail; the instance goes on
-            if not goes_on or self.phase is Phase.STOPPING or asker.answers:
+            if not goes_on or self.phase is Phase.STOPPING or requester.answers:
                 self._go_on(goes_on)
 
     async def _run_batch(self, batch: Batch) -> None:
         assert self._guest is not None
-        asker, mail = self._asker, batch.mail
+        requester, mail = self._requester, batch.mail
         traces = {part.conversation for part in mail}
         trace = traces.pop() if len(traces) == 1 else ""
-        asker.works_on(mail[0].correlation_id, trace, self._route.key_of(mail[0].to))
+        requester.works_on(mail[0].correlation_id, trace, self._route.key_of(mail[0].to))
         try:
             handled = await self._guest.handle_many(mail)
         except Exception as problem:  # noqa: BLE001 — as above; how far it came is not known, so that none is tried again
             exited = host_fault(problem)
             handled = Handled([exited] * len(batch), exited)
-        if asker.trace or traces:
+        if requester.trace or traces:
             self._record(mail, handled.outcomes)
         if handled.exited is not None:
             self._route.finished_batch(self, batch, handled)
             self._exited(handled.exited.reason, lambda: batch.settle(handled.outcomes))
             return
-        goes_on = self.ready and self.phase is Phase.RUNNING and not self._check_is_due and not asker.answers
+        goes_on = self.ready and self.phase is Phase.RUNNING and not self._check_is_due and not requester.answers
         self._route.finished_batch(self, batch, handled, is_idle=goes_on)
         try:
             batch.settle(handled.outcomes)
@@ -266,20 +266,20 @@ class Instance:
 
     def _record(self, mail: Sequence[Mail], outcomes: Sequence[Outcome]) -> None:
         """Record a batch: as one where all of it is of one conversation, else what is of any."""
-        recorder, asker = self._around.requests.recorder, self._asker
-        if asker.trace:
-            recorder.handled_many(asker, asker.trace, mail[0], outcomes)
+        recorder, requester = self._environment.requests.recorder, self._requester
+        if requester.trace:
+            recorder.handled_many(requester, requester.trace, mail[0], outcomes)
             return
         at = 0
         for part in mail:
             if part.conversation:
-                recorder.handled_many(asker, part.conversation, part, outcomes[at : at + len(part.payloads)])
+                recorder.handled_many(requester, part.conversation, part, outcomes[at : at + len(part.payloads)])
             at += len(part.payloads)
 
     def _go_on(self, is_idle: bool) -> None:
         if is_idle:
             self._leave_if_stopping()
-            if self._asker.answers:
+            if self._requester.answers:
                 self._hand_over()
         else:
             self._release()
@@ -287,45 +287,45 @@ class Instance:
     def _hand_over(self) -> None:
         """Give it an answer that waits for it, if it is free to take one; else it looks for that when it is."""
         with self._lock:
-            free = self.phase is Phase.RUNNING and bool(self._asker.answers) and self._claim()
+            free = self.phase is Phase.RUNNING and bool(self._requester.answers) and self._claim()
         if free:
             self._submit(self._take_answer())
 
     async def _take_answer(self) -> None:
-        guest, asker = self._guest, self._asker
+        guest, requester = self._guest, self._requester
         assert guest is not None
         self._is_answered = True
-        exited = await asked(self._give(guest, asker))
+        exited = await asked(self._give(guest, requester))
         self._is_answered = False
         if exited is not None:
             self._exited(exited.reason)
         else:
             self._release(is_messages_turn=True)
 
-    async def _give(self, guest: Guest, asker: Asker) -> Exited | None:
+    async def _give(self, guest: Guest, requester: Requester) -> Exited | None:
         """Have a guest handle the next answer, if one still waits; None when it goes on afterwards."""
-        requests = self._around.requests
-        answer = requests.next_answer(asker)
+        requests = self._environment.requests
+        answer = requests.next_answer(requester)
         if answer is None:
             return None
-        asker.works_on(answer.conversation, answer.message.conversation, answer.key)
+        requester.works_on(answer.conversation, answer.message.conversation, answer.key)
         outcome = await guest.handle_callback(answer.message)
-        requests.recorder.handled(asker, answer.message, answer.kind, outcome)
+        requests.recorder.handled(requester, answer.message, answer.kind, outcome)
         return outcome if isinstance(outcome, Exited) else None
 
     def _answer(self, envelope: Envelope) -> Work[Outcome]:
         guest, work = self._guest, envelope.work
         assert guest is not None
-        asker = self._asker
-        asker.conversation = envelope.conversation
-        asker.key = self._route.key_of(envelope.to)
+        requester = self._requester
+        requester.conversation = envelope.conversation
+        requester.key = self._route.key_of(envelope.to)
         if isinstance(work, Message):
-            asker.trace = work.conversation
+            requester.trace = work.conversation
             return guest.handle(work)
-        asker.trace = None
+        requester.trace = None
         if isinstance(work, Call):
             return cancellable(guest, envelope, guest.call(work.function, work.arguments, work.session))
-        return cancellable(guest, envelope, self._sessions.let_go(guest, work))
+        return cancellable(guest, envelope, self._sessions.release(guest, work))
 
     def _leave(self, why: str) -> None:
         self._sessions.clear()
@@ -341,7 +341,7 @@ class Instance:
         with self._lock:
             stopping, ready = self.phase is Phase.STOPPING, self.ready
             is_due, self._check_is_due = self._check_is_due and not stopping, False
-            answer = bool(self._asker.answers) and not (is_messages_turn and ready)
+            answer = bool(self._requester.answers) and not (is_messages_turn and ready)
             self._parked = not (stopping or is_due or answer or ready)
         if stopping:
             self._submit(self._say_goodbye())
@@ -352,7 +352,7 @@ class Instance:
         elif ready:
             self._route.idle(self)
             self._leave_if_stopping()
-            if self._asker.answers:
+            if self._requester.answers:
                 self._hand_over()
 
     def _leave_if_stopping(self) -> None:
@@ -368,8 +368,8 @@ class Instance:
         if self.phase is Phase.STOPPING:  # told to end before its turn came
             self._ended(None)
             return
-        self._asker = self._around.requests.begin(self.id, self._route.requests, self._hand_over)
-        started = await asked(self._around.start_guest(self.deployment.revision, self.id))
+        self._requester = self._environment.requests.begin(self.id, self._route.requests, self._hand_over)
+        started = await asked(self._environment.start_guest(self.deployment.revision, self.id))
         if isinstance(started, Exited):
             self._exited(started.reason)
             return
@@ -383,10 +383,10 @@ class Instance:
         else:
             self._judge(found, has_begun=True)
 
-    def _examine(self, guest: Guest, timeout_ms: int) -> Work[Finding | Exited]:
-        return examined(guest, self.deployment.health, self.id, self._around.clock.wall_ns(), timeout_ms)
+    def _examine(self, guest: Guest, timeout_ms: int) -> Work[HealthFinding | Exited]:
+        return examined(guest, self.deployment.health, self.id, self._environment.clock.wall_ns(), timeout_ms)
 
-    def _judge(self, found: Finding, *, has_begun: bool = False) -> None:
+    def _judge(self, found: HealthFinding, *, has_begun: bool = False) -> None:
         """Act on how it is: ready, not ready, or failed too often; nobody is woken where that is as before."""
         with self._lock:
             before, self._found = self._found, found
@@ -412,7 +412,7 @@ class Instance:
     def _about(self) -> About:
         return About(instance=self.id.instance)
 
-    def _tell_health(self, before: Health, found: Finding) -> None:
+    def _tell_health(self, before: Health, found: HealthFinding) -> None:
         now = found.health
         if now is before or (before is Health.UNKNOWN and now is Health.HEALTHY):
             return
@@ -422,7 +422,7 @@ class Instance:
             Health.UNHEALTHY: f"{_says(found)}; it is given no message until it is not",
         }
         said = then.get(now, f"says that it is {now.value}")
-        self._around.listener.announce(self.id.deployment, now.value, f"{self.id.instance} {said}", self._about)
+        self._environment.listener.announce(self.id.deployment, now.value, f"{self.id.instance} {said}", self._about)
 
     def _check(self) -> None:
         with self._lock:
@@ -438,7 +438,7 @@ class Instance:
     async def _ask_health(self) -> None:
         guest = self._guest
         assert guest is not None
-        self._asker.works_on(None, None)
+        self._requester.works_on(None, None)
         found = await asked(self._examine(guest, self.deployment.health.timeout_ms))
         if isinstance(found, Exited):
             self._exited(found.reason)
@@ -459,18 +459,18 @@ class Instance:
         with self._lock:
             self._disarm()
             guest = self._without_guest()
-            asker = self._asker  # it may start again before this is over
+            requester = self._requester  # it may start again before this is over
             self.ready = False
             self._failures = 0
-            self._found = Finding(Health.UNHEALTHY) if reason.kind is ExitKind.UNHEALTHY else _UNKNOWN
+            self._found = HealthFinding(Health.UNHEALTHY) if reason.kind is ExitKind.UNHEALTHY else _UNKNOWN
             self._last_exit = reason
             self._to(Event.EXITED)
             then = self._decide(reason) if self.phase is Phase.FAILED else "stopped"
             self._pauses()
             again = self._takes_up_again()
-        self._around.requests.end(asker)
+        self._environment.requests.end(requester)
         self._leave(f"failed ({reason})")
-        self._around.listener.exited(self.id, reason, then)
+        self._environment.listener.exited(self.id, reason, then)
         if again:
             self._submit_start()
         self._on_change()
@@ -483,10 +483,12 @@ class Instance:
         return guest
 
     def _decide(self, reason: ExitReason) -> str:
-        self._chance = self._around.chance()
-        return self._follow(Failure(self.id, self._around.clock.monotonic_ms(), reason, Forget()), again=False)
+        self._chance = self._environment.chance()
+        return self._follow(
+            InstanceFailure(self.id, self._environment.clock.monotonic_ms(), reason, Forget()), again=False
+        )
 
-    def _follow(self, failure: Failure, *, again: bool) -> str:
+    def _follow(self, failure: InstanceFailure, *, again: bool) -> str:
         """Do what the policies in force make of a failure, or make of it `again`; returns that in words."""
         alone = decide(
             failure.reason, self.deployment.restart, self._restarts_ms, failure.at_ms, self._chance, self._faults_ms
@@ -498,10 +500,10 @@ class Instance:
         match decision:
             case RestartAfter(delay):
                 self._then = None
-                elapsed = self._around.clock.monotonic_ms() - failure.at_ms if again else 0
+                elapsed = self._environment.clock.monotonic_ms() - failure.at_ms if again else 0
                 left = max(0, delay - elapsed)
                 self._arm(left, self._backoff_over)
-                self._next_start_ms = self._around.clock.wall_ms() + left
+                self._next_start_ms = self._environment.clock.wall_ms() + left
                 return f"starts again in {left} ms"
             case StandBy(said):
                 self._then = Event.RETRY_LATER
@@ -565,28 +567,28 @@ class Instance:
 
     async def _part(self, guest: Guest) -> Exited | None:
         """Have it hear what became of its requests, and say goodbye; a stop's deadline is for all of that."""
-        self._around.requests.close(self._asker, f"instance {self.id.instance} is told to end")
-        while self._asker.answers:
-            exited = await self._give(guest, self._asker)
+        self._environment.requests.close(self._requester, f"instance {self.id.instance} is told to end")
+        while self._requester.answers:
+            exited = await self._give(guest, self._requester)
             if exited is not None:
                 return exited
-        self._asker.works_on(None, None)
+        self._requester.works_on(None, None)
         return await guest.shutdown()
 
     def _ended(self, problem: Exited | None) -> None:
         """Note that it has ended as it was asked to."""
         with self._lock:
             self._without_guest()
-            asker = self._asker
+            requester = self._requester
             self._disarm()
             self._last_exit = problem.reason if problem else ExitReason(kind=ExitKind.NORMAL)
             self._to(Event.STOPPED)
             self._pauses()
             again = self._takes_up_again()
-        self._around.requests.end(asker)
+        self._environment.requests.end(requester)
         self._leave("was stopped")
         if problem is not None:
-            self._around.listener.exited(self.id, problem.reason, "was told to end")
+            self._environment.listener.exited(self.id, problem.reason, "was told to end")
         if again:
             self._submit_start()
         self._on_change()
@@ -616,8 +618,8 @@ class Instance:
 
     def _arm(self, delay_ms: int, call: Callable[[], None]) -> None:
         self._disarm()
-        self._due_ms = self._around.clock.monotonic_ms() + delay_ms
-        self._timer = self._around.clock.call_later(delay_ms, call)
+        self._due_ms = self._environment.clock.monotonic_ms() + delay_ms
+        self._timer = self._environment.clock.call_later(delay_ms, call)
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -625,11 +627,11 @@ class Instance:
             self._timer = None
 
 
-def _says(found: Finding) -> str:
+def _says(found: HealthFinding) -> str:
     return f"is unhealthy: {found.why}" if found.why else "says that it is unhealthy"
 
 
-def _failed(found: Finding, times: int) -> ExitReason:
+def _failed(found: HealthFinding, times: int) -> ExitReason:
     """Say why an instance is ended that was found unhealthy too often."""
     often = f"{times} times in a row"
     detail = f"failed {often}, at last so: {found.why}" if found.why else f"health() failed {often}"

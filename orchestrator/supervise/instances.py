@@ -8,12 +8,12 @@ from operator import or_
 from orchestrator.messaging.mailbox.route import Route
 from orchestrator.model.observed import ObservedInstance, ObservedSession, Phase
 from orchestrator.model.spec import Deployment
-from orchestrator.supervise.groups import Failure, Standing
+from orchestrator.supervise.environment import Environment
+from orchestrator.supervise.groups import InstanceFailure, Standing
 from orchestrator.supervise.instance import Instance
 from orchestrator.supervise.lifecycle import Event
 from orchestrator.supervise.policy import Decision
 from orchestrator.supervise.ports import Membership
-from orchestrator.supervise.surroundings import Surroundings
 
 NAME_DIGITS = 6  # of the revision's id in an instance's name
 
@@ -22,12 +22,16 @@ class InstanceSet:
     """Replicas of one revision; `stop` ends them, `is_gone` says when the last one has."""
 
     def __init__(
-        self, deployment: Deployment, route: Route, around: Surroundings, together: Callable[[str], Membership | None]
+        self,
+        deployment: Deployment,
+        route: Route,
+        environment: Environment,
+        membership_of: Callable[[str], Membership | None],
     ) -> None:
         self.deployment = deployment
         self.lane = deployment.revision.id
         self.is_stopping = False
-        self._route, self._around, self._together = route, around, together
+        self._route, self._environment, self._membership_of = route, environment, membership_of
         self._lock = threading.Lock()
         self._instances: dict[int, Instance] = {}
         self._leaving: list[Instance] = []
@@ -168,12 +172,12 @@ class InstanceSet:
 
     def _add(self, ordinal: int) -> Instance:
         name = self._name(ordinal)
-        instance = Instance(name, self.deployment, self._route, self._around, self._changed, self._escalate)
+        instance = Instance(name, self.deployment, self._route, self._environment, self._changed, self._escalate)
         self._instances[ordinal] = instance
         return instance
 
-    def _escalate(self, failure: Failure, again: bool) -> Decision:
-        membership = self._together(self.lane)
+    def _escalate(self, failure: InstanceFailure, again: bool) -> Decision:
+        membership = self._membership_of(self.lane)
         return failure.alone if membership is None else membership.escalate(failure, again=again)
 
     def _changed(self) -> None:
@@ -185,14 +189,14 @@ class InstanceSet:
         for instance in missing:
             instance.start()
         self._restart_next()
-        membership = self._together(self.lane)
+        membership = self._membership_of(self.lane)
         if membership is not None:
             membership.look()
-        self._around.listener.changed(self.deployment.key)
+        self._environment.listener.changed(self.deployment.key)
 
     def _revive_group(self) -> bool:
         """Have the group that it gave up with start again, as its members live together; whether it had given up."""
-        membership = self._together(self.lane)
+        membership = self._membership_of(self.lane)
         return membership is not None and membership.revive()
 
     def _restart_next(self) -> None:

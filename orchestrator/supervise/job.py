@@ -14,8 +14,8 @@ from orchestrator.model.job import JobOutcome
 from orchestrator.model.message import Exited
 from orchestrator.model.observed import ObservedInstance, Phase
 from orchestrator.model.spec import Revision
+from orchestrator.supervise.environment import Environment
 from orchestrator.supervise.ports import JobGuest, OutputTaker
-from orchestrator.supervise.surroundings import Surroundings
 
 AGAIN_MIN_MS, AGAIN_MAX_MS = 100, 30_000  # before a run that the host could not begin is tried again
 RUNS_MAX = 32  # of one deployment at a time, by request
@@ -29,23 +29,23 @@ class Run:
     """
 
     def __init__(
-        self, id: ComponentId, revision: Revision, around: Surroundings, ended: Callable[["Run"], None],
+        self, id: ComponentId, revision: Revision, environment: Environment, ended: Callable[["Run"], None],
         args: tuple[str, ...] | None = None, taker: OutputTaker | None = None,
         *, tries_again: bool = False, first_ms: int | None = None,
     ) -> None:  # fmt: skip
         self.id, self.revision = id, revision
         self._has_begun, self._tries_again = False, tries_again
         self.outcome: JobOutcome | None = None
-        self.started_ms = self.ended_ms = around.clock.wall_ms()
+        self.started_ms = self.ended_ms = environment.clock.wall_ms()
         self.first_ms = self.started_ms if first_ms is None else first_ms
-        self._around, self._ended, self._args, self._taker = around, ended, args, taker
+        self._environment, self._ended, self._args, self._taker = environment, ended, args, taker
         self._lock = threading.Lock()
         self._guest: JobGuest | None = None
         self._cancelled = False
 
     def start(self) -> None:
         """Begin, soon."""
-        self._around.workers.submit_job(self._work)
+        self._environment.workers.submit_job(self._work)
 
     @property
     def was_prevented(self) -> bool:
@@ -79,19 +79,19 @@ class Run:
 
     def _work(self) -> None:
         outcome = self._outcome()
-        self.ended_ms = self._around.clock.wall_ms()
+        self.ended_ms = self._environment.clock.wall_ms()
         self.outcome = outcome
         if outcome.reason is not None:
             then = f"is tried again in {self.again_ms} ms" if self.was_prevented else "is not run again"
-            self._around.listener.exited(self.id, outcome.reason, then)
+            self._environment.listener.exited(self.id, outcome.reason, then)
         self._ended(self)
-        self._around.listener.changed(self.id.deployment)
+        self._environment.listener.changed(self.id.deployment)
 
     def _outcome(self) -> JobOutcome:
         if self._cancelled:
             return JobOutcome(reason=ExitReason(kind=ExitKind.KILLED, detail="cancelled before it began"))
         try:
-            started = self._around.start_job(self.revision, self.id, self._args, self._taker)
+            started = self._environment.start_job(self.revision, self.id, self._args, self._taker)
             return JobOutcome(reason=started.reason) if isinstance(started, Exited) else self._run(started)
         except Exception as problem:  # noqa: BLE001 — what goes wrong inside ends this run alone
             fault = ExitReason(kind=ExitKind.HOST_FAULT, detail=f"{type(problem).__name__}: {problem}")
@@ -115,8 +115,8 @@ class Run:
 class Runs:
     """The runs of one deployment. Every method may be called from any thread."""
 
-    def __init__(self, key: DeploymentKey, around: Surroundings) -> None:
-        self._key, self._around = key, around
+    def __init__(self, key: DeploymentKey, environment: Environment) -> None:
+        self._key, self._environment = key, environment
         self._lock = threading.Lock()
         self._wanted: dict[str, Run] = {}  # by revision: what a manifest asks for, until its outcome was written down
         self._asked: list[Run] = []  # at work by request
@@ -134,18 +134,20 @@ class Runs:
             if revision.stateful and self._at_work():
                 return found
             name, first_ms = f"{revision.id[:NAME_DIGITS]}-0", None if found is None else found.first_ms
-            run = Run(self._id(name), revision, self._around, self._wake_again, tries_again=True, first_ms=first_ms)
+            run = Run(
+                self._id(name), revision, self._environment, self._wake_again, tries_again=True, first_ms=first_ms
+            )
             self._wanted[revision.id] = run
         run.start()
         return run
 
     def _is_to_be_tried_again(self, run: Run) -> bool:
-        return run.was_prevented and self._around.clock.wall_ms() - run.ended_ms >= run.again_ms
+        return run.was_prevented and self._environment.clock.wall_ms() - run.ended_ms >= run.again_ms
 
     def _wake_again(self, run: Run) -> None:
         if run.was_prevented:
-            again = partial(self._around.listener.changed, run.id.deployment)
-            self._around.clock.call_later(run.again_ms, again)
+            again = partial(self._environment.listener.changed, run.id.deployment)
+            self._environment.clock.call_later(run.again_ms, again)
 
     def find(self, revision: str) -> Run | None:
         """Return the run of a revision that `once` began."""
@@ -166,7 +168,7 @@ class Runs:
                     self._asked.remove(run)
                 ended(run)
 
-            run = Run(self._id(name), revision, self._around, end, args, taker)
+            run = Run(self._id(name), revision, self._environment, end, args, taker)
             self._asked.append(run)
         run.start()
         return run

@@ -14,7 +14,7 @@ from orchestrator.model.message import Answer, CallAnswer, Exited, Handled, Heal
 from orchestrator.model.observed import ObservedGroup, Spent
 from orchestrator.model.spec import CheckCall, Json, Priority, Revision
 from orchestrator.model.work import Work
-from orchestrator.supervise.groups import Failure
+from orchestrator.supervise.groups import InstanceFailure
 from orchestrator.supervise.policy import Decision
 
 
@@ -33,7 +33,7 @@ class Guest(Protocol):
     def call(self, function: str, arguments: Sequence[Json], session: str | None = None) -> Work[CallAnswer]:
         """Call an exported function with JSON arguments, in a session that has what their handles mean."""
 
-    def let_go(self, session: str, handles: Sequence[int] | None = None) -> Work[CallAnswer]:
+    def release(self, session: str, handles: Sequence[int] | None = None) -> Work[CallAnswer]:
         """Drop handles of a session, or all of them and the session."""
 
     @property
@@ -103,7 +103,7 @@ StartJob = Callable[[Revision, ComponentId, "tuple[str, ...] | None", "OutputTak
 class Membership(Protocol):
     """What a set of instances sees of the group that it is in."""
 
-    def escalate(self, failure: Failure, *, again: bool) -> Decision:
+    def escalate(self, failure: InstanceFailure, *, again: bool) -> Decision:
         """Say what follows a failure, or follows `again` under an edited policy.
 
         Called under the instance's lock, and makes no call.

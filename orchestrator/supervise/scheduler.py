@@ -18,9 +18,9 @@ from typing import Any
 
 from orchestrator.model.spec import Priority
 from orchestrator.model.work import GIVE_WAY, LOAD, Held, Pause, Until, Work
+from orchestrator.supervise.fair_queue import FairQueue
 from orchestrator.supervise.ports import Clock
-from orchestrator.supervise.threads import LOST, Apart, Crew, report
-from orchestrator.supervise.turns import Turns
+from orchestrator.supervise.threads import LOST, ThreadPerJob, WorkerPool, report
 
 GUEST_MAX = 64  # steps that a thread of somebody else makes before it is let go,
 GUEST_NS = 250_000  # or for how long, beyond the step that it brought: what has that thread wait is not its own
@@ -37,15 +37,15 @@ class Scheduler:
 
     def __init__(self, clock: Clock, cores: int | None = None) -> None:
         self._clock = clock
-        self._ready: Turns[Ready] = Turns()
+        self._ready: FairQueue[Ready] = FairQueue()
         self._turn = threading.Lock()
         self._own = threading.local()  # `.is_ours` on threads that never take the turn
         self._wakes: SimpleQueue[bool] = SimpleQueue()
         threading.Thread(target=self._work, name="airs-guest", daemon=True).start()
-        self._long = Crew("airs-long", cores or os.cpu_count() or 1, self._step_apart)
-        self._loading = Crew("airs-load", LOADERS, self._step_apart)
-        self._held = Apart("airs-hold", HELD_MAX)
-        self._jobs = Apart("airs-job", JOBS_MAX)
+        self._long = WorkerPool("airs-long", cores or os.cpu_count() or 1, self._step_apart)
+        self._loading = WorkerPool("airs-load", LOADERS, self._step_apart)
+        self._held = ThreadPerJob("airs-hold", HELD_MAX)
+        self._jobs = ThreadPerJob("airs-job", JOBS_MAX)
         self._holding: set[Held[Any]] = set()
         self._watching = threading.Lock()
         self._watches = False

@@ -7,10 +7,10 @@ from orchestrator.messaging.mailbox.route import Route
 from orchestrator.model.message import Undelivered
 from orchestrator.model.observed import ObservedGroup, ObservedInstance, ObservedSession
 from orchestrator.model.spec import Deployment, Revision
+from orchestrator.supervise.environment import Environment
 from orchestrator.supervise.instances import InstanceSet
 from orchestrator.supervise.job import Runs
 from orchestrator.supervise.ports import Membership
-from orchestrator.supervise.surroundings import Surroundings
 
 
 def _by_all(accepts: Sequence[frozenset[str]]) -> frozenset[str]:
@@ -22,13 +22,13 @@ def _by_all(accepts: Sequence[frozenset[str]]) -> frozenset[str]:
 class Service:
     """Sets by revision id behind one mailbox. Every method may be repeated: it says what should be, not what to do."""
 
-    def __init__(self, deployment: Deployment, around: Surroundings) -> None:
+    def __init__(self, deployment: Deployment, environment: Environment) -> None:
         self.key = deployment.key
-        self.route = Route(deployment.key, deployment.mailbox, around.clock)
-        self._around = around
+        self.route = Route(deployment.key, deployment.mailbox, environment.clock)
+        self._environment = environment
         self._lock = threading.Lock()
         self._sets: dict[str, InstanceSet] = {}
-        self.runs = Runs(deployment.key, around)
+        self.runs = Runs(deployment.key, environment)
         self._membership: tuple[str, Membership] | None = None  # the revision that is a member, and of what
 
     def join(self, revision: str, membership: Membership | None) -> None:
@@ -43,7 +43,7 @@ class Service:
         """Start the whole group that it is in again, if that gave up; whether it had."""
         return self._membership is not None and self._membership[1].revive()
 
-    def _together(self, revision: str) -> Membership | None:
+    def _membership_of(self, revision: str) -> Membership | None:
         mine = self._membership
         return mine[1] if mine is not None and mine[0] == revision else None
 
@@ -55,7 +55,7 @@ class Service:
             found = self._sets.get(deployment.revision.id)
             if found is None or found.is_gone:
                 found = self._sets[deployment.revision.id] = InstanceSet(
-                    deployment, self.route, self._around, self._together
+                    deployment, self.route, self._environment, self._membership_of
                 )
             fresh = found.deployment != deployment or not found.observe()
             alone = any(one.deployment.revision.stateful for one in self._sets.values())

@@ -6,7 +6,7 @@ was decided, and does nothing where there was another since.
 
 import threading
 
-from orchestrator.messaging.mailbox.envelope import Envelope, LetGo, Work
+from orchestrator.messaging.mailbox.envelope import Envelope, Release, Work
 from orchestrator.messaging.mailbox.route import Route
 from orchestrator.model.message import Outcome, Returned
 from orchestrator.supervise.ports import Clock, Guest, Timer
@@ -25,11 +25,11 @@ class IdleSessions:
         self._ends: dict[str, tuple[int, Timer]] = {}  # which of all uses was the last, and when it ends
         self._uses = 0
 
-    async def let_go(self, guest: Guest, work: LetGo) -> Outcome:
+    async def release(self, guest: Guest, work: Release) -> Outcome:
         """End a session or some of its handles, unless it was used since that was decided."""
         if self._was_used_since(work):
             return Returned(0)
-        return await guest.let_go(work.session, work.handles)
+        return await guest.release(work.session, work.handles)
 
     def worked(self, session: str, work: Work, guest: Guest | None) -> None:
         """Have a session end when it is not used for long from now on; at once, if the guest has nothing of it."""
@@ -43,7 +43,7 @@ class IdleSessions:
                 self._uses += 1
                 self._end_if_unused(session, self._uses)
         if not goes_on:
-            was_unused = isinstance(work, LetGo) and work.uses is not None
+            was_unused = isinstance(work, Release) and work.uses is not None
             self._route.end_session(session, f"unused for {SESSION_IDLE_MS // 60_000} minutes" if was_unused else "")
 
     def clear(self) -> None:
@@ -55,14 +55,14 @@ class IdleSessions:
             timer.cancel()
 
     def _was_used_since(self, work: Work) -> bool:
-        if not isinstance(work, LetGo) or work.uses is None:
+        if not isinstance(work, Release) or work.uses is None:
             return False
         last = self._ends.get(work.session)
         return last is None or last[0] != work.uses
 
     def _end_if_unused(self, session: str, uses: int) -> None:
         def end() -> None:
-            refused = self._route.offer(Envelope(LetGo(session, uses=uses), _nobody))
+            refused = self._route.offer(Envelope(Release(session, uses=uses), _nobody))
             if refused is not None and refused.case == "queue-full":
                 with self._lock:
                     self._end_if_unused(session, uses)

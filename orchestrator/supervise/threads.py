@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.model.spec import Priority
 from orchestrator.model.work import Work
-from orchestrator.supervise.turns import Turns
+from orchestrator.supervise.fair_queue import FairQueue
 
 LOST = "lost"  # returned by a job whose thread has been replaced
 IDLE_S = 10.0  # a thread that had nothing to hold for this long ends
@@ -16,12 +16,12 @@ IDLE_S = 10.0  # a thread that had nothing to hold for this long ends
 Step = Callable[[Work[Any], Priority], None]
 
 
-class Crew:
+class WorkerPool:
     """A fixed number of threads; work that gives way goes to the end of their queue of its priority."""
 
     def __init__(self, name: str, threads: int, step: Step) -> None:
         self._there: SimpleQueue[bool] = SimpleQueue()  # one for each work that is queued
-        self._queue: Turns[tuple[Work[Any], Priority]] = Turns()
+        self._queue: FairQueue[tuple[Work[Any], Priority]] = FairQueue()
         self._lock = threading.Lock()
         self._step, self._threads = step, threads
         for _ in range(threads):
@@ -45,7 +45,7 @@ class Crew:
             self._step(*ready)
 
 
-class Apart:
+class ThreadPerJob:
     """A thread for each job, which may take an hour and keeps nothing else waiting; at most so many at once.
 
     A job that may never return can be given up: its thread counts no more, and ends if it returns after all.

@@ -136,8 +136,8 @@ class Stage:
         """Send one message; return the reply, None, or the error."""
         metadata = Fields(
             correlation_id="c-1",
-            reply_to=identity("asker"),
+            reply_to=identity("requester"),
             timestamp=Fields(seconds=1, nanoseconds=0),
             content_type=None,
         )
-        return self.call(function, Fields(sender=identity("asker"), payload=payload, metadata=metadata))
+        return self.call(function, Fields(sender=identity("requester"), payload=payload, metadata=metadata))

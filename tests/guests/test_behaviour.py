@@ -215,7 +215,7 @@ ORDERS = [
     (b"env b", b"two"),
     (b"env c", None),
     (b"limits", b"memory=16777216 time=2000 fuel=1000000000"),
-    (b"message", b"sender=default/asker/ correlation=c-1 reply-to=default/asker/ time=1.0 type=none"),
+    (b"message", b"sender=default/requester/ correlation=c-1 reply-to=default/requester/ time=1.0 type=none"),
     (b"log a line", b"logged"),
     (b"sleep 20", b"slept"),
     (b"now", b"1000"),

@@ -5,12 +5,12 @@ import itertools
 import pytest
 
 from orchestrator.messaging import asking
-from orchestrator.messaging.askers import Asker, mute
 from orchestrator.messaging.asking import FAILURE, NO_REPLY, Requests
-from orchestrator.messaging.endings import Counters, Ending
+from orchestrator.messaging.endings import Ending, RequestCounters
 from orchestrator.messaging.mailbox.route import Route
 from orchestrator.messaging.recorder import Recorder, random_id
-from orchestrator.messaging.requests import PER_ASKER_MAX, TIMEOUT_MAX_MS
+from orchestrator.messaging.requesters import Requester, mute
+from orchestrator.messaging.requests import PER_REQUESTER_MAX, TIMEOUT_MAX_MS
 from orchestrator.messaging.router import Router
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.hop import HopKind
@@ -48,15 +48,15 @@ class Stage:
         self.requests = Requests(self.router, self.clock, recorder, new_id)
         self.target = Target()
         self.route.idle(self.target)
-        self.counters = Counters()
-        self.asker = self.requests.begin(ME, self.counters, self._wake)
-        self.asker.works_on(None, "")
+        self.counters = RequestCounters()
+        self.requester = self.requests.begin(ME, self.counters, self._wake)
+        self.requester.works_on(None, "")
 
     def _wake(self):
         self.wakes += 1
 
     def ask(self, timeout_ms=1_000, payload=b"x"):
-        return self.requests.ask(self.asker, TARGET, payload, timeout_ms)
+        return self.requests.ask(self.requester, TARGET, payload, timeout_ms)
 
     def settle(self, outcome):
         envelope = self.target.taken.pop(0)
@@ -64,7 +64,7 @@ class Stage:
         envelope.settle(outcome)
 
     def answers(self):
-        found = iter(lambda: self.requests.next_answer(self.asker), None)
+        found = iter(lambda: self.requests.next_answer(self.requester), None)
         return [(one.ending, one.message.content_type, one.message.payload) for one in found]
 
     def pass_time(self, milliseconds):
@@ -104,7 +104,7 @@ def test_who_is_asked_sees_who_asks_and_the_id_and_the_answer_carries_both(stage
     message = stage.target.taken[0].work
     assert (message.sender, message.reply_to, message.correlation_id) == (ME, ME, "id1")
     stage.settle(Replied(b"answer"))
-    answer = stage.requests.next_answer(stage.asker).message
+    answer = stage.requests.next_answer(stage.requester).message
     assert (answer.sender, answer.correlation_id, answer.payload) == (TARGET, "id1", b"answer")
 
 
@@ -164,8 +164,8 @@ def test_a_timeout_lies_between_a_millisecond_and_an_hour(stage):
 
 def test_one_that_is_cancelled_has_no_answer_and_is_cancelled_once(stage):
     stage.ask()
-    assert stage.requests.cancel(stage.asker, "id1")
-    assert not stage.requests.cancel(stage.asker, "id1")
+    assert stage.requests.cancel(stage.requester, "id1")
+    assert not stage.requests.cancel(stage.requester, "id1")
     stage.settle(Replied(b"late"))
     assert stage.answers() == []
     assert (stage.counters.cancelled, stage.counters.late, stage.wakes) == (1, 1, 0)
@@ -174,14 +174,14 @@ def test_one_that_is_cancelled_has_no_answer_and_is_cancelled_once(stage):
 def test_an_answer_that_has_come_and_is_not_taken_yet_can_be_cancelled(stage):
     stage.ask()
     stage.settle(Replied(b"yes"))
-    assert stage.requests.cancel(stage.asker, "id1")
+    assert stage.requests.cancel(stage.requester, "id1")
     assert stage.answers() == []
-    assert (stage.counters.answered, stage.counters.cancelled, stage.asker.bytes_waiting) == (1, 0, 0)
+    assert (stage.counters.answered, stage.counters.cancelled, stage.requester.bytes_waiting) == (1, 0, 0)
 
 
 def test_nobody_cancels_what_is_not_his(stage):
     stage.ask()
-    other = stage.requests.begin(ComponentId("default", "c", "0"), Counters(), lambda: None)
+    other = stage.requests.begin(ComponentId("default", "c", "0"), RequestCounters(), lambda: None)
     assert not stage.requests.cancel(other, "id1")
     stage.settle(Replied(b"yes"))
     assert len(stage.answers()) == 1
@@ -191,7 +191,7 @@ def test_one_that_ends_forgets_and_the_next_of_its_name_hears_nothing(stage):
     stage.ask()
     stage.ask()
     stage.settle(Replied(b"unread"))
-    stage.requests.end(stage.asker)
+    stage.requests.end(stage.requester)
     after = stage.requests.begin(ME, stage.counters, lambda: None)
     stage.settle(Replied(b"late"))
     assert stage.requests.next_answer(after) is None
@@ -203,7 +203,7 @@ def test_one_that_ends_forgets_and_the_next_of_its_name_hears_nothing(stage):
 def test_one_that_has_to_go_hears_that_its_requests_failed_and_can_make_no_more(stage):
     stage.ask()
     stage.ask()
-    stage.requests.close(stage.asker, "it stops")
+    stage.requests.close(stage.requester, "it stops")
     assert stage.answers() == [(Ending.FAILED, FAILURE, b"delivery-failed: it stops")] * 2
     assert stage.route.depth == 0  # the second was taken back
     refused = stage.ask()
@@ -216,9 +216,9 @@ def test_what_is_refused_at_once_never_was_a_request(stage):
     for _ in range(5):
         stage.ask()
     assert stage.ask().case == "queue-full"
-    assert stage.requests.ask(stage.asker, ComponentId("default", "gone"), b"", 9).case == "target-not-found"
+    assert stage.requests.ask(stage.requester, ComponentId("default", "gone"), b"", 9).case == "target-not-found"
     assert stage.ask(payload=bytes(MESSAGE_MAX_BYTES + 1)).case == "invalid-message"
-    assert (stage.counters.sent, stage.requests.outstanding(stage.asker)) == (5, 5)
+    assert (stage.counters.sent, stage.requests.outstanding(stage.requester)) == (5, 5)
 
 
 def test_a_request_whose_time_is_up_before_it_is_refused_is_answered_and_not_refused(stage):
@@ -228,20 +228,20 @@ def test_a_request_whose_time_is_up_before_it_is_refused_is_answered_and_not_ref
             return Undelivered("queue-full", "")
 
     requests = Requests(Slow(), stage.clock, new_id=lambda: "slow")
-    asker = requests.begin(ME, stage.counters, lambda: None)
-    assert requests.ask(asker, TARGET, b"", 5) == "slow"
-    assert requests.next_answer(asker).ending is Ending.TIMED_OUT
+    requester = requests.begin(ME, stage.counters, lambda: None)
+    assert requests.ask(requester, TARGET, b"", 5) == "slow"
+    assert requests.next_answer(requester).ending is Ending.TIMED_OUT
     assert stage.counters.seen().waiting == 0
 
 
 def test_one_that_takes_no_answers_can_make_only_so_many_requests(stage):
     stage.route.mailbox = Mailbox(capacity=10_000)
-    for _ in range(PER_ASKER_MAX - 1):
+    for _ in range(PER_REQUESTER_MAX - 1):
         stage.ask()
     stage.settle(Replied(b"unread"))
     stage.ask()
     assert "1000 requests of this instance" in stage.ask().detail
-    stage.requests.next_answer(stage.asker)
+    stage.requests.next_answer(stage.requester)
     assert isinstance(stage.ask(), str)
 
 
@@ -254,31 +254,31 @@ def test_answers_beyond_what_may_wait_become_failures(stage, monkeypatch):
     stage.ask()
     stage.settle(Replied(b"x" * 100))
     assert stage.answers() == [(Ending.ANSWERED, None, b"x" * 100)]
-    assert stage.asker.bytes_waiting == 0
+    assert stage.requester.bytes_waiting == 0
 
 
 def test_who_was_not_begun_cannot_ask(stage):
     assert "exports handle-callback" in stage.requests.ask(mute(ME), TARGET, b"", 9).detail
-    assert stage.requests.of(ME) is stage.asker
+    assert stage.requests.of(ME) is stage.requester
     assert stage.requests.of(ComponentId("default", "z", "0")).why_closed
 
 
 def test_what_a_handler_sends_is_of_the_conversation_that_it_handles_and_so_is_its_answer(stage):
-    stage.asker.works_on("named", "recorded")
+    stage.requester.works_on("named", "recorded")
     stage.ask()
     envelope = stage.target.taken[0]
     assert (envelope.conversation, envelope.work.conversation) == ("named", "recorded")
-    stage.asker.works_on(None, None)
+    stage.requester.works_on(None, None)
     stage.settle(Replied(b""))
-    answer = stage.requests.next_answer(stage.asker)
+    answer = stage.requests.next_answer(stage.requester)
     assert (answer.conversation, answer.message.conversation) == ("named", "recorded")
 
 
 def test_of_conversations_without_a_name_one_is_recorded_every_20_ms(stage):
     def trace_of_a_new_handling():
-        stage.asker.works_on(None, None)
-        first = stage.requests.recorder.trace(stage.asker, stage.clock.wall_ns())
-        assert first == stage.requests.recorder.trace(stage.asker, stage.clock.wall_ns() + 10**9), (
+        stage.requester.works_on(None, None)
+        first = stage.requests.recorder.trace(stage.requester, stage.clock.wall_ns())
+        assert first == stage.requests.recorder.trace(stage.requester, stage.clock.wall_ns() + 10**9), (
             "decided once a handling"
         )
         return first
@@ -292,8 +292,8 @@ def test_of_conversations_without_a_name_one_is_recorded_every_20_ms(stage):
 
 
 def test_what_reaches_nobody_or_nobody_any_more_is_recorded_too(stage):
-    stage.asker.works_on(None, "recorded")
-    stage.requests.ask(stage.asker, ComponentId("default", "gone"), b"", 9)
+    stage.requester.works_on(None, "recorded")
+    stage.requests.ask(stage.requester, ComponentId("default", "gone"), b"", 9)
     stage.ask(timeout_ms=5)
     stage.pass_time(5)
     stage.settle(Replied(b""))
@@ -306,8 +306,8 @@ def test_what_reaches_nobody_or_nobody_any_more_is_recorded_too(stage):
 def test_an_error_that_its_asker_makes_of_an_answer_is_told_to_people(stage):
     stage.ask()
     stage.settle(Replied(b"yes"))
-    answer = stage.requests.next_answer(stage.asker)
-    stage.requests.recorder.handled(stage.asker, answer.message, answer.kind, Refused("runtime-error", "what?"))
+    answer = stage.requests.next_answer(stage.requester)
+    stage.requests.recorder.handled(stage.requester, answer.message, answer.kind, Refused("runtime-error", "what?"))
     assert stage.unheard == [(TARGET, ME, Refused("runtime-error", "what?"))]
 
 
@@ -318,8 +318,8 @@ def test_ids_are_long_and_differ():
 
 
 def test_an_asker_is_one_life_of_an_instance(stage):
-    again = stage.requests.begin(ME, Counters(), lambda: None)
-    stage.requests.end(stage.asker)
+    again = stage.requests.begin(ME, RequestCounters(), lambda: None)
+    stage.requests.end(stage.requester)
     assert stage.requests.of(ME) is again
-    assert isinstance(again, Asker)
+    assert isinstance(again, Requester)
     assert again.id.deployment == DeploymentKey("default", "a")

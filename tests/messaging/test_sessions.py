@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis.stateful import invariant, rule
 
-from orchestrator.messaging.mailbox.envelope import Call, Envelope, LetGo
+from orchestrator.messaging.mailbox.envelope import Call, Envelope, Release
 from orchestrator.messaging.mailbox.sessions import ENDED_MAX
 from orchestrator.model.message import Undelivered
 from tests.messaging import test_route as mail
@@ -75,7 +75,7 @@ class Sessions(mail.Mail):
 TestSessions = Sessions.TestCase
 
 
-def called(on: Stepping, session: str, work: "Call | LetGo | None" = None) -> Letter:
+def called(on: Stepping, session: str, work: "Call | Release | None" = None) -> Letter:
     letter = Letter()
     letter.envelope = Envelope(work or Call("f", (), session), letter.outcomes.append)
     on.letters[letter.envelope] = letter
@@ -186,7 +186,7 @@ def test_only_so_many_ends_are_remembered(on):
 
 def test_what_ends_a_session_that_there_is_not_is_refused(on):
     ready(on)
-    letter = called(on, "s", LetGo("s"))
+    letter = called(on, "s", Release("s"))
     assert letter.outcomes == [Undelivered("no-such-session", f"{KEY} has no session s")]
 
 

@@ -102,7 +102,7 @@ def test_a_handle_that_may_not_be_passed_is_refused_with_its_path_and_why_and_no
     (elsewhere,) = made(guest, "t", 4)
     tally = guest.call("tally.new", [], "s").value
     guest.call("cash", [gone], "s")
-    guest.let_go("s", [dropped_])
+    guest.release("s", [dropped_])
     for arguments, said in (
         ([[one, 99]], "args[0][1]: session s has no handle 99"),
         ([[elsewhere]], f"args[0][0]: handle {elsewhere} is another session's, not s's"),
@@ -139,16 +139,16 @@ def test_without_a_session_what_has_a_resource_in_its_type_is_refused_before_it_
 def test_the_end_of_a_session_drops_what_it_holds_and_nothing_else(guest):
     made(guest, "s", 1, 2)
     made(guest, "t", 3)
-    assert guest.let_go("s") == Returned(2)
+    assert guest.release("s") == Returned(2)
     assert (living(guest), guest.sessions) == (1, {"t": 1})
-    assert problem(guest.let_go("s")) == "there is no session s"
+    assert problem(guest.release("s")) == "there is no session s"
 
 
 def test_handles_are_dropped_one_by_one_and_only_all_of_those_named(guest):
     one, other = made(guest, "s", 1, 2)
-    assert problem(guest.let_go("s", [one, 99])) == "session s has no handle 99"
+    assert problem(guest.release("s", [one, 99])) == "session s has no handle 99"
     assert living(guest) == 2
-    assert guest.let_go("s", [one, one]) == Returned(1)
+    assert guest.release("s", [one, one]) == Returned(1)
     assert (living(guest), guest.sessions) == (1, {"s": 1})
     assert guest.call("counter.value", [other], "s") == Returned(2)
 
@@ -175,13 +175,13 @@ def test_an_instance_has_so_many_sessions_and_no_more(guest):
     for number in range(MAX_SESSIONS):
         made(guest, f"s{number}", 1)
     assert "sessions, which is as many as it may" in problem(guest.call("counter.new", [1], "one-more"))
-    guest.let_go("s0")
+    guest.release("s0")
     made(guest, "one-more", 1)
 
 
 def test_a_number_is_never_two_handles(guest, runtime):
     (first,) = made(guest, "s", 1)
-    guest.let_go("s")
+    guest.release("s")
     again = start(runtime, TYPES)
     numbers = [first, *made(guest, "s", 1), *made(again, "s", 1)]
     assert len(set(numbers)) == 3
@@ -190,7 +190,7 @@ def test_a_number_is_never_two_handles(guest, runtime):
 @pytest.mark.parametrize(("number", "kind"), [(1, ExitKind.TRAPPED), (2, ExitKind.DEADLINE), (4, ExitKind.MEMORY)])
 def test_a_destructor_that_fails_ends_its_instance_alone(dropped, number, kind):
     dropped.call("make", [number], "s")
-    ended = dropped.let_go("s")
+    ended = dropped.release("s")
     assert isinstance(ended, Exited), ended
     assert ended.reason.kind is kind
     assert dropped.call("make", [0], "s") == ended
@@ -199,13 +199,13 @@ def test_a_destructor_that_fails_ends_its_instance_alone(dropped, number, kind):
 def test_a_destructor_may_wait_in_the_host(make_runtime):
     guest = start(make_runtime(told()), wasm(WAITS))
     guest.call("make", [3], "s")
-    assert guest.let_go("s") == Returned(1)
+    assert guest.release("s") == Returned(1)
 
 
 def test_the_destructors_of_a_session_share_the_limits_of_one_call(make_runtime):
     guest = start(make_runtime(told()), wasm(WAITS), timeout_ms=50)
     for _ in range(50):
         guest.call("make", [3], "s")
-    ended = guest.let_go("s")
+    ended = guest.release("s")
     assert isinstance(ended, Exited)
     assert ended.reason.kind is ExitKind.DEADLINE

@@ -101,7 +101,7 @@ class FakeGuest:
         self.sessions[session] = self.sessions.get(session, 0) + 1
         return Returned(self.sessions[session])
 
-    async def let_go(self, session: str, handles: Sequence[int] | None = None) -> CallAnswer:
+    async def release(self, session: str, handles: Sequence[int] | None = None) -> CallAnswer:
         if session not in self.sessions:
             return BadCall(f"there is no session {session}")
         return self._exited or await self._entered(lambda: Returned(self.sessions.pop(session)))

@@ -16,9 +16,9 @@ from orchestrator.execute.faults import Faults
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Decisions, Ledger
 from orchestrator.execute.settle import Settling
-from orchestrator.messaging.askers import Asker
 from orchestrator.messaging.asking import Requests
 from orchestrator.messaging.mailbox.envelope import Envelope
+from orchestrator.messaging.requesters import Requester
 from orchestrator.messaging.router import Router
 from orchestrator.model.desired import Permissions
 from orchestrator.model.event import NOTHING_MORE, About
@@ -31,7 +31,7 @@ from orchestrator.model.who import By, Peer
 from orchestrator.rollout.standing import refusals
 from orchestrator.store.database import DamagedRow
 from orchestrator.store.decisions import Change, DeleteRecord, PutDesired, PutRecord
-from orchestrator.supervise.surroundings import Surroundings
+from orchestrator.supervise.environment import Environment
 from tests.simulation.guest import FakeGuest, FakeRuntime, Script
 from tests.simulation.memory import Crash, CrashingDecisions, MemoryDecisions
 from tests.simulation.source import SOURCE, FlippingSource, ReaderAtOnce, resolve
@@ -81,8 +81,8 @@ class Sent:
 class AskedFor:
     """A request that a guest made, and what it heard of that."""
 
-    def __init__(self, guest: FakeGuest, asker: Asker) -> None:
-        self.guest, self.asker = guest, asker
+    def __init__(self, guest: FakeGuest, requester: Requester) -> None:
+        self.guest, self.requester = guest, requester
         self.answers: list[str | None] = []  # by their content types
         self.was_cancelled = self.was_lost = False
 
@@ -163,8 +163,8 @@ class World:
         self.router = Router()
         self.requests = Requests(self.router, self.clock)
         start, chance = self.runtime.start, self.random.random
-        around = Surroundings(start, self.workers, self.clock, self.listener, chance, requests=self.requests)
-        self.fleet = Fleet(around, self.router)
+        environment = Environment(start, self.workers, self.clock, self.listener, chance, requests=self.requests)
+        self.fleet = Fleet(environment, self.router)
         self.ledger = Ledger(self.store)
         faults = Faults(self.clock, self._announced)
         actions = Actions(self.ledger, self.fleet, self.clock, self._announced, faults)
@@ -355,18 +355,18 @@ class World:
     def cancel(self, id: str) -> None:
         """Have a guest wait no longer for an answer, if it still does."""
         asked = self.asked[id]
-        if self.requests.cancel(asked.asker, id):
+        if self.requests.cancel(asked.requester, id):
             asked.was_cancelled = True
 
     def _ask(self, guest: FakeGuest) -> None:
         """Have a guest ask another deployment, or its own, in the middle of a call."""
-        asker = self.requests.of(guest.id)
+        requester = self.requests.of(guest.id)
         target = self.random.choice([*self.fleet.services])
         payload = f"echo {ASKED_FROM + len(self.asked)}".encode()
         timeout_ms = self.random.choice((1, 500, 10_000))
-        id = self.requests.ask(asker, ComponentId(target.namespace, target.name), payload, timeout_ms)
+        id = self.requests.ask(requester, ComponentId(target.namespace, target.name), payload, timeout_ms)
         if isinstance(id, str):
-            self.asked[id] = AskedFor(guest, asker)
+            self.asked[id] = AskedFor(guest, requester)
 
     def _heard_answer(self, guest: FakeGuest, message: Message) -> None:
         asked = self.asked[message.correlation_id or ""]

@@ -9,7 +9,7 @@ from orchestrator.model.spec import Backoff, RestartPolicy
 from orchestrator.supervise.service import Service
 from tests.plan.build import deployment
 from tests.simulation.time import SeededWorkers
-from tests.supervise.surroundings import SENDER, Stage
+from tests.supervise.stage import SENDER, Stage
 
 LONG_MS = 3_600_000
 RESTART = RestartPolicy(intensity=100, backoff=Backoff(initial_ms=LONG_MS, max_ms=LONG_MS, factor=1.0))
@@ -29,7 +29,7 @@ def waiting(replicas: int = 1) -> Stage:
 
 def neighbour(made: Stage) -> Service:
     """Have another deployment beside it, in the same process with the same workers and clock."""
-    service = Service(deployment("two", restart=RESTART), made.around)
+    service = Service(deployment("two", restart=RESTART), made.environment)
     service.route.direct({service.ensure(deployment("two", restart=RESTART)).lane: 100}, hold=False)
     return service
 

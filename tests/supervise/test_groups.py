@@ -11,12 +11,12 @@ from orchestrator.model.ids import ComponentId
 from orchestrator.model.observed import Phase
 from orchestrator.model.spec import Backoff, Group, GroupStrategy, RestartPolicy, RestartType
 from orchestrator.supervise.groups import (
-    Course,
-    Failure,
+    BackoffWait,
+    GroupRestart,
+    GroupStep,
+    GroupVerb,
+    InstanceFailure,
     Standing,
-    Step,
-    Verb,
-    Wait,
     advance,
     affected,
     decide_again,
@@ -49,16 +49,16 @@ def group(strategy: GroupStrategy, intensity: int = 3) -> Group:
     return Group(name="g", strategy=strategy, intensity=intensity, period_ms=10_000)
 
 
-def trap(of, alone=None, at_ms=NOW) -> Failure:
-    return Failure(instance_of(of), at_ms, ExitReason(kind=ExitKind.TRAPPED), alone or RestartAfter(100))
+def trap(of, alone=None, at_ms=NOW) -> InstanceFailure:
+    return InstanceFailure(instance_of(of), at_ms, ExitReason(kind=ExitKind.TRAPPED), alone or RestartAfter(100))
 
 
 def instance_of(of) -> ComponentId:
     return ComponentId(of.namespace, of.name, "0")
 
 
-def waiting(*dues: tuple) -> tuple[Wait, ...]:
-    return tuple(Wait(instance_of(of), due_ms) for of, due_ms in dues)
+def waiting(*dues: tuple) -> tuple[BackoffWait, ...]:
+    return tuple(BackoffWait(instance_of(of), due_ms) for of, due_ms in dues)
 
 
 @pytest.mark.parametrize(
@@ -69,86 +69,86 @@ def test_every_failure_has_the_answer_of_its_group(restart, kind, own, window, s
     reason = ExitReason(kind=kind, detail="d")
     policy = RestartPolicy(type=restart, intensity=2, period_ms=60_000, backoff=Backoff(initial_ms=100, jitter=0))
     alone = decide(reason, policy, OWN_WINDOWS[own], NOW)
-    failure = Failure(instance_of(failed), NOW, reason, alone)
-    verdict = decide_together(group(strategy), Course(), ORDER, failure, GROUP_WINDOWS[window])
+    failure = InstanceFailure(instance_of(failed), NOW, reason, alone)
+    decided = decide_together(group(strategy), GroupRestart(), ORDER, failure, GROUP_WINDOWS[window])
     if isinstance(alone, Forget) or kind in (ExitKind.CANCELLED, ExitKind.HOST_FAULT):
-        assert (verdict.decision, verdict.course, verdict.counts) == (alone, Course(), False)
+        assert (decided.decision, decided.restart, decided.counts) == (alone, GroupRestart(), False)
     elif isinstance(alone, GiveUp) or window == "as many as allowed":
-        assert isinstance(verdict.decision, GiveUp)
-        assert (verdict.course.to_stop, verdict.course.to_start) == (ORDER, ())
-        assert f"{kind.value}: d" in verdict.course.gave_up
-        assert str(failed) in verdict.course.gave_up
-        assert verdict.counts
+        assert isinstance(decided.decision, GiveUp)
+        assert (decided.restart.to_stop, decided.restart.to_start) == (ORDER, ())
+        assert f"{kind.value}: d" in decided.restart.gave_up
+        assert str(failed) in decided.restart.gave_up
+        assert decided.counts
     elif strategy is ALONE:
-        assert (verdict.decision, verdict.course, verdict.counts) == (alone, Course(), True)
+        assert (decided.decision, decided.restart, decided.counts) == (alone, GroupRestart(), True)
     else:
-        assert isinstance(verdict.decision, StandBy)
-        assert verdict.course.to_start == RESTARTED[strategy, failed]
-        assert set(verdict.course.to_stop) | {failed} == set(RESTARTED[strategy, failed])
-        assert verdict.course.due_ms == NOW + 100
-        assert verdict.counts
+        assert isinstance(decided.decision, StandBy)
+        assert decided.restart.to_start == RESTARTED[strategy, failed]
+        assert set(decided.restart.to_stop) | {failed} == set(RESTARTED[strategy, failed])
+        assert decided.restart.due_ms == NOW + 100
+        assert decided.counts
 
 
 @pytest.mark.parametrize(("strategy", "failed"), list(itertools.product((ALL, REST), ORDER)))
 def test_a_member_that_was_to_be_stopped_anyway_is_not_answered_twice(strategy, failed):
-    course = decide_together(group(strategy), Course(), ORDER, trap(failed), ()).course
-    for other in course.to_stop:
-        again = decide_together(group(strategy), course, ORDER, trap(other, at_ms=NOW + 1), (NOW,))
+    restart = decide_together(group(strategy), GroupRestart(), ORDER, trap(failed), ()).restart
+    for other in restart.to_stop:
+        again = decide_together(group(strategy), restart, ORDER, trap(other, at_ms=NOW + 1), (NOW,))
         assert isinstance(again.decision, StandBy)
-        assert (again.course, again.counts, again.others) == (course, False, ())
+        assert (again.restart, again.counts, again.others) == (restart, False, ())
 
 
 def test_an_earlier_member_that_fails_meanwhile_makes_the_restart_larger():
-    course = decide_together(group(REST), Course(), ORDER, trap(C), ()).course
-    grown = decide_together(group(REST), course, ORDER, trap(A, RestartAfter(10), NOW + 1), (NOW,))
-    assert (grown.course.to_stop, grown.course.to_start) == ((B, C), ORDER)
-    assert grown.course.due_ms == NOW + 100  # whoever waits for longest
+    restart = decide_together(group(REST), GroupRestart(), ORDER, trap(C), ()).restart
+    grown = decide_together(group(REST), restart, ORDER, trap(A, RestartAfter(10), NOW + 1), (NOW,))
+    assert (grown.restart.to_stop, grown.restart.to_start) == ((B, C), ORDER)
+    assert grown.restart.due_ms == NOW + 100  # whoever waits for longest
     assert grown.counts
 
 
 def test_a_member_that_fails_as_it_is_started_again_begins_anew_and_counts():
-    course = Course(to_start=(B, C), waits=waiting((A, NOW)))  # a is back already
-    verdict = decide_together(group(ALL), course, ORDER, trap(A, at_ms=NOW + 5), (NOW - 1,))
-    assert verdict.course == Course(to_stop=ORDER, to_start=ORDER, waits=waiting((A, NOW + 105)))
-    assert verdict.counts
+    restart = GroupRestart(to_start=(B, C), waits=waiting((A, NOW)))  # a is back already
+    decided = decide_together(group(ALL), restart, ORDER, trap(A, at_ms=NOW + 5), (NOW - 1,))
+    assert decided.restart == GroupRestart(to_stop=ORDER, to_start=ORDER, waits=waiting((A, NOW + 105)))
+    assert decided.counts
 
 
 def test_what_fails_while_its_group_gives_up_gives_up_with_it():
-    gone = Course(to_stop=(A, B), gave_up="why")
+    gone = GroupRestart(to_stop=(A, B), gave_up="why")
     assert isinstance(decide_together(group(ALL), gone, ORDER, trap(A), ()).decision, GiveUp)
 
 
-WAITING = Course(to_start=ORDER, waits=waiting((A, NOW + 100), (B, NOW + 900)))
+WAITING = GroupRestart(to_start=ORDER, waits=waiting((A, NOW + 100), (B, NOW + 900)))
 
 
-def again(alone, course=WAITING, *, strategy=ALL, intensity=3, earlier=(), counted=True):
-    return decide_again(group(strategy, intensity), course, ORDER, trap(B, alone), earlier, counted=counted)
+def again(alone, restart=WAITING, *, strategy=ALL, intensity=3, earlier=(), counted=True):
+    return decide_again(group(strategy, intensity), restart, ORDER, trap(B, alone), earlier, counted=counted)
 
 
 def test_a_group_waits_for_the_back_off_that_an_edited_policy_says():
-    verdict = again(RestartAfter(250))
-    assert isinstance(verdict.decision, StandBy)
-    assert verdict.course == Course(to_start=ORDER, waits=waiting((A, NOW + 100), (B, NOW + 250)))
-    assert not verdict.counts
+    decided = again(RestartAfter(250))
+    assert isinstance(decided.decision, StandBy)
+    assert decided.restart == GroupRestart(to_start=ORDER, waits=waiting((A, NOW + 100), (B, NOW + 250)))
+    assert not decided.counts
 
 
 def test_a_group_waits_no_more_for_what_an_edited_policy_misses_no_more():
-    verdict = again(Forget())
-    assert verdict.decision == Forget()
-    assert verdict.course == Course(to_start=ORDER, waits=waiting((A, NOW + 100)))
+    decided = again(Forget())
+    assert decided.decision == Forget()
+    assert decided.restart == GroupRestart(to_start=ORDER, waits=waiting((A, NOW + 100)))
 
 
 @pytest.mark.parametrize("how", [{"intensity": 1, "earlier": (NOW - 1,)}, {"alone": GiveUp("its own limit")}])
-@pytest.mark.parametrize(("strategy", "course"), [(ALL, WAITING), (ALONE, Course())])
-def test_a_failure_that_an_edited_policy_does_not_allow_has_the_group_give_up(strategy, course, how):
-    verdict = again(**{"alone": RestartAfter(900), "course": course, "strategy": strategy, **how})
-    assert isinstance(verdict.decision, GiveUp)
-    assert (verdict.course.to_stop, verdict.course.to_start) == (ORDER, ())
+@pytest.mark.parametrize(("strategy", "restart"), [(ALL, WAITING), (ALONE, GroupRestart())])
+def test_a_failure_that_an_edited_policy_does_not_allow_has_the_group_give_up(strategy, restart, how):
+    decided = again(**{"alone": RestartAfter(900), "restart": restart, "strategy": strategy, **how})
+    assert isinstance(decided.decision, GiveUp)
+    assert (decided.restart.to_stop, decided.restart.to_start) == (ORDER, ())
 
 
 def test_one_for_one_has_the_failed_member_wait_by_itself_as_its_edited_policy_says():
-    verdict = again(RestartAfter(250), Course(), strategy=ALONE)
-    assert (verdict.decision, verdict.course) == (RestartAfter(250), Course())
+    decided = again(RestartAfter(250), GroupRestart(), strategy=ALONE)
+    assert (decided.decision, decided.restart) == (RestartAfter(250), GroupRestart())
 
 
 def test_what_stands_by_because_its_group_was_about_to_stop_it_anyway_goes_on_to_do_so():
@@ -156,16 +156,16 @@ def test_what_stands_by_because_its_group_was_about_to_stop_it_anyway_goes_on_to
 
 
 def test_a_failure_from_before_it_joined_its_group_is_its_own():
-    assert again(RestartAfter(250), Course(), counted=False).decision == RestartAfter(250)
+    assert again(RestartAfter(250), GroupRestart(), counted=False).decision == RestartAfter(250)
 
 
 def test_a_group_is_asked_for_again_with_all_its_members_in_order():
-    assert revived(ORDER, Course(to_stop=(A,), gave_up="why")) == Course(to_stop=(A,), to_start=ORDER)
+    assert revived(ORDER, GroupRestart(to_stop=(A,), gave_up="why")) == GroupRestart(to_stop=(A,), to_start=ORDER)
 
 
 def test_who_leaves_a_group_is_out_of_its_course():
-    course = Course(to_stop=(A, B), to_start=(A, B, C), waits=waiting((A, NOW), (B, NOW)))
-    assert only(course, (C, A)) == Course(to_stop=(A,), to_start=(C, A), waits=waiting((A, NOW)))
+    restart = GroupRestart(to_stop=(A, B), to_start=(A, B, C), waits=waiting((A, NOW), (B, NOW)))
+    assert only(restart, (C, A)) == GroupRestart(to_stop=(A,), to_start=(C, A), waits=waiting((A, NOW)))
 
 
 def test_an_instance_stands_as_its_phase_says():
@@ -202,17 +202,18 @@ class Members:
         }  # fmt: skip
         return words[phase]
 
-    def obey(self, step: Step) -> None:
+    def obey(self, step: GroupStep) -> None:
         self.told.append((step.verb, step.key.name))
         done, under_way = {
-            Verb.STOP: ("down", "going"), Verb.GIVE_UP: ("gave up", "going"), Verb.START: ("up", "coming"),
+            GroupVerb.STOP: ("down", "going"), GroupVerb.GIVE_UP: ("gave up", "going"),
+            GroupVerb.START: ("up", "coming"),
         }[step.verb]  # fmt: skip
         self.phases[step.key] = under_way if step.key in self.slow else done
         self.ends = {"going": done, "coming": done}
 
-    def follow(self, course: Course, now: int = NOW) -> Course:
+    def follow(self, restart: GroupRestart, now: int = NOW) -> GroupRestart:
         for _ in range(50):
-            course, step = advance(course, self.standing, now)
+            restart, step = advance(restart, self.standing, now)
             if step is not None:
                 self.obey(step)
             elif "going" in self.phases.values() or "coming" in self.phases.values():
@@ -220,7 +221,7 @@ class Members:
                 assert len(under_way) == 1, "one member at a time"
                 self.phases[under_way[0]] = self.ends[self.phases[under_way[0]]]
             else:
-                return course
+                return restart
         raise AssertionError("never comes to an end")
 
 
@@ -228,25 +229,25 @@ class Members:
 @pytest.mark.parametrize(("strategy", "failed"), list(itertools.product((ALL, REST), ORDER)))
 def test_members_stop_from_the_last_to_the_first_and_start_the_other_way_round_one_at_a_time(strategy, failed, slow):
     members = Members([k for k in ORDER if k != failed], slow)
-    course = decide_together(group(strategy), Course(), ORDER, trap(failed, RestartAfter(0)), ()).course
-    assert members.follow(course).is_over
+    restart = decide_together(group(strategy), GroupRestart(), ORDER, trap(failed, RestartAfter(0)), ()).restart
+    assert members.follow(restart).is_over
     names = [k.name for k in RESTARTED[strategy, failed]]
-    stopped = [(Verb.STOP, name) for name in reversed(names) if name != failed.name]
-    assert members.told == stopped + [(Verb.START, name) for name in names]
+    stopped = [(GroupVerb.STOP, name) for name in reversed(names) if name != failed.name]
+    assert members.told == stopped + [(GroupVerb.START, name) for name in names]
 
 
 def test_nothing_is_started_before_the_back_off_is_over():
     waits = waiting((B, NOW + 100), (C, NOW + 50))
-    course, members = Course(to_stop=(C,), to_start=(B, C), waits=waits), Members([A, C])
-    assert members.follow(course, NOW + 99) == Course(to_start=(B, C), waits=waits)
-    assert members.told == [(Verb.STOP, "c")]
-    assert members.follow(course, NOW + 100) == Course()
+    restart, members = GroupRestart(to_stop=(C,), to_start=(B, C), waits=waits), Members([A, C])
+    assert members.follow(restart, NOW + 99) == GroupRestart(to_start=(B, C), waits=waits)
+    assert members.told == [(GroupVerb.STOP, "c")]
+    assert members.follow(restart, NOW + 100) == GroupRestart()
 
 
 def test_a_group_that_gives_up_ends_from_the_last_to_the_first_also_who_waited_to_be_started():
     members = Members([A, C])
-    assert members.follow(Course(to_stop=ORDER, gave_up="why")).is_over
-    assert members.told == [(Verb.GIVE_UP, "c"), (Verb.GIVE_UP, "b"), (Verb.GIVE_UP, "a")]
+    assert members.follow(GroupRestart(to_stop=ORDER, gave_up="why")).is_over
+    assert members.told == [(GroupVerb.GIVE_UP, "c"), (GroupVerb.GIVE_UP, "b"), (GroupVerb.GIVE_UP, "a")]
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), unique=True, min_size=1), st.data())

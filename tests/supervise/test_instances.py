@@ -14,7 +14,7 @@ from orchestrator.model.spec import Backoff, HealthPolicy, Mailbox, RestartPolic
 from orchestrator.supervise.instance import STOP_GRACE_MS
 from tests.simulation.guest import Script
 from tests.simulation.time import SeededWorkers
-from tests.supervise.surroundings import SENDER, Stage
+from tests.supervise.stage import SENDER, Stage
 
 HEALTH = HealthPolicy(interval_ms=1_000, timeout_ms=100, failure_threshold=2)
 RESTART = RestartPolicy(intensity=2, period_ms=60_000, backoff=Backoff(initial_ms=100, factor=2.0, max_ms=1_000))
@@ -498,9 +498,9 @@ class Asked:
 
     def ask(self, count: int) -> None:
         """Have the first instance ask it so often."""
-        asker = self._made.requests.of(self._made.runtime.open[0].id)
+        requester = self._made.requests.of(self._made.runtime.open[0].id)
         for _ in range(count):
-            self._made.requests.ask(asker, self.id, b"", 60_000)
+            self._made.requests.ask(requester, self.id, b"", 60_000)
             self._route.idle(self)
 
     def answer(self) -> None:

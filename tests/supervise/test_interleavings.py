@@ -11,7 +11,7 @@ from orchestrator.model.spec import Backoff, HealthPolicy, RestartPolicy, Restar
 from orchestrator.runtime.finish import finish
 from orchestrator.supervise import instance, instances, sessions
 from tests.supervise.interleave import Interleaver
-from tests.supervise.surroundings import Stage
+from tests.supervise.stage import Stage
 
 SEEDS = range(250)
 POLICIES = (RestartPolicy(type=RestartType.TEMPORARY), RestartPolicy(intensity=0), RestartPolicy(backoff=Backoff(1)))

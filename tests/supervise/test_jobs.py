@@ -4,11 +4,11 @@ from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.message import Exited
 from orchestrator.model.observed import Phase
+from orchestrator.supervise.environment import Environment
 from orchestrator.supervise.job import AGAIN_MAX_MS, AGAIN_MIN_MS, RUNS_MAX, Runs
-from orchestrator.supervise.surroundings import Surroundings
 from tests.plan.build import key, revision
 from tests.simulation.time import FakeClock
-from tests.supervise.surroundings import Heard
+from tests.supervise.stage import Heard
 
 ONE, TWO = revision(), revision("2.0.0")
 
@@ -53,8 +53,8 @@ class Stage:
         self.heard = Heard()
         self.refusal: Exited | None = None
         self.clock = FakeClock()
-        around = Surroundings(self._no_guest, self, self.clock, self.heard, lambda: 0.0, self._start)
-        self.runs = Runs(key("one"), around)
+        environment = Environment(self._no_guest, self, self.clock, self.heard, lambda: 0.0, self._start)
+        self.runs = Runs(key("one"), environment)
 
     def submit(self, job) -> None:
         raise AssertionError("a job has a thread of its own")

@@ -2,12 +2,12 @@
 
 from random import Random
 
-from orchestrator.messaging.mailbox.envelope import Call, Envelope, LetGo
+from orchestrator.messaging.mailbox.envelope import Call, Envelope, Release
 from orchestrator.model.message import BadCall, Exited, Outcome, Returned, Undelivered
 from orchestrator.model.spec import HealthPolicy
 from orchestrator.supervise.sessions import SESSION_IDLE_MS
 from tests.simulation.time import SeededWorkers
-from tests.supervise.surroundings import Stage
+from tests.supervise.stage import Stage
 
 NO_CHECKS = HealthPolicy(interval_ms=10 * SESSION_IDLE_MS, timeout_ms=100, failure_threshold=2)
 
@@ -19,7 +19,7 @@ def stage() -> Stage:
     return made
 
 
-def done(made: Stage, work: Call | LetGo) -> Outcome:
+def done(made: Stage, work: Call | Release) -> Outcome:
     outcomes: list[Outcome] = []
     refused = made.route.offer(Envelope(work, outcomes.append))
     made.workers.run_all()
@@ -70,15 +70,15 @@ def test_a_call_that_comes_as_a_session_would_end_keeps_it():
 def test_what_its_caller_ends_is_ended_and_begins_anew_without_a_word():
     made = stage()
     done(made, Call("hold", (), "s"))
-    assert done(made, LetGo("s")) == Returned(1)
-    assert done(made, LetGo("s")) == Undelivered("no-such-session", f"{made.route.key} has no session s")
+    assert done(made, Release("s")) == Returned(1)
+    assert done(made, Release("s")) == Undelivered("no-such-session", f"{made.route.key} has no session s")
     assert done(made, Call("hold", (), "s")) == Returned(1)
 
 
 def test_a_call_that_never_began_leaves_no_session():
     made = stage()
     assert isinstance(done(made, Call("no-such-function", (), "s")), BadCall)
-    assert isinstance(done(made, LetGo("s")), Undelivered)
+    assert isinstance(done(made, Release("s")), Undelivered)
 
 
 def test_an_instance_that_fails_takes_its_sessions_along():

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.model.work import GIVE_WAY, LOAD, GivenUp, Held, Until
 from orchestrator.supervise import scheduler as turns
 from orchestrator.supervise.scheduler import GUEST_MAX, HELD_MAX, JOBS_MAX, Scheduler
-from orchestrator.supervise.threads import Apart
+from orchestrator.supervise.threads import ThreadPerJob
 from orchestrator.supervise.timers import SystemClock
 
 SOON_S = 10  # until a test fails for want of what it waits for
@@ -331,7 +331,7 @@ def test_a_call_that_raises_does_not_end_the_clock(clock):
 
 
 def test_jobs_have_a_thread_each_up_to_the_limit_and_what_is_beyond_waits():
-    threads = Apart("airs-job", JOBS_MAX)
+    threads = ThreadPerJob("airs-job", JOBS_MAX)
     go_on, ran = threading.Event(), threading.Semaphore(0)
     all_at_work = threading.Barrier(JOBS_MAX + 1)
 
@@ -349,7 +349,7 @@ def test_jobs_have_a_thread_each_up_to_the_limit_and_what_is_beyond_waits():
 
 
 def test_a_job_that_raises_keeps_no_other_from_running():
-    threads = Apart("airs-job", JOBS_MAX)
+    threads = ThreadPerJob("airs-job", JOBS_MAX)
     ran = threading.Semaphore(0)
     for _ in range(JOBS_MAX + 1):
         threads.submit(bug)

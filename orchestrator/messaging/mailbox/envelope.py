@@ -21,7 +21,7 @@ class Call(msgspec.Struct, frozen=True):
     session: str | None = None
 
 
-class LetGo(msgspec.Struct, frozen=True):
+class Release(msgspec.Struct, frozen=True):
     """The end of a session, or only of some of its handles. With `uses`, only if it was not used again since."""
 
     session: str
@@ -29,7 +29,7 @@ class LetGo(msgspec.Struct, frozen=True):
     uses: int | None = None
 
 
-Work = Message | Call | LetGo
+Work = Message | Call | Release
 
 
 class Stage(Enum):

@@ -70,7 +70,7 @@ class Queues:
             self.lanes[envelope.lane].remove(envelope)
         self.left(envelope)
 
-    def let_go(self, gone: Gone) -> None:
+    def refuse_all(self, gone: Gone) -> None:
         """Note who was taken out of its queue, to be told once the lock is free."""
         for waiting, _ in gone:
             self.left(waiting)
@@ -116,7 +116,7 @@ class Queues:
             whole = len(waiting) <= left
             gone = queue.popleft() if whole or isinstance(waiting, Envelope) else waiting.split(left)
             left -= len(gone)
-            self.let_go([(gone, why)])
+            self.refuse_all([(gone, why)])
         for lane in self.lanes.values():
             lane.clean()
         return count - left

@@ -8,16 +8,16 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from orchestrator.messaging.endings import Counters as RequestCounters
+from orchestrator.messaging.endings import RequestCounters
 from orchestrator.messaging.mailbox.batch import Batch, Parcel, Part
+from orchestrator.messaging.mailbox.capacity_limit import CapacityLimit, Wake
 from orchestrator.messaging.mailbox.counters import Arrivals, Counters
-from orchestrator.messaging.mailbox.dealing import Dealer
+from orchestrator.messaging.mailbox.dispatcher import Dispatcher
 from orchestrator.messaging.mailbox.envelope import Envelope, Stage
 from orchestrator.messaging.mailbox.lanes import Lane, Taker, Waiting
-from orchestrator.messaging.mailbox.pairing import Pairing, Pairs
+from orchestrator.messaging.mailbox.matcher import Matcher, Pairs
 from orchestrator.messaging.mailbox.queues import Queues
-from orchestrator.messaging.mailbox.room import Room, Wake
-from orchestrator.messaging.mailbox.sessions import Sessions
+from orchestrator.messaging.mailbox.sessions import SessionBindings
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Handled, Message, Outcome, Undelivered
 from orchestrator.model.observed import Traffic
@@ -49,38 +49,38 @@ class Route:
         self._sequence = 0
         self._is_looking = False  # a call is due that looks for what has waited too long
         self._queues = Queues()
-        self._room = Room(key, mailbox, self._queues, self.arrivals)
-        self._sessions = Sessions(key, self._queues)
-        self._dealer = Dealer(key, self._queues, self._sessions)
-        self._pairing = Pairing(self._queues, self._dealer, self._sessions, mailbox.batch)
+        self._capacity = CapacityLimit(key, mailbox, self._queues, self.arrivals)
+        self._sessions = SessionBindings(key, self._queues)
+        self._dispatcher = Dispatcher(key, self._queues, self._sessions)
+        self._matcher = Matcher(self._queues, self._dispatcher, self._sessions, mailbox.batch)
 
     @property
     def mailbox(self) -> Mailbox:
         """How many may wait, for how long, and what becomes of one more."""
-        return self._room.mailbox
+        return self._capacity.mailbox
 
     @mailbox.setter
     def mailbox(self, mailbox: Mailbox) -> None:
-        if mailbox == self._room.mailbox:
+        if mailbox == self._capacity.mailbox:
             return
         with self._lock:
-            self._room.mailbox = mailbox
-            self._pairing.batch = mailbox.batch
+            self._capacity.mailbox = mailbox
+            self._matcher.batch = mailbox.batch
             self._look_later()
         self._let_in()
 
     @property
     def routing(self) -> Routing:
         """Who takes which message."""
-        return self._dealer.routing
+        return self._dispatcher.routing
 
     @routing.setter
     def routing(self, routing: Routing) -> None:
-        if routing == self._dealer.routing:
+        if routing == self._dispatcher.routing:
             return
         with self._lock:
-            self._dealer.route_by(routing)
-            pairs = self._deal_again()
+            self._dispatcher.route_by(routing)
+            pairs = self._dispatch_again()
         self._hand_over(pairs)
 
     def offer(self, envelope: Envelope) -> Undelivered | None:
@@ -94,7 +94,7 @@ class Route:
             self._sequence += 1
             self.arrivals.received += 1
             envelope.sequence = self._sequence
-            taker = self._pairing.free_taker(envelope)
+            taker = self._matcher.free_taker(envelope)
             if taker is None:
                 pairs = self._came(envelope)
         if taker is not None:
@@ -106,11 +106,11 @@ class Route:
     def _why_not(self, envelope: Envelope) -> Undelivered | None:
         if self._refusal is not None:
             return self._refusal
-        if (refusal := self._room.why_not(is_own=envelope.is_own)) is not None:
+        if (refusal := self._capacity.why_not(is_own=envelope.is_own)) is not None:
             return refusal
         if envelope.session is not None and (refusal := self._sessions.why_not(envelope)) is not None:
             return refusal
-        return self._dealer.why_nobody(envelope.to) if envelope.to else None
+        return self._dispatcher.why_nobody(envelope.to) if envelope.to else None
 
     def post(self, parcel: Parcel) -> tuple[int, Undelivered | None]:
         """Queue as many of a parcel's messages as there is room for; how many, and why not the others.
@@ -121,19 +121,19 @@ class Route:
         with self._lock:
             if self._refusal is not None:
                 return 0, self._refusal
-            if parcel.mail.to and (refusal := self._dealer.why_nobody(parcel.mail.to)) is not None:
+            if parcel.mail.to and (refusal := self._dispatcher.why_nobody(parcel.mail.to)) is not None:
                 return 0, refusal
-            count = self._room.count_for(parcel)
+            count = self._capacity.count_for(parcel)
             self.arrivals.received += count
             self.arrivals.rejected += len(parcel) - count
             if not count:
-                return 0, self._room.full(is_own=parcel.is_own)
+                return 0, self._capacity.full(is_own=parcel.is_own)
             part = Part(parcel, 0, count, self._sequence + 1)
             self._sequence += count
             pairs = self._came(part)
-            self._room.make_way()
+            self._capacity.make_way()
         self._hand_over(pairs)
-        return count, None if count == len(parcel) else self._room.full(is_own=parcel.is_own)
+        return count, None if count == len(parcel) else self._capacity.full(is_own=parcel.is_own)
 
     def _is_own(self, sender: ComponentId) -> bool:
         return sender.name == self.key.name and sender.namespace == self.key.namespace
@@ -143,7 +143,7 @@ class Route:
         if self.mailbox.ttl_ms is not None:
             waiting.since_ms = self._clock.monotonic_ms()
             self._look_later()
-        return self._match(self._dealer.place(waiting))
+        return self._match(self._dispatcher.place(waiting))
 
     def withdraw(self, envelope: Envelope) -> bool:
         """Take a message back; False when a guest has started on it (it then runs to its end, unheard)."""
@@ -173,29 +173,29 @@ class Route:
 
     def _when_room_for(self, count: int, wake: Wake) -> bool:
         with self._lock:
-            if not self.is_open or self._room.has_room_for(count):
+            if not self.is_open or self._capacity.has_room_for(count):
                 return False
-            self._room.waiters[wake] = count
+            self._capacity.waiters[wake] = count
             return True
 
     def forget_waiter(self, wake: Wake) -> None:
         """Call `wake` no more: who waited has given up."""
         with self._lock:
-            self._room.waiters.pop(wake, None)
+            self._capacity.waiters.pop(wake, None)
 
     def room_for(self, count: int) -> int:
         """Return how many of so many messages would be let in now; all of them, where none is taken at all."""
-        return self._room.left(count) if self.is_open else count
+        return self._capacity.left(count) if self.is_open else count
 
     @property
     def has_senders_wait(self) -> bool:
         """Whether who sends to it when it is full is to wait."""
-        return self._room.blocks
+        return self._capacity.blocks
 
     @property
     def is_crowded(self) -> bool:
         """Whether some wait beyond the capacity, whose senders are to wait as well."""
-        return self._room.is_crowded
+        return self._capacity.is_crowded
 
     def idle(self, taker: Taker) -> None:
         """Say that `taker` can take a message."""
@@ -205,7 +205,7 @@ class Route:
             is_new = taker not in lane.members
             if is_new:
                 lane.members.join(taker)
-            pairs = self._deal_again() if is_new and self._dealer.is_owned else self._match([lane])
+            pairs = self._dispatch_again() if is_new and self._dispatcher.is_owned else self._match([lane])
         self._hand_over(pairs)
 
     def claim(self, taker: Taker) -> bool:
@@ -222,7 +222,7 @@ class Route:
         with self._lock:
             lane = self._queues.lane(taker.lane)
             lane.counters.count(outcome)
-            self._pairing.over(lane, taker, is_idle=is_idle)
+            self._matcher.over(lane, taker, is_idle=is_idle)
             pairs = self._match_after(lane)
         self._hand_over(pairs)
 
@@ -232,24 +232,24 @@ class Route:
         with self._lock:
             lane = self._queues.lane(taker.lane)
             lane.counters.count_batch(handled)
-            self._pairing.over(lane, taker, is_idle=is_idle)
+            self._matcher.over(lane, taker, is_idle=is_idle)
             if self._refusal is not None:
                 self._queues.gone += [(part, self._refusal) for part in rest]
             elif rest:
-                self._dealer.put_back(rest)
+                self._dispatcher.put_back(rest)
             pairs = self._match_all() if rest else self._match_after(lane)
         self._hand_over(pairs)
 
     def _match_after(self, lane: Lane) -> Pairs:
         """Look who can take something, now that somebody of `lane` is done."""
-        if self._pairing.is_shared:
+        if self._matcher.is_shared:
             return self._match_all()
         return self._match([lane]) if lane.queue or lane.own else []
 
     def end_session(self, session: str, why: str = "") -> None:
         """Forget a session that has ended. With `why`, who waits in it or calls next is told; else that begins anew."""
         with self._lock:
-            pairs = self._match(self._dealer.place_all(self._sessions.end(session, why)))
+            pairs = self._match(self._dispatcher.place_all(self._sessions.end(session, why)))
         self._hand_over(pairs)
 
     def leave(self, taker: Taker, why: str) -> None:
@@ -260,15 +260,15 @@ class Route:
         with self._lock:
             lane = self._queues.lanes.get(taker.lane)
             left = self._sessions.leave(taker, lane.leave(taker) if lane is not None else [], why)
-            pairs = self._match(self._dealer.place_all(left))
+            pairs = self._match(self._dispatcher.place_all(left))
         self._hand_over(pairs)
 
     def work_alone(self, alone: bool) -> None:
         """Have at most one message at work, whichever revisions take: what a stateful component needs."""
         with self._lock:
-            if alone == self._pairing.alone:
+            if alone == self._matcher.alone:
                 return
-            self._pairing.alone = alone
+            self._matcher.alone = alone
             pairs = self._match_all()
         self._hand_over(pairs)
 
@@ -276,10 +276,10 @@ class Route:
         """Set who takes, in percent by revision; with `hold` (or nobody) messages wait. One atomic step."""
         with self._lock:
             wanted = tuple((lane, weight) for lane, weight in weights.items() if weight > 0)
-            if (wanted, hold) == (self._dealer.weights, self._dealer.hold):
+            if (wanted, hold) == (self._dispatcher.weights, self._dispatcher.hold):
                 return
-            self._dealer.direct(wanted, hold=hold)
-            pairs = self._deal_again()
+            self._dispatcher.direct(wanted, hold=hold)
+            pairs = self._dispatch_again()
         self._hand_over(pairs)
 
     def refuse(self, refusal: Undelivered | None) -> None:
@@ -288,17 +288,17 @@ class Route:
             opens = refusal is None and self._refusal is not None
             self._refusal = refusal
             if refusal is not None:
-                self._queues.let_go([(waiting, refusal) for waiting in self._queues.take_all()])
+                self._queues.refuse_all([(waiting, refusal) for waiting in self._queues.take_all()])
         self._hand_over([])
         if opens:
             self.on_open()
 
     def forget(self, lane: str) -> None:
-        """Drop a revision's lane once its set has gone; what still waits in it is dealt anew."""
+        """Drop a revision's lane once its set has gone; what still waits in it is dispatched anew."""
         with self._lock:
             left = self._queues.take_lane(lane)
-            self._dealer.look_who_takes()
-            pairs = self._match(self._dealer.place_all(left))
+            self._dispatcher.look_who_takes()
+            pairs = self._match(self._dispatcher.place_all(left))
         self._hand_over(pairs)
 
     @property
@@ -309,11 +309,11 @@ class Route:
     @property
     def weights(self) -> dict[str, int]:
         """Who takes, in percent by revision; nobody while messages are held."""
-        return {} if self._dealer.hold else dict(self._dealer.weights)
+        return {} if self._dispatcher.hold else dict(self._dispatcher.weights)
 
     def key_of(self, to: str) -> str | None:
         """Return the key that a message to `to` has, which may be empty; None where there are no keys."""
-        return to if self._dealer.routing.is_keyed else None
+        return to if self._dispatcher.routing.is_keyed else None
 
     @property
     def depth(self) -> int:
@@ -352,20 +352,20 @@ class Route:
         with self._lock:
             self.arrivals.sent_again += 1
 
-    def _deal_again(self) -> Pairs:
-        return self._match(self._dealer.place_all(self._queues.take_all()))
+    def _dispatch_again(self) -> Pairs:
+        return self._match(self._dispatcher.place_all(self._queues.take_all()))
 
     def _match(self, lanes: Iterable[Lane]) -> Pairs:
         self._expire()
-        return [pair for lane in lanes for pair in self._pairing.match(lane)]
+        return [pair for lane in lanes for pair in self._matcher.match(lane)]
 
     def _match_all(self) -> Pairs:
         self._expire()
-        return self._pairing.match_all()
+        return self._matcher.match_all()
 
     def _expire(self) -> None:
         if self.mailbox.ttl_ms is not None:
-            self._room.expire(self._clock.monotonic_ms())
+            self._capacity.expire(self._clock.monotonic_ms())
 
     def _look_later(self) -> None:
         ttl_ms = self.mailbox.ttl_ms
@@ -390,14 +390,14 @@ class Route:
                 gone, self._queues.gone = self._queues.gone, []
             for waiting, refusal in gone:
                 _refuse(waiting, refusal)
-        if self._room.waiters:
+        if self._capacity.waiters:
             self._let_in()
 
     def _let_in(self) -> None:
         """Tell those who wait for room that there is some."""
-        while self._room.waiters:
+        while self._capacity.waiters:
             with self._lock:
-                wake = self._room.take_waiter(is_open=self.is_open)
+                wake = self._capacity.take_waiter(is_open=self.is_open)
             if wake is None:
                 return
             wake()

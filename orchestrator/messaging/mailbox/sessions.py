@@ -3,7 +3,7 @@
 For one thread at a time: the route's lock is held.
 """
 
-from orchestrator.messaging.mailbox.envelope import Envelope, LetGo
+from orchestrator.messaging.mailbox.envelope import Envelope, Release
 from orchestrator.messaging.mailbox.lanes import Taker, Waiting
 from orchestrator.messaging.mailbox.queues import Queues
 from orchestrator.model.ids import DeploymentKey
@@ -12,7 +12,7 @@ from orchestrator.model.message import Undelivered
 ENDED_MAX = 100  # sessions whose end somebody is still to be told of
 
 
-class Sessions:
+class SessionBindings:
     """The sessions of one deployment: each is of the instance that took its first call."""
 
     __slots__ = ("_bound", "_ended", "_key", "_queues")
@@ -39,7 +39,7 @@ class Sessions:
         why = self._ended.pop(session, None)
         if why is not None:
             return _over(session, why)
-        if isinstance(envelope.work, LetGo):
+        if isinstance(envelope.work, Release):
             return Undelivered("no-such-session", f"{self._key} has no session {session}")
         return None
 
@@ -73,7 +73,7 @@ class Sessions:
         self._ended |= {session: why for session in sessions if session not in told}
         while len(self._ended) > ENDED_MAX:
             del self._ended[next(iter(self._ended))]
-        self._queues.let_go([(envelope, _over(envelope.session or "", why)) for envelope in waiting])
+        self._queues.refuse_all([(envelope, _over(envelope.session or "", why)) for envelope in waiting])
 
 
 def _over(session: str, why: str) -> Undelivered:

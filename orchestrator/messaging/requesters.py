@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from orchestrator.messaging.endings import Counters, Ending
+from orchestrator.messaging.endings import Ending, RequestCounters
 from orchestrator.model.hop import HopKind
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Message
@@ -18,8 +18,8 @@ _KINDS = {
 }  # fmt: skip
 
 
-class Answer(msgspec.Struct, frozen=True, eq=False):
-    """What a request came to, as the message that its asker is given."""
+class WaitingAnswer(msgspec.Struct, frozen=True, eq=False):
+    """What a request came to, as the message that its requester is given."""
 
     message: Message
     ending: Ending
@@ -32,7 +32,7 @@ class Answer(msgspec.Struct, frozen=True, eq=False):
         return _KINDS[self.ending]
 
 
-class Asker:
+class Requester:
     """One life of an instance as a sender. `answers` wait for it; only `Requests` changes them.
 
     `conversation`, `trace` and `key` are of what it is at work on: the name that keeps messages on one version, what
@@ -42,12 +42,12 @@ class Asker:
 
     __slots__ = ("answers", "bytes_waiting", "conversation", "counters", "id", "key", "trace", "wake", "why_closed")
 
-    def __init__(self, id: ComponentId, counters: Counters, wake: Callable[[], None]) -> None:
+    def __init__(self, id: ComponentId, counters: RequestCounters, wake: Callable[[], None]) -> None:
         self.id = id
         self.counters = counters
         self.wake = wake
         self.why_closed = ""  # to further requests
-        self.answers: deque[Answer] = deque()
+        self.answers: deque[WaitingAnswer] = deque()
         self.bytes_waiting = 0
         self.conversation: str | None = None
         self.trace: str | None = None
@@ -63,11 +63,11 @@ class Asker:
         self.conversation, self.trace, self.key = conversation, trace, key
 
 
-def mute(id: ComponentId) -> Asker:
+def mute(id: ComponentId) -> Requester:
     """Return a sender that cannot ask, as nothing could give it an answer."""
-    asker = Asker(id, Counters(), _no_wake)
-    asker.why_closed = "it is no actor that exports handle-callback"
-    return asker
+    requester = Requester(id, RequestCounters(), _no_wake)
+    requester.why_closed = "it is no actor that exports handle-callback"
+    return requester
 
 
 def _no_wake() -> None:

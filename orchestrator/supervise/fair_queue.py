@@ -10,7 +10,7 @@ _HIGH, _NORMAL = Priority.HIGH, Priority.NORMAL
 T = TypeVar("T")
 
 
-class Turns(Generic[T]):
+class FairQueue(Generic[T]):
     """Things by priority, in their order. Several threads may put; one at a time takes."""
 
     __slots__ = ("_high", "_left", "_low", "_normal")

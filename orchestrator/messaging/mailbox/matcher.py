@@ -6,23 +6,23 @@ For one thread at a time: the route's lock is held. The pairs it returns are han
 from collections import deque
 
 from orchestrator.messaging.mailbox.batch import Batch, Part
-from orchestrator.messaging.mailbox.dealing import Dealer
+from orchestrator.messaging.mailbox.dispatcher import Dispatcher
 from orchestrator.messaging.mailbox.envelope import Envelope, Stage
 from orchestrator.messaging.mailbox.lanes import Lane, Taker, Waiting
 from orchestrator.messaging.mailbox.queues import Queues
-from orchestrator.messaging.mailbox.sessions import Sessions
+from orchestrator.messaging.mailbox.sessions import SessionBindings
 
 Pairs = list[tuple[Taker, Envelope | Batch]]
 
 
-class Pairing:
+class Matcher:
     """Who takes what next: the longest idle what has waited for longest, alone where state is not shared."""
 
-    __slots__ = ("_at_work", "_dealer", "_keys_at_work", "_queues", "_sessions", "alone", "batch")
+    __slots__ = ("_at_work", "_dispatcher", "_keys_at_work", "_queues", "_sessions", "alone", "batch")
 
-    def __init__(self, queues: Queues, dealer: Dealer, sessions: Sessions, batch: int) -> None:
+    def __init__(self, queues: Queues, dispatcher: Dispatcher, sessions: SessionBindings, batch: int) -> None:
         self._queues = queues
-        self._dealer = dealer
+        self._dispatcher = dispatcher
         self._sessions = sessions
         self._at_work = 0
         self._keys_at_work: dict[str, Taker] = {}  # where instances own keys
@@ -31,10 +31,15 @@ class Pairing:
 
     def free_taker(self, envelope: Envelope) -> Taker | None:
         """Start on a message that need not wait, where who takes it is decided by who is idle: a shortcut."""
-        lane = self._dealer.only
+        lane = self._dispatcher.only
         if lane is None or not lane.idle or lane.queue or lane.own or (self.alone and self._at_work):
             return None
-        if envelope.conversation is not None or envelope.session is not None or envelope.to or self._dealer.is_owned:
+        if (
+            envelope.conversation is not None
+            or envelope.session is not None
+            or envelope.to
+            or self._dispatcher.is_owned
+        ):
             return None
         envelope.stage = Stage.STARTED
         self._at_work += 1
@@ -53,7 +58,7 @@ class Pairing:
     @property
     def is_shared(self) -> bool:
         """Whether what one instance is at work on keeps others from working."""
-        return self.alone or self._dealer.routing.is_keyed
+        return self.alone or self._dispatcher.routing.is_keyed
 
     def match(self, lane: Lane) -> Pairs:
         """Give a lane's idle takers what waits there."""
@@ -76,10 +81,15 @@ class Pairing:
             if not own:  # what waited here was of a session that another has just taken the first call of
                 continue
             is_next = not lane.queue or own[0].sequence < lane.queue[0].sequence
-            if not is_next or self._dealer.hold or (self.alone and self._at_work) or own[0].to in self._keys_at_work:
+            if (
+                not is_next
+                or self._dispatcher.hold
+                or (self.alone and self._at_work)
+                or own[0].to in self._keys_at_work
+            ):
                 continue
             lane.idle.remove(taker)
-            if self._dealer.routing.is_keyed:
+            if self._dispatcher.routing.is_keyed:
                 self._keys_at_work[own[0].to] = taker
             pairs.append((taker, self._take(lane, own, taker)))
         lane.clean()
@@ -102,7 +112,7 @@ class Pairing:
 
     def _take_batch(self, queue: deque[Waiting]) -> Batch:
         """Take alike messages that wait one behind the other; one at a time while versions are compared."""
-        left = self.batch if len(self._dealer.weights) == 1 else 1
+        left = self.batch if len(self._dispatcher.weights) == 1 else 1
         parts: list[Part] = []
         while left and queue:
             part = queue[0]

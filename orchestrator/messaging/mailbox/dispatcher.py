@@ -1,6 +1,6 @@
 """Decides whom a message waits for: a revision by weight, there anyone who is free or the one whose turn or key it is.
 
-When the weights or the routing change, messages nobody has started are dealt anew and started ones stay where they
+When the weights or the routing change, messages nobody has started are dispatched anew and started ones stay where they
 are. For one thread at a time: the route's lock is held.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from orchestrator.messaging.mailbox.batch import Part
 from orchestrator.messaging.mailbox.lanes import Lane, Taker, Waiting
 from orchestrator.messaging.mailbox.queues import Queues
-from orchestrator.messaging.mailbox.sessions import Sessions
+from orchestrator.messaging.mailbox.sessions import SessionBindings
 from orchestrator.messaging.mailbox.traffic import Conversations
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Message, Undelivered
@@ -19,12 +19,12 @@ from orchestrator.model.spec import RouteBy, Routing, RoutingPolicy
 Weights = tuple[tuple[str, int], ...]
 
 
-class Dealer:
+class Dispatcher:
     """Puts what arrives into its queue, by the deployment's weights and routing."""
 
     __slots__ = ("_conversations", "_key", "_queues", "_sessions", "hold", "is_owned", "only", "routing", "weights")
 
-    def __init__(self, key: DeploymentKey, queues: Queues, sessions: Sessions) -> None:
+    def __init__(self, key: DeploymentKey, queues: Queues, sessions: SessionBindings) -> None:
         self._key = key
         self._queues = queues
         self._sessions = sessions
@@ -93,7 +93,7 @@ class Dealer:
         if self._is_to_instance(waiting):
             named = self._named(waiting.to)
             if named is None:
-                self._queues.let_go([(waiting, self._no_instance(waiting.to))])
+                self._queues.refuse_all([(waiting, self._no_instance(waiting.to))])
                 return []
             return [self._queues.wait_for(named, waiting)]
         if self.routing.policy is RoutingPolicy.ROUND_ROBIN:
@@ -104,7 +104,7 @@ class Dealer:
         if self._is_to_instance(part):
             named = self._named(part.to)
             if named is None:
-                self._queues.let_go([(part, self._no_instance(part.to))])
+                self._queues.refuse_all([(part, self._no_instance(part.to))])
             else:
                 self._queues.wait_for(named, part, first=True)
             return
@@ -152,7 +152,7 @@ class Dealer:
         return pieces
 
     def _pieces(self, part: Part) -> list[tuple[str, Part]]:
-        """Deal the messages of a part: which revision takes which."""
+        """Split a part by the revision that takes each message."""
         if len(self.weights) == 1 or part.conversation is not None:
             return [(self._lane_of(part.conversation, part.sequence), part)]
         numbers = range(part.sequence, part.sequence + len(part))

@@ -10,8 +10,8 @@ from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Message, Outcome
 from orchestrator.model.spec import Deployment
+from orchestrator.supervise.environment import Environment
 from orchestrator.supervise.instances import InstanceSet
-from orchestrator.supervise.surroundings import Surroundings
 from tests.plan.build import deployment
 from tests.simulation.guest import FakeGuest, FakeRuntime
 from tests.simulation.time import FakeClock
@@ -56,10 +56,10 @@ class Stage:
         self.router = Router()
         self.router.add(self.route)
         self.requests = Requests(self.router, self.clock)
-        self.around = Surroundings(
+        self.environment = Environment(
             self.runtime.start, workers, self.clock, self.heard, lambda: self.chance, requests=self.requests
         )
-        self.set = InstanceSet(self.deployment, self.route, self.around, lambda _revision: None)
+        self.set = InstanceSet(self.deployment, self.route, self.environment, lambda _revision: None)
         self.outcomes: list[list[Outcome]] = []
         self.envelopes: list[Envelope] = []
 

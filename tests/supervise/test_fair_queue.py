@@ -9,9 +9,9 @@ from hypothesis import given
 
 from orchestrator.model.spec import Priority
 from orchestrator.model.work import GIVE_WAY
+from orchestrator.supervise.fair_queue import SHARES, FairQueue
 from orchestrator.supervise.scheduler import Scheduler
 from orchestrator.supervise.timers import SystemClock
-from orchestrator.supervise.turns import SHARES, Turns
 
 PRIORITIES = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
 SOON_S = 20.0
@@ -19,7 +19,7 @@ SOON_S = 20.0
 
 @given(st.lists(st.sampled_from(PRIORITIES), max_size=200))
 def test_everything_is_taken_once_and_in_order_within_its_priority(priorities):
-    turns: Turns[tuple[Priority, int]] = Turns()
+    turns: FairQueue[tuple[Priority, int]] = FairQueue()
     for number, priority in enumerate(priorities):
         turns.put((priority, number), priority)
     assert len(turns) == len(priorities)
@@ -32,7 +32,7 @@ def test_everything_is_taken_once_and_in_order_within_its_priority(priorities):
 
 @pytest.mark.parametrize("there", [PRIORITIES, PRIORITIES[:2], PRIORITIES[1:], (Priority.HIGH, Priority.LOW)])
 def test_turns_are_shared_by_priority(there):
-    turns: Turns[Priority] = Turns()
+    turns: FairQueue[Priority] = FairQueue()
     share = dict(zip(PRIORITIES, SHARES, strict=True))
     for priority in there:
         for _ in range(1000):
@@ -44,7 +44,7 @@ def test_turns_are_shared_by_priority(there):
 
 @given(st.lists(st.sampled_from(PRIORITIES), max_size=30))
 def test_one_of_low_priority_waits_for_twenty_others_at_most(before):
-    turns: Turns[str] = Turns()
+    turns: FairQueue[str] = FairQueue()
     for priority in before:
         turns.put("before", priority)
     while len(turns):

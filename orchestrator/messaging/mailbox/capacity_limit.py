@@ -18,7 +18,7 @@ BLOCKED_MAX = 1_000  # messages beyond the capacity, whose senders wait until th
 Wake = Callable[[], None]
 
 
-class Room:
+class CapacityLimit:
     """The bounds of one mailbox, which lets in, lets go and counts what it refused or let go."""
 
     __slots__ = ("_arrivals", "_key", "_queues", "mailbox", "waiters")

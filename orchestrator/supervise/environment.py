@@ -9,7 +9,7 @@ from orchestrator.model.message import Exited
 from orchestrator.supervise.ports import Clock, Listener, StartGuest, StartJob, Workers
 
 
-class Surroundings:
+class Environment:
     """What an instance needs of its process. Without `start_job`, no job can be started; without `requests`, none
     reaches anybody. `chance` draws a number from 0 up to 1.
     """

@@ -11,7 +11,7 @@ from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.observed import ObservedGroup
 from orchestrator.model.spec import Group
 from orchestrator.supervise import groups
-from orchestrator.supervise.groups import Course, Failure, Standing, Step, Verb
+from orchestrator.supervise.groups import GroupRestart, GroupStep, GroupVerb, InstanceFailure, Standing
 from orchestrator.supervise.instances import InstanceSet
 from orchestrator.supervise.lifecycle import Event
 from orchestrator.supervise.policy import Decision, within
@@ -34,14 +34,14 @@ class Member:
         return self.key, self.revision
 
 
-class Together:
+class GroupSupervisor:
     """The running half of one group."""
 
     def __init__(self, clock: Clock, listener: Listener) -> None:
         self._clock, self._listener = clock, listener
         self._lock = threading.Lock()
         self._members: dict[DeploymentKey, Member] = {}  # in the order of their start
-        self._course = Course()
+        self._restart = GroupRestart()
         self._failures: list[tuple[ComponentId, int]] = []  # those that counted, and when
         self._news: list[tuple[DeploymentKey, str, str]] = []
         self._timer: Timer | None = None
@@ -54,8 +54,8 @@ class Together:
             known = {member.identity for member in before.values()}
             left = [one for one in before.values() if one.identity not in {member.identity for member in members}]
             is_new = any(member.identity not in known for member in members)
-            self._course = groups.only(self._course, [*self._members])
-            if self._course.gave_up and is_new:  # a changed manifest is a new chance for all
+            self._restart = groups.only(self._restart, [*self._members])
+            if self._restart.gave_up and is_new:  # a changed manifest is a new chance for all
                 self._begin_anew()
         for member in left:
             found = member.find()
@@ -63,7 +63,7 @@ class Together:
                 found.go_on()
         self.look()
 
-    def escalate(self, failure: Failure, *, again: bool) -> Decision:
+    def escalate(self, failure: InstanceFailure, *, again: bool) -> Decision:
         """Decide what follows the failure of a member's instance, or follows it `again` under an edited policy.
 
         Makes no call: what follows is done by `look`.
@@ -77,23 +77,23 @@ class Together:
             before = [at for one, at in self._failures if at <= failure.at_ms and (one, at) != mark]
             if again:
                 counted = mark in self._failures
-                verdict = groups.decide_again(said, self._course, order, failure, before, counted=counted)
+                decided = groups.decide_again(said, self._restart, order, failure, before, counted=counted)
             else:
-                verdict = groups.decide_together(said, self._course, order, failure, before)
-            if verdict.counts:
+                decided = groups.decide_together(said, self._restart, order, failure, before)
+            if decided.counts:
                 self._failures = [*self._failures[-FAILURES_KEPT:], mark]
-            if verdict.course.gave_up and not self._course.gave_up:
-                why = f"group {said.name} gave up: {verdict.course.gave_up}"
+            if decided.restart.gave_up and not self._restart.gave_up:
+                why = f"group {said.name} gave up: {decided.restart.gave_up}"
                 self._news += [(each, "gave-up", why) for each in order]
             told = f"stops and starts again with its group {said.name}, after {key}"
-            self._news += [(other, "group-restart", told) for other in verdict.others]
-            self._course = verdict.course
-            return verdict.decision
+            self._news += [(other, "group-restart", told) for other in decided.others]
+            self._restart = decided.restart
+            return decided.decision
 
     def revive(self) -> bool:
         """Start every member again, in order, if the group gave up; whether it had."""
         with self._lock:
-            had_given_up = bool(self._course.gave_up)
+            had_given_up = bool(self._restart.gave_up)
             if had_given_up:
                 self._begin_anew()
         self.look()
@@ -107,15 +107,15 @@ class Together:
             said = next(iter(self._members.values())).said
             now = self._clock.monotonic_ms()
             recent = within(said.period_ms, [at for _, at in self._failures], now)
-            waits_ms = self._course.due_ms - now
+            waits_ms = self._restart.due_ms - now
             return ObservedGroup(
                 name=said.name,
                 strategy=said.strategy,
                 members=tuple(self._members),
                 failures=len(recent),
-                restarting=() if self._course.gave_up else self._course.to_start,
-                gave_up=self._course.gave_up,
-                due_ms=self._clock.wall_ms() + waits_ms if waits_ms > 0 and self._course.to_start else 0,
+                restarting=() if self._restart.gave_up else self._restart.to_start,
+                gave_up=self._restart.gave_up,
+                due_ms=self._clock.wall_ms() + waits_ms if waits_ms > 0 and self._restart.to_start else 0,
             )
 
     def look(self) -> None:
@@ -149,11 +149,11 @@ class Together:
                 return
             self._take(step)
 
-    def _next_step(self) -> Step | None:
+    def _next_step(self) -> GroupStep | None:
         now = self._clock.monotonic_ms()
-        self._course, step = groups.advance(self._course, self._standing, now)
-        waits_ms = self._course.due_ms - now
-        if step is None and self._course.to_start and not self._course.to_stop and waits_ms > 0:
+        self._restart, step = groups.advance(self._restart, self._standing, now)
+        waits_ms = self._restart.due_ms - now
+        if step is None and self._restart.to_start and not self._restart.to_stop and waits_ms > 0:
             self._arm(waits_ms)
         return step
 
@@ -161,17 +161,17 @@ class Together:
         found = self._members[key].find()
         return Standing() if found is None else found.standing
 
-    def _take(self, step: Step) -> None:
+    def _take(self, step: GroupStep) -> None:
         member = self._members.get(step.key)
         found = member.find() if member is not None else None
         if member is None or found is None:  # it has left
             return
         match step.verb:
-            case Verb.STOP:
+            case GroupVerb.STOP:
                 found.pause(Event.RETRY_LATER)
-            case Verb.GIVE_UP:
+            case GroupVerb.GIVE_UP:
                 found.pause(Event.GIVE_UP)
-            case Verb.START:
+            case GroupVerb.START:
                 found.go_on()
         if not self._has(member):  # it left meanwhile, and nobody would start it again
             found.go_on()
@@ -188,30 +188,30 @@ class Together:
 
     def _begin_anew(self) -> None:
         self._failures.clear()
-        for key in self._course.to_stop:
+        for key in self._restart.to_stop:
             name = self._members[key].said.name
             self._news.append((key, "group-restart", f"stops and starts again with its group {name}, as asked"))
-        self._course = groups.revived([*self._members], self._course)
+        self._restart = groups.revived([*self._members], self._restart)
 
 
-class Place:
+class GroupMembership:
     """What one member's instances see of their group."""
 
-    def __init__(self, together: Together) -> None:
-        self._together = together
+    def __init__(self, supervisor: GroupSupervisor) -> None:
+        self._supervisor = supervisor
 
-    def escalate(self, failure: Failure, *, again: bool) -> Decision:
+    def escalate(self, failure: InstanceFailure, *, again: bool) -> Decision:
         """Say what follows a failure, or follows it `again` under an edited policy."""
-        return self._together.escalate(failure, again=again)
+        return self._supervisor.escalate(failure, again=again)
 
     def look(self) -> None:
         """Do what can be done now."""
-        self._together.look()
+        self._supervisor.look()
 
     def revive(self) -> bool:
         """Start the whole group again if it gave up; whether it had."""
-        return self._together.revive()
+        return self._supervisor.revive()
 
     def observe(self) -> ObservedGroup | None:
         """Describe the group."""
-        return self._together.observe()
+        return self._supervisor.observe()
