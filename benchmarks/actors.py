@@ -17,7 +17,7 @@ from orchestrator.messaging.mailbox.envelope import Envelope
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Message, Outcome
 from orchestrator.runtime import Guest
-from orchestrator.runtime.finish import finish
+from orchestrator.runtime.call.finish import finish
 
 SENDS, FANS, RING = 1_000, (10, 100), 100
 PAYLOAD = json_of(16)

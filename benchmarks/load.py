@@ -12,7 +12,7 @@ from benchmarks.stage import CLIENT, EXAMPLES
 from orchestrator.model.spec import Limits, Revision
 from orchestrator.model.world import World
 from orchestrator.runtime import Direct, HostImport, Loaded, Origin, Runtime, Start, digest_of_bytes, start_here
-from orchestrator.runtime.loaded import MAX_HELD
+from orchestrator.runtime.component.loaded import MAX_HELD
 
 HELLO = EXAMPLES / "01-hello" / "components" / "hello-1.0.0" / "hello.wasm"
 CALCULATOR = EXAMPLES / "03-calculator" / "components" / "calculator-1.0.0" / "calculator.wasm"

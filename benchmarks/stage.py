@@ -25,7 +25,7 @@ from orchestrator.model.snapshot import Known, Snapshot
 from orchestrator.model.who import By, Peer
 from orchestrator.plan.make import make_plan
 from orchestrator.runtime import Direct, Guest
-from orchestrator.runtime.finish import finish
+from orchestrator.runtime.call.finish import finish
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import Source, open_source
 from orchestrator.source.spec import parse_source

@@ -47,7 +47,7 @@ from orchestrator.observe.events import Journals
 from orchestrator.observe.output import LineLog, WatchedOutput
 from orchestrator.plan.dependencies import free_to_end
 from orchestrator.runtime import Guest, Output, Pipes, Runtime, Sink, Start, Wasi
-from orchestrator.runtime.finish import apart, finish
+from orchestrator.runtime.call.finish import apart, finish
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing
 from orchestrator.store.state_dir import StateDir

@@ -16,7 +16,7 @@ from orchestrator.contract.documents import Ended, Printed
 from orchestrator.model.job import JobOutcome
 from orchestrator.observe.output import WatchedOutput
 from orchestrator.runtime import Guest
-from orchestrator.runtime.finish import apart, finish
+from orchestrator.runtime.call.finish import apart, finish
 from orchestrator.supervise.job import Run
 from orchestrator.supervise.ports import Clock, OutputTaker
 

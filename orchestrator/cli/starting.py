@@ -21,8 +21,8 @@ from orchestrator.model.message import Exited
 from orchestrator.model.spec import Limits, Revision
 from orchestrator.model.world import ArtifactFault, Drive, World
 from orchestrator.runtime import GuestTrap, HostImport, Runtime, Start, digest_of_bytes
-from orchestrator.runtime.finish import apart, finish
-from orchestrator.runtime.guest import read_metadata
+from orchestrator.runtime.call.finish import apart, finish
+from orchestrator.runtime.guest.guest import read_metadata
 from orchestrator.store.layout import CACHE
 
 MEMORY, FUEL, TIMEOUT_MS, STORAGE = "64MiB", 1_000_000_000, 10_000, "10MiB"

@@ -6,7 +6,7 @@ from orchestrator.messaging.requesters import Requester, mute
 from orchestrator.messaging.topics import Subscriber
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.spec import Grant, Limits, Revision
-from orchestrator.runtime.values import Current
+from orchestrator.runtime.engine.host_import import Current
 from orchestrator.security.grants import may_subscribe
 
 Log = Callable[[str, str, Sequence[tuple[str, str]] | None], None]  # level, message, context

@@ -10,7 +10,7 @@ from orchestrator.model.hop import HopKind
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Mail, Undelivered
 from orchestrator.model.plain import Err, Ok
-from orchestrator.runtime.values import HostImport, Wait
+from orchestrator.runtime.engine.host_import import HostImport, Wait
 from orchestrator.security.grants import may_send
 
 INTERFACE = "airssys:core/host-messaging@1.0.0"

@@ -14,7 +14,7 @@ from orchestrator.model.hop import HopKind
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Mail, Undelivered
 from orchestrator.model.plain import Err, Ok
-from orchestrator.runtime.values import HostImport
+from orchestrator.runtime.engine.host_import import HostImport
 
 TARGETS_MAX = 256  # of one broadcast
 SHOWN_MAX = 64  # characters of an id that are repeated to the guest that gave it

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from orchestrator.host.context import GuestContext
 from orchestrator.model.plain import Err, Ok
-from orchestrator.runtime.values import HostImport
+from orchestrator.runtime.engine.host_import import HostImport
 from orchestrator.security.grants import may_use_own_storage
 from orchestrator.store.data import Data, DataError
 

@@ -1,4 +1,4 @@
-"""The ways that calls go into guests and out of them; what each is, `runtime/path.py` says."""
+"""The ways that calls go into guests and out of them; what each is, `runtime/engine/path.py` says."""
 
 from enum import Enum
 

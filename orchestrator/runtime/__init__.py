@@ -6,17 +6,17 @@ a grant allows, who is started again and what a message means are decided elsewh
 """
 
 from orchestrator.model.plain import Err, Ok, Some, Variant
-from orchestrator.runtime.cell import Ending
-from orchestrator.runtime.direct import Direct, start_here
-from orchestrator.runtime.guest import Guest, Start, read_metadata
-from orchestrator.runtime.lifecycle import environment
-from orchestrator.runtime.loaded import Loaded, Origin, digest_of_bytes
-from orchestrator.runtime.path import Path, chosen
-from orchestrator.runtime.pipes import Pipes, Sink
+from orchestrator.runtime.component.lifecycle import environment
+from orchestrator.runtime.component.loaded import Loaded, Origin, digest_of_bytes
+from orchestrator.runtime.engine.cell import Ending
+from orchestrator.runtime.engine.host_import import GuestTrap, HostImport, Wait
+from orchestrator.runtime.engine.path import Path, chosen
+from orchestrator.runtime.guest.direct import Direct, start_here
+from orchestrator.runtime.guest.guest import Guest, Start, read_metadata
 from orchestrator.runtime.runtime import Runtime
 from orchestrator.runtime.trial import trial
-from orchestrator.runtime.values import GuestTrap, HostImport, Wait
-from orchestrator.runtime.wasi import Folder, Output, Wasi
+from orchestrator.runtime.wasi.config import Folder, Output, Wasi
+from orchestrator.runtime.wasi.pipes import Pipes, Sink
 
 __all__ = [
     "Direct",

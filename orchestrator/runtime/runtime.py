@@ -7,14 +7,14 @@ from orchestrator.model.calls import Calls
 from orchestrator.model.compiling import Compiling
 from orchestrator.model.message import Exited
 from orchestrator.model.world import World
-from orchestrator.runtime import guest
-from orchestrator.runtime.cache import CompileCache
-from orchestrator.runtime.engine import settings_text
-from orchestrator.runtime.engines import Engines
-from orchestrator.runtime.guest import Guest, Start
-from orchestrator.runtime.loaded import Loaded, Loader, digest_of_bytes
-from orchestrator.runtime.path import chosen
-from orchestrator.runtime.values import HostImport
+from orchestrator.runtime.component.cache import CompileCache
+from orchestrator.runtime.component.loaded import Loaded, Loader, digest_of_bytes
+from orchestrator.runtime.engine.engine import settings_text
+from orchestrator.runtime.engine.engines import Engines
+from orchestrator.runtime.engine.host_import import HostImport
+from orchestrator.runtime.engine.path import chosen
+from orchestrator.runtime.guest import guest
+from orchestrator.runtime.guest.guest import Guest, Start
 
 
 class Runtime:

@@ -7,9 +7,9 @@ from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited, Returned
 from orchestrator.model.spec import Limits, Revision
 from orchestrator.model.world import ArtifactFault
-from orchestrator.runtime.direct import start_here
-from orchestrator.runtime.guest import Start
-from orchestrator.runtime.loaded import digest_of_bytes
+from orchestrator.runtime.component.loaded import digest_of_bytes
+from orchestrator.runtime.guest.direct import start_here
+from orchestrator.runtime.guest.guest import Start
 from orchestrator.runtime.runtime import Runtime
 
 _SEVEN = """

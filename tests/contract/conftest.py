@@ -12,7 +12,7 @@ from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited
 from orchestrator.model.spec import Limits, Revision
 from orchestrator.runtime import Direct
-from orchestrator.runtime.finish import finish
+from orchestrator.runtime.call.finish import finish
 from orchestrator.store.state_dir import StateDir
 from orchestrator.supervise.ports import Guest
 from tests.simulation.guest import FakeRuntime, Script

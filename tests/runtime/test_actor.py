@@ -4,7 +4,7 @@ from orchestrator.model.exits import ExitKind
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import MESSAGE_MAX_BYTES, BadCall, Exited, Health, Message, Refused, Replied
 from orchestrator.runtime import Start, digest_of_bytes, read_metadata
-from orchestrator.runtime.finish import finish
+from orchestrator.runtime.call.finish import finish
 from tests.runtime.guests import (
     FAULTY,
     ID,

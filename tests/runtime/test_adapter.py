@@ -13,9 +13,9 @@ from orchestrator.model.message import MESSAGE_MAX_BYTES, Exited, Mail, Message,
 from orchestrator.model.world import LIFECYCLE, ArtifactFault
 from orchestrator.runtime import Direct, Err, HostImport, Ok, digest_of_bytes
 from orchestrator.runtime.adapter import binary
-from orchestrator.runtime.adapter.frames import BATCH_MAX, BATCH_MAX_BYTES
 from orchestrator.runtime.adapter.window import ALLOWANCE_BYTES
 from orchestrator.runtime.adapter.wrap import Unadapted, wrap
+from orchestrator.runtime.call.frames import BATCH_MAX, BATCH_MAX_BYTES
 from tests.runtime.guests import FAULTY, MESSAGING, MIB, PUBSUB, ROOT, STORAGE, message, start, told, try_start, wasm
 
 NO_ACTORS = ("calculator", "types", "wordcount", "probe", "wasi_snapshot_preview1")

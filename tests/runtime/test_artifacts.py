@@ -1,8 +1,9 @@
 import pytest
 
 from orchestrator.model.world import ArtifactFault, Drive, Import
-from orchestrator.runtime import Runtime, artifact, digest_of_bytes
-from orchestrator.runtime.artifact import MAX_ARTIFACT_BYTES
+from orchestrator.runtime import Runtime, digest_of_bytes
+from orchestrator.runtime.component import artifact
+from orchestrator.runtime.component.artifact import MAX_ARTIFACT_BYTES
 from tests.runtime.guests import FAULTY, ROOT, TRAPS, wasm
 
 HELLO = (ROOT / "examples/01-hello/components/hello-1.0.0/hello.wasm").read_bytes()

@@ -7,9 +7,9 @@ import pytest
 
 from orchestrator.model.message import Returned
 from orchestrator.runtime import Origin, digest_of_bytes
-from orchestrator.runtime import cache as caching
-from orchestrator.runtime.cache import CompileCache, Entry
-from orchestrator.runtime.engine import settings_text
+from orchestrator.runtime.component import cache as caching
+from orchestrator.runtime.component.cache import CompileCache, Entry
+from orchestrator.runtime.engine.engine import settings_text
 from tests.runtime.guests import ROOT, TRAPS, start, wasm
 
 COMPONENT = wasm(TRAPS)

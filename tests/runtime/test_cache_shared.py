@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.runtime import cache as caching
-from orchestrator.runtime.cache import CompileCache
+from orchestrator.runtime.component import cache as caching
+from orchestrator.runtime.component.cache import CompileCache
 
 ARTIFACTS = 12
 SIZE = 200_000
 HAMMER = """
 import random, sys
 from pathlib import Path
-from orchestrator.runtime import cache as caching
+from orchestrator.runtime.component import cache as caching
 from tests.runtime.test_cache_shared import ARTIFACTS, SIZE, code_of, name_of
 
 folder, seed, rounds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])

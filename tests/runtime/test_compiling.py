@@ -10,7 +10,7 @@ from orchestrator.model.compiling import Compiling
 from orchestrator.model.message import Returned
 from orchestrator.model.world import ArtifactFault
 from orchestrator.runtime import Origin, Runtime, digest_of_bytes
-from orchestrator.runtime.native import NICENESS
+from orchestrator.runtime.component.native import NICENESS
 from tests.runtime.guests import TRAPS, big, start, wasm
 
 FUNCTIONS = 2_500

@@ -6,7 +6,7 @@ import pytest
 from orchestrator.model.exits import ExitKind
 from orchestrator.model.message import Exited, Health, Returned
 from orchestrator.runtime import GuestTrap, Wait
-from orchestrator.runtime.faults import MAX_FRAMES, exit_reason
+from orchestrator.runtime.call.faults import MAX_FRAMES, exit_reason
 from tests.runtime.guests import CALLS_HOST, MIB, TRAPS, calls, start, try_start, wasm
 
 TRAPPING = wasm(TRAPS)
@@ -251,7 +251,7 @@ CALLS_OFTEN = """
 
 
 def test_a_call_makes_only_so_many_host_calls_and_the_next_begins_anew(make_runtime, monkeypatch):
-    monkeypatch.setattr("orchestrator.runtime.link.MAX_HOST_CALLS", 10)
+    monkeypatch.setattr("orchestrator.runtime.call.link.MAX_HOST_CALLS", 10)
     answered: list[int] = []
     guest = start(make_runtime(calls(lambda _context, n: answered.append(n) or n)), wasm(CALLS_OFTEN))
     for _ in range(3):

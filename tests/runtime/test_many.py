@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.model.message import Health, Replied, Returned
 from orchestrator.runtime import HostImport, Runtime, digest_of_bytes
-from orchestrator.runtime.engines import SMALL_BYTES
+from orchestrator.runtime.engine.engines import SMALL_BYTES
 from tests.runtime.guests import MIB, ROOT, message, start, told, try_start, wasm
 
 HELLO = (ROOT / "examples/01-hello/components/hello-1.0.0/hello.wasm").read_bytes()

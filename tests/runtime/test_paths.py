@@ -24,7 +24,8 @@ from orchestrator.model.wit import (
     VariantOf,
     WitType,
 )
-from orchestrator.runtime import Err, HostImport, Ok, Runtime, Some, Variant, capi, chosen, trial
+from orchestrator.runtime import Err, HostImport, Ok, Runtime, Some, Variant, chosen, trial
+from orchestrator.runtime.engine import capi
 from tests.runtime.guests import FAULTY, LIBC, MIB, message, start, told, wasm
 
 INTEGERS = {

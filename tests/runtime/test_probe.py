@@ -3,7 +3,7 @@
 import pytest
 from wasmtime import Engine
 
-from orchestrator.runtime.probe import refused
+from orchestrator.runtime.component.probe import refused
 from tests.runtime.guests import ROOT, wasm
 
 GUESTS = sorted([*ROOT.glob("examples/*/components/*/*.wasm"), *ROOT.glob("tests/components/*/*.wasm")])

@@ -5,7 +5,7 @@ import pytest
 from orchestrator.model.exits import ExitKind
 from orchestrator.model.message import BadCall, Exited, Refused, Returned
 from orchestrator.runtime import Direct
-from orchestrator.runtime.sessions import MAX_HANDLES, MAX_SESSIONS
+from orchestrator.runtime.guest.sessions import MAX_HANDLES, MAX_SESSIONS
 from tests.runtime.guests import ROOT, start, told, wasm
 
 TYPES = (ROOT / "examples/08-types/components/types-1.0.0/types.wasm").read_bytes()

@@ -4,11 +4,12 @@ from contextlib import suppress
 
 from orchestrator.model.message import Returned
 from orchestrator.model.work import GIVE_WAY
-from orchestrator.runtime import Runtime, Start, digest_of_bytes, instance
-from orchestrator.runtime.finish import finish
-from orchestrator.runtime.guest import Guest
-from orchestrator.runtime.guest import start as begin
-from orchestrator.runtime.tick import TICK_S
+from orchestrator.runtime import Runtime, Start, digest_of_bytes
+from orchestrator.runtime.call.finish import finish
+from orchestrator.runtime.engine.tick import TICK_S
+from orchestrator.runtime.guest import store as instance
+from orchestrator.runtime.guest.guest import Guest
+from orchestrator.runtime.guest.guest import start as begin
 from tests.runtime.guests import ID, calls, limits, revision, wasm
 
 LOOKS_UP_AFTERWARDS = wasm("""

@@ -3,7 +3,7 @@
 from wasmtime import WasiConfig
 from wasmtime import _ffi as ffi
 
-from orchestrator.runtime.sockets import open_network
+from orchestrator.runtime.wasi.sockets import open_network
 
 
 def test_a_fresh_configuration_is_opened_and_one_that_was_touched_is_left():

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.model.message import Exited, Mail, Message
 from orchestrator.runtime import Direct, Start, digest_of_bytes, start_here
-from orchestrator.runtime.values import Current
+from orchestrator.runtime.engine.host_import import Current
 from tests.runtime.guests import FAULTY, ID, SENDER, limits, message, revision, told
 
 

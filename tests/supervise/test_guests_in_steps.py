@@ -9,8 +9,8 @@ import pytest
 from orchestrator.model.exits import ExitKind
 from orchestrator.model.message import Exited, Returned
 from orchestrator.runtime import Guest, Runtime, Start, Wait, digest_of_bytes
-from orchestrator.runtime.finish import finish
-from orchestrator.runtime.guest import start
+from orchestrator.runtime.call.finish import finish
+from orchestrator.runtime.guest.guest import start
 from orchestrator.supervise.scheduler import Scheduler
 from orchestrator.supervise.timers import SystemClock
 from tests.runtime.guests import CALLS_HOST, ID, TRAPS, calls, limits, revision, wasm

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from orchestrator.messaging import asking
 from orchestrator.messaging.mailbox import route
 from orchestrator.model.spec import Backoff, HealthPolicy, RestartPolicy, RestartType
-from orchestrator.runtime.finish import finish
+from orchestrator.runtime.call.finish import finish
 from orchestrator.supervise import instance, instances, sessions
 from tests.supervise.interleave import Interleaver
 from tests.supervise.stage import Stage

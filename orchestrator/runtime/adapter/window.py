@@ -1,7 +1,7 @@
 """Where things lie in the linear memory of an adapter or a shim, which the host writes and reads between calls.
 
-Both sides are made from these offsets: `text` when it writes the WebAssembly, `frames` and `imports` when they put
-values there. Nothing but the adapter's own code and the host ever touches these memories.
+Both sides are made from these offsets: `text` when it writes the WebAssembly, `call/frames` and `call/stand_ins`
+when they put values there. Nothing but the adapter's own code and the host ever touches these memories.
 """
 
 VERSION = 5  # of what `wrap` makes: it goes into the name of what is compiled

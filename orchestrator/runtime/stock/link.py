@@ -1,4 +1,4 @@
-"""Host functions on the stock path: the same bodies as in `runtime/link`, behind callbacks that the binding declares.
+"""Host functions on the stock path: the same bodies as in `call/link`, behind callbacks that the binding declares.
 
 The binding's own callback lets a function's exception out through one global of the process, where another thread's
 call may pick it up. Here it never leaves the function: it is kept in the cell of the instance whose call it is.
@@ -12,12 +12,12 @@ from wasmtime import WasmtimeError
 from wasmtime import _ffi as ffi
 from wasmtime import component as wc
 
-from orchestrator.runtime import capi
-from orchestrator.runtime.cell import Cell, Cells
-from orchestrator.runtime.link import Called, Linked, served
+from orchestrator.runtime.call.link import Called, Linked, served
+from orchestrator.runtime.call.types import FunctionType
+from orchestrator.runtime.engine import capi
+from orchestrator.runtime.engine.cell import Cell, Cells
+from orchestrator.runtime.engine.host_import import HostImport
 from orchestrator.runtime.stock import values
-from orchestrator.runtime.types import FunctionType
-from orchestrator.runtime.values import HostImport
 
 _NO_FINALIZER = cast(0, CFUNCTYPE(None, c_void_p))
 

@@ -2,7 +2,7 @@
 
 `lowering(type)` gives a function that fills a value which owns nothing; whatever happens, it is a whole value at every
 moment, so that whoever made it can delete it. `lifting(type)` gives the way back; it copies, and frees nothing. What
-does not fit is refused with the same words as in `layout`.
+does not fit is refused with the same words as in `call/layout`.
 """
 
 import ctypes
@@ -14,10 +14,10 @@ from wasmtime import _ffi as ffi
 
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.plain import Err, Ok, Some, Variant
-from orchestrator.runtime import capi, layout
-from orchestrator.runtime.layout import COMPONENT_ID, Unfit
-from orchestrator.runtime.resources import Resource
-from orchestrator.runtime.types import (
+from orchestrator.runtime.call import layout
+from orchestrator.runtime.call.layout import COMPONENT_ID, Unfit
+from orchestrator.runtime.call.resources import Resource
+from orchestrator.runtime.call.types import (
     EnumOf,
     FlagsOf,
     HandleOf,
@@ -30,6 +30,7 @@ from orchestrator.runtime.types import (
     VariantOf,
     WitType,
 )
+from orchestrator.runtime.engine import capi
 
 Lower = Callable[[Any, Any], None]  # a plain value, and the binding's value to fill
 Lift = Callable[[Any], Any]

@@ -1,0 +1,244 @@
+"""Host functions as values, turned into what a component's imports are linked to; done once a component.
+
+A host function is called with the instance's context and plain Python values. Whatever it raises stays on this side:
+wasmtime gets an error value and the reason waits in the instance's `Cell`. Which grants an instance has is not known
+here.
+"""
+
+import struct
+import traceback
+from collections.abc import Callable, Sequence
+from ctypes import c_uint32, c_void_p, string_at
+from typing import Any
+
+from wasmtime import component as wc
+
+from orchestrator.model.exits import ExitKind, ExitReason
+from orchestrator.runtime.adapter.text import HOST
+from orchestrator.runtime.adapter.window import MUST_WAIT
+from orchestrator.runtime.call.finish import sit_out
+from orchestrator.runtime.call.layout import PAYLOAD, VAL, Unfit, lifting, lowering
+from orchestrator.runtime.call.stand_ins import StandIn, put, stand_ins
+from orchestrator.runtime.call.types import FunctionType, Scalar
+from orchestrator.runtime.engine import capi
+from orchestrator.runtime.engine.cell import MAX_HOST_CALLS, Cell, Cells, Ending
+from orchestrator.runtime.engine.host_import import GuestTrap, HostImport, Wait
+
+_ENDED = b"ended by the host"
+_CONTINUATION = struct.Struct("QQQ")  # callback, its argument, finalizer
+_TOO_MANY = ExitReason(kind=ExitKind.HOST_CALLS, detail=f"made more than {MAX_HOST_CALLS} host calls in one call")
+
+_lower_u32 = lowering(Scalar("u32"))
+_ZERO = _lower_u32(0)
+
+
+class Called:
+    """One host function under one function type: the bodies of its callbacks."""
+
+    def __init__(self, host: HostImport, kind: FunctionType, cells: Cells, is_over: int) -> None:
+        self._host, self._cells, self._is_over = host, cells, is_over
+        self._lift = tuple(lifting(param) for _, param in kind.params)
+        self._lower = None if kind.result is None else lowering(kind.result)
+
+    def __call__(
+        self, _data: int, context: int, _type: int, arguments: int, count: int, results: int, _results: int
+    ) -> int:
+        """Answer at once; where a thread is held, after a wait."""
+        cell = self._cells[capi.get_data(context)]
+        if self._ran(cell, arguments, count, results):
+            if cell.waiting is not None and cell.holds_thread:
+                sit_out(cell.waiting)
+                cell.is_over()
+            if cell.ending is None:
+                return 0
+        return int(capi.error_new(_ENDED))
+
+    def begin(
+        self, _data: int, context: int, _type: int, arguments: int, count: int, results: int, _results: int,
+        error: int, continuation: int,
+    ) -> None:  # fmt: skip
+        """Answer, and leave behind what says when the guest goes on."""
+        cell = self._cells[capi.get_data(context)]
+        if not self._ran(cell, arguments, count, results):
+            c_void_p.from_address(error).value = capi.error_new(_ENDED)
+        capi.copy(continuation, _CONTINUATION.pack(self._is_over, cell.number, 0), _CONTINUATION.size)
+
+    def _ran(self, cell: Cell, arguments: Any, count: int, results: Any) -> bool:
+        try:
+            cell.host_calls += 1
+            if cell.ending is not None or cell.host_calls > MAX_HOST_CALLS:
+                raise Ending(cell.ending or _TOO_MANY)
+            self._run(cell, arguments, count, results)
+        except BaseException as problem:  # noqa: BLE001 — nothing may cross into wasm; `_keep` sorts it
+            self._keep(cell, problem, arguments)
+            return False
+        return True
+
+    def _run(self, cell: Cell, arguments: Any, count: int, results: Any) -> None:
+        image = string_at(arguments, count * VAL) if count else b""
+        values = [lift(image, index * VAL) for index, lift in enumerate(self._lift)]
+        result = served(self._host, cell, values)
+        if self._lower is not None:
+            capi.copy(results, self._lower(result), VAL)
+
+    def _name(self, _arguments: Any) -> str:
+        """Name the host function that a call is of."""
+        return self._host.name
+
+    def _keep(self, cell: Cell, problem: BaseException, arguments: Any) -> None:
+        match problem:
+            case Ending(reason=reason):
+                cell.ending = reason
+            case GuestTrap():
+                cell.ending = ExitReason(kind=ExitKind.TRAPPED, detail=str(problem))
+            case Exception():
+                cell.ending = ExitReason(kind=ExitKind.HOST_FAULT, detail=_bug(self._name(arguments), problem))
+            case _:
+                cell.raised = problem
+
+
+class _Asked(Called):
+    """What a shim calls to have one function of `adapter.text.STANDS` served.
+
+    It answers how far to grow first, or that the guest has to wait before it goes on with the result.
+    """
+
+    def __init__(self, stand_ins: Sequence[StandIn], cells: Cells) -> None:
+        self._stand_ins, self._cells = stand_ins, cells
+
+    def _run(self, cell: Cell, arguments: Any, _count: int, results: Any) -> None:
+        asked, memory = self._asked(arguments), cell.memories[0]
+        value = served(asked.host, cell, asked.arguments(memory))
+        result = asked.result(value, memory)
+        end = put(memory, result)
+        cell.pending = result if end else None
+        waits = cell.waiting is not None and not cell.holds_thread
+        assert not (waits and end), "who waits has a short result"
+        capi.copy(results, _lower_u32(MUST_WAIT if waits else end) if waits or end else _ZERO, VAL)
+
+    def _name(self, arguments: Any) -> str:
+        return self._asked(arguments).host.name
+
+    def _asked(self, arguments: Any) -> StandIn:
+        return self._stand_ins[c_uint32.from_address(arguments + PAYLOAD).value]
+
+
+class _Taken(Called):
+    """What a shim calls once it has grown."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+
+    def _run(self, cell: Cell, _arguments: Any, _count: int, _results: Any) -> None:
+        assert cell.pending is not None, "a shim takes what it grew for"
+        put(cell.memories[0], cell.pending)
+        cell.pending = None
+
+    def _name(self, _arguments: Any) -> str:
+        return "of the shim, which takes a result"
+
+
+class _Waited(Called):
+    """What a shim calls once it was told to wait."""
+
+    def __init__(self, cells: Cells, is_over: int) -> None:
+        self._cells, self._is_over = cells, is_over
+
+    def _run(self, cell: Cell, _arguments: Any, _count: int, _results: Any) -> None:
+        """Leave the wait as it was arranged."""
+
+    def _name(self, _arguments: Any) -> str:
+        return "of the shim, which waits"
+
+
+class Linked:
+    """A linker ready for one component. Keep it as long as any of its instances: the callbacks live here."""
+
+    def __init__(self, linker: wc.Linker) -> None:
+        self.linker = linker
+        self.callbacks: list[Any] = []
+        self.address = capi.address_of(linker.ptr())
+
+
+def link(
+    linker: wc.Linker, needed: dict[str, dict[str, FunctionType]], hosts: Sequence[HostImport], cells: Cells,
+    *, holds_thread: bool,
+) -> Linked:  # fmt: skip
+    """Define on `linker` those of `hosts` that are `needed` (interface → function → type); one thread at a time.
+
+    Where a guest holds its thread, a host function that waits does so on that thread.
+    """
+    linked = Linked(linker)
+    is_over = capi.IsOver(_watching(cells))
+    linked.callbacks.append(is_over)
+    for interface, functions in needed.items():
+        offered = [host for host in hosts if host.interface == interface and host.function in functions]
+        if not offered:
+            continue
+        with linker.root() as root, root.add_instance(interface) as instance:
+            for host in offered:
+                body = Called(host, functions[host.function], cells, capi.address_of(is_over))
+                in_steps = host.waits and not holds_thread
+                _define(linked, capi.address_of(instance.ptr()), host.function, body, in_steps=in_steps)
+    return linked
+
+
+def link_shim(linked: Linked, hosts: Sequence[HostImport], cells: Cells, *, holds_thread: bool) -> None:
+    """Define what the shims of adapters import; one thread at a time."""
+    is_over = capi.IsOver(_watching(cells))
+    linked.callbacks.append(is_over)
+    with linked.linker.root() as root, root.add_instance(HOST) as instance:
+        address = capi.address_of(instance.ptr())
+        _define(linked, address, "call", _Asked(stand_ins(hosts), cells), in_steps=False)
+        _define(linked, address, "take", _Taken(cells), in_steps=False)
+        _define(linked, address, "wait", _Waited(cells, capi.address_of(is_over)), in_steps=not holds_thread)
+
+
+def _define(linked: Linked, instance: int, function: str, body: Called, *, in_steps: bool) -> None:
+    callback = capi.AsyncHostCallback(body.begin) if in_steps else capi.HostCallback(body)
+    linked.callbacks.append(callback)
+    name = function.encode()
+    add = capi.add_func_async if in_steps else capi.add_func
+    error = add(instance, name, len(name), callback, None, None)
+    if error:
+        raise RuntimeError(capi.take_error(error))
+
+
+def _watching(cells: Cells) -> Callable[[int], bool]:
+    def is_over(number: int) -> bool:
+        cell = cells[number]
+        if not cell.is_over():
+            return False
+        if cell.ending is not None:
+            cells.nudge()  # the guest is going on, to be ended where it looks up
+        return True
+
+    return is_over
+
+
+def served(host: HostImport, cell: Cell, values: Sequence[Any]) -> Any:
+    """Call a host function; where it says that the guest waits, that is arranged."""
+    result = host.call(cell.context, *values)
+    if type(result) is Wait:
+        cell.wait(result)
+        return result.value
+    return result
+
+
+def _bug(name: str, problem: Exception) -> str:
+    if isinstance(problem, Unfit):
+        return f"host function {name} returned something its type does not allow: {problem}"
+    frames = traceback.extract_tb(problem.__traceback__)
+    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"host function {name} failed: {type(problem).__name__}: {problem}{place}"
+
+
+def missing_imports(needed: dict[str, dict[str, FunctionType]], hosts: Sequence[HostImport]) -> list[str]:
+    """Name every needed function that no host function serves, sorted."""
+    offered = {(host.interface, host.function) for host in hosts}
+    return sorted(
+        f"{interface}#{function}" if function else interface
+        for interface, functions in needed.items()
+        for function in functions
+        if (interface, function) not in offered
+    )
