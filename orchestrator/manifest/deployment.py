@@ -16,6 +16,7 @@ from orchestrator.manifest.check import check
 from orchestrator.manifest.component import Component
 from orchestrator.manifest.documents import Document
 from orchestrator.manifest.health import health_of, health_problems
+from orchestrator.manifest.identity import identified
 from orchestrator.manifest.job import job_of, job_problems
 from orchestrator.manifest.mounts import mount_problems, mounts_of
 from orchestrator.manifest.node import Node, Place, Problem, find, items, nearest, plain, text_at
@@ -23,10 +24,9 @@ from orchestrator.manifest.printable import did_you_mean, excerpt
 from orchestrator.manifest.subscriptions import subscription_problems
 from orchestrator.manifest.units import duration_ms, size_bytes
 from orchestrator.manifest.versions import parse_range, parse_version
-from orchestrator.model.base import canonical_json, digest_of
+from orchestrator.model.base import canonical_json
 from orchestrator.model.ids import DEFAULT_NAMESPACE, NAME_MAX_LENGTH, NAME_PATTERN, DeploymentKey
 from orchestrator.model.spec import (
-    LOG_PER_S,
     Analysis,
     Backoff,
     Delivery,
@@ -319,19 +319,7 @@ def _revision(spec: Spec, component: Component, job: Job | None) -> Revision:
         accepts=component.accepts,
         mounts=mounts_of(spec.get("mounts", [])),
     )
-    hashed = msgspec.structs.asdict(content)
-    del hashed["id"]
-    if job is None:  # the ids of what stays are those from before there were jobs
-        del hashed["job"]
-    if not content.accepts:
-        del hashed["accepts"]
-    if not content.mounts:
-        del hashed["mounts"]
-    if content.limits.log_per_s == LOG_PER_S:  # nor had there been this limit
-        limits = msgspec.to_builtins(content.limits)
-        del limits["logPerS"]
-        hashed["limits"] = msgspec.Raw(msgspec.json.encode(limits))  # in the order of a struct's fields
-    return msgspec.structs.replace(content, id=digest_of(hashed))
+    return identified(content)
 
 
 def _grants(grants: Spec) -> tuple[Grant, ...]:
