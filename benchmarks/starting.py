@@ -31,7 +31,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 }
 NOTES = (
     "Each is a whole process: the interpreter, imports, the agent's answer, what is printed. Most is imports.",
-    "`validate` and `plan` load wasmtime and read 01-hello, whose component is in the cache.",
+    "`validate` and `plan` read 01-hello, whose component was inspected before, so that neither loads wasmtime.",
 )
 
 

@@ -8,11 +8,8 @@ import time
 from collections.abc import Callable
 
 from orchestrator.contract.documents import CompilingView
-from orchestrator.model.compiling import Compiling
+from orchestrator.model.compiling import MIB, SHOWN_BYTES, Compiling
 from orchestrator.model.ids import DeploymentKey
-
-SHOWN_BYTES = 256 << 10
-MIB = 1 << 20
 
 Announce = Callable[[DeploymentKey | None, str, str], None]
 

@@ -6,12 +6,14 @@
 import threading
 import time
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from orchestrator.agent.compilations import MIB, SHOWN_BYTES
 from orchestrator.cli.terminal import Console, Live
-from orchestrator.contract.documents import CompilingView
-from orchestrator.model.compiling import Compiling
+from orchestrator.model.compiling import MIB, SHOWN_BYTES, Compiling
 from orchestrator.observe.events import printable
+
+if TYPE_CHECKING:
+    from orchestrator.contract.documents import CompilingView
 
 LOOK_S = 0.1
 
@@ -61,6 +63,6 @@ class Progress:
                 live.show("\n".join(f"{what}  {time.monotonic() - began:.0f} s" for what, began in running))
 
 
-def under_way(compiling: CompilingView) -> str:
+def under_way(compiling: "CompilingView") -> str:
     """Describe a compilation of the agent in a few words."""
     return f"compiling ({compiling.size_bytes / MIB:.1f} MiB, {compiling.elapsed_ms // 1000} s so far)"

@@ -13,7 +13,8 @@ import msgspec
 
 from orchestrator.cli.compiling import Progress
 from orchestrator.cli.context import Settings, command, global_options
-from orchestrator.cli.reading import read_wasm, shared_runtime
+from orchestrator.cli.inspecting import shared_runtime
+from orchestrator.cli.reading import read_wasm
 from orchestrator.cli.show import table
 from orchestrator.cli.terminal import Console, Text
 from orchestrator.cli.visible import sink

@@ -4,7 +4,7 @@ Used by `validate`, `plan` and `apply`; the files are read with the caller's own
 """
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,10 @@ import msgspec
 
 from orchestrator.cli.compiling import Progress
 from orchestrator.cli.context import Settings, silent_holder
+from orchestrator.cli.inspecting import Inspector
 from orchestrator.contract.codes import FAILED, INVALID, USAGE
 from orchestrator.contract.problem import Failure
 from orchestrator.manifest import references, resolve
-from orchestrator.model.calls import Calls
-from orchestrator.model.compiling import Compiling
 from orchestrator.model.desired import Permissions, Resolution
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.ids import DeploymentKey
@@ -25,7 +24,6 @@ from orchestrator.model.snapshot import Artifact, Snapshot, Unknown
 from orchestrator.model.source import SourceSpec
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
-from orchestrator.runtime import HostImport, Runtime
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import open_source
 from orchestrator.source.spec import SourceRefused, parse_source
@@ -67,19 +65,19 @@ def read_snapshot(place: Place, settings: Settings, *, for_agent: bool = False) 
     spec, state_dir = place.spec(), settings.state_dir
     cache = state_of(settings).cache if for_agent else state_dir / CACHE
     with Progress(settings.err()) as progress:
-        return _read(spec, state_dir, shared_runtime(cache, progress.heard, settings.calls))
+        return _read(spec, state_dir, Inspector(cache, progress.heard, settings.calls))
 
 
-def _read(spec: SourceSpec, state_dir: Path, runtime: Runtime) -> Snapshot:
+def _read(spec: SourceSpec, state_dir: Path, inspector: Inspector) -> Snapshot:
     try:
-        artifacts = ArtifactCache(runtime.inspect)
+        artifacts = ArtifactCache(inspector.inspect)
         source = open_source(
             spec, references=references, artifacts=artifacts, work_dir=state_dir / "git",
             passed_on=passed_to_git(),
         )  # fmt: skip
         answer = source.read()
     finally:
-        runtime.close()
+        inspector.close()
     if isinstance(answer, Unknown):
         failure = answer.failure
         raise Failure(failure.summary, failure.detail, failure.suggestion, FAILED)
@@ -98,16 +96,6 @@ def read_wasm(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as problem:
         raise Failure(f"cannot read {file}", str(problem.strerror), exit_code=USAGE) from None
-
-
-def shared_runtime(
-    cache: Path, compiling: Callable[[Compiling], None], calls: Calls, imports: Sequence[HostImport] = ()
-) -> Runtime:
-    """Return a runtime that shares what the agent has compiled, where there is an agent's state to share."""
-    try:
-        return Runtime(cache if cache.is_dir() else None, imports, compiling=compiling, calls=calls)
-    except OSError:  # it may not be written, or is somebody else's: compile, as without any state
-        return Runtime(None, imports, compiling=compiling, calls=calls)
 
 
 def passed_to_git() -> dict[str, str]:

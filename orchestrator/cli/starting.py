@@ -10,8 +10,9 @@ import click
 
 from orchestrator.cli.compiling import Progress
 from orchestrator.cli.context import Settings, command
+from orchestrator.cli.inspecting import shared_runtime
 from orchestrator.cli.names import LABEL
-from orchestrator.cli.reading import read_wasm, shared_runtime
+from orchestrator.cli.reading import read_wasm
 from orchestrator.contract.codes import FAILED, INVALID, USAGE
 from orchestrator.contract.problem import Failure
 from orchestrator.interface.fitness import stays, unfitness

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from orchestrator.compiled.cache import CompileCache
+from orchestrator.compiled.sealed import SealedFolder
+from orchestrator.compiled.settings import settings_text
+from orchestrator.compiled.worlds import Worlds
 from orchestrator.model.calls import Calls
 from orchestrator.model.compiling import Compiling
 from orchestrator.model.message import Exited
 from orchestrator.model.world import World
-from orchestrator.runtime.component.cache import CompileCache
-from orchestrator.runtime.component.loaded import Loaded, Loader, digest_of_bytes
-from orchestrator.runtime.engine.engine import settings_text
+from orchestrator.runtime.adapter import window
+from orchestrator.runtime.component.loaded import Kept, Loaded, Loader, digest_of_bytes
 from orchestrator.runtime.engine.engines import Engines
 from orchestrator.runtime.engine.host_import import HostImport
 from orchestrator.runtime.engine.path import chosen
@@ -34,9 +37,9 @@ class Runtime:
             UnknownLayout: with the installed wasmtime no limit could be held.
         """
         self.path = chosen(calls)
-        cache = None if cache_dir is None else CompileCache(cache_dir, settings_text(self.path.calls))
+        kept = None if cache_dir is None else _kept(SealedFolder(cache_dir), self.path.calls)
         self._engines = Engines(self.path.calls)
-        self._loader = Loader(self._engines, cache, imports, compiling)
+        self._loader = Loader(self._engines, kept, imports, compiling)
 
     def inspect(self, data: bytes, name: str = "") -> World:
         """Read what a component is; what is compiled for that is kept for `load`. `name` is what it is told under.
@@ -63,3 +66,8 @@ class Runtime:
     def close(self) -> None:
         """Stop the engines' ticks; only after every guest was closed."""
         self._engines.stop()
+
+
+def _kept(folder: SealedFolder, calls: Calls) -> Kept:
+    adapter = str(window.VERSION) if calls is Calls.FAST else "none"
+    return Kept(CompileCache(folder, settings_text(adapter)), Worlds(folder))

@@ -211,7 +211,7 @@ def _cached(folder: Path, hint: str) -> Iterator[Finding]:
         why = f"{folder / 'key'} cannot be used: not private, not yours, or not {CACHE_KEY_BYTES} bytes"
         again = "Nothing needs to be done: the next agent makes a new one, and components are compiled once more."
         yield warning("cache", why, again)
-    foreign = [path.name for path, about in files if path.suffix == ".cwasm" and _foreign(about)]
+    foreign = [path.name for path, about in files if path.suffix in (".cwasm", ".world") and _foreign(about)]
     if foreign:
         yield warning("cache", f"files that others own or may write to are not loaded: {_named(foreign)}", hint)
     total = sum(about.st_size for path, about in files if path.suffix == ".cwasm")

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.compiled import cache as caching
+from orchestrator.compiled.cache import CompileCache, Entry
+from orchestrator.compiled.sealed import SealedFolder
+from orchestrator.compiled.settings import settings_text
 from orchestrator.model.message import Returned
 from orchestrator.runtime import Origin, digest_of_bytes
-from orchestrator.runtime.component import cache as caching
-from orchestrator.runtime.component.cache import CompileCache, Entry
-from orchestrator.runtime.engine.engine import settings_text
+from orchestrator.runtime.adapter import window
 from tests.runtime.guests import ROOT, TRAPS, start, wasm
 
 COMPONENT = wasm(TRAPS)
@@ -35,6 +37,10 @@ def load(make_runtime, folder):
 def entry(folder: Path, data: bytes = COMPONENT) -> Path:
     (path,) = folder.glob(f"{digest_of_bytes(data).removeprefix('sha256:')}-*.cwasm")
     return path
+
+
+def opened(folder: Path, settings: str) -> CompileCache:
+    return CompileCache(SealedFolder(folder), settings)
 
 
 def mode(path: Path) -> int:
@@ -113,12 +119,12 @@ def test_a_file_of_another_artifact_is_never_loaded(load, folder):
 
 
 def test_a_file_of_other_engine_settings_is_never_loaded(folder):
-    CompileCache(folder, "these").write("sha256:" + "0" * 64, b"about", b"code")
-    assert CompileCache(folder, "these").read("sha256:" + "0" * 64) == Entry(b"about", b"code")
-    assert CompileCache(folder, "those").read("sha256:" + "0" * 64) is None
+    opened(folder, "these").write("sha256:" + "0" * 64, b"about", b"code")
+    assert opened(folder, "these").read("sha256:" + "0" * 64) == Entry(b"about", b"code")
+    assert opened(folder, "those").read("sha256:" + "0" * 64) is None
     (written,) = folder.glob("*.cwasm")
-    written.rename(CompileCache(folder, "those").path("sha256:" + "0" * 64))
-    assert CompileCache(folder, "those").read("sha256:" + "0" * 64) is None
+    written.rename(opened(folder, "those").path("sha256:" + "0" * 64))
+    assert opened(folder, "those").read("sha256:" + "0" * 64) is None
 
 
 def test_with_another_key_nothing_is_loaded(load, folder):
@@ -155,7 +161,7 @@ def test_a_link_is_never_followed(load, folder, tmp_path):
 
 def test_authentic_code_that_wasmtime_refuses_is_compiled_again(load, folder):
     load()
-    cache = CompileCache(folder, settings_text())
+    cache = opened(folder, settings_text(str(window.VERSION)))
     entry = cache.read(digest_of_bytes(COMPONENT))
     assert entry is not None
     cache.write(digest_of_bytes(COMPONENT), bytes(entry.about), b"no code at all")
@@ -164,7 +170,7 @@ def test_authentic_code_that_wasmtime_refuses_is_compiled_again(load, folder):
 
 def test_what_another_airs_says_about_a_component_is_not_believed(load, folder):
     load()
-    cache = CompileCache(folder, settings_text())
+    cache = opened(folder, settings_text(str(window.VERSION)))
     entry = cache.read(digest_of_bytes(COMPONENT))
     assert entry is not None
     cache.write(digest_of_bytes(COMPONENT), b"\xc0", bytes(entry.code))
@@ -173,7 +179,7 @@ def test_what_another_airs_says_about_a_component_is_not_believed(load, folder):
 
 def test_a_folder_open_to_others_is_closed(folder):
     folder.mkdir(mode=0o755)
-    CompileCache(folder, "x")
+    opened(folder, "x")
     assert mode(folder) == 0o700
 
 
@@ -190,7 +196,7 @@ def test_a_full_disk_costs_a_compilation_and_nothing_else(make_runtime, folder, 
 
 def test_the_oldest_files_make_room(folder, monkeypatch):
     monkeypatch.setattr(caching, "MAX_CACHE_BYTES", 300)
-    cache = CompileCache(folder, "x")
+    cache = opened(folder, "x")
     for number in range(4):
         cache.write(f"sha256:{number:064}", b"", bytes(64))  # 100 bytes with what is around it
         os.utime(cache.path(f"sha256:{number:064}"), ns=(number, number))
@@ -199,7 +205,7 @@ def test_the_oldest_files_make_room(folder, monkeypatch):
 
 def test_a_file_that_was_read_lately_outlives_older_ones(folder, monkeypatch):
     monkeypatch.setattr(caching, "MAX_CACHE_BYTES", 300)
-    cache = CompileCache(folder, "x")
+    cache = opened(folder, "x")
     for number in range(3):
         cache.write(f"sha256:{number:064}", b"", bytes(64))
         os.utime(cache.path(f"sha256:{number:064}"), ns=(number, number))
@@ -213,7 +219,7 @@ def test_processes_that_start_together_agree_on_one_key(folder):
 
     def open_cache(_n: int) -> CompileCache:
         together.wait()
-        return CompileCache(folder, "x")
+        return opened(folder, "x")
 
     with ThreadPoolExecutor(8) as pool:
         caches = list(pool.map(open_cache, range(8)))

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from hashlib import sha256
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 from wasmtime import component as wc
 
+from orchestrator.compiled.cache import CompileCache
+from orchestrator.compiled.worlds import Worlds
 from orchestrator.interface.exports import Export
 from orchestrator.model.calls import Adapter, Calls, Place
 from orchestrator.model.compiling import Compiling
@@ -21,7 +24,6 @@ from orchestrator.runtime.call.call import Signature
 from orchestrator.runtime.call.link import Linked, link, link_shim, missing_imports
 from orchestrator.runtime.component import artifact as artifacts
 from orchestrator.runtime.component import lifecycle, native
-from orchestrator.runtime.component.cache import CompileCache
 from orchestrator.runtime.component.description import Description, describe, ruled_out
 from orchestrator.runtime.engine import capi
 from orchestrator.runtime.engine.engine import SharedEngine
@@ -166,15 +168,24 @@ class Loaded(msgspec.Struct, frozen=True):
         return found
 
 
+class Kept(NamedTuple):
+    """What is kept on disk of the artifacts that were seen."""
+
+    code: CompileCache
+    worlds: Worlds
+
+
 class Loader:
     """Loads components once, whoever asks and from however many threads."""
 
     def __init__(
-        self, engines: Engines, cache: CompileCache | None, hosts: Sequence[HostImport],
+        self, engines: Engines, kept: Kept | None, hosts: Sequence[HostImport],
         watch: Callable[[Compiling], None],
     ) -> None:  # fmt: skip
         """Set it up; `watch` is told when a compilation begins and ends, on the thread that compiles."""
-        self._engines, self._cache, self._hosts, self._watch = engines, cache, tuple(hosts), watch
+        self._engines, self._hosts, self._watch = engines, tuple(hosts), watch
+        self._cache = None if kept is None else kept.code
+        self._worlds = None if kept is None else kept.worlds
         self._lock = threading.Lock()
         self._linking = threading.Lock()  # wasmtime's binding keeps tables of its own while linking
         self._held: OrderedDict[str, _Prepared] = OrderedDict()
@@ -189,11 +200,20 @@ class Loader:
     def inspect(self, artifact: str, data: bytes, name: str = "") -> World:
         """Return what the component is; it is compiled only if nothing that it imports rules out that it runs."""
         with self._turn(artifact):
-            loaded = self._at_hand(artifact)
-            if loaded is not None:
-                return loaded.world
-            artifacts.check(data)
-            return self._ruled_out(data) or self._compiled(artifact, data, name).world
+            known = None if self._worlds is None else self._worlds.read(artifact)
+            if known is not None:
+                return known
+            found = self._inspected(artifact, data, name)
+            if self._worlds is not None:
+                self._worlds.keep(artifact, found)
+            return found
+
+    def _inspected(self, artifact: str, data: bytes, name: str) -> World:
+        loaded = self._at_hand(artifact)
+        if loaded is not None:
+            return loaded.world
+        artifacts.check(data)
+        return self._ruled_out(data) or self._compiled(artifact, data, name).world
 
     def _ruled_out(self, data: bytes) -> World | None:
         return ruled_out(data, self._engines.of_size(len(data)).engine)

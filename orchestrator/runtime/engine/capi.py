@@ -13,8 +13,8 @@ from typing import Any
 
 from wasmtime import _ffi as ffi
 
+from orchestrator.compiled.settings import wasmtime_version
 from orchestrator.model.calls import UnknownLayout
-from orchestrator.runtime.engine.release import wasmtime_version
 
 LAYOUT = (32, 8, 48, 16, 8, 8, 16, 16)  # what `found_layout` finds in the wasmtime that `layout` was written for
 _MEMORY_CALLBACKS = (7, 3, 2)  # how many arguments the callbacks for memories have: making, finding, growing

@@ -1,4 +1,4 @@
-"""The wasmtime engine all guests share, its settings, and the tick that lets running calls be looked at.
+"""The wasmtime engine all guests share, and the tick that lets running calls be looked at.
 
 The tick only makes a running guest look up; whether its time is over is decided on the monotonic clock, so a tick that
 comes early or late never ends a call early. A guest whose time is not over gives way to others.
@@ -10,44 +10,17 @@ from collections.abc import Callable
 from typing import Any
 
 from wasmtime import Config, Engine
-from wasmtime import _ffi as ffi
 
+from orchestrator.compiled.settings import SETTINGS, WITHOUT_GUARDS
 from orchestrator.model.calls import Calls
-from orchestrator.runtime.adapter import window
 from orchestrator.runtime.engine import capi
 from orchestrator.runtime.engine.cell import Cells
 from orchestrator.runtime.engine.memory import Memories
-from orchestrator.runtime.engine.release import wasmtime_version
 from orchestrator.runtime.engine.stacks import Stacks
 from orchestrator.runtime.engine.stuck import Stuck
 from orchestrator.runtime.engine.tick import Tick
 
-MAX_WASM_STACK_BYTES = 512 << 10  # Python threads have 8 MiB; a guest's recursion ends long before
 _CONTINUE, _YIELD = 0, 1  # wasmtime_update_deadline_kind_t
-
-_SETTINGS: dict[str, Any] = {
-    "consume_fuel": True,
-    "epoch_interruption": True,
-    "wasm_component_model": True,
-    "wasm_threads": False,  # a shared memory is not counted, and a guest that waits on one cannot be ended
-    "max_wasm_stack": MAX_WASM_STACK_BYTES,
-    "cranelift_opt_level": "speed",
-    "cranelift_nan_canonicalization": True,  # the same answer on every machine
-    "wasm_relaxed_simd_deterministic": True,
-    "memory_init_cow": False,  # wasmtime refuses copy-on-write data in memories that we make
-}
-_WITHOUT_GUARDS: dict[str, Any] = {  # every access is checked, so a memory needs no address space around it
-    "memory_reservation": 0,
-    "memory_reservation_for_growth": 0,
-    "memory_guard_size": 0,
-}
-
-
-def settings_text(calls: Calls = Calls.FAST) -> str:
-    """Name everything that what is compiled depends on beside the component."""
-    settings = sorted(_SETTINGS.items()), sorted(_WITHOUT_GUARDS.items())
-    adapter = window.VERSION if calls is Calls.FAST else "none"
-    return f"wasmtime {wasmtime_version()} {ffi.filename.parent.name} adapter {adapter} {settings}"
 
 
 class SharedEngine:
@@ -61,7 +34,7 @@ class SharedEngine:
         """
         capi.check_basics()
         config = Config()
-        for name, value in (_SETTINGS if guards else _SETTINGS | _WITHOUT_GUARDS).items():
+        for name, value in (SETTINGS if guards else SETTINGS | WITHOUT_GUARDS).items():
             setattr(config, name, value)
         self.guards, self.calls, self.stuck = guards, calls, stuck
         self.memories = Memories()

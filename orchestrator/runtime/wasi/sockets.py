@@ -11,8 +11,8 @@ from typing import Any
 
 from wasmtime import _ffi as ffi
 
+from orchestrator.compiled.settings import wasmtime_version
 from orchestrator.runtime.engine import capi
-from orchestrator.runtime.engine.release import wasmtime_version
 
 KNOWN = "50.0.1"  # the wasmtime whose configuration is laid out like this
 _LOOKUP_AT, _SWITCHES = 0x108, 3  # whether names may be looked up, UDP used, TCP used: a byte each

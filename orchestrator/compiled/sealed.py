@@ -1,10 +1,9 @@
-"""Compiled components on disk, authenticated: bytes that airs did not write itself are never given to wasmtime.
+"""Files that only airs itself can have written: each holds a keyed hash over its own name and its content.
 
-Deserialising runs what it reads as native code, and a flipped byte is not noticed. So a file holds a keyed hash over
-its own name and its content; it is read once, checked, and those very bytes are loaded. Every doubt is a miss, and a
-miss is only slow.
+    MAC (32)   content
 
-    MAC (32)   length of what is said about the code (4)   what is said about the code   code
+A file is read once, checked, and those very bytes are used. Every doubt is a miss, and a miss is only slow: whatever
+lies here can be made again.
 
 Any number of processes may use one folder. Files appear whole under their names; a draft is locked by whoever writes
 it, so that one left behind by a killed process is known and removed.
@@ -12,39 +11,25 @@ it, so that one left behind by a killed process is known and removed.
 
 import contextlib
 import fcntl
-import hashlib
 import hmac
 import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import msgspec
-
-MAX_CACHE_BYTES = 2 << 30  # of all files together; those not used for the longest time go first
-MAX_ENTRY_BYTES = 512 << 20
 _KEY_BYTES = 32
 _MAC_BYTES = 32
-_LENGTH_BYTES = 4
-_SUFFIX = ".cwasm"
 _DRAFT_SUFFIX = ".tmp"
 _TRIES = 3
 
 Buffer = bytes | memoryview
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """What the cache holds of one artifact: its code, and what was found out about it."""
+class SealedFolder:
+    """A folder of authenticated files, private to its user, with the key that authenticates them."""
 
-    about: memoryview
-    code: memoryview
-
-
-class CompileCache:
-    """A folder of compiled components, private to its user, with the key that authenticates them."""
-
-    def __init__(self, folder: Path, settings: str) -> None:
-        """Open or create the cache; `settings` names everything beside the artifact that compiled code depends on.
+    def __init__(self, folder: Path) -> None:
+        """Open or create it.
 
         Raises:
             OSError: the folder cannot be made, or belongs to somebody else.
@@ -53,68 +38,51 @@ class CompileCache:
         if folder.stat().st_uid != os.geteuid():
             raise PermissionError(f"{folder} belongs to another user")
         folder.chmod(0o700)
-        self._folder = folder
-        self._settings = hashlib.sha256(settings.encode()).hexdigest()[:16]
+        self.path = folder
         _remove_drafts(folder)
         self._key = _load_key(folder / "key") or _make_key(folder / "key")
 
-    def path(self, artifact: str) -> Path:
-        """Return where the compiled code of an artifact lies, or would."""
-        return self._folder / self._name(artifact)
-
-    def read(self, artifact: str) -> Entry | None:
-        """Return what is held of an artifact, authenticated; None when there is nothing that can be trusted."""
-        name = self._name(artifact)
-        content = _read_private(self._folder / name, MAX_ENTRY_BYTES, touch=True)
-        if content is None or len(content) < _MAC_BYTES + _LENGTH_BYTES:
+    def read(self, name: str, limit_bytes: int) -> memoryview | None:
+        """Return a file's content, authenticated, and note that it was used; None when there is none to trust."""
+        sealed = _read_private(self.path / name, _MAC_BYTES + limit_bytes, touch=True)
+        if sealed is None or len(sealed) < _MAC_BYTES:
             return None
-        if not hmac.compare_digest(content[:_MAC_BYTES], self._mac(name, content[_MAC_BYTES:])):
-            return None
-        begin = _MAC_BYTES + _LENGTH_BYTES
-        end = begin + int.from_bytes(content[_MAC_BYTES:begin], "little")
-        return Entry(content[begin:end], content[end:])
+        content = sealed[_MAC_BYTES:]
+        return content if hmac.compare_digest(sealed[:_MAC_BYTES], self._mac(name, content)) else None
 
-    def write(self, artifact: str, about: bytes, code: Buffer) -> None:
-        """Keep compiled code and what is said about it, replacing whatever was there.
+    def write(self, name: str, *parts: Buffer) -> None:
+        """Write a file of these parts, replacing whatever was there.
 
         Raises:
             OSError: it could not be written; nothing half-written stays under the final name.
         """
-        parts = (len(about).to_bytes(_LENGTH_BYTES, "little"), about, code)
-        if _MAC_BYTES + _LENGTH_BYTES + len(about) + memoryview(code).nbytes > MAX_ENTRY_BYTES:
-            return
-        name = self._name(artifact)
-        with _draft(self._folder, (self._mac(name, *parts), *parts)) as draft:
-            draft.replace(self._folder / name)
-        _remove_drafts(self._folder)
-        self._shrink(keep=name)
+        with _draft(self.path, (self._mac(name, *parts), *parts)) as draft:
+            draft.replace(self.path / name)
+        _remove_drafts(self.path)
 
-    def _name(self, artifact: str) -> str:
-        return f"{artifact.removeprefix('sha256:')}-{self._settings}{_SUFFIX}"
+    def shrink(self, suffix: str, limit_bytes: int, keep: str) -> None:
+        """Remove what was not used for the longest time, until the files of a kind are small enough together.
+
+        A file that vanishes meanwhile is fine.
+        """
+        found = []
+        for path in self.path.glob(f"*{suffix}"):
+            with contextlib.suppress(FileNotFoundError):
+                info = path.stat()
+                found.append((info.st_mtime_ns, info.st_size, path))
+        total = sum(size for _, size, _ in found)
+        for _, size, path in sorted(found):
+            if total <= limit_bytes:
+                return
+            if path.name != keep:
+                path.unlink(missing_ok=True)
+                total -= size
 
     def _mac(self, name: str, *parts: Buffer) -> bytes:
         mac = hmac.new(self._key, name.encode() + b"\0", "sha256")
         for part in parts:
             mac.update(part)
         return mac.digest()
-
-    def _shrink(self, keep: str) -> None:
-        """Remove what was not used for the longest time, until all together are small enough.
-
-        A file that vanishes meanwhile is fine.
-        """
-        found = []
-        for path in self._folder.glob(f"*{_SUFFIX}"):
-            with contextlib.suppress(FileNotFoundError):
-                info = path.stat()
-                found.append((info.st_mtime_ns, info.st_size, path))
-        total = sum(size for _, size, _ in found)
-        for _, size, path in sorted(found):
-            if total <= MAX_CACHE_BYTES:
-                return
-            if path.name != keep:
-                path.unlink(missing_ok=True)
-                total -= size
 
 
 def _load_key(path: Path) -> bytes | None:

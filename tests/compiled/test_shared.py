@@ -8,20 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.runtime.component import cache as caching
-from orchestrator.runtime.component.cache import CompileCache
+from orchestrator.compiled import sealed
+from orchestrator.compiled.cache import CompileCache
+from orchestrator.compiled.sealed import SealedFolder
 
 ARTIFACTS = 12
 SIZE = 200_000
 HAMMER = """
 import random, sys
 from pathlib import Path
-from orchestrator.runtime.component import cache as caching
-from tests.runtime.test_cache_shared import ARTIFACTS, SIZE, code_of, name_of
+from orchestrator.compiled import cache as caching
+from tests.compiled.test_shared import ARTIFACTS, SIZE, code_of, name_of, opened
 
 folder, seed, rounds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 caching.MAX_CACHE_BYTES = SIZE * 5
-cache, random = caching.CompileCache(folder, "shared"), random.Random(seed)
+cache, random = opened(folder), random.Random(seed)
 print("open", flush=True)
 for _ in range(rounds):
     number = random.randrange(ARTIFACTS)
@@ -40,6 +41,10 @@ def name_of(number: int) -> str:
 
 def code_of(number: int) -> bytes:
     return bytes([number]) * SIZE
+
+
+def opened(folder: Path) -> CompileCache:
+    return CompileCache(SealedFolder(folder), "shared")
 
 
 @pytest.fixture
@@ -67,7 +72,7 @@ def test_processes_that_read_write_and_evict_at_once_see_whole_entries_only(fold
 
 
 def test_writers_that_are_killed_leave_nothing_wrong_and_nothing_behind(folder):
-    survivor = CompileCache(folder, "shared")
+    survivor = opened(folder)
     for seed in range(12):
         process = hammer(folder, seed, ENDLESS)
         assert process.stdout is not None
@@ -80,16 +85,16 @@ def test_writers_that_are_killed_leave_nothing_wrong_and_nothing_behind(folder):
             entry = survivor.read(name_of(number))
             assert entry is None or entry.code == code_of(number)
     (folder / ".1234-dead.tmp").write_bytes(b"left behind by one that was killed")
-    CompileCache(folder, "shared")
+    opened(folder)
     assert not list(folder.glob(".*.tmp"))
     survivor.write(name_of(0), b"about", code_of(0))
     assert survivor.read(name_of(0)).code == code_of(0)
 
 
 def test_a_draft_that_is_being_written_is_left_alone(folder):
-    cache = CompileCache(folder, "shared")
-    with caching._draft(folder, (b"half",)) as draft:
-        CompileCache(folder, "shared")
+    cache = opened(folder)
+    with sealed._draft(folder, (b"half",)) as draft:
+        opened(folder)
         cache.write(name_of(1), b"", b"code")
         assert draft.read_bytes() == b"half"
     assert not draft.exists()
@@ -98,6 +103,6 @@ def test_a_draft_that_is_being_written_is_left_alone(folder):
 def test_the_key_of_the_process_that_came_first_is_everyones(folder):
     processes = [hammer(folder, seed, 50) for seed in range(4)]
     assert [process.communicate(timeout=120)[1] for process in processes] == [""] * 4
-    mine = CompileCache(folder, "shared")
+    mine = opened(folder)
     held = [mine.read(name_of(number)) for number in range(ARTIFACTS)]
     assert len([entry for entry in held if entry is not None]) == len(list(folder.glob("*.cwasm"))) > 0

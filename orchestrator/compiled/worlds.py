@@ -1,0 +1,51 @@
+"""What inspecting an artifact found, on disk beside its compiled code: whoever reads it need not load the engine.
+
+Whether an artifact runs here is decided by its world, so only what airs has sealed is believed, and only of the very
+airs, wasmtime and settings that found it. What was wrong with an artifact is not kept.
+"""
+
+import msgspec
+
+from orchestrator import __version__
+from orchestrator.compiled.sealed import SealedFolder
+from orchestrator.compiled.settings import file_name, settings_text
+from orchestrator.model.world import World
+
+VERSION = 1  # of what inspecting finds in the same bytes: a test tells when it has to be raised
+MAX_WORLDS_BYTES = 64 << 20  # of all files together; those not used for the longest time go first
+MAX_WORLD_BYTES = 4 << 20  # a larger one is found anew each time
+_SUFFIX = ".world"
+_DECODER = msgspec.msgpack.Decoder(World)
+
+
+class Worlds:
+    """The worlds of the artifacts that were inspected here."""
+
+    def __init__(self, folder: SealedFolder) -> None:
+        self._folder = folder
+        self._settings = f"world {VERSION} of airs {__version__}, {settings_text('any')}"
+
+    def read(self, artifact: str) -> World | None:
+        """Return what was found in an artifact, authenticated; None when there is nothing that can be trusted."""
+        content = self._folder.read(self._name(artifact), MAX_WORLD_BYTES)
+        if content is None:
+            return None
+        try:
+            return _DECODER.decode(content)
+        except msgspec.MsgspecError:  # written by an airs that described worlds in another way
+            return None
+
+    def keep(self, artifact: str, world: World) -> None:
+        """Keep what was found in an artifact, as far as that goes: a full disk costs a look next time."""
+        content = msgspec.msgpack.encode(world)
+        if len(content) > MAX_WORLD_BYTES:
+            return
+        name = self._name(artifact)
+        try:
+            self._folder.write(name, content)
+            self._folder.shrink(_SUFFIX, MAX_WORLDS_BYTES, keep=name)
+        except OSError:
+            return
+
+    def _name(self, artifact: str) -> str:
+        return file_name(artifact, self._settings, _SUFFIX)
