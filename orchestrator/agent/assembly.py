@@ -10,6 +10,7 @@ from orchestrator.agent.messages import Messages
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.sources import Reading, Sources
 from orchestrator.agent.surroundings import Announcer, HostSurroundings
+from orchestrator.concurrency.work import LOAD
 from orchestrator.controller.loop import Controller
 from orchestrator.controller.watched import WatchedSources
 from orchestrator.delivery.durable import DurableMail
@@ -41,7 +42,6 @@ from orchestrator.model.message import Exited, Mail, Undelivered
 from orchestrator.model.snapshot import Artifact, Snapshot
 from orchestrator.model.source import SourceNote, SourceStatus
 from orchestrator.model.spec import Revision
-from orchestrator.model.work import LOAD
 from orchestrator.model.world import ArtifactFault, Drive
 from orchestrator.observe.events import Journals
 from orchestrator.observe.output import LineLog, WatchedOutput

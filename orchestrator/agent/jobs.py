@@ -12,13 +12,14 @@ from contextlib import suppress
 
 import msgspec
 
+from orchestrator.concurrency.clock import Clock
 from orchestrator.contract.documents import Ended, Printed
 from orchestrator.model.job import JobOutcome
 from orchestrator.observe.output import WatchedOutput
 from orchestrator.runtime import Guest
 from orchestrator.runtime.call.finish import apart, finish
 from orchestrator.supervise.job import Run
-from orchestrator.supervise.ports import Clock, OutputTaker
+from orchestrator.supervise.ports import OutputTaker
 
 PRINTED_MAX_BYTES = 1 << 20  # taken from a guest and not yet by its watcher
 OVERTIME_MS = 500  # beyond its timeout, for a watcher to take what was printed last

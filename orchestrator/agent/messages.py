@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from orchestrator.agent.trouble import Trouble
+from orchestrator.concurrency.clock import Clock
 from orchestrator.contract.codes import TIMED_OUT, USAGE
 from orchestrator.contract.problem import Problem
 from orchestrator.delivery.letters import DeadLetters
@@ -17,8 +18,7 @@ from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.letter import Resent
 from orchestrator.model.message import Mail, Message, Outcome, Undelivered
 from orchestrator.model.observed import ObservedSession
-from orchestrator.model.topic import TOPIC_SAYS, is_topic
-from orchestrator.supervise.ports import Clock
+from orchestrator.patterns.topic import TOPIC_SAYS, is_topic
 
 CALLER = ComponentId("airs", "client")  # who a message from the command line comes from
 SHOWN_MAX = 100  # characters of something mistaken that are repeated to whoever sent it

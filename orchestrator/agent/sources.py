@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from orchestrator.agent.describe_sources import SourceSeen, overlaps_of, seen_sources, source_views
 from orchestrator.agent.trouble import Trouble
+from orchestrator.concurrency.clock import Clock
 from orchestrator.contract.bodies import SourceWish
 from orchestrator.contract.codes import USAGE
 from orchestrator.contract.documents import Removal, SourceAdded, SourceView
@@ -46,7 +47,6 @@ from orchestrator.source.watch import watch
 from orchestrator.store.database import DatabaseFault
 from orchestrator.store.decisions import Change, DeleteDesired, DeleteSource, PutRecord, PutSource
 from orchestrator.store.notes import Notes
-from orchestrator.supervise.ports import Clock
 
 FOLLOWED_MAX = 256  # sources of one agent
 KNOWN_MAX = 1_024  # sources, with those that applied something once; more than these only while each owns something

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from orchestrator.concurrency.clock import Clock
 from orchestrator.model.event import NOTHING_MORE, About, Event, EventReason, LogLine
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
@@ -11,7 +12,6 @@ from orchestrator.model.message import Exited, Outcome, Refused, Undelivered
 from orchestrator.model.source import SourceStatus
 from orchestrator.observe.events import Journals, printable
 from orchestrator.observe.rate import GAP_MS, Rate
-from orchestrator.supervise.ports import Clock
 from orchestrator.supervise.service import Service
 
 UNHEARD_PER_S = 10  # events about messages of one deployment whose sender does not wait; a guest can make any number

@@ -24,9 +24,9 @@ from orchestrator.cli.waiting import see_through
 from orchestrator.contract.codes import OK, USAGE
 from orchestrator.contract.documents import Done, Ended
 from orchestrator.contract.problem import Failure
+from orchestrator.encoding.strict_json import NotJson, read_json
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
-from orchestrator.model.strict_json import NotJson, read_json
 from orchestrator.observe.events import printable
 
 GOES_ON = "A message that no instance has started on is taken back; one that is being handled is handled to its end."

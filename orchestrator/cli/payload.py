@@ -11,9 +11,9 @@ import msgspec
 from orchestrator.cli.names import WORD
 from orchestrator.contract.codes import USAGE
 from orchestrator.contract.problem import Failure
-from orchestrator.model.codec import prefix
+from orchestrator.encoding.codec import prefix
+from orchestrator.encoding.strict_json import NotJson, read_json
 from orchestrator.model.message import MESSAGE_MAX_BYTES
-from orchestrator.model.strict_json import NotJson, read_json
 
 OPTIONS = (
     click.option("--text", metavar="TEXT", help="Send a text, also one that begins with a dash."),

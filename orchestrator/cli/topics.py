@@ -12,7 +12,7 @@ from orchestrator.cli.show import table
 from orchestrator.cli.terminal import Console
 from orchestrator.client import AgentClient
 from orchestrator.contract.documents import SubscriptionView
-from orchestrator.model.topic import matches
+from orchestrator.patterns.topic import matches
 
 COLUMNS = ("DEPLOYMENT", "PATTERN", "BY", "INSTANCE", "IN FORCE")
 

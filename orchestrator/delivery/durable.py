@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
+from orchestrator.concurrency.clock import Clock
 from orchestrator.delivery.letters import DeadLetters, Fault
 from orchestrator.messaging.mailbox.batch import Parcel, Told
 from orchestrator.messaging.mailbox.route import Route
@@ -18,7 +19,6 @@ from orchestrator.model.message import Exited, Mail, Outcome, Refused, Undeliver
 from orchestrator.model.spec import Delivery
 from orchestrator.store.database import DatabaseFault
 from orchestrator.store.mail import KeptMail, Mails
-from orchestrator.supervise.ports import Clock
 
 AGAIN_AFTER_MS = 100  # the first time, twice as long each further time
 AGAIN_AFTER_MAX_MS = 30_000

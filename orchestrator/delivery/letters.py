@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from msgspec.structs import replace
 
+from orchestrator.concurrency.clock import Clock
 from orchestrator.messaging.mailbox.batch import Told
 from orchestrator.messaging.mailbox.route import Route
 from orchestrator.messaging.router import Router
@@ -13,7 +14,6 @@ from orchestrator.model.letter import DeadLetter, Resent, is_lost, letter_of, wh
 from orchestrator.model.message import Mail, Outcome, Undelivered
 from orchestrator.store.database import DatabaseFault
 from orchestrator.store.letters import Letters
-from orchestrator.supervise.ports import Clock
 
 Heard = Callable[[ComponentId, ComponentId, Outcome], None]  # sender, target
 Fault = Callable[[str], None]

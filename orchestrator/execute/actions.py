@@ -7,6 +7,7 @@ from itertools import groupby
 
 from msgspec.structs import replace
 
+from orchestrator.concurrency.clock import Clock
 from orchestrator.execute.faults import Fault, Faults
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.history import Origin
@@ -30,7 +31,6 @@ from orchestrator.rollout.commands import Refusal
 from orchestrator.rollout.in_place import put_in_place
 from orchestrator.rollout.standing import is_in_force
 from orchestrator.store.decisions import Change, DeleteRecord, PutDesired, PutRecord
-from orchestrator.supervise.ports import Clock
 
 
 class Actions:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from orchestrator.concurrency.clock import Clock
 from orchestrator.execute.actions import without
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.history import REJECTED, Origin, acted, one_further_back, place_of
@@ -28,7 +29,7 @@ from orchestrator.rollout.commands import Refusal, pause, promote, resume
 from orchestrator.rollout.standing import held_back, is_serving, is_suspended, released, under_way
 from orchestrator.store.decisions import AppendAct, DeleteAct, PutDesired, PutRecord
 from orchestrator.supervise.job import RUNS_MAX, Run
-from orchestrator.supervise.ports import Clock, OutputTaker
+from orchestrator.supervise.ports import OutputTaker
 
 KNOWN_TOLD = 10  # deployments named to somebody who named none of them
 ABORTED = "aborted by request"

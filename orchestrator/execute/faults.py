@@ -12,11 +12,11 @@ from typing import TypeVar
 
 import msgspec
 
+from orchestrator.concurrency.clock import Clock
+from orchestrator.concurrency.table import Table
 from orchestrator.execute.rollouts import ANNOUNCE
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.table import Table
 from orchestrator.store.database import DamagedRow, DatabaseFault
-from orchestrator.supervise.ports import Clock
 
 T = TypeVar("T")
 LOG = logging.getLogger("controller")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from orchestrator.concurrency.table import Table
 from orchestrator.execute.grouping import GroupKey, grouped
 from orchestrator.messaging.rates import Rates
 from orchestrator.messaging.router import Router
@@ -9,7 +10,6 @@ from orchestrator.messaging.topics import Topics
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Undelivered
 from orchestrator.model.spec import Deployment, Grant, Revision
-from orchestrator.model.table import Table
 from orchestrator.security.grants import given_at_start, may_subscribe
 from orchestrator.supervise.environment import Environment
 from orchestrator.supervise.group_supervisor import GroupMembership, GroupSupervisor, Member

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Protocol
 
+from orchestrator.concurrency.table import Table
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
 from orchestrator.model.source import SourceRecord
-from orchestrator.model.table import Table
 from orchestrator.model.who import Act
 from orchestrator.store.decisions import (
     Change,

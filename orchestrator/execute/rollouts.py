@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from orchestrator.concurrency.clock import Clock
 from orchestrator.execute.history import Origin, begun, next_number
 from orchestrator.execute.ledger import Ledger
 from orchestrator.model.event import About, Announce
@@ -12,7 +13,6 @@ from orchestrator.model.who import By
 from orchestrator.rollout.advance import begin
 from orchestrator.rollout.commands import Refusal, abort
 from orchestrator.store.decisions import AppendHistory, PutRecord, UpdateHistory
-from orchestrator.supervise.ports import Clock
 
 ANNOUNCE = Announce
 

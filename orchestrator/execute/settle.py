@@ -10,6 +10,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from orchestrator.concurrency.clock import Clock
 from orchestrator.execute import history
 from orchestrator.execute.faults import Faults
 from orchestrator.execute.fleet import Fleet
@@ -32,7 +33,6 @@ from orchestrator.rollout.standing import (
     with_rejection,
 )
 from orchestrator.store.decisions import Change, DeleteHistory, PutRecord, UpdateHistory
-from orchestrator.supervise.ports import Clock
 from orchestrator.supervise.service import Service
 
 WAITING_MS = 100  # how soon to look again while something waits for what it depends on

@@ -12,7 +12,7 @@ from orchestrator.messaging.topics import Topics
 from orchestrator.model.message import Mail
 from orchestrator.model.plain import Err, Ok
 from orchestrator.model.spec import Grant
-from orchestrator.model.topic import PATTERN_SAYS, TOPIC_SAYS, is_pattern, is_topic
+from orchestrator.patterns.topic import PATTERN_SAYS, TOPIC_SAYS, is_pattern, is_topic
 from orchestrator.runtime.engine.host_import import HostImport
 from orchestrator.security.grants import PUBLISH, may_publish
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from os import geteuid
 from os.path import join, realpath
 
-from orchestrator.model.folders import FORBIDDEN, SECRETS_OF_A_HOME, is_within
 from orchestrator.model.spec import Grant, Job, Mount, Revision
+from orchestrator.patterns.folders import FORBIDDEN, SECRETS_OF_A_HOME, is_within
 from orchestrator.runtime import Folder, Output, Wasi, environment
 from orchestrator.security.grants import GivenAtStart, given_at_start
 

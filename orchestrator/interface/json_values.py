@@ -13,9 +13,9 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from orchestrator.encoding.strict_json import shown
 from orchestrator.model.plain import Err, Ok, Some, Variant
 from orchestrator.model.spec import Json
-from orchestrator.model.strict_json import shown
 from orchestrator.model.wit import (
     EnumOf,
     FlagsOf,

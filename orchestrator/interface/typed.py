@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from orchestrator.encoding.strict_json import shown
 from orchestrator.interface.exports import Export
 from orchestrator.interface.json_values import Enough, Handles, Reader, err_value, to_json
 from orchestrator.interface.versions import stands_for
 from orchestrator.model.base import canonical_json
 from orchestrator.model.plain import Err
 from orchestrator.model.spec import Json
-from orchestrator.model.strict_json import shown
 from orchestrator.model.wit import HandleOf, Opaque, ResultOf, WitType, parts
 from orchestrator.model.world import LIFECYCLE
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from orchestrator.manifest.node import Node, Place, Problem, find, items
 from orchestrator.manifest.printable import excerpt
-from orchestrator.model.folders import folder_of, forbidden_by, is_within
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.topic import covers_any, is_pattern
+from orchestrator.patterns.folders import folder_of, forbidden_by, is_within
+from orchestrator.patterns.topic import covers_any, is_pattern
 
 FOLDERS = ("filesystem.read", "filesystem.write")
 NETWORK = "network.connect"

@@ -6,8 +6,8 @@ from typing import Any
 from orchestrator.manifest.capabilities import FOLDERS
 from orchestrator.manifest.node import Node, Problem, find, items, nearest, text_at
 from orchestrator.manifest.printable import excerpt
-from orchestrator.model.folders import folder_of, is_within
 from orchestrator.model.spec import Mount
+from orchestrator.patterns.folders import folder_of, is_within
 
 
 def mount_problems(root: Node) -> Iterator[Problem]:

@@ -7,8 +7,8 @@ from orchestrator.manifest.component import Component
 from orchestrator.manifest.job import is_job
 from orchestrator.manifest.node import Node, Problem, find, items, nearest
 from orchestrator.manifest.printable import excerpt
-from orchestrator.model.topic import covers_any, is_pattern
 from orchestrator.model.world import Drive
+from orchestrator.patterns.topic import covers_any, is_pattern
 
 
 def subscription_problems(root: Node, component: Component) -> Iterator[Problem]:

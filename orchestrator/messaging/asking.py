@@ -7,8 +7,8 @@ takes it when it is free (`supervise.instance`). The host sets the ids; a guest 
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
+from orchestrator.concurrency.clock import Clock, Timer
 from orchestrator.messaging.endings import Ending, RequestCounters
 from orchestrator.messaging.mailbox.envelope import Envelope
 from orchestrator.messaging.recorder import Recorder, random_id
@@ -24,26 +24,6 @@ NO_REPLY = "application/vnd.airs.no-reply"  # content-type of the answer of who 
 FAILURE_MAX = 4_096  # characters of a failure's text
 ANSWERS_MAX_BYTES = 16 << 20  # of answers that wait for one instance
 ANSWERS_TOTAL_BYTES = 256 << 20
-
-
-class Timer(Protocol):
-    """A call that is due later."""
-
-    def cancel(self) -> None:
-        """Do not make it, if it was not made yet."""
-
-
-class Clock(Protocol):
-    """Time, and calls that are made later, which must not block."""
-
-    def monotonic_ms(self) -> int:
-        """Return milliseconds that only ever grow."""
-
-    def wall_ns(self) -> int:
-        """Return nanoseconds since 1970."""
-
-    def call_later(self, delay_ms: int, call: Callable[[], None]) -> Timer:
-        """Make a call in `delay_ms`."""
 
 
 class Requests:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from orchestrator.encoding.codec import why_not
 from orchestrator.messaging.mailbox.batch import Parcel, Told
 from orchestrator.messaging.mailbox.envelope import Envelope
 from orchestrator.messaging.mailbox.route import Route
-from orchestrator.model.codec import why_not
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import MESSAGE_MAX_BYTES, Mail, Message, Undelivered
 from orchestrator.model.spec import Delivery

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from orchestrator.model.base import Value
 from orchestrator.model.ids import ComponentId, DeploymentKey
-from orchestrator.model.topic import ONE, REST
+from orchestrator.patterns.topic import ONE, REST
 
 PATTERNS_MAX = 64  # that one instance subscribes to
 REMEMBERED_MAX = 1_024  # topics whose subscribers are known without looking

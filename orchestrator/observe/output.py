@@ -9,12 +9,12 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
+from orchestrator.concurrency.clock import Clock
 from orchestrator.model.event import LogLine
 from orchestrator.model.ids import ComponentId
 from orchestrator.observe.events import CONTEXT_MAX, LOG_LINE_MAX, printable
 from orchestrator.observe.journal import Journal
 from orchestrator.observe.rate import GAP_MS, Rate
-from orchestrator.supervise.ports import Clock
 
 LINE_MAX_BYTES = 4_096  # a longer line of output is continued in the next one
 LEVELS = {"stdout": "info", "stderr": "warn"}

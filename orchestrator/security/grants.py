@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from orchestrator.model.base import Value
-from orchestrator.model.folders import folder_of, in_both
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.spec import Grant
-from orchestrator.model.topic import covers_any
+from orchestrator.patterns.folders import folder_of, in_both
+from orchestrator.patterns.topic import covers_any
 
 EVERYWHERE = "**"
 PUBLISH, SUBSCRIBE = "messaging.publish", "messaging.subscribe"

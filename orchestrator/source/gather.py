@@ -10,7 +10,6 @@ from difflib import get_close_matches
 from typing import Protocol
 
 from orchestrator.manifest import COMPONENT_MAX_BYTES, MANIFEST_MAX_BYTES
-from orchestrator.model.folders import is_within
 from orchestrator.model.snapshot import (
     Artifact,
     Content,
@@ -21,6 +20,7 @@ from orchestrator.model.snapshot import (
     SourceAnswer,
     Unreadable,
 )
+from orchestrator.patterns.folders import is_within
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.walk import Directory, Kind, PathFault, fault_of, located, located_directory
 

@@ -2,10 +2,10 @@
 
 from typing import TypeVar
 
+from orchestrator.concurrency.work import Work
 from orchestrator.messaging.mailbox.envelope import Envelope
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.message import Exited, Outcome
-from orchestrator.model.work import Work
 from orchestrator.supervise.ports import Guest
 
 T = TypeVar("T")

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+from orchestrator.concurrency.clock import Clock
 from orchestrator.messaging.asking import Requests
 from orchestrator.messaging.router import Router
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.message import Exited
-from orchestrator.supervise.ports import Clock, Listener, StartGuest, StartJob, Workers
+from orchestrator.supervise.ports import Listener, StartGuest, StartJob, Workers
 
 
 class Environment:

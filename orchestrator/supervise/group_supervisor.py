@@ -7,6 +7,7 @@ time is at it; no lock is held while an instance is told something.
 import threading
 from collections.abc import Callable, Sequence
 
+from orchestrator.concurrency.clock import Clock, Timer
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.observed import ObservedGroup
 from orchestrator.model.spec import Group
@@ -15,7 +16,7 @@ from orchestrator.supervise.groups import GroupRestart, GroupStep, GroupVerb, In
 from orchestrator.supervise.instances import InstanceSet
 from orchestrator.supervise.lifecycle import Event
 from orchestrator.supervise.policy import Decision, within
-from orchestrator.supervise.ports import Clock, Listener, Timer
+from orchestrator.supervise.ports import Listener
 
 FAILURES_KEPT = 1_000  # times remembered for the window; no intensity is larger
 

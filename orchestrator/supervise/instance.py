@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
+from orchestrator.concurrency.clock import Timer
+from orchestrator.concurrency.work import Work
 from orchestrator.messaging.mailbox.batch import Batch
 from orchestrator.messaging.mailbox.envelope import Call, Envelope
 from orchestrator.messaging.mailbox.route import Route
@@ -22,14 +24,13 @@ from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited, Handled, Health, Mail, Message, Outcome
 from orchestrator.model.observed import ObservedInstance, ObservedSession, Phase, Spent
 from orchestrator.model.spec import Deployment
-from orchestrator.model.work import Work
 from orchestrator.supervise.boundary import asked, cancellable, host_fault
 from orchestrator.supervise.checks import HealthFinding, examined
 from orchestrator.supervise.environment import Environment
 from orchestrator.supervise.groups import InstanceFailure, Standing, standing_of
 from orchestrator.supervise.lifecycle import Event, next_phase
 from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter, StandBy, decide
-from orchestrator.supervise.ports import Guest, Timer
+from orchestrator.supervise.ports import Guest
 from orchestrator.supervise.sessions import IdleSessions
 
 Escalate = Callable[[InstanceFailure, bool], Decision]

@@ -6,6 +6,7 @@ The real ones are in `runtime`, `supervise/scheduler.py` and `supervise/timers.p
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from orchestrator.concurrency.work import Work
 from orchestrator.model.event import NOTHING_MORE, About
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
@@ -13,7 +14,6 @@ from orchestrator.model.job import JobOutcome
 from orchestrator.model.message import Answer, CallAnswer, Exited, Handled, Health, Mail, Message
 from orchestrator.model.observed import ObservedGroup, Spent
 from orchestrator.model.spec import CheckCall, Json, Priority, Revision
-from orchestrator.model.work import Work
 from orchestrator.supervise.groups import InstanceFailure
 from orchestrator.supervise.policy import Decision
 
@@ -127,29 +127,6 @@ class Workers(Protocol):
 
     def submit_job(self, job: Callable[[], None]) -> None:
         """Run `job` soon, on a thread of its own: it may take an hour."""
-
-
-class Timer(Protocol):
-    """A call that is due later."""
-
-    def cancel(self) -> None:
-        """Do not make it, if it was not made yet."""
-
-
-class Clock(Protocol):
-    """Time. Deadlines are monotonic; what is shown or stored is wall-clock. In milliseconds but where it says so."""
-
-    def monotonic_ms(self) -> int:
-        """Return milliseconds that only ever grow."""
-
-    def wall_ms(self) -> int:
-        """Return milliseconds since 1970."""
-
-    def wall_ns(self) -> int:
-        """Return nanoseconds since 1970, for what is short."""
-
-    def call_later(self, delay_ms: int, call: Callable[[], None]) -> Timer:
-        """Make a short, non-blocking call in `delay_ms`."""
 
 
 class Listener(Protocol):

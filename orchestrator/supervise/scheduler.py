@@ -16,10 +16,10 @@ from queue import SimpleQueue
 from time import monotonic_ns
 from typing import Any
 
+from orchestrator.concurrency.clock import Clock
+from orchestrator.concurrency.work import GIVE_WAY, LOAD, Held, Pause, Until, Work
 from orchestrator.model.spec import Priority
-from orchestrator.model.work import GIVE_WAY, LOAD, Held, Pause, Until, Work
 from orchestrator.supervise.fair_queue import FairQueue
-from orchestrator.supervise.ports import Clock
 from orchestrator.supervise.threads import LOST, ThreadPerJob, WorkerPool, report
 
 GUEST_MAX = 64  # steps that a thread of somebody else makes before it is let go,

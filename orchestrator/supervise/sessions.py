@@ -6,10 +6,11 @@ was decided, and does nothing where there was another since.
 
 import threading
 
+from orchestrator.concurrency.clock import Clock, Timer
 from orchestrator.messaging.mailbox.envelope import Envelope, Release, Work
 from orchestrator.messaging.mailbox.route import Route
 from orchestrator.model.message import Outcome, Returned
-from orchestrator.supervise.ports import Clock, Guest, Timer
+from orchestrator.supervise.ports import Guest
 
 SESSION_IDLE_MS = 600_000  # without a call, before a session ends
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from orchestrator.concurrency.work import Work
 from orchestrator.model.spec import Priority
-from orchestrator.model.work import Work
 from orchestrator.supervise.fair_queue import FairQueue
 
 LOST = "lost"  # returned by a job whose thread has been replaced

@@ -7,7 +7,7 @@ import cbor2
 import pytest
 
 from orchestrator.contract.codes import FAILED, INVALID, USAGE
-from orchestrator.model.codec import prefix
+from orchestrator.encoding.codec import prefix
 
 from .stage import Stage
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from orchestrator.messaging.topics import Subscriber
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.spec import Deployment, RateLimit
-from orchestrator.model.topic import matches
+from orchestrator.patterns.topic import matches
 from orchestrator.rollout.standing import is_suspended
 from orchestrator.security.grants import may_subscribe
 from tests.plan.build import deployment, grant, revision

@@ -3,8 +3,8 @@
 import pytest
 
 from orchestrator.manifest import resolve
-from orchestrator.model.folders import FORBIDDEN, forbidden_by, in_both
 from orchestrator.model.spec import Grant
+from orchestrator.patterns.folders import FORBIDDEN, forbidden_by, in_both
 
 from .samples import TOML, deployment, said, snapshot
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from orchestrator.manifest import resolve
 from orchestrator.model.snapshot import Artifact
 from orchestrator.model.spec import Grant, RateLimit
-from orchestrator.model.topic import covers_any, is_pattern
 from orchestrator.model.world import Drive
-from tests.model.test_topic import PATTERNS
+from orchestrator.patterns.topic import covers_any, is_pattern
+from tests.patterns.test_topic import PATTERNS
 
 from .samples import DIGEST, TOML, deployment, said, snapshot, world
 

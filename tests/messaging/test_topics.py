@@ -9,8 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from orchestrator.messaging.topics import PATTERNS_MAX, REMEMBERED_MAX, Subscriber, Subscription, Topics, Trie
 from orchestrator.model.ids import ComponentId, DeploymentKey
-from orchestrator.model.topic import covers_any, matches
-from tests.model.test_topic import PATTERNS, TOPICS
+from orchestrator.patterns.topic import covers_any, matches
+from tests.patterns.test_topic import PATTERNS, TOPICS
 
 KEYS = [DeploymentKey(namespace="default", name=name) for name in ("a", "b", "c")]
 ONE = KEYS[0]

@@ -2,8 +2,8 @@
 
 from contextlib import suppress
 
+from orchestrator.concurrency.work import GIVE_WAY
 from orchestrator.model.message import Returned
-from orchestrator.model.work import GIVE_WAY
 from orchestrator.runtime import Runtime, Start, digest_of_bytes
 from orchestrator.runtime.call.finish import finish
 from orchestrator.runtime.engine.tick import TICK_S

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.encoding.strict_json import read_json
 from orchestrator.interface.json_values import MAX_PROBLEMS
 from orchestrator.interface.typed import MAX_LISTED, MAX_USAGE
 from orchestrator.model.message import BadCall, Refused, Returned
-from orchestrator.model.strict_json import read_json
 from orchestrator.model.world import ArtifactFault
 from orchestrator.runtime import Runtime
 from tests.runtime.guests import ROOT, TRAPS, echoing, start, wasm

@@ -12,12 +12,12 @@ from orchestrator.host.context import GuestContext
 from orchestrator.host.messaging import may_reach
 from orchestrator.host.pubsub import may_publish_on
 from orchestrator.manifest import resolve
-from orchestrator.model.folders import forbidden_by, is_within
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.spec import Grant, Limits, Revision
+from orchestrator.patterns.folders import forbidden_by, is_within
 from orchestrator.security.grants import given_at_start, may_publish, may_send, may_subscribe
 from tests.manifest.samples import TOML, deployment, said, snapshot
-from tests.model.test_topic import PATTERNS, TOPICS
+from tests.patterns.test_topic import PATTERNS, TOPICS
 
 NAMES = st.text(string.ascii_lowercase, min_size=1, max_size=6)
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map(lambda names: "/" + "/".join(names))

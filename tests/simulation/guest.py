@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.concurrency.work import GIVE_WAY
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import (
@@ -22,7 +23,6 @@ from orchestrator.model.message import (
 )
 from orchestrator.model.observed import Spent
 from orchestrator.model.spec import Revision
-from orchestrator.model.work import GIVE_WAY
 
 
 class Script(msgspec.Struct, frozen=True):

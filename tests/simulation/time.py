@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from random import Random
 
+from orchestrator.concurrency.work import Work
 from orchestrator.model.spec import Priority
-from orchestrator.model.work import Work
 
 START_MS = 1_800_000_000_000
 Job = Callable[[], None]

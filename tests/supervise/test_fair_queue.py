@@ -7,8 +7,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from orchestrator.concurrency.work import GIVE_WAY
 from orchestrator.model.spec import Priority
-from orchestrator.model.work import GIVE_WAY
 from orchestrator.supervise.fair_queue import SHARES, FairQueue
 from orchestrator.supervise.scheduler import Scheduler
 from orchestrator.supervise.timers import SystemClock

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.model.work import GIVE_WAY, LOAD, GivenUp, Held, Until
+from orchestrator.concurrency.work import GIVE_WAY, LOAD, GivenUp, Held, Until
 from orchestrator.supervise import scheduler as turns
 from orchestrator.supervise.scheduler import GUEST_MAX, HELD_MAX, JOBS_MAX, Scheduler
 from orchestrator.supervise.threads import ThreadPerJob

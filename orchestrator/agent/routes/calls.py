@@ -15,8 +15,8 @@ from orchestrator.contract import endpoints
 from orchestrator.contract.bodies import CALL_MAX_BYTES, CallBody
 from orchestrator.contract.codes import USAGE
 from orchestrator.contract.problem import Problem
+from orchestrator.encoding.strict_json import NotJson, read_json
 from orchestrator.model.ids import NAME_MAX_LENGTH
-from orchestrator.model.strict_json import NotJson, read_json
 
 QUICK_BYTES = 64 << 10  # of JSON, which take about a millisecond to read
 

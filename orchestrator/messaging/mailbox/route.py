@@ -6,8 +6,8 @@ calls anyone while its lock is held: what is decided under the lock is handed ov
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
+from orchestrator.concurrency.clock import Clock
 from orchestrator.messaging.endings import RequestCounters
 from orchestrator.messaging.mailbox.batch import Batch, Parcel, Part
 from orchestrator.messaging.mailbox.capacity_limit import CapacityLimit, Wake
@@ -22,16 +22,6 @@ from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Handled, Message, Outcome, Undelivered
 from orchestrator.model.observed import Traffic
 from orchestrator.model.spec import Mailbox, Routing
-
-
-class Clock(Protocol):
-    """Time in milliseconds that only ever grows, and calls that are made later, which must not block."""
-
-    def monotonic_ms(self) -> int:
-        """Return it."""
-
-    def call_later(self, delay_ms: int, call: Callable[[], None]) -> object:
-        """Make a call in `delay_ms`."""
 
 
 class Route:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from orchestrator.model.work import Held, Until, Work
+from orchestrator.concurrency.work import Held, Until, Work
 
 T = TypeVar("T")
 LOOK_S = 0.025  # between two looks at whether a call is over that does not return

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from orchestrator.concurrency.work import Held, Until
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
-from orchestrator.model.work import Held, Until
 from orchestrator.runtime.engine.host_import import Wait
 from orchestrator.runtime.engine.memory import Memory
 

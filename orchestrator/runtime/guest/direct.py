@@ -4,10 +4,10 @@ import threading
 from collections.abc import Sequence
 from typing import TypeVar
 
+from orchestrator.concurrency.work import Work
 from orchestrator.model.message import Answer, CallAnswer, Exited, Handled, Health, Mail, Message
 from orchestrator.model.observed import Spent
 from orchestrator.model.spec import Json
-from orchestrator.model.work import Work
 from orchestrator.runtime.call.finish import finish
 from orchestrator.runtime.guest.guest import Guest, Start, start
 

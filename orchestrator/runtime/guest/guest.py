@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from orchestrator.concurrency.work import GIVE_WAY, Work
 from orchestrator.interface import typed
 from orchestrator.interface.exports import Export
 from orchestrator.model.calls import Calls
@@ -32,7 +33,6 @@ from orchestrator.model.message import (
 from orchestrator.model.observed import Spent
 from orchestrator.model.plain import Err
 from orchestrator.model.spec import CheckCall, Json, Revision
-from orchestrator.model.work import GIVE_WAY, Work
 from orchestrator.model.world import Drive
 from orchestrator.runtime.adapter.text import FLAT
 from orchestrator.runtime.call import frames

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from orchestrator.encoding.strict_json import shown
 from orchestrator.interface.exports import Export
 from orchestrator.interface.typed import Unsuitable
 from orchestrator.model.spec import Json
-from orchestrator.model.strict_json import shown
 from orchestrator.model.wit import HandleOf, returns_handles
 from orchestrator.runtime.call.resources import Resource
 

@@ -18,12 +18,12 @@ from typing import Any, TypeVar
 
 from wasmtime import _ffi as ffi
 
+from orchestrator.concurrency.work import GIVE_WAY, GivenUp, Held
 from orchestrator.interface.exports import Export
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.message import Exited
 from orchestrator.model.observed import Spent
 from orchestrator.model.spec import Limits
-from orchestrator.model.work import GIVE_WAY, GivenUp, Held
 from orchestrator.runtime.adapter import window
 from orchestrator.runtime.adapter.text import FLAT
 from orchestrator.runtime.call import faults

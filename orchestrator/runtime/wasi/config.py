@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 from wasmtime import WasiConfig, WasmtimeError
 
-from orchestrator.model.folders import FORBIDDEN, forbidden_by
 from orchestrator.model.world import World
+from orchestrator.patterns.folders import FORBIDDEN, forbidden_by
 from orchestrator.runtime.engine import capi
 from orchestrator.runtime.wasi.pipes import Pipes, Sink
 from orchestrator.runtime.wasi.sockets import KNOWN, open_network

@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from orchestrator.model.codec import CODES, named, prefix, read_varint, varint, why_not
+from orchestrator.encoding.codec import CODES, named, prefix, read_varint, varint, why_not
 
 
 @given(st.integers(0, 2**63 - 1), st.binary(max_size=8))

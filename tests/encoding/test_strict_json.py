@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.model.strict_json import MAX_SHOWN, NotJson, read_json, shown
+from orchestrator.encoding.strict_json import MAX_SHOWN, NotJson, read_json, shown
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.model.topic import (
+from orchestrator.patterns.topic import (
     PATTERN_PATTERN,
     PATTERN_SAYS,
     SEGMENTS_MAX,

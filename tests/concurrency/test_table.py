@@ -1,6 +1,6 @@
 """A table: changed in place by one thread, iterated by others."""
 
-from orchestrator.model.table import Table
+from orchestrator.concurrency.table import Table
 
 
 def test_what_is_iterated_stays_as_it_was_while_the_table_changes():

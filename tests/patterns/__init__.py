@@ -1,0 +1,1 @@
+"""These tests: values in, values out; nothing stands in for anything."""
