@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.cli.planning import plan_lines
-from orchestrator.model.base import decode
+from orchestrator.decoding import from_json
 from orchestrator.plan.document import Plan
 from orchestrator.plan.text import render_text
 
@@ -80,7 +80,7 @@ def real_plan(work: Path) -> Plan:
             airs("apply", str(shop / "manifests"), state_dir=state_dir)
         airs("rollback", "greeter", state_dir=state_dir)
         write_shop(shop / "manifests", NOW)
-        plan = decode(airs("plan", str(shop / "manifests"), "-o", "json", state_dir=state_dir), Plan)
+        plan = from_json(airs("plan", str(shop / "manifests"), "-o", "json", state_dir=state_dir), Plan)
     finally:
         airs("agent", "stop", state_dir=state_dir)
     return replace(plan, source=plan.source.replace(str(shop), SHOWN_AS), root=plan.root.replace(str(shop), SHOWN_AS))

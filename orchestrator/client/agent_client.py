@@ -39,6 +39,7 @@ from orchestrator.contract.documents import (
 from orchestrator.contract.endpoints import Endpoint
 from orchestrator.contract.problem import Failure, Problem
 from orchestrator.contract.socket import socket_of
+from orchestrator.decoding import from_json
 from orchestrator.model.event import Event, LogLine
 from orchestrator.model.hop import Conversation
 from orchestrator.model.ids import ComponentId, DeploymentKey
@@ -307,7 +308,7 @@ class AgentClient:
         return self._get(endpoint, key, params=params, **parts)
 
     def _get(self, endpoint: Endpoint[T], key: Target | None = None, **more: Any) -> T:
-        return msgspec.json.decode(self._ask(endpoint, key, **more).content, type=endpoint.answers)
+        return from_json(self._ask(endpoint, key, **more).content, endpoint.answers)
 
     def _ask(
         self, endpoint: Endpoint[Any], key: Target | None = None, *, body: bytes | None = None,
@@ -389,9 +390,8 @@ def going(is_looking_on: bool = True) -> Iterator[None]:
 def _decoded(answer: Stream, kind: type[T]) -> Iterator[T]:
     if not answer.is_success:
         raise _failure(answer.status, answer.read())
-    decoder = msgspec.json.Decoder(kind)
     for line in answer.lines:
-        yield decoder.decode(line)
+        yield from_json(line, kind)
 
 
 def _target(endpoint: Endpoint[Any], key: Target | None, params: Params | None, parts: dict[str, str]) -> str:
@@ -420,7 +420,7 @@ def _flag(value: bool) -> str:
 
 def _failure(status: int, content: bytes) -> Failure:
     try:
-        problem = msgspec.json.decode(content, type=Problem)
+        problem = from_json(content, Problem)
     except msgspec.MsgspecError:
         return Failure("the agent could not do it", f"HTTP {status}", "agent.log in the state directory says more.")
     return Failure(problem.summary, problem.detail, problem.suggestion, problem.exit_code)

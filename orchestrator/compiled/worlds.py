@@ -9,13 +9,13 @@ import msgspec
 from orchestrator import __version__
 from orchestrator.compiled.sealed import SealedFolder
 from orchestrator.compiled.settings import file_name, settings_text
+from orchestrator.decoding import from_msgpack
 from orchestrator.model.world import World
 
 VERSION = 1  # of what inspecting finds in the same bytes: a test tells when it has to be raised
 MAX_WORLDS_BYTES = 64 << 20  # of all files together; those not used for the longest time go first
 MAX_WORLD_BYTES = 4 << 20  # a larger one is found anew each time
 _SUFFIX = ".world"
-_DECODER = msgspec.msgpack.Decoder(World)
 
 
 class Worlds:
@@ -31,7 +31,7 @@ class Worlds:
         if content is None:
             return None
         try:
-            return _DECODER.decode(content)
+            return from_msgpack(content, World)
         except msgspec.MsgspecError:  # written by an airs that described worlds in another way
             return None
 

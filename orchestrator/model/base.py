@@ -1,10 +1,8 @@
 """The struct every value of ours derives from, and the one canonical way to turn a value into bytes."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
-
-T = TypeVar("T")
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -21,13 +19,3 @@ def digest_of(value: Any) -> str:
     from hashlib import sha256  # takes every command a while to import, and few need it
 
     return sha256(canonical_json(value)).hexdigest()
-
-
-def decode(data: bytes | str, kind: type[T]) -> T:
-    """Decode JSON into a value of `kind`, strictly.
-
-    Raises:
-        msgspec.ValidationError: a field is missing, unknown or of the wrong type.
-        msgspec.DecodeError: `data` is not JSON.
-    """
-    return msgspec.json.decode(data, type=kind)

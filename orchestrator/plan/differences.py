@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.decoding import plain_from_json
 from orchestrator.model.base import Value, canonical_json, digest_of
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.spec import Deployment, PauseStep, Revision, WeightStep
@@ -123,7 +124,7 @@ def content_fields(revision: Revision) -> dict[str, str]:
 
 def config_fields(revision: Revision) -> dict[str, str]:
     """Write each top-level key of a revision's config with its value as JSON."""
-    decoded = msgspec.json.decode(revision.config) if revision.config else {}
+    decoded = plain_from_json(revision.config) if revision.config else {}
     return {f"config.{key}": canonical_json(value).decode() for key, value in decoded.items()}
 
 

@@ -9,7 +9,8 @@ import hmac
 
 import msgspec
 
-from orchestrator.model.base import T, canonical_json, decode, digest_of
+from orchestrator.decoding import T, from_json
+from orchestrator.model.base import canonical_json, digest_of
 from orchestrator.model.observed import ObservedState
 from orchestrator.plan.document import FORMAT_VERSION, Plan
 
@@ -104,7 +105,7 @@ def check_size(data: bytes) -> None:
 def parse(data: bytes, kind: type[T]) -> T:
     """Decode strictly; whatever the decoder objects to is a refusal."""
     try:
-        return decode(data, kind)
+        return from_json(data, kind)
     except RecursionError:  # the decoder's own limit on depth
         detail = "It is nested too deeply."
     except (msgspec.MsgspecError, ValueError) as problem:  # ValueError: text that is not UTF-8

@@ -4,6 +4,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from orchestrator.decoding import from_msgpack
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.store.database import DamagedRow
 
@@ -82,6 +83,6 @@ def unpack(row: bytes, kind: type[T]) -> T:
     if row[:1] != FORMAT:
         raise DamagedRow(f"a {kind.__name__} is in unknown format {row[:1].hex()}; a newer airs may have written it")
     try:
-        return msgspec.msgpack.decode(memoryview(row)[1:], type=kind)
+        return from_msgpack(memoryview(row)[1:], kind)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise DamagedRow(f"a {kind.__name__} cannot be read: {error}") from error

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from orchestrator.model.base import Value, canonical_json, decode
+from orchestrator.decoding import from_json
+from orchestrator.model.base import Value, canonical_json
 
 PATIENCE_S = 0.2  # someone who only looks who holds the lock has it for an instant
 _LOOK_EVERY_S = 0.01
@@ -130,6 +131,6 @@ def _take(descriptor: int, how: int) -> bool:
 
 def _read(descriptor: int) -> Owner | None:
     try:
-        return decode(os.pread(descriptor, _OWNER_MAX_BYTES, 0), Owner)
+        return from_json(os.pread(descriptor, _OWNER_MAX_BYTES, 0), Owner)
     except (msgspec.ValidationError, msgspec.DecodeError):
         return None

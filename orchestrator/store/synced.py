@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from orchestrator.decoding import from_json
 from orchestrator.store.files import write_once, write_whole
 
 SYNCED = "synced"
@@ -179,6 +180,6 @@ def _decoded(slot: bytes) -> Synced | None:
     if checksum != b"%08x" % zlib.crc32(text):
         return None
     try:
-        return msgspec.json.decode(text, type=Synced)
+        return from_json(text, Synced)
     except msgspec.MsgspecError:
         return None

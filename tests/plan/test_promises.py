@@ -6,7 +6,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.model.base import canonical_json, decode
+from orchestrator.decoding import from_json
+from orchestrator.model.base import canonical_json
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.observed import ObservedState
 from orchestrator.plan.action import ActionKind
@@ -71,8 +72,8 @@ def test_order_does_not_matter(wanted: DesiredState, state: ObservedState, chanc
 
 @given(desired_states(), observed_states())
 def test_same_inputs_same_bytes(wanted: DesiredState, state: ObservedState) -> None:
-    copied_wanted = decode(canonical_json(wanted), DesiredState)
-    copied_state = decode(canonical_json(state), ObservedState)
+    copied_wanted = from_json(canonical_json(wanted), DesiredState)
+    copied_state = from_json(canonical_json(state), ObservedState)
     one, other = make_plan(wanted, state), make_plan(copied_wanted, copied_state)
     assert seal(one, KEY) == seal(other, KEY)
     assert render_text(one) == render_text(other)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.model.base import canonical_json, decode, digest_of
+from orchestrator.decoding import from_json
+from orchestrator.model.base import canonical_json, digest_of
 from orchestrator.model.desired import Permissions
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
@@ -53,7 +54,7 @@ def edited(change: Callable[[dict[str, Any]], None]) -> bytes:
 def redigested(document: dict[str, Any]) -> dict[str, Any]:
     """Give an edited document the digest that belongs to its content, as anybody can."""
     plan = {name: value for name, value in document.items() if name != "seal"}
-    plan["digest"] = digest_of(msgspec.structs.replace(decode(json.dumps(plan), Plan), digest=""))
+    plan["digest"] = digest_of(msgspec.structs.replace(from_json(json.dumps(plan), Plan), digest=""))
     return {**plan, "seal": document["seal"]}
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.model.base import decode
+from orchestrator.decoding import from_json
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.observed import ObservedState
 from orchestrator.plan.make import make_plan
@@ -14,8 +14,8 @@ SCENARIOS = sorted(path.parent for path in Path(__file__).parent.glob("scenarios
 
 @pytest.mark.parametrize("folder", SCENARIOS, ids=lambda folder: folder.name)
 def test_a_scenario_gives_the_plan_beside_it(folder: Path, updates_golden: bool) -> None:
-    desired = decode((folder / "desired.json").read_bytes(), DesiredState)
-    observed = decode((folder / "observed.json").read_bytes(), ObservedState)
+    desired = from_json((folder / "desired.json").read_bytes(), DesiredState)
+    observed = from_json((folder / "observed.json").read_bytes(), ObservedState)
     plan = make_plan(desired, observed)
     produced = {"plan.txt": render_text(plan).encode(), "plan.json": render_json(plan)}
     if updates_golden:

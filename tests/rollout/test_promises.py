@@ -4,7 +4,8 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 from msgspec.structs import replace
 
-from orchestrator.model.base import canonical_json, decode
+from orchestrator.decoding import from_json
+from orchestrator.model.base import canonical_json
 from orchestrator.model.rollout import Cause, RolloutPhase
 from orchestrator.model.spec import PauseStep, Strategy, WeightStep
 from orchestrator.rollout.advance import advance
@@ -158,7 +159,7 @@ def test_every_rollout_ends_or_waits_for_a_person_in_a_world_that_obeys(value, s
 
 @given(rollouts)
 def test_a_rollout_survives_being_written_and_read(value):
-    assert decode(canonical_json(value), type(value)) == value
+    assert from_json(canonical_json(value), type(value)) == value
 
 
 def test_a_rollout_continues_after_a_crash_at_every_step_to_the_same_end():

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from orchestrator.decoding import from_json
 from orchestrator.execute.ledger import Decisions
-from orchestrator.model.base import canonical_json, decode
+from orchestrator.model.base import canonical_json
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
@@ -39,19 +40,19 @@ class MemoryDecisions:
         self._acts: dict[DeploymentKey, dict[int, bytes]] = {}
 
     def records(self) -> Sequence[Record]:
-        return [decode(self._records[key], Record) for key in sorted(self._records)]
+        return [from_json(self._records[key], Record) for key in sorted(self._records)]
 
     def desired(self) -> Sequence[DesiredState]:
-        return [decode(self._desired[source], DesiredState) for source in sorted(self._desired)]
+        return [from_json(self._desired[source], DesiredState) for source in sorted(self._desired)]
 
     def sources(self) -> Sequence[SourceRecord]:
-        return [decode(self._sources[name], SourceRecord) for name in sorted(self._sources)]
+        return [from_json(self._sources[name], SourceRecord) for name in sorted(self._sources)]
 
     def history(self, key: DeploymentKey) -> Sequence[Number]:
-        return [decode(row, Number) for _, row in sorted(self._history.get(key, {}).items())]
+        return [from_json(row, Number) for _, row in sorted(self._history.get(key, {}).items())]
 
     def acts(self, key: DeploymentKey) -> Sequence[Act]:
-        return [decode(row, Act) for _, row in sorted(self._acts.get(key, {}).items())]
+        return [from_json(row, Act) for _, row in sorted(self._acts.get(key, {}).items())]
 
     def decide(self, changes: Sequence[Change]) -> int:
         self.serial += bool(changes)

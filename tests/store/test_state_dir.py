@@ -15,10 +15,10 @@ from tests.store.values import OWNER
 HOLD = """
 import sys
 from pathlib import Path
-from orchestrator.model.base import decode
+from orchestrator.decoding import from_json
 from orchestrator.store.lock import Owner
 from orchestrator.store.state_dir import StateDir
-held = StateDir(Path(sys.argv[1])).lock(decode(sys.argv[2], Owner))
+held = StateDir(Path(sys.argv[1])).lock(from_json(sys.argv[2], Owner))
 print("held", flush=True)
 sys.stdin.read()
 held.release()

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from orchestrator.agent.trouble import Trouble
 from orchestrator.contract.codes import USAGE
 from orchestrator.contract.problem import Problem
+from orchestrator.decoding import from_json
 
 T = TypeVar("T")
 
@@ -45,7 +46,7 @@ async def _whole(request: Request, limit: int) -> bytes:
 def decoded(data: bytes, kind: type[T]) -> T:
     """Return the value that a body is the JSON of."""
     try:
-        return msgspec.json.decode(data, type=kind)
+        return from_json(data, kind)
     except (msgspec.MsgspecError, RecursionError) as problem:
         raise unreadable(problem) from None
 

@@ -15,6 +15,7 @@ from orchestrator.contract import endpoints
 from orchestrator.contract.bodies import CALL_MAX_BYTES, CallBody
 from orchestrator.contract.codes import USAGE
 from orchestrator.contract.problem import Problem
+from orchestrator.decoding import from_plain
 from orchestrator.encoding.strict_json import NotJson, read_json
 from orchestrator.model.ids import NAME_MAX_LENGTH
 
@@ -61,6 +62,6 @@ class CallRoutes:
 
 def _call(data: bytes) -> CallBody:
     try:
-        return msgspec.convert(read_json(data), CallBody)
+        return from_plain(read_json(data), CallBody)
     except (NotJson, msgspec.ValidationError) as problem:
         raise unreadable(problem) from None

@@ -19,6 +19,7 @@ from orchestrator.contract.bodies import MANY_MAX_BYTES, Many
 from orchestrator.contract.codes import TIMED_OUT
 from orchestrator.contract.documents import Done, Published, Queued
 from orchestrator.contract.problem import Problem
+from orchestrator.decoding import from_msgpack
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import MESSAGE_MAX_BYTES
 
@@ -120,7 +121,7 @@ class MessageRoutes:
 
 def _many(data: bytes) -> list[bytes]:
     try:
-        return msgspec.msgpack.decode(data, type=Many)
+        return from_msgpack(data, Many)
     except msgspec.MsgspecError as problem:
         raise unreadable(problem) from None
 

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from wasmtime import Engine
 from wasmtime import component as wc
 
+from orchestrator.decoding import from_msgpack
 from orchestrator.interface.exports import Export, exported
 from orchestrator.interface.fitness import imports_fit
 from orchestrator.interface.sections import Unread
@@ -53,7 +54,7 @@ class Description(msgspec.Struct, frozen=True):
     @property
     def world(self) -> World:
         """Decode its imports, exports and drives."""
-        return msgspec.msgpack.decode(self.encoded, type=World)
+        return from_msgpack(self.encoded, World)
 
 
 def describe(component: wc.Component, engine: Engine, adapter: Adapter) -> Description:

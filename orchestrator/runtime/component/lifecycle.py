@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.decoding import plain_from_json
 from orchestrator.model.message import Health, Message
 from orchestrator.model.spec import Limits, Revision
 from orchestrator.model.world import LIFECYCLE
@@ -123,7 +124,7 @@ def message_value(message: Message) -> dict[str, Any]:
 
 def config_value(revision: Revision) -> dict[str, Any]:
     """Return `component-config` as a plain value: the config's top-level scalars as variables, all of it as data."""
-    config = msgspec.json.decode(revision.config or "{}")
+    config = plain_from_json(revision.config or "{}")
     return {
         "env-vars": list(environment(revision.config)),
         "config-data": revision.config.encode() if config else None,
@@ -133,7 +134,7 @@ def config_value(revision: Revision) -> dict[str, Any]:
 
 def environment(config: str) -> tuple[tuple[str, str], ...]:
     """Return the variables that a config, canonical JSON, gives: its top-level texts, numbers and truth values."""
-    decoded = msgspec.json.decode(config or "{}")
+    decoded = plain_from_json(config or "{}")
     pairs = decoded.items() if isinstance(decoded, dict) else ()
     return tuple((name, _text(value)) for name, value in pairs if isinstance(value, str | int | float))
 

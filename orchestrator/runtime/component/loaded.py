@@ -15,6 +15,7 @@ from wasmtime import component as wc
 
 from orchestrator.compiled.cache import CompileCache
 from orchestrator.compiled.worlds import Worlds
+from orchestrator.decoding import from_msgpack
 from orchestrator.interface.exports import Export
 from orchestrator.model.calls import Adapter, Calls, Place
 from orchestrator.model.compiling import Compiling
@@ -56,9 +57,6 @@ class _About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     guards: bool
     description: Description
-
-
-_ABOUT = msgspec.msgpack.Decoder(_About)
 
 
 class _Prepared:
@@ -267,7 +265,7 @@ class Loader:
         if entry is None:
             return None
         try:
-            about = _ABOUT.decode(entry.about)
+            about = from_msgpack(entry.about, _About)
         except msgspec.MsgspecError:  # written by an airs that described components in another way
             return None
         engine = self._engines.with_guards(about.guards)

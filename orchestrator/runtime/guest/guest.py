@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from orchestrator.concurrency.work import GIVE_WAY, Work
+from orchestrator.decoding import plain_from_json
 from orchestrator.interface import typed
 from orchestrator.interface.exports import Export
 from orchestrator.model.calls import Calls
@@ -242,7 +243,7 @@ class Guest:
         if isinstance(work, Message):
             answer: Answer | CallAnswer = await self._unmetered(self._handle(work, timeout_ms))
         else:
-            arguments = msgspec.json.decode(work.args)
+            arguments = plain_from_json(work.args)
             answer = await self._unmetered(self.call(work.function, arguments, timeout_ms=timeout_ms))
         self._has_worked = has_worked
         return answer
