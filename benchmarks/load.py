@@ -11,7 +11,7 @@ from benchmarks.measure import Each, Effort, Row, Table, race
 from benchmarks.stage import CLIENT, EXAMPLES
 from orchestrator.model.spec import Limits, Revision
 from orchestrator.model.world import World
-from orchestrator.runtime import Direct, HostImport, Loaded, Origin, Runtime, Start, digest_of_bytes, start_here
+from orchestrator.runtime import CodeOrigin, Direct, HostImport, Loaded, Runtime, Start, digest_of_bytes, start_here
 from orchestrator.runtime.component.loaded import MAX_HELD
 
 HELLO = EXAMPLES / "01-hello" / "components" / "hello-1.0.0" / "hello.wasm"
@@ -48,7 +48,7 @@ def _loading(effort: Effort, folder: Path) -> tuple[list[Row], dict[str, float]]
     kept_bytes = max(file.stat().st_size for file in (folder / "warm").iterdir())
     unseen = _unseen(folder / "warm", data)
 
-    def load(origin: Origin, runtime: Runtime) -> tuple[Runtime, Loaded]:
+    def load(origin: CodeOrigin, runtime: Runtime) -> tuple[Runtime, Loaded]:
         loaded = runtime.load(artifact, lambda: data)
         assert loaded.origin is origin, loaded.origin
         return runtime, loaded
@@ -58,9 +58,9 @@ def _loading(effort: Effort, folder: Path) -> tuple[list[Row], dict[str, float]]
 
     took = race(
         {
-            "compile": Each(lambda: runtime_for(None, data), lambda r: load(Origin.COMPILED, r), closed),
-            "cache": Each(lambda: runtime_for(folder / "warm", data), lambda r: load(Origin.CACHE, r), closed),
-            "memory": lambda: load(Origin.MEMORY, warm),
+            "compile": Each(lambda: runtime_for(None, data), lambda r: load(CodeOrigin.COMPILED, r), closed),
+            "cache": Each(lambda: runtime_for(folder / "warm", data), lambda r: load(CodeOrigin.CACHE, r), closed),
+            "memory": lambda: load(CodeOrigin.MEMORY, warm),
             "stock compile": lambda: plain.compile(data),
             "stock deserialize": lambda: Component.deserialize(plain.engine, code),
         },

@@ -73,7 +73,7 @@ def spec_of(wish: SourceWish) -> SourceSpec:
         ) from None
 
 
-class Following(NamedTuple):
+class FollowedSource(NamedTuple):
     """A source that is followed, and what ends its two threads."""
 
     watched: Watched
@@ -92,7 +92,7 @@ class Reading:
     def __init__(self, artifacts: ArtifactCache, work_dir: Path, passed_on: Mapping[str, str]) -> None:
         self._artifacts, self._work_dir, self._passed_on = artifacts, work_dir, passed_on
 
-    def follow(self, record: SourceRecord, note: SourceNote | None, answered: Callable[[], None]) -> Following:
+    def follow(self, record: SourceRecord, note: SourceNote | None, answered: Callable[[], None]) -> FollowedSource:
         """Start the threads of one source; `answered` is called after each look."""
         assert record.spec is not None
         source = open_source(
@@ -105,7 +105,7 @@ class Reading:
         watched = Watched(
             record.name, reader, watching.update, record.permissions, is_atomic=is_atomic, note=note
         )  # fmt: skip
-        return Following(watched, stop, reader)
+        return FollowedSource(watched, stop, reader)
 
 
 class Sources:
@@ -116,7 +116,7 @@ class Sources:
     ) -> None:
         self._controller, self._ledger, self._notes, self._reading = controller, ledger, notes, reading
         self._clock, self._announce = clock, announce
-        self._following: dict[str, Following] = {}
+        self._following: dict[str, FollowedSource] = {}
 
     def begin(self) -> None:
         """Follow what is to be followed, before the controller starts; an `up` that was killed has ended."""

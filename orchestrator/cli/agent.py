@@ -19,7 +19,7 @@ from orchestrator.cli.context import Settings, command, global_options, runtime_
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.excerpts import on_disk
 from orchestrator.cli.planning import empty_option, mass_prune_option, root_option, source_option
-from orchestrator.cli.reading import Place, passed_to_git
+from orchestrator.cli.reading import NamedSource, passed_to_git
 from orchestrator.cli.show import PHASE_STYLES, clock, show_diagnostics
 from orchestrator.cli.terminal import Console, Text
 from orchestrator.client import AgentClient
@@ -55,7 +55,7 @@ def up(
     PATH is a folder, a file or REPOSITORY#ref:path. The agent that runs does it, beside what else it does. Where none
     runs, this is the agent, in the foreground.
     """
-    spec = Place(path, source, root).spec()
+    spec = NamedSource(path, source, root).spec()
     permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
 
     wish = SourceWish(

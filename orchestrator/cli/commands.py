@@ -6,59 +6,61 @@ The summaries stand here so that `airs --help` imports none of them; a test hold
 from typing import NamedTuple
 
 
-class Entry(NamedTuple):
+class CommandEntry(NamedTuple):
     """A command: the module of this package in which it lies, and the first sentence of its help."""
 
     module: str
     summary: str
 
 
-SECTIONS: dict[str, dict[str, Entry]] = {
+SECTIONS: dict[str, dict[str, CommandEntry]] = {
     "Deploy": {
-        "init": Entry("starting", "Write manifests for a bare component FILE, ready to apply."),
-        "validate": Entry("planning", "Check manifests, components and artifacts; needs no agent."),
-        "plan": Entry("planning", "Show what would change, and why."),
-        "apply": Entry("planning", "Make it so: a folder, a file, REPOSITORY#ref:path or a saved plan."),
-        "up": Entry("agent", "Have a source watched until Ctrl-C, and tell what happens."),
-        "source": Entry("source", "Have the agent follow folders, files and git repositories, for good."),
+        "init": CommandEntry("starting", "Write manifests for a bare component FILE, ready to apply."),
+        "validate": CommandEntry("planning", "Check manifests, components and artifacts; needs no agent."),
+        "plan": CommandEntry("planning", "Show what would change, and why."),
+        "apply": CommandEntry("planning", "Make it so: a folder, a file, REPOSITORY#ref:path or a saved plan."),
+        "up": CommandEntry("agent", "Have a source watched until Ctrl-C, and tell what happens."),
+        "source": CommandEntry("source", "Have the agent follow folders, files and git repositories, for good."),
     },
     "Look": {
-        "status": Entry("look", "Show how everything is, or one deployment in detail."),
-        "get": Entry("look", "List things of one kind."),
-        "history": Entry("look", "List a deployment's revisions, or show what one contained."),
-        "logs": Entry("journals", "Print what a deployment's guests logged."),
-        "events": Entry("journals", "Print what happened since the agent started."),
-        "top": Entry("top", "Show what all deployments are doing, live."),
-        "trace": Entry(
+        "status": CommandEntry("look", "Show how everything is, or one deployment in detail."),
+        "get": CommandEntry("look", "List things of one kind."),
+        "history": CommandEntry("look", "List a deployment's revisions, or show what one contained."),
+        "logs": CommandEntry("journals", "Print what a deployment's guests logged."),
+        "events": CommandEntry("journals", "Print what happened since the agent started."),
+        "top": CommandEntry("top", "Show what all deployments are doing, live."),
+        "trace": CommandEntry(
             "trace",
             "Show a conversation: its messages, from where to where, and how each ended.",
         ),
     },
     "Talk to components": {
-        "request": Entry("act", "Send a message and print the reply."),
-        "send": Entry("act", "Queue a message, or many, without waiting for an answer."),
-        "publish": Entry("topics", "Publish a message to every deployment that subscribes to its topic."),
-        "call": Entry("act", "Call an exported function: each argument is JSON."),
-        "session": Entry("session", "Look at the sessions of typed calls, drop handles, or end one."),
-        "run": Entry("act", "Run a job again, and end as it does."),
-        "replay": Entry(
+        "request": CommandEntry("act", "Send a message and print the reply."),
+        "send": CommandEntry("act", "Queue a message, or many, without waiting for an answer."),
+        "publish": CommandEntry("topics", "Publish a message to every deployment that subscribes to its topic."),
+        "call": CommandEntry("act", "Call an exported function: each argument is JSON."),
+        "session": CommandEntry("session", "Look at the sessions of typed calls, drop handles, or end one."),
+        "run": CommandEntry("act", "Run a job again, and end as it does."),
+        "replay": CommandEntry(
             "letters",
             "Send a deployment's dead letters again, all of them or some.",
         ),
     },
     "Change what runs": {
-        "rollout": Entry("act", "Look at a rollout, promote it, abort it, or retry."),
-        "rollback": Entry("act", "Go back to an earlier revision."),
-        "restart": Entry("act", "Restart deployments, their instances one after another."),
-        "delete": Entry("act", "Remove deployments; their stored data are kept."),
+        "rollout": CommandEntry("act", "Look at a rollout, promote it, abort it, or retry."),
+        "rollback": CommandEntry("act", "Go back to an earlier revision."),
+        "restart": CommandEntry("act", "Restart deployments, their instances one after another."),
+        "delete": CommandEntry("act", "Remove deployments; their stored data are kept."),
     },
     "The agent, components, this machine": {
-        "agent": Entry("agent", "Start, stop or look at the background agent."),
-        "component": Entry("component", "Look into a component's file, or compare two."),
-        "schema": Entry("starting", "Print the JSON Schema of a KIND of document, or list the kinds."),
-        "doctor": Entry("doctor", "Check this machine and the state directory."),
-        "completion": Entry("completion", "Print a script that completes commands, options and names in a shell."),
-        "help": Entry("helping", "Show what airs or one of its commands does."),
+        "agent": CommandEntry("agent", "Start, stop or look at the background agent."),
+        "component": CommandEntry("component", "Look into a component's file, or compare two."),
+        "schema": CommandEntry("starting", "Print the JSON Schema of a KIND of document, or list the kinds."),
+        "doctor": CommandEntry("doctor", "Check this machine and the state directory."),
+        "completion": CommandEntry(
+            "completion", "Print a script that completes commands, options and names in a shell."
+        ),
+        "help": CommandEntry("helping", "Show what airs or one of its commands does."),
     },
 }
 COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}

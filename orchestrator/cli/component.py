@@ -21,12 +21,12 @@ from orchestrator.cli.visible import sink
 from orchestrator.contract.codes import FAILED, INVALID, OK
 from orchestrator.contract.problem import Failure
 from orchestrator.interface.anatomy import Producer, anatomy
-from orchestrator.interface.changes import Caller, Change, ChangeKind, Comparison, Consequence, Side, compare
-from orchestrator.interface.fitness import Unfit, unfitness
-from orchestrator.interface.needs import Asked, asked
+from orchestrator.interface.changes import Caller, ChangeKind, Comparison, Consequence, Side, WorldChange, compare
+from orchestrator.interface.fitness import Unfitness, unfitness
+from orchestrator.interface.needs import Need, asked
 from orchestrator.interface.text import world_text
 from orchestrator.model.base import Value
-from orchestrator.model.calls import Adapter, Place
+from orchestrator.model.calls import AdaptedAt, Adapter
 from orchestrator.model.world import ArtifactFault, Drive, Function, World
 from orchestrator.observe.events import printable
 from orchestrator.runtime import Loaded, Runtime, digest_of_bytes
@@ -40,10 +40,10 @@ DRIVEN = {
     Drive.HTTP: "HTTP service, which this version does not run",
 }
 CARRIED = {
-    Place.WITHIN: "through an adapter within it, which copies payloads as blocks",
-    Place.PARTLY: "through an adapter within it; its calls out through one beside it, which copies byte by byte",
-    Place.BESIDE: "through an adapter beside it, by which payloads are copied byte by byte",
-    Place.NONE: "without an adapter, value by value",
+    AdaptedAt.WITHIN: "through an adapter within it, which copies payloads as blocks",
+    AdaptedAt.PARTLY: "through an adapter within it; its calls out through one beside it, which copies byte by byte",
+    AdaptedAt.BESIDE: "through an adapter beside it, by which payloads are copied byte by byte",
+    AdaptedAt.NONE: "without an adapter, value by value",
 }
 NAME_WIDTH = len("processed-by")
 FUNCTIONS_SHOWN = 6  # of an interface, in the table; the world below it has all
@@ -71,8 +71,8 @@ class ComponentInfo(Value, frozen=True):
     producers: tuple[Producer, ...]
     drives: tuple[Drive, ...]
     adapter: Adapter | None
-    unfit: tuple[Unfit, ...]
-    imports: tuple[Asked, ...]
+    unfit: tuple[Unfitness, ...]
+    imports: tuple[Need, ...]
     exports: tuple[Function, ...]
     wit: str
 
@@ -213,7 +213,7 @@ def _facts(found: ComponentInfo) -> Iterator[tuple[str, str]]:
         yield "messages", f"cross {CARRIED[found.adapter.place]}{why}"
 
 
-def _row(imported: Asked) -> tuple[str, str, str, str]:
+def _row(imported: Need) -> tuple[str, str, str, str]:
     named, more = imported.functions[:FUNCTIONS_SHOWN], len(imported.functions) - FUNCTIONS_SHOWN
     functions = ", ".join(named) + (f" and {more} more" if more > 0 else "") or "types only"
     return imported.provider.value, ", ".join(imported.grants) or "none", imported.interface, functions
@@ -244,7 +244,7 @@ def _verdict(found: Comparison) -> Text:
     return Text.assemble(("breaking", "bold red"), f": {broken} of the old one do not all work with the new one")
 
 
-def _show_change(console: Console, change: Change) -> None:
+def _show_change(console: Console, change: WorldChange) -> None:
     sign, style = SIGNS[change.kind]
     console.print(Text(f"  {sign} {change.what} {printable(change.name)}", style=style))
     for mark, text in (("was", change.old), ("now", change.new)):

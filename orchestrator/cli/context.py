@@ -129,7 +129,7 @@ def runtime_dir() -> Path | None:
     return Path(named) if named else None
 
 
-class Folder(click.Path):
+class PathArgument(click.Path):
     """A path; empty text is none, though it would resolve to where one stands."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -152,7 +152,7 @@ def global_options(function: F) -> F:
     """Add the global options to a command or group."""
     for option in reversed((
         click.option(
-            "--state-dir", type=Folder(path_type=Path, resolve_path=True), expose_value=False,
+            "--state-dir", type=PathArgument(path_type=Path, resolve_path=True), expose_value=False,
             callback=_set("state_dir"), help="Where state is kept [env: AIRS_STATE_DIR].",
         ),
         click.option(

@@ -22,7 +22,7 @@ from orchestrator.client import AgentClient, NotAnswering
 from orchestrator.contract.codes import FAILED, OK
 from orchestrator.model.base import Value
 from orchestrator.model.calls import Calls
-from orchestrator.model.finding import Finding, Verdict, ok, problem, warning
+from orchestrator.model.finding import Degree, Finding, ok, problem, warning
 from orchestrator.observe.events import printable
 from orchestrator.runtime import chosen, trial
 from orchestrator.store.examine import examine, is_held
@@ -31,7 +31,7 @@ from orchestrator.store.files import NotPrivate
 PACKAGES = ("wasmtime", "rocksdict", "msgspec", "starlette", "uvicorn", "watchfiles")
 GIT_LIMIT_S = 5.0
 AGENT_LIMIT_S = 5.0  # for an agent to say that it is there
-STYLES = {Verdict.OK: "green", Verdict.WARNING: "bold yellow", Verdict.PROBLEM: "bold red"}
+STYLES = {Degree.OK: "green", Degree.WARNING: "bold yellow", Degree.PROBLEM: "bold red"}
 TITLES = (("engine", "Engine"), ("machine", "Machine"), ("state", "State"))
 
 
@@ -66,7 +66,7 @@ def _examined(settings: Settings, done: tuple[Finding, ...]) -> Doctor:
         "machine": tuple(judged(limits)),
         "state": (*done, *_state(settings.state_dir)),
     }
-    healthy = not any(each.verdict is Verdict.PROBLEM for group in groups.values() for each in group)
+    healthy = not any(each.verdict is Degree.PROBLEM for group in groups.values() for each in group)
     return Doctor(healthy=healthy, versions=_versions(), limits=limits, capacity=capacity(limits), **groups)
 
 
@@ -168,7 +168,7 @@ def _fits(fits: Capacity) -> str:
 def _conclusion(found: Doctor) -> Text:
     findings = [finding for name, _ in TITLES for finding in getattr(found, name)]
     problems, warnings = (
-        sum(finding.verdict is verdict for finding in findings) for verdict in (Verdict.PROBLEM, Verdict.WARNING)
+        sum(finding.verdict is verdict for finding in findings) for verdict in (Degree.PROBLEM, Degree.WARNING)
     )
     if problems:
         return Text(f"{problems} problem{'s' * (problems > 1)}, see above.", style="bold red")

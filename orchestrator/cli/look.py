@@ -29,7 +29,7 @@ from orchestrator.contract.documents import (
 )
 from orchestrator.contract.problem import Failure
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.observed import Asked, Traffic
+from orchestrator.model.observed import RequestCounts, Traffic
 from orchestrator.observe.events import printable
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def _traffic_words(traffic: Traffic) -> str:
     return ", ".join(f"{count} {word}" for word, count in (usual | {w: n for w, n in other.items() if n}).items())
 
 
-def _request_words(asked: Asked) -> str:
+def _request_words(asked: RequestCounts) -> str:
     """Say what became of requests; what never happened is left out, but for what usually does."""
     usual = {"waiting": asked.waiting, "sent": asked.sent, "answered": asked.answered}
     other = {

@@ -21,7 +21,7 @@ from orchestrator.contract.problem import Failure
 FIRST_FREE = 3  # file descriptors below are the standard streams
 
 
-class Commands(click.Group):
+class LazyCommands(click.Group):
     """Imports a command only when it is asked for, and none for the list of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -54,7 +54,7 @@ class Commands(click.Group):
 
 
 @click.group(
-    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="`airs help COMMAND` says more of one.",
 )  # fmt: skip
 @click.version_option(__version__, prog_name="airs")

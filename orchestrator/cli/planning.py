@@ -13,8 +13,8 @@ from orchestrator.cli.durations import DURATION
 from orchestrator.cli.excerpts import Find, of_snapshot
 from orchestrator.cli.names import WORD
 from orchestrator.cli.reading import (
-    Place,
-    Planned,
+    NamedSource,
+    PlanAndArtifacts,
     keep_artifacts,
     make_plan_for,
     read_snapshot,
@@ -67,7 +67,7 @@ def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> in
     diagnostics: list[Diagnostic] = []
     count = 0
     for path in paths:
-        snapshot = read_snapshot(Place(path, root=root), settings)
+        snapshot = read_snapshot(NamedSource(path, root=root), settings)
         resolution = resolve_here(snapshot, ())
         if not settings.is_json:
             show_diagnostics(settings.err(), resolution.diagnostics, of_snapshot(snapshot))
@@ -100,7 +100,7 @@ def plan(
 ) -> int:  # fmt: skip
     """Show what would change, and why. Touches nothing."""
     permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
-    place = Place(path, source, root)
+    place = NamedSource(path, source, root)
     if out is not None and out.exists() and not force:
         raise Failure(f"{out} exists already", suggestion="Use --force to overwrite it, or name another file.")
     state = state_of(settings) if out is not None else None  # a saved plan belongs to a state
@@ -118,7 +118,7 @@ def plan(
     return CHANGES if detailed_exitcode and has_changes(planned.plan) else OK
 
 
-def _save(state: "StateDir", planned: Planned, out: Path, settings: Settings) -> None:
+def _save(state: "StateDir", planned: PlanAndArtifacts, out: Path, settings: Settings) -> None:
     keep_artifacts(state, planned)
     try:
         out.write_bytes(seal(planned.plan, state.key))
@@ -152,7 +152,7 @@ def apply(settings: Settings, path: str, source: str | None, root: str | None, y
         is_saved = True
     else:
         snapshot = read_snapshot(
-            Place(path, source, root), settings, for_agent=not options["no_start"]
+            NamedSource(path, source, root), settings, for_agent=not options["no_start"]
         )  # before anything is started
         client = ensure_agent(settings, may_start=not options["no_start"])
         planned = make_plan_for(settings, snapshot, permissions)

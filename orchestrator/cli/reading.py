@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 ARTIFACT_MAX = 128 << 20
 
 
-class Place(msgspec.Struct, frozen=True):
+class NamedSource(msgspec.Struct, frozen=True):
     """A source as named on the command line."""
 
     path: str
@@ -54,7 +54,7 @@ class Place(msgspec.Struct, frozen=True):
             raise Failure(refused.summary, refused.detail, refused.suggestion, USAGE) from None
 
 
-def read_snapshot(place: Place, settings: Settings, *, for_agent: bool = False) -> Snapshot:
+def read_snapshot(place: NamedSource, settings: Settings, *, for_agent: bool = False) -> Snapshot:
     """Read a source once, showing what has to be compiled for that; the state directory need not exist.
 
     `for_agent` makes it, so that an agent that is about to start finds what was compiled.
@@ -123,20 +123,20 @@ def resolve_here(
     return resolve(snapshot, known, permissions or Permissions())
 
 
-class Planned(msgspec.Struct, frozen=True):
+class PlanAndArtifacts(msgspec.Struct, frozen=True):
     """A plan, and the artifacts that it needs by digest."""
 
     plan: Plan
     artifacts: dict[str, bytes]
 
 
-def make_plan_for(settings: Settings, snapshot: Snapshot, permissions: Permissions) -> Planned:
+def make_plan_for(settings: Settings, snapshot: Snapshot, permissions: Permissions) -> PlanAndArtifacts:
     """Resolve a snapshot and compare it with what is."""
     observed = observed_state(settings)
     known = [seen.record.key for seen in observed.deployments]
     resolution = resolve_here(snapshot, known, permissions)
     plan = make_plan(resolution.desired, observed, resolution.diagnostics)
-    return Planned(plan, artifacts_of(snapshot))
+    return PlanAndArtifacts(plan, artifacts_of(snapshot))
 
 
 def artifacts_of(snapshot: Snapshot) -> dict[str, bytes]:
@@ -151,7 +151,7 @@ def state_of(settings: Settings) -> "StateDir":
     return StateDir(settings.state_dir)
 
 
-def keep_artifacts(state: "StateDir", planned: Planned) -> None:
+def keep_artifacts(state: "StateDir", planned: PlanAndArtifacts) -> None:
     """Put what the plan's deployments run into the content-addressed store, so that the plan can be applied later."""
     for digest in {deployment.revision.artifact for deployment in planned.plan.desired.deployments}:
         if not state.artifacts.has(digest):

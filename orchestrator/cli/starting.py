@@ -29,7 +29,7 @@ from orchestrator.store.layout import CACHE
 MEMORY, FUEL, TIMEOUT_MS, STORAGE = "64MiB", 1_000_000_000, 10_000, "10MiB"
 
 
-class Described:
+class BareComponent:
     """What a bare component turned out to be."""
 
     def __init__(self, world: World, metadata: dict[str, Any] | None) -> None:
@@ -75,7 +75,7 @@ def _name_from(file: Path) -> str:
     return name
 
 
-def _describe(data: bytes, runtime_with: Callable[..., Runtime]) -> Described:
+def _describe(data: bytes, runtime_with: Callable[..., Runtime]) -> BareComponent:
     """Inspect the component, and ask it for its metadata with every import denied."""
     plain = runtime_with()
     try:
@@ -88,7 +88,7 @@ def _describe(data: bytes, runtime_with: Callable[..., Runtime]) -> Described:
     if unfit:
         rest = (f"{each.summary}. {each.detail}" for each in unfit[1:])
         raise Failure(unfit[0].summary, "\n".join((unfit[0].detail, *rest)), unfit[0].suggestion, INVALID)
-    return Described(world, _metadata(data, world, runtime_with) if Drive.ACTOR in world.drives else None)
+    return BareComponent(world, _metadata(data, world, runtime_with) if Drive.ACTOR in world.drives else None)
 
 
 def _metadata(data: bytes, world: World, runtime_with: Callable[..., Runtime]) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _one_line(text: str) -> str:
     return "".join(c for c in text if c.isprintable() and c not in '"\\')[:200]
 
 
-def _component_toml(name: str, artifact: str, described: Described) -> str:
+def _component_toml(name: str, artifact: str, described: BareComponent) -> str:
     per = "run" if described.is_job else "call"
     described_as = f'description = "{described.description}"\n' if described.description else ""
     lines = [
@@ -149,7 +149,7 @@ def _component_toml(name: str, artifact: str, described: Described) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _capabilities_toml(described: Described) -> list[str]:
+def _capabilities_toml(described: BareComponent) -> list[str]:
     lines = ["", "# What it asks to be allowed; a deployment grants it. Absent means no.", "[capabilities]"]
     if "storage" in described.imports:
         lines += ['storage.read = ["self"]', 'storage.write = ["self"]']
@@ -162,7 +162,7 @@ def _capabilities_toml(described: Described) -> list[str]:
     return lines if len(lines) > 3 else []
 
 
-def _deployment_yaml(name: str, described: Described) -> str:
+def _deployment_yaml(name: str, described: BareComponent) -> str:
     lines = [
         "# yaml-language-server: $schema=https://airs.dev/schemas/deployment.schema.json",
         "# What should run; the operator's side. `airs schema deployment` lists every field and its default.",

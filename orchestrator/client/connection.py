@@ -11,7 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
 
-from orchestrator.client.http import NotHttp, Reading, request
+from orchestrator.client.http import AnswerReading, NotHttp, request
 
 CONNECT_S = 5.0
 READ_BYTES = 64 << 10
@@ -92,7 +92,7 @@ class Connections:
             yield Stream(reading.status, _lines(reading), partial(_whole, reading))
 
     @contextlib.contextmanager
-    def _asked(self, method: str, target: str, body: bytes | None, timeout_s: float | None) -> Iterator[Reading]:
+    def _asked(self, method: str, target: str, body: bytes | None, timeout_s: float | None) -> Iterator[AnswerReading]:
         """Ask on a connection, which is kept for the next if the answer was read to its end, and closed otherwise."""
         connection, reading = self._take(), None
         try:
@@ -115,7 +115,7 @@ class Connections:
                 return connection
             connection.close()
 
-    def _give_back(self, connection: "_Connection", reading: Reading | None) -> None:
+    def _give_back(self, connection: "_Connection", reading: AnswerReading | None) -> None:
         if reading is not None and reading.is_over and not reading.is_last:
             with self._lock:
                 if len(self._idle) < KEPT_MAX:
@@ -138,13 +138,13 @@ class _Connection:
         self.peer = _PEER.unpack(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[0]
         self._file = BufferedReader(socket.SocketIO(self._socket, "r"), READ_BYTES)
 
-    def ask(self, data: bytes, timeout_s: float | None) -> Reading:
+    def ask(self, data: bytes, timeout_s: float | None) -> AnswerReading:
         """Send a request and read the head of its answer."""
         self._socket.settimeout(timeout_s)
         # An agent that answers before it has read a large body, and hangs up, has said why.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._socket.sendall(data)
-        return Reading(self._file)
+        return AnswerReading(self._file)
 
     def is_stale(self) -> bool:
         """Whether the other end has hung up since: an idle connection has nothing to say but that."""
@@ -158,12 +158,12 @@ class _Connection:
         self._socket.close()
 
 
-def _whole(reading: Reading) -> bytes:
+def _whole(reading: AnswerReading) -> bytes:
     with _reached():
         return reading.whole(READ_BYTES)
 
 
-def _lines(reading: Reading) -> Iterator[bytes]:
+def _lines(reading: AnswerReading) -> Iterator[bytes]:
     rest = b""
     while True:
         with _reached():

@@ -24,7 +24,7 @@ def request(method: str, target: str, body: bytes | None) -> bytes:
     return head.encode("ascii") + (body or b"")
 
 
-class Reading:
+class AnswerReading:
     """An answer that is being read: the head at once, the body as it comes."""
 
     def __init__(self, file: BufferedIOBase) -> None:

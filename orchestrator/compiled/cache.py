@@ -18,7 +18,7 @@ _LENGTH_BYTES = 4
 _SUFFIX = ".cwasm"
 
 
-class Entry(msgspec.Struct, frozen=True):
+class CacheEntry(msgspec.Struct, frozen=True):
     """What the cache holds of one artifact: its code, and what was found out about it."""
 
     about: memoryview
@@ -36,13 +36,13 @@ class CompileCache:
         """Return where the compiled code of an artifact lies, or would."""
         return self._folder.path / self._name(artifact)
 
-    def read(self, artifact: str) -> Entry | None:
+    def read(self, artifact: str) -> CacheEntry | None:
         """Return what is held of an artifact, authenticated; None when there is nothing that can be trusted."""
         content = self._folder.read(self._name(artifact), MAX_ENTRY_BYTES)
         if content is None or len(content) < _LENGTH_BYTES:
             return None
         end = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
-        return Entry(content[_LENGTH_BYTES:end], content[end:])
+        return CacheEntry(content[_LENGTH_BYTES:end], content[end:])
 
     def write(self, artifact: str, about: bytes, code: Buffer) -> None:
         """Keep compiled code and what is said about it, replacing whatever was there.

@@ -10,7 +10,7 @@ from orchestrator.model.exits import ExitReason
 from orchestrator.model.goal import Goal
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.job import JobOutcome
-from orchestrator.model.observed import Asked, Traffic
+from orchestrator.model.observed import RequestCounts, Traffic
 from orchestrator.model.outcome import ActionOutcome
 from orchestrator.model.source import SourceStatus
 from orchestrator.model.spec import Revision
@@ -160,7 +160,7 @@ class DeploymentView(Value, frozen=True):
     mailbox_capacity: int
     traffic: Traffic
     accepts: tuple[str, ...]
-    requests: Asked
+    requests: RequestCounts
     labels: dict[str, str]
     instances: tuple[InstanceView, ...]
     rollout: RolloutView | None

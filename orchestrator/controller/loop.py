@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from orchestrator.controller.planned import Planned, to_plan
+from orchestrator.controller.planned import PlannedSource, to_plan
 from orchestrator.controller.queue import WorkQueue
 from orchestrator.controller.watched import WatchedSources
 from orchestrator.execute.actions import Actions
@@ -64,7 +64,7 @@ class Controller:
     ) -> None:
         self.sources, self.ledger, self.fleet, self.faults = sources, ledger, fleet, faults
         self._actions, self._settling, self._announce = actions, settling, announce
-        self._planned: dict[str, Planned] = {}
+        self._planned: dict[str, PlannedSource] = {}
         self._queue = WorkQueue(now_ms)
         self._queue.add(ledger.records)
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -117,7 +117,7 @@ class Controller:
         """
         desired = replace(recorded, permissions=permissions)
         before, names = self._planned.get(desired.source), self.ledger.names
-        now = (before.after if before is not None else Planned)(recorded, permissions, names)
+        now = (before.after if before is not None else PlannedSource)(recorded, permissions, names)
         some = None if before is None else to_plan(before, now, keys, self.ledger.records)
         if some is None:
             plan = compare(desired, self.observe())

@@ -13,7 +13,7 @@ from orchestrator.model.observed import Record
 from orchestrator.model.spec import Deployment
 
 
-class Planned:
+class PlannedSource:
     """One source as it was planned: the ledger's own `recorded` wish, and its count of records that came or went."""
 
     def __init__(self, recorded: DesiredState, permissions: Permissions, names: int) -> None:
@@ -30,16 +30,19 @@ class Planned:
         """Those that depend on others."""
         return frozenset(key for key, deployment in self.wanted.items() if deployment.depends_on)
 
-    def after(self, recorded: DesiredState, permissions: Permissions, names: int) -> "Planned":
+    def after(self, recorded: DesiredState, permissions: Permissions, names: int) -> "PlannedSource":
         """Return the source as it is now; what was worked out of the same wish is kept."""
-        now = Planned(recorded, permissions, names)
+        now = PlannedSource(recorded, permissions, names)
         if recorded is self.recorded:
             now.__dict__.update(wanted=self.wanted, depending=self.depending)
         return now
 
 
 def to_plan(
-    before: Planned, now: Planned, looked_at: Iterable[DeploymentKey], records: Mapping[DeploymentKey, Record]
+    before: PlannedSource,
+    now: PlannedSource,
+    looked_at: Iterable[DeploymentKey],
+    records: Mapping[DeploymentKey, Record],
 ) -> frozenset[DeploymentKey] | None:
     """Return which of the deployments that the source wants to plan again; None for all of them and for removals."""
     if before.has_removals or now.permissions != Permissions() or before.permissions != Permissions():
@@ -64,7 +67,7 @@ def _differ(one: Deployment, other: Deployment) -> bool:
     return one is not other and one != other
 
 
-def _is_another(old: DesiredState, new: DesiredState, before: Planned, now: Planned) -> bool:
+def _is_another(old: DesiredState, new: DesiredState, before: PlannedSource, now: PlannedSource) -> bool:
     """Whether more differs than single deployments."""
     same = (old.revision, old.commit, old.invalid, old.unreadable_files, old.empty) == (
         new.revision, new.commit, new.invalid, new.unreadable_files, new.empty,

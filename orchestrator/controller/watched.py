@@ -19,7 +19,7 @@ Resolve = Callable[[Snapshot, Collection[DeploymentKey], Permissions], Resolutio
 Keep = Callable[[Snapshot], None]
 
 
-class Reader(Protocol):
+class WatchedReader(Protocol):
     """Reads one source, elsewhere than on the thread that asks."""
 
     def ask(self) -> None:
@@ -39,7 +39,7 @@ class Watched:
     def __init__(
         self,
         source: str,
-        reader: Reader,
+        reader: WatchedReader,
         seen: Callable[[Snapshot], None],
         permissions: Permissions,
         *,

@@ -8,9 +8,9 @@ from itertools import groupby
 from msgspec.structs import replace
 
 from orchestrator.concurrency.clock import Clock
-from orchestrator.execute.faults import Fault, Faults
+from orchestrator.execute.faults import Faults, RecordFault
 from orchestrator.execute.fleet import Fleet
-from orchestrator.execute.history import Origin
+from orchestrator.execute.history import RolloutOrigin
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.rollouts import ANNOUNCE, Rollouts
 from orchestrator.execute.workloads import workload_of
@@ -217,7 +217,7 @@ def _carrying_out(plan: Plan) -> str:
     return f"carry out the plan of {plan.source}"
 
 
-def _failed(fault: Fault) -> tuple[Status, str]:
+def _failed(fault: RecordFault) -> tuple[Status, str]:
     return Status.FAILED, fault.detail
 
 
@@ -230,8 +230,8 @@ def _waits_for_leave(record: Record) -> bool:
     return record.held is not None and record.held.reason == Reason.MASS_PRUNE.value
 
 
-def _origin(plan: Plan) -> Origin:
-    return Origin(plan.source_revision, plan.commit, plan.desired.by)
+def _origin(plan: Plan) -> RolloutOrigin:
+    return RolloutOrigin(plan.source_revision, plan.commit, plan.desired.by)
 
 
 def _about(plan: Plan) -> About:

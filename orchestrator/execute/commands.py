@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from orchestrator.concurrency.clock import Clock
 from orchestrator.execute.actions import without
 from orchestrator.execute.fleet import Fleet
-from orchestrator.execute.history import REJECTED, Origin, acted, one_further_back, place_of
+from orchestrator.execute.history import REJECTED, RolloutOrigin, acted, one_further_back, place_of
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.rollouts import ANNOUNCE, Rollouts
 from orchestrator.model.desired import DesiredState
@@ -58,7 +58,7 @@ class Promote(Command, frozen=True):
     full: bool = False
 
 
-class Pause(Command, frozen=True):
+class PauseRollout(Command, frozen=True):
     """Stand at the present step until somebody resumes it."""
 
 
@@ -108,7 +108,7 @@ VERBS: dict[type[Command], Verb] = {
     Rollback: Verb.ROLLBACK,
     Retry: Verb.RETRY,
     Promote: Verb.PROMOTE,
-    Pause: Verb.PAUSE,
+    PauseRollout: Verb.PAUSE,
     Resume: Verb.RESUME,
     Abort: Verb.ABORT,
     Restart: Verb.RESTART,
@@ -131,7 +131,7 @@ class Commands:
             Rollback: self._roll_back,
             Retry: self._retry,
             Promote: self._promote,
-            Pause: self._pause,
+            PauseRollout: self._pause,
             Resume: self._resume,
             Abort: self._abort,
             Restart: self._restart,
@@ -195,7 +195,7 @@ class Commands:
             wanted = record.wanted
             hold = Hold(revision=wanted.revision.id, reason=reason, at_ms=self._clock.wall_ms(), seen=wanted)
             record, target = held_back(record, hold), replace(record.stable or wanted, revision=number.revision)
-        came_from = Origin(number.source_revision, number.commit, by, place_of(number))
+        came_from = RolloutOrigin(number.source_revision, number.commit, by, place_of(number))
         begun = self._rollouts.begin(record, target, Cause.ROLLBACK, reason, came_from)
         said = f"{key}: going back to revision {number.number} ({number.revision.version})"
         return Begun(said, Goal.ARRIVES, begun.number)
@@ -211,11 +211,11 @@ class Commands:
         begun = self._rollouts.begin(retried, record.wanted, Cause.RETRY, "retried on request", origin)
         return Begun(f"{key}: trying {wanted.version} again", Goal.ARRIVES, begun.number)
 
-    def _origin(self, record: Record, by: By) -> Origin:
+    def _origin(self, record: Record, by: By) -> RolloutOrigin:
         """Say where what a source wants of a deployment comes from."""
         desired = self._ledger.desired.get(record.source)
         is_read = desired is not None and desired.revision == record.attempted
-        return Origin(record.attempted, desired.commit if desired is not None and is_read else None, by)
+        return RolloutOrigin(record.attempted, desired.commit if desired is not None and is_read else None, by)
 
     def _promote(self, record: Record, command: Promote, _by: By) -> Begun | Refusal:
         result = self._moved(record, partial(promote, full=command.full))
@@ -224,7 +224,7 @@ class Commands:
         goal = Goal.ARRIVES if result.phase is RolloutPhase.PROMOTING else Goal.NOTHING
         return Begun(_promoted(record, result), goal, result.number)
 
-    def _pause(self, record: Record, _command: Pause, _by: By) -> Begun | Refusal:
+    def _pause(self, record: Record, _command: PauseRollout, _by: By) -> Begun | Refusal:
         result = self._moved(record, pause)
         if isinstance(result, Refusal):
             return result

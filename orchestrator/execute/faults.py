@@ -25,7 +25,7 @@ LONGEST_WAIT_MS = 60_000
 DETAIL_MAX = 500  # characters of what went wrong
 
 
-class Fault(msgspec.Struct, frozen=True):
+class RecordFault(msgspec.Struct, frozen=True):
     """What went wrong with one record, `tries` times, and when it is tried again, by the monotonic clock."""
 
     detail: str
@@ -39,10 +39,10 @@ class Faults:
 
     def __init__(self, clock: Clock, announce: ANNOUNCE) -> None:
         self._clock, self._announce = clock, announce
-        self._faults: Table[tuple[DeploymentKey, str], Fault] = Table()
+        self._faults: Table[tuple[DeploymentKey, str], RecordFault] = Table()
 
     def guard(
-        self, key: DeploymentKey, doing: str, about: object, act: Callable[[], T], failed: Callable[[Fault], T]
+        self, key: DeploymentKey, doing: str, about: object, act: Callable[[], T], failed: Callable[[RecordFault], T]
     ) -> T:
         """Return what `act` does; what `failed` makes of its fault when it raises, or has to wait since it did.
 
@@ -86,21 +86,21 @@ class Faults:
         found = [(doing, fault) for (of, doing), fault in self._faults.items() if of == key]
         return "; ".join(self.told(doing, fault) for doing, fault in found)
 
-    def told(self, doing: str, fault: Fault) -> str:
+    def told(self, doing: str, fault: RecordFault) -> str:
         """Say what went wrong, and what follows."""
         left_s = max(0, fault.again_ms - self._clock.monotonic_ms()) / 1000
         tries = f"{fault.tries} times, " if fault.tries > 1 else ""
         return f"cannot {doing}: {fault.detail} ({tries}tried again in {left_s:.0f}s, or when its manifest changes)"
 
-    def left_ms(self, fault: Fault) -> int:
+    def left_ms(self, fault: RecordFault) -> int:
         """Return how long a fault's record waits."""
         return max(1, fault.again_ms - self._clock.monotonic_ms())
 
-    def _note(self, key: DeploymentKey, doing: str, about: object, problem: Exception) -> Fault:
+    def _note(self, key: DeploymentKey, doing: str, about: object, problem: Exception) -> RecordFault:
         before = self._faults.get((key, doing))
         tries = before.tries + 1 if before is not None and before.about == about else 1
         wait_ms = min(FIRST_WAIT_MS << min(tries - 1, 10), LONGEST_WAIT_MS)
-        fault = Fault(_detail(problem), tries, self._clock.monotonic_ms() + wait_ms, about)
+        fault = RecordFault(_detail(problem), tries, self._clock.monotonic_ms() + wait_ms, about)
         self._faults.put((key, doing), fault)
         if before is None or before.detail != fault.detail:
             self._announce(key, "failed", self.told(doing, fault))

@@ -35,7 +35,7 @@ def one_further_back(history: Sequence[Number], serving: str | None, bad: Collec
     return max((n for n in good if place is None or place_of(n) < place), key=place_of, default=None)
 
 
-class Origin(msgspec.Struct, frozen=True):
+class RolloutOrigin(msgspec.Struct, frozen=True):
     """What a rollout comes from: the revision of its source, the commit where it is known, who asked for it by hand.
 
     `of` is the entry that a rollback goes back to.
@@ -48,7 +48,7 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 def begun(
-    history: Sequence[Number], rollout: Rollout, reason: str, origin: Origin, now_ms: int
+    history: Sequence[Number], rollout: Rollout, reason: str, origin: RolloutOrigin, now_ms: int
 ) -> list[Number]:  # fmt: skip
     """Return the entries to write when `rollout` begins: its own, and the end of one that it replaces."""
     replaced = [replace(n, outcome=REPLACED, ended_ms=now_ms) for n in history if not n.outcome]

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from orchestrator.concurrency.clock import Clock
-from orchestrator.execute.history import Origin, begun, next_number
+from orchestrator.execute.history import RolloutOrigin, begun, next_number
 from orchestrator.execute.ledger import Ledger
 from orchestrator.model.event import About, Announce
 from orchestrator.model.observed import Record
@@ -24,7 +24,7 @@ class Rollouts:
         self._ledger, self._clock, self._announce = ledger, clock, announce
 
     def begin(
-        self, record: Record, target: Deployment, cause: Cause, reason: str, origin: Origin
+        self, record: Record, target: Deployment, cause: Cause, reason: str, origin: RolloutOrigin
     ) -> Rollout:  # fmt: skip
         """Begin the way to `target`, in place of any that is under way; `record` is written with it."""
         now = self._clock.wall_ms()

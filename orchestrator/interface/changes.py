@@ -50,7 +50,7 @@ class Consequence(Value, frozen=True):
     breaks: tuple[Caller, ...] = ()
 
 
-class Change(Value, frozen=True):
+class WorldChange(Value, frozen=True):
     """One part of the world that changed. `old` and `new` are its WIT type, or its version, where it has one."""
 
     side: Side
@@ -67,7 +67,7 @@ class Comparison(Value, frozen=True):
 
     compatible: bool
     breaks: tuple[Caller, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[WorldChange, ...]
 
 
 BOTH = (Caller.AIRS, Caller.LINKED)
@@ -84,16 +84,16 @@ def compare(old: World, new: World) -> Comparison:
     return Comparison(compatible=not broken, breaks=tuple(c for c in Caller if c in broken), changes=changes)
 
 
-def _drives(old: World, new: World) -> Iterator[Change]:
+def _drives(old: World, new: World) -> Iterator[WorldChange]:
     for drive in Drive:
         if drive in old.drives and drive not in new.drives:
             text, breaks = _LOST[drive]
             consequence = Consequence(text=text, breaks=breaks)
-            yield Change(
+            yield WorldChange(
                 side=Side.EXPORT, kind=ChangeKind.REMOVED, what="drive", name=drive.value, consequences=(consequence,)
             )
         elif drive in new.drives and drive not in old.drives:
-            yield Change(side=Side.EXPORT, kind=ChangeKind.ADDED, what="drive", name=drive.value)
+            yield WorldChange(side=Side.EXPORT, kind=ChangeKind.ADDED, what="drive", name=drive.value)
 
 
 _LOST: dict[Drive, tuple[str, tuple[Caller, ...]]] = {
@@ -104,7 +104,7 @@ _LOST: dict[Drive, tuple[str, tuple[Caller, ...]]] = {
 }
 
 
-def _exports(old: World, new: World) -> Iterator[Change]:
+def _exports(old: World, new: World) -> Iterator[WorldChange]:
     before, after = _of_callers(old.types.exports), _of_callers(new.types.exports)
     pairs = _pairs(before, after)
     for interface in before:
@@ -124,7 +124,7 @@ def _function_names(world: World) -> Iterator[str]:
     return (name for interface in _of_callers(world.types.exports) for name, _ in interface.functions)
 
 
-def _with_short_name(change: Change, names: set[str]) -> Change:
+def _with_short_name(change: WorldChange, names: set[str]) -> WorldChange:
     """Say of a new function that an old one is called alike, so that the name alone means neither."""
     short = change.name.rpartition("#")[2]
     if change.what != "function" or change.kind is not ChangeKind.ADDED or short not in names:
@@ -150,17 +150,17 @@ def _pairs(before: list[Interface], after: list[Interface]) -> dict[str, Interfa
     return found
 
 
-def _removed(interface: Interface, after: list[Interface]) -> Iterator[Change]:
+def _removed(interface: Interface, after: list[Interface]) -> Iterator[WorldChange]:
     bare = versioned(interface.name).bare
     others = [other.name for other in after if versioned(other.name).bare == bare]
     text = f"callers of it do not find {others[0]}, which is of another track of versions" if others else _GONE.text
-    yield Change(
+    yield WorldChange(
         side=Side.EXPORT, kind=ChangeKind.REMOVED, what="interface", name=interface.name,
         new=others[0] if others else "", consequences=(Consequence(text=text, breaks=BOTH),),
     )  # fmt: skip
 
 
-def _version(old: Interface, new: Interface) -> Iterator[Change]:
+def _version(old: Interface, new: Interface) -> Iterator[WorldChange]:
     if old.name == new.name:
         return
     if stands_for(new.name, old.name):
@@ -168,13 +168,13 @@ def _version(old: Interface, new: Interface) -> Iterator[Change]:
     else:
         consequence = Consequence(text="an earlier version: not found by who asks for the old one", breaks=BOTH)
     before, after = versioned(old.name), versioned(new.name)
-    yield Change(
+    yield WorldChange(
         side=Side.EXPORT, kind=ChangeKind.CHANGED, what="interface", name=before.bare, old=before.version,
         new=after.version, consequences=(consequence,),
     )  # fmt: skip
 
 
-def _members(old: Interface, new: Interface) -> Iterator[Change]:
+def _members(old: Interface, new: Interface) -> Iterator[WorldChange]:
     """Compare what two interfaces hold; an empty one stands for one that is not there."""
     yield from _resources(old, new)
     yield from _types(old, new)
@@ -194,12 +194,12 @@ def _members(old: Interface, new: Interface) -> Iterator[Change]:
 def _change(
     interface: Interface, kind: ChangeKind, what: str, name: str, old: str, new: str,
     consequences: tuple[Consequence, ...] = (),
-) -> Change:  # fmt: skip
+) -> WorldChange:  # fmt: skip
     full = f"{interface.name}#{name}" if interface.name else name
-    return Change(side=Side.EXPORT, kind=kind, what=what, name=full, old=old, new=new, consequences=consequences)
+    return WorldChange(side=Side.EXPORT, kind=kind, what=what, name=full, old=old, new=new, consequences=consequences)
 
 
-def _resources(old: Interface, new: Interface) -> Iterator[Change]:
+def _resources(old: Interface, new: Interface) -> Iterator[WorldChange]:
     before, after = dict(old.resources), dict(new.resources)
     for name, full in before.items():
         if name not in after:
@@ -212,7 +212,7 @@ def _resources(old: Interface, new: Interface) -> Iterator[Change]:
             yield _change(new, ChangeKind.ADDED, "resource", name, "", "")
 
 
-def _types(old: Interface, new: Interface) -> Iterator[Change]:
+def _types(old: Interface, new: Interface) -> Iterator[WorldChange]:
     """Compare named types: who is linked asks for them by name; through airs only functions count."""
     before, after = dict(old.types), dict(new.types)
     for name, kind in before.items():
@@ -298,13 +298,13 @@ def _consequence(difference: Difference, works: bool) -> Consequence:
     return Consequence(text=_said(difference), breaks=LINKED if works else BOTH)
 
 
-def _imports(old: World, new: World) -> Iterator[Change]:
+def _imports(old: World, new: World) -> Iterator[WorldChange]:
     """Say what is asked of the host now and was not, and the other way round; no caller is touched by that."""
     before, after = ({i.interface: i for i in world.imports} for world in (old, new))
     typed = {interface.name: dict(interface.functions) for interface in old.types.imports}
     for name in sorted(before.keys() | after.keys()):
         if name not in after:
-            yield Change(side=Side.IMPORT, kind=ChangeKind.REMOVED, what="interface", name=name)
+            yield WorldChange(side=Side.IMPORT, kind=ChangeKind.REMOVED, what="interface", name=name)
         elif name not in before:
             yield _asked_newly(name, after[name], ())
         else:
@@ -313,18 +313,18 @@ def _imports(old: World, new: World) -> Iterator[Change]:
                 yield _asked_newly(name, after[name], before[name].functions)
             for function in sorted(set(before[name].functions) - set(after[name].functions)):
                 full = f"{name}#{function}"
-                yield Change(side=Side.IMPORT, kind=ChangeKind.REMOVED, what="function", name=full)
+                yield WorldChange(side=Side.IMPORT, kind=ChangeKind.REMOVED, what="function", name=full)
     yield from _retyped(typed, new)
 
 
-def _asked_newly(name: str, imported: Import, known: tuple[str, ...]) -> Change:
+def _asked_newly(name: str, imported: Import, known: tuple[str, ...]) -> WorldChange:
     """Say who provides what is newly imported, and which grants it needs that the old one did not."""
     asks = asked_for(imported)
     had = set(asked_for(Import(interface=name, functions=known)).grants) if known else set()
     grants = [grant for grant in asks.grants if grant not in had]
     said = [_PROVIDED_BY[asks.provider], *(f"needs the grant {grant}" for grant in grants)]
     functions = ", ".join(function for function in imported.functions if function not in known)
-    return Change(
+    return WorldChange(
         side=Side.IMPORT, kind=ChangeKind.CHANGED if known else ChangeKind.ADDED, what="interface", name=name,
         new=functions, consequences=tuple(Consequence(text=text) for text in said),
     )  # fmt: skip
@@ -337,7 +337,7 @@ _PROVIDED_BY = {
 }
 
 
-def _retyped(before: dict[str, dict[str, FunctionType]], new: World) -> Iterator[Change]:
+def _retyped(before: dict[str, dict[str, FunctionType]], new: World) -> Iterator[WorldChange]:
     unmet = set(unmet_imports(new))
     for interface in new.types.imports:
         for name, kind in interface.functions:
@@ -350,7 +350,7 @@ def _retyped(before: dict[str, dict[str, FunctionType]], new: World) -> Iterator
                 else "`airs component info` tells whether it fits"
             )
             full = f"{interface.name}#{name}" if interface.name else name
-            yield Change(
+            yield WorldChange(
                 side=Side.IMPORT, kind=ChangeKind.CHANGED, what="function", name=full, old=str(known), new=str(kind),
                 consequences=(Consequence(text=who),),
             )  # fmt: skip

@@ -28,7 +28,7 @@ class Sort(IntEnum):
     INSTANCE = 5
 
 
-class Worded(msgspec.Struct, frozen=True):
+class WordedDefinition(msgspec.Struct, frozen=True):
     """A simple type, or one made of others by its word: `list`, `result` …; `length` is a fixed list's."""
 
     word: str
@@ -36,21 +36,21 @@ class Worded(msgspec.Struct, frozen=True):
     length: int | None = None
 
 
-class Labelled(msgspec.Struct, frozen=True):
+class LabelledDefinition(msgspec.Struct, frozen=True):
     """A record, variant, enum or flags, with what each label carries."""
 
     word: str
     members: tuple[tuple[str, Ref | None], ...]
 
 
-class Handle(msgspec.Struct, frozen=True):
+class HandleDefinition(msgspec.Struct, frozen=True):
     """`own` or `borrow` of a resource."""
 
     resource: int
     is_borrowed: bool
 
 
-class Function(msgspec.Struct, frozen=True):
+class FunctionDefinition(msgspec.Struct, frozen=True):
     """A function's type."""
 
     params: tuple[tuple[str, Ref], ...]
@@ -58,11 +58,11 @@ class Function(msgspec.Struct, frozen=True):
     is_async: bool
 
 
-class Resource(msgspec.Struct, frozen=True):
+class ResourceDefinition(msgspec.Struct, frozen=True):
     """A resource that the component makes itself."""
 
 
-class Described(msgspec.Struct, frozen=True):
+class ExternType(msgspec.Struct, frozen=True):
     """The sort and type of an import or export; `index` is None for an abstract resource, and for what has no type."""
 
     sort: Sort
@@ -92,11 +92,11 @@ class Outer(msgspec.Struct, frozen=True):
     index: int
 
 
-class Imported(msgspec.Struct, frozen=True):
+class ImportDefinition(msgspec.Struct, frozen=True):
     """An import."""
 
     name: str
-    what: Described
+    what: ExternType
 
 
 class Exported(msgspec.Struct, frozen=True):
@@ -105,7 +105,7 @@ class Exported(msgspec.Struct, frozen=True):
     name: str
     sort: Sort
     index: int | None
-    what: Described | None
+    what: ExternType | None
 
 
 class Instantiated(msgspec.Struct, frozen=True):
@@ -133,8 +133,8 @@ class Nested(msgspec.Struct, frozen=True):
     data: memoryview
 
 
-Type = Worded | Labelled | Handle | Function | Resource | Declared
-Definition = Type | Reached | Outer | Imported | Exported | Instantiated | Bundled | Lifted | Nested
+Type = WordedDefinition | LabelledDefinition | HandleDefinition | FunctionDefinition | ResourceDefinition | Declared
+Definition = Type | Reached | Outer | ImportDefinition | Exported | Instantiated | Bundled | Lifted | Nested
 
 _SIMPLE = {
     0x7F: "bool", 0x7E: "s8", 0x7D: "u8", 0x7C: "s16", 0x7B: "u16", 0x7A: "s32", 0x79: "u32", 0x78: "s64",
@@ -179,24 +179,24 @@ class _Reader(ByteReader):
             raise Unread(f"sort {found:#x} is unknown")
         return Sort(found)
 
-    def described(self) -> Described:
+    def described(self) -> ExternType:
         sort = Sort.CORE if self.peek() == 0 else self.sort()
         match sort:
             case Sort.CORE:
                 if self.byte() or self.byte() != _CORE_MODULE:
                     raise Unread("a core sort is unknown")
                 self.number()
-                return Described(sort, None)
+                return ExternType(sort, None)
             case Sort.VALUE:
                 (self.ref if self.byte() else self.number)()
-                return Described(sort, None)
+                return ExternType(sort, None)
             case Sort.TYPE if self.byte():
-                return Described(sort, None)
+                return ExternType(sort, None)
             case _:
-                return Described(sort, self.number())
+                return ExternType(sort, self.number())
 
-    def imported(self) -> Imported:
-        return Imported(self.extern_name(), self.described())
+    def imported(self) -> ImportDefinition:
+        return ImportDefinition(self.extern_name(), self.described())
 
     def exported(self) -> Exported:
         name, sort, index = self.extern_name(), self.sort(), self.number()
@@ -274,12 +274,12 @@ class _Reader(ByteReader):
         read = _TYPES.get(tag)
         if word is None and read is None:
             raise Unread(f"type {tag:#x} is unknown")
-        found: Type = Worded(word) if read is None else read(self)  # type: ignore[arg-type]  # one of them is there
+        found: Type = WordedDefinition(word) if read is None else read(self)  # type: ignore[arg-type]  # one of them is there
         self._depth -= 1
         return found
 
-    def labels(self, word: str, read: Callable[[], Ref | None]) -> Labelled:
-        return Labelled(word, tuple(self.vector(lambda: (self.text(), read()))))
+    def labels(self, word: str, read: Callable[[], Ref | None]) -> LabelledDefinition:
+        return LabelledDefinition(word, tuple(self.vector(lambda: (self.text(), read()))))
 
     def case(self) -> Ref | None:
         carried = self.maybe()
@@ -287,15 +287,15 @@ class _Reader(ByteReader):
             raise Unread("a case refines another")
         return carried
 
-    def resource(self) -> Resource:
+    def resource(self) -> ResourceDefinition:
         self.byte()
         if self.byte():
             self.number()
-        return Resource()
+        return ResourceDefinition()
 
-    def function(self, *, is_async: bool) -> Function:
+    def function(self, *, is_async: bool) -> FunctionDefinition:
         params = tuple(self.vector(lambda: (self.text(), self.ref())))
-        return Function(params, self.result(), is_async)
+        return FunctionDefinition(params, self.result(), is_async)
 
     def declared(self, *, is_component: bool) -> Declared:
         found = list(self.vector(self.declaration))
@@ -322,18 +322,18 @@ class _Reader(ByteReader):
 _TYPES: dict[int, Callable[[_Reader], Type]] = {
     0x72: lambda reader: reader.labels("record", reader.ref),
     0x71: lambda reader: reader.labels("variant", reader.case),
-    0x70: lambda reader: Worded("list", (reader.ref(),)),
-    0x6F: lambda reader: Worded("tuple", tuple(reader.vector(reader.ref))),
+    0x70: lambda reader: WordedDefinition("list", (reader.ref(),)),
+    0x6F: lambda reader: WordedDefinition("tuple", tuple(reader.vector(reader.ref))),
     0x6E: lambda reader: reader.labels("flags", lambda: None),
     0x6D: lambda reader: reader.labels("enum", lambda: None),
-    0x6B: lambda reader: Worded("option", (reader.ref(),)),
-    0x6A: lambda reader: Worded("result", (reader.maybe(), reader.maybe())),
-    0x69: lambda reader: Handle(reader.number(), is_borrowed=False),
-    0x68: lambda reader: Handle(reader.number(), is_borrowed=True),
-    0x67: lambda reader: Worded("list", (reader.ref(),), reader.number()),
-    0x66: lambda reader: Worded("stream", (reader.maybe(),)),
-    0x65: lambda reader: Worded("future", (reader.maybe(),)),
-    0x63: lambda reader: Worded("map", (reader.ref(), reader.ref())),
+    0x6B: lambda reader: WordedDefinition("option", (reader.ref(),)),
+    0x6A: lambda reader: WordedDefinition("result", (reader.maybe(), reader.maybe())),
+    0x69: lambda reader: HandleDefinition(reader.number(), is_borrowed=False),
+    0x68: lambda reader: HandleDefinition(reader.number(), is_borrowed=True),
+    0x67: lambda reader: WordedDefinition("list", (reader.ref(),), reader.number()),
+    0x66: lambda reader: WordedDefinition("stream", (reader.maybe(),)),
+    0x65: lambda reader: WordedDefinition("future", (reader.maybe(),)),
+    0x63: lambda reader: WordedDefinition("map", (reader.ref(), reader.ref())),
     0x43: lambda reader: reader.function(is_async=True),
     0x42: lambda reader: reader.declared(is_component=False),
     0x41: lambda reader: reader.declared(is_component=True),

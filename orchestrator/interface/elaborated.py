@@ -32,11 +32,11 @@ class Labelled(msgspec.Struct, eq=False, frozen=True):
     members: tuple[tuple[str, "Type | None"], ...]
 
 
-class Resource(msgspec.Struct, eq=False, frozen=True):
+class ResolvedResource(msgspec.Struct, eq=False, frozen=True):
     """A resource; two are the same when they are one object."""
 
 
-class Handle(msgspec.Struct, eq=False, frozen=True):
+class ResolvedHandle(msgspec.Struct, eq=False, frozen=True):
     """`own` or `borrow` of a resource, which may be an alias of one."""
 
     resource: "Type"
@@ -49,7 +49,7 @@ class Alias(msgspec.Struct, eq=False, frozen=True):
     of: "Type"
 
 
-class Function(msgspec.Struct, eq=False, frozen=True):
+class ResolvedFunction(msgspec.Struct, eq=False, frozen=True):
     """A function's type."""
 
     params: tuple[tuple[str, "Type"], ...]
@@ -57,10 +57,10 @@ class Function(msgspec.Struct, eq=False, frozen=True):
     is_async: bool
 
 
-Type = Worded | Labelled | Resource | Handle | Alias
+Type = Worded | Labelled | ResolvedResource | ResolvedHandle | Alias
 
 
-class Instance(msgspec.Struct, eq=False, frozen=True):
+class ResolvedInstance(msgspec.Struct, eq=False, frozen=True):
     """An instance, by the names of what it exports."""
 
     members: dict[str, "Thing"]
@@ -73,7 +73,7 @@ class _Template(msgspec.Struct, eq=False, frozen=True):
     scope: "_Scope"
 
 
-Meaning = Type | Function | Instance | _Template | None
+Meaning = Type | ResolvedFunction | ResolvedInstance | _Template | None
 Thing = tuple[Sort, Meaning]
 
 
@@ -135,7 +135,7 @@ class _Scope:
 
     def _take(self, each: d.Definition) -> None:
         match each:
-            case d.Imported(name, what):
+            case d.ImportDefinition(name, what):
                 thing = self._imported(name, what)
                 self.imports.append((name, thing))
                 self._add(*thing)
@@ -152,7 +152,8 @@ class _Scope:
                 self._add(Sort.INSTANCE, self._instantiated(self._at(Sort.COMPONENT, component), things))
             case d.Bundled(members):
                 self._add(
-                    Sort.INSTANCE, Instance({name: (sort, self._at(sort, index)) for name, sort, index in members})
+                    Sort.INSTANCE,
+                    ResolvedInstance({name: (sort, self._at(sort, index)) for name, sort, index in members}),
                 )
             case d.Lifted(kind):
                 self._add(Sort.FUNC, self._at(Sort.TYPE, kind))
@@ -180,13 +181,13 @@ class _Scope:
             raise Unread("an alias reaches too far out")
         return scope
 
-    def _imported(self, name: str, what: d.Described) -> Thing:
+    def _imported(self, name: str, what: d.ExternType) -> Thing:
         sort, given = self._given.get(name, (what.sort, None))
         if sort is not what.sort:
             raise Unread("an argument is of another sort than its import")
         return what.sort, self._described(what, given)
 
-    def _exported(self, name: str, sort: Sort, index: int | None, what: d.Described | None) -> Meaning:
+    def _exported(self, name: str, sort: Sort, index: int | None, what: d.ExternType | None) -> Meaning:
         if index is None:  # within a type
             assert what is not None
             known_sort, known = self._narrowed.get(name, (sort, None))
@@ -196,12 +197,12 @@ class _Scope:
             return self._described(what, meaning)
         return _alias(meaning) if sort is Sort.TYPE else meaning
 
-    def _described(self, what: d.Described, actual: Meaning) -> Meaning:
+    def _described(self, what: d.ExternType, actual: Meaning) -> Meaning:
         """Say what an import or export is, from its description and, where it is known, from what stands behind it."""
         if what.sort is Sort.TYPE:
             if actual is not None:
                 return _alias(actual)
-            return Resource() if what.index is None else _alias(self._at(Sort.TYPE, what.index))
+            return ResolvedResource() if what.index is None else _alias(self._at(Sort.TYPE, what.index))
         declared = None if what.index is None else self._at(Sort.TYPE, what.index)
         if what.sort is Sort.INSTANCE:
             return self._seen_as(declared, actual)
@@ -209,43 +210,45 @@ class _Scope:
 
     def _seen_as(self, declared: Meaning, actual: Meaning) -> Meaning:
         """Return a new instance of a type, made of what is known of it."""
-        template, known = _a_template(declared), actual.members if isinstance(actual, Instance) else {}
+        template, known = _a_template(declared), actual.members if isinstance(actual, ResolvedInstance) else {}
         scope = _Scope(template.scope, self._budget, None, known)
         if isinstance(template.content, memoryview):
             raise Unread("an instance has a component for its type")
         scope.go_through(template.content)
-        return Instance(dict(scope.exports))
+        return ResolvedInstance(dict(scope.exports))
 
     def _reached(self, sort: Sort, index: int, name: str) -> Meaning:
         if sort in (Sort.CORE, Sort.VALUE):
             return None
         instance = self._at(Sort.INSTANCE, index)
-        found = instance.members.get(name) if isinstance(instance, Instance) else None
+        found = instance.members.get(name) if isinstance(instance, ResolvedInstance) else None
         if found is None or found[0] is not sort:
             raise Unread(f"an alias reaches for {name!r}, which is not there")
         return found[1]
 
-    def _instantiated(self, component: Meaning, given: dict[str, Thing]) -> Instance:
+    def _instantiated(self, component: Meaning, given: dict[str, Thing]) -> ResolvedInstance:
         template = _a_template(component)
         scope = _Scope(template.scope, self._budget, given)
         is_binary = isinstance(template.content, memoryview)
         scope.go_through(definitions(template.content) if is_binary else template.content)  # type: ignore[arg-type]
-        return Instance(dict(scope.exports))
+        return ResolvedInstance(dict(scope.exports))
 
     def _type(self, kind: d.Definition) -> Meaning:
         match kind:
-            case d.Worded(word, parts, length):
+            case d.WordedDefinition(word, parts, length):
                 return Worded(word, tuple(map(self._part, parts)), length)
-            case d.Labelled(word, members):
+            case d.LabelledDefinition(word, members):
                 return Labelled(word, tuple((label, self._part(part)) for label, part in members))
-            case d.Handle(resource, is_borrowed):
-                return Handle(_a_type(self._at(Sort.TYPE, resource)), is_borrowed)
-            case d.Function(params, result, is_async):
-                return Function(tuple((name, self._value(kind)) for name, kind in params), self._part(result), is_async)
+            case d.HandleDefinition(resource, is_borrowed):
+                return ResolvedHandle(_a_type(self._at(Sort.TYPE, resource)), is_borrowed)
+            case d.FunctionDefinition(params, result, is_async):
+                return ResolvedFunction(
+                    tuple((name, self._value(kind)) for name, kind in params), self._part(result), is_async
+                )
             case d.Declared(_, content):
                 return _Template(content, self)
             case _:
-                return Resource()
+                return ResolvedResource()
 
     def _part(self, ref: d.Ref | None) -> Type | None:
         return None if ref is None else self._value(ref)

@@ -22,7 +22,7 @@ Exporters = Mapping[str, Collection[str]]  # interface → who exports it, as sh
 _NOBODY: Exporters = {}
 
 
-class Unfit(Value, frozen=True):
+class Unfitness(Value, frozen=True):
     """One reason why a component cannot run here: what, why, and how to get one that can."""
 
     summary: str
@@ -36,7 +36,9 @@ def unmet_imports(world: World, provided: Collection[str] = PROVIDED) -> tuple[s
     return tuple(sorted(n for n in names if n not in provided and linked_wasi(n) is None))
 
 
-def unfitness(world: World, exporters: Exporters = _NOBODY, shown: Callable[[str], str] = "`{}`".format) -> list[Unfit]:
+def unfitness(
+    world: World, exporters: Exporters = _NOBODY, shown: Callable[[str], str] = "`{}`".format
+) -> list[Unfitness]:
     """Return all reasons why a component cannot run here.
 
     `exporters` are the other components there are, by the interfaces that they export; `shown` makes a name printable.
@@ -86,12 +88,12 @@ def linked_wasi(name: str) -> frozenset[str] | None:
     return WASI.get(taken.bare) if taken.track == f"{taken.bare}@0.2" else None
 
 
-def _missing(world: World, exporters: Exporters, shown: Callable[[str], str]) -> Iterator[Unfit]:
+def _missing(world: World, exporters: Exporters, shown: Callable[[str], str]) -> Iterator[Unfitness]:
     unmet = unmet_imports(world)
     if not unmet:
         return
     told = [f"{shown(name)}: {_who(name, exporters)}." for name in unmet[:MAX_NAMED]]
-    yield Unfit(
+    yield Unfitness(
         "the component imports what nothing here provides: " + _listed(unmet, shown),
         " ".join(told),
         _instead(unmet, exporters),
@@ -145,7 +147,7 @@ def _few(names: Collection[str]) -> str:
     return ", ".join(sorted(names)[:3])
 
 
-def _differing(world: World, shown: Callable[[str], str]) -> Iterator[Unfit]:
+def _differing(world: World, shown: Callable[[str], str]) -> Iterator[Unfitness]:
     """Yield every imported function of a linked interface that is not there, or is there with another type."""
     for interface in world.types.imports:
         ours, theirs = HOST.get(interface.name), linked_wasi(interface.name)
@@ -159,10 +161,10 @@ def _differing(world: World, shown: Callable[[str], str]) -> Iterator[Unfit]:
             yield from (_no_resource(shown(f"{interface.name}#{name}")) for name, _ in interface.resources)
 
 
-def _refused(world: World, shown: Callable[[str], str]) -> Iterator[Unfit]:
+def _refused(world: World, shown: Callable[[str], str]) -> Iterator[Unfitness]:
     for name, why in world.refused[:MAX_NAMED]:
         summary = f"the component imports {shown(name)} with another type than it has here"
-        yield Unfit(summary, f"{why}.", "build it against the WIT files of WASI 0.2")
+        yield Unfitness(summary, f"{why}.", "build it against the WIT files of WASI 0.2")
 
 
 def _is_same(found: FunctionType, expected: FunctionType) -> bool:
@@ -171,45 +173,47 @@ def _is_same(found: FunctionType, expected: FunctionType) -> bool:
     return same_params and found.result == expected.result and found.is_async == expected.is_async
 
 
-def _other_type(name: str, found: FunctionType, expected: FunctionType) -> Unfit:
-    return Unfit(
+def _other_type(name: str, found: FunctionType, expected: FunctionType) -> Unfitness:
+    return Unfitness(
         f"the component imports {name} with another type than it has here",
         f"Expected {expected}, found {found}.",
         "build it against the WIT files that come with airs (`wit/`)",
     )
 
 
-def _no_function(name: str, interface: str, functions: Collection[str]) -> Unfit:
+def _no_function(name: str, interface: str, functions: Collection[str]) -> Unfitness:
     has = ", ".join(sorted(functions)[:MAX_NAMED]) or "none"
     who = "build it against wit/" if interface.startswith(_OURS) else "build it for an earlier version of WASI 0.2"
-    return Unfit(f"the component imports {name}, and its interface has no such function here", f"It has {has}.", who)
+    return Unfitness(
+        f"the component imports {name}, and its interface has no such function here", f"It has {has}.", who
+    )
 
 
-def _no_resource(name: str) -> Unfit:
-    return Unfit(f"the component imports the resource {name}, which its interface does not have", "", "see wit/")
+def _no_resource(name: str) -> Unfitness:
+    return Unfitness(f"the component imports the resource {name}, which its interface does not have", "", "see wit/")
 
 
-def _unanswerable(world: World) -> Iterator[Unfit]:
+def _unanswerable(world: World) -> Iterator[Unfitness]:
     """Yield why a component that makes requests could not be given their answers."""
     asks = any(one.interface == MESSAGING and "request" in one.functions for one in world.imports)
     if asks and not any(export.name == _CALLBACK for export in world.exports):
-        yield Unfit(
+        yield Unfitness(
             "the component makes requests, and could not be given their answers",
             f"It imports `{MESSAGING}#request` and does not export `{_CALLBACK}`, which answers come to.",
             "export `handle-callback`, or use `send`, which has no answer",
         )
 
 
-def _undriven(world: World) -> Iterator[Unfit]:
+def _undriven(world: World) -> Iterator[Unfitness]:
     if is_driven(world):
         return
     summary = "nothing here drives this component yet: it is neither an actor nor callable nor a job"
     newer = wasi_0_3(world)
     if newer:
-        yield Unfit(summary, f"It is built for WASI 0.3: {', '.join(newer[:MAX_NAMED])}.", _TO_0_2)
+        yield Unfitness(summary, f"It is built for WASI 0.3: {', '.join(newer[:MAX_NAMED])}.", _TO_0_2)
     else:
         hint = "export `component-lifecycle` or a function"
-        yield Unfit(summary, _DRIVES, f"{hint}; {_JCO}" if Drive.HTTP in world.drives else hint)
+        yield Unfitness(summary, _DRIVES, f"{hint}; {_JCO}" if Drive.HTTP in world.drives else hint)
 
 
 _DRIVES = "HTTP services are recognised, but this version does not run them."

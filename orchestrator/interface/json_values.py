@@ -55,7 +55,7 @@ class Enough(Exception):
     """There are so many problems that no more are looked for."""
 
 
-class Reader:
+class JsonReader:
     """Reads JSON values into plain ones, and keeps what is wrong with them in `problems`."""
 
     def __init__(self, handles: Handles | None = None) -> None:
@@ -95,7 +95,7 @@ def path_text(path: Path) -> str:
     return "".join(reversed(parts))
 
 
-def _scalar(reader: Reader, kind: Scalar, value: Json, path: Path) -> Any:
+def _scalar(reader: JsonReader, kind: Scalar, value: Json, path: Path) -> Any:
     fits, convert = _SCALARS[kind.name]
     if fits(value):
         return convert(value)
@@ -148,7 +148,7 @@ _SCALARS: dict[str, tuple[Callable[[Json], bool], Callable[[Json], Any]]] = {
 }
 
 
-def _list(reader: Reader, kind: ListOf, value: Json, path: Path) -> Any:
+def _list(reader: JsonReader, kind: ListOf, value: Json, path: Path) -> Any:
     if kind.is_bytes and isinstance(value, str):
         return _base64(reader, value, path)
     if not isinstance(value, list):
@@ -159,7 +159,7 @@ def _list(reader: Reader, kind: ListOf, value: Json, path: Path) -> Any:
     return [reader.read(element, item, (path, index)) for index, item in enumerate(value)]
 
 
-def _scalars(reader: Reader, kind: Scalar, value: list[Json], path: Path) -> Any:
+def _scalars(reader: JsonReader, kind: Scalar, value: list[Json], path: Path) -> Any:
     fits, convert = _SCALARS[kind.name]
     for index, item in enumerate(value):
         if not fits(item):
@@ -169,14 +169,14 @@ def _scalars(reader: Reader, kind: Scalar, value: list[Json], path: Path) -> Any
     return bytes(value) if kind.name == "u8" else list(map(convert, value))
 
 
-def _base64(reader: Reader, value: str, path: Path) -> Any:
+def _base64(reader: JsonReader, value: str, path: Path) -> Any:
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         return reader.note(path, ": expected list<u8> as an array of numbers or as base64, got other text")
 
 
-def _record(reader: Reader, kind: RecordOf, value: Json, path: Path) -> Any:
+def _record(reader: JsonReader, kind: RecordOf, value: Json, path: Path) -> Any:
     if not isinstance(value, dict):
         return reader.unfit(kind, value, path)
     fields = dict(kind.fields)
@@ -186,7 +186,7 @@ def _record(reader: Reader, kind: RecordOf, value: Json, path: Path) -> Any:
     return {name: _field(reader, name, field, value, path) for name, field in kind.fields}
 
 
-def _field(reader: Reader, name: str, kind: WitType, record: dict[str, Json], path: Path) -> Any:
+def _field(reader: JsonReader, name: str, kind: WitType, record: dict[str, Json], path: Path) -> Any:
     if name in record:
         return reader.read(kind, record[name], (path, f".{name}"))
     return None if isinstance(kind, OptionOf) else reader.note(path, f": field {name} is missing: {kind}")
@@ -202,14 +202,14 @@ def _did_you_mean(name: Any, names: Any) -> str:
     return f"Did you mean {close[0]}?" if close else ""
 
 
-def _tuple(reader: Reader, kind: TupleOf, value: Json, path: Path) -> Any:
+def _tuple(reader: JsonReader, kind: TupleOf, value: Json, path: Path) -> Any:
     if not isinstance(value, list) or len(value) != len(kind.elements):
         return reader.unfit(kind, value, path)
     pairs = enumerate(zip(kind.elements, value, strict=True))
     return tuple(reader.read(element, item, (path, index)) for index, (element, item) in pairs)
 
 
-def _option(reader: Reader, kind: OptionOf, value: Json, path: Path) -> Any:
+def _option(reader: JsonReader, kind: OptionOf, value: Json, path: Path) -> Any:
     if value is None:
         return None
     if not isinstance(kind.payload, OptionOf):
@@ -219,7 +219,7 @@ def _option(reader: Reader, kind: OptionOf, value: Json, path: Path) -> Any:
     return Some(reader.read(kind.payload, value["some"], (path, ".some")))
 
 
-def _variant(reader: Reader, kind: VariantOf, value: Json, path: Path) -> Any:
+def _variant(reader: JsonReader, kind: VariantOf, value: Json, path: Path) -> Any:
     cases = dict(kind.cases)
     found = _one_case(value)
     if found is None or found[0] not in cases:
@@ -239,19 +239,19 @@ def _one_case(value: Json) -> tuple[str, Json] | None:
     return next(iter(value.items())) if isinstance(value, dict) and len(value) == 1 else None
 
 
-def _enum(reader: Reader, kind: EnumOf, value: Json, path: Path) -> Any:
+def _enum(reader: JsonReader, kind: EnumOf, value: Json, path: Path) -> Any:
     if isinstance(value, str) and value in kind.names:
         return value
     return reader.unfit(kind, value, path, _did_you_mean(value, kind.names))
 
 
-def _flags(reader: Reader, kind: FlagsOf, value: Json, path: Path) -> Any:
+def _flags(reader: JsonReader, kind: FlagsOf, value: Json, path: Path) -> Any:
     if not isinstance(value, list) or not all(isinstance(name, str) and name in kind.names for name in value):
         return reader.unfit(kind, value, path)
     return frozenset(value)
 
 
-def _result(reader: Reader, kind: ResultOf, value: Json, path: Path) -> Any:
+def _result(reader: JsonReader, kind: ResultOf, value: Json, path: Path) -> Any:
     found = _one_case(value)
     if found is None or found[0] not in ("ok", "err"):
         return reader.unfit(kind, value, path)
@@ -277,7 +277,7 @@ def _as_err(kind: WitType, carried: Any) -> Err | None:
             return Err("err", carried)
 
 
-def _handle(reader: Reader, kind: HandleOf, value: Json, path: Path) -> Any:
+def _handle(reader: JsonReader, kind: HandleOf, value: Json, path: Path) -> Any:
     assert reader.handles is not None, "who calls what takes handles has a session"
     try:
         return reader.handles.given(kind, value)
@@ -285,7 +285,7 @@ def _handle(reader: Reader, kind: HandleOf, value: Json, path: Path) -> Any:
         return reader.note(path, f": {problem}")
 
 
-_FROM_JSON: dict[type, Callable[[Reader, Any, Json, Path], Any]] = {
+_FROM_JSON: dict[type, Callable[[JsonReader, Any, Json, Path], Any]] = {
     Scalar: _scalar,
     ListOf: _list,
     RecordOf: _record,

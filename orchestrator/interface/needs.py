@@ -15,7 +15,7 @@ class Provider(Enum):
     NOBODY = "nobody"
 
 
-class Asked(Value, frozen=True):
+class Need(Value, frozen=True):
     """One thing a component imports; `grants` are the capabilities that its functions are denied without."""
 
     interface: str
@@ -42,17 +42,17 @@ _WRITES = frozenset(
 )  # fmt: skip
 
 
-def asked(world: World) -> tuple[Asked, ...]:
+def asked(world: World) -> tuple[Need, ...]:
     """Return everything a component imports with who provides it: airs first, then WASI, then what nobody has."""
     found = [asked_for(imported) for imported in world.imports]
     return tuple(sorted(found, key=lambda each: (list(Provider).index(each.provider), each.interface)))
 
 
-def asked_for(imported: Import) -> Asked:
+def asked_for(imported: Import) -> Need:
     """Say what one import asks for."""
     name = imported.interface
     provider = Provider.AIRS if name in PROVIDED else Provider.NOBODY if linked_wasi(name) is None else Provider.WASI
-    return Asked(interface=name, functions=imported.functions, provider=provider, grants=_grants(imported))
+    return Need(interface=name, functions=imported.functions, provider=provider, grants=_grants(imported))
 
 
 def _grants(imported: Import) -> tuple[str, ...]:

@@ -14,12 +14,12 @@ from orchestrator.interface.definitions import Sort
 from orchestrator.interface.elaborated import (
     Alias,
     Elaborated,
-    Function,
-    Handle,
-    Instance,
     Labelled,
     Meaning,
-    Resource,
+    ResolvedFunction,
+    ResolvedHandle,
+    ResolvedInstance,
+    ResolvedResource,
     Thing,
     Type,
     Worded,
@@ -151,22 +151,24 @@ class _Writer:
     def _in_world(self, direction: str, name: str, thing: Thing) -> Iterator[str]:
         sort, meaning = thing
         self._root.direction = direction
-        if isinstance(meaning, Instance) and _INTERFACE.fullmatch(name):
+        if isinstance(meaning, ResolvedInstance) and _INTERFACE.fullmatch(name):
             yield from self._interface(direction, name, meaning)
-        elif isinstance(meaning, Instance) and _PLAIN.fullmatch(name):
+        elif isinstance(meaning, ResolvedInstance) and _PLAIN.fullmatch(name):
             place = self._gone_through(_Place(f"{direction} {name}", direction), meaning)
             self._homes.update(place.homes)
             yield from _block(f"{direction} {_word(name)}: interface", place)
-        elif isinstance(meaning, Function) and _PLAIN.fullmatch(name):
+        elif isinstance(meaning, ResolvedFunction) and _PLAIN.fullmatch(name):
             yield self._function_in_world(direction, name, meaning)
         elif sort is Sort.TYPE:
             yield from self._type_in_world(direction, name, meaning)
-        elif isinstance(meaning, Function) and direction == IMPORT and self._is_method(self._root, name, meaning):
+        elif (
+            isinstance(meaning, ResolvedFunction) and direction == IMPORT and self._is_method(self._root, name, meaning)
+        ):
             self._method(self._root, name, meaning)
         else:
             yield f"// {direction} {_shown(name)}: {_SORTS.get(sort, 'a function')}, which WIT has no name for here"
 
-    def _function_in_world(self, direction: str, name: str, kind: Function) -> str:
+    def _function_in_world(self, direction: str, name: str, kind: ResolvedFunction) -> str:
         try:
             return f"{direction} {_word(name)}: {self._function(kind, self._root)};"
         except _Unwritable as reason:
@@ -185,7 +187,7 @@ class _Writer:
             if name not in self._root.items:
                 self._define(self._root, name, meaning)
 
-    def _interface(self, direction: str, name: str, instance: Instance) -> Iterator[str]:
+    def _interface(self, direction: str, name: str, instance: ResolvedInstance) -> Iterator[str]:
         place = self._gone_through(_Place(name, direction), instance)
         known = self._places.get(name)
         if known is None:
@@ -204,26 +206,26 @@ class _Writer:
 
     # One interface
 
-    def _gone_through(self, place: _Place, instance: Instance) -> _Place:
+    def _gone_through(self, place: _Place, instance: ResolvedInstance) -> _Place:
         place.taken |= set(instance.members)
         for name, (sort, meaning) in instance.members.items():
             if sort is Sort.TYPE and isinstance(meaning, Type) and _PLAIN.fullmatch(name):
                 self._define(place, name, meaning)
-            elif isinstance(meaning, Function) and self._is_method(place, name, meaning):
+            elif isinstance(meaning, ResolvedFunction) and self._is_method(place, name, meaning):
                 self._method(place, name, meaning)
-            elif isinstance(meaning, Function) and _PLAIN.fullmatch(name):
+            elif isinstance(meaning, ResolvedFunction) and _PLAIN.fullmatch(name):
                 self._member(place, name, meaning)
             else:
                 place.comments.append(f"{_shown(name)}: {_SORTS.get(sort, 'a thing')} that WIT has no name for here")
         return place
 
-    def _member(self, place: _Place, name: str, kind: Function) -> None:
+    def _member(self, place: _Place, name: str, kind: ResolvedFunction) -> None:
         try:
             place.items[name] = _Item((f"{_word(name)}: {self._function(kind, place)};",), is_function=True)
         except _Unwritable as reason:
             place.comments.append(f"{name}: a function that cannot be written here: {reason}")
 
-    def _is_method(self, place: _Place, name: str, kind: Function) -> bool:
+    def _is_method(self, place: _Place, name: str, kind: ResolvedFunction) -> bool:
         """Whether a function is a part of a resource of this place, and of the form that WIT gives to such."""
         found = _METHOD.fullmatch(name)
         owner = found and place.items.get(found[2])
@@ -234,9 +236,13 @@ class _Writer:
         )
 
     def _is_handle(self, kind: Type | None, place: _Place, name: str, *, is_borrowed: bool = True) -> bool:
-        return isinstance(kind, Handle) and kind.is_borrowed == is_borrowed and _called(place, kind.resource) == name
+        return (
+            isinstance(kind, ResolvedHandle)
+            and kind.is_borrowed == is_borrowed
+            and _called(place, kind.resource) == name
+        )
 
-    def _method(self, place: _Place, name: str, kind: Function) -> None:
+    def _method(self, place: _Place, name: str, kind: ResolvedFunction) -> None:
         found = _METHOD.fullmatch(name)
         assert found is not None
         role, resource, method = found.groups()
@@ -268,9 +274,9 @@ class _Writer:
             return
         place.own[kind] = name
         for each in chain[1:]:
-            if not isinstance(each, Worded | Handle):
+            if not isinstance(each, Worded | ResolvedHandle):
                 place.behind.setdefault(each, name)
-        for each in (kind, chain[-1]) if isinstance(chain[-1], Resource) else (kind,):
+        for each in (kind, chain[-1]) if isinstance(chain[-1], ResolvedResource) else (kind,):
             if each not in self._homes:
                 place.homes.setdefault(each, _Home(place.key, name, place.direction))
 
@@ -288,18 +294,18 @@ class _Writer:
             elif self._may_use(place, home, base):
                 self._note_use(place, home)
                 return _Item(used=(home.interface, home.name))
-            elif isinstance(base, Resource):
+            elif isinstance(base, ResolvedResource):
                 raise _Unwritable(f"it is the resource {home.name} of {home.interface or 'the world'}")
         return self._new(place, _word(name), base)
 
     def _new(self, place: _Place, word: str, base: Type) -> _Item:
         match base:
-            case Resource():
+            case ResolvedResource():
                 return _Item(methods={}, lines=(word,))
             case Labelled(kind, members):
                 parts = (self._case(label, carried, place, kind) for label, carried in members)
                 return _Item((f"{kind} {word} {{", *(f"{INDENT}{part}," for part in parts), "}"))
-            case Handle(resource, False):
+            case ResolvedHandle(resource, False):
                 return _Item((f"type {word} = own<{self._type(resource, place)}>;",))
             case _:
                 return _Item((f"type {word} = {self._type(base, place)};",))
@@ -346,14 +352,14 @@ class _Writer:
 
     # Types as they are written
 
-    def _function(self, kind: Function, place: _Place) -> str:
+    def _function(self, kind: ResolvedFunction, place: _Place) -> str:
         word = "async func" if kind.is_async else "func"
         return f"{word}({self._params(kind.params, place)}){self._result(kind, place)}"
 
     def _params(self, params: Iterable[tuple[str, Type]], place: _Place) -> str:
         return ", ".join(f"{_word(name)}: {self._type(kind, place)}" for name, kind in params)
 
-    def _result(self, kind: Function, place: _Place) -> str:
+    def _result(self, kind: ResolvedFunction, place: _Place) -> str:
         return "" if kind.result is None else f" -> {self._type(kind.result, place)}"
 
     def _type(self, kind: Type, place: _Place, depth: int = 0) -> str:
@@ -367,7 +373,7 @@ class _Writer:
         match base:
             case Worded():
                 return self._worded(base, place, depth)
-            case Handle(resource, is_borrowed):
+            case ResolvedHandle(resource, is_borrowed):
                 written = self._type(resource, place, depth + 1)
                 return f"borrow<{written}>" if is_borrowed else written
             case _:
@@ -391,7 +397,7 @@ class _Writer:
         if used is not None:
             self._note_use(place, used)
             item = _Item(used=(used.interface, used.name))
-        elif isinstance(base, Resource):
+        elif isinstance(base, ResolvedResource):
             where = f"{homes[0].name} of {homes[0].interface or 'the world'}" if homes else "one without a name"
             raise _Unwritable(f"its resource is {where}, which WIT cannot reach from here")
         else:
@@ -424,7 +430,7 @@ def _holds_resource(kind: Type) -> bool:
             continue
         seen.add(each)
         match each:
-            case Resource() | Handle():
+            case ResolvedResource() | ResolvedHandle():
                 return True
             case Alias(of):
                 left.append(of)

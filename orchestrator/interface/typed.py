@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.encoding.strict_json import shown
 from orchestrator.interface.exports import Export
-from orchestrator.interface.json_values import Enough, Handles, Reader, err_value, to_json
+from orchestrator.interface.json_values import Enough, Handles, JsonReader, err_value, to_json
 from orchestrator.interface.versions import stands_for
 from orchestrator.model.base import canonical_json
 from orchestrator.model.plain import Err
@@ -134,7 +134,7 @@ def arguments(export: Export, values: Sequence[Json], handles: Handles | None = 
     _check_types(export, handles)
     if len(values) != len(params):
         raise Unsuitable(f"expected {len(params)} argument{'' if len(params) == 1 else 's'}, got {len(values)}", usage)
-    reader = Reader(handles)
+    reader = JsonReader(handles)
     plain = []
     try:
         for index, ((_, kind), value) in enumerate(zip(params, values, strict=True)):
@@ -146,7 +146,7 @@ def arguments(export: Export, values: Sequence[Json], handles: Handles | None = 
     return plain
 
 
-def _unsuitable(reader: Reader, usage: str) -> Unsuitable:
+def _unsuitable(reader: JsonReader, usage: str) -> Unsuitable:
     suggestion = reader.hints[0] if reader.hints else usage
     if len(reader.problems) == 1:
         return Unsuitable(reader.problems[0], suggestion)
@@ -185,7 +185,7 @@ def expected(export: Export, value: Json) -> Json:
     kind = kind.ok if isinstance(kind, ResultOf) else kind
     if kind is None:
         raise Unsuitable(f"{export.name} returns nothing that could be compared", _usage(export))
-    reader = Reader()
+    reader = JsonReader()
     try:
         plain = reader.read(kind, value, ((), "expect"))
     except Enough:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from orchestrator.interface.definitions import Sort
 from orchestrator.interface.elaborated import (
     Alias,
-    Function,
-    Handle,
-    Instance,
     Labelled,
     Meaning,
-    Resource,
+    ResolvedFunction,
+    ResolvedHandle,
+    ResolvedInstance,
+    ResolvedResource,
     Thing,
     Type,
     Worded,
@@ -60,14 +60,14 @@ def world_types(component: bytes) -> WorldTypes:
 def _is_provided(imported: tuple[str, Thing]) -> bool:
     """Decide whether somebody has to provide an import; a plain type on the world is only a name for one."""
     sort, meaning = imported[1]
-    return sort is not Sort.TYPE or isinstance(_behind(meaning), Resource)
+    return sort is not Sort.TYPE or isinstance(_behind(meaning), ResolvedResource)
 
 
 def _interfaces(things: Iterable[tuple[str, Thing]], reader: "_TypeReader") -> Iterator[Interface]:
     """Read each instance as an interface, and all that lies beside them as the one named ""."""
     beside = []
     for name, thing in things:
-        if isinstance(thing[1], Instance):
+        if isinstance(thing[1], ResolvedInstance):
             yield _interface(name, thing[1].members.items(), reader)
         else:
             beside.append((name, thing))
@@ -81,12 +81,12 @@ def _interface(name: str, members: Iterable[tuple[str, Thing]], reader: "_TypeRe
     functions: list[tuple[str, FunctionType]] = []
     others: list[tuple[str, str]] = []
     for member, (sort, meaning) in members:
-        if isinstance(meaning, Function) and sort is Sort.FUNC:
+        if isinstance(meaning, ResolvedFunction) and sort is Sort.FUNC:
             functions.append((member, reader.function(meaning)))
         elif sort in _OTHERS:
             reader.count()
             others.append((member, _OTHERS[sort]))
-        elif isinstance(resource := _behind(meaning), Resource):
+        elif isinstance(resource := _behind(meaning), ResolvedResource):
             resources.append((member, reader.resource(resource, f"{name}#{member}" if name else member)))
         elif sort is Sort.TYPE and isinstance(meaning, Type):
             types.append((member, reader.value(meaning)))
@@ -106,7 +106,7 @@ class _TypeReader:
 
     def __init__(self) -> None:
         self._left, self._depth = MAX_PARTS, 0
-        self._resources: dict[Resource, str] = {}
+        self._resources: dict[ResolvedResource, str] = {}
 
     def count(self) -> None:
         """Count one more part of the component's types."""
@@ -114,14 +114,14 @@ class _TypeReader:
         if self._left < 0:
             raise Unread(f"its types spell out to more than {MAX_PARTS} parts")
 
-    def resource(self, resource: Resource, name: str) -> str:
+    def resource(self, resource: ResolvedResource, name: str) -> str:
         """Return the full name of a resource: the one it has already, else `name` from now on."""
         found = self._resources.setdefault(resource, name)
         if len(self._resources) > MAX_RESOURCES:
             raise Unread(f"it has more than {MAX_RESOURCES} resources")
         return found
 
-    def function(self, kind: Function) -> FunctionType:
+    def function(self, kind: ResolvedFunction) -> FunctionType:
         """Read a function's type."""
         self.count()
         params = tuple((name, self.value(part)) for name, part in kind.params)
@@ -148,9 +148,9 @@ class _TypeReader:
                 return _MADE[word](tuple(map(self._optional, parts)))
             case Labelled(word, members) if word in _LABELLED:
                 return _LABELLED[word](tuple((label, self._optional(part)) for label, part in members))
-            case Handle(resource, is_borrowed):
+            case ResolvedHandle(resource, is_borrowed):
                 behind = _behind(resource)
-                if isinstance(behind, Resource) and behind in self._resources:
+                if isinstance(behind, ResolvedResource) and behind in self._resources:
                     return HandleOf(self._resources[behind], is_borrowed)
         raise Unread("a type is of no kind that is known here")
 

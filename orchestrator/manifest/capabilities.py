@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator
 
-from orchestrator.manifest.node import Node, Place, Problem, find, items
+from orchestrator.manifest.node import Node, Place, Unplaced, find, items
 from orchestrator.manifest.printable import excerpt
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.patterns.folders import folder_of, forbidden_by, is_within
@@ -21,7 +21,7 @@ CAPABILITIES = (*FOLDERS, "messaging.send", *TOPICS, NETWORK, "storage.read", "s
 
 def grant_problems(
     grants: Node | None, namespace: str, asks: dict[str, tuple[str, ...]], component: str
-) -> Iterator[Problem]:
+) -> Iterator[Unplaced]:
     """Yield what is wrong with a deployment's grants: not asked for, or nothing that a host could hold."""
     for capability in CAPABILITIES:
         asked = asks.get(capability, ())
@@ -38,7 +38,7 @@ def grant_problems(
 
 def ungranted(
     grants: Node | None, place: Place, asks: dict[str, tuple[str, ...]], needed: dict[str, str], why: dict[str, str]
-) -> Iterator[Problem]:
+) -> Iterator[Unplaced]:
     """Warn of what a component asks for and imports, and is not granted; `why` is its author's word for wanting it.
 
     An empty list says that it is meant to be denied.
@@ -48,7 +48,7 @@ def ungranted(
             continue
         patterns = ", ".join(excerpt(pattern).strip("`") for pattern in asked)
         because = f", because {excerpt(why[capability])}" if capability in why else ""
-        yield Problem(
+        yield Unplaced(
             *place,
             f"`{capability}` is not granted: what the component imports it for can only be denied",
             f"Its Component.toml asks for {capability} on {patterns}{because}; the import is {needed[capability]}.",
@@ -69,14 +69,14 @@ def _covers(capability: str, asked: tuple[str, ...], granted: str, namespace: st
     return any(o.namespace == wanted.namespace and o.name in ("*", wanted.name) for o in offers)
 
 
-def _beyond(item: Node, capability: str, asked: tuple[str, ...], component: str) -> Problem:
+def _beyond(item: Node, capability: str, asked: tuple[str, ...], component: str) -> Unplaced:
     what = f"`{capability}` on {excerpt(str(item.value))}"
     listed = ", ".join(asked) if asked else "nothing"
     detail = f"For {capability} the component asks for {listed}."
-    return Problem(*item.place, f"grants {what}, which {component} does not ask for", detail, "remove it")
+    return Unplaced(*item.place, f"grants {what}, which {component} does not ask for", detail, "remove it")
 
 
-def _forbidden(item: Node, pattern: str) -> Iterator[Problem]:
+def _forbidden(item: Node, pattern: str) -> Iterator[Unplaced]:
     folder = folder_of(pattern)
     by = forbidden_by(folder)
     if by is None:
@@ -84,11 +84,11 @@ def _forbidden(item: Node, pattern: str) -> Iterator[Problem]:
     why = "which is never handed to a guest"
     how = "is" if folder == by else "lies in" if is_within(folder, by) else "holds"
     summary = f"{excerpt(pattern)} cannot be granted: it {how} {by}, {why}"
-    yield Problem(*item.place, summary, suggestion="grant a directory that holds only what the guest needs")
+    yield Unplaced(*item.place, summary, suggestion="grant a directory that holds only what the guest needs")
 
 
-def _too_narrow(item: Node, pattern: str) -> Problem:
-    return Problem(
+def _too_narrow(item: Node, pattern: str) -> Unplaced:
+    return Unplaced(
         *item.place,
         f"{excerpt(pattern)} is narrower than what can be held for wasi:sockets",
         "The host's sockets are open or shut as a whole. Single hosts would be possible for a component that "

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.manifest.node import Node, Place, Problem
+from orchestrator.manifest.node import Node, Place, Unplaced
 from orchestrator.manifest.printable import did_you_mean, excerpt
 from orchestrator.manifest.schema import schema
 from orchestrator.manifest.units import duration_ms, meant, size_bytes
@@ -59,7 +59,7 @@ class _Shape(msgspec.Struct):
     homes: dict[str, list[str]] = {}  # of the whole schema: which mappings have a key, by the key
 
 
-def check(kind: str, root: Node) -> list[Problem]:
+def check(kind: str, root: Node) -> list[Unplaced]:
     """Return what is wrong with `root` as a document of `kind` (`component`, `deployment`)."""
     return list(_check(_shape(kind), root, ""))
 
@@ -162,7 +162,7 @@ _BUILD: dict[str, Callable[[_Shape, Any, dict[str, Any]], None]] = {
 }
 
 
-def _check(shape: _Shape, node: Node, path: str) -> Iterator[Problem]:
+def _check(shape: _Shape, node: Node, path: str) -> Iterator[Unplaced]:
     value = node.value
     wrong = _type_problem(shape, node, path)
     if wrong:
@@ -189,14 +189,14 @@ def _type_of(value: object) -> str:
 _TYPES = ((bool, "boolean"), (str, "string"), (dict, "object"), (list, "array"), (int, "integer"), (float, "number"))
 
 
-def _type_problem(shape: _Shape, node: Node, path: str) -> Problem | None:
+def _type_problem(shape: _Shape, node: Node, path: str) -> Unplaced | None:
     actual = _type_of(node.value)
     if not shape.types or actual in shape.types or (actual == "integer" and "number" in shape.types):
         return None
     wanted = " or ".join(_TYPE_WORDS[t] for t in shape.types)
     found = "a decimal number" if actual == "number" else _TYPE_WORDS[actual]
     summary = f"{_named(path)} must be {wanted}, but is {found}"
-    return Problem(*node.place, summary, suggestion=_type_hint(shape, actual, node.value))
+    return Unplaced(*node.place, summary, suggestion=_type_hint(shape, actual, node.value))
 
 
 def _type_hint(shape: _Shape, actual: str, value: object) -> str:
@@ -215,42 +215,42 @@ def _is_one_of(value: object, choices: tuple[Any, ...]) -> bool:
     return any(type(value) is type(choice) and value == choice for choice in choices)
 
 
-def _choice_problem(shape: _Shape, node: Node, path: str) -> Problem:
+def _choice_problem(shape: _Shape, node: Node, path: str) -> Unplaced:
     known = [str(choice) for choice in shape.choices]
     actual = (
         excerpt(str(node.value)) if isinstance(node.value, str | int | float) else _TYPE_WORDS[_type_of(node.value)]
     )
     summary = f"{_named(path)} is {actual}; it must be " + " or ".join(f"`{k}`" for k in known)
     suggestion = did_you_mean(node.value, known) if isinstance(node.value, str) and len(known) > 1 else ""
-    return Problem(*node.place, summary, suggestion=suggestion)
+    return Unplaced(*node.place, summary, suggestion=suggestion)
 
 
-def _check_text(shape: _Shape, value: str, place: Place, what: str) -> Iterator[Problem]:
+def _check_text(shape: _Shape, value: str, place: Place, what: str) -> Iterator[Unplaced]:
     says = f"write {shape.says}" if shape.says else ""
     if shape.length_most is not None and len(value) > shape.length_most:
-        yield Problem(
+        yield Unplaced(
             *place, f"{what} has {len(value)} characters; at most {shape.length_most} are allowed", suggestion=says
         )
     elif len(value) < shape.length_least:
-        yield Problem(*place, f"{what} is empty", suggestion=says)
+        yield Unplaced(*place, f"{what} is empty", suggestion=says)
     elif shape.pattern is not None and not shape.pattern.search(value):
         hint = meant(shape.unit, value) if shape.unit else ""
-        yield Problem(*place, f"{what} is {excerpt(value)}, which is not {shape.says}", suggestion=hint)
+        yield Unplaced(*place, f"{what} is {excerpt(value)}, which is not {shape.says}", suggestion=hint)
     elif shape.unit:
         yield from _check_range(shape, _UNITS[shape.unit](value), value, place, what)
 
 
-def _check_range(shape: _Shape, value: float, shown: str, place: Place, what: str) -> Iterator[Problem]:
+def _check_range(shape: _Shape, value: float, shown: str, place: Place, what: str) -> Iterator[Unplaced]:
     if shape.least is not None and value < shape.least:
-        yield Problem(*place, f"{what} is {excerpt(shown)}; at least {shape.least_text or shape.least} is allowed")
+        yield Unplaced(*place, f"{what} is {excerpt(shown)}; at least {shape.least_text or shape.least} is allowed")
     if shape.most is not None and value > shape.most:
-        yield Problem(*place, f"{what} is {excerpt(shown)}; at most {shape.most_text or shape.most} is allowed")
+        yield Unplaced(*place, f"{what} is {excerpt(shown)}; at most {shape.most_text or shape.most} is allowed")
 
 
-def _check_mapping(shape: _Shape, value: dict[str, Node], node: Node, path: str) -> Iterator[Problem]:
+def _check_mapping(shape: _Shape, value: dict[str, Node], node: Node, path: str) -> Iterator[Unplaced]:
     for key in shape.required:
         if key not in value:
-            yield Problem(*node.place, f"{_named(_join(path, key))} is missing", suggestion=f"add `{key}`")
+            yield Unplaced(*node.place, f"{_named(_join(path, key))} is missing", suggestion=f"add `{key}`")
     yield from _check_count(shape, len(value), node.place, _named(path))
     if shape.secret:
         return
@@ -262,16 +262,16 @@ def _check_mapping(shape: _Shape, value: dict[str, Node], node: Node, path: str)
             yield from _check_other_key(shape, key, child, node.keys.get(key, child.place), path)
 
 
-def _check_other_key(shape: _Shape, key: str, child: Node, place: Place, path: str) -> Iterator[Problem]:
+def _check_other_key(shape: _Shape, key: str, child: Node, place: Place, path: str) -> Iterator[Unplaced]:
     if not shape.open:
         where = f" in `{path}`" if path else ""
         hint = _belongs(shape, key, path) or did_you_mean(key, shape.properties)
-        yield Problem(*place, f"unknown key {excerpt(key)}{where}", suggestion=hint)
+        yield Unplaced(*place, f"unknown key {excerpt(key)}{where}", suggestion=hint)
         return
     if shape.names is not None:
         what = f"a key of {_named(path)}"
         if shape.names.choices and key not in shape.names.choices:
-            yield Problem(
+            yield Unplaced(
                 *place, f"unknown key {excerpt(key)} in `{path}`", suggestion=did_you_mean(key, shape.names.choices)
             )
             return
@@ -291,7 +291,7 @@ def _belongs(shape: _Shape, key: str, path: str) -> str:
     return f"{excerpt(key)} belongs under {' or '.join(shown)}" if shown else ""
 
 
-def _check_list(shape: _Shape, value: list[Node], node: Node, path: str) -> Iterator[Problem]:
+def _check_list(shape: _Shape, value: list[Node], node: Node, path: str) -> Iterator[Unplaced]:
     yield from _check_count(shape, len(value), node.place, _named(path))
     if shape.items is not None:
         for index, child in enumerate(value):
@@ -300,22 +300,22 @@ def _check_list(shape: _Shape, value: list[Node], node: Node, path: str) -> Iter
         yield from _check_unique(value, path)
 
 
-def _check_unique(value: list[Node], path: str) -> Iterator[Problem]:
+def _check_unique(value: list[Node], path: str) -> Iterator[Unplaced]:
     seen: set[object] = set()
     for child in value:
         if isinstance(child.value, str):
             if child.value in seen:
-                yield Problem(
+                yield Unplaced(
                     *child.place, f"{excerpt(child.value)} is in {_named(path)} twice", suggestion="remove one"
                 )
             seen.add(child.value)
 
 
-def _check_count(shape: _Shape, count: int, place: Place, what: str) -> Iterator[Problem]:
+def _check_count(shape: _Shape, count: int, place: Place, what: str) -> Iterator[Unplaced]:
     if shape.count_most is not None and count > shape.count_most:
-        yield Problem(*place, f"{what} has {count} entries; at most {shape.count_most} are allowed")
+        yield Unplaced(*place, f"{what} has {count} entries; at most {shape.count_most} are allowed")
     if count < shape.count_least:
-        yield Problem(*place, f"{what} has {count} entries; at least {shape.count_least} is needed")
+        yield Unplaced(*place, f"{what} has {count} entries; at least {shape.count_least} is needed")
 
 
 def _join(path: str, key: str) -> str:

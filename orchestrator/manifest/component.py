@@ -1,7 +1,7 @@
 """Turns one Component.toml and the artifact it names into a component that deployments can use, or into what is wrong.
 
 Each file is read once however many deployments name it: its diagnostics stand at its own lines, and every deployment
-that names it gets the `Failure` as one line of its own.
+that names it gets the `Unusable` as one line of its own.
 """
 
 import msgspec
@@ -11,7 +11,7 @@ from orchestrator.interface.fitness import needs_storage, unfitness, unmet_impor
 from orchestrator.interface.needs import asked
 from orchestrator.manifest.capabilities import CAPABILITIES
 from orchestrator.manifest.check import check
-from orchestrator.manifest.node import Node, Problem, find, items, nearest, text_at
+from orchestrator.manifest.node import Node, Unplaced, find, items, nearest, text_at
 from orchestrator.manifest.paths import BadPathError
 from orchestrator.manifest.printable import excerpt
 from orchestrator.manifest.references import artifact_path
@@ -41,7 +41,7 @@ class Component(msgspec.Struct, frozen=True):
     needed: dict[str, str] = {}  # capabilities that an imported function is denied without, and the interface it is of
 
 
-class Failure(msgspec.Struct, frozen=True):
+class Unusable(msgspec.Struct, frozen=True):
     """Why a component cannot be used, as a deployment that names it says so."""
 
     summary: str
@@ -52,7 +52,7 @@ class Failure(msgspec.Struct, frozen=True):
 class ComponentFile(msgspec.Struct, frozen=True):
     """The outcome of reading one Component.toml: a component or a failure, and the file's own diagnostics."""
 
-    outcome: Component | Failure
+    outcome: Component | Unusable
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
@@ -60,10 +60,10 @@ def read_component(path: str, shown: str, files: dict[str, FileEntry], collided:
     """Read the Component.toml at `path`; `collided` maps paths to others that some file systems cannot tell apart."""
     entry = files.get(path, _ABSENT)
     if path in collided:
-        return ComponentFile(Failure(collision_summary(path, collided[path]), suggestion="rename one of them"))
+        return ComponentFile(Unusable(collision_summary(path, collided[path]), suggestion="rename one of them"))
     if isinstance(entry, Unreadable):
         return ComponentFile(
-            Failure(unreadable_summary(shown, entry, ROOT), entry.detail, unreadable_hint(entry, ROOT))
+            Unusable(unreadable_summary(shown, entry, ROOT), entry.detail, unreadable_hint(entry, ROOT))
         )
     read = read_toml(entry.data)
     if read.root is None:
@@ -108,27 +108,27 @@ _UNREADABLE = {
 }
 
 
-def _failed(shown: str, problems: list[Problem]) -> ComponentFile:
+def _failed(shown: str, problems: list[Unplaced]) -> ComponentFile:
     ordered = sorted(problems)
     first = ordered[0].within(shown)
     more = f" ({len(ordered) - 1} more there)" if len(ordered) > 1 else ""
     summary = f"its component cannot be used: {first.summary}"
-    failure = Failure(summary, f"See {first.location}{more}. {first.detail}".rstrip(), first.suggestion)
+    failure = Unusable(summary, f"See {first.location}{more}. {first.detail}".rstrip(), first.suggestion)
     return ComponentFile(failure, tuple(problem.within(shown) for problem in ordered))
 
 
-def _written_twice(root: Node) -> list[Problem]:
+def _written_twice(root: Node) -> list[Unplaced]:
     asked = find(root, "capabilities")
     twice = [name for name in CAPABILITIES if find(asked, name) and find(asked, *name.split("."))]
     return [
-        Problem(*nearest(root, "capabilities", name), f"`{name}` is asked for twice, with and without quotes")
+        Unplaced(*nearest(root, "capabilities", name), f"`{name}` is asked for twice, with and without quotes")
         for name in twice
     ]
 
 
 def _artifact(
     path: str, root: Node, files: dict[str, FileEntry], collided: dict[str, str]
-) -> tuple[Artifact | None, list[Problem]]:
+) -> tuple[Artifact | None, list[Unplaced]]:
     written = text_at(root, "artifact", "path")
     if not written:
         return None, []
@@ -137,37 +137,39 @@ def _artifact(
         target = artifact_path(path, written)
     except BadPathError as error:
         summary = f"`artifact.path` is {excerpt(written)}: {error}"
-        return None, [Problem(*place, summary, suggestion="put the artifact beside its Component.toml, or below")]
+        return None, [Unplaced(*place, summary, suggestion="put the artifact beside its Component.toml, or below")]
     if target in collided:
-        return None, [Problem(*place, collision_summary(target, collided[target]), suggestion="rename one of them")]
+        return None, [Unplaced(*place, collision_summary(target, collided[target]), suggestion="rename one of them")]
     entry = files.get(target, _ABSENT)
     if isinstance(entry, Unreadable):
         summary = unreadable_summary(written, entry, _OWN_FOLDER)
-        return None, [Problem(*place, summary, entry.detail, unreadable_hint(entry, _OWN_FOLDER))]
+        return None, [Unplaced(*place, summary, entry.detail, unreadable_hint(entry, _OWN_FOLDER))]
     if isinstance(entry, Content):
-        return None, [Problem(*place, f"{excerpt(written)} is not a wasm file")]
+        return None, [Unplaced(*place, f"{excerpt(written)} is not a wasm file")]
     return entry, [*_digest_problems(root, entry), *_world_problems(root, target, entry.world, files)]
 
 
-def _digest_problems(root: Node, artifact: Artifact) -> list[Problem]:
+def _digest_problems(root: Node, artifact: Artifact) -> list[Unplaced]:
     wanted = text_at(root, "artifact", "sha256")
     if wanted is None or f"sha256:{wanted}" == artifact.digest:
         return []
     place = nearest(root, "artifact", "sha256")
     detail = f"The file's digest is {artifact.digest.removeprefix('sha256:')}."
-    return [Problem(*place, "the artifact is not the one `artifact.sha256` names", detail, "rebuild it, or correct it")]
+    return [
+        Unplaced(*place, "the artifact is not the one `artifact.sha256` names", detail, "rebuild it, or correct it")
+    ]
 
 
-def _world_problems(root: Node, path: str, world: World | ArtifactFault, files: dict[str, FileEntry]) -> list[Problem]:
+def _world_problems(root: Node, path: str, world: World | ArtifactFault, files: dict[str, FileEntry]) -> list[Unplaced]:
     place = nearest(root, "artifact", "path")
     if isinstance(world, ArtifactFault):
-        return [Problem(*place, world.summary, world.detail, world.suggestion)]
+        return [Unplaced(*place, world.summary, world.detail, world.suggestion)]
     exporters = _exporters(path, files) if unmet_imports(world) else {}
-    problems = [Problem(*place, u.summary, u.detail, u.suggestion) for u in unfitness(world, exporters, excerpt)]
+    problems = [Unplaced(*place, u.summary, u.detail, u.suggestion) for u in unfitness(world, exporters, excerpt)]
     if needs_storage(world) and find(root, "resources", "storage") is None:
         summary = "the component imports storage, but has no storage quota"
         problems.append(
-            Problem(*nearest(root, "resources"), summary, suggestion='add `storage = "10MiB"` to [resources]')
+            Unplaced(*nearest(root, "resources"), summary, suggestion='add `storage = "10MiB"` to [resources]')
         )
     return problems
 

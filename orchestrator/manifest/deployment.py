@@ -19,7 +19,7 @@ from orchestrator.manifest.health import health_of, health_problems
 from orchestrator.manifest.identity import identified
 from orchestrator.manifest.job import job_of, job_problems
 from orchestrator.manifest.mounts import mount_problems, mounts_of
-from orchestrator.manifest.node import Node, Place, Problem, find, items, nearest, plain, text_at
+from orchestrator.manifest.node import Node, Place, Unplaced, find, items, nearest, plain, text_at
 from orchestrator.manifest.printable import did_you_mean, excerpt
 from orchestrator.manifest.subscriptions import subscription_problems
 from orchestrator.manifest.units import duration_ms, size_bytes
@@ -67,7 +67,7 @@ class Draft(msgspec.Struct, frozen=True):
     line: int
     column: int
     key: DeploymentKey | None
-    problems: tuple[Problem, ...]
+    problems: tuple[Unplaced, ...]
     is_other: bool = False
     is_whole: bool = True
 
@@ -100,7 +100,7 @@ def draft(document: Document) -> Draft:
     return Draft(root, document.line, document.column, _key(root), problems, is_whole=well_formed)
 
 
-def disagreements(source: Draft, key: DeploymentKey, component: Component) -> list[Problem]:
+def disagreements(source: Draft, key: DeploymentKey, component: Component) -> list[Unplaced]:
     """Return what a draft asks that its component does not allow; a part that is malformed is passed over."""
     return [
         *_version_problems(source.root, component),
@@ -115,7 +115,7 @@ def disagreements(source: Draft, key: DeploymentKey, component: Component) -> li
     ]
 
 
-def _ungranted(root: Node, component: Component) -> Iterator[Problem]:
+def _ungranted(root: Node, component: Component) -> Iterator[Unplaced]:
     place = nearest(root, "spec", "grants")
     why = dict(component.rationale)
     return ungranted(find(root, "spec", "grants"), place, component.asks, component.needed, why)
@@ -127,18 +127,18 @@ def dependencies(source: Draft, key: DeploymentKey) -> list[tuple[DeploymentKey,
     return [(DeploymentKey.parse(str(item.value), key.namespace), item.place) for item in named]
 
 
-def _kind_problem(root: Node) -> Problem | None:
+def _kind_problem(root: Node) -> Unplaced | None:
     if not isinstance(root.value, dict):
-        return Problem(*root.place, "a manifest must be a mapping", suggestion="begin with `apiVersion: airs.dev/v1`")
+        return Unplaced(*root.place, "a manifest must be a mapping", suggestion="begin with `apiVersion: airs.dev/v1`")
     kind = text_at(root, "kind")
     if kind == KIND:
         return None
     if kind is None:
-        return Problem(*nearest(root, "kind"), "`kind` is missing", suggestion="add `kind: Deployment`")
+        return Unplaced(*nearest(root, "kind"), "`kind` is missing", suggestion="add `kind: Deployment`")
     place = nearest(root, "kind")
     if kind in KINDS_TO_COME:
-        return Problem(*place, f"kind {kind} is not implemented by this version", suggestion="remove the document")
-    return Problem(*place, f"unknown kind {excerpt(kind)}", suggestion=did_you_mean(kind, (KIND,)))
+        return Unplaced(*place, f"kind {kind} is not implemented by this version", suggestion="remove the document")
+    return Unplaced(*place, f"unknown kind {excerpt(kind)}", suggestion=did_you_mean(kind, (KIND,)))
 
 
 def _key(root: Node) -> DeploymentKey | None:
@@ -154,12 +154,12 @@ def _is_name(text: object) -> bool:
     return isinstance(text, str) and len(text) <= NAME_MAX_LENGTH and _NAME.fullmatch(text) is not None
 
 
-def _contradictions(root: Node) -> list[Problem]:
+def _contradictions(root: Node) -> list[Unplaced]:
     found = (_rollout_contradictions, _backoff_contradictions, _range_problems, mount_problems)
     return [problem for contradictions in found for problem in contradictions(root)]
 
 
-def _rollout_contradictions(root: Node) -> list[Problem]:
+def _rollout_contradictions(root: Node) -> list[Unplaced]:
     strategy = text_at(root, "spec", "rollout", "strategy") or Strategy.BLUE_GREEN.value
     if strategy not in {known.value for known in Strategy}:
         return []
@@ -168,9 +168,9 @@ def _rollout_contradictions(root: Node) -> list[Problem]:
         if any(find(step, "weight") for step in steps):
             return []
         place = nearest(root, "spec", "rollout", "steps" if steps else "strategy")
-        return [Problem(*place, "a canary needs at least one `weight` step", suggestion="add `steps: [{weight: 10}]`")]
+        return [Unplaced(*place, "a canary needs at least one `weight` step", suggestion="add `steps: [{weight: 10}]`")]
     return [
-        Problem(
+        Unplaced(
             *nearest(root, "spec", "rollout", part),
             f"`spec.rollout.{part}` says how a canary goes, but the strategy is {strategy}",
             suggestion=f"write `strategy: canary`, or remove `{part}`",
@@ -180,7 +180,7 @@ def _rollout_contradictions(root: Node) -> list[Problem]:
     ]
 
 
-def _backoff_contradictions(root: Node) -> list[Problem]:
+def _backoff_contradictions(root: Node) -> list[Unplaced]:
     try:
         backoff = _backoff(_mapping(find(root, "spec", "restart", "backoff")))
     except (TypeError, ValueError):  # malformed, and said to be
@@ -189,11 +189,11 @@ def _backoff_contradictions(root: Node) -> list[Problem]:
         return []
     place = nearest(root, "spec", "restart", "backoff", "initial")
     return [
-        Problem(*place, "the first backoff is longer than the longest", suggestion="raise `max`, or lower `initial`")
+        Unplaced(*place, "the first backoff is longer than the longest", suggestion="raise `max`, or lower `initial`")
     ]
 
 
-def _range_problems(root: Node) -> list[Problem]:
+def _range_problems(root: Node) -> list[Unplaced]:
     written = text_at(root, "spec", "component", "version")
     if written is None:
         return []
@@ -202,11 +202,11 @@ def _range_problems(root: Node) -> list[Problem]:
     except ValueError:
         place = nearest(root, "spec", "component", "version")
         summary = f"`spec.component.version` is {excerpt(written)}, which is not a version range"
-        return [Problem(*place, summary, suggestion="write `^1.4`, `~1.2.3`, `>=1, <2`, `1.4.0` or `*`")]
+        return [Unplaced(*place, summary, suggestion="write `^1.4`, `~1.2.3`, `>=1, <2`, `1.4.0` or `*`")]
     return []
 
 
-def _version_problems(root: Node, component: Component) -> list[Problem]:
+def _version_problems(root: Node, component: Component) -> list[Unplaced]:
     written = text_at(root, "spec", "component", "version") or "*"
     try:
         wanted = parse_range(written)
@@ -216,10 +216,10 @@ def _version_problems(root: Node, component: Component) -> list[Problem]:
         return []
     place = nearest(root, "spec", "component", "version")
     summary = f"component {component.name} has version {component.version}, which {excerpt(written)} leaves out"
-    return [Problem(*place, summary, suggestion="widen the range, or name another component")]
+    return [Unplaced(*place, summary, suggestion="widen the range, or name another component")]
 
 
-def _limit_problems(root: Node, component: Component) -> list[Problem]:
+def _limit_problems(root: Node, component: Component) -> list[Unplaced]:
     own = msgspec.structs.asdict(component.limits)
     limits = _mapping(find(root, "spec", "limits"))
     problems = []
@@ -232,25 +232,25 @@ def _limit_problems(root: Node, component: Component) -> list[Problem]:
         place = nearest(root, "spec", "limits", key)
         if own[field] is None:
             summary = f"`spec.limits.{key}` limits storage that component {component.name} does not have"
-            problems.append(Problem(*place, summary, suggestion="remove it"))
+            problems.append(Unplaced(*place, summary, suggestion="remove it"))
         elif value > own[field]:
             summary = f"`spec.limits.{key}` is looser than the component's own; limits may only tighten"
-            problems.append(Problem(*place, summary, suggestion="lower or remove it"))
+            problems.append(Unplaced(*place, summary, suggestion="lower or remove it"))
     return problems
 
 
-def _stateful_problems(root: Node, component: Component) -> list[Problem]:
+def _stateful_problems(root: Node, component: Component) -> list[Unplaced]:
     if not component.stateful or _routing_of(root).is_keyed:
         return []
     problems = []
     replicas = find(root, "spec", "replicas")
     if replicas is not None and isinstance(replicas.value, int) and replicas.value > 1:
         summary = f"component {component.name} is stateful: `spec.replicas` must be 0 or 1, not {replicas.value}"
-        problems.append(Problem(*replicas.place, summary, _LOST_UPDATES, "write `replicas: 1`"))
+        problems.append(Unplaced(*replicas.place, summary, _LOST_UPDATES, "write `replicas: 1`"))
     if text_at(root, "spec", "rollout", "strategy") == Strategy.CANARY.value:
         place = nearest(root, "spec", "rollout", "strategy")
         summary = f"component {component.name} is stateful: it cannot be rolled out as a canary"
-        problems.append(Problem(*place, summary, _LOST_UPDATES, "write `strategy: blue-green`"))
+        problems.append(Unplaced(*place, summary, _LOST_UPDATES, "write `strategy: blue-green`"))
     return problems
 
 
@@ -269,13 +269,13 @@ def _routing_of(root: Node) -> Routing:
     return _routing(written)
 
 
-def _routing_problems(root: Node) -> list[Problem]:
+def _routing_problems(root: Node) -> list[Unplaced]:
     policy = text_at(root, "spec", "routing", "policy") or RoutingPolicy.LEAST_LOADED.value
     if find(root, "spec", "routing", "by") is None or policy == RoutingPolicy.CONSISTENT_HASH.value:
         return []
     place = nearest(root, "spec", "routing", "by")
     summary = f"`spec.routing.by` says what instances own, but with the policy {policy} they own nothing"
-    return [Problem(*place, summary, suggestion="write `policy: consistent-hash`, or remove `by`")]
+    return [Unplaced(*place, summary, suggestion="write `policy: consistent-hash`, or remove `by`")]
 
 
 def assemble(source: Draft, key: DeploymentKey, component: Component, file: str) -> Deployment:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from orchestrator.manifest.node import Node, Place, Problem, Scalar
+from orchestrator.manifest.node import Node, Place, Scalar, Unplaced
 from orchestrator.manifest.printable import excerpt
 from orchestrator.manifest.scalars import LOOKS_BOOLEAN, BadScalarError, resolve_plain, resolve_tagged
 from orchestrator.manifest.text import NotTextError, decode_text
@@ -41,7 +41,7 @@ class Document(msgspec.Struct, frozen=True):
     root: Node | None
     line: int
     column: int
-    problems: tuple[Problem, ...]
+    problems: tuple[Unplaced, ...]
     whole: bool
 
 
@@ -49,7 +49,7 @@ class Documents(msgspec.Struct, frozen=True):
     """A file's documents, and the problems that belong to none of them."""
 
     documents: tuple[Document, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[Unplaced, ...]
 
 
 def read_documents(data: bytes) -> Documents:
@@ -63,11 +63,11 @@ def read_documents(data: bytes) -> Documents:
     if not filled:
         what = "only comments" if any(chunk.strip().startswith("#") for _, chunk in chunks) else "no document"
         hint = "remove the file, so that what it deployed is removed, or write a deployment into it"
-        return Documents((), (Problem(0, 0, f"the file holds {what}", _EMPTY_WHY, hint),))
-    blank = [Problem(line, 1, "empty document", is_error=False) for line, chunk in chunks if _is_empty_document(chunk)]
+        return Documents((), (Unplaced(0, 0, f"the file holds {what}", _EMPTY_WHY, hint),))
+    blank = [Unplaced(line, 1, "empty document", is_error=False) for line, chunk in chunks if _is_empty_document(chunk)]
     if len(filled) > DOCUMENTS_MAX:
         too_many = f"the file holds {len(filled)} documents; at most {DOCUMENTS_MAX} are read"
-        return Documents((), (Problem(0, 0, too_many, suggestion="split it"),))
+        return Documents((), (Unplaced(0, 0, too_many, suggestion="split it"),))
     return Documents(tuple(_read_document(line, chunk) for line, chunk in filled), tuple(blank))
 
 
@@ -95,7 +95,7 @@ def _is_empty_document(chunk: str) -> bool:
 
 def _read_document(line: int, chunk: str) -> Document:
     if len(chunk) > DOCUMENT_MAX_BYTES or len(chunk.encode()) > DOCUMENT_MAX_BYTES:
-        problem = Problem(line, 1, f"the document is larger than {DOCUMENT_MAX_BYTES} bytes", suggestion="split it")
+        problem = Unplaced(line, 1, f"the document is larger than {DOCUMENT_MAX_BYTES} bytes", suggestion="split it")
         return Document(None, line, 1, (problem,), whole=False)
     composer = _Composer(line)
     try:
@@ -161,7 +161,7 @@ class _Composer:
 
     def __init__(self, first_line: int) -> None:
         self.root: Node | None = None
-        self.problems: list[Problem] = []
+        self.problems: list[Unplaced] = []
         self._first_line = first_line
         self._stack: list[_Frame] = []
         self._anchors: dict[str, _Anchored | None] = {}  # None while it is open
@@ -187,7 +187,7 @@ class _Composer:
     def note(self, place: Place, summary: str, detail: str = "", suggestion: str = "", is_error: bool = True) -> None:
         """Record a problem of the document's form."""
         if len(self.problems) < PROBLEMS_MAX:
-            self.problems.append(Problem(*place, summary, detail, suggestion, is_error))
+            self.problems.append(Unplaced(*place, summary, detail, suggestion, is_error))
 
     def _place(self, event: yaml.Event) -> Place:
         mark: Any = event.start_mark  # libyaml always sets it
@@ -336,7 +336,7 @@ class _Composer:
             self._stop(place, f"more than {NODES_MAX} values in one document", "split it")
 
     def _stop(self, place: Place, summary: str, suggestion: str) -> None:
-        self.problems.append(Problem(*place, summary, suggestion=suggestion))
+        self.problems.append(Unplaced(*place, summary, suggestion=suggestion))
         raise _StopReading
 
 

@@ -11,14 +11,14 @@ import msgspec
 from orchestrator.manifest.component import (
     ROOT,
     ComponentFile,
-    Failure,
+    Unusable,
     collision_summary,
     unreadable_hint,
     unreadable_summary,
 )
 from orchestrator.manifest.deployment import Draft, assemble, dependencies, disagreements, draft
 from orchestrator.manifest.documents import read_documents
-from orchestrator.manifest.node import Place, Problem, nearest, text_at
+from orchestrator.manifest.node import Place, Unplaced, nearest, text_at
 from orchestrator.manifest.paths import BadPathError
 from orchestrator.manifest.printable import excerpt
 from orchestrator.manifest.references import component_path
@@ -29,7 +29,7 @@ from orchestrator.model.spec import Deployment
 Components = Callable[[str], ComponentFile]  # by the root-relative path of the Component.toml
 
 
-class Entry(msgspec.Struct, frozen=True, eq=False):
+class DocumentEntry(msgspec.Struct, frozen=True, eq=False):
     """One document: the deployment it makes by itself, or what is wrong with it, and what others have to agree with.
 
     Two entries are never equal. `group_place` is where its group is written. `deployment` is None unless the
@@ -39,7 +39,7 @@ class Entry(msgspec.Struct, frozen=True, eq=False):
     file: str  # as people type it
     key: DeploymentKey | None
     place: Place
-    problems: tuple[Problem, ...]
+    problems: tuple[Unplaced, ...]
     depends_on: tuple[tuple[DeploymentKey, Place], ...] = ()
     group_place: Place = (0, 0)
     deployment: Deployment | None = None
@@ -51,8 +51,8 @@ class ManifestFile(msgspec.Struct, frozen=True):
     `is_unreadable` says that not every deployment it may hold could be named.
     """
 
-    entries: tuple[Entry, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    entries: tuple[DocumentEntry, ...] = ()
+    problems: tuple[Unplaced, ...] = ()
     is_unreadable: bool = False
     used: tuple[tuple[str, ComponentFile], ...] = ()
 
@@ -64,7 +64,7 @@ def read_manifest(
     if isinstance(content, Unreadable):
         summary, hint = unreadable_summary(file, content, ROOT), unreadable_hint(content, ROOT)
         is_read = content.kind != "misnamed"
-        problem = Problem(0, 0, summary, content.detail, hint, is_error=is_read)
+        problem = Unplaced(0, 0, summary, content.detail, hint, is_error=is_read)
         return ManifestFile(problems=(problem,), is_unreadable=is_read)
     documents = read_documents(content.data)
     used: dict[str, ComponentFile] = {}
@@ -84,13 +84,13 @@ def read_manifest(
     )
 
 
-def _entry(path: str, file: str, source: Draft, collision: tuple[str, ...], components: Components) -> Entry:
+def _entry(path: str, file: str, source: Draft, collision: tuple[str, ...], components: Components) -> DocumentEntry:
     problems = [*source.problems]
-    problems += (Problem(*source.place, summary, suggestion="rename one of them") for summary in collision)
+    problems += (Unplaced(*source.place, summary, suggestion="rename one of them") for summary in collision)
     if source.key is None:
-        return Entry(file, None, source.place, tuple(problems))
+        return DocumentEntry(file, None, source.place, tuple(problems))
     deployment = _assembled(path, file, source, source.key, problems, components)
-    return Entry(
+    return DocumentEntry(
         file=file,
         key=source.key,
         place=source.place,
@@ -102,7 +102,7 @@ def _entry(path: str, file: str, source: Draft, collision: tuple[str, ...], comp
 
 
 def _assembled(
-    path: str, file: str, source: Draft, key: DeploymentKey, problems: list[Problem], components: Components
+    path: str, file: str, source: Draft, key: DeploymentKey, problems: list[Unplaced], components: Components
 ) -> Deployment | None:
     """Make the deployment with the component that it names, adding to `problems` whatever is in the way."""
     name = text_at(source.root, "spec", "component", "path")
@@ -113,10 +113,10 @@ def _assembled(
         outcome = components(component_path(path, name)).outcome
     except BadPathError as error:
         summary = f"`spec.component.path` is {excerpt(name)}: {error}"
-        problems.append(Problem(*place, summary, suggestion="name a folder inside the source's root"))
+        problems.append(Unplaced(*place, summary, suggestion="name a folder inside the source's root"))
         return None
-    if isinstance(outcome, Failure):
-        problems.append(Problem(*place, outcome.summary, outcome.detail, outcome.suggestion))
+    if isinstance(outcome, Unusable):
+        problems.append(Unplaced(*place, outcome.summary, outcome.detail, outcome.suggestion))
         return None
     told = {(problem.line, problem.column) for problem in problems if problem.is_error}
     found = disagreements(source, key, outcome)

@@ -7,7 +7,7 @@ from orchestrator.interface import typed
 from orchestrator.interface.exports import Export
 from orchestrator.manifest.component import Component
 from orchestrator.manifest.job import is_job
-from orchestrator.manifest.node import Node, Problem, find, nearest, plain
+from orchestrator.manifest.node import Node, Unplaced, find, nearest, plain
 from orchestrator.manifest.printable import excerpt
 from orchestrator.manifest.units import duration_ms
 from orchestrator.model.base import canonical_json
@@ -18,34 +18,34 @@ _CALL = ("spec", "health", "call")
 _EITHER = "write `function` for a typed call, or `message` for a message to an actor"
 
 
-def health_problems(root: Node, component: Component) -> Iterator[Problem]:
+def health_problems(root: Node, component: Component) -> Iterator[Unplaced]:
     """Yield what is wrong with `spec.health.call`; a part that is malformed is passed over."""
     call = find(root, *_CALL)
     if call is None or not isinstance(call.value, dict) or is_job(root, component):  # the last is told so
         return
     if ("function" in call.value) == ("message" in call.value):
         both = "has both `function` and `message`" if "function" in call.value else "says neither what nor whom to call"
-        yield Problem(*nearest(root, *_CALL), f"`spec.health.call` {both}", suggestion=_EITHER)
+        yield Unplaced(*nearest(root, *_CALL), f"`spec.health.call` {both}", suggestion=_EITHER)
     elif "message" in call.value:
         yield from _message_problems(root, call, component)
     else:
         yield from _function_problems(root, call, component)
 
 
-def _message_problems(root: Node, call: Node, component: Component) -> Iterator[Problem]:
+def _message_problems(root: Node, call: Node, component: Component) -> Iterator[Unplaced]:
     if Drive.ACTOR not in component.drives:
         summary = f"component {component.name} is no actor: its health cannot be asked by a message"
-        yield Problem(*_place(root, "message"), summary, suggestion="write `function` for a typed call")
+        yield Unplaced(*_place(root, "message"), summary, suggestion="write `function` for a typed call")
     if "args" in call.value:  # type: ignore[operator]
         summary = "`spec.health.call.args` are those of a function; a message has none"
-        yield Problem(*_place(root, "args"), summary, suggestion="remove `args`")
+        yield Unplaced(*_place(root, "args"), summary, suggestion="remove `args`")
     expect = find(call, "expect")
     if expect is not None and not isinstance(expect.value, str):
         summary = "`spec.health.call.expect` of a message is the text of its reply"
-        yield Problem(*_place(root, "expect"), summary, suggestion="put it in quotes")
+        yield Unplaced(*_place(root, "expect"), summary, suggestion="put it in quotes")
 
 
-def _function_problems(root: Node, call: Node, component: Component) -> Iterator[Problem]:
+def _function_problems(root: Node, call: Node, component: Component) -> Iterator[Unplaced]:
     name = find(call, "function")
     if name is None or not isinstance(name.value, str):
         return
@@ -56,7 +56,7 @@ def _function_problems(root: Node, call: Node, component: Component) -> Iterator
         return
     if typed.needs_session(export):
         summary = f"{excerpt(name.value)} takes or returns a resource, for which a health call has no session"
-        yield Problem(*_place(root, "function"), summary, suggestion="name a function without resources")
+        yield Unplaced(*_place(root, "function"), summary, suggestion="name a function without resources")
         return
     try:
         typed.arguments(export, _args(call))
@@ -68,8 +68,8 @@ def _function_problems(root: Node, call: Node, component: Component) -> Iterator
         yield _problem(root, "expect", wrong.problem, wrong)
 
 
-def _problem(root: Node, field: str, summary: str, wrong: typed.Unsuitable) -> Problem:
-    return Problem(*_place(root, field), f"`spec.health.call.{field}`: {summary}", wrong.detail, wrong.suggestion)
+def _problem(root: Node, field: str, summary: str, wrong: typed.Unsuitable) -> Unplaced:
+    return Unplaced(*_place(root, field), f"`spec.health.call.{field}`: {summary}", wrong.detail, wrong.suggestion)
 
 
 def _place(root: Node, field: str) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from orchestrator.interface.fitness import stays
 from orchestrator.manifest.component import Component
-from orchestrator.manifest.node import Node, Problem, find, plain
+from orchestrator.manifest.node import Node, Unplaced, find, plain
 from orchestrator.model.spec import Job
 from orchestrator.model.world import Drive
 
@@ -23,21 +23,21 @@ _OUT_OF_PLACE = {
 }
 
 
-def job_problems(root: Node, component: Component) -> Iterator[Problem]:
+def job_problems(root: Node, component: Component) -> Iterator[Unplaced]:
     """Yield what a deployment says of a job that is none, or says of what stays though it is a job."""
     spec = find(root, "spec")
     job = find(spec, "job")
     if job is not None and Drive.JOB not in component.drives:
         place = spec.keys.get("job", job.place) if spec is not None else job.place
         summary = f"`spec.job` says how a job is run, but component {component.name} is no job"
-        yield Problem(*place, summary, "It does not export `wasi:cli/run`.", "remove `job`, or name another component")
+        yield Unplaced(*place, summary, "It does not export `wasi:cli/run`.", "remove `job`, or name another component")
     if not is_job(root, component) or spec is None or not isinstance(spec.value, dict):
         return
     for field, why in _OUT_OF_PLACE.items():
         if field in spec.value:
             place = spec.keys.get(field, spec.value[field].place)
             summary = f"`spec.{field}` makes no sense for component {component.name}, which is a job: {why}"
-            yield Problem(*place, summary, suggestion=f"remove `{field}`")
+            yield Unplaced(*place, summary, suggestion=f"remove `{field}`")
 
 
 def is_job(root: Node, component: Component) -> bool:

@@ -28,7 +28,7 @@ class Node(msgspec.Struct, gc=False):
         return (self.line, self.column)
 
 
-class Problem(msgspec.Struct, frozen=True, order=True):
+class Unplaced(msgspec.Struct, frozen=True, order=True):
     """A diagnostic that does not know its file yet."""
 
     line: int

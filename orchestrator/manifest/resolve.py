@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
-from orchestrator.manifest.component import ComponentFile, Failure, read_component
-from orchestrator.manifest.entries import Components, Entry, ManifestFile, read_manifest
+from orchestrator.manifest.component import ComponentFile, Unusable, read_component
+from orchestrator.manifest.entries import Components, DocumentEntry, ManifestFile, read_manifest
 from orchestrator.manifest.graph import cycle_through, knots, written
-from orchestrator.manifest.node import Place, Problem
+from orchestrator.manifest.node import Place, Unplaced
 from orchestrator.manifest.paths import collisions
 from orchestrator.manifest.printable import did_you_mean, excerpt
 from orchestrator.manifest.references import references
@@ -25,8 +25,8 @@ from orchestrator.model.spec import Deployment, Group
 DIAGNOSTICS_MAX = 100  # of one file; the rest is counted
 _ABSENT = Unreadable("missing", "")
 
-Keyed = dict[DeploymentKey, list[Entry]]
-Found = defaultdict[Entry, list[Problem]]  # what comparing entries brought up
+Keyed = dict[DeploymentKey, list[DocumentEntry]]
+Found = defaultdict[DocumentEntry, list[Unplaced]]  # what comparing entries brought up
 
 
 class _Read(msgspec.Struct, frozen=True):
@@ -98,7 +98,7 @@ class Resolver:
         if known is not None and known.needs == _standing(known.needs, snapshot, collided):
             return known.result
         result = read_component(path, _shown(snapshot, path), snapshot.files, collided)
-        if isinstance(result.outcome, Failure):  # it may speak of any file of the snapshot
+        if isinstance(result.outcome, Unusable):  # it may speak of any file of the snapshot
             self._components.pop(path, None)
         else:
             used = (one.path for one in references({path: snapshot.files[path]}, ()))
@@ -138,7 +138,7 @@ def _identity(entry: FileEntry) -> object:
     return entry.digest if isinstance(entry, Artifact) else entry
 
 
-def _by_key(entries: Iterable[Entry]) -> Keyed:
+def _by_key(entries: Iterable[DocumentEntry]) -> Keyed:
     keyed: Keyed = {}
     for entry in entries:
         if entry.key is not None:
@@ -151,12 +151,12 @@ def _refuse_duplicates(keyed: Keyed, found: Found) -> None:
         for index, entry in enumerate(entries if len(entries) > 1 else ()):
             other = entries[1 if index == 0 else 0]
             summary = f"deployment {key} is written down twice, here and in {_where(other, other.place)}"
-            found[entry].append(Problem(*entry.place, summary, suggestion="rename or remove one"))
+            found[entry].append(Unplaced(*entry.place, summary, suggestion="rename or remove one"))
 
 
-def _refuse_groups(entries: Iterable[Entry], found: Found) -> None:
+def _refuse_groups(entries: Iterable[DocumentEntry], found: Found) -> None:
     """Refuse members that say different things of one group: none of them can be known to be right."""
-    groups: dict[tuple[str, str], dict[Group, Entry]] = {}
+    groups: dict[tuple[str, str], dict[Group, DocumentEntry]] = {}
     members = [(entry, one.key.namespace, one.group) for entry in entries if (one := entry.deployment) and one.group]
     for entry, namespace, group in members:
         groups.setdefault((namespace, group.name), {}).setdefault(group, entry)
@@ -167,16 +167,16 @@ def _refuse_groups(entries: Iterable[Entry], found: Found) -> None:
             found[entry].append(_disagreement(entry, group, other))
 
 
-def _disagreement(entry: Entry, group: Group, other: Entry) -> Problem:
+def _disagreement(entry: DocumentEntry, group: Group, other: DocumentEntry) -> Unplaced:
     where = _where(other, other.group_place)
     summary = f"members of group {group.name} disagree about it, here and {other.key} in {where}"
     detail = "A group has one strategy, intensity and period, which every member writes down."
-    return Problem(*entry.group_place, summary, detail, "write the same `group` in both")
+    return Unplaced(*entry.group_place, summary, detail, "write the same `group` in both")
 
 
-def _warn_of_twins(entries: Iterable[Entry], found: Found) -> None:
+def _warn_of_twins(entries: Iterable[DocumentEntry], found: Found) -> None:
     """Warn of one component in one version with several artifacts, once for each: nobody could tell them apart."""
-    versions: dict[tuple[str, str], dict[str, Entry]] = {}
+    versions: dict[tuple[str, str], dict[str, DocumentEntry]] = {}
     for entry in entries:
         if entry.deployment is not None:
             revision = entry.deployment.revision
@@ -186,7 +186,7 @@ def _warn_of_twins(entries: Iterable[Entry], found: Found) -> None:
         first, *others = artifacts.values()
         for entry in others:
             what = f"component {component} {version} has another artifact in {_where(first, first.place)}"
-            found[entry].append(Problem(*entry.place, what, _ONE_VERSION, _NEW_VERSION, is_error=False))
+            found[entry].append(Unplaced(*entry.place, what, _ONE_VERSION, _NEW_VERSION, is_error=False))
 
 
 _ONE_VERSION = "History, rollbacks and messages tell artifacts apart by their version."
@@ -202,7 +202,7 @@ def _refuse_dependencies(keyed: Keyed, known: set[DeploymentKey], found: Found) 
             for wanted, place in entry.depends_on:
                 if wanted == key:
                     summary = f"{key} depends on itself"
-                    found[entry].append(Problem(*place, summary, suggestion="remove it"))
+                    found[entry].append(Unplaced(*place, summary, suggestion="remove it"))
                 elif wanted not in existing:
                     found[entry].append(_missing(wanted, place, existing - {key}))
                 elif wanted in edges:
@@ -211,11 +211,11 @@ def _refuse_dependencies(keyed: Keyed, known: set[DeploymentKey], found: Found) 
         _refuse_cycle(group, edges, keyed, found)
 
 
-def _missing(wanted: DeploymentKey, place: tuple[int, int], existing: set[DeploymentKey]) -> Problem:
+def _missing(wanted: DeploymentKey, place: tuple[int, int], existing: set[DeploymentKey]) -> Unplaced:
     names = [str(key) for key in existing]
     near = did_you_mean(str(wanted), names) if len(names) <= DIAGNOSTICS_MAX else ""
     suggestion = near if near.startswith("did you mean") else "add it, or remove the dependency"
-    return Problem(*place, f"depends on {excerpt(str(wanted))}, which does not exist", suggestion=suggestion)
+    return Unplaced(*place, f"depends on {excerpt(str(wanted))}, which does not exist", suggestion=suggestion)
 
 
 def _refuse_cycle(
@@ -227,7 +227,7 @@ def _refuse_cycle(
             place = next((at for wanted, at in entry.depends_on if wanted in group), None)
             if place is not None:
                 summary = f"dependsOn goes in a circle: {cycle}"
-                found[entry].append(Problem(*place, summary, suggestion="remove one of these dependencies"))
+                found[entry].append(Unplaced(*place, summary, suggestion="remove one of these dependencies"))
 
 
 def _diagnostics(read: Iterable[_Read], found: Found) -> Iterator[Diagnostic]:
@@ -265,7 +265,7 @@ def _desired(
     )
 
 
-def _where(entry: Entry, place: Place) -> Location:
+def _where(entry: DocumentEntry, place: Place) -> Location:
     return Location(file=entry.file, line=place[0], column=place[1])
 
 

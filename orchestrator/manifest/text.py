@@ -3,7 +3,7 @@
 import codecs
 import re
 
-from orchestrator.manifest.node import Problem
+from orchestrator.manifest.node import Unplaced
 
 _UTF16 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
@@ -13,7 +13,7 @@ _LINE_ENDS = "\x85\u2028\u2029"  # to YAML 1.1, and so to libyaml, but neither t
 class NotTextError(ValueError):
     """Bytes that are not a manifest's text; `problem` says what is wrong and where."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Unplaced) -> None:
         super().__init__(problem.summary)
         self.problem = problem
 
@@ -50,4 +50,4 @@ def _place(before: str) -> tuple[int, int]:
 
 
 def _refuse(line: int, column: int, summary: str, suggestion: str) -> NotTextError:
-    return NotTextError(Problem(line=line, column=column, summary=summary, suggestion=suggestion))
+    return NotTextError(Unplaced(line=line, column=column, summary=summary, suggestion=suggestion))

@@ -10,7 +10,7 @@ import tomllib
 
 import msgspec
 
-from orchestrator.manifest.node import Node, Place, Problem, Scalar
+from orchestrator.manifest.node import Node, Place, Scalar, Unplaced
 from orchestrator.manifest.printable import EXCERPT_MAX_CHARACTERS, excerpt
 from orchestrator.manifest.text import NotTextError, decode_text
 
@@ -37,7 +37,7 @@ class TomlFile(msgspec.Struct, frozen=True):
     """A file's tree, None where there is none, and what is wrong with its form."""
 
     root: Node | None
-    problems: tuple[Problem, ...]
+    problems: tuple[Unplaced, ...]
 
 
 def read_toml(data: bytes) -> TomlFile:
@@ -51,17 +51,17 @@ def read_toml(data: bytes) -> TomlFile:
     except tomllib.TOMLDecodeError as error:
         return TomlFile(None, (_syntax_problem(error, text),))
     except ValueError:  # a number or a date that tomllib lets through to int() or datetime()
-        return TomlFile(None, (Problem(0, 0, "not TOML: it has a number or a date that cannot be read"),))
+        return TomlFile(None, (Unplaced(0, 0, "not TOML: it has a number or a date that cannot be read"),))
 
 
-def _syntax_problem(error: tomllib.TOMLDecodeError, text: str) -> Problem:
+def _syntax_problem(error: tomllib.TOMLDecodeError, text: str) -> Unplaced:
     words = str(error)
     at = _AT.search(words)
     line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
     if at and at[1]:
         line, column = int(at[1]), int(at[2])
     what = excerpt(words[: at.start()] if at else words)[1:-1]
-    return Problem(line, column, f"not TOML: {what[: EXCERPT_MAX_CHARACTERS + 1]}")
+    return Unplaced(line, column, f"not TOML: {what[: EXCERPT_MAX_CHARACTERS + 1]}")
 
 
 def _node(value: object, path: Path, places: dict[Path, Place]) -> Node:
@@ -84,7 +84,7 @@ _KEY = -1  # ends the path of a key's own place, as opposed to its value's
 
 
 class _RefusedError(ValueError):
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Unplaced) -> None:
         super().__init__(problem.summary)
         self.problem = problem
 
@@ -166,7 +166,7 @@ class _Scanner:
             self._index += 1
             path = (*path, _unquoted(token))
             if len(path) > KEY_PARTS_MAX:
-                raise _RefusedError(Problem(*start, f"the path of a key has more than {KEY_PARTS_MAX} parts"))
+                raise _RefusedError(Unplaced(*start, f"the path of a key has more than {KEY_PARTS_MAX} parts"))
             self._places.setdefault((*path, _KEY), token.place)
             self._places.setdefault(path, token.place)
             if not self._take("."):
@@ -183,7 +183,7 @@ class _Scanner:
         token = self._next()
         self._places[path] = token.place
         if depth >= DEPTH_MAX:
-            raise _RefusedError(Problem(*token.place, f"nested deeper than {DEPTH_MAX} levels"))
+            raise _RefusedError(Unplaced(*token.place, f"nested deeper than {DEPTH_MAX} levels"))
         if token.kind == "mark" and token.text == "[":
             return self._array(path, depth + 1)
         if token.kind == "mark" and token.text == "{":
@@ -234,7 +234,7 @@ def _tokens(text: str) -> list[_Token]:
         kind = match.lastgroup or ""
         if kind == "bare" and len(match[0]) > BARE_MAX_CHARACTERS:
             place = (line, match.start() - line_start + 1)
-            raise _RefusedError(Problem(*place, f"a number or a key of more than {BARE_MAX_CHARACTERS} characters"))
+            raise _RefusedError(Unplaced(*place, f"a number or a key of more than {BARE_MAX_CHARACTERS} characters"))
         if kind != "skip":
             found.append(_Token(kind, match[0], (line, match.start() - line_start + 1)))
         breaks = match[0].count("\n")

@@ -4,7 +4,7 @@ from enum import Enum
 
 import msgspec
 
-from orchestrator.model.observed import Asked
+from orchestrator.model.observed import RequestCounts
 
 
 class Ending(Enum):
@@ -26,10 +26,10 @@ class RequestCounters(msgspec.Struct):
     cancelled: int = 0
     late: int = 0
 
-    def seen(self) -> Asked:
+    def seen(self) -> RequestCounts:
         """Say what became of them."""
         over = self.answered + self.failed + self.timed_out + self.cancelled
-        return Asked(
+        return RequestCounts(
             waiting=self.sent - over, sent=self.sent, answered=self.answered, failed=self.failed,
             timed_out=self.timed_out, cancelled=self.cancelled, late=self.late,
         )  # fmt: skip

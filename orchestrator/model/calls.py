@@ -12,7 +12,7 @@ class Calls(Enum):
     STOCK = "stock"
 
 
-class Place(Enum):
+class AdaptedAt(Enum):
     """Where an actor's adapter is; what is within its component copies payloads as blocks. In the order preferred."""
 
     WITHIN = "within"
@@ -24,7 +24,7 @@ class Place(Enum):
 class Adapter(Value, frozen=True):
     """How messages reach an actor, and why it has not more of its adapter within it."""
 
-    place: Place
+    place: AdaptedAt
     why: str = ""
 
 

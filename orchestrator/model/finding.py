@@ -5,7 +5,7 @@ from enum import Enum
 from orchestrator.model.base import Value
 
 
-class Verdict(Enum):
+class Degree(Enum):
     """How something is: well, worth knowing, or in the way."""
 
     OK = "ok"
@@ -17,7 +17,7 @@ class Finding(Value, frozen=True):
     """What was found out about one thing; `suggestion` is empty where nothing needs to be done."""
 
     about: str
-    verdict: Verdict
+    verdict: Degree
     summary: str
     detail: str = ""
     suggestion: str = ""
@@ -25,14 +25,14 @@ class Finding(Value, frozen=True):
 
 def ok(about: str, summary: str, detail: str = "") -> Finding:
     """Return a finding that needs nothing."""
-    return Finding(about=about, verdict=Verdict.OK, summary=summary, detail=detail)
+    return Finding(about=about, verdict=Degree.OK, summary=summary, detail=detail)
 
 
 def warning(about: str, summary: str, suggestion: str, detail: str = "") -> Finding:
     """Return a finding that is worth knowing."""
-    return Finding(about=about, verdict=Verdict.WARNING, summary=summary, detail=detail, suggestion=suggestion)
+    return Finding(about=about, verdict=Degree.WARNING, summary=summary, detail=detail, suggestion=suggestion)
 
 
 def problem(about: str, summary: str, suggestion: str, detail: str = "") -> Finding:
     """Return a finding that is in the way of working."""
-    return Finding(about=about, verdict=Verdict.PROBLEM, summary=summary, detail=detail, suggestion=suggestion)
+    return Finding(about=about, verdict=Degree.PROBLEM, summary=summary, detail=detail, suggestion=suggestion)

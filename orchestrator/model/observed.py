@@ -184,7 +184,7 @@ class Traffic(Value, frozen=True):
     kept: int = 0
 
 
-class Asked(Value, frozen=True):
+class RequestCounts(Value, frozen=True):
     """What became of the requests that a deployment's instances made since the agent started; `waiting` still do.
 
     Each that was `sent` is `answered`, `failed`, `timed_out` or `cancelled`, by its instance or with it, in the end.
@@ -211,7 +211,7 @@ class ObservedDeployment(Value, frozen=True):
     record: Record
     instances: tuple[ObservedInstance, ...] | None = None
     traffic: Traffic = Traffic()
-    requests: Asked = Asked()
+    requests: RequestCounts = RequestCounts()
     group: ObservedGroup | None = None
     fault: str = ""
     messages_per_s: float | None = None

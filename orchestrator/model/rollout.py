@@ -43,7 +43,7 @@ class WaitsFor(Enum):
     PERSON = "person"  # somebody paused it, and resumes it
 
 
-class Messages(Value, frozen=True):
+class MessageCounts(Value, frozen=True):
     """How many messages and calls a revision was done with, and how many of them ended in an error."""
 
     handled: int = 0
@@ -75,9 +75,9 @@ class Rollout(Value, frozen=True):
     last_check_ms: int = 0
     messages: int = 0
     errors: int = 0
-    evidence: Messages = Messages()
+    evidence: MessageCounts = MessageCounts()
     evidence_since_ms: int = 0
-    counted: Messages = Messages()
+    counted: MessageCounts = MessageCounts()
     passed_checks: int = 0
     failed_checks: int = 0
     inconclusive_checks: int = 0

@@ -99,7 +99,7 @@ class LineLog:
         )  # fmt: skip
 
 
-class Taker(Protocol):
+class OutputFollower(Protocol):
     """Somebody who takes output as it comes; False from `write` asks for no more."""
 
     def write(self, stream: str, data: bytes) -> bool:
@@ -109,7 +109,7 @@ class Taker(Protocol):
 class WatchedOutput:
     """A job's output: its log, somebody who may watch it, and whether all of it has been taken."""
 
-    def __init__(self, log: LineLog, taker: Taker | None) -> None:
+    def __init__(self, log: LineLog, taker: OutputFollower | None) -> None:
         self._log, self._taker = log, taker
         self._lock = threading.Lock()
         self._open = 0

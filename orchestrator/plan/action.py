@@ -84,7 +84,7 @@ class Reason(Enum):
     REVERTED = "reverted"  # back to stable while a rollout to another was in progress
 
 
-class Change(Value, frozen=True):
+class FieldChange(Value, frozen=True):
     """One field, named as in the manifest, and its value before and after as people write it; "" is absent."""
 
     field: str
@@ -117,6 +117,6 @@ class Action(Value, frozen=True):
     new_revision: str | None = None
     strategy: Strategy | None = None
     interrupts: str = ""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[FieldChange, ...] = ()
     capabilities: tuple[CapabilityChange, ...] = ()
     note: str = ""

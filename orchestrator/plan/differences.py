@@ -9,7 +9,7 @@ from orchestrator.decoding import plain_from_json
 from orchestrator.model.base import Value, canonical_json, digest_of
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.spec import Deployment, PauseStep, Revision, WeightStep
-from orchestrator.plan.action import CapabilityChange, Change, Reason
+from orchestrator.plan.action import CapabilityChange, FieldChange, Reason
 
 # Everything in a Deployment that changes without a new instance: the attribute, its name in the manifest, the reason.
 IN_PLACE = (
@@ -75,7 +75,7 @@ def revision_reasons(old: Revision, new: Revision) -> tuple[Reason, ...]:
     return tuple(found) or (Reason.ARTIFACT_CHANGED,)
 
 
-def in_place_changes(old: Deployment, new: Deployment) -> tuple[Change, ...]:
+def in_place_changes(old: Deployment, new: Deployment) -> tuple[FieldChange, ...]:
     """List each field that differs apart from the revision, as the manifest names it."""
     changes = [
         change
@@ -84,11 +84,11 @@ def in_place_changes(old: Deployment, new: Deployment) -> tuple[Change, ...]:
         for change in changes_between(flatten(field, getattr(old, name)), flatten(field, getattr(new, name)))
     ]
     if old.suspend != new.suspend:
-        changes.insert(0, Change(field="suspend", old=shown(old.suspend), new=shown(new.suspend)))
+        changes.insert(0, FieldChange(field="suspend", old=shown(old.suspend), new=shown(new.suspend)))
     return tuple(changes)
 
 
-def revision_changes(old: Revision, new: Revision) -> tuple[Change, ...]:
+def revision_changes(old: Revision, new: Revision) -> tuple[FieldChange, ...]:
     """List what differs between two revisions; the version and the grants have places of their own."""
     return tuple(
         change
@@ -97,7 +97,7 @@ def revision_changes(old: Revision, new: Revision) -> tuple[Change, ...]:
     )
 
 
-def all_changes(old: Deployment, new: Deployment) -> tuple[Change, ...]:
+def all_changes(old: Deployment, new: Deployment) -> tuple[FieldChange, ...]:
     """List everything that differs between two deployments."""
     return revision_changes(old.revision, new.revision) + in_place_changes(old, new)
 
@@ -146,16 +146,16 @@ def mount_fields(revision: Revision) -> dict[str, str]:
     return {f"mounts.{mount.guest_path}": mount.path for mount in revision.mounts}
 
 
-def mount_changes(new: Deployment) -> tuple[Change, ...]:
+def mount_changes(new: Deployment) -> tuple[FieldChange, ...]:
     """List what a new deployment mounts: where a guest finds what it is granted."""
     return changes_between({}, mount_fields(new.revision))
 
 
-def changes_between(old: dict[str, str], new: dict[str, str]) -> tuple[Change, ...]:
+def changes_between(old: dict[str, str], new: dict[str, str]) -> tuple[FieldChange, ...]:
     """Pair two flat mappings; a key that one side lacks is "" there. Keys keep the new side's order."""
     names = dict.fromkeys((*new, *old))
     pairs = ((name, old.get(name, ""), new.get(name, "")) for name in names)
-    return tuple(Change(field=name, old=before, new=after) for name, before, after in pairs if before != after)
+    return tuple(FieldChange(field=name, old=before, new=after) for name, before, after in pairs if before != after)
 
 
 @functools.cache

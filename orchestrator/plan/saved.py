@@ -32,7 +32,7 @@ class SealedPlan(Plan, frozen=True):
     seal: str = ""
 
 
-class Envelope(msgspec.Struct, rename="camel"):
+class PlanHeader(msgspec.Struct, rename="camel"):
     """As much of a document of any version as tells which version it is."""
 
     format_version: str
@@ -61,7 +61,7 @@ def read_plan(data: bytes, key: bytes) -> Plan:
         PlanRefused: it is not a plan, of another format, edited, or sealed by another state directory.
     """
     check_size(data)
-    check_version(parse(data, Envelope).format_version)
+    check_version(parse(data, PlanHeader).format_version)
     sealed = parse(data, SealedPlan)
     fields = msgspec.structs.asdict(sealed)
     given = fields.pop("seal")

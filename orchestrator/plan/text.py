@@ -8,7 +8,7 @@ from enum import Enum
 
 import msgspec
 
-from orchestrator.plan.action import Action, CapabilityChange, Change
+from orchestrator.plan.action import Action, CapabilityChange, FieldChange
 from orchestrator.plan.document import Plan, Summary, has_changes
 
 DEFAULT_WIDTH = 120
@@ -156,7 +156,7 @@ def labelled(name: str, width: int, *segments: Segment) -> Line:
     return Segment(f"{INDENT}{printable(name).ljust(width)}  ", Style.DIM), *segments
 
 
-def change_line(change: Change, label: int, room: int) -> Line:
+def change_line(change: FieldChange, label: int, room: int) -> Line:
     """Write one field before and after, each cut to half of what is left of the line."""
     half = max((room - label - len("   → ")) // 2, 8)
     old, new = (clip(printable(text) or "(none)", half) for text in (change.old, change.new))

@@ -8,7 +8,7 @@ from enum import Enum
 
 from msgspec.structs import replace
 
-from orchestrator.model.rollout import Messages, Rollout, RolloutPhase
+from orchestrator.model.rollout import MessageCounts, Rollout, RolloutPhase
 from orchestrator.model.spec import RolloutPolicy
 from orchestrator.rollout.facts import Facts
 
@@ -46,7 +46,7 @@ def patience_ms(policy: RolloutPolicy) -> int:
     return max(policy.progress_deadline_ms, silence_limit(policy) * interval_ms(policy))
 
 
-def judge(policy: RolloutPolicy, evidence: Messages) -> Verdict:
+def judge(policy: RolloutPolicy, evidence: MessageCounts) -> Verdict:
     """Judge evidence; too little of it says nothing."""
     if evidence.handled < wanted_messages(policy):
         return Verdict.INCONCLUSIVE
@@ -54,20 +54,20 @@ def judge(policy: RolloutPolicy, evidence: Messages) -> Verdict:
     return Verdict.FAILED if is_bad else Verdict.PASSED
 
 
-def since_last_check(rollout: Rollout, facts: Facts) -> Messages:
+def since_last_check(rollout: Rollout, facts: Facts) -> MessageCounts:
     """Return what came since the last check; counters that went back began again at 0."""
-    now, before = Messages(handled=facts.new_messages, errors=facts.new_errors), rollout.counted
+    now, before = MessageCounts(handled=facts.new_messages, errors=facts.new_errors), rollout.counted
     return now if now.handled < before.handled or now.errors < before.errors else _less(now, before)
 
 
-def gathered(rollout: Rollout, facts: Facts) -> Messages:
+def gathered(rollout: Rollout, facts: Facts) -> MessageCounts:
     """Return the evidence that a check has now."""
     return _more(rollout.evidence, since_last_check(rollout, facts))
 
 
 def counted_from(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
     """Begin the first interval here: whatever the counters say already is not this rollout's."""
-    counted = Messages(handled=facts.new_messages, errors=facts.new_errors)
+    counted = MessageCounts(handled=facts.new_messages, errors=facts.new_errors)
     return replace(rollout, last_check_ms=now_ms, evidence_since_ms=now_ms, counted=counted)
 
 
@@ -77,7 +77,7 @@ def checked(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
     after = replace(
         rollout,
         last_check_ms=now_ms,
-        counted=Messages(handled=facts.new_messages, errors=facts.new_errors),
+        counted=MessageCounts(handled=facts.new_messages, errors=facts.new_errors),
         messages=rollout.messages + came.handled,
         errors=rollout.errors + came.errors,
     )
@@ -87,7 +87,7 @@ def checked(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
         silence = 0 if came.handled else after.silent_checks + goes_on
         inconclusive = after.inconclusive_checks + goes_on
         return replace(after, evidence=evidence, inconclusive_checks=inconclusive, silent_checks=silence)
-    after = vouched_for(replace(after, evidence=Messages(), evidence_since_ms=now_ms))
+    after = vouched_for(replace(after, evidence=MessageCounts(), evidence_since_ms=now_ms))
     if verdict is Verdict.PASSED:
         return replace(after, passed_checks=after.passed_checks + 1)
     return replace(after, failed_checks=after.failed_checks + 1, passed_checks=0)
@@ -111,9 +111,9 @@ def impatience(rollout: Rollout, now_ms: int) -> str:
     return f"{rollout.evidence.handled} of the {wanted} messages of one check came within {waited_ms / 1000:g}s"
 
 
-def _more(one: Messages, other: Messages) -> Messages:
-    return Messages(handled=one.handled + other.handled, errors=one.errors + other.errors)
+def _more(one: MessageCounts, other: MessageCounts) -> MessageCounts:
+    return MessageCounts(handled=one.handled + other.handled, errors=one.errors + other.errors)
 
 
-def _less(one: Messages, other: Messages) -> Messages:
-    return Messages(handled=one.handled - other.handled, errors=one.errors - other.errors)
+def _less(one: MessageCounts, other: MessageCounts) -> MessageCounts:
+    return MessageCounts(handled=one.handled - other.handled, errors=one.errors - other.errors)

@@ -31,7 +31,7 @@ class DeploymentPhase(Enum):
     REMOVING = "removing"
 
 
-class Ending(Enum):
+class Conclusion(Enum):
     """How a deployment came to rest, so that a command that waits can say whether its wish came true."""
 
     AS_WANTED = "as-wanted"
@@ -164,34 +164,34 @@ def phase_of(seen: ObservedDeployment) -> DeploymentPhase:
     return _phase_of_job(record) if is_job(record) else _phase_of_service(record, seen)
 
 
-def ending_of(seen: ObservedDeployment) -> Ending | None:
+def ending_of(seen: ObservedDeployment) -> Conclusion | None:
     """Say how a deployment came to rest; None while it waits for more than time or a person."""
     record, phase = seen.record, phase_of(seen)
     if phase is DeploymentPhase.REMOVING:
         return None
     if seen.fault:
-        return Ending.FAILED
+        return Conclusion.FAILED
     if seen.restarting:
         return None
     if phase in _ENDINGS:
-        return _ENDINGS[phase] if phase is DeploymentPhase.FAILED or not is_held(record) else Ending.HELD
+        return _ENDINGS[phase] if phase is DeploymentPhase.FAILED or not is_held(record) else Conclusion.HELD
     return _ending_of_service(record, phase, seen.instances or ())
 
 
 def _ending_of_service(
     record: Record, phase: DeploymentPhase, instances: Sequence[ObservedInstance]
-) -> Ending | None:  # fmt: skip
+) -> Conclusion | None:  # fmt: skip
     replicas, ready = (record.stable or record.wanted).replicas, sum(i.ready for i in own_instances(record, instances))
     if record.rollout is not None and record.rollout.phase is RolloutPhase.PAUSED:
         new = [i for i in instances if i.revision == record.rollout.target.revision.id]
         is_whole = _is_whole(own_instances(record, instances), replicas)
-        return Ending.PAUSED if is_whole and _is_whole(new, record.rollout.target.replicas) else None
+        return Conclusion.PAUSED if is_whole and _is_whole(new, record.rollout.target.replicas) else None
     if under_way(record) is not None or ready > replicas:
         return None
     is_ill = phase is DeploymentPhase.DEGRADED and ready == replicas  # all are there, and one is not well
     if phase is not DeploymentPhase.RUNNING and not is_ill:
         return None
-    return Ending.HELD if is_held(record) else Ending.AS_WANTED
+    return Conclusion.HELD if is_held(record) else Conclusion.AS_WANTED
 
 
 def _is_whole(instances: Sequence[ObservedInstance], replicas: int) -> bool:
@@ -201,10 +201,10 @@ def _is_whole(instances: Sequence[ObservedInstance], replicas: int) -> bool:
 
 _FAILED = (Phase.FAILED, Phase.BACKING_OFF, Phase.GAVE_UP, Phase.STOPPED)
 _ENDINGS = {
-    DeploymentPhase.SUSPENDED: Ending.SUSPENDED,
-    DeploymentPhase.FAILED: Ending.FAILED,
-    DeploymentPhase.STOPPED: Ending.STOPPED,
-    DeploymentPhase.SUCCEEDED: Ending.AS_WANTED,
+    DeploymentPhase.SUSPENDED: Conclusion.SUSPENDED,
+    DeploymentPhase.FAILED: Conclusion.FAILED,
+    DeploymentPhase.STOPPED: Conclusion.STOPPED,
+    DeploymentPhase.SUCCEEDED: Conclusion.AS_WANTED,
 }
 
 

@@ -7,8 +7,8 @@ a grant allows, who is started again and what a message means are decided elsewh
 
 from orchestrator.model.plain import Err, Ok, Some, Variant
 from orchestrator.runtime.component.lifecycle import environment
-from orchestrator.runtime.component.loaded import Loaded, Origin, digest_of_bytes
-from orchestrator.runtime.engine.cell import Ending
+from orchestrator.runtime.component.loaded import CodeOrigin, Loaded, digest_of_bytes
+from orchestrator.runtime.engine.cell import CallAborted
 from orchestrator.runtime.engine.host_import import GuestTrap, HostImport, Wait
 from orchestrator.runtime.engine.path import Path, chosen
 from orchestrator.runtime.guest.direct import Direct, start_here
@@ -19,8 +19,9 @@ from orchestrator.runtime.wasi.config import Folder, Output, Wasi
 from orchestrator.runtime.wasi.pipes import Pipes, Sink
 
 __all__ = [
+    "CallAborted",
+    "CodeOrigin",
     "Direct",
-    "Ending",
     "Err",
     "Folder",
     "Guest",
@@ -28,7 +29,6 @@ __all__ = [
     "HostImport",
     "Loaded",
     "Ok",
-    "Origin",
     "Output",
     "Path",
     "Pipes",

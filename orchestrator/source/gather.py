@@ -39,7 +39,7 @@ MAX_COMPARED = 1_000  # names of a directory that a missing one is compared with
 _SUBMODULE = re.compile(r"^\s*path\s*=\s*(.+)$", re.MULTILINE)
 
 
-class Reference(Protocol):
+class FileReference(Protocol):
     """A file that the files read so far refer to; `orchestrator.manifest` finds them."""
 
     @property
@@ -56,7 +56,7 @@ class Reference(Protocol):
 
 
 # Told the files that are new since it was last asked, and which of those are manifests.
-References = Callable[[Mapping[str, FileEntry], Sequence[str]], Sequence[Reference]]
+References = Callable[[Mapping[str, FileEntry], Sequence[str]], Sequence[FileReference]]
 
 
 class TooMuch(Exception):
@@ -73,14 +73,14 @@ class Remembered:
     def __init__(self, references: References) -> None:
         self._references = references
         self._texts: dict[str, tuple[Hashable, FileEntry]] = {}
-        self._found: dict[str, tuple[FileEntry, Sequence[Reference]]] = {}
+        self._found: dict[str, tuple[FileEntry, Sequence[FileReference]]] = {}
 
     def text(self, path: str, identity: Hashable | None) -> FileEntry | None:
         """Return what a manifest holds, None where it has to be read."""
         known = self._texts.get(path)
         return known[1] if known is not None and identity is not None and known[0] == identity else None
 
-    def references(self, path: str, entry: FileEntry, *, is_manifest: bool) -> Sequence[Reference]:
+    def references(self, path: str, entry: FileEntry, *, is_manifest: bool) -> Sequence[FileReference]:
         """Return what a file refers to."""
         known = self._found.get(path)
         if known is not None and (known[0] is entry or known[0] == entry):
@@ -184,7 +184,7 @@ def printable(path: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def _loosest_first(reference: Reference) -> tuple[str, bool, int]:
+def _loosest_first(reference: FileReference) -> tuple[str, bool, int]:
     """Of two references to one path, the last, as which it is read, is the one that allows less."""
     return (reference.path, not reference.is_artifact, len(reference.confined_to or ""))
 
@@ -210,7 +210,7 @@ class _Files:
         else:
             self._put(name, Unreadable("io", "its name has control characters or is not UTF-8; rename it"))
 
-    def add(self, reference: Reference) -> None:
+    def add(self, reference: FileReference) -> None:
         if reference.path in self.entries:
             return
         if reference.is_artifact:

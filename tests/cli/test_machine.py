@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.cli.machine import GIB, MIB, Capacity, Machine, capacity, judged, read_machine
-from orchestrator.model.finding import Verdict
+from orchestrator.model.finding import Degree
 
 ROOMY = Machine(
     cores=8,
@@ -22,32 +22,32 @@ ROOMY = Machine(
 
 
 def test_nothing_is_said_against_a_roomy_machine():
-    assert {finding.verdict for finding in judged(ROOMY)} == {Verdict.OK}
+    assert {finding.verdict for finding in judged(ROOMY)} == {Degree.OK}
 
 
 @pytest.mark.parametrize(
     ("change", "about", "verdict"),
     [
-        ({"cgroup_cores": 0.5}, "cores", Verdict.WARNING),
-        ({"cgroup_cores": 8.0}, "cores", Verdict.OK),
-        ({"available_bytes": 100 * MIB}, "memory", Verdict.WARNING),
-        ({"cgroup_left_bytes": 100 * MIB}, "memory", Verdict.WARNING),
-        ({"map_count": 65_529}, "maps", Verdict.WARNING),
-        ({"map_count": 1_000_000}, "maps", Verdict.OK),
-        ({"open_files": 256}, "open files", Verdict.WARNING),
-        ({"processes": 100}, "processes and threads", Verdict.WARNING),
-        ({"address_space_bytes": 2 * GIB}, "address space", Verdict.PROBLEM),
-        ({"address_space_bytes": 64 * GIB}, "address space", Verdict.WARNING),
-        ({"overcommit": 2}, "overcommit", Verdict.WARNING),
-        ({"overcommit": 1}, "overcommit", Verdict.OK),
+        ({"cgroup_cores": 0.5}, "cores", Degree.WARNING),
+        ({"cgroup_cores": 8.0}, "cores", Degree.OK),
+        ({"available_bytes": 100 * MIB}, "memory", Degree.WARNING),
+        ({"cgroup_left_bytes": 100 * MIB}, "memory", Degree.WARNING),
+        ({"map_count": 65_529}, "maps", Degree.WARNING),
+        ({"map_count": 1_000_000}, "maps", Degree.OK),
+        ({"open_files": 256}, "open files", Degree.WARNING),
+        ({"processes": 100}, "processes and threads", Degree.WARNING),
+        ({"address_space_bytes": 2 * GIB}, "address space", Degree.PROBLEM),
+        ({"address_space_bytes": 64 * GIB}, "address space", Degree.WARNING),
+        ({"overcommit": 2}, "overcommit", Degree.WARNING),
+        ({"overcommit": 1}, "overcommit", Degree.OK),
     ],
 )
 def test_each_limit_is_judged_by_itself(change, about, verdict):
     found = {finding.about: finding for finding in judged(replace(ROOMY, **change))}
     assert found[about].verdict is verdict
-    assert bool(found[about].suggestion) == (verdict is not Verdict.OK)
+    assert bool(found[about].suggestion) == (verdict is not Degree.OK)
     others = {finding.verdict for name, finding in found.items() if name != about}
-    assert others == {Verdict.OK}
+    assert others == {Degree.OK}
 
 
 @pytest.mark.parametrize(

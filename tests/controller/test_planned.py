@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.controller.planned import Planned, to_plan
+from orchestrator.controller.planned import PlannedSource, to_plan
 from orchestrator.model.desired import DesiredState, Permissions
 from orchestrator.model.observed import Record
 from tests.plan.build import deployment, key
@@ -21,7 +21,7 @@ RECORDS = {one.key: record(one) for one in (A, B, C)}
 
 
 def planned(wish=WISH, permissions=NOTHING, names=0):
-    return Planned(wish, permissions, names)
+    return PlannedSource(wish, permissions, names)
 
 
 def again(now, looked_at=(), before=None, records=RECORDS):

@@ -5,7 +5,7 @@ import pytest
 from orchestrator.execute.faults import LONGEST_WAIT_MS
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Replied
-from orchestrator.rollout.standing import DeploymentPhase, Ending, ending_of, phase_of
+from orchestrator.rollout.standing import Conclusion, DeploymentPhase, ending_of, phase_of
 from tests.plan.build import deployment, revision
 from tests.simulation.world import World
 
@@ -51,7 +51,7 @@ def test_a_plan_that_fails_for_one_is_carried_out_for_99(world):
     assert versions(world) == dict.fromkeys(KEYS, "2.0.0") | {BAD: "1.0.0"}
     bad = seen(world, BAD)
     assert "a Number cannot be read" in bad.fault
-    assert (phase_of(bad), ending_of(bad)) == (DeploymentPhase.DEGRADED, Ending.FAILED)
+    assert (phase_of(bad), ending_of(bad)) == (DeploymentPhase.DEGRADED, Conclusion.FAILED)
     assert not any(seen(world, key).fault for key in KEYS if key != BAD)
     sent = [world.send(key) for key in KEYS]
     world.workers.run_all()

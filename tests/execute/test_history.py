@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from orchestrator.execute.history import (
     ACTS_KEPT,
     ENTRIES_MAX,
-    Origin,
+    RolloutOrigin,
     acted,
     begun,
     beyond,
@@ -23,7 +23,7 @@ from orchestrator.model.spec import Deployment, Limits, Revision
 from orchestrator.model.who import By, Peer, Verb
 
 ADA = By(peer=Peer(uid=1000, user="ada"), why="it is slow")
-ORIGIN = Origin("c0ffee", Commit(id="c0ffee", author="Bob"), ADA)
+ORIGIN = RolloutOrigin("c0ffee", Commit(id="c0ffee", author="Bob"), ADA)
 
 
 def revision(version: str) -> Revision:

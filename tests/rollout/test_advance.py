@@ -1,7 +1,7 @@
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.model.rollout import Cause, Messages, RolloutPhase
+from orchestrator.model.rollout import Cause, MessageCounts, RolloutPhase
 from orchestrator.model.spec import PauseStep, Strategy, WeightStep
 from orchestrator.rollout.advance import advance, due_ms
 from orchestrator.rollout.edits import edited
@@ -287,7 +287,7 @@ def test_messages_that_come_slowly_add_up_until_a_check_can_judge_them():
         assert (value.passed_checks, value.inconclusive_checks, value.evidence.handled) == (0, tick, tick * 10)
     value = settle(value, served(facts, 10), T0 + 25_000)
     assert (value.passed_checks, value.inconclusive_checks) == (1, 0)
-    assert (value.messages, value.evidence) == (50, Messages())
+    assert (value.messages, value.evidence) == (50, MessageCounts())
 
 
 def test_a_check_judges_all_evidence_since_the_last_one_that_said_anything_and_no_more():

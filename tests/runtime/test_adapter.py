@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.model.calls import Adapter, Place
+from orchestrator.model.calls import AdaptedAt, Adapter
 from orchestrator.model.exits import ExitKind
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import MESSAGE_MAX_BYTES, Exited, Mail, Message, Refused, Replied
@@ -40,23 +40,28 @@ def direct(actor: bytes) -> bytes:
     """The same actor with one more export, of a name that makes `wrap` decline it."""
     (exports,) = (section for section in binary.sections(actor) if section.id == binary.EXPORT)
     found: list[binary.Extern] = []
-    reader = binary.Reader(exports.body)
+    reader = binary.SectionReader(exports.body)
     reader.many(lambda: found.append(reader.exported()))
     (lifecycle,) = (export for export in found if export.name == LIFECYCLE.encode())
     again = b"\0" + binary.text(b"airs:adapter/none@1.0.0") + b"\x05" + binary.number(lifecycle.index) + b"\0"
     return actor + binary.section(binary.EXPORT, binary.vector([again]))
 
 
-def ways(data: bytes) -> dict[Place, bytes]:
+def ways(data: bytes) -> dict[AdaptedAt, bytes]:
     """The same actor, as it gets its adapter at each place."""
     handed = binary.section(binary.INSTANCE, binary.vector([_bundle_of_imports(data)]))
-    return {Place.WITHIN: data, Place.PARTLY: data + handed, Place.BESIDE: beside(data), Place.NONE: direct(data)}
+    return {
+        AdaptedAt.WITHIN: data,
+        AdaptedAt.PARTLY: data + handed,
+        AdaptedAt.BESIDE: beside(data),
+        AdaptedAt.NONE: direct(data),
+    }
 
 
 def _bundle_of_imports(data: bytes) -> bytes:
     """A bundle, which nobody uses, of everything that the actor imports."""
     imported = (section for section in binary.sections(data) if section.id == binary.IMPORT)
-    count = sum(binary.Reader(section.body).number() for section in imported)
+    count = sum(binary.SectionReader(section.body).number() for section in imported)
     members = (b"\0" + binary.text(b"i%d" % index) + b"\x05" + binary.number(index) for index in range(count))
     return b"\x01" + binary.vector(members)
 
@@ -97,7 +102,7 @@ def test_every_actor_here_is_adapted_and_tells_the_same_of_itself(make_runtime, 
     adapted = runtime.load(digest_of_bytes(data), lambda: data)
     plain = runtime.load(digest_of_bytes(direct(data)), lambda: direct(data))
     assert adapted.is_adapted
-    assert adapted.description.adapter == Adapter(place=Place.WITHIN)
+    assert adapted.description.adapter == Adapter(place=AdaptedAt.WITHIN)
     assert not plain.is_adapted
     assert "airs:adapter/" in plain.description.adapter.why
     assert adapted.world.imports == plain.world.imports
@@ -263,7 +268,7 @@ def test_what_the_host_raises_ends_the_instance(make_runtime):
 
 def test_an_answer_for_which_the_shim_has_to_grow_arrives(make_runtime):
     value = random.Random(1).randbytes(5 * MIB)
-    for place in (Place.WITHIN, Place.PARTLY, Place.BESIDE):
+    for place in (AdaptedAt.WITHIN, AdaptedAt.PARTLY, AdaptedAt.BESIDE):
         form = ways(FAULTY.read_bytes())[place]
         guest = start(make_runtime(hosts(storage_get=lambda *_: Ok(value))), form, memory=64 * MIB)
         assert guest.handle(message("load k")) == Refused(
@@ -416,7 +421,7 @@ def test_whatever_the_bytes_loading_ends_in_a_component_or_a_fault(make_runtime)
         for _ in range(chance.randint(1, 3)):
             mutated[chance.randrange(8, begin)] = chance.randrange(256)
         try:
-            wrap(bytes(mutated), Place.WITHIN)
+            wrap(bytes(mutated), AdaptedAt.WITHIN)
         except Unadapted:
             declined += 1
     assert 0 < declined < 3_000

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.compiled import cache as caching
-from orchestrator.compiled.cache import CompileCache, Entry
+from orchestrator.compiled.cache import CacheEntry, CompileCache
 from orchestrator.compiled.sealed import SealedFolder
 from orchestrator.compiled.settings import settings_text
 from orchestrator.model.message import Returned
-from orchestrator.runtime import Origin, digest_of_bytes
+from orchestrator.runtime import CodeOrigin, digest_of_bytes
 from orchestrator.runtime.adapter import window
 from tests.runtime.guests import ROOT, TRAPS, start, wasm
 
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 def load(make_runtime, folder):
     """Load with a new engine, as after a restart of the agent."""
 
-    def load(data: bytes = COMPONENT) -> Origin:
+    def load(data: bytes = COMPONENT) -> CodeOrigin:
         return make_runtime(cache=folder).load(digest_of_bytes(data), lambda: data).origin
 
     return load
@@ -48,7 +48,7 @@ def mode(path: Path) -> int:
 
 
 def test_a_component_is_compiled_once_and_then_loaded_from_the_cache(load, folder):
-    assert [load(), load(), load()] == [Origin.COMPILED, Origin.CACHE, Origin.CACHE]
+    assert [load(), load(), load()] == [CodeOrigin.COMPILED, CodeOrigin.CACHE, CodeOrigin.CACHE]
 
 
 def test_what_the_cache_holds_is_private(load, folder):
@@ -69,13 +69,13 @@ def test_bytes_are_not_asked_for_when_the_cache_has_the_component(make_runtime, 
     def never() -> bytes:
         raise AssertionError("asked for the artifact")
 
-    assert make_runtime(cache=folder).load(digest_of_bytes(COMPONENT), never).origin is Origin.CACHE
+    assert make_runtime(cache=folder).load(digest_of_bytes(COMPONENT), never).origin is CodeOrigin.CACHE
 
 
 def test_a_component_in_memory_is_not_loaded_again(make_runtime):
     runtime = make_runtime()
     origins = [runtime.load(digest_of_bytes(COMPONENT), lambda: COMPONENT).origin for _ in range(2)]
-    assert origins == [Origin.COMPILED, Origin.MEMORY]
+    assert origins == [CodeOrigin.COMPILED, CodeOrigin.MEMORY]
 
 
 @pytest.mark.parametrize("data", COMPONENTS, ids=lambda path: path.stem)
@@ -83,15 +83,15 @@ def test_what_the_cache_says_of_a_component_is_what_was_read_off_it(make_runtime
     compiled, cached = (
         make_runtime(cache=folder).load(digest_of_bytes(data.read_bytes()), data.read_bytes) for _ in range(2)
     )
-    assert (compiled.origin, cached.origin) == (Origin.COMPILED, Origin.CACHE)
+    assert (compiled.origin, cached.origin) == (CodeOrigin.COMPILED, CodeOrigin.CACHE)
     assert cached.description == compiled.description
     assert cached.missing == compiled.missing
 
 
 def test_without_a_folder_nothing_is_kept(make_runtime):
     assert [make_runtime().load(digest_of_bytes(COMPONENT), lambda: COMPONENT).origin for _ in range(2)] == [
-        Origin.COMPILED,
-        Origin.COMPILED,
+        CodeOrigin.COMPILED,
+        CodeOrigin.COMPILED,
     ]
 
 
@@ -101,26 +101,26 @@ def test_a_flipped_byte_is_never_loaded_and_is_replaced(load, folder, where):
     content = bytearray(entry(folder).read_bytes())
     content[where] ^= 1
     entry(folder).write_bytes(content)
-    assert [load(), load()] == [Origin.COMPILED, Origin.CACHE]
+    assert [load(), load()] == [CodeOrigin.COMPILED, CodeOrigin.CACHE]
 
 
 @pytest.mark.parametrize("size", [0, 10, 32, 1_000])
 def test_a_truncated_file_is_never_loaded_and_is_replaced(load, folder, size):
     load()
     os.truncate(entry(folder), size)
-    assert [load(), load()] == [Origin.COMPILED, Origin.CACHE]
+    assert [load(), load()] == [CodeOrigin.COMPILED, CodeOrigin.CACHE]
 
 
 def test_a_file_of_another_artifact_is_never_loaded(load, folder):
     load()
     load(OTHER)
     entry(folder).write_bytes(entry(folder, OTHER).read_bytes())
-    assert [load(), load()] == [Origin.COMPILED, Origin.CACHE]
+    assert [load(), load()] == [CodeOrigin.COMPILED, CodeOrigin.CACHE]
 
 
 def test_a_file_of_other_engine_settings_is_never_loaded(folder):
     opened(folder, "these").write("sha256:" + "0" * 64, b"about", b"code")
-    assert opened(folder, "these").read("sha256:" + "0" * 64) == Entry(b"about", b"code")
+    assert opened(folder, "these").read("sha256:" + "0" * 64) == CacheEntry(b"about", b"code")
     assert opened(folder, "those").read("sha256:" + "0" * 64) is None
     (written,) = folder.glob("*.cwasm")
     written.rename(opened(folder, "those").path("sha256:" + "0" * 64))
@@ -130,7 +130,7 @@ def test_a_file_of_other_engine_settings_is_never_loaded(folder):
 def test_with_another_key_nothing_is_loaded(load, folder):
     load()
     (folder / "key").write_bytes(bytes(32))
-    assert [load(), load()] == [Origin.COMPILED, Origin.CACHE]
+    assert [load(), load()] == [CodeOrigin.COMPILED, CodeOrigin.CACHE]
 
 
 @pytest.mark.parametrize("spoil", [lambda key: key.chmod(0o644), lambda key: key.write_bytes(b"short"), Path.unlink])
@@ -138,16 +138,16 @@ def test_a_key_that_is_no_secret_is_replaced(load, folder, spoil):
     load()
     before = (folder / "key").read_bytes()
     spoil(folder / "key")
-    assert load() is Origin.COMPILED
+    assert load() is CodeOrigin.COMPILED
     assert (folder / "key").read_bytes() != before
     assert mode(folder / "key") == 0o600
-    assert load() is Origin.CACHE
+    assert load() is CodeOrigin.CACHE
 
 
 def test_a_file_that_others_may_write_is_never_loaded(load, folder):
     load()
     entry(folder).chmod(0o622)
-    assert load() is Origin.COMPILED
+    assert load() is CodeOrigin.COMPILED
 
 
 def test_a_link_is_never_followed(load, folder, tmp_path):
@@ -155,7 +155,7 @@ def test_a_link_is_never_followed(load, folder, tmp_path):
     path, elsewhere = entry(folder), tmp_path / "elsewhere"
     path.rename(elsewhere)
     path.symlink_to(elsewhere)
-    assert load() is Origin.COMPILED
+    assert load() is CodeOrigin.COMPILED
     assert not path.is_symlink()
 
 
@@ -165,7 +165,7 @@ def test_authentic_code_that_wasmtime_refuses_is_compiled_again(load, folder):
     entry = cache.read(digest_of_bytes(COMPONENT))
     assert entry is not None
     cache.write(digest_of_bytes(COMPONENT), bytes(entry.about), b"no code at all")
-    assert [load(), load()] == [Origin.COMPILED, Origin.CACHE]
+    assert [load(), load()] == [CodeOrigin.COMPILED, CodeOrigin.CACHE]
 
 
 def test_what_another_airs_says_about_a_component_is_not_believed(load, folder):
@@ -174,7 +174,7 @@ def test_what_another_airs_says_about_a_component_is_not_believed(load, folder):
     entry = cache.read(digest_of_bytes(COMPONENT))
     assert entry is not None
     cache.write(digest_of_bytes(COMPONENT), b"\xc0", bytes(entry.code))
-    assert [load(), load()] == [Origin.COMPILED, Origin.CACHE]
+    assert [load(), load()] == [CodeOrigin.COMPILED, CodeOrigin.CACHE]
 
 
 def test_a_folder_open_to_others_is_closed(folder):
@@ -190,7 +190,7 @@ def test_a_full_disk_costs_a_compilation_and_nothing_else(make_runtime, folder, 
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    assert runtime.load(digest_of_bytes(COMPONENT), lambda: COMPONENT).origin is Origin.COMPILED
+    assert runtime.load(digest_of_bytes(COMPONENT), lambda: COMPONENT).origin is CodeOrigin.COMPILED
     assert not list(folder.glob("*.tmp")) + list(folder.glob(".*.tmp"))
 
 
@@ -237,7 +237,7 @@ def test_loads_of_one_artifact_at_once_compile_it_once(make_runtime, folder):
         asked.append(1)
         return COMPONENT
 
-    def load(_n: int) -> Origin:
+    def load(_n: int) -> CodeOrigin:
         together.wait()
         return runtime.load(digest_of_bytes(COMPONENT), data).origin
 
@@ -253,4 +253,4 @@ def test_a_component_pushed_out_of_memory_keeps_its_guests(make_runtime):
     for number in range(70):
         runtime.inspect(wasm(f'(component (core module (func (export "f{number}"))))'))
     assert guest.call("seven", []) == Returned(7)
-    assert runtime.load(digest_of_bytes(COMPONENT), lambda: COMPONENT).origin is Origin.COMPILED
+    assert runtime.load(digest_of_bytes(COMPONENT), lambda: COMPONENT).origin is CodeOrigin.COMPILED

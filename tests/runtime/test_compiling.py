@@ -9,7 +9,7 @@ import pytest
 from orchestrator.model.compiling import Compiling
 from orchestrator.model.message import Returned
 from orchestrator.model.world import ArtifactFault
-from orchestrator.runtime import Origin, Runtime, digest_of_bytes
+from orchestrator.runtime import CodeOrigin, Runtime, digest_of_bytes
 from orchestrator.runtime.component.native import NICENESS
 from tests.runtime.guests import TRAPS, big, start, wasm
 
@@ -61,7 +61,7 @@ def test_large_components_compile_at_the_same_time(large):
     runtime = Runtime(None, compiling=heard)
     with ThreadPoolExecutor(2) as pool:
         loads = [pool.submit(runtime.load, digest_of_bytes(data), lambda data=data: data) for data in large]
-        assert [load.result().origin for load in loads] == [Origin.COMPILED] * 2
+        assert [load.result().origin for load in loads] == [CodeOrigin.COMPILED] * 2
     runtime.close()
 
 
@@ -91,7 +91,7 @@ def test_guests_are_called_and_started_while_a_large_component_compiles(large):
 
 def test_a_large_component_from_the_cache_works(large, tmp_path):
     data = large[0]
-    for origin in (Origin.COMPILED, Origin.CACHE):
+    for origin in (CodeOrigin.COMPILED, CodeOrigin.CACHE):
         runtime = Runtime(tmp_path / "cache")
         assert runtime.load(digest_of_bytes(data), lambda: data).origin is origin
         assert start(runtime, data).call("seven", []) == Returned(7)

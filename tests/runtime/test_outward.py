@@ -4,7 +4,7 @@ from struct import Struct
 
 import pytest
 
-from orchestrator.model.calls import Adapter, Place
+from orchestrator.model.calls import AdaptedAt, Adapter
 from orchestrator.model.exits import ExitKind
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Replied
@@ -200,16 +200,16 @@ def place_of(make_runtime, data: bytes) -> Adapter:
 def test_an_import_lowered_in_another_way_keeps_its_calls_beside(make_runtime):
     other = calling("get", get_options='(memory $memory) (realloc (core func $m "realloc")) string-encoding=utf16')
     why = "its binary is not understood: its get is not lowered as UTF-8"
-    assert place_of(make_runtime, other.replace(b"\xc3\xa9y", b"key")) == Adapter(place=Place.PARTLY, why=why)
+    assert place_of(make_runtime, other.replace(b"\xc3\xa9y", b"key")) == Adapter(place=AdaptedAt.PARTLY, why=why)
 
 
 def test_an_import_lowered_with_another_allocator_keeps_its_calls_beside(make_runtime):
     other = calling("set", get_options='(memory $memory) (realloc (core func $other "realloc"))')
     why = "its binary is not understood: its imports have memories of their own"
-    assert place_of(make_runtime, other) == Adapter(place=Place.PARTLY, why=why)
+    assert place_of(make_runtime, other) == Adapter(place=AdaptedAt.PARTLY, why=why)
 
 
 def test_a_guests_own_memory_that_looks_like_an_adapters_is_not_taken_for_one(make_runtime):
     """Which are the adapter's is known by their places: before all of the guest's, and behind them."""
     data = calling("set", more=f"(memory $mine 1 {MAX_PAGES})")
-    assert place_of(make_runtime, data) == Adapter(place=Place.WITHIN)
+    assert place_of(make_runtime, data) == Adapter(place=AdaptedAt.WITHIN)

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from orchestrator.interface.sections import Unread
-from orchestrator.model.calls import Adapter, Place
+from orchestrator.model.calls import AdaptedAt, Adapter
 from orchestrator.model.exits import ExitKind
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited, Mail, Message, Refused, Replied
@@ -223,7 +223,11 @@ def each_way(make_runtime):
 
     def started(data: bytes) -> list[Direct]:
         guests = []
-        for form, place in ((data, Place.WITHIN), (beside(data), Place.BESIDE), (direct(data), Place.NONE)):
+        for form, place in (
+            (data, AdaptedAt.WITHIN),
+            (beside(data), AdaptedAt.BESIDE),
+            (direct(data), AdaptedAt.NONE),
+        ):
             runtime = make_runtime(told())
             description = runtime.load(digest_of_bytes(form), lambda form=form: form).description
             assert description.adapter.place is place, description.adapter.why
@@ -359,7 +363,8 @@ def test_a_guest_of_another_encoding_has_its_adapter_beside_it(make_runtime, enc
     runtime = make_runtime(told())
     description = runtime.load(digest_of_bytes(data), lambda: data).description
     assert description.adapter == Adapter(
-        place=Place.BESIDE, why="its binary is not understood: its handle-message is not lifted by itself, as UTF-8"
+        place=AdaptedAt.BESIDE,
+        why="its binary is not understood: its handle-message is not lifted by itself, as UTF-8",
     )
     assert start(runtime, data).handle(message(HIGH)) == Replied(HIGH)
 

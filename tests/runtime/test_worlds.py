@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from orchestrator.compiled.worlds import VERSION
 from orchestrator.model.compiling import Compiling
 from orchestrator.model.world import ArtifactFault, World
-from orchestrator.runtime import Origin, Runtime, digest_of_bytes
+from orchestrator.runtime import CodeOrigin, Runtime, digest_of_bytes
 from tests.runtime.guests import ROOT, TRAPS, wasm
 from tests.runtime.test_cache import COMPONENTS
 from tests.runtime.test_ruled_out import PLAIN, UNFIT
@@ -89,7 +89,7 @@ def test_what_was_inspected_without_loading_it_is_loaded_from_the_cache(make_run
     inspect(COMPONENT)
     runtime = make_runtime(cache=folder)
     runtime.inspect(COMPONENT)
-    assert runtime.load(digest_of_bytes(COMPONENT), lambda: COMPONENT).origin is Origin.CACHE
+    assert runtime.load(digest_of_bytes(COMPONENT), lambda: COMPONENT).origin is CodeOrigin.CACHE
 
 
 def test_the_world_of_what_its_imports_rule_out_is_kept_though_no_code_is(inspect: Inspect, folder: Path, heard):

@@ -11,7 +11,17 @@ from orchestrator.agent.trouble import Trouble
 from orchestrator.controller.loop import Controller
 from orchestrator.controller.watched import Watched, WatchedSources
 from orchestrator.execute.actions import Actions
-from orchestrator.execute.commands import Abort, Commands, Delete, Pause, Promote, Restart, Resume, Retry, Rollback
+from orchestrator.execute.commands import (
+    Abort,
+    Commands,
+    Delete,
+    PauseRollout,
+    Promote,
+    Restart,
+    Resume,
+    Retry,
+    Rollback,
+)
 from orchestrator.execute.faults import Faults
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Decisions, Ledger
@@ -46,7 +56,7 @@ COMMANDS = {
     "promote": Promote,
     "abort": Abort,
     "retry": Retry,
-    "pause": Pause,
+    "pause": PauseRollout,
     "resume": Resume,
 }
 NEST_MAX = 2  # what happens during a guest's call may itself be interrupted so often

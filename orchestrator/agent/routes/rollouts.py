@@ -11,10 +11,10 @@ from orchestrator.agent.trouble import Trouble
 from orchestrator.contract import endpoints
 from orchestrator.contract.codes import USAGE
 from orchestrator.contract.problem import Problem
-from orchestrator.execute.commands import Abort, Command, Pause, Promote, Resume, Retry, Rollback
+from orchestrator.execute.commands import Abort, Command, PauseRollout, Promote, Resume, Retry, Rollback
 
 ROLLOUT_VERBS: dict[str, type[Command]] = {
-    "promote": Promote, "pause": Pause, "resume": Resume, "abort": Abort, "retry": Retry,
+    "promote": Promote, "pause": PauseRollout, "resume": Resume, "abort": Abort, "retry": Retry,
 }  # fmt: skip
 
 

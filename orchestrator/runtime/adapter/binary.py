@@ -36,7 +36,7 @@ class Extern(msgspec.Struct, frozen=True):
     index: int
 
 
-class Reader(ByteReader):
+class SectionReader(ByteReader):
     """Reads one section's body from its begin to its end."""
 
     def __init__(self, data: bytes) -> None:
@@ -192,17 +192,17 @@ class Reader(ByteReader):
 
 
 _PRIMITIVES = frozenset((*range(0x73, 0x80), 0x64))
-_VALUE_TYPES: dict[int, Callable[[Reader], object]] = {
+_VALUE_TYPES: dict[int, Callable[[SectionReader], object]] = {
     0x72: lambda reader: reader.many(reader._labelled),  # record
     0x71: lambda reader: reader.many(reader._case),  # variant
-    0x70: Reader.number,  # list
+    0x70: SectionReader.number,  # list
     0x6F: lambda reader: reader.many(reader.number),  # tuple
     0x6E: lambda reader: reader.many(reader.name),  # flags
     0x6D: lambda reader: reader.many(reader.name),  # enum
-    0x6B: Reader.number,  # option
+    0x6B: SectionReader.number,  # option
     0x6A: lambda reader: reader._result(),
-    0x69: Reader.number,  # own
-    0x68: Reader.number,  # borrow
+    0x69: SectionReader.number,  # own
+    0x68: SectionReader.number,  # borrow
 }
 
 

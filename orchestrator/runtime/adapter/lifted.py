@@ -12,7 +12,7 @@ import msgspec
 from orchestrator.interface.sections import Unread
 from orchestrator.model.world import LIFECYCLE
 from orchestrator.runtime.adapter import binary
-from orchestrator.runtime.adapter.binary import Reader, Section
+from orchestrator.runtime.adapter.binary import Section, SectionReader
 
 CORE_FUNC, CORE_MEMORY, CORE_MODULE, CORE_INSTANCE = b"\0\0", b"\0\2", b"\0\x11", b"\0\x12"
 FUNC, TYPE, INSTANCE = b"\1", b"\3", b"\5"
@@ -188,7 +188,7 @@ def sort_of(extern: binary.Extern) -> bytes:
     return bytes((extern.sort,))
 
 
-class _Reader(Reader):
+class _Reader(SectionReader):
     """Reads what only this module wants to know."""
 
     def alias_to(self) -> tuple[bytes, bytes]:

@@ -11,7 +11,7 @@ import msgspec
 
 from orchestrator.interface.sections import HEADER, Unread
 from orchestrator.runtime.adapter import binary, outward
-from orchestrator.runtime.adapter.binary import Reader, Section
+from orchestrator.runtime.adapter.binary import Section, SectionReader
 from orchestrator.runtime.adapter.lifted import (
     CORE_FUNC,
     CORE_INSTANCE,
@@ -35,7 +35,7 @@ TAKE = b"\x01\x40\0\x01\0"
 _FUNC_IN_CORE, _MEMORY_IN_CORE, _INSTANCE_IN_CORE = b"\0", b"\2", b"\x12"
 
 
-class Imported(msgspec.Struct, frozen=True):
+class ImportedInterface(msgspec.Struct, frozen=True):
     """An interface: its indexes among instances and among types, and the stands for what the guest imports of it."""
 
     instance: int
@@ -43,7 +43,7 @@ class Imported(msgspec.Struct, frozen=True):
     stands: tuple[Stand, ...]
 
 
-def rewritten(sections: Sequence[Section], begin: int, imported: Sequence[Imported]) -> bytes | None:
+def rewritten(sections: Sequence[Section], begin: int, imported: Sequence[ImportedInterface]) -> bytes | None:
     """Return the component, whose first `begin` sections hold its imports; None when its code calls no stand's import.
 
     It takes the host's functions from the first of `imported`, with `PREFIX` before their names.
@@ -98,7 +98,7 @@ class _Indexes:
 
     def count(self, section: Section) -> None:
         """Go on with a section that is left as it is."""
-        reader = Reader(section.body)
+        reader = SectionReader(section.body)
         if section.id == binary.CORE_MODULE:
             self.define(CORE_MODULE)
         elif section.id == binary.IMPORT:
@@ -108,7 +108,7 @@ class _Indexes:
             items.many(lambda: self.define(items.alias_item()))
 
 
-class _Items(Reader):
+class _Items(SectionReader):
     """Reads a section's items, and keeps each as it is with its indexes now."""
 
     def __init__(self, data: bytes, indexes: _Indexes, stands: dict[int, Stand], own: frozenset[int]) -> None:
@@ -203,7 +203,9 @@ class _Items(Reader):
 class _Writer:
     """Writes section after section, with the adapter's code put before the first import that it stands for."""
 
-    def __init__(self, layer: Layer, indexes: _Indexes, stands: dict[int, Stand], imported: Sequence[Imported]) -> None:
+    def __init__(
+        self, layer: Layer, indexes: _Indexes, stands: dict[int, Stand], imported: Sequence[ImportedInterface]
+    ) -> None:
         self._layer, self._indexes, self._stands = layer, indexes, stands
         self._own, self._host = frozenset(each.instance for each in imported), imported[0].instance
         self._memory = self._code = 0  # core instances
@@ -328,7 +330,7 @@ def _widened(sections: Sequence[Section], kind: int) -> Iterator[bytes]:
         yield section.whole
 
 
-class _Types(Reader):
+class _Types(SectionReader):
     """Reads types that are changed."""
 
     def widened(self) -> bytes:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import msgspec
 
 from orchestrator.interface.sections import HEADER, Unread
-from orchestrator.model.calls import Place
+from orchestrator.model.calls import AdaptedAt
 from orchestrator.model.world import LIFECYCLE
 from orchestrator.runtime.adapter import binary, text
 from orchestrator.runtime.adapter import within as within_guest
-from orchestrator.runtime.adapter.binary import Extern, Reader, Section
-from orchestrator.runtime.adapter.rewritten import CALL, HOST_FUNCTIONS, PREFIX, TAKE, Imported, rewritten
+from orchestrator.runtime.adapter.binary import Extern, Section, SectionReader
+from orchestrator.runtime.adapter.rewritten import CALL, HOST_FUNCTIONS, PREFIX, TAKE, ImportedInterface, rewritten
 from orchestrator.runtime.adapter.text import STANDS, Stand
 
 _OURS = b"airs:adapter/"
@@ -101,7 +101,7 @@ class _Outer:
         return b"".join(self._written)
 
 
-def wrap(guest: bytes, place: Place) -> bytes:
+def wrap(guest: bytes, place: AdaptedAt) -> bytes:
     """Return the component that lets the host drive an actor through memory, its adapter at `place`.
 
     Raises:
@@ -124,14 +124,14 @@ def _check(begin: _Begin, exports: list[Extern]) -> None:
         raise Unadapted(f"it uses the name {_OURS.decode()}…, which is the adapter's")
 
 
-def _written(guest: bytes, found: list[Section], begin: _Begin, exports: list[Extern], place: Place) -> bytes:
+def _written(guest: bytes, found: list[Section], begin: _Begin, exports: list[Extern], place: AdaptedAt) -> bytes:
     stands = tuple(stand for stand in STANDS if _uses(begin, stand))
-    if place is Place.BESIDE:
+    if place is AdaptedAt.BESIDE:
         return _with_shim(guest, begin, exports, stands, within=False)
-    if place is Place.PARTLY and stands:
+    if place is AdaptedAt.PARTLY and stands:
         return _with_shim(within_guest.extended(guest, found), begin, exports, stands, within=True)
     imported = [
-        Imported(each.index, each.kind, tuple(_stands_for(each, stands).values()))
+        ImportedInterface(each.index, each.kind, tuple(_stands_for(each, stands).values()))
         for each in begin.imports
         if _stands_for(each, stands)
     ]
@@ -251,7 +251,7 @@ def _begin(sections: Sequence[Section]) -> _Begin:
 
 
 def _count(begin: _Begin, section: Section) -> None:
-    reader = Reader(section.body)
+    reader = SectionReader(section.body)
     match section.id:
         case binary.TYPE:
             reader.many(lambda: _add(begin, binary.TYPE_SORT, reader.type()))
@@ -281,7 +281,7 @@ def _exports(sections: Sequence[Section]) -> list[Extern]:
     found: list[Extern] = []
     for section in sections:
         if section.id == binary.EXPORT:
-            reader = Reader(section.body)
+            reader = SectionReader(section.body)
             reader.many(lambda reader=reader: found.append(reader.exported()))  # type: ignore[misc]
     return found
 

@@ -19,7 +19,7 @@ NO_VALUES = FunctionType((), None)
 _NO_SIGNATURE = Signature(NO_VALUES)
 
 
-class Drive(Entry):
+class AdapterEntry(Entry):
     """An adapter's function, and its memory."""
 
     __slots__ = ("_memory",)
@@ -32,7 +32,7 @@ class Drive(Entry):
         """Nothing is wasmtime's: what was written belongs to the adapter."""
 
 
-class Handle(Drive):
+class MessageEntry(AdapterEntry):
     """An entry: a message's frame in, its answer out. All of it is on the hot path."""
 
     __slots__ = ()
@@ -58,7 +58,7 @@ class Handle(Drive):
         return frames.answer(self._memory.view)
 
 
-class HandleCallback(Drive):
+class HandleCallback(AdapterEntry):
     """An entry: the frame of what a request came to."""
 
     __slots__ = ()
@@ -71,7 +71,7 @@ class HandleCallback(Drive):
         return frames.callback_answer(self._memory.view)
 
 
-class HandleBatch(Drive):
+class HandleBatch(AdapterEntry):
     """An entry: a batch in, which knows afterwards how far it came, also when the call did not return."""
 
     __slots__ = ("_batch",)
@@ -96,4 +96,4 @@ class HandleBatch(Drive):
             frames.read_verdicts(self._memory.view, self._batch)
 
 
-DRIVES: dict[str, type[Drive]] = {"handle": Handle, "batch": HandleBatch, "callback": HandleCallback}
+DRIVES: dict[str, type[AdapterEntry]] = {"handle": MessageEntry, "batch": HandleBatch, "callback": HandleCallback}

@@ -12,7 +12,7 @@ import msgspec
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import MESSAGE_MAX_BYTES, Mail, Message, Refused, Replied
 from orchestrator.runtime.adapter import window as w
-from orchestrator.runtime.call.layout import Unfit
+from orchestrator.runtime.call.layout import UnfitValue
 
 BATCH_MAX_BYTES = 256 << 10  # of payloads in one batch
 BATCH_MAX = 1_024  # messages in one batch
@@ -39,7 +39,7 @@ _NO_ID = (0, 0, 0, 0, 0, 0, 0)
 _NO_TEXT = (0, 0, 0)
 
 
-class Batch(msgspec.Struct):
+class FrameBatch(msgspec.Struct):
     """Messages that are alike, as they lie in memory, and where their verdicts will be.
 
     `found` is what they came to, in order: shorter than `count` after a call that did not return, and then the one
@@ -69,7 +69,7 @@ def frame(message: Message) -> bytes:
         head = _plain_head.pack(at + len(payload), *names, at, len(payload), seconds, nanoseconds)
         return head + texts + payload
     except (StructError, TypeError) as problem:
-        raise Unfit(str(problem)) from None
+        raise UnfitValue(str(problem)) from None
 
 
 def _whole_frame(message: Message) -> bytes:
@@ -80,10 +80,10 @@ def _whole_frame(message: Message) -> bytes:
         head = _head.pack(at + len(payload), 0, 0, 0, 0, *record[:6], at, len(payload), *record[6:])
         return head + texts + payload
     except (StructError, TypeError) as problem:
-        raise Unfit(str(problem)) from None
+        raise UnfitValue(str(problem)) from None
 
 
-def batch(mail: Sequence[Mail], count: int) -> Batch:
+def batch(mail: Sequence[Mail], count: int) -> FrameBatch:
     """Return `count` messages that are alike, as they are written to have them handled one after the other.
 
     Raises:
@@ -100,9 +100,9 @@ def batch(mail: Sequence[Mail], count: int) -> Batch:
         head = _head.pack(top, count, entries, first, verdicts, *record[:6], 0, 0, *record[6:])
         table = _entries(mail, payloads)
     except (StructError, OverflowError) as problem:
-        raise Unfit(str(problem)) from None
+        raise UnfitValue(str(problem)) from None
     parts = (head + texts).ljust(entries, b"\0"), table, joined
-    return Batch(b"".join(parts).ljust(top, b"\0"), verdicts, count)
+    return FrameBatch(b"".join(parts).ljust(top, b"\0"), verdicts, count)
 
 
 def _entries(mail: Sequence[Mail], payloads: Sequence[bytes]) -> "array[int]":
@@ -170,7 +170,7 @@ def callback_answer(memory: memoryview) -> Replied | Refused:
     return answer(memory) if memory[w.ANSWER] else _OK
 
 
-def read_verdicts(memory: memoryview, batch: Batch) -> None:
+def read_verdicts(memory: memoryview, batch: FrameBatch) -> None:
     """Read how far a batch came. Replies are not kept: an ok is `Replied(None)`."""
     verdicts = memory[batch.verdicts : batch.verdicts + w.VERDICT_BYTES * batch.count]
     batch.started = int.from_bytes(memory[w.STARTED : w.STARTED + 4], "little")
@@ -222,7 +222,7 @@ class _Texts:
         try:
             part = text.encode()
         except (UnicodeEncodeError, AttributeError):
-            raise Unfit(f"expected text, got {text!r:.80}") from None
+            raise UnfitValue(f"expected text, got {text!r:.80}") from None
         self._parts.append(part)
         at = self._at
         self._at += len(part)

@@ -3,7 +3,7 @@
 `lowering(type)` gives a function that turns a value into the 32-byte image of a `wasmtime_component_val_t`; what the
 image points to is allocated by wasmtime and freed by it with the value. `lifting(type)` gives the way back; it copies,
 and frees nothing. `list<u8>` moves as a block in both directions. Values are trusted to fit their type: JSON was
-checked by `typed`, and a host function that returns something else is a bug, reported as `Unfit`.
+checked by `typed`, and a host function that returns something else is a bug, reported as `UnfitValue`.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ from wasmtime import _ffi as ffi
 
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.plain import Err, Ok, Some, Variant
-from orchestrator.runtime.call.resources import Resource
+from orchestrator.runtime.call.resources import GuestResource
 from orchestrator.runtime.call.types import (
     EnumOf,
     FlagsOf,
@@ -42,7 +42,7 @@ Lower = Callable[[Any], bytes]
 Lift = Callable[[bytes, int], Any]  # an image, and where in it the value begins
 
 
-class Unfit(Exception):
+class UnfitValue(Exception):
     """A Python value that does not fit the WIT type it is meant for."""
 
 
@@ -85,7 +85,7 @@ COMPONENT_ID = RecordOf((("namespace", Scalar("string")), ("name", Scalar("strin
 
 
 def lowering(kind: WitType) -> Lower:  # noqa: PLR0911 — one row a kind
-    """Compile the conversion from Python for `kind`; it raises `Unfit` for a value that does not fit."""
+    """Compile the conversion from Python for `kind`; it raises `UnfitValue` for a value that does not fit."""
     match kind:
         case Scalar("string"):
             return _lower_string
@@ -174,7 +174,7 @@ def _text(value: str) -> tuple[int, int]:
     try:
         return _block(value.encode())
     except (UnicodeEncodeError, AttributeError):
-        raise Unfit(f"expected text, got {value!r:.80}") from None
+        raise UnfitValue(f"expected text, got {value!r:.80}") from None
 
 
 def _boxed(image: bytes) -> int:
@@ -191,7 +191,7 @@ def _scalar_lowering(name: str) -> Lower:
         try:
             return pack(tag, value)
         except (struct.error, OverflowError) as problem:
-            raise Unfit(f"expected {name}, got {value!r:.80} ({problem})") from None
+            raise UnfitValue(f"expected {name}, got {value!r:.80} ({problem})") from None
 
     return lower
 
@@ -201,7 +201,7 @@ _lower_code_point = _scalar_lowering("char")
 
 def _lower_char(value: Any) -> bytes:
     if not isinstance(value, str) or len(value) != 1:
-        raise Unfit(f"expected char, got {value!r:.80}")
+        raise UnfitValue(f"expected char, got {value!r:.80}")
     return _lower_code_point(ord(value))
 
 
@@ -211,7 +211,7 @@ def _lower_string(value: Any) -> bytes:
 
 def _lower_bytes(value: Any) -> bytes:
     if not isinstance(value, bytes | bytearray | memoryview):
-        raise Unfit(f"expected bytes, got {type(value).__name__}")
+        raise UnfitValue(f"expected bytes, got {type(value).__name__}")
     size = len(value)
     out = _TwoWords()
     capi.list_new(out, size)
@@ -232,7 +232,7 @@ def _filled(new: Any, count: int, images: bytes) -> int:
 def _list_lowering(element: Lower) -> Lower:
     def lower(value: Any) -> bytes:
         if not isinstance(value, list | tuple):
-            raise Unfit(f"expected a list, got {type(value).__name__}")
+            raise UnfitValue(f"expected a list, got {type(value).__name__}")
         images = b"".join(map(element, value))
         return _pair.pack(_LIST, len(value), _filled(capi.list_new, len(value), images))
 
@@ -264,11 +264,11 @@ def _record_lowering(fields: tuple[tuple[str, WitType], ...], is_component_id: b
         if is_component_id and isinstance(value, ComponentId):
             value = {"namespace": value.namespace, "name": value.name, "instance": value.instance}
         if not isinstance(value, dict):
-            raise Unfit(f"expected a record, got {type(value).__name__}")
+            raise UnfitValue(f"expected a record, got {type(value).__name__}")
         images = []
         for name, lower_field in prepared:
             if name not in value:
-                raise Unfit(f"field {name} is missing")
+                raise UnfitValue(f"field {name} is missing")
             images.append(lower_field(value[name]))
         address = blank.copy()
         for place, image in zip(places, images, strict=True):
@@ -281,7 +281,7 @@ def _record_lowering(fields: tuple[tuple[str, WitType], ...], is_component_id: b
 def _tuple_lowering(elements: list[Lower]) -> Lower:
     def lower(value: Any) -> bytes:
         if not isinstance(value, tuple | list) or len(value) != len(elements):
-            raise Unfit(f"expected {len(elements)} values, got {value!r:.80}")
+            raise UnfitValue(f"expected {len(elements)} values, got {value!r:.80}")
         images = b"".join(lower_item(item) for lower_item, item in zip(elements, value, strict=True))
         return _pair.pack(_TUPLE, len(elements), _filled(capi.tuple_new, len(elements), images))
 
@@ -301,7 +301,7 @@ def _option_lowering(payload: Lower, is_nested: bool) -> Lower:
 def _variant_lowering(cases: dict[str, Lower | None]) -> Lower:
     def lower(value: Any) -> bytes:
         if not isinstance(value, Variant | Err) or value.case not in cases:
-            raise Unfit(f"expected one of {', '.join(cases)}, got {value!r:.80}")
+            raise UnfitValue(f"expected one of {', '.join(cases)}, got {value!r:.80}")
         payload = cases[value.case]
         box = 0 if payload is None else _boxed(payload(value.payload))
         return _triple.pack(_VARIANT, *_text(value.case), box)
@@ -312,7 +312,7 @@ def _variant_lowering(cases: dict[str, Lower | None]) -> Lower:
 def _enum_lowering(names: frozenset[str]) -> Lower:
     def lower(value: Any) -> bytes:
         if value not in names:
-            raise Unfit(f"expected one of {', '.join(sorted(names))}, got {value!r:.80}")
+            raise UnfitValue(f"expected one of {', '.join(sorted(names))}, got {value!r:.80}")
         return _pair.pack(_ENUM, *_text(value))
 
     return lower
@@ -321,7 +321,7 @@ def _enum_lowering(names: frozenset[str]) -> Lower:
 def _flags_lowering(names: tuple[str, ...]) -> Lower:
     def lower(value: Any) -> bytes:
         if not set(value) <= set(names):
-            raise Unfit(f"expected some of {', '.join(names)}, got {value!r:.80}")
+            raise UnfitValue(f"expected some of {', '.join(names)}, got {value!r:.80}")
         images = b"".join(_words.pack(*_text(name)) for name in names if name in value)
         return _pair.pack(_FLAGS, len(set(value)), _filled(capi.flags_new, len(set(value)), images))
 
@@ -334,7 +334,7 @@ def _result_lowering(ok: Lower | None, err: Lower | None, err_kind: WitType | No
             return _pair.pack(_RESULT, 1, 0 if ok is None else _boxed(ok(value.value)))
         if isinstance(value, Err):
             return _pair.pack(_RESULT, 0, 0 if err is None else _boxed(err(err_value(value, err_kind))))
-        raise Unfit(f"expected Ok or Err, got {value!r:.80}")
+        raise UnfitValue(f"expected Ok or Err, got {value!r:.80}")
 
     return lower
 
@@ -351,13 +351,13 @@ def err_value(err: Err, kind: WitType | None) -> Any:
 
 
 def _lower_resource(value: Any) -> bytes:
-    if not isinstance(value, Resource):
-        raise Unfit(f"expected a resource, got {value!r:.80}")
+    if not isinstance(value, GuestResource):
+        raise UnfitValue(f"expected a resource, got {value!r:.80}")
     return _pair.pack(_RESOURCE, value.copy(), 0)
 
 
 def _refuse_opaque(_value: Any) -> bytes:
-    raise Unfit("streams, futures and their like cannot be passed")
+    raise UnfitValue("streams, futures and their like cannot be passed")
 
 
 def _scalar_lifting(name: str) -> Lift:
@@ -469,9 +469,9 @@ def as_err(value: Any, kind: WitType | None) -> Err:
             return Err("err", value)
 
 
-def _lift_resource(image: bytes, at: int) -> Resource:
-    return Resource.copied(_word.unpack_from(image, at + PAYLOAD)[0])
+def _lift_resource(image: bytes, at: int) -> GuestResource:
+    return GuestResource.copied(_word.unpack_from(image, at + PAYLOAD)[0])
 
 
 def _refuse_opaque_back(_image: bytes, _at: int) -> Any:
-    raise Unfit("streams, futures and their like cannot be passed")
+    raise UnfitValue("streams, futures and their like cannot be passed")

@@ -17,11 +17,11 @@ from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.runtime.adapter.text import HOST
 from orchestrator.runtime.adapter.window import MUST_WAIT
 from orchestrator.runtime.call.finish import sit_out
-from orchestrator.runtime.call.layout import PAYLOAD, VAL, Unfit, lifting, lowering
+from orchestrator.runtime.call.layout import PAYLOAD, VAL, UnfitValue, lifting, lowering
 from orchestrator.runtime.call.stand_ins import StandIn, put, stand_ins
 from orchestrator.runtime.call.types import FunctionType, Scalar
 from orchestrator.runtime.engine import capi
-from orchestrator.runtime.engine.cell import MAX_HOST_CALLS, Cell, Cells, Ending
+from orchestrator.runtime.engine.cell import MAX_HOST_CALLS, CallAborted, Cell, Cells
 from orchestrator.runtime.engine.host_import import GuestTrap, HostImport, Wait
 
 _ENDED = b"ended by the host"
@@ -67,7 +67,7 @@ class Called:
         try:
             cell.host_calls += 1
             if cell.ending is not None or cell.host_calls > MAX_HOST_CALLS:
-                raise Ending(cell.ending or _TOO_MANY)
+                raise CallAborted(cell.ending or _TOO_MANY)
             self._run(cell, arguments, count, results)
         except BaseException as problem:  # noqa: BLE001 — nothing may cross into wasm; `_keep` sorts it
             self._keep(cell, problem, arguments)
@@ -87,7 +87,7 @@ class Called:
 
     def _keep(self, cell: Cell, problem: BaseException, arguments: Any) -> None:
         match problem:
-            case Ending(reason=reason):
+            case CallAborted(reason=reason):
                 cell.ending = reason
             case GuestTrap():
                 cell.ending = ExitReason(kind=ExitKind.TRAPPED, detail=str(problem))
@@ -226,7 +226,7 @@ def served(host: HostImport, cell: Cell, values: Sequence[Any]) -> Any:
 
 
 def _bug(name: str, problem: Exception) -> str:
-    if isinstance(problem, Unfit):
+    if isinstance(problem, UnfitValue):
         return f"host function {name} returned something its type does not allow: {problem}"
     frames = traceback.extract_tb(problem.__traceback__)
     place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""

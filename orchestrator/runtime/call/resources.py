@@ -6,7 +6,7 @@
 from orchestrator.runtime.engine import capi
 
 
-class Resource:
+class GuestResource:
     """What a guest gave away. Forgetting it frees the handle alone; its destructor runs when it is dropped."""
 
     __slots__ = ("address",)
@@ -16,7 +16,7 @@ class Resource:
         self.address = address
 
     @classmethod
-    def copied(cls, address: int) -> "Resource":
+    def copied(cls, address: int) -> "GuestResource":
         """Copy the handle at `address`, which stays its owner's."""
         return cls(capi.resource_clone(address))
 

@@ -8,7 +8,7 @@ from orchestrator.model.ids import ComponentId
 from orchestrator.model.plain import Err, Ok
 from orchestrator.runtime.adapter import window as w
 from orchestrator.runtime.adapter.text import STANDS
-from orchestrator.runtime.call.layout import Unfit
+from orchestrator.runtime.call.layout import UnfitValue
 from orchestrator.runtime.engine.host_import import GuestTrap, HostImport
 from orchestrator.runtime.engine.memory import Memory
 
@@ -143,13 +143,13 @@ def _optional_bytes(value: Any, at: int) -> tuple[bytes, bytes]:
     if value is None:
         return _NOTHING, b""
     if not isinstance(value, bytes):
-        raise Unfit(f"expected bytes or None, got {type(value).__name__}")
+        raise UnfitValue(f"expected bytes or None, got {type(value).__name__}")
     return _cased.pack(_THIRD, 0, 1, at, len(value)), value
 
 
 def _u32(value: Any, _at: int) -> tuple[bytes, bytes]:
     if not isinstance(value, int) or not 0 <= value < 1 << 32:
-        raise Unfit(f"expected u32, got {value!r:.80}")
+        raise UnfitValue(f"expected u32, got {value!r:.80}")
     return _number.pack(_NOWHERE, 0, value), b""
 
 
@@ -163,9 +163,9 @@ def _result(ok: Callable[[Any, int], tuple[bytes, bytes]], errors: tuple[str, ..
         if isinstance(result, Ok):
             return ok(result.value, at)
         if not isinstance(result, Err) or result.case not in errors:
-            raise Unfit(f"expected Ok, or Err of {', '.join(errors)}, got {result!r:.80}")
+            raise UnfitValue(f"expected Ok, or Err of {', '.join(errors)}, got {result!r:.80}")
         if isinstance(result.payload, ComponentId) != (result.case == "target-not-found"):
-            raise Unfit(f"{result.case} does not carry {result.payload!r:.80}")
+            raise UnfitValue(f"{result.case} does not carry {result.payload!r:.80}")
         return _error(errors.index(result.case), result.payload, at)
 
     return store
@@ -184,7 +184,7 @@ def _encoded(text: Any) -> bytes:
     try:
         data: bytes = text.encode()
     except (UnicodeEncodeError, AttributeError):
-        raise Unfit(f"expected text, got {text!r:.80}") from None
+        raise UnfitValue(f"expected text, got {text!r:.80}") from None
     return data
 
 

@@ -16,7 +16,7 @@ from orchestrator.interface.exports import Export, exported
 from orchestrator.interface.fitness import imports_fit
 from orchestrator.interface.sections import Unread
 from orchestrator.interface.world_types import world_types
-from orchestrator.model.calls import Adapter, Place
+from orchestrator.model.calls import AdaptedAt, Adapter
 from orchestrator.model.wit import FunctionType, returns_handles
 from orchestrator.model.world import LIFECYCLE, Drive, Function, Import, Interface, World, WorldTypes
 from orchestrator.runtime.adapter.text import FLAT, HOST
@@ -49,7 +49,7 @@ class Description(msgspec.Struct, frozen=True):
     @property
     def is_adapted(self) -> bool:
         """Whether it has an adapter, wherever."""
-        return self.adapter.place is not Place.NONE
+        return self.adapter.place is not AdaptedAt.NONE
 
     @property
     def world(self) -> World:
@@ -68,7 +68,7 @@ def describe(component: wc.Component, engine: Engine, adapter: Adapter) -> Descr
             types = walk(kind, engine)
     except TypesTooLarge:
         raise artifact.types_too_large(MAX_TYPE_NODES) from None
-    is_adapted = adapter.place is not Place.NONE
+    is_adapted = adapter.place is not AdaptedAt.NONE
     has_shim = is_adapted and any(interface.name == HOST for interface in types.imports)
     if is_adapted:
         types = WorldTypes(imports=_without(types.imports, HOST), exports=_without(types.exports, FLAT))

@@ -17,7 +17,7 @@ from orchestrator.compiled.cache import CompileCache
 from orchestrator.compiled.worlds import Worlds
 from orchestrator.decoding import from_msgpack
 from orchestrator.interface.exports import Export
-from orchestrator.model.calls import Adapter, Calls, Place
+from orchestrator.model.calls import AdaptedAt, Adapter, Calls
 from orchestrator.model.compiling import Compiling
 from orchestrator.model.world import ArtifactFault, Drive, World
 from orchestrator.runtime.adapter.wrap import Unadapted, wrap
@@ -36,7 +36,7 @@ MAX_HELD = 64  # components, and linkers, kept in memory beyond those that insta
 WASI_VERSION = "@0.2."
 
 
-class Origin(Enum):
+class CodeOrigin(Enum):
     """Where a loaded component came from."""
 
     COMPILED = "compiled"
@@ -75,7 +75,7 @@ class Loaded(msgspec.Struct, frozen=True):
     """A component that can be started, by any number of threads, any number of times."""
 
     artifact: str
-    origin: Origin
+    origin: CodeOrigin
     prepared: _Prepared
 
     @property
@@ -232,17 +232,17 @@ class Loader:
         """Return the component from memory or from the cache."""
         prepared = self._from_memory(artifact)
         if prepared is not None:
-            return Loaded(artifact, Origin.MEMORY, prepared)
+            return Loaded(artifact, CodeOrigin.MEMORY, prepared)
         cached = self._from_cache(artifact)
-        return None if cached is None else self._held_as(artifact, Origin.CACHE, cached)
+        return None if cached is None else self._held_as(artifact, CodeOrigin.CACHE, cached)
 
     def _compiled(self, artifact: str, data: bytes, name: str) -> Loaded:
         found = self._compile(artifact, data, name)
         if self._cache is not None:
             _keep(self._cache, artifact, found)
-        return self._held_as(artifact, Origin.COMPILED, found)
+        return self._held_as(artifact, CodeOrigin.COMPILED, found)
 
-    def _held_as(self, artifact: str, origin: Origin, found: _Found) -> Loaded:
+    def _held_as(self, artifact: str, origin: CodeOrigin, found: _Found) -> Loaded:
         prepared = self._prepare(found)
         self._hold(artifact, prepared)
         return Loaded(artifact, origin, prepared)
@@ -335,17 +335,17 @@ class Loader:
 def _compiled(engine: SharedEngine, data: bytes) -> tuple[wc.Component, Adapter]:
     """Compile a component with its adapter within it as far as that goes, else beside it, or without."""
     why = "calls take the stock path" if engine.calls is Calls.STOCK else ""
-    for place in Place if engine.calls is Calls.FAST else ():
+    for place in AdaptedAt if engine.calls is Calls.FAST else ():
         try:
-            wrapped = data if place is Place.NONE else wrap(data, place)
+            wrapped = data if place is AdaptedAt.NONE else wrap(data, place)
             return native.compile(engine.engine, wrapped), Adapter(place=place, why=why)
         except Unadapted as reason:
             why = str(reason)
         except ArtifactFault as fault:
-            if place is Place.NONE:
+            if place is AdaptedAt.NONE:
                 raise  # it is the guest's
             why = f"its adapter does not compile: {fault.detail}"
-    return native.compile(engine.engine, data), Adapter(place=Place.NONE, why=why)
+    return native.compile(engine.engine, data), Adapter(place=AdaptedAt.NONE, why=why)
 
 
 def _keep(cache: CompileCache, artifact: str, found: _Found) -> None:

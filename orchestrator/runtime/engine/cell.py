@@ -128,7 +128,7 @@ class Cells:
         return len(self._cells)
 
 
-class Ending(Exception):
+class CallAborted(Exception):
     """Raised inside a host call to end the guest's call for a reason that is not the guest's fault alone."""
 
     def __init__(self, reason: ExitReason) -> None:

@@ -38,8 +38,8 @@ from orchestrator.model.world import Drive
 from orchestrator.runtime.adapter.text import FLAT
 from orchestrator.runtime.call import frames
 from orchestrator.runtime.call.drive import NO_VALUES
-from orchestrator.runtime.call.layout import Unfit
-from orchestrator.runtime.call.resources import Resource
+from orchestrator.runtime.call.layout import UnfitValue
+from orchestrator.runtime.call.resources import GuestResource
 from orchestrator.runtime.component import lifecycle
 from orchestrator.runtime.component.loaded import Loaded
 from orchestrator.runtime.engine.host_import import Current
@@ -105,7 +105,7 @@ class Guest:
         if self._is_adapted:
             try:
                 frame = frames.frame(message)
-            except Unfit as problem:
+            except UnfitValue as problem:
                 return _no_message(problem)
             if len(frame) <= frames.FRAME_MAX_BYTES:
                 self._has_worked = True
@@ -118,7 +118,7 @@ class Guest:
         try:
             value = lifecycle.message_value(message)
             answer = await self._lifecycle(lifecycle.HANDLE_MESSAGE, value, timeout_ms=timeout_ms)
-        except Unfit as problem:
+        except UnfitValue as problem:
             return await _no_message(problem)
         if isinstance(answer, Exited):
             return answer
@@ -134,7 +134,7 @@ class Guest:
                 handled: Answer = await self._instance.invoke(_CALLBACK, (frame,))
                 return handled
             answer = await self._lifecycle(lifecycle.HANDLE_CALLBACK, lifecycle.message_value(message))
-        except Unfit as problem:
+        except UnfitValue as problem:
             return await _no_message(problem)
         if isinstance(answer, Exited):
             return answer
@@ -163,7 +163,7 @@ class Guest:
     async def _handle_together(self, mail: Sequence[Mail], count: int) -> Handled:
         try:
             batch = frames.batch(mail, count)
-        except Unfit:
+        except UnfitValue:
             return await self._handle_each(mail)
         if len(batch.data) > frames.FRAME_MAX_BYTES:
             return await self._handle_each(mail)
@@ -216,7 +216,7 @@ class Guest:
             return _bad(problem)
         return await self._let_go(resources) or Returned(len(resources))
 
-    async def _let_go(self, resources: Sequence[Resource]) -> Exited | None:
+    async def _let_go(self, resources: Sequence[GuestResource]) -> Exited | None:
         return await self._instance.drop(resources) if resources else self._instance.exited
 
     @property
@@ -384,12 +384,12 @@ def _no_room(count: int) -> Refused:
     )
 
 
-def _has_no_room(exited: Exited, batch: frames.Batch) -> bool:
+def _has_no_room(exited: Exited, batch: frames.FrameBatch) -> bool:
     """Whether a limit ended it before its first message, which would end every other instance in the same way."""
     return not batch.started and exited.reason.kind is not ExitKind.KILLED
 
 
-async def _no_message(problem: Unfit) -> Refused:
+async def _no_message(problem: UnfitValue) -> Refused:
     """Say so of a text that is no UTF-8, or a time before 1970: the sender's fault, and no code ran."""
     return Refused("runtime-error", f"not a message: {problem}")
 

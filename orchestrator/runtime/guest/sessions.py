@@ -14,17 +14,17 @@ from orchestrator.interface.exports import Export
 from orchestrator.interface.typed import Unsuitable
 from orchestrator.model.spec import Json
 from orchestrator.model.wit import HandleOf, returns_handles
-from orchestrator.runtime.call.resources import Resource
+from orchestrator.runtime.call.resources import GuestResource
 
 MAX_SESSIONS = 64  # of one instance
 MAX_HANDLES = 1_000  # of one session
 MAX_GONE = 1_000  # handles of one session that are remembered after it does not have them any more
 
 
-class Held(msgspec.Struct, frozen=True):
+class HeldResource(msgspec.Struct, frozen=True):
     """A resource and its full name."""
 
-    resource: Resource
+    resource: GuestResource
     name: str
 
     @property
@@ -37,10 +37,10 @@ class Session:
     """The handles of one session, and what became of those that it had."""
 
     def __init__(self) -> None:
-        self.handles: dict[int, Held] = {}
+        self.handles: dict[int, HeldResource] = {}
         self.gone: OrderedDict[int, str] = OrderedDict()
 
-    def take(self, number: int, fate: str) -> Resource:
+    def take(self, number: int, fate: str) -> GuestResource:
         """Take a handle out, remembering what became of it."""
         self.gone[number] = fate
         if len(self.gone) > MAX_GONE:
@@ -75,7 +75,7 @@ class Sessions:
             )
         return Use(self, name, session or Session())
 
-    def drop(self, name: str, numbers: Sequence[int] | None) -> list[Resource]:
+    def drop(self, name: str, numbers: Sequence[int] | None) -> list[GuestResource]:
         """Take handles out of a session, for its resources to be dropped; all of them, and the session, for None.
 
         Raises:
@@ -93,7 +93,7 @@ class Sessions:
             raise Unsuitable(unknown[0], detail="\n".join(unknown[1:]))
         return [session.take(number, "was dropped") for number in wanted]
 
-    def drop_all(self) -> list[Resource]:
+    def drop_all(self) -> list[GuestResource]:
         """End every session, for its resources to be dropped."""
         resources = [held.resource for session in self.named.values() for held in session.handles.values()]
         self.named.clear()
@@ -115,9 +115,9 @@ class Use:
         self._sessions, self._name, self._session = sessions, name, session
         self._lent: set[int] = set()
         self._given_away: set[int] = set()
-        self._brought: dict[int, Held] = {}
+        self._brought: dict[int, HeldResource] = {}
 
-    def given(self, kind: HandleOf, value: Json) -> Resource:
+    def given(self, kind: HandleOf, value: Json) -> GuestResource:
         """Return the resource that a number means.
 
         Raises:
@@ -136,10 +136,10 @@ class Use:
         (self._lent if kind.is_borrowed else self._given_away).add(value)
         return held.resource
 
-    def kept(self, kind: HandleOf, resource: Resource) -> int:
+    def kept(self, kind: HandleOf, resource: GuestResource) -> int:
         """Keep a resource that the guest returned; returns the number of its handle."""
         number = next(self._sessions.numbers)
-        self._brought[number] = Held(resource, kind.resource)
+        self._brought[number] = HeldResource(resource, kind.resource)
         return number
 
     def begin(self, function: str) -> None:
@@ -148,7 +148,7 @@ class Use:
         for number in self._given_away:
             self._session.take(number, f"was given away to {function}")
 
-    def end(self) -> list[Resource]:
+    def end(self) -> list[GuestResource]:
         """Have the session keep what the call brought; returns all of that where it has no room, to be dropped."""
         if len(self._session.handles) + len(self._brought) > MAX_HANDLES:
             return [held.resource for held in self._brought.values()]

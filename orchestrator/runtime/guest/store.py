@@ -29,7 +29,7 @@ from orchestrator.runtime.adapter.text import FLAT
 from orchestrator.runtime.call import faults
 from orchestrator.runtime.call.call import CallFailed, Entry
 from orchestrator.runtime.call.drive import DRIVES
-from orchestrator.runtime.call.resources import Resource
+from orchestrator.runtime.call.resources import GuestResource
 from orchestrator.runtime.component.loaded import Loaded
 from orchestrator.runtime.engine import capi
 from orchestrator.runtime.engine.cell import OVERTIME_NS, Cell
@@ -272,7 +272,7 @@ class GuestStore:
         self._cell.ending = self._cell.due()
         return self._end("")
 
-    async def drop(self, resources: Iterable[Resource]) -> Exited | None:
+    async def drop(self, resources: Iterable[GuestResource]) -> Exited | None:
         """Drop resources of the guest; their destructors share the limits of one call, and hold the thread."""
         if self.exited is not None:
             return self.exited
@@ -282,7 +282,7 @@ class GuestStore:
             exited = await self._apart(entered, lambda: self._drop(resources))
             return exited if exited is not None or self._cell.ending is None else self._end("")
 
-    def _drop(self, resources: Iterable[Resource]) -> None:
+    def _drop(self, resources: Iterable[GuestResource]) -> None:
         with self._cell.holding():
             error = next(filter(None, (capi.resource_drop(self._context, one.address) for one in resources)), None)
         if error:

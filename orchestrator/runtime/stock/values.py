@@ -15,8 +15,8 @@ from wasmtime import _ffi as ffi
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.plain import Err, Ok, Some, Variant
 from orchestrator.runtime.call import layout
-from orchestrator.runtime.call.layout import COMPONENT_ID, Unfit
-from orchestrator.runtime.call.resources import Resource
+from orchestrator.runtime.call.layout import COMPONENT_ID, UnfitValue
+from orchestrator.runtime.call.resources import GuestResource
 from orchestrator.runtime.call.types import (
     EnumOf,
     FlagsOf,
@@ -70,7 +70,7 @@ def drop(value: Any) -> None:
 
 
 def lowering(kind: WitType) -> Lower:  # noqa: C901, PLR0911 — one row a kind
-    """Compile the conversion from Python for `kind`; it raises `Unfit` for a value that does not fit."""
+    """Compile the conversion from Python for `kind`; it raises `UnfitValue` for a value that does not fit."""
     match kind:
         case Scalar("string"):
             return _lower_string
@@ -125,7 +125,7 @@ def lifting(kind: WitType) -> Lift:  # noqa: C901, PLR0911, PLR0912 — one row 
         case ResultOf(ok, err):
             return _result_lifting(_of(ok, lifting), _of(err, lifting), err)
         case HandleOf():
-            return lambda value: Resource.copied(capi.address_of(value.of.resource))
+            return lambda value: GuestResource.copied(capi.address_of(value.of.resource))
         case _:
             return _refuse
 
@@ -135,7 +135,7 @@ def _of(kind: WitType | None, compile: Callable[[WitType], Any]) -> Any:
 
 
 def _refuse(*_anything: Any) -> Any:
-    raise Unfit("streams, futures and their like cannot be passed")
+    raise UnfitValue("streams, futures and their like cannot be passed")
 
 
 def text_in(vec: Any) -> str:
@@ -147,7 +147,7 @@ def _set_text(value: Any, vec: Any) -> None:
     try:
         data = value.encode()
     except (UnicodeEncodeError, AttributeError):
-        raise Unfit(f"expected text, got {value!r:.80}") from None
+        raise UnfitValue(f"expected text, got {value!r:.80}") from None
     ffi.wasm_byte_vec_new_uninitialized(byref(vec), len(data))
     if data:
         memmove(vec.data, data, len(data))
@@ -179,7 +179,7 @@ def _lower_string(value: Any, into: Any) -> None:
 
 def _lower_bytes(value: Any, into: Any) -> None:
     if not isinstance(value, bytes | bytearray | memoryview):
-        raise Unfit(f"expected bytes, got {type(value).__name__}")
+        raise UnfitValue(f"expected bytes, got {type(value).__name__}")
     size = len(value)
     ffi.wasmtime_component_vallist_new_uninit(byref(into.of.list), size)
     if size:
@@ -201,7 +201,7 @@ def _clear(data: Any, count: int) -> None:
 def _list_lowering(element: Lower) -> Lower:
     def lower(value: Any, into: Any) -> None:
         if not isinstance(value, list | tuple):
-            raise Unfit(f"expected a list, got {type(value).__name__}")
+            raise UnfitValue(f"expected a list, got {type(value).__name__}")
         ffi.wasmtime_component_vallist_new_uninit(byref(into.of.list), len(value))
         data = into.of.list.data
         _clear(data, len(value))
@@ -215,7 +215,7 @@ def _list_lowering(element: Lower) -> Lower:
 def _tuple_lowering(elements: Sequence[Lower]) -> Lower:
     def lower(value: Any, into: Any) -> None:
         if not isinstance(value, tuple | list) or len(value) != len(elements):
-            raise Unfit(f"expected {len(elements)} values, got {value!r:.80}")
+            raise UnfitValue(f"expected {len(elements)} values, got {value!r:.80}")
         ffi.wasmtime_component_valtuple_new_uninit(byref(into.of.tuple), len(elements))
         data = into.of.tuple.data
         _clear(data, len(elements))
@@ -231,7 +231,7 @@ def _record_lowering(fields: Sequence[tuple[str, Lower]], is_component_id: bool)
         if is_component_id and isinstance(value, ComponentId):
             value = {"namespace": value.namespace, "name": value.name, "instance": value.instance}
         if not isinstance(value, dict):
-            raise Unfit(f"expected a record, got {type(value).__name__}")
+            raise UnfitValue(f"expected a record, got {type(value).__name__}")
         ffi.wasmtime_component_valrecord_new_uninit(byref(into.of.record), len(fields))
         entries = into.of.record.data
         memset(entries, 0, len(fields) * sizeof(_Entry))
@@ -240,7 +240,7 @@ def _record_lowering(fields: Sequence[tuple[str, Lower]], is_component_id: bool)
         into.kind = ffi.WASMTIME_COMPONENT_RECORD
         for index, (name, lower_field) in enumerate(fields):
             if name not in value:
-                raise Unfit(f"field {name} is missing")
+                raise UnfitValue(f"field {name} is missing")
             _set_text(name, entries[index].name)
             lower_field(value[name], entries[index].val)
 
@@ -261,7 +261,7 @@ def _option_lowering(payload: Lower, is_nested: bool) -> Lower:
 def _variant_lowering(cases: dict[str, Lower | None]) -> Lower:
     def lower(value: Any, into: Any) -> None:
         if not isinstance(value, Variant | Err) or value.case not in cases:
-            raise Unfit(f"expected one of {', '.join(cases)}, got {value!r:.80}")
+            raise UnfitValue(f"expected one of {', '.join(cases)}, got {value!r:.80}")
         _set_text(value.case, into.of.variant.discriminant)
         into.of.variant.val = None
         into.kind = ffi.WASMTIME_COMPONENT_VARIANT
@@ -275,7 +275,7 @@ def _variant_lowering(cases: dict[str, Lower | None]) -> Lower:
 def _enum_lowering(names: frozenset[str]) -> Lower:
     def lower(value: Any, into: Any) -> None:
         if value not in names:
-            raise Unfit(f"expected one of {', '.join(sorted(names))}, got {value!r:.80}")
+            raise UnfitValue(f"expected one of {', '.join(sorted(names))}, got {value!r:.80}")
         _set_text(value, into.of.enumeration)
         into.kind = ffi.WASMTIME_COMPONENT_ENUM
 
@@ -285,7 +285,7 @@ def _enum_lowering(names: frozenset[str]) -> Lower:
 def _flags_lowering(names: tuple[str, ...]) -> Lower:
     def lower(value: Any, into: Any) -> None:
         if not set(value) <= set(names):
-            raise Unfit(f"expected some of {', '.join(names)}, got {value!r:.80}")
+            raise UnfitValue(f"expected some of {', '.join(names)}, got {value!r:.80}")
         given = [name for name in names if name in value]
         ffi.wasmtime_component_valflags_new_uninit(byref(into.of.flags), len(given))
         for index, name in enumerate(given):
@@ -298,7 +298,7 @@ def _flags_lowering(names: tuple[str, ...]) -> Lower:
 def _result_lowering(ok: Lower | None, err: Lower | None, err_kind: WitType | None) -> Lower:
     def lower(value: Any, into: Any) -> None:
         if not isinstance(value, Ok | Err):
-            raise Unfit(f"expected Ok or Err, got {value!r:.80}")
+            raise UnfitValue(f"expected Ok or Err, got {value!r:.80}")
         into.of.result.is_ok = isinstance(value, Ok)
         into.of.result.val = None
         into.kind = ffi.WASMTIME_COMPONENT_RESULT
@@ -311,8 +311,8 @@ def _result_lowering(ok: Lower | None, err: Lower | None, err_kind: WitType | No
 
 
 def _lower_resource(value: Any, into: Any) -> None:
-    if not isinstance(value, Resource):
-        raise Unfit(f"expected a resource, got {value!r:.80}")
+    if not isinstance(value, GuestResource):
+        raise UnfitValue(f"expected a resource, got {value!r:.80}")
     into.of.resource = ctypes.cast(value.copy(), ctypes.POINTER(ffi.wasmtime_component_resource_any_t))
     into.kind = ffi.WASMTIME_COMPONENT_RESOURCE
 
