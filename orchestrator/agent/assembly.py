@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
+from orchestrator.agent.collection import Collector
 from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.jobs import StartedJob
 from orchestrator.agent.messages import Messages
@@ -90,6 +91,8 @@ class Agent:
         )  # fmt: skip
         self.fleet = Fleet(environment, self.router)
         self.ledger = Ledger(self.store)
+        self.collector = Collector(state.artifacts, self.store, self.clock, self.announcer.announce)
+        self.ledger.decided = self.collector.decided
         seen = HostSurroundings(lambda: self.fleet.services, self._describe)
         rates = self.fleet.rates
         imports = [
@@ -123,8 +126,10 @@ class Agent:
         self.sources = Sources(
             self.controller, self.ledger, self.store.notes, reading, self.clock, self.announcer.announce
         )  # fmt: skip
-        commands = Commands(self.ledger, self.fleet, self.clock, self.announcer.announce, self._watched.wants)
-        self.operations = Operations(self.controller, commands, state.artifacts.has, self.sources.note_applied)
+        commands = Commands(
+            self.ledger, self.fleet, self.clock, self.announcer.announce, self._watched.wants, state.artifacts.claim
+        )  # fmt: skip
+        self.operations = Operations(self.controller, commands, state.artifacts.claim, self.sources.note_applied)
         self.messages = Messages(self.fleet, self.clock, self.letters)
         self.announcer.look_at = self.controller.look_at
 
@@ -214,7 +219,7 @@ class Agent:
         for entry in snapshot.files.values():
             if not isinstance(entry, Artifact) or isinstance(entry.world, ArtifactFault):
                 continue
-            if not self.state.artifacts.has(entry.digest):
+            if not self.state.artifacts.claim(entry.digest):
                 self.state.artifacts.put(entry.data)
 
     def stop_guests(self, *, in_order: bool) -> bool:
@@ -239,6 +244,7 @@ class Agent:
     def close(self) -> None:
         """Release what is held; only after the controller has ended."""
         self.sources.close()
+        self.collector.close()
         self.workers.close()
         self.clock.close()
         self.store.close()

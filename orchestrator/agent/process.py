@@ -177,6 +177,7 @@ async def _serve(
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     agent.sources.begin()
+    agent.collector.begin()
     options.ready(agent)
     controller.start()
     waits = {serving, asyncio.create_task(ending.wait())}

@@ -158,8 +158,8 @@ def apply(settings: Settings, path: str, source: str | None, root: str | None, y
         planned = make_plan_for(settings, snapshot, permissions)
         plan = planned.plan
         _show(settings, plan, of_snapshot(snapshot))
-        keep_artifacts(state_of(settings), planned)
         _confirm(plan, yes)
+        keep_artifacts(state_of(settings), planned)  # now: an agent collects what nobody names in a while
         is_saved = False
     _tell_followed(settings, client, plan.source)
     client.apply(seal(plan, state_of(settings).key), fresh=is_saved)

@@ -154,7 +154,7 @@ def state_of(settings: Settings) -> "StateDir":
 def keep_artifacts(state: "StateDir", planned: PlanAndArtifacts) -> None:
     """Put what the plan's deployments run into the content-addressed store, so that the plan can be applied later."""
     for digest in {deployment.revision.artifact for deployment in planned.plan.desired.deployments}:
-        if not state.artifacts.has(digest):
+        if not state.artifacts.claim(digest):
             state.artifacts.put(planned.artifacts[digest])
 
 

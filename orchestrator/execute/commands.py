@@ -118,15 +118,18 @@ VERBS: dict[type[Command], Verb] = {
 
 
 class Commands:
-    """Obeys commands. `still_wanted` says whether a watched source wants a deployment."""
+    """Obeys commands.
+
+    `still_wanted` says whether a watched source wants a deployment, `is_kept` whether an artifact is in the store.
+    """
 
     def __init__(
         self, ledger: Ledger, fleet: Fleet, clock: Clock, announce: ANNOUNCE,
-        still_wanted: Callable[[DeploymentKey, DesiredState], bool],
+        still_wanted: Callable[[DeploymentKey, DesiredState], bool], is_kept: Callable[[str], bool],
     ) -> None:  # fmt: skip
         self._ledger, self._fleet, self._clock, self._announce = ledger, fleet, clock, announce
         self._rollouts = Rollouts(ledger, clock, announce)
-        self._still_wanted = still_wanted
+        self._still_wanted, self._is_kept = still_wanted, is_kept
         self._verbs: dict[type[Command], Callable[[Record, Any, By], Begun | Refusal]] = {
             Rollback: self._roll_back,
             Retry: self._retry,
@@ -184,6 +187,8 @@ class Commands:
         number = _rollback_target(record, self._ledger.history(key), command)
         if isinstance(number, Refusal):
             return number
+        if not is_serving(record, number.revision.id) and not self._is_kept(number.revision.artifact):
+            return _not_kept(key, number)
         if is_serving(record, number.revision.id):
             if rollout is not None:  # what serves is where an abort leads; a rollout from it to itself would never end
                 return self._abort(record, command, by)
@@ -346,6 +351,12 @@ def _rollback_target(record: Record, history: Sequence[Number], command: Rollbac
         hint = "`--force` tries it all the same."
         return Refusal(f"{key}: revision {to} ({found.revision.version}) was rejected: {why}", hint)
     return found
+
+
+def _not_kept(key: DeploymentKey, number: Number) -> Refusal:
+    """Say that a revision cannot be had any more: one from before the deployment was deleted and created again."""
+    said = f"the component of {key}'s revision {number.number} ({number.revision.version}) is not kept any more"
+    return Refusal(said, "Apply a manifest that wants it.")
 
 
 def _why_rejected(record: Record, number: Number) -> str:

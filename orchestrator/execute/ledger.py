@@ -64,6 +64,7 @@ class Ledger:
         self._names = 0
         self._batch: list[Change] | None = None
         self._afterwards: list[Callable[[], None]] = []
+        self.decided: Callable[[Sequence[Change]], None] = _nothing  # told of all that became durable
 
     @property
     def records(self) -> Mapping[DeploymentKey, Record]:
@@ -120,6 +121,7 @@ class Ledger:
         elif changes:
             self._store.decide(changes)
             self._take_over(changes)
+            self.decided(changes)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -175,3 +177,7 @@ class Ledger:
             self._deleted.add(record.key)
         else:
             self._deleted.discard(record.key)
+
+
+def _nothing(_changes: Sequence[Change]) -> None:
+    return

@@ -20,6 +20,7 @@ class EventReason(StrEnum):
     """What kind of thing happened. Each is worth a look of somebody or not, whatever its words."""
 
     # of the agent and its store
+    ARTIFACTS_REMOVED = "artifacts-removed"
     COMPILING = "compiling"
     HOST_FAULT = "host-fault"
     STATE_DIR_GONE = "state-dir-gone"

@@ -1,15 +1,21 @@
-"""Component binaries by what they contain: written once, verified each time they are read."""
+"""Component binaries by what they contain: written once, verified each time they are read, collected when unneeded.
+
+An artifact is on the disk before a decision names it, so what is not named yet must not be collected. Whoever is about
+to name one *claims* it, which its time of modification says; an old claim protects nothing.
+"""
 
 import hashlib
 import os
 import re
-from collections.abc import Set
+from collections.abc import Callable, Set
 from pathlib import Path
+from typing import NamedTuple
 
 from orchestrator.store.files import have_private_folder, write_whole
 
 ARTIFACT_MAX_BYTES = 256 << 20
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_LEAVING = ".leaving."  # begins the name of a file while it is decided whether it goes
 
 
 class ArtifactMissing(Exception):
@@ -20,6 +26,13 @@ class ArtifactDamaged(Exception):
     """The file's bytes are not those that its name promises."""
 
 
+class Collected(NamedTuple):
+    """What a collection removed."""
+
+    artifacts: int = 0
+    size_bytes: int = 0
+
+
 class Artifacts:
     """The folder `artifacts/sha256`; digests are written `sha256:<hex>`."""
 
@@ -27,7 +40,7 @@ class Artifacts:
         self._folder = folder
 
     def put(self, data: bytes) -> str:
-        """Keep `data` and return its digest; a damaged copy is replaced.
+        """Keep `data`, claim it and return its digest; a damaged copy is replaced.
 
         Raises:
             ValueError: it is larger than `ARTIFACT_MAX_BYTES`.
@@ -35,7 +48,7 @@ class Artifacts:
         if len(data) > ARTIFACT_MAX_BYTES:
             raise ValueError(f"an artifact has at most {ARTIFACT_MAX_BYTES} bytes, this one {len(data)}")
         digest = digest_of_bytes(data)
-        if not self.has(digest):
+        if not self.claim(digest):
             have_private_folder(self._folder.parent)
             have_private_folder(self._folder)
             write_whole(self.path(digest), data)
@@ -70,14 +83,52 @@ class Artifacts:
         names = [f"sha256:{name}" for name in sorted(os.listdir(self._folder))] if self._folder.is_dir() else []
         return [name for name in names if _DIGEST.fullmatch(name)]
 
-    def gc(self, keep: Set[str]) -> list[str]:
-        """Remove every artifact that is not in `keep`, and what interrupted writes left; return the digests removed."""
-        removed = []
-        for name in sorted(os.listdir(self._folder)) if self._folder.is_dir() else []:
-            if f"sha256:{name}" not in keep:
-                (self._folder / name).unlink()
-                removed += [f"sha256:{name}"] if _DIGEST.fullmatch(f"sha256:{name}") else []
-        return removed
+    def claim(self, digest: str) -> bool:
+        """Have an artifact stay for a while, until a decision names it; whether there is one, whole."""
+        try:
+            os.utime(self.path(digest))
+        except FileNotFoundError:
+            return False
+        return self.has(digest)
+
+    def collect(self, named: Callable[[], Set[str]], before_s: float) -> Collected:
+        """Remove artifacts that nothing names and nobody claimed since `before_s`, and what interrupted writes left.
+
+        `named` is asked once it is known what is old, if anything is: what is named by then was claimed before, or is
+        found there. A kill at any instant leaves each artifact whole or gone.
+        """
+        old = [name for name in self._names() if self._is_old(name, before_s)]
+        if not old:
+            return Collected()
+        kept, removed = named(), []
+        for name in old:
+            if f"sha256:{name}" not in kept:
+                removed.append(self._remove(name, before_s))
+        return Collected(sum(size > 0 for size in removed), sum(removed))
+
+    def _names(self) -> list[str]:
+        return sorted(os.listdir(self._folder)) if self._folder.is_dir() else []
+
+    def _is_old(self, name: str, before_s: float) -> bool:
+        try:
+            return (self._folder / name).lstat().st_mtime < before_s
+        except FileNotFoundError:  # a draft that became an artifact meanwhile
+            return False
+
+    def _remove(self, name: str, before_s: float) -> int:
+        """Remove a file unless it is claimed at the last moment; returns the size of an artifact that went."""
+        path = self._folder / name
+        if not _DIGEST.fullmatch(f"sha256:{name}"):  # a draft, or what another collection was killed at
+            path.unlink(missing_ok=True)
+            return 0
+        leaving = path.with_name(_LEAVING + name)
+        os.rename(path, leaving)  # from here on, whoever claims it finds nothing, and writes it again
+        about = leaving.lstat()
+        if about.st_mtime >= before_s:
+            os.rename(leaving, path)
+            return 0
+        leaving.unlink()
+        return about.st_size
 
     def path(self, digest: str) -> Path:
         """Name an artifact's file.

@@ -1,5 +1,6 @@
 """What can be decided, and how each decision is written and read: one row per record, source and history entry."""
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -11,6 +12,8 @@ from orchestrator.model.source import SourceRecord
 from orchestrator.model.who import Act
 from orchestrator.store import keys
 from orchestrator.store.engine import Rows, Write
+
+_DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
 
 
 class PutRecord(msgspec.Struct, frozen=True):
@@ -135,6 +138,18 @@ def read_records(database: Rows) -> list[Record]:
     """Read every record, sorted by key."""
     found = [keys.unpack(row, Record) for _, row in database.scan(keys.RECORDS)]
     return sorted(found, key=lambda record: record.key)
+
+
+def read_artifacts(database: Rows) -> set[str]:
+    """Read every artifact that a record, its history or a source's desired state names.
+
+    The history of a deployment that is gone names nothing. Whatever in a row looks like a digest counts, so that no
+    field of a later version is overlooked.
+    """
+    alive = {row[len(keys.RECORDS) :] for row, _ in database.scan(keys.RECORDS)}
+    naming = [value for table in (keys.RECORDS, keys.DESIRED) for _, value in database.scan(table)]
+    naming += [value for row, value in database.scan(keys.HISTORY) if keys.deployment_in(row) in alive]
+    return {digest.decode() for value in naming for digest in _DIGEST.findall(value)}
 
 
 def read_desired(database: Rows) -> list[DesiredState]:

@@ -64,6 +64,11 @@ def of_letter(number: int) -> bytes:
     return LETTERS + number.to_bytes(8, "big")
 
 
+def deployment_in(row: bytes) -> bytes:
+    """Return the part of a numbered row's name that names its deployment."""
+    return row[1:-8]
+
+
 def number_of(row: bytes) -> int:
     """Return the number that the name of a row ends with."""
     return int.from_bytes(row[-8:], "big")

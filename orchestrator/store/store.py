@@ -16,6 +16,7 @@ from orchestrator.store.decisions import (
     Change,
     as_write,
     read_acts,
+    read_artifacts,
     read_desired,
     read_history,
     read_records,
@@ -102,6 +103,10 @@ class Store:
         """Read a deployment's record."""
         row = self._database.get(keys.of_deployment(keys.RECORDS, key))
         return None if row is None else keys.unpack(row, Record)
+
+    def artifacts(self) -> set[str]:
+        """Read which artifacts are named by what is recorded."""
+        return read_artifacts(self._database)
 
     def desired(self) -> Sequence[DesiredState]:
         """Read what every source wanted when it was last known, sorted by source."""

@@ -183,7 +183,7 @@ class World:
         self.controller = SteppedController(
             self.sources, self.ledger, self.fleet, actions, settling, _announce, faults, self.clock.monotonic_ms
         )
-        commands = Commands(self.ledger, self.fleet, self.clock, _announce, self.sources.wants)
+        commands = Commands(self.ledger, self.fleet, self.clock, _announce, self.sources.wants, _is_kept)
         self.operations = Operations(self.controller, commands, lambda _: True, _ignore)
         watched = Watched(SOURCE, ReaderAtOnce(self.source.read), _ignore, Permissions(), is_atomic=False)
         self.sources.add(watched)
@@ -452,3 +452,7 @@ def _announce(key: DeploymentKey | None, reason: str, message: str, about: About
 
 def _ignore(_: object) -> None:
     return
+
+
+def _is_kept(_artifact: str) -> bool:
+    return True

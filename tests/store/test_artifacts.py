@@ -1,10 +1,13 @@
 import hashlib
+import os
 import resource
 import stat
+from pathlib import Path
 
 import pytest
 
-from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing
+from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing, Collected
+from orchestrator.store.state_dir import StateDir
 
 WASM = b"\0asm\x0d\0\1\0"
 DIGEST = f"sha256:{hashlib.sha256(WASM).hexdigest()}"
@@ -53,13 +56,65 @@ def test_what_is_not_a_digest_never_becomes_a_path(state, digest):
         state.artifacts.read(digest)
 
 
-def test_gc_removes_what_nobody_keeps_and_what_a_crash_left(state):
-    other = state.artifacts.put(b"other")
+NOW_S, LATER_S = 1_000_000_000.0, 1_000_000_100.0
+NOTHING = Collected()
+
+
+def aged(path: Path, at_s: float = NOW_S) -> Path:
+    os.utime(path, (at_s, at_s))
+    return path
+
+
+def put(state: StateDir, data: bytes, at_s: float = NOW_S) -> str:
+    digest = state.artifacts.put(data)
+    aged(state.artifacts.path(digest), at_s)
+    return digest
+
+
+def names(state: StateDir) -> list[str]:
+    return sorted(path.name for path in (state.path / "artifacts" / "sha256").iterdir())
+
+
+def test_what_nothing_names_is_collected_with_what_a_crash_left(state):
+    put(state, WASM)
+    put(state, b"other")
+    for left in (".draft.abc", f".leaving.{'ab' * 32}"):
+        path = state.path / "artifacts" / "sha256" / left
+        path.write_bytes(b"half")
+        aged(path)
+    assert state.artifacts.collect(lambda: {DIGEST}, LATER_S) == Collected(1, len(b"other"))
+    assert names(state) == [DIGEST.removeprefix("sha256:")]
+
+
+def test_what_was_claimed_lately_is_not_collected(state):
+    digests = [put(state, b"put", LATER_S), put(state, b"claimed"), put(state, b"put again")]
+    assert state.artifacts.claim(digests[1])
+    state.artifacts.put(b"put again")
+    draft = state.path / "artifacts" / "sha256" / ".draft.abc"
+    draft.write_bytes(b"being written")
+    assert state.artifacts.collect(set, LATER_S) == NOTHING
+    assert len(names(state)) == 4
+
+
+def test_what_is_claimed_while_it_is_collected_stays(state):
+    digest = put(state, WASM)
+
+    def named() -> set[str]:
+        assert state.artifacts.claim(digest)  # by another process, once this one has looked at the folder
+        return set()
+
+    assert state.artifacts.collect(named, LATER_S) == NOTHING
+    assert state.artifacts.read(digest) == WASM
+
+
+def test_what_is_not_there_cannot_be_claimed_and_what_is_damaged_neither(state):
+    assert not state.artifacts.claim(DIGEST)
     state.artifacts.put(WASM)
-    (state.path / "artifacts" / "sha256" / ".draft.abc").write_bytes(b"half")
-    assert state.artifacts.gc({DIGEST}) == [other]
-    assert [path.name for path in (state.path / "artifacts" / "sha256").iterdir()] == [DIGEST.removeprefix("sha256:")]
+    state.artifacts.path(DIGEST).write_bytes(WASM + b"!")
+    assert not state.artifacts.claim(DIGEST)
 
 
-def test_gc_of_nothing_removes_nothing(state):
-    assert state.artifacts.gc(set()) == []
+def test_where_nothing_is_old_nobody_asks_what_is_named(state):
+    assert state.artifacts.collect(lambda: pytest.fail("asked"), LATER_S) == NOTHING
+    put(state, WASM, LATER_S)
+    assert state.artifacts.collect(lambda: pytest.fail("asked"), LATER_S) == NOTHING

@@ -1,0 +1,82 @@
+"""Collects artifacts that no decision names any more: when something left the records or a history, and now and then.
+
+It runs on a thread of its own, for what it reads and removes may take a while. Nothing is removed before a decision was
+recorded after its last claim: until then, a saved plan may still be applied that needs it. Of the time before this
+agent nobody knows when that was, so that the first decision begins it.
+"""
+
+import threading
+from collections.abc import Sequence
+
+from orchestrator.concurrency.clock import Clock
+from orchestrator.model.event import Announce
+from orchestrator.store.artifacts import Artifacts, Collected
+from orchestrator.store.database import DatabaseFault
+from orchestrator.store.decisions import Change, DeleteDesired, DeleteHistory, DeleteRecord, PutDesired
+from orchestrator.store.store import Store
+
+CLAIM_MS = 300_000  # how long an artifact stays that was claimed, for a decision to name it
+LOOK_S = 60.0  # how long nothing may leave before it is looked all the same
+GATHER_S = 1.0  # how long a look waits for what leaves together, as many deployments do
+_LEAVE = (DeleteRecord, DeleteHistory, DeleteDesired, PutDesired)
+KIB = 1024
+
+
+class Collector:
+    """The thread that collects. `decided` is told of every decision, on the thread that made it."""
+
+    def __init__(self, artifacts: Artifacts, store: Store, clock: Clock, announce: Announce) -> None:
+        self._artifacts, self._store, self._clock, self._announce = artifacts, store, clock, announce
+        self._asked, self._closing = threading.Event(), threading.Event()
+        self._decided_ms = 0  # when the newest decision of this agent was recorded
+        self._looked_ms = 0
+        self._fault = ""
+        self._thread = threading.Thread(target=self._run, name="artifacts", daemon=True)
+
+    def begin(self) -> None:
+        """Begin to collect."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Collect no more, before the store is closed."""
+        self._closing.set()
+        self._asked.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def decided(self, changes: Sequence[Change]) -> None:
+        """Take note of what was decided."""
+        self._decided_ms = self._clock.wall_ms()
+        if any(isinstance(change, _LEAVE) for change in changes):
+            self._asked.set()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            if self._asked.wait(LOOK_S):
+                self._closing.wait(GATHER_S)
+                self._asked.clear()
+            if not self._closing.is_set():
+                self.look()
+
+    def look(self) -> None:
+        """Collect, unless that was done since all that the newest decision left behind is old."""
+        decided_ms, now_ms = self._decided_ms, self._clock.wall_ms()
+        if not decided_ms or self._looked_ms > decided_ms + CLAIM_MS:
+            return
+        try:
+            before_s = min(decided_ms, now_ms - CLAIM_MS) / 1000
+            self._tell(self._artifacts.collect(self._store.artifacts, before_s))
+            self._looked_ms, self._fault = now_ms, ""
+        except (DatabaseFault, OSError) as fault:  # the next look tries again
+            self._tell_fault(f"artifacts that are not needed cannot be removed: {fault}")
+
+    def _tell(self, collected: Collected) -> None:
+        if collected.artifacts:
+            count, freed = collected.artifacts, max(1, collected.size_bytes // KIB)
+            which = "1 artifact that nothing names" if count == 1 else f"{count} artifacts that nothing names"
+            self._announce(None, "artifacts-removed", f"{which} any more: {freed} KiB freed")
+
+    def _tell_fault(self, fault: str) -> None:
+        if fault != self._fault:  # once, not with every look
+            self._announce(None, "host-fault", fault)
+        self._fault = fault
