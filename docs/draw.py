@@ -123,11 +123,42 @@ def option_row(option: click.Option) -> str:
     return f"| {names}{value} | {option.help}{shown} |"
 
 
+SUBJECTS = (
+    "The whole",
+    "Manifests and sources",
+    "Plans, rollouts and their history",
+    "Messages, delivery and topics",
+    "Supervision",
+    "Calls into a guest",
+    "Components before they run",
+    "WASI and jobs",
+    "What is kept on the disk",
+    "What people see",
+)
+
+
+def decisions() -> str:
+    """Write a line for each decision's record, under its subject; a record of no known subject has no line."""
+    records = [record(path) for path in sorted((ROOT / "docs/decisions").glob("*.md"))]
+    groups = ((subject, [line for of, line in records if of == subject]) for subject in SUBJECTS)
+    return "\n".join(f"## {subject}\n\n{''.join(lines)}" for subject, lines in groups)
+
+
+def record(path: Path) -> tuple[str, str]:
+    """Read the subject of a decision's record, and write the line that leads to it."""
+    text = path.read_text(encoding="utf-8")
+    title = text.splitlines()[0].removeprefix("# ")
+    said = dict(re.findall(r"^- (\w+): (.*)$", text, re.MULTILINE))
+    status = re.sub(r"\[(\d+)\]\([^)]*\)", r"\1", said.get("Status", ""))
+    return said.get("Subject", ""), f"- [{title}](docs/decisions/{path.name}): {status}\n"
+
+
 MADE: dict[str, dict[str, Callable[[], str]]] = {
     "ARCHITECTURE.md": {
         "lifecycle": lambda: diagram(lifecycle.diagram),
         "rollout": lambda: diagram(phases.diagram),
     },
+    "DECISIONS.md": {"records": decisions},
     "docs/manifests.md": {
         "component fields": lambda: schema_table("component"),
         "deployment fields": lambda: schema_table("deployment"),

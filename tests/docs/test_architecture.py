@@ -45,6 +45,13 @@ def test_a_file_that_the_documents_name_exists():
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
+def test_a_module_that_the_documents_name_exists():
+    rooms = "|".join(sorted(path.parent.name for path in (ROOT / "orchestrator").glob("*/__init__.py")))
+    named = set(re.findall(rf"`((?:{rooms})/[\w./]+)(?:::?\w+)?`", everything()))
+    assert len(named) > 40
+    assert [name for name in sorted(named) if not (ROOT / "orchestrator" / name).exists()] == []
+
+
 def everything():
-    ours = [path for path in markdown_files() if path.parent in (ROOT, ROOT / "docs")]
+    ours = [path for path in markdown_files() if path.parent == ROOT or ROOT / "docs" in path.parents]
     return "\n".join(path.read_text(encoding="utf-8") for path in ours)
