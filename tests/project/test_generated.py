@@ -11,7 +11,7 @@ COPIED = (
     "pyproject.toml", "requirements.lock", "requirements-dev.lock", "requirements-bench.lock",
     "requirements-guests.lock",
     "examples", "schemas", "wit", "tests/components", "tests/guests", "benchmarks",
-    "docs", "ARCHITECTURE.md",
+    "docs", "ARCHITECTURE.md", "DECISIONS.md",
 )  # fmt: skip
 HELLO = "examples/01-hello/components/hello-1.0.0/hello.wasm"
 
