@@ -1,4 +1,7 @@
-"""What can be decided, and how each decision is written and read: one row per record, source and history entry."""
+"""What can be decided, and how each decision is written and read: one row per record, source and history entry.
+
+What a source wants takes several rows: `desired.py`.
+"""
 
 import re
 from collections.abc import Sequence
@@ -91,15 +94,17 @@ Entry = AppendHistory | UpdateHistory | DeleteHistory | AppendAct | DeleteAct
 Change = PutRecord | DeleteRecord | PutDesired | DeleteDesired | PutSource | DeleteSource | Entry
 
 
-def as_write(change: Change) -> Write:
+def as_write(change: PutRecord | DeleteRecord | PutSource | DeleteSource | Entry) -> Write:
     """Turn a change into the row that it writes."""
     match change:
         case PutRecord(record=record):
             return keys.of_deployment(keys.RECORDS, record.key), keys.pack(record)
         case DeleteRecord(key=key):
             return keys.of_deployment(keys.RECORDS, key), None
-        case PutDesired() | DeleteDesired() | PutSource() | DeleteSource():
-            return _row_of_source(change)
+        case PutSource(source=followed):
+            return keys.SOURCES + keys.part(followed.name), keys.pack(followed)
+        case DeleteSource(name=name):
+            return keys.SOURCES + keys.part(name), None
         case _:
             return _entry_row(change)
 
@@ -114,18 +119,6 @@ def _entry_row(change: Entry) -> Write:
             return keys.of_act(key, act.number), keys.pack(act)
         case DeleteAct(key=key, number=dropped):
             return keys.of_act(key, dropped), None
-
-
-def _row_of_source(change: PutDesired | DeleteDesired | PutSource | DeleteSource) -> Write:
-    match change:
-        case PutDesired(desired=desired):
-            return keys.DESIRED + keys.part(desired.source), keys.pack(desired)
-        case DeleteDesired(source=source):
-            return keys.DESIRED + keys.part(source), None
-        case PutSource(source=record):
-            return keys.SOURCES + keys.part(record.name), keys.pack(record)
-        case DeleteSource(name=name):
-            return keys.SOURCES + keys.part(name), None
 
 
 def read_serial(database: Rows) -> int:
@@ -147,15 +140,9 @@ def read_artifacts(database: Rows) -> set[str]:
     field of a later version is overlooked.
     """
     alive = {row[len(keys.RECORDS) :] for row, _ in database.scan(keys.RECORDS)}
-    naming = [value for table in (keys.RECORDS, keys.DESIRED) for _, value in database.scan(table)]
+    naming = [value for table in (keys.RECORDS, keys.DESIRED, keys.WANTED) for _, value in database.scan(table)]
     naming += [value for row, value in database.scan(keys.HISTORY) if keys.deployment_in(row) in alive]
     return {digest.decode() for value in naming for digest in _DIGEST.findall(value)}
-
-
-def read_desired(database: Rows) -> list[DesiredState]:
-    """Read what every source wants, sorted by source."""
-    found = [keys.unpack(row, DesiredState) for _, row in database.scan(keys.DESIRED)]
-    return sorted(found, key=lambda desired: desired.source)
 
 
 def read_sources(database: Rows) -> list[SourceRecord]:

@@ -12,7 +12,8 @@ T = TypeVar("T")
 
 SERIAL = b"s"
 RECORDS = b"r"
-DESIRED = b"w"
+DESIRED = b"w"  # what a source wants, but for its deployments
+WANTED = b"e"  # a deployment that a source wants
 SOURCES = b"f"
 NOTES = b"o"  # what was last known of a source
 HISTORY = b"h"
@@ -74,18 +75,18 @@ def number_of(row: bytes) -> int:
     return int.from_bytes(row[-8:], "big")
 
 
-def pack(value: Any) -> bytes:
+def pack(value: Any, form: bytes = FORMAT) -> bytes:
     """Encode a row: a format byte, then MessagePack."""
-    return FORMAT + msgspec.msgpack.encode(value)
+    return form + msgspec.msgpack.encode(value)
 
 
-def unpack(row: bytes, kind: type[T]) -> T:
+def unpack(row: bytes, kind: type[T], form: bytes = FORMAT) -> T:
     """Decode a row.
 
     Raises:
         DamagedRow: the row is not one of ours.
     """
-    if row[:1] != FORMAT:
+    if row[:1] != form:
         raise DamagedRow(f"a {kind.__name__} is in unknown format {row[:1].hex()}; a newer airs may have written it")
     try:
         return from_msgpack(memoryview(row)[1:], kind)

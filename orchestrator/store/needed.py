@@ -2,7 +2,8 @@
 
 from orchestrator.model.letter import DeadLetter
 from orchestrator.store import keys
-from orchestrator.store.decisions import read_desired, read_records, read_serial, read_sources
+from orchestrator.store.decisions import read_records, read_serial, read_sources
+from orchestrator.store.desired import read_desired
 from orchestrator.store.engine import Rows
 from orchestrator.store.notes import read_notes
 

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import msgspec
 
-from orchestrator.model.desired import DesiredState
 from orchestrator.model.letter import DeadLetter
 from orchestrator.model.observed import Number, Record
 from orchestrator.model.source import SourceNote, SourceRecord
+from orchestrator.model.spec import Deployment
 from orchestrator.store import keys
 from orchestrator.store.data import Usage
+from orchestrator.store.desired import Head, head_of, incomplete
 from orchestrator.store.engine import (
     DatabaseDamaged,
     DatabaseFault,
@@ -47,7 +48,8 @@ GAPS_MAX = 10_000
 TABLES: dict[bytes, tuple[str, object]] = {  # what its rows are called, and what each holds; None for the guests' bytes
     keys.RECORDS: ("deployments", Record),
     keys.SOURCES: ("sources", SourceRecord),
-    keys.DESIRED: ("", DesiredState),
+    keys.DESIRED: ("", Head),
+    keys.WANTED: ("", Deployment),
     keys.NOTES: ("", SourceNote),
     keys.HISTORY: ("entries of history", Number),
     keys.DATA: ("values of guests", None),
@@ -226,6 +228,9 @@ def _is_ours(value: bytes, kind: object) -> bool:
     if kind is None:
         return value[:1] == keys.FORMAT
     try:
+        if kind is Head:
+            head_of(value)
+            return True
         keys.unpack(value, kind)  # type: ignore[arg-type]  # a type of msgspec's, whichever
     except DatabaseFault:
         return False
@@ -244,6 +249,7 @@ def _finish(out: Engine, known: Synced) -> int:
     letters = [keys.number_of(key) for key, _ in out.rows(keys.LETTERS)]
     last = max([_number(out, keys.LETTER_NUMBER), *letters])
     rows: list[Write] = [(keys.USAGE + of, keys.pack(used)) for of, used in usage.items()]
+    rows += incomplete(out)  # a source of which a deployment is lost would seem to have removed it: it says nothing
     out.write([*rows, (keys.SERIAL, keys.pack(serial)), (keys.LETTER_NUMBER, keys.pack(last))], sync=True)
     return serial
 

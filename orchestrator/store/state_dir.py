@@ -17,7 +17,8 @@ from orchestrator.plan.dependencies import missing_needs
 from orchestrator.store import lock
 from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.database import Database
-from orchestrator.store.decisions import read_desired, read_records, read_serial, read_sources
+from orchestrator.store.decisions import read_records, read_serial, read_sources
+from orchestrator.store.desired import read_desired
 from orchestrator.store.files import check_own_folder, have_private_folder, read_private, write_once
 from orchestrator.store.layout import CACHE
 from orchestrator.store.needed import read_needed

@@ -14,15 +14,14 @@ from orchestrator.store.data import Data
 from orchestrator.store.database import Database
 from orchestrator.store.decisions import (
     Change,
-    as_write,
     read_acts,
     read_artifacts,
-    read_desired,
     read_history,
     read_records,
     read_serial,
     read_sources,
 )
+from orchestrator.store.desired import Desired
 from orchestrator.store.letters import Letters
 from orchestrator.store.mail import Mails
 from orchestrator.store.needed import read_needed
@@ -39,6 +38,7 @@ class Store:
         self.notes = Notes(database)
         self._database = database
         self._deciding = threading.Lock()
+        self._desired = Desired(database)
         self._serial = read_serial(database)
 
     @classmethod
@@ -89,8 +89,8 @@ class Store:
         with self._deciding:
             if changes:
                 serial = self._serial + 1
-                rows = [as_write(change) for change in changes]
-                self._database.write([*rows, (keys.SERIAL, keys.pack(serial))], sync=True)
+                with self._desired.written(changes) as rows:
+                    self._database.write([*rows, (keys.SERIAL, keys.pack(serial))], sync=True)
                 self._serial = serial
                 self._database.decided(serial)
             return self._serial
@@ -110,7 +110,8 @@ class Store:
 
     def desired(self) -> Sequence[DesiredState]:
         """Read what every source wanted when it was last known, sorted by source."""
-        return read_desired(self._database)
+        with self._deciding:
+            return self._desired.read()
 
     def sources(self) -> Sequence[SourceRecord]:
         """Read how every source is followed, sorted by name."""

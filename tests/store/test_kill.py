@@ -64,6 +64,10 @@ def examine(path: Path, kept: dict, decided: int) -> int:
         generations = {r.key.name: r.generation for r in store.records()}
         newest = range(max(1, store.serial - 9), store.serial + 1)
         assert generations == {f"d-{n % 10}": n for n in newest}
+        wanted = [
+            (desired.revision, {d.key.name: d.replicas for d in desired.deployments}) for desired in store.desired()
+        ]
+        assert wanted == ([(str(store.serial), generations)] if store.serial else [])
         for (name, key), value in kept.items():
             found = store.data.get(DeploymentKey(namespace="default", name=name), key)
             assert found == value or (value is not None and found is None and key.endswith("-0"))

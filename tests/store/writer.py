@@ -5,18 +5,28 @@ import signal
 import sys
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.store.decisions import AppendHistory, PutRecord
+from orchestrator.store.decisions import AppendHistory, PutDesired, PutRecord
 from orchestrator.store.state_dir import StateDir
 from orchestrator.store.store import Store
-from tests.store.values import COUNTER, OWNER, number, record
+from tests.store.values import COUNTER, OWNER, deployment, number, record
 
 
 def promise(store: Store) -> None:
     first = store.serial + 1
+    wanted = {deployment.key: deployment for desired in store.desired() for deployment in desired.deployments}
     for n in range(first, first + 1_000_000):
         key = DeploymentKey(namespace="default", name=f"d-{n % 10}")
-        changes = [PutRecord(record=record(key, generation=n)), AppendHistory(key=COUNTER, number=number(n))]
+        wanted[key] = replace(deployment(key), replicas=n)  # the others' rows are not written again
+        desired = DesiredState(source="/srv/manifests", revision=str(n), deployments=tuple(wanted.values()))
+        changes = [
+            PutRecord(record=record(key, generation=n)),
+            AppendHistory(key=COUNTER, number=number(n)),
+            PutDesired(desired=desired),
+        ]
         print("decided", store.decide(changes), n, flush=True)
         for k in range(5):
             store.data.set(key, f"k{n}-{k}", str(n).encode() * (k + 1), 1 << 30)
