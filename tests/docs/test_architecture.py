@@ -40,6 +40,30 @@ def test_every_relative_link_leads_somewhere(path):
     assert [link for link in local if not (path.parent / link).exists()] == []
 
 
+def headings(path):
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    lines = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.*)$", lines, re.M)}
+
+
+@pytest.mark.parametrize("path", markdown_files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_to_a_heading_leads_to_one(path):
+    links = re.findall(r"\]\(([^)#\s]*\.md)?#([\w-]+)\)", path.read_text(encoding="utf-8"))
+    assert [(file, to) for file, to in links if to not in headings(path.parent / file if file else path)] == []
+
+
+INDEX = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_a_document_is_in_the_index_and_begins_with_the_question_it_answers(path):
+    if path.name == "README.md":
+        return
+    assert f"]({path.name})" in INDEX
+    for question in re.findall(rf"^\| \[{path.name}\]\(.*\) \| (.*\?) \|$", INDEX, re.M):
+        assert path.read_text(encoding="utf-8").split("\n\n")[1] == f"*{question}*"
+
+
 def test_a_file_that_the_documents_name_exists():
     named = set(re.findall(r"`((?:orchestrator|examples|tests|docs|schemas|wit|benchmarks)/[\w./-]*)`", everything()))
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
