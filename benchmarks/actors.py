@@ -107,7 +107,7 @@ def _spawn(stage: Stage, key: DeploymentKey) -> peers.Act:
     revision, id = stage.agent.ledger.records[key].wanted.revision, ComponentId(key.namespace, key.name, "spawned")
 
     def spawn() -> None:
-        started = finish(stage.agent.start_guest(revision, id))
+        started = finish(stage.agent.guests.start(revision, id))
         assert isinstance(started, Guest), started
         started.close()
 
@@ -117,7 +117,7 @@ def _spawn(stage: Stage, key: DeploymentKey) -> peers.Act:
 def _all(stage: Stage, sender: DeploymentKey, key: DeploymentKey, payloads: Sequence[bytes]) -> Callable[[], None]:
     """Return how to send all of them, each by itself, and wait until each has ended."""
     answers: SimpleQueue[Outcome] = SimpleQueue()
-    context, deliver, take = stage.context(sender), stage.agent.router.deliver, answers.put
+    context, deliver, take = stage.context(sender), stage.agent.exchange.router.deliver, answers.put
 
     def act() -> None:
         for payload in payloads:
@@ -138,7 +138,9 @@ def _ring(stage: Stage, count: int) -> peers.Act:
 
     def ring() -> None:
         before, until = last.traffic().handled, time.monotonic() + LIMIT_S
-        refused = stage.agent.router.deliver(keys[0], Envelope(Message(context.id, route, time.time_ns()), _nothing))
+        refused = stage.agent.exchange.router.deliver(
+            keys[0], Envelope(Message(context.id, route, time.time_ns()), _nothing)
+        )
         assert refused is None
         while last.traffic().handled == before:
             assert time.monotonic() < until, "the message was lost on its way"

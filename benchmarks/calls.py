@@ -159,7 +159,7 @@ Request = Callable[[], Outcome]
 def request_of(stage: Stage, sender: DeploymentKey, key: DeploymentKey, payload: bytes) -> Request:
     """Return a call that sends a message for a deployment and waits for the answer."""
     answers: SimpleQueue[Outcome] = SimpleQueue()
-    context, deliver, take = stage.context(sender), stage.agent.router.deliver, answers.put
+    context, deliver, take = stage.context(sender), stage.agent.exchange.router.deliver, answers.put
 
     def request() -> Outcome:
         assert may_reach(context, key)
@@ -172,7 +172,7 @@ def request_of(stage: Stage, sender: DeploymentKey, key: DeploymentKey, payload:
 
 def _burst(stage: Stage, sender: DeploymentKey, key: DeploymentKey, payload: bytes) -> Callable[[], None]:
     answers: SimpleQueue[Outcome] = SimpleQueue()
-    context, deliver, take = stage.context(sender), stage.agent.router.deliver, answers.put
+    context, deliver, take = stage.context(sender), stage.agent.exchange.router.deliver, answers.put
 
     def burst() -> None:
         for _ in range(UNDER_WAY):
@@ -189,7 +189,7 @@ class Posted:
     """Sends messages in one go and waits until each is known to be handled; counts how often it did."""
 
     def __init__(self, stage: Stage, sender: DeploymentKey, key: DeploymentKey, payloads: Sequence[bytes]) -> None:
-        self._context, self._router, self._key = stage.context(sender), stage.agent.router, key
+        self._context, self._router, self._key = stage.context(sender), stage.agent.exchange.router, key
         self._payloads, self._told = payloads, SimpleQueue[Sequence[Outcome]]()
         self.count = 0
 

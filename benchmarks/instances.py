@@ -151,7 +151,7 @@ def supervised(count: int) -> int:
         answers: SimpleQueue[Outcome] = SimpleQueue()
 
         def crash() -> None:
-            assert made.agent.router.deliver(key, Envelope(stage.message(CRASH), answers.put)) is None
+            assert made.agent.exchange.router.deliver(key, Envelope(stage.message(CRASH), answers.put)) is None
             assert isinstance(answers.get(timeout=stage.LIMIT_S), Exited)
 
         return _grown("the same through mailbox and supervisor", crash, count)

@@ -187,7 +187,7 @@ def _short_calls(stage: Stage, key: DeploymentKey, count: int) -> list[float]:
 
 def _send(stage: Stage, key: DeploymentKey, payload: bytes) -> SimpleQueue[Outcome]:
     answers: SimpleQueue[Outcome] = SimpleQueue()
-    refused = stage.agent.router.deliver(key, Envelope(message(payload), answers.put))
+    refused = stage.agent.exchange.router.deliver(key, Envelope(message(payload), answers.put))
     assert refused is None, refused
     return answers
 

@@ -64,7 +64,7 @@ class Stage:
             document = f"apiVersion: airs.dev/v1\nkind: Deployment\nmetadata: {{name: {name}}}\n{lines}\n"
             (target.parent / f"{name}.yaml").write_text(document)
         snapshot = read(folder_source(target.parent, ArtifactCache(self.agent.runtime.inspect)))
-        self.agent.keep(snapshot)
+        self.agent.guests.keep(snapshot)
         resolution = resolve(snapshot, (), Permissions())
         wrong = [one for one in resolution.diagnostics if one.is_error]
         assert not wrong, wrong
@@ -97,7 +97,7 @@ class Stage:
         if found is None:
             record = self.agent.ledger.records[key]
             alone = ComponentId(key.namespace, key.name, "alone")
-            started = finish(self.agent.start_guest(record.wanted.revision, alone))
+            started = finish(self.agent.guests.start(record.wanted.revision, alone))
             assert isinstance(started, Guest), started
             found = self.started[key] = Direct(started)
         return found
@@ -127,7 +127,7 @@ def running_agent() -> Iterator[Stage]:
         controller.join()
         for guest in stage.started.values():
             guest.close()
-        wait_until(lambda: agent.stop_guests(in_order=False))
+        wait_until(lambda: agent.shutdown.stop_guests(in_order=False))
         agent.close()
         agent.runtime.close()
         sys.setswitchinterval(switch_s)

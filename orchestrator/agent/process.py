@@ -220,12 +220,12 @@ def _control(agent: Agent, stop: threading.Event, ended: Callable[[], None]) -> 
 def _end_guests(agent: Agent, controller: threading.Thread, ending: _Ending) -> None:
     controller.join(STOP_LIMIT_S)
     began = time.monotonic()
-    if _stopped(lambda: agent.stop_guests(in_order=True), lambda: began + ending.limit_s * ORDERED_SHARE):
+    if _stopped(lambda: agent.shutdown.stop_guests(in_order=True), lambda: began + ending.limit_s * ORDERED_SHARE):
         return
-    if not _stopped(lambda: agent.stop_guests(in_order=False), lambda: began + ending.limit_s):
-        agent.interrupt_guests()
+    if not _stopped(lambda: agent.shutdown.stop_guests(in_order=False), lambda: began + ending.limit_s):
+        agent.shutdown.interrupt_guests()
         until = time.monotonic() + INTERRUPTED_LIMIT_S
-        _stopped(lambda: agent.stop_guests(in_order=False), lambda: until)
+        _stopped(lambda: agent.shutdown.stop_guests(in_order=False), lambda: until)
 
 
 def _stopped(stop: Callable[[], bool], deadline_s: Callable[[], float]) -> bool:

@@ -54,7 +54,7 @@ def real(folder: Path, calls: Calls) -> Iterator[Start]:
 
     def start(name: str, timeout_ms: int = 5_000, fuel: int = 10_000_000) -> "Direct | Exited":
         digest = agent.state.artifacts.put((COMPONENTS / name / f"{name}.wasm").read_bytes())
-        guest = finish(agent.start_guest(revision_of(digest, timeout_ms, fuel), ComponentId("default", name, "0")))
+        guest = finish(agent.guests.start(revision_of(digest, timeout_ms, fuel), ComponentId("default", name, "0")))
         if not isinstance(guest, Exited):
             started.append(guest)
         return direct(guest)

@@ -1,0 +1,140 @@
+"""Starts guests, and gives them what the agent has for them: the hosts' interfaces, sending, WASI, and a log.
+
+Supervision calls it, by way of the `Environment`, whenever an instance or a job's run is to start. Why it starts is
+decided there; here is only with what. The hosts' interfaces themselves lie in `host/`.
+"""
+
+from typing import NamedTuple
+
+from orchestrator.agent.exchange import Exchange
+from orchestrator.agent.jobs import StartedJob
+from orchestrator.agent.surroundings import HostSurroundings
+from orchestrator.concurrency.work import LOAD
+from orchestrator.execute.fleet import Fleet
+from orchestrator.host.context import GuestContext
+from orchestrator.host.messaging import messaging_imports
+from orchestrator.host.pubsub import pubsub_imports
+from orchestrator.host.requests import request_imports
+from orchestrator.host.services import service_imports
+from orchestrator.host.storage import storage_imports
+from orchestrator.host.wasi import wasi_for
+from orchestrator.messaging.asking import Requests
+from orchestrator.model.event import Announce, LogLine
+from orchestrator.model.exits import ExitKind, ExitReason
+from orchestrator.model.ids import ComponentId, DeploymentKey
+from orchestrator.model.message import Exited
+from orchestrator.model.snapshot import Artifact, Snapshot
+from orchestrator.model.spec import Revision
+from orchestrator.model.world import ArtifactFault, Drive
+from orchestrator.observe.journal import Journal
+from orchestrator.observe.output import LineLog, WatchedOutput
+from orchestrator.runtime import Guest, HostImport, Loaded, Output, Pipes, Runtime, Sink, Start, Wasi
+from orchestrator.runtime.call.finish import apart, finish
+from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing, Artifacts
+from orchestrator.store.data import Data
+from orchestrator.supervise.ports import OutputTaker
+
+
+def host_imports(data: Data, exchange: Exchange, fleet: Fleet, seen: HostSurroundings) -> list[HostImport]:
+    """Return every interface that guests may import of this agent, WASI apart."""
+    router, recorder, rates, now_ns = exchange.router, exchange.recorder, fleet.rates, seen.now_ns
+    return [
+        *storage_imports(data),
+        *messaging_imports(router, recorder, rates, now_ns),
+        *request_imports(router, exchange.requests, rates, now_ns),
+        *pubsub_imports(router, recorder, rates, fleet.topics, now_ns),
+        *service_imports(seen),
+    ]
+
+
+class Given(NamedTuple):
+    """What guests are given beside the hosts' interfaces; nothing `forbidden` is, whatever was granted."""
+
+    fleet: Fleet
+    requests: Requests
+    logs: Journal[LogLine]
+    forbidden: tuple[str, ...]
+
+
+class Guests:
+    """Starts guests. All methods may be called from any thread."""
+
+    def __init__(self, artifacts: Artifacts, runtime: Runtime, given: Given, announce: Announce) -> None:
+        self._artifacts, self._runtime, self._given, self._announce = artifacts, runtime, given, announce
+        self._pipes = Pipes()
+        self._contradicting: dict[DeploymentKey, str] = {}  # revisions whose guests contradict their Component.toml
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Put a snapshot's artifacts into the store, so that what is wanted can be started after a restart."""
+        for entry in snapshot.files.values():
+            if not isinstance(entry, Artifact) or isinstance(entry.world, ArtifactFault):
+                continue
+            if not self._artifacts.claim(entry.digest):
+                self._artifacts.put(entry.data)
+
+    async def start(self, revision: Revision, instance: ComponentId) -> Guest | Exited:
+        """Start an instance of a revision: from the compile cache, else from its stored artifact."""
+        log = self._log_of(instance, revision)
+        started = await self._start(revision, instance, log, log)
+        if isinstance(started, Guest) and started.contradiction:
+            self._note_contradiction(instance.deployment, revision, started.contradiction)
+        return started
+
+    def start_job(
+        self, revision: Revision, run: ComponentId, args: tuple[str, ...] | None, taker: OutputTaker | None
+    ) -> StartedJob | Exited:
+        """Start one run of a job; `taker` gets what it prints besides the log."""
+        log = self._log_of(run, revision)
+        output = WatchedOutput(log, taker)
+        if taker is not None:
+            taker.attach(lambda: self._pipes.resume(output))
+        guest = finish(self._start(revision, run, log, output, args), apart)
+        if isinstance(guest, Exited):
+            return guest
+        return StartedJob(guest, output, taker, self._given.fleet.clock, revision.limits.timeout_ms)
+
+    async def _start(
+        self, revision: Revision, instance: ComponentId, log: LineLog, sink: Sink, args: tuple[str, ...] | None = None
+    ) -> Guest | Exited:
+        await LOAD
+        loaded = self._load(revision, instance)
+        if isinstance(loaded, Exited):
+            return loaded
+        context = self._context(revision, instance, loaded, log)
+        wasi = Wasi()
+        if loaded.description.wants_wasi:
+            output = Output(self._pipes, sink)
+            wasi = wasi_for(revision, context.grant_sets(), self._given.forbidden, output, args)
+        topics = self._given.fleet.topics
+        return await self._runtime.start(
+            Start(
+                id=instance, revision=revision, loaded=loaded, context=context, wasi=wasi, current=context.current,
+                ended=lambda: topics.leave(context.subscriber),
+            )
+        )  # fmt: skip
+
+    def _load(self, revision: Revision, instance: ComponentId) -> Loaded | Exited:
+        digest = revision.artifact
+        try:
+            return self._runtime.load(digest, lambda: self._artifacts.read(digest), str(instance.deployment))
+        except (ArtifactFault, ArtifactMissing, ArtifactDamaged) as fault:
+            return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail=str(fault)))
+
+    def _context(self, revision: Revision, instance: ComponentId, loaded: Loaded, log: LineLog) -> GuestContext:
+        deployment, fleet, requests = instance.deployment, self._given.fleet, self._given.requests
+        asker = requests.of(instance)
+        if not loaded.takes_answers:
+            requests.close(asker, "it does not export handle-callback")
+        return GuestContext(
+            instance, revision, lambda: fleet.grants_in_force(deployment), log.log, asker,
+            takes_messages=Drive.ACTOR in loaded.drives and revision.job is None,
+        )  # fmt: skip
+
+    def _log_of(self, instance: ComponentId, revision: Revision) -> LineLog:
+        return LineLog(instance, revision.limits.log_per_s, self._given.logs, self._given.fleet.clock)
+
+    def _note_contradiction(self, key: DeploymentKey, revision: Revision, what: str) -> None:
+        """Warn of it once for each revision, not for each of its instances."""
+        if self._contradicting.get(key) != revision.id:
+            self._contradicting[key] = revision.id
+            self._announce(key, "metadata-differs", f"{revision.version} runs, although {what}")
