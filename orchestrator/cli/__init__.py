@@ -6,7 +6,8 @@ The only place that reads environment variables, knows exit codes, and knows wha
 from orchestrator.cli.leaving import LeavingAtOnce
 
 with LeavingAtOnce():  # imports take most of the time in which no command heeds Ctrl-C yet
-    from orchestrator.cli.frugal import import_frugally
+    from orchestrator.cli.frugal import Undisturbed, import_frugally
 
-    import_frugally()
-    __import__("orchestrator.cli.main")
+    with Undisturbed():
+        import_frugally()
+        __import__("orchestrator.cli.main")

@@ -3,8 +3,12 @@
 Imported before everything else of the command line, so it imports next to nothing itself.
 """
 
+import atexit
+import contextlib
 import os
 import signal
+import sys
+from typing import NoReturn
 
 from orchestrator.contract.codes import INTERRUPTED
 
@@ -35,6 +39,21 @@ def leave_at_once() -> bool:
     except ValueError:  # not the main thread
         return False
     return True
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with an exit code, and leave it to the system to take down all that was imported.
+
+    That takes Python longer than many a command. Where other threads are at work it takes everything down as ever.
+    """
+    threading = sys.modules.get("threading")
+    if threading is None or threading.active_count() == 1:
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # nobody reads it any more, or there is no room; that was told
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _leave(*_: object) -> None:

@@ -12,7 +12,8 @@ from click.exceptions import NoSuchCommand
 from orchestrator import __version__
 from orchestrator.cli.commands import COMMANDS, SECTIONS
 from orchestrator.cli.context import global_options
-from orchestrator.cli.leaving import leave_at_once
+from orchestrator.cli.frugal import Undisturbed
+from orchestrator.cli.leaving import leave, leave_at_once
 from orchestrator.cli.show import show_failure
 from orchestrator.cli.terminal import Console, Text
 from orchestrator.contract.codes import FAILED, INTERRUPTED, USAGE
@@ -32,7 +33,9 @@ class LazyCommands(click.Group):
         """Return a command, None for an unknown one."""
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = getattr(import_module(f"orchestrator.cli.{COMMANDS[cmd_name].module}"), cmd_name)
+        with Undisturbed():
+            module = import_module(f"orchestrator.cli.{COMMANDS[cmd_name].module}")
+        found: click.Command = getattr(module, cmd_name)
         return found
 
     def resolve_command(
@@ -70,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:  # before the command has begun, or after it
         code = INTERRUPTED
     leave_at_once()  # threads and modules are taken down now: Python would say much about that
-    sys.exit(code)
+    leave(code)
 
 
 def _printed(arguments: Sequence[str] | None) -> int:

@@ -37,7 +37,7 @@ class _Shape(msgspec.Struct):
 
     types: tuple[str, ...] = ()
     choices: tuple[Any, ...] = ()
-    pattern: re.Pattern[str] | None = None
+    pattern: str | None = None  # compiled when a text is first held against it: most never are
     says: str = ""
     unit: str = ""
     least: float | None = None
@@ -135,7 +135,7 @@ def _set_types(shape: _Shape, value: str | list[str], _whole: dict[str, Any]) ->
 
 def _set_pattern(shape: _Shape, value: str, _whole: dict[str, Any]) -> None:
     # In Python `$` also matches before a final newline; in a schema it does not.
-    shape.pattern = re.compile(value.removesuffix("$") + r"\Z" if value.endswith("$") else value)
+    shape.pattern = value.removesuffix("$") + r"\Z" if value.endswith("$") else value
 
 
 def _set_properties(shape: _Shape, value: dict[str, Any], whole: dict[str, Any]) -> None:
@@ -233,11 +233,16 @@ def _check_text(shape: _Shape, value: str, place: Place, what: str) -> Iterator[
         )
     elif len(value) < shape.length_least:
         yield Unplaced(*place, f"{what} is empty", suggestion=says)
-    elif shape.pattern is not None and not shape.pattern.search(value):
+    elif shape.pattern is not None and not _compiled(shape.pattern).search(value):
         hint = meant(shape.unit, value) if shape.unit else ""
         yield Unplaced(*place, f"{what} is {excerpt(value)}, which is not {shape.says}", suggestion=hint)
     elif shape.unit:
         yield from _check_range(shape, _UNITS[shape.unit](value), value, place, what)
+
+
+@functools.cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
 
 
 def _check_range(shape: _Shape, value: float, shown: str, place: Place, what: str) -> Iterator[Unplaced]:

@@ -8,8 +8,6 @@ read on every command line, and importing GitPython takes longer than reading it
 
 import contextlib
 import os
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -95,6 +93,8 @@ class GitCommand:
     @contextmanager
     def talking(self, *arguments: str, limit_s: float = READ_LIMIT_S) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
         """Run it and yield its input and output; it is killed at the end, or after `limit_s`."""
+        import subprocess  # like `shutil`, only where a folder lies in a repository
+
         process = subprocess.Popen(
             self._line(arguments, {}), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             cwd="/", start_new_session=True,
@@ -114,6 +114,8 @@ class GitCommand:
                 _close(stream)
 
     def _line(self, arguments: Sequence[str], settings: Mapping[str, str]) -> list[str]:
+        import shutil
+
         git = shutil.which("git", path=os.defpath) or shutil.which("git")
         if git is None:
             raise GitFailed("git is not installed")

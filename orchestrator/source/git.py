@@ -7,7 +7,6 @@ repository it reads, and never decides when to look again.
 
 import fcntl
 import hashlib
-import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -84,7 +83,7 @@ class GitSource:
         except (ObjectsBroken, GitFailed):
             if not self._mirror.exists() or self._is_sound():
                 raise
-        shutil.rmtree(self._mirror)
+        _remove(self._mirror)
         return self._read_ref()
 
     def _read_ref(self) -> Snapshot:
@@ -132,7 +131,7 @@ class GitSource:
 
     def _prepare(self) -> None:
         if self._mirror.exists() and _is_worn(self._mirror):
-            shutil.rmtree(self._mirror)
+            _remove(self._mirror)
         if not (self._mirror / "HEAD").exists():
             self._mirror.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._command.run("init", "--quiet", "--bare", "--template=")
@@ -246,3 +245,9 @@ def explained(spec: GitSpec, said: str) -> SourceFailure:
         detail=said,
         suggestion="What was read last still runs; it is tried again.",
     )
+
+
+def _remove(mirror: Path) -> None:
+    from shutil import rmtree  # with every kind of archive that Python knows, and a folder's reader needs none
+
+    rmtree(mirror)
