@@ -97,7 +97,7 @@ TARGETS: Mapping[str, Target] = {
         for name in ("version", "help", "status", "get", "request")
     },
     **{
-        f"start-{name}/python": Target(20, RATIO, "the same with manifests read and checked")
+        f"start-{name}/python": Target(15, RATIO, "the same with manifests read and checked")
         for name in ("validate", "plan")
     },
     **{f"actor-{what}/{peer}": _faster(1, _AHEAD) for what in _ACTORS for peer in ("pykka", "thespian")},

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
 
 import click
 from click.exceptions import NoSuchCommand
@@ -33,9 +34,7 @@ class LazyCommands(click.Group):
         """Return a command, None for an unknown one."""
         if cmd_name not in COMMANDS:
             return None
-        with Undisturbed():
-            module = import_module(f"orchestrator.cli.{COMMANDS[cmd_name].module}")
-        found: click.Command = getattr(module, cmd_name)
+        found: click.Command = getattr(_imported(f"orchestrator.cli.{COMMANDS[cmd_name].module}"), cmd_name)
         return found
 
     def resolve_command(
@@ -54,6 +53,13 @@ class LazyCommands(click.Group):
         for section, commands in SECTIONS.items():
             with formatter.section(section):
                 formatter.write_dl([(name, entry.summary) for name, entry in commands.items()])
+
+
+def _imported(name: str) -> ModuleType:
+    if name not in sys.modules:
+        with Undisturbed():
+            import_module(name)
+    return sys.modules[name]
 
 
 @click.group(

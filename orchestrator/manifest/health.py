@@ -3,14 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from orchestrator.interface import typed
-from orchestrator.interface.exports import Export
 from orchestrator.manifest.component import Component
 from orchestrator.manifest.job import is_job
 from orchestrator.manifest.node import Node, Unplaced, find, nearest, plain
-from orchestrator.manifest.printable import excerpt
 from orchestrator.manifest.units import duration_ms
-from orchestrator.model.base import canonical_json
 from orchestrator.model.spec import CheckCall, CheckMessage, HealthPolicy
 from orchestrator.model.world import Drive
 
@@ -29,7 +25,9 @@ def health_problems(root: Node, component: Component) -> Iterator[Unplaced]:
     elif "message" in call.value:
         yield from _message_problems(root, call, component)
     else:
-        yield from _function_problems(root, call, component)
+        from orchestrator.manifest.health_call import function_problems  # with typed values: few ask so
+
+        yield from function_problems(root, call, component)
 
 
 def _message_problems(root: Node, call: Node, component: Component) -> Iterator[Unplaced]:
@@ -45,46 +43,8 @@ def _message_problems(root: Node, call: Node, component: Component) -> Iterator[
         yield Unplaced(*_place(root, "expect"), summary, suggestion="put it in quotes")
 
 
-def _function_problems(root: Node, call: Node, component: Component) -> Iterator[Unplaced]:
-    name = find(call, "function")
-    if name is None or not isinstance(name.value, str):
-        return
-    try:
-        export = typed.find(name.value, component.exports)
-    except typed.Unsuitable as wrong:
-        yield _problem(root, "function", f"{excerpt(component.name)}: {wrong.problem}", wrong)
-        return
-    if typed.needs_session(export):
-        summary = f"{excerpt(name.value)} takes or returns a resource, for which a health call has no session"
-        yield Unplaced(*_place(root, "function"), summary, suggestion="name a function without resources")
-        return
-    try:
-        typed.arguments(export, _args(call))
-    except typed.Unsuitable as wrong:
-        yield _problem(root, "args", wrong.problem, wrong)
-    try:
-        _expected(export, call)
-    except typed.Unsuitable as wrong:
-        yield _problem(root, "expect", wrong.problem, wrong)
-
-
-def _problem(root: Node, field: str, summary: str, wrong: typed.Unsuitable) -> Unplaced:
-    return Unplaced(*_place(root, field), f"`spec.health.call.{field}`: {summary}", wrong.detail, wrong.suggestion)
-
-
 def _place(root: Node, field: str) -> tuple[int, int]:
     return nearest(root, *_CALL, field)
-
-
-def _args(call: Node) -> list[Any]:
-    args = find(call, "args")
-    written = [] if args is None else plain(args)
-    return written if isinstance(written, list) else []
-
-
-def _expected(export: Export, call: Node) -> str | None:
-    expect = find(call, "expect")
-    return None if expect is None else canonical_json(typed.expected(export, plain(expect))).decode()
 
 
 def health_of(root: Node, component: Component) -> HealthPolicy:
@@ -105,6 +65,6 @@ def _call_of(call: Node, component: Component) -> CheckCall | CheckMessage:
     written: Any = plain(call)
     if "message" in written:
         return CheckMessage(message=written["message"], expect=written.get("expect"))
-    export = typed.find(written["function"], component.exports)
-    args = canonical_json(_args(call)).decode()
-    return CheckCall(function=export.name, args=args, expect=_expected(export, call))
+    from orchestrator.manifest.health_call import function_call
+
+    return function_call(call, component)

@@ -9,9 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 import orchestrator
+from orchestrator.decoding import plain_from_json
 
 _SUFFIX = ".schema.json"
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -38,7 +37,7 @@ def schema_text(kind: str) -> str:
 @functools.cache
 def schema(kind: str) -> dict[str, Any]:
     """Return the JSON Schema of `kind`, decoded; shared, so do not change it."""
-    decoded: dict[str, Any] = msgspec.json.decode(schema_text(kind))
+    decoded: dict[str, Any] = plain_from_json(schema_text(kind))
     return decoded
 
 
