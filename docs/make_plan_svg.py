@@ -2,7 +2,7 @@
 
 It deploys three of the examples from a throw-away folder with a throw-away agent, changes the manifests, and asks for
 the plan. The only thing not shown as it was is the name of that folder, which becomes `/srv/shop`, so that the picture
-is the same each time; `tests/docs` holds the committed one, and the text in README.md, to that.
+is the same each time; `tests/docs` holds the committed one, and the text in docs/cli.md, to that.
 
     .venv/bin/python docs/make_plan_svg.py            # writes docs/plan.svg
 """

@@ -1,8 +1,9 @@
-"""README.md holds: its commands are run in order on a copy of the repository, and its plan is one that was really made.
+"""README.md holds: its commands are run in order on a copy of the repository, and its picture is of a plan really made.
 
 Real here: everything, the agent included. `…` in the shown output stands for anything.
 """
 
+import re
 import runpy
 
 from tests.docs.documents import ROOT, fenced, marked
@@ -23,8 +24,18 @@ def test_the_tour_takes_every_step_it_promises():
     ] == []
 
 
+def test_it_says_what_is_not_there_before_how_fast_it_is():
+    assert re.findall("^## (.*)$", README, re.M)[-4:] == [
+        "What it is not yet",
+        "How fast",
+        "How it compares",
+        "Documents",
+    ]
+
+
 def test_the_plan_and_its_picture_are_what_airs_says(tmp_path, capsys):
     runpy.run_path(str(ROOT / "docs/make_plan_svg.py"))["main"](tmp_path)
-    again = "run .venv/bin/python docs/make_plan_svg.py and copy its output into README.md"
-    assert fenced(marked(README, "plan"), "text") == [capsys.readouterr().out], again
+    again = "run .venv/bin/python docs/make_plan_svg.py and copy its output into docs/cli.md"
+    cli = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
+    assert fenced(marked(cli, "plan"), "text") == [capsys.readouterr().out], again
     assert (ROOT / "docs/plan.svg").read_bytes() == (tmp_path / "plan.svg").read_bytes(), again
