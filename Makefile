@@ -65,13 +65,13 @@ clean: ## remove everything that make made
 
 # Stamps: newer than what they were made of when the environment is current. The development environment is the runtime
 # one and more, so that either may come first.
-$(VENV)/runtime.stamp: requirements.lock pyproject.toml | $(BIN)/python
+$(VENV)/runtime.stamp: requirements.lock pyproject.toml bin/airs | $(BIN)/python
 	@echo "Installing the locked dependencies into $(VENV) …"
 	@$(BIN)/python $(INSTALL) requirements.lock
 	@$(BIN)/python $(INSTALL_US)
 	@touch $@
 
-$(VENV)/dev.stamp: requirements-dev.lock pyproject.toml | $(BIN)/python
+$(VENV)/dev.stamp: requirements-dev.lock pyproject.toml bin/airs | $(BIN)/python
 	@echo "Installing the locked development dependencies into $(VENV) …"
 	@$(BIN)/python $(INSTALL) requirements-dev.lock
 	@$(BIN)/python $(INSTALL_US)

@@ -1,6 +1,7 @@
 """Ctrl-C while the command line is only being imported, or taken down: the process ends with exit code 130.
 
-Imported before everything else of the command line, so it imports next to nothing itself.
+Imported before everything else of the command line, so it imports next to nothing itself. `bin/airs` starts Python with
+SIGINT blocked, so that Ctrl-C waits until here; `python -m orchestrator` cannot, and what comes before is Python's.
 """
 
 import atexit
@@ -21,6 +22,7 @@ class LeavingAtOnce:
 
     def __enter__(self) -> None:
         self._is_ours = leave_at_once()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # also where it is ignored: children inherit a mask
 
     def __exit__(self, *_: object) -> None:
         if self._is_ours:

@@ -5,6 +5,7 @@ import re
 import sys
 import tomllib
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,9 @@ import orchestrator
 
 from .tree import ROOT, run
 
+SITE = "import sysconfig; print(sysconfig.get_path('purelib'))"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+STEM = f"airs_orchestrator-{PROJECT['version']}"
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +24,20 @@ def wheel(tmp_path_factory):
     built = run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
     assert built.returncode == 0, built.stdout
     return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def in_venv(wheel, tmp_path_factory):
+    """An environment with the wheel in it; the one that runs the tests lends it what the wheel depends on."""
+    folder = tmp_path_factory.mktemp("venv")
+    assert run(sys.executable, "-m", "venv", "--without-pip", folder).returncode == 0
+    python = folder / "bin/python"
+    site = run(python, "-c", SITE).stdout.strip()
+    Path(site, "lent.pth").write_text(run(sys.executable, "-c", SITE).stdout, encoding="utf-8")
+    pip = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel)
+    done = run(*pip, PIP_DISABLE_PIP_VERSION_CHECK="1")
+    assert done.returncode == 0, done.stdout
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +58,21 @@ def test_it_holds_every_schema_and_wit_file_the_licence_and_the_type_marker(whee
     assert "orchestrator/py.typed" in names
 
 
-def test_it_holds_nothing_but_the_package(wheel):
-    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"orchestrator"}
+def test_it_holds_nothing_but_the_package_and_the_command(wheel):
+    names = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
+    assert [name for name in names if not name.startswith("orchestrator/")] == [f"{STEM}.data/scripts/airs"]
+
+
+@pytest.mark.parametrize("way", ["as it is", "over a symlink", "by a bare name"])
+def test_the_command_finds_the_python_of_its_environment(in_venv, tmp_path, way):
+    command, env = in_venv / "bin/airs", {}
+    if way == "over a symlink":
+        (tmp_path / "airs").symlink_to(command)
+        command = tmp_path / "airs"
+    if way == "by a bare name":
+        command, env = "airs", {"PATH": f"{in_venv / 'bin'}:/usr/bin:/bin"}
+    done = run(command, "--version", cwd=tmp_path, **env)
+    assert (done.returncode, done.stdout) == (0, f"airs, version {PROJECT['version']}\n")
 
 
 @pytest.mark.parametrize("kind", ["component", "deployment", "plan"])
