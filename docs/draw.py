@@ -123,6 +123,39 @@ def option_row(option: click.Option) -> str:
     return f"| {names}{value} | {option.help}{shown} |"
 
 
+def figures(table: str) -> str:
+    """Write what was measured of one subject, a row for each figure of ours and a column for each of the others."""
+    results = json.loads((ROOT / "benchmarks/results.json").read_text(encoding="utf-8"))
+    rows = next(found["rows"] for found in results["tables"] if found["name"] == table)
+    others = list(dict.fromkeys(row["beside"] for row in rows if row["beside"]))
+    said = "".join(
+        f"| {what} | {' | '.join(measured(what, [row for row in rows if row['what'] == what], others))} |\n"
+        for what in dict.fromkeys(row["what"] for row in rows if row["beside"])
+    )
+    return f"|  | airs | {' | '.join(others)} |\n|---|{'--:|' * (1 + len(others))}\n{said}"
+
+
+def measured(what: str, rows: list[dict[str, Any]], others: list[str]) -> Iterator[str]:
+    """Yield our time, and of each other its time and how many times ours that is."""
+    beside = {row["beside"]: row["other"] for row in rows}
+    yield as_time(rows[0]["airs"])
+    for other in others:
+        taken = beside.get(other)
+        yield "" if taken is None else f"{as_time(taken)}, {times(taken / rows[0]['airs'])}"
+
+
+def as_time(seconds: float) -> str:
+    """Write seconds to two or three digits, in the unit that fits."""
+    unit, scale = next(((unit, scale) for unit, scale in (("s", 1), ("ms", 1e3)) if seconds * scale >= 1), ("µs", 1e6))
+    value = seconds * scale
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.2g} {unit}"
+
+
+def times(ratio: float) -> str:
+    """Write a ratio to two digits, or whole."""
+    return f"{ratio:,.0f}×".replace(",", " ") if ratio >= 10 else f"{ratio:.2g}×"
+
+
 SUBJECTS = (
     "The whole",
     "Manifests and sources",
@@ -162,6 +195,9 @@ MADE: dict[str, dict[str, Callable[[], str]]] = {
     "docs/manifests.md": {
         "component fields": lambda: schema_table("component"),
         "deployment fields": lambda: schema_table("deployment"),
+    },
+    "docs/speed.md": {
+        table: (lambda table=table: figures(table)) for table in ("calls", "hostcalls", "load", "actors")
     },
     "docs/cli.md": {
         name: (lambda name=name, command=command: usage(name, command)) for name, command in commands(cli, "airs")
