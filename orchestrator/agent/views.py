@@ -1,10 +1,11 @@
 """What the API says of things: flat documents for tools, made from records and services. Nothing here decides."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from orchestrator.agent.describe_sources import SourceSeen, sync_of, why_invalid
+from orchestrator.agent.describe import Described, describe, describe_recorded
+from orchestrator.agent.describe_sources import SourceSeen
 from orchestrator.contract.documents import (
     ActView,
     CompilingView,
@@ -22,7 +23,6 @@ from orchestrator.contract.documents import (
 from orchestrator.messaging.topics import Subscription
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.letter import DeadLetter
-from orchestrator.model.message import Health
 from orchestrator.model.observed import (
     Number,
     ObservedDeployment,
@@ -32,45 +32,46 @@ from orchestrator.model.observed import (
     Phase,
     Record,
 )
-from orchestrator.model.spec import Revision
 from orchestrator.model.who import Act
-from orchestrator.plan.dependencies import names_of
 from orchestrator.rollout.analysis import wanted_messages
 from orchestrator.rollout.standing import (
     end_of,
-    ending_of,
-    hold_of,
     is_job,
-    own_instances,
-    phase_of,
-    under_way,
 )
-
-UNWELL_SHOWN = 3  # instances that say how they are, in the message of a deployment
 
 
 def deployment_view(
     seen: ObservedDeployment, source: SourceSeen, compiling: Callable[[str], CompilingView | None]
 ) -> DeploymentView:
     """Describe a deployment of `source`; `compiling` tells whether an artifact is being compiled."""
+    return _deployment_view(seen, describe(seen, source), compiling)
+
+
+def recorded_view(seen: ObservedDeployment, source: SourceSeen) -> DeploymentView:
+    """Describe a deployment from its record alone, where no agent runs and so nothing of it does."""
+    return _deployment_view(seen, describe_recorded(seen, source), _no_compilation)
+
+
+def _deployment_view(
+    seen: ObservedDeployment, described: Described, compiling: Callable[[str], CompilingView | None]
+) -> DeploymentView:
     record = seen.record
     instances = seen.instances or ()
     shown = record.stable or record.wanted
-    ending = ending_of(seen)
     return DeploymentView(
         kind="Deployment",
         namespace=record.key.namespace,
         name=record.key.name,
         version=shown.revision.version,
         revision=shown.revision.id,
-        phase=phase_of(seen).value,
-        ending=ending.value if ending else "",
-        ready=sum(i.ready for i in own_instances(record, instances)),
-        replicas=shown.replicas,
-        sync=sync_of(record, source).value,
+        phase=described.phase.value,
+        ending=described.ending.value if described.ending else "",
+        ready=described.ready,
+        replicas=described.replicas,
+        sync=described.sync.value,
         wanted_version=record.wanted.revision.version,
         wanted_revision=record.wanted.revision.id,
-        message="; ".join(filter(None, _messages(seen, source))),
+        message="; ".join(described.conditions),
         missing_dependencies=tuple(map(str, seen.missing)),
         source=record.source,
         source_revision=record.applied,
@@ -89,24 +90,6 @@ def deployment_view(
         job=_job_view(record) if is_job(record) else None,
         group=_group_view(record, seen.group),
     )
-
-
-def _messages(seen: ObservedDeployment, source: SourceSeen) -> tuple[str, ...]:
-    why = seen.fault or _message(seen.record, seen.instances or (), seen.group)
-    return why, why_invalid(seen.record, source), _lack(seen)
-
-
-def _lack(seen: ObservedDeployment) -> str:
-    if not seen.missing:
-        return ""
-    return f"depends on {names_of(seen.missing)}, which {'is' if len(seen.missing) == 1 else 'are'} not deployed"
-
-
-def recorded_view(seen: ObservedDeployment, source: SourceSeen) -> DeploymentView:
-    """Describe a deployment from its record alone, where no agent runs and so nothing of it does."""
-    view = deployment_view(seen, source, _no_compilation)
-    is_settled = view.phase in ("suspended", "removing", "succeeded") or (view.phase == "failed" and not seen.fault)
-    return view if is_settled else replace(view, phase="stopped", ending="stopped")
 
 
 def _no_compilation(_artifact: str) -> None:
@@ -291,45 +274,3 @@ def _job_view(record: Record) -> JobView:
         started_at=result.started_ms,
         ended_at=result.ended_ms,
     )
-
-
-def _told_apart(running: Revision | None, wanted: Revision) -> tuple[str, str]:
-    """Name two revisions by their versions, and by their ids as well where the versions are the same."""
-    if running is None:
-        return "nothing", wanted.version
-    if running.version != wanted.version:
-        return running.version, wanted.version
-    return f"{running.version} ({running.short})", f"{wanted.version} ({wanted.short})"
-
-
-_UNWELL = (Health.DEGRADED, Health.UNHEALTHY)
-
-
-def _message(record: Record, instances: Iterable[ObservedInstance], group: ObservedGroup | None) -> str:
-    hold, rollout = hold_of(record), under_way(record)
-    if hold is not None:
-        if is_job(record):
-            return f"{record.wanted.revision.version} is not run: {hold.reason}"
-        running, wanted = _told_apart(record.stable.revision if record.stable else None, record.wanted.revision)
-        return f"running {running}, the source wants {wanted}, held because {hold.reason}"
-    shown = record.stable
-    if is_job(record) and rollout is None:
-        return ""
-    if rollout is not None:
-        if rollout.conclusion:
-            return rollout.conclusion
-        shown = rollout.target
-    if group is not None and group.gave_up and shown is record.stable:
-        return f"group {group.name} gave up: {group.gave_up}; `airs restart {record.key}` starts all of it again"
-    of = shown.revision.id if shown else ""
-    own = [i for i in instances if i.revision == of]
-    down = [i for i in own if i.last_exit is not None and not i.ready]
-    unwell = [
-        f"{i.name} is unhealthy: {i.unwell}" if i.unwell else f"{i.name} says that it is {i.health.value}"
-        for i in own
-        if i.health in _UNWELL
-    ]
-    why = str(down[0].last_exit) if down else ", ".join(unwell[:UNWELL_SHOWN])
-    if any(i.phase is Phase.GAVE_UP for i in down):
-        why += f"; given up, `airs restart {record.key}` tries again"
-    return why

@@ -299,3 +299,16 @@ def test_replicas_may_change_during_a_canary(stage: Stage):
     stage.apply()
     wait_until(lambda: sum(i.ready for i in stage.view("hello").instances) >= 4)
     assert stage.rollout_phase("hello") == "paused"
+
+
+def test_a_canary_that_is_suspended_says_what_has_it_go_on_and_then_does(stage: Stage):
+    waiting_at(stage, 20)
+    rollout = canary({"weight": 20}, {"pause": {}}, {"weight": 90}, **UNHURRIED)
+    stage.have("hello", GOOD, rollout=rollout, suspend=True)
+    shown = stage.run("status").out
+    assert "the rollout of 1.1.0 stands still at 20 %, and goes on once its manifest says `suspend: false`" in shown
+    assert "airs rollout promote" not in shown
+    stage.write("hello", GOOD, rollout=rollout)
+    stage.apply("--no-wait")
+    wait_until(lambda: stage.view("hello").ready == 1 and stage.rollout_phase("hello") == "paused")
+    assert "step 2 of 3 waits for `airs rollout promote default/hello`" in stage.run("status").out
