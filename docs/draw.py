@@ -15,7 +15,7 @@ import click
 
 from orchestrator.cli.main import cli
 from orchestrator.rollout import phases
-from orchestrator.supervise import lifecycle
+from orchestrator.supervise import life
 
 ROOT = Path(__file__).resolve().parent.parent
 EVERYWHERE = {"state_dir", "output", "color", "verbose", "help"}  # options described once
@@ -188,7 +188,7 @@ def record(path: Path) -> tuple[str, str]:
 
 MADE: dict[str, dict[str, Callable[[], str]]] = {
     "ARCHITECTURE.md": {
-        "lifecycle": lambda: diagram(lifecycle.diagram),
+        "life": lambda: diagram(life.diagram),
         "rollout": lambda: diagram(phases.diagram),
     },
     "DECISIONS.md": {"records": decisions},

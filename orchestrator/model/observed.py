@@ -14,12 +14,11 @@ from orchestrator.model.who import By
 
 
 class Phase(Enum):
-    """Where an instance is in its life; `supervise/lifecycle.py` holds the table."""
+    """Where an instance is in its life; `supervise/life.py` holds the table."""
 
     INSTALLED = "installed"
     STARTING = "starting"
     RUNNING = "running"
-    UPDATING = "updating"
     STOPPING = "stopping"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -29,7 +28,7 @@ class Phase(Enum):
     @property
     def is_in_hand(self) -> bool:
         """Whether the supervisor is already working on it, so that nobody plans for it."""
-        return self in (Phase.STARTING, Phase.BACKING_OFF, Phase.UPDATING, Phase.STOPPING)
+        return self in (Phase.STARTING, Phase.BACKING_OFF, Phase.STOPPING)
 
 
 class ObservedSession(Value, frozen=True, order=True):

@@ -3,6 +3,7 @@
 import msgspec
 
 from orchestrator.model.base import canonical_json
+from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Answer, BadCall, CallAnswer, Exited, Health, Message, Refused, Replied, Returned
 from orchestrator.model.spec import CheckCall, CheckMessage, HealthPolicy
@@ -16,6 +17,57 @@ class HealthFinding(msgspec.Struct, frozen=True):
 
     health: Health
     why: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it may take messages."""
+        return self.health is not Health.UNHEALTHY
+
+
+UNKNOWN = HealthFinding(Health.UNKNOWN)
+
+
+class HealthRecord:
+    """How one instance was found, how often in a row it was unhealthy, and whether it was ever Ready."""
+
+    __slots__ = ("_failures", "found", "was_ready")
+
+    def __init__(self) -> None:
+        self.found, self.was_ready = UNKNOWN, False
+        self._failures = 0
+
+    def note(self, found: HealthFinding, policy: HealthPolicy) -> bool:
+        """Note how it is now; True when it was unhealthy too often in a row."""
+        self.found = found
+        self._failures = 0 if found.is_well else self._failures + 1
+        return self._failures >= policy.failure_threshold
+
+    def forget(self, reason: ExitReason) -> None:
+        """Begin anew after an exit; one that ended because it was unhealthy stays known as that."""
+        self.found = HealthFinding(Health.UNHEALTHY) if reason.kind is ExitKind.UNHEALTHY else UNKNOWN
+        self._failures = 0
+
+    def failure(self) -> ExitReason:
+        """Say why an instance is ended that was found unhealthy too often."""
+        often, why = f"{self._failures} times in a row", self.found.why
+        detail = f"failed {often}, at last so: {why}" if why else f"health() failed {often}"
+        return ExitReason(kind=ExitKind.UNHEALTHY, detail=detail)
+
+    def said(self, before: Health) -> str | None:
+        """Say how it is, where that is news after how it was; None where it is none."""
+        now, why = self.found.health, self.found.why
+        if now is before or (before is Health.UNKNOWN and now is Health.HEALTHY):
+            return None
+        if now is Health.UNHEALTHY:
+            problem = f"is unhealthy: {why}" if why else "says that it is unhealthy"
+            return f"{problem}; it is given no message until it is not"
+        return _NEWS.get(now, f"says that it is {now.value}")
+
+
+_NEWS = {
+    Health.HEALTHY: "is healthy again",
+    Health.DEGRADED: "says that it is degraded; it goes on",
+}
 
 
 async def examined(

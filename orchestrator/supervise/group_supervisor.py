@@ -14,7 +14,7 @@ from orchestrator.model.spec import Group
 from orchestrator.supervise import groups
 from orchestrator.supervise.groups import GroupRestart, GroupStep, GroupVerb, InstanceFailure, Standing
 from orchestrator.supervise.instances import InstanceSet
-from orchestrator.supervise.lifecycle import Event
+from orchestrator.supervise.life import Event
 from orchestrator.supervise.policy import Decision, within
 from orchestrator.supervise.ports import Listener
 
@@ -61,7 +61,7 @@ class GroupSupervisor:
         for member in left:
             found = member.find()
             if found is not None:
-                found.go_on()
+                found.tell_all(Event.GO_ON)
         self.look()
 
     def escalate(self, failure: InstanceFailure, *, again: bool) -> Decision:
@@ -169,13 +169,13 @@ class GroupSupervisor:
             return
         match step.verb:
             case GroupVerb.STOP:
-                found.pause(Event.RETRY_LATER)
+                found.tell_all(Event.PAUSE)
             case GroupVerb.GIVE_UP:
-                found.pause(Event.GIVE_UP)
+                found.tell_all(Event.DISMISS)
             case GroupVerb.START:
-                found.go_on()
+                found.tell_all(Event.GO_ON)
         if not self._has(member):  # it left meanwhile, and nobody would start it again
-            found.go_on()
+            found.tell_all(Event.GO_ON)
 
     def _has(self, member: Member) -> bool:
         with self._lock:

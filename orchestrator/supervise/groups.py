@@ -14,6 +14,7 @@ from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.observed import Phase
 from orchestrator.model.spec import Group, GroupStrategy
+from orchestrator.supervise.life import State
 from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter, StandBy, within
 
 Key = DeploymentKey
@@ -210,9 +211,9 @@ class Standing(msgspec.Struct, frozen=True):
         return Standing(**{name: getattr(self, name) or getattr(other, name) for name in names})
 
 
-def standing_of(phase: Phase, *, ready: bool, stands_by: bool) -> Standing:
+def standing_of(state: State) -> Standing:
     """Return how one instance is."""
-    match phase:
+    match state.phase:
         case Phase.STOPPED:
             return Standing()
         case Phase.GAVE_UP:
@@ -220,9 +221,9 @@ def standing_of(phase: Phase, *, ready: bool, stands_by: bool) -> Standing:
         case Phase.INSTALLED | Phase.STOPPING:
             return Standing(goes=True)
         case Phase.BACKING_OFF:
-            return Standing(stands_by=stands_by, runs=not stands_by)
+            return Standing(stands_by=state is State.STANDING_BY, runs=state is State.BACKING_OFF)
         case _:
-            return Standing(runs=True, comes=not ready)
+            return Standing(runs=True, comes=not state.ready)
 
 
 class GroupVerb(Enum):

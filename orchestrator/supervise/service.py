@@ -10,6 +10,7 @@ from orchestrator.model.spec import Deployment, Revision
 from orchestrator.supervise.environment import Environment
 from orchestrator.supervise.instances import InstanceSet
 from orchestrator.supervise.job import Runs
+from orchestrator.supervise.life import Event
 from orchestrator.supervise.ports import Membership
 
 
@@ -102,7 +103,7 @@ class Service:
         with self._lock:
             sets = [one for one in self._sets.values() if concerns(one.deployment.revision)]
         for one in sets:
-            one.restart_at_once()
+            one.tell_all(Event.RESTART)
         self.runs.cancel(lambda run: concerns(run.revision))
 
     def stop(self, refusal: Undelivered) -> bool:
@@ -122,8 +123,8 @@ class Service:
         """End the calls that are under way."""
         with self._lock:
             sets = [*self._sets.values()]
-        for one in sets:
-            one.interrupt()
+        for instance in (instance for one in sets for instance in one.members):
+            instance.guest_side.interrupt()
 
     def observe(self) -> tuple[ObservedInstance, ...]:
         """Describe every instance, set by set, then the runs of a job."""

@@ -1,10 +1,12 @@
-"""The real clock: one thread that makes due calls, in order."""
+"""The real clock: one thread that makes due calls, in order. And one call of an instance that is due later."""
 
 import heapq
 import itertools
 import threading
 import time
 from collections.abc import Callable
+
+from orchestrator.concurrency.clock import Clock, Timer
 
 SWEEP_MIN = 1_024  # calls that are due, before those are swept out that were cancelled
 
@@ -89,6 +91,34 @@ class SystemClock:
 
     def _wait_s(self) -> float | None:
         return max(0.0, (self._due[0].at_ms - self.monotonic_ms()) / 1000) if self._due else None
+
+
+class OneTimer:
+    """One call that is due later, or none: arming it anew takes the place of the call before."""
+
+    __slots__ = ("_clock", "_due_ms", "_timer")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._due_ms = 0
+        self._timer: Timer | None = None
+
+    def arm(self, delay_ms: int, call: Callable[[], None]) -> None:
+        """Have a call made, and no other."""
+        self.disarm()
+        self._due_ms = self._clock.monotonic_ms() + delay_ms
+        self._timer = self._clock.call_later(delay_ms, call)
+
+    def disarm(self) -> None:
+        """Have no call made."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    @property
+    def left_ms(self) -> int:
+        """How long it is until the call that was armed last; less than nothing where that was made."""
+        return self._due_ms - self._clock.monotonic_ms()
 
 
 def _nothing() -> None:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
-from orchestrator.model.observed import Phase
 from orchestrator.model.spec import Backoff, Group, GroupStrategy, RestartPolicy, RestartType
 from orchestrator.supervise.groups import (
     BackoffWait,
@@ -25,6 +24,7 @@ from orchestrator.supervise.groups import (
     revived,
     standing_of,
 )
+from orchestrator.supervise.life import READY, STOPPING, State
 from orchestrator.supervise.policy import Forget, GiveUp, RestartAfter, StandBy, decide
 from tests.plan.build import key
 
@@ -163,27 +163,24 @@ def test_a_group_is_asked_for_again_with_all_its_members_in_order():
     assert revived(ORDER, GroupRestart(to_stop=(A,), gave_up="why")) == GroupRestart(to_stop=(A,), to_start=ORDER)
 
 
-def test_who_leaves_a_group_is_out_of_its_course():
+def test_who_leaves_a_group_is_out_of_its_restart():
     restart = GroupRestart(to_stop=(A, B), to_start=(A, B, C), waits=waiting((A, NOW), (B, NOW)))
     assert only(restart, (C, A)) == GroupRestart(to_stop=(A,), to_start=(C, A), waits=waiting((A, NOW)))
 
 
-def test_an_instance_stands_as_its_phase_says():
-    runs, comes = Standing(runs=True), Standing(runs=True, comes=True)
+def test_an_instance_stands_as_its_state_says():
+    runs, comes, goes = Standing(runs=True), Standing(runs=True, comes=True), Standing(goes=True)
     told = {
-        Phase.INSTALLED: Standing(goes=True),
-        Phase.STARTING: comes,
-        Phase.RUNNING: comes,
-        Phase.UPDATING: comes,
-        Phase.STOPPING: Standing(goes=True),
-        Phase.STOPPED: Standing(),
-        Phase.FAILED: comes,
-        Phase.BACKING_OFF: runs,
-        Phase.GAVE_UP: Standing(gave_up=True),
+        **dict.fromkeys(State, comes),
+        **dict.fromkeys(READY, runs),
+        **dict.fromkeys((State.INSTALLED, *STOPPING), goes),
+        State.BACKING_OFF: runs,
+        State.STANDING_BY: Standing(stands_by=True),
+        State.GAVE_UP: Standing(gave_up=True),
+        State.ENDED: Standing(),
+        State.LEFT: Standing(),
     }
-    assert {phase: standing_of(phase, ready=False, stands_by=False) for phase in Phase} == told
-    assert standing_of(Phase.RUNNING, ready=True, stands_by=False) == runs
-    assert standing_of(Phase.BACKING_OFF, ready=False, stands_by=True) == Standing(stands_by=True)
+    assert {state: standing_of(state) for state in State} == told
     assert runs | Standing(goes=True) == Standing(runs=True, goes=True)
 
 

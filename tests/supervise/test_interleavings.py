@@ -9,7 +9,7 @@ from orchestrator.messaging import asking
 from orchestrator.messaging.mailbox import route
 from orchestrator.model.spec import Backoff, HealthPolicy, RestartPolicy, RestartType
 from orchestrator.runtime.call.finish import finish
-from orchestrator.supervise import instance, instances, sessions
+from orchestrator.supervise import instance, instances, rolling, sessions
 from tests.supervise.interleave import Interleaver
 from tests.supervise.stage import Stage
 
@@ -21,7 +21,7 @@ EAGER = HealthPolicy(interval_ms=10, timeout_ms=10, failure_threshold=1)
 @pytest.fixture(params=SEEDS)
 def threads(request, monkeypatch) -> Interleaver:
     interleaver = Interleaver(request.param)
-    for module in (asking, instance, instances, route, sessions):
+    for module in (asking, instance, instances, rolling, route, sessions):
         monkeypatch.setattr(module, "threading", SimpleNamespace(Lock=interleaver.Lock))
     return interleaver
 
