@@ -9,6 +9,7 @@ something.
 import threading
 from collections.abc import Callable, Sequence
 
+from orchestrator.concurrency.work import Work
 from orchestrator.messaging.mailbox.route import Route
 from orchestrator.model.event import About
 from orchestrator.model.exits import ExitKind, ExitReason
@@ -16,7 +17,6 @@ from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited, Health
 from orchestrator.model.observed import ObservedInstance, Phase
 from orchestrator.model.spec import Deployment
-from orchestrator.concurrency.work import Work
 from orchestrator.supervise.checks import HealthFinding, HealthRecord
 from orchestrator.supervise.environment import Environment
 from orchestrator.supervise.failures import Escalate, FailureRecord

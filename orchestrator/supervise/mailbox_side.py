@@ -8,6 +8,7 @@ told of neither. Whatever else is to happen after a turn is the instance's, in `
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from orchestrator.concurrency.work import Work
 from orchestrator.messaging.mailbox.batch import Batch
 from orchestrator.messaging.mailbox.envelope import Call, Envelope
 from orchestrator.messaging.mailbox.route import Route
@@ -15,14 +16,13 @@ from orchestrator.model.exits import ExitReason
 from orchestrator.model.hop import HopKind
 from orchestrator.model.message import Exited, Handled, Mail, Message, Outcome
 from orchestrator.model.spec import Deployment
-from orchestrator.concurrency.work import Work
 from orchestrator.supervise.boundary import cancellable, host_fault
 from orchestrator.supervise.environment import Environment
 from orchestrator.supervise.guest_side import GuestSide
 from orchestrator.supervise.sessions import IdleSessions
 
 
-class Owner(Protocol):
+class TurnOwner(Protocol):
     """The instance, as far as a turn concerns it."""
 
     def turn_over(self, *, was_offered: bool) -> None:
@@ -41,7 +41,7 @@ class MailboxSide:
 
     def __init__(
         self, name: str, deployment: Deployment, route: Route, environment: Environment, guest_side: GuestSide,
-        owner: Owner,
+        owner: TurnOwner,
     ) -> None:  # fmt: skip
         self.name, self.lane, self.priority = name, deployment.revision.id, deployment.priority
         self.serves = False  # nothing but messages is to be done

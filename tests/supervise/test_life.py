@@ -6,11 +6,11 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from orchestrator.runtime.call.finish import finish
 
 from orchestrator.model.message import Replied
 from orchestrator.model.observed import Phase
 from orchestrator.model.spec import HealthPolicy
+from orchestrator.runtime.call.finish import finish
 from orchestrator.supervise import life as life_module
 from orchestrator.supervise.instance import Instance
 from orchestrator.supervise.life import (
@@ -150,6 +150,7 @@ gave-up            go-on            → queued             disarm, clear_record,
 ended              stop             → left               disarm, tell
 ended              restart          → queued             disarm, clear_record, start, tell
 """
+TOLD = sorted(ENDINGS, key=lambda event: event.value)  # in the same order in every process
 LIVES = [Life(state, then) for state in State for then in (Then if state in STOPPING else (None,))]
 
 
@@ -212,7 +213,7 @@ def test_what_is_ignored_changes_nothing():
         (Then.STAND_BY, Event.GO_ON, Then.RESTART),
         (Then.GIVE_UP, Event.GO_ON, Then.RESTART),
         (Then.RESTART, Event.GO_ON, Then.RESTART),
-        *((Then.LEAVE, event, Then.LEAVE) for event in (*ENDINGS, Event.GO_ON)),
+        *((Then.LEAVE, event, Then.LEAVE) for event in (*TOLD, Event.GO_ON)),
     ],
 )
 def test_who_tells_it_again_while_it_ends_changes_what_follows(then, event, after):
@@ -257,7 +258,7 @@ def _happens(life: Life, event: Event) -> bool:
     return True
 
 
-ALWAYS = (*ENDINGS, Event.GO_ON, Event.CHECK_DUE, Event.ANSWER, Event.BACKOFF_OVER)
+ALWAYS = (*TOLD, Event.GO_ON, Event.CHECK_DUE, Event.ANSWER, Event.BACKOFF_OVER)
 OVER = {
     "start": (Event.FOUND_WELL, Event.FOUND_ILL, Event.EXITED),
     "check": (Event.FOUND_WELL, Event.FOUND_ILL, Event.EXITED),
@@ -279,7 +280,7 @@ class World:
 
     def possible(self) -> list[Event]:
         if self.life.state is State.INSTALLED:
-            return [Event.START, *ENDINGS]
+            return [Event.START, *TOLD]
         offered = [Event.MESSAGE] if self.life.state is State.IDLE else []
         return [*ALWAYS, *OVER.get(self.job, ()), *offered, *([Event.TURN] if self.queued else [])]
 
