@@ -94,7 +94,7 @@ TARGETS: Mapping[str, Target] = {
     "cores-8": _faster(6.8, "eight of them, where there are eight cores"),
     **{
         f"start-{name}/python": Target(8, RATIO, "python -c pass is 1; an answer before one has looked up")
-        for name in ("version", "help", "status", "get", "request")
+        for name in ("version", "help", "status", "agent", "get", "request")
     },
     **{
         f"start-{name}/python": Target(15, RATIO, "the same with manifests read and checked")

@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "version": ("--version",),
     "help": ("--help",),
     "status": ("status",),
+    "agent": ("agent", "status"),
     "get": ("get", "deployments"),
     "request": ("request", "hello", "Ada"),
     "validate": ("validate", MANIFESTS),

@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from orchestrator.cli.context import Settings, silent_holder
 from orchestrator.client import AgentClient, NotAnswering
 from orchestrator.contract.codes import NO_AGENT
 from orchestrator.contract.problem import Failure
-from orchestrator.store.state_dir import StateDir, holder
+from orchestrator.store.layout import LOCK
+from orchestrator.store.lock import holder
 
 START_LIMIT_S = 20.0
 LOOK_S = 0.02
@@ -39,6 +41,8 @@ def start_agent(settings: Settings) -> AgentClient:
     Raises:
         Failure: it ended, or does not answer; the end of its log says why.
     """
+    from orchestrator.store.state_dir import StateDir  # with the database, which stopping an agent has no use for
+
     state = StateDir(settings.state_dir)
     command = [sys.executable, "-m", "orchestrator", "agent", "run", "--state-dir", str(settings.state_dir)]
     log = os.open(state.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -55,28 +59,28 @@ def start_agent(settings: Settings) -> AgentClient:
         with contextlib.suppress(NotAnswering):  # it listens and is not ready yet; told below if it never is
             if client.answers():
                 return client
-        if process.poll() is not None and holder(settings.state_dir) is None:
+        if process.poll() is not None and holder(settings.state_dir / LOCK) is None:
             break
         time.sleep(LOOK_S)
     else:
         silent = silent_holder(settings.state_dir)
         if silent is not None:
             raise silent
-    raise Failure("the agent did not come up", _tail(state, begin), f"The whole log is {state.log}.", NO_AGENT)
+    raise Failure("the agent did not come up", _tail(state.log, begin), f"The whole log is {state.log}.", NO_AGENT)
 
 
 def stop_agent(client: AgentClient, timeout_s: float, within_s: float | None = None) -> bool:
     """Ask the agent to stop, which ends calls after `within_s`, and wait until it let go of its state directory."""
     client.stop(within_s)
     deadline = time.monotonic() + timeout_s
-    while holder(client.state_dir) is not None:
+    while holder(client.state_dir / LOCK) is not None:
         if time.monotonic() > deadline:
             return False
         time.sleep(LOOK_S)
     return True
 
 
-def _tail(state: StateDir, begin: int) -> str:
-    with state.log.open("rb") as file:
+def _tail(log: Path, begin: int) -> str:
+    with log.open("rb") as file:
         file.seek(begin)
         return file.read()[-LOG_TAIL:].decode(errors="replace").strip()

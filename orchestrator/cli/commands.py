@@ -19,7 +19,7 @@ SECTIONS: dict[str, dict[str, CommandEntry]] = {
         "validate": CommandEntry("planning", "Check manifests, components and artifacts; needs no agent."),
         "plan": CommandEntry("planning", "Show what would change, and why."),
         "apply": CommandEntry("planning", "Make it so: a folder, a file, REPOSITORY#ref:path or a saved plan."),
-        "up": CommandEntry("agent", "Have a source watched until Ctrl-C, and tell what happens."),
+        "up": CommandEntry("up", "Have a source watched until Ctrl-C, and tell what happens."),
         "source": CommandEntry("source", "Have the agent follow folders, files and git repositories, for good."),
     },
     "Look": {

@@ -105,10 +105,11 @@ class Settings:
 def silent_holder(state_dir: Path) -> "NotAnswering | None":
     """Say that somebody holds a state directory without listening: an agent that starts, stops, or stands still."""
     from orchestrator.client import NotAnswering
+    from orchestrator.store.layout import LOCK
     from orchestrator.store.lock import holder
 
     try:
-        owner = holder(state_dir / "lock")
+        owner = holder(state_dir / LOCK)
     except OSError:  # no file that could be locked
         return None
     return None if owner is None else NotAnswering(state_dir, owner.pid, "it is starting, stopping, or stands still")

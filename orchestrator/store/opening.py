@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.store.engine import DatabaseDamaged, DatabaseFault, Engine, Rows, Tail, not_a_database
+from orchestrator.store.layout import LOCK
 from orchestrator.store.synced import (
     SYNCED,
     Manifest,
@@ -21,7 +22,6 @@ from orchestrator.store.synced import (
     sizes_of_logs,
 )
 
-LOCK = "lock"
 Look = Callable[[Rows], int]  # reads what a start needs, and returns the serial; raises DatabaseFault
 
 

@@ -20,7 +20,7 @@ from orchestrator.store.database import Database
 from orchestrator.store.decisions import read_records, read_serial, read_sources
 from orchestrator.store.desired import read_desired
 from orchestrator.store.files import check_own_folder, have_private_folder, read_private, write_once
-from orchestrator.store.layout import CACHE
+from orchestrator.store.layout import CACHE, LOCK
 from orchestrator.store.needed import read_needed
 from orchestrator.store.notes import read_notes
 from orchestrator.store.synced import SYNCED, note_nothing
@@ -92,7 +92,7 @@ class StateDir:
 
 def holder(path: Path) -> lock.Owner | None:
     """Say who holds the state directory at `path`; None for nobody."""
-    return lock.holder(path / "lock")
+    return lock.holder(path / LOCK)
 
 
 class Recorded(NamedTuple):

@@ -46,7 +46,7 @@ def test_what_asks_nobody_imports_no_client(arguments: list[str]):
 @pytest.mark.parametrize(
     "arguments",
     [["status"], ["status", "x"], ["get", "deployments"], ["request", "x", "y"], ["logs"], ["history", "x"],
-     ["top", "--once"]],
+     ["top", "--once"], ["agent", "status"]],
     ids=" ".join,
 )  # fmt: skip
 def test_what_asks_an_agent_imports_neither_the_engine_nor_what_reads_manifests(arguments: list[str], tmp_path):

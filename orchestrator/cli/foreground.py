@@ -1,0 +1,84 @@
+"""Runs an agent in the foreground: what `airs up` does where none runs, and what the background agent's process does.
+
+Only these two import the agent itself; everything else of the command line asks one.
+"""
+
+import contextlib
+import shlex
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+from orchestrator.agent.assembly import Agent
+from orchestrator.agent.process import AgentOptions, run_agent
+from orchestrator.agent.socket import socket_path
+from orchestrator.cli.context import Settings, runtime_dir
+from orchestrator.cli.excerpts import on_disk
+from orchestrator.cli.reading import passed_to_git
+from orchestrator.cli.show import PHASE_STYLES, clock, show_diagnostics
+from orchestrator.cli.terminal import Console, Text
+from orchestrator.contract.codes import FAILED
+from orchestrator.contract.problem import Failure
+from orchestrator.model.event import Event
+from orchestrator.model.source import SourceStatus
+from orchestrator.store.lock import StateLocked
+
+T = TypeVar("T")
+
+
+def run_here(settings: Settings, ready: Callable[[Agent], None] = lambda _: None, *, is_aloud: bool = True) -> None:
+    """Run an agent until it is stopped; `ready` is called with it as soon as it answers.
+
+    Raises:
+        Failure: one runs already.
+    """
+    try:
+        options = AgentOptions(
+            settings.state_dir,
+            socket_path(settings.state_dir, runtime_dir()),
+            shlex.join(["airs", *sys.argv[1:]]),
+            say=aloud(settings, say_event) if is_aloud else _silent,
+            report=aloud(settings, report_look) if is_aloud else _silent,
+            ready=ready,
+            calls=settings.calls,
+            passed_on=passed_to_git(),
+        )
+        run_agent(options)
+    except StateLocked as locked:
+        raise Failure(
+            f"an agent already runs on {settings.state_dir}",
+            f"It is {locked.owner}." if locked.owner else "It has not said who it is.",
+            "Use it, stop it with `airs agent stop`, or name another --state-dir.",
+            FAILED,
+        ) from None
+
+
+def _silent(_what: object) -> None:
+    return
+
+
+def aloud(settings: Settings, show: Callable[[Console, T], None]) -> Callable[[T], None]:
+    """Return `show` for somebody who does not care whether it could be printed, such as the controller."""
+
+    def show_or_drop(what: T) -> None:
+        with contextlib.suppress(OSError):  # agent.log on a full disk is no reason to end what runs
+            show(settings.out(), what)  # a new console each time: one that failed keeps what it could not print
+
+    return show_or_drop
+
+
+def say_event(console: Console, event: Event) -> None:
+    """Print an event."""
+    who = f"{event.key}  " if event.key else ""
+    style = PHASE_STYLES.get(event.reason, "yellow" if event.type.value == "warning" else "cyan")
+    console.print(Text.assemble((clock(event.at_ms), "dim"), f"  {who}", (event.reason, style), f"  {event.message}"))
+
+
+def report_look(console: Console, status: SourceStatus) -> None:
+    """Print what a look at a source found wrong."""
+    if status.failure is not None:
+        failure = status.failure
+        console.print(Text.assemble(("stale: ", "bold yellow"), f"{failure.summary}: {failure.detail}"))
+        console.print(Text("    what runs keeps running", style="dim"))
+    is_git = "#" in status.source
+    show_diagnostics(console, status.diagnostics, None if is_git else on_disk)
