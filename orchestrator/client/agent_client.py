@@ -58,7 +58,10 @@ SLACK_S = 10.0  # beyond a message's own timeout, before we stop believing in th
 
 
 class AgentClient:
-    """One agent, as its clients see it. Every method raises `Failure` where the agent does not do what was asked."""
+    """One agent, as its clients see it. Every method raises `Failure` where the agent does not do what was asked.
+
+    Larger than most, as it has one method for each endpoint of the contract.
+    """
 
     def __init__(
         self, state_dir: Path, runtime_dir: Path | None = None, tell: Callable[[str], None] | None = None,

@@ -147,7 +147,10 @@ _CORE_TYPES = range(0x68, 0x80)  # a core value type of one byte
 
 
 class _Reader(ByteReader):
-    """Reads the body of one section."""
+    """Reads the body of one section.
+
+    Larger than most, as the binary format has so many productions: a method for each.
+    """
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)

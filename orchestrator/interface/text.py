@@ -105,7 +105,10 @@ def world_text(component: bytes) -> str:
 
 
 class _Writer:
-    """Writes one component's world down."""
+    """Writes one component's world down.
+
+    Larger than most, as WIT has so many sorts of items: a method for each.
+    """
 
     def __init__(self, world: Elaborated) -> None:
         self._world = world

@@ -44,7 +44,11 @@ class DamagedRow(DatabaseFault):
 
 
 class Database:
-    """An open database; all methods may be called from any thread. Opened for reading, one that never was is empty."""
+    """An open database; all methods may be called from any thread. Opened for reading, one that never was is empty.
+
+    Larger than most, as reading, writing, syncing and opening anew share one engine, one failure and the
+    locks that keep them apart.
+    """
 
     def __init__(self, folder: Path, *, readonly: bool = False, look: Look | None = None) -> None:
         """Open the database in `folder`; unless `readonly`, one is created where there never was any.

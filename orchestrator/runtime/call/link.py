@@ -57,7 +57,10 @@ class Called:
         self, _data: int, context: int, _type: int, arguments: int, count: int, results: int, _results: int,
         error: int, continuation: int,
     ) -> None:  # fmt: skip
-        """Answer, and leave behind what says when the guest goes on."""
+        """Answer, and leave behind what says when the guest goes on.
+
+        Larger than most, as wasmtime calls it with these arguments.
+        """
         cell = self._cells[capi.get_data(context)]
         if not self._ran(cell, arguments, count, results):
             c_void_p.from_address(error).value = capi.error_new(_ENDED)

@@ -21,7 +21,10 @@ MAX_HOST_CALLS = 1_000_000  # in one call of a guest; fuel alone would allow mor
 
 
 class Cell:
-    """One instance's side of its callbacks; written by the thread that runs it, except for `interrupt`."""
+    """One instance's side of its callbacks; written by the thread that runs it, except for `interrupt`.
+
+    Larger than most, as a callback knows nothing but this: each attribute is something it reads or leaves behind.
+    """
 
     __slots__ = (
         "began_ns", "context", "deadline_ns", "ending", "held", "holds_thread", "host_calls", "id", "is_interrupted",

@@ -72,7 +72,10 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Guest:
-    """A started instance. One call at a time, as work in steps; after an `Exited` every call answers the same."""
+    """A started instance. One call at a time, as work in steps; after an `Exited` every call answers the same.
+
+    Larger than most, as it is the `Guest` of `supervise/ports.py`: a method for each thing that is asked of a guest.
+    """
 
     __slots__ = (
         "_current", "_ended", "_exports", "_has_worked", "_instance", "_is_actor", "_is_adapted", "_sessions",
@@ -280,7 +283,8 @@ class Guest:
     @property
     def spent(self) -> Spent:
         """What messages and calls took, as far as it was read: of all while they are few, of one in many else."""
-        return self._instance.spent
+        spent: Spent = self._instance.meter.spent
+        return spent
 
     @property
     def memory_bytes(self) -> int:
@@ -306,7 +310,7 @@ class Guest:
 
     async def _unmetered(self, work: Work[T]) -> T:
         """Do what is no message, and is not counted among what they spent."""
-        with self._instance.unmetered():
+        with self._instance.meter.stopped():
             return await work
 
     async def begin(self, revision: Revision) -> Exited | None:

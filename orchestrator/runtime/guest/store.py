@@ -11,9 +11,8 @@ have got over that and failed at something else.
 """
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from ctypes import byref, c_uint64, c_void_p, create_string_buffer, sizeof
+from collections.abc import Callable, Iterable, Sequence
+from ctypes import byref, c_void_p, create_string_buffer, sizeof
 from typing import Any, TypeVar
 
 from wasmtime import _ffi as ffi
@@ -22,7 +21,6 @@ from orchestrator.concurrency.work import GIVE_WAY, GivenUp, Held
 from orchestrator.interface.exports import Export
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.message import Exited
-from orchestrator.model.observed import Spent
 from orchestrator.model.spec import Limits
 from orchestrator.runtime.adapter import window
 from orchestrator.runtime.adapter.text import FLAT
@@ -34,17 +32,15 @@ from orchestrator.runtime.component.loaded import Loaded
 from orchestrator.runtime.engine import capi
 from orchestrator.runtime.engine.cell import OVERTIME_NS, Cell
 from orchestrator.runtime.engine.memory import Allowance, Memory
+from orchestrator.runtime.guest.meter import Meter
 from orchestrator.runtime.wasi.config import Denied, Unable, Wasi, give
 
 MAX_TABLE_ELEMENTS = 200_000  # of each table; 8 bytes each
 MAX_TABLES = 64
 MAX_MEMORIES = 16
 MAX_CORE_INSTANCES = 256
-UNREAD_CALLS = 60  # while they come fast, between two whose fuel is read: reading takes a tenth of a short call
-OFTEN_NS = 1_000_000  # where calls are further apart than this, the fuel of each is read
 JUST_NS = 1_000_000  # since a call began: half a tick
 SMALL_MEMORY_BYTES = 16 << 20  # filling it takes one instruction, and two milliseconds
-_MAX_FUEL = (1 << 63) - 1
 _CLOSED = Exited(ExitReason(kind=ExitKind.KILLED, detail="closed"))
 _OUTSIDE = "; it still waits outside of the guest, in WASI, and holds a thread until that ends"
 T = TypeVar("T")
@@ -53,12 +49,15 @@ _INSTANCE_BYTES = sizeof(ffi.wasmtime_component_instance_t)
 
 
 class GuestStore:
-    """One instance. One call at a time, from whatever thread; `interrupt` at any moment from any other."""
+    """One instance. One call at a time, from whatever thread; `interrupt` at any moment from any other.
+
+    Larger than most, as each call asks in one place who is within, why it ended and whether it closes: one object more
+    between them costs every message a tenth of a microsecond.
+    """
 
     __slots__ = (
-        "__weakref__", "_allowance", "_arming", "_cell", "_computes_long", "_context", "_entries", "_free", "_fuel",
-        "_fuel_set", "_given", "_instance", "_is_closing", "_is_entered", "_limits", "_loaded", "_much_taken_bytes",
-        "_poll_first", "_read_ns", "_tick", "_unread", "exited", "spent",
+        "__weakref__", "_allowance", "_cell", "_computes_long", "_context", "_entries", "_free", "_given", "_instance",
+        "_is_closing", "_is_entered", "_limits", "_loaded", "_much_taken_bytes", "_poll_first", "exited", "meter",
     )  # fmt: skip
 
     def __init__(self, loaded: Loaded, cell: Cell, limits: Limits, wasi: Wasi) -> None:
@@ -69,15 +68,11 @@ class GuestStore:
         self._computes_long = False  # its last call did not end within one slice
         self._poll_first = capi.future_poll_quick if limits.memory_bytes <= SMALL_MEMORY_BYTES else capi.future_poll
         self._instance = create_string_buffer(_INSTANCE_BYTES)
-        self._fuel = self._fuel_set = min(limits.fuel, _MAX_FUEL)
-        self._arming: tuple[Callable[[], Any], Callable[[], Any]] | None = None  # sets fuel and the next tick
         self._much_taken_bytes = limits.memory_bytes - SMALL_MEMORY_BYTES  # left, when so much is taken
-        self._tick = loaded.engine.tick
         self._allowance = Allowance(limits.memory_bytes, window.ALLOWANCE_BYTES if loaded.is_adapted else 0)
         self.exited: Exited | None = None
-        self.spent = Spent()  # replaced, never changed: any thread may read it
-        self._unread = self._read_ns = 0
         self._open()
+        self.meter = Meter(self._context, cell, loaded.engine.tick, limits.fuel)
 
     def _open(self) -> None:
         engine = self._loaded.engine
@@ -96,7 +91,7 @@ class GuestStore:
         with _Entered(self) as entered:
             if self._cell.holds_thread:
                 return await self._instantiate_apart(entered)
-            self._arm(self._limits.timeout_ms)
+            self.meter.arm(self._limits.timeout_ms)
             self._cell.memories = self._allowance.memories
             self._loaded.engine.memories.opening.allowance = self._allowance
             failure = await self._instantiate_in_steps()
@@ -129,7 +124,8 @@ class GuestStore:
         cell = self._cell
 
         def begin(held: Held[T]) -> T:
-            self._arm(self._limits.timeout_ms if timeout_ms is None else timeout_ms, fuel_times)
+            self._allowance.was_refused = False
+            self.meter.arm(self._limits.timeout_ms if timeout_ms is None else timeout_ms, fuel_times)
             held.over_within(cell.deadline_ns + OVERTIME_NS)
             if cell.is_interrupted:  # looked at after the moment is set, so that an interruption is never missed
                 cell.ending = cell.due()
@@ -207,7 +203,9 @@ class GuestStore:
         try:
             if self._is_closing:  # looked at once entered, so that one side sees the other
                 return _CLOSED
-            self._arm(self._limits.timeout_ms if timeout_ms is None else timeout_ms, fuel_times)
+            self._allowance.was_refused = False
+            meter = self.meter
+            meter.arm(self._limits.timeout_ms if timeout_ms is None else timeout_ms, fuel_times)
             if cell.is_interrupted:
                 return self._interrupted()
             entry = self._entries.get(export.name) or self._enter(export)
@@ -219,9 +217,9 @@ class GuestStore:
                     await self._rest(future)
             finally:
                 entry.end(future)
-            self._unread -= fuel_times
-            if self._unread < 0:
-                self._read_fuel(fuel_times)
+            meter.unread -= fuel_times
+            if meter.unread < 0:
+                meter.read(fuel_times)
             return self._outcome(entry)
         finally:
             self._is_entered = False
@@ -239,7 +237,7 @@ class GuestStore:
                 await self._rest(future)
         finally:
             entry.end(future)
-        self._read_fuel(fuel_times)
+        self.meter.read(fuel_times)
         return self._outcome(entry)
 
     def _outcome(self, entry: Entry) -> Any | Exited:
@@ -263,7 +261,7 @@ class GuestStore:
                 try:
                     return (self._entries.get(export.name) or self._enter(export)).call(values, self._cell.is_over_here)
                 finally:
-                    self._read_fuel(fuel_times)
+                    self.meter.read(fuel_times)
 
             result = await self._apart(entered, call, timeout_ms, fuel_times)
             return result if isinstance(result, Exited) or self._cell.ending is None else self._end("")
@@ -304,12 +302,7 @@ class GuestStore:
     @property
     def fuel_used(self) -> int:
         """What the last call used; 0 once closed."""
-        if not self._free.alive:
-            return 0
-        left = c_uint64()
-        error = capi.get_fuel(self._context, byref(left))
-        assert not error
-        return self._fuel_set - left.value
+        return self.meter.used if self._free.alive else 0
 
     @property
     def is_stuck(self) -> bool:
@@ -321,22 +314,6 @@ class GuestStore:
         """How large its linear memories are together, without its adapter's; from any thread."""
         return self._allowance.taken_bytes
 
-    def _read_fuel(self, calls: int) -> None:
-        """Count what the last call used, for so many messages, and choose when to look again."""
-        spent, began_ns = self.spent, self._cell.began_ns
-        self.spent = Spent(calls=spent.calls + calls, fuel=spent.fuel + self.fuel_used)
-        self._unread = UNREAD_CALLS if began_ns - self._read_ns < OFTEN_NS else 0
-        self._read_ns = began_ns
-
-    @contextmanager
-    def unmetered(self) -> Iterator[None]:
-        """Have calls that are not for messages neither counted nor looked at."""
-        kept = self.spent, self._unread, self._read_ns
-        try:
-            yield
-        finally:
-            self.spent, self._unread, self._read_ns = kept
-
     def rest(self) -> None:
         """Drop what was prepared for calls, as none may come for long; the next call prepares it again."""
         if self.exited is not None:
@@ -344,7 +321,7 @@ class GuestStore:
         with _Entered(self):
             if not self._is_closing:
                 self._entries.clear()
-                self._arming = None
+                self.meter.forget()
                 for memory in self._memories_of_adapter():
                     memory.forget()
 
@@ -364,32 +341,6 @@ class GuestStore:
             self.exited = _CLOSED
         self._entries.clear()
         self._free()
-
-    def _arm(self, timeout_ms: int, fuel_times: int = 1) -> None:
-        self._allowance.was_refused = False
-        if self._arming is None:
-            self._arming = self._prepare_arming()
-        set_fuel, look_up = self._arming
-        if fuel_times == 1:
-            self._fuel_set = self._fuel
-            error = set_fuel()
-        else:
-            self._fuel_set = min(self._limits.fuel * fuel_times, _MAX_FUEL)
-            error = capi.set_fuel(self._context, self._fuel_set)
-        assert not error
-        tick = self._tick
-        tick.was_wanted = True
-        if not tick.is_on:
-            tick.want()
-        self._cell.arm(timeout_ms)
-        look_up()
-
-    def _prepare_arming(self) -> tuple[Callable[[], Any], Callable[[], Any]]:
-        context = c_void_p(self._context)
-        return (
-            capi.bound("wasmtime_context_set_fuel", c_void_p, context, c_uint64(self._fuel)),
-            capi.bound("wasmtime_context_set_epoch_deadline", None, context, c_uint64(1)),
-        )
 
     def _enter(self, export: Export) -> Entry:
         func = create_string_buffer(_FUNC_BYTES)
