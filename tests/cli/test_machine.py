@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.cli.machine import GIB, MIB, Capacity, Machine, capacity, judged, read_machine
+from orchestrator.cli.machine import GIB, MIB, Capacity, Machine, capacity, interpreter, judged, read_machine
 from orchestrator.model.finding import Degree
 
 ROOMY = Machine(
@@ -23,6 +23,22 @@ ROOMY = Machine(
 
 def test_nothing_is_said_against_a_roomy_machine():
     assert {finding.verdict for finding in judged(ROOMY)} == {Degree.OK}
+
+
+@pytest.mark.parametrize(
+    ("configured", "prefix", "is_fast"),
+    [
+        ("'--enable-shared' '--prefix=/root/.pyenv/versions/3.11.7'", "/root/.pyenv/versions/3.11.7", False),
+        ("", "/usr/local", False),
+        ("'--enable-optimizations' '--with-lto'", "/usr/local", True),
+        ("'--enable-shared' '--prefix=/usr' '--without-ensurepip'", "/usr", True),  # Debian's
+    ],
+)
+def test_a_python_built_without_profiles_is_a_hint_and_no_fault(configured, prefix, is_fast):
+    found = interpreter("3.11.7", configured, prefix)
+    assert found.verdict is Degree.OK
+    assert ("optimised build" in found.summary) == is_fast
+    assert ("half as long again" in found.summary) == (bool(found.detail)) == (not is_fast)
 
 
 @pytest.mark.parametrize(

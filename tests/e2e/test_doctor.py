@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -68,6 +69,7 @@ def test_without_a_state_everything_is_well_and_nothing_is_made(airs: Airs):
     done = airs.run("doctor")
     assert "Nothing is wrong" in done.stdout
     assert "fast path: on" in done.stdout
+    assert f"python: {platform.python_version()}, " in done.stdout
     assert "a component was compiled and called" in done.stdout
     assert not airs.state_dir.exists()
 

@@ -1,0 +1,120 @@
+"""Which Python `make` takes: the script is real; the Pythons on its path are shell scripts, but in the last test."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from .tree import ROOT
+
+FASTER = "which takes {} % of the slowest one's time"
+REFUSAL = "No Python 3.11 or newer with venv among: "
+# Answers what the script asks of a Python; its environments hold one that notes what it is told.
+STAND_IN = """#!/bin/sh
+case $1 in
+-c) {answer} ;;
+-m) echo "{name} $*" >>{log}; shift $(($# - 1)); mkdir -p "$1/bin"
+    printf '#!/bin/sh\\necho "env $*" >>{log}\\n' >"$1/bin/python"; chmod +x "$1/bin/python" ;;
+esac
+"""
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A machine with nothing on its path but what the script and the stand-ins need."""
+    (tmp_path / "bin").mkdir()
+    for tool in ("rm", "mkdir", "chmod"):
+        (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
+    return tmp_path
+
+
+def have(machine, name, took_us, wheel="/own/pip-1-py3-none-any.whl", where=None):
+    """Have a Python on the path that takes so long; None for one that cannot be used."""
+    line = "\\t".join([str(where or f"/opt/{name}"), "3.11.0", str(took_us), wheel])
+    path = machine / "bin" / name
+    body = STAND_IN.format(
+        name=name, log=machine / "log", answer="exit 1" if took_us is None else f"printf '{line}\\n'"
+    )
+    path.write_text(body)
+    path.chmod(0o755)
+    if where is None:
+        path.write_text(body.replace(f"/opt/{name}", str(path)))
+
+
+def made(machine, python=None):
+    """Make an environment; returns how that ended, and what the Pythons were told."""
+    env = {"PATH": str(machine / "bin")} | ({"PYTHON": python} if python else {})
+    command = [ROOT / ".ci/venv", machine / "env"]
+    ended = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    log = machine / "log"
+    told = log.read_text().replace(str(machine / "env"), "ENV").splitlines() if log.exists() else []
+    return ended, told
+
+
+@pytest.mark.parametrize(
+    ("times", "chosen", "why"),
+    [
+        ({"python3.11": 1000}, "python3.11", "the only one here"),
+        ({"python3": 1000}, "python3", "the only one here"),
+        ({"python3.11": 1000, "python3.12": 900, "python3": 870}, "python3.11", "the first of 3 that are"),
+        ({"python3.11": 1000, "python3": 700}, "python3", FASTER.format(70)),
+        ({"python3.11": 1000, "python3.12": 800, "python3": 700}, "python3.12", FASTER.format(80)),
+        ({"python3.11": 700, "python3": 1000}, "python3.11", FASTER.format(70)),
+        ({"python3.11": None, "python3": 1000}, "python3", "the only one here"),
+    ],
+)  # fmt: skip
+def test_the_first_is_taken_unless_another_is_clearly_faster_and_it_says_so(machine, times, chosen, why):
+    for name, took_us in times.items():
+        have(machine, name, took_us)
+    ended, told = made(machine)
+    assert told == [f"{chosen} -m venv ENV"]
+    assert ended.stdout.startswith(f"{machine / 'env'} has Python 3.11.0, {machine / 'bin' / chosen}: {why}")
+
+
+def test_one_that_has_several_names_counts_once(machine):
+    have(machine, "python3.11", 1000, where=machine / "bin/python3.11")
+    have(machine, "python3", 500, where=machine / "bin/python3.11")
+    ended, told = made(machine)
+    assert told == ["python3.11 -m venv ENV"]
+    assert "the only one here" in ended.stdout
+
+
+def test_a_fast_one_without_a_pip_is_lent_the_wheel_of_another(machine):
+    have(machine, "python3.11", 1000, "/other/pip-23.2.1-py3-none-any.whl")
+    have(machine, "python3", 700, "-")
+    ended, (making, installing) = made(machine)
+    assert making == "python3 -m venv --without-pip ENV"
+    assert installing.startswith("env /other/pip-23.2.1-py3-none-any.whl/pip ")
+    assert installing.endswith(" install --no-index /other/pip-23.2.1-py3-none-any.whl")
+    assert "with the pip of another, pip-23.2.1-py3-none-any.whl" in ended.stdout
+
+
+@pytest.mark.parametrize(("took_us", "wheel"), [(None, "-"), (1000, "-")], ids=["too old", "no pip anywhere"])
+def test_where_none_can_be_used_it_says_what_to_install_and_leaves_nothing(machine, took_us, wheel):
+    have(machine, "python3", took_us, wheel)
+    ended, told = made(machine)
+    assert (ended.returncode, told) == (1, [])
+    assert ended.stderr.startswith(REFUSAL)
+    assert "apt install python3 python3-venv" in ended.stderr
+    assert not (machine / "env").exists()
+
+
+def test_the_one_that_is_named_is_taken_however_slow(machine):
+    have(machine, "python3.11", 100)
+    have(machine, "mine", 1000)
+    assert made(machine, python="mine")[1] == ["mine -m venv ENV"]
+    assert made(machine, python=str(machine / "bin/mine"))[1][1:] == ["mine -m venv ENV"]
+
+
+def test_a_real_environment_is_made_and_can_install(tmp_path):
+    python = os.path.realpath(sys.executable)
+    lender = shutil.which("python3.11", path=os.environ["PATH"]) or python
+    ended = subprocess.run(
+        [ROOT / ".ci/venv", tmp_path / "env"], env={**os.environ, "PYTHON": f"{python} {lender}"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    pip = subprocess.run([tmp_path / "env/bin/python", "-m", "pip", "--version"], capture_output=True, check=True)
+    assert str(tmp_path / "env").encode() in pip.stdout
