@@ -14,6 +14,8 @@ from orchestrator.agent.shutdown import Shutdown
 from orchestrator.agent.sources import Reading, Sources
 from orchestrator.agent.surroundings import Announcer, HostSurroundings
 from orchestrator.controller.loop import Controller
+from orchestrator.controller.observer import Observer
+from orchestrator.controller.outcomes import PlanOutcomes
 from orchestrator.controller.watched import WatchedSources
 from orchestrator.execute.actions import Actions
 from orchestrator.execute.commands import Commands
@@ -117,7 +119,8 @@ class Agent:
         )  # fmt: skip
         actions = Actions(ledger, fleet, clock, announce, faults)
         settling = Settling(ledger, fleet, clock, announce, faults)
-        controller = Controller(watched, ledger, fleet, actions, settling, announce, faults, clock.monotonic_ms)
+        observer, outcomes = Observer(ledger, fleet, faults), PlanOutcomes(announce, faults)
+        controller = Controller(watched, ledger, actions, settling, observer, outcomes, clock.monotonic_ms)
         self.announcer.look_at = controller.look_at
         return controller
 

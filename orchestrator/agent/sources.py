@@ -327,7 +327,7 @@ class Sources:
 
     def views(self) -> list[SourceView]:
         """Describe every source, sorted by name."""
-        return source_views(self.seen(), self._controller.not_done)
+        return source_views(self.seen(), self._controller.outcomes.not_done)
 
     # ---- on the controller's thread ----
 

@@ -4,44 +4,35 @@ Level-triggered: whatever happens only wakes it, and it looks at everything anew
 only writer of the ledger and the only one that changes the fleet. Commands from outside run between two passes.
 """
 
-import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
-from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from msgspec.structs import replace
 
+from orchestrator.controller.inbox import Inbox
+from orchestrator.controller.observer import Observer
+from orchestrator.controller.outcomes import PlanOutcomes
 from orchestrator.controller.planned import PlannedSource, to_plan
 from orchestrator.controller.queue import WorkQueue
 from orchestrator.controller.watched import WatchedSources
 from orchestrator.execute.actions import Actions
-from orchestrator.execute.faults import Faults
-from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Ledger
-from orchestrator.execute.rollouts import ANNOUNCE
 from orchestrator.execute.settle import Settling
-from orchestrator.model.commit import Commit
 from orchestrator.model.desired import DesiredState, Permissions, either
-from orchestrator.model.event import About
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.observed import ObservedState, Record
+from orchestrator.model.observed import ObservedState
 from orchestrator.model.outcome import ActionOutcome, Status
-from orchestrator.observe.message_rates import MessageRates
-from orchestrator.observe.state import Elsewhere, observe
 from orchestrator.plan.action import ActionKind
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import compare, compare_some
-from orchestrator.plan.text import in_short
 from orchestrator.store.database import DatabaseFault
 from orchestrator.store.decisions import PutDesired, PutSource
 
 T = TypeVar("T")
-LOG = logging.getLogger("controller")
 IDLE_LOOK_MS = 30_000  # how long nothing may wake the loop before it looks on its own
 FAULT_LOOK_MS = 2_000  # how soon to try again when the machine would not let us
-NOT_DONE = (Status.BLOCKED, Status.HELD, Status.WAITING, Status.FAILED)
 UNDER_WAY = (Status.WAITING, Status.FAILED, Status.IN_HAND)
 LATER_MS = 100  # how soon to look again at what waits for others, besides when it changes
 AGAIN_MS = 10  # how soon to look again after a pass that decided something: what waited for that may go on
@@ -52,32 +43,17 @@ class Controller:
     """The loop and what it goes round with."""
 
     def __init__(
-        self,
-        sources: WatchedSources,
-        ledger: Ledger,
-        fleet: Fleet,
-        actions: Actions,
-        settling: Settling,
-        announce: ANNOUNCE,
-        faults: Faults,
-        now_ms: Callable[[], int],
-    ) -> None:
-        self.sources, self.ledger, self.fleet, self.faults = sources, ledger, fleet, faults
-        self._actions, self._settling, self._announce = actions, settling, announce
+        self, sources: WatchedSources, ledger: Ledger, actions: Actions, settling: Settling, observer: Observer,
+        outcomes: PlanOutcomes, now_ms: Callable[[], int],
+    ) -> None:  # fmt: skip
+        self.sources, self.ledger, self.outcomes = sources, ledger, outcomes
+        self._actions, self._settling, self._observer = actions, settling, observer
         self._planned: dict[str, PlannedSource] = {}
         self._queue = WorkQueue(now_ms)
         self._queue.add(ledger.records)
-        self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._woken = threading.Event()
+        self._inbox = Inbox()
         self._leaving: set[DeploymentKey] = set()  # what is being removed
         self._granted: dict[str, Permissions] = {}  # by source: what an apply allowed, until it is carried out
-        rates = MessageRates(fleet.clock.monotonic_ms)
-        self._elsewhere = Elsewhere(
-            fleet.rates.limited, fleet.router.kept, fleet.router.dead_letters, rates.of, faults.of
-        )  # fmt: skip
-        self._commits: dict[str, Commit] = {}  # by source, the one that was told last
-        self._written: dict[str, set[ActionOutcome]] = {}  # by source, what was logged last
-        self.not_done: dict[str, tuple[ActionOutcome, ...]] = {}  # by source; replaced, never changed
 
     def step(self) -> int:
         """Go round once, for what wants a look; returns how many ms later to look again if nothing wakes the loop."""
@@ -126,8 +102,8 @@ class Controller:
             records = self.ledger.records
             seen = (records[key] for key in some if key in records and not records[key].deleted)
             staying = records.keys() - self.ledger.deleted
-            plan = compare_some(desired, (now.wanted[key] for key in some), self._observe(seen), staying)
-        self._tell_commit(plan)
+            plan = compare_some(desired, (now.wanted[key] for key in some), self._observer.some(seen), staying)
+        self.outcomes.tell_commit(plan)
         outcomes = self.execute(plan, some) if some is None or some else ()
         self._planned[desired.source] = now
         return {outcome.key for outcome in outcomes}
@@ -153,21 +129,16 @@ class Controller:
 
     def observe(self) -> ObservedState:
         """Return what is."""
-        return self._observe(record for record in self.ledger.records.values() if not record.deleted)
+        return self._observer.staying()
 
     def observe_all(self) -> ObservedState:
         """Return what is, what is being deleted included; for showing, from any thread."""
-        return self._observe(self.ledger.records.values())
-
-    def _observe(self, records: Iterable[Record]) -> ObservedState:
-        ledger, fleet = self.ledger, self.fleet
-        return observe(ledger.lineage, ledger.serial, records, fleet.services, self._elsewhere)
+        return self._observer.everything()
 
     def execute(self, plan: Plan, only: Collection[DeploymentKey] | None = None) -> tuple[ActionOutcome, ...]:
         """Carry a plan out as far as it goes in one pass; one for `only` some says nothing of the rest."""
         outcomes = self._actions.execute(plan, is_whole=only is None)
-        self._write_down(plan, outcomes, only)
-        self._tell(plan.source, outcomes, only)
+        self.outcomes.tell(plan, outcomes, only)
         for outcome in outcomes:
             if outcome.status in UNDER_WAY:
                 self._queue.add_in(outcome.key, LATER_MS)
@@ -176,30 +147,6 @@ class Controller:
             self._granted.pop(plan.source, None)  # meant for that apply, not for every later pass
         self._use_up_adoption(plan.source)
         return outcomes
-
-    def _tell_commit(self, plan: Plan) -> None:
-        """Make an event of a commit that was read of a watched source, and of what it changes."""
-        if plan.commit is None or plan.desired.by is not None or self._commits.get(plan.source) == plan.commit:
-            return
-        self._commits[plan.source] = plan.commit
-        said = f"{plan.commit} ({in_short(plan)}), of {plan.source}"
-        self._announce(None, "commit", said, About(commit=plan.commit))
-
-    def _write_down(
-        self, plan: Plan, outcomes: tuple[ActionOutcome, ...], only: Collection[DeploymentKey] | None
-    ) -> None:
-        """Log what each action of a plan came to; once, not on every pass."""
-        before = self._written.get(plan.source, set())
-        others = {one for one in before if one.key not in only} if only is not None else set()
-        self._written[plan.source] = {*others, *outcomes}
-        of = f"{plan.source} at {plan.commit}" if plan.commit else plan.source
-        by = f" by {plan.desired.by}" if plan.desired.by else ""
-        for action, outcome in zip(plan.actions, outcomes, strict=True):
-            if outcome not in before:
-                why = ", ".join(reason.value for reason in action.reasons)
-                detail = f": {outcome.detail}" if outcome.detail else ""
-                said = "%s %s (%s), for %s%s: %s%s"
-                LOG.info(said, action.kind.value, action.key, why, of, by, outcome.status.value, detail)
 
     def _use_up_adoption(self, source: str) -> None:
         """Have a watched source take over others' deployments once: two that might would take them from each other."""
@@ -215,18 +162,7 @@ class Controller:
         """Keep nothing of a source that was removed."""
         self._granted.pop(source, None)
         self._planned.pop(source, None)
-        self.not_done = {name: left for name, left in self.not_done.items() if name != source}
-
-    def _tell(self, source: str, outcomes: tuple[ActionOutcome, ...], only: Collection[DeploymentKey] | None) -> None:
-        """Keep what could not be done, for status, and announce what is new of it: once, not on every pass."""
-        before = self.not_done.get(source, ())
-        others = () if only is None else (outcome for outcome in before if outcome.key not in only)
-        left = tuple(outcome for outcome in outcomes if outcome.status in NOT_DONE)
-        self.not_done = {**self.not_done, source: (*others, *left)}
-        for outcome in left:
-            if outcome in before or (outcome.status is Status.FAILED and self.faults.of(outcome.key)):
-                continue  # told before, or where it was noted
-            self._announce(outcome.key, outcome.status.value, outcome.detail)
+        self.outcomes.forget(source)
 
     def settle(self, keys: Collection[DeploymentKey]) -> None:
         """Bring instances and traffic of these to what is recorded, and finish deletions."""
@@ -239,16 +175,15 @@ class Controller:
     def run(self, stop: threading.Event) -> None:
         """Go round until `stop` is set."""
         while not stop.is_set():
-            self._woken.clear()
-            self._obey()
-            self._woken.wait(self._step_or_wait() / 1000)
-        self._obey()
+            self._inbox.obey()
+            self._inbox.sleep(self._step_or_wait())
+        self._inbox.obey()
 
     def _step_or_wait(self) -> int:
         try:
             return self.step()
         except (DatabaseFault, OSError) as fault:  # a full disk, say: what runs goes on, and the next pass tries again
-            self._announce(None, "host-fault", f"nothing can be decided: {fault}")
+            self.outcomes.tell_fault(fault)
             return FAULT_LOOK_MS
 
     def look_at(self, key: DeploymentKey) -> None:
@@ -258,30 +193,11 @@ class Controller:
 
     def wake(self) -> None:
         """Make the loop look again; may be called from any thread, any number of times."""
-        self._woken.set()
+        self._inbox.wake()
 
     def submit(self, command: Callable[[], T]) -> "Future[T]":
         """Run `command` on the loop's thread between two passes."""
-        future: Future[T] = Future()
-
-        def obey() -> None:
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(command())
-                except Exception as problem:  # noqa: BLE001 — handed to whoever asked, who knows what it means
-                    future.set_exception(problem)
-
-        self._inbox.put(obey)
-        self.wake()
-        return future
-
-    def _obey(self) -> None:
-        while True:
-            try:
-                obey = self._inbox.get_nowait()
-            except Empty:
-                return
-            obey()
+        return self._inbox.submit(command)
 
 
 def _removes(plan: Plan) -> bool:

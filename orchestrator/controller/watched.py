@@ -30,7 +30,7 @@ class WatchedReader(Protocol):
 
 
 class Watched:
-    """One watched source.
+    """One watched source: all that is known of it, in one place, for `WatchedSources` alone to change.
 
     `permissions` hold as long as it is watched, `adopt` until it was used. An `is_atomic` source (a commit) is
     believed at the first look. `seen` tells the watching thread what was read, `note` is what an earlier life knew.

@@ -227,7 +227,7 @@ class Promises:
         """Whether it is a first version that waits for something to be Ready that never is."""
         if action.kind is not ActionKind.CREATE:
             return False
-        waiting = [o.key for left in self._world.controller.not_done.values() for o in left]
+        waiting = [o.key for left in self._world.controller.outcomes.not_done.values() for o in left]
         return action.key in waiting
 
 

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.trouble import Trouble
 from orchestrator.controller.loop import Controller
+from orchestrator.controller.observer import Observer
+from orchestrator.controller.outcomes import PlanOutcomes
 from orchestrator.controller.watched import Watched, WatchedSources
 from orchestrator.execute.actions import Actions
 from orchestrator.execute.commands import (
@@ -70,7 +72,7 @@ class SteppedController(Controller):
 
     def submit(self, command: Callable[[], T]) -> "Future[T]":
         future = super().submit(command)
-        self._obey()
+        self._inbox.obey()
         return future
 
 
@@ -176,12 +178,13 @@ class World:
         environment = Environment(start, self.workers, self.clock, self.listener, chance, requests=self.requests)
         self.fleet = Fleet(environment, self.router)
         self.ledger = Ledger(self.store)
-        faults = Faults(self.clock, self._announced)
+        self.failing = faults = Faults(self.clock, self._announced)
         actions = Actions(self.ledger, self.fleet, self.clock, self._announced, faults)
         settling = Settling(self.ledger, self.fleet, self.clock, self._announced, faults)
+        observer, outcomes = Observer(self.ledger, self.fleet, faults), PlanOutcomes(_announce, faults)
         self.sources = WatchedSources(lambda: resolve, _ignore, self.clock.wall_ms, _ignore, _ignore)
         self.controller = SteppedController(
-            self.sources, self.ledger, self.fleet, actions, settling, _announce, faults, self.clock.monotonic_ms
+            self.sources, self.ledger, actions, settling, observer, outcomes, self.clock.monotonic_ms
         )
         commands = Commands(self.ledger, self.fleet, self.clock, _announce, self.sources.wants, _is_kept)
         self.operations = Operations(self.controller, commands, lambda _: True, _ignore)
@@ -324,12 +327,7 @@ class World:
             self.workers.run_all()
             self.control_if_due()
             self.workers.run_all()
-            moved = (
-                self.standing() != before
-                or self.workers.jobs
-                or self.is_under_way()
-                or not self.controller.faults.is_clear
-            )
+            moved = self.standing() != before or self.workers.jobs or self.is_under_way() or not self.failing.is_clear
             quiet = 0 if moved else quiet + 1
             if (
                 quiet > 22
