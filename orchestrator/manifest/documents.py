@@ -17,7 +17,7 @@ import yaml
 from orchestrator.manifest.node import Node, Place, Scalar, Unplaced
 from orchestrator.manifest.printable import excerpt
 from orchestrator.manifest.scalars import LOOKS_BOOLEAN, BadScalarError, resolve_plain, resolve_tagged
-from orchestrator.manifest.text import NotTextError, decode_text
+from orchestrator.manifest.text import NotTextError, decode_text, within
 
 FILE_MAX_BYTES = 4 << 20
 DOCUMENT_MAX_BYTES = 1 << 20
@@ -108,7 +108,7 @@ def _read_document(line: int, chunk: str) -> Document:
         whole = False
         began = error.context_mark
         detail = f"It began on line {line + began.line}, column {began.column + 1}." if began else ""
-        composer.note(_place_of(error, line), f"not YAML: {_words_of(error)}", detail, _hint(error))
+        composer.note(_place_of(error, line, chunk), f"not YAML: {_words_of(error)}", detail, _hint(error))
     except yaml.YAMLError:
         whole = False
         composer.note((line, 1), "not YAML: it has characters that YAML does not allow")
@@ -117,9 +117,12 @@ def _read_document(line: int, chunk: str) -> Document:
     return Document(root, *begin, tuple(composer.problems), whole)
 
 
-def _place_of(error: yaml.MarkedYAMLError, first_line: int) -> Place:
+def _place_of(error: yaml.MarkedYAMLError, first_line: int, chunk: str) -> Place:
     mark = error.problem_mark or error.context_mark
-    return (first_line + mark.line, mark.column + 1) if mark else (first_line, 1)
+    if mark is None:
+        return (first_line, 1)
+    line, column = within(chunk, (mark.line + 1, mark.column + 1))
+    return (first_line + line - 1, column)
 
 
 def _words_of(error: yaml.MarkedYAMLError) -> str:

@@ -3,7 +3,7 @@
 import codecs
 import re
 
-from orchestrator.manifest.node import Unplaced
+from orchestrator.manifest.node import Place, Unplaced
 
 _UTF16 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
@@ -42,6 +42,15 @@ def decode_text(data: bytes, max_bytes: int) -> str:
         what = f"the {kind} U+{ord(found[0]):04X} is not allowed"
         raise _refuse(line, column, what, "remove it, or write an escape")
     return text
+
+
+def within(text: str, place: Place) -> Place:
+    """Return a place in a text; for one behind its end, where what is never closed is missed, its last character's."""
+    lines = text.split("\n")
+    if place <= (len(lines), len(lines[-1])):
+        return place
+    *before, last = text.rstrip().split("\n")
+    return (len(before) + 1, max(len(last), 1))
 
 
 def _place(before: str) -> tuple[int, int]:

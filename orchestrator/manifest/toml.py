@@ -12,7 +12,7 @@ import msgspec
 
 from orchestrator.manifest.node import Node, Place, Scalar, Unplaced
 from orchestrator.manifest.printable import EXCERPT_MAX_CHARACTERS, excerpt
-from orchestrator.manifest.text import NotTextError, decode_text
+from orchestrator.manifest.text import NotTextError, decode_text, within
 
 FILE_MAX_BYTES = 64 << 10
 DEPTH_MAX = 16
@@ -57,11 +57,10 @@ def read_toml(data: bytes) -> TomlFile:
 def _syntax_problem(error: tomllib.TOMLDecodeError, text: str) -> Unplaced:
     words = str(error)
     at = _AT.search(words)
-    line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
-    if at and at[1]:
-        line, column = int(at[1]), int(at[2])
+    end = (text.count("\n") + 1, len(text) - text.rfind("\n"))
+    place = within(text, (int(at[1]), int(at[2])) if at and at[1] else end)
     what = excerpt(words[: at.start()] if at else words)[1:-1]
-    return Unplaced(line, column, f"not TOML: {what[: EXCERPT_MAX_CHARACTERS + 1]}")
+    return Unplaced(*place, f"not TOML: {what[: EXCERPT_MAX_CHARACTERS + 1]}")
 
 
 def _node(value: object, path: Path, places: dict[Path, Place]) -> Node:

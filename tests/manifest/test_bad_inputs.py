@@ -232,7 +232,7 @@ YAML_ROWS = {
     "29 a secret in a broken quote": (
         config('password: "hunter2'),
         INVALID,
-        [f"{APP}:8:1: not YAML: while scanning a quoted scalar, found unexpected end of stream"],
+        [f"{APP}:7:22: not YAML: while scanning a quoted scalar, found unexpected end of stream"],
     ),
     "31 escape codes in a label": (
         deployment().replace("{name: counter}", '{name: counter, labels: {team: "a\\e[31m"}}'),
