@@ -1,5 +1,6 @@
 """What the documents say about the code holds: diagrams, the code map, layers, and every link between files."""
 
+import ast
 import re
 import tomllib
 from urllib.parse import unquote
@@ -79,3 +80,38 @@ def test_a_module_that_the_documents_name_exists():
 def everything():
     ours = [path for path in markdown_files() if path.parent == ROOT or ROOT / "docs" in path.parents]
     return "\n".join(path.read_text(encoding="utf-8") for path in ours)
+
+
+PLACES = sorted(set(re.findall(r"\[`([\w/]+\.py)(?::([\w.]+))?`\]\(orchestrator/([\w/.]+)\)", ARCHITECTURE)))
+
+
+def defined(path):
+    """Return the names that a module defines at its top, and `Class.name` for what is in its classes."""
+    names = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        inner = node.body if isinstance(node, ast.ClassDef) else []
+        names |= bound(node) | {f"{node.name}.{name}" for one in inner for name in bound(one)}
+    return names
+
+
+def bound(node):
+    targets = [*getattr(node, "targets", ()), *([node.target] if isinstance(node, ast.AnnAssign) else [])]
+    return {node.name} if hasattr(node, "name") else {one.id for one in targets if isinstance(one, ast.Name)}
+
+
+@pytest.mark.parametrize(("file", "name", "link"), PLACES, ids=lambda part: part.replace("/", "."))
+def test_a_function_that_the_architecture_names_is_in_its_file(file, name, link):
+    assert file == link
+    assert not name or name in defined(ROOT / "orchestrator" / file)
+
+
+def test_the_architecture_has_five_walks_that_name_where_each_step_goes():
+    walks = re.split(r"^### (.*)$", ARCHITECTURE.split("\n## Five walks\n")[1].split("\n## ")[0], flags=re.MULTILINE)
+    steps = {
+        title: re.findall(r"^\d+\. (.*(?:\n   .*)*)", text, re.M)
+        for title, text in zip(walks[1::2], walks[2::2], strict=True)
+    }
+    assert list(steps) == ["A field of a manifest", "A message", "An exit", "A canary's check", "A saved file"]
+    assert [
+        step for walk in steps.values() for step in walk if not re.search(r"\]\((orchestrator|schemas)/", step)
+    ] == []

@@ -60,6 +60,8 @@ def test_everything_committed_is_current(copy, capsys):
         ("schemas/status.schema.json", "airs status", "airs stats", "status.schema.json", "make generate"),
         ("benchmarks/results.json", '"date": "2', '"date": "1', "docs/calls.svg", "make generate"),
         ("docs/cli.md", "<!-- airs apply -->\n", "<!-- airs apply -->\nmore\n", "docs/cli.md", "make generate"),
+        ("docs/cli.md", "<!-- airs apply -->\n", "", "docs/cli.md has no <!-- airs apply -->", "make generate"),
+        ("docs/decisions/0001-nouns-are-structs.md", "Nouns are", "Nouns were", "DECISIONS.md", "make generate"),
     ],
 )
 def test_a_stale_file_is_named_with_the_command_that_makes_it_current(copy, capsys, file, old, new, said, remedy):
