@@ -32,6 +32,7 @@ from orchestrator.model.observed import (
     Phase,
     Record,
 )
+from orchestrator.model.spec import Deployment
 from orchestrator.model.who import Act
 from orchestrator.rollout.analysis import wanted_messages
 from orchestrator.rollout.standing import (
@@ -199,6 +200,7 @@ def rollout_view(record: Record) -> RolloutView | None:
         target_version=rollout.target.revision.version,
         target_revision=rollout.target.revision.id,
         stable_revision=rollout.stable,
+        stable_version=_version_of(rollout.stable, rollout.old, record.stable),
         weight=rollout.weight,
         step=rollout.step,
         steps=len(rollout.target.rollout.steps),
@@ -214,6 +216,10 @@ def rollout_view(record: Record) -> RolloutView | None:
         started_at=rollout.started_ms,
         keep_until=rollout.keep_until_ms,
     )
+
+
+def _version_of(revision: str | None, *known: Deployment | None) -> str | None:
+    return next((one.revision.version for one in known if one is not None and one.revision.id == revision), None)
 
 
 _JOB_OUTCOMES = {"running": "succeeded", "rejected": "failed"}  # nothing of a job goes on

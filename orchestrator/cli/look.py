@@ -428,9 +428,10 @@ def rollout_status(settings: Settings, name: DeploymentKey) -> None:
         settings.print_json(rollout)
         return
     console = settings.out()
-    stable = short(rollout.stable_revision) or "nothing"
+    stable = _set_of(rollout.stable_version, rollout.stable_revision) or "nothing"
+    target = _set_of(rollout.target_version, rollout.target_revision)
     console.print(Text.assemble(
-        (f"{name}", "bold"), f"  {stable} → {rollout.target_version} ({short(rollout.target_revision)})  ",
+        (f"{name}", "bold"), f"  {stable} → {target}  ",
         (rollout.phase, PHASE_STYLES.get(rollout.phase, "cyan")),
     ))  # fmt: skip
     step = min(max(rollout.step + 1, 0), rollout.steps)
@@ -444,3 +445,8 @@ def rollout_status(settings: Settings, name: DeploymentKey) -> None:
     console.print(f"checks     {checks}, {rollout.inconclusive_checks} inconclusive in a row")
     if rollout.conclusion:
         console.print(f"because    {printable(rollout.conclusion)}")
+
+
+def _set_of(version: str | None, revision: str | None) -> str:
+    """Name one side of a rollout: its version, and the id of its revision."""
+    return f"{version} ({short(revision)})" if version else short(revision)

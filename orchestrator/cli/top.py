@@ -204,7 +204,7 @@ def _fitting(out: Console, look: Top) -> list[Text]:
 
 
 def page(look: Top, width: int, shown: int | None = None) -> list[Text]:
-    """Draw the first rows of a look; a name that is too long for the screen goes on in the next line."""
+    """Draw the first rows of a look; of a name that is too long for the screen, the middle is left out."""
     if not look.deployments:
         return [Text("Nothing is deployed. `airs apply PATH` deploys a folder of manifests.")]
     count = len(look.deployments)
@@ -213,19 +213,27 @@ def page(look: Top, width: int, shown: int | None = None) -> list[Text]:
     gap = " " * (2 if width >= WIDE else 1)
     widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
     room = max(width - sum(each + len(gap) for each in widths[1:]), NAME_LEAST)
-    drawn = [line for row in rows for line in _drawn(row, [min(widths[0], room), *widths[1:]], gap)]
+    drawn = [_drawn(row, [min(widths[0], room), *widths[1:]], gap) for row in rows]
     rest = [Text(f"… and {count - shown} more", style="dim")] if shown and shown < count else []
     return [Text(told, style="dim"), *drawn, *rest]
 
 
-def _drawn(row: Sequence[Text], widths: Sequence[int], gap: str) -> Iterator[Text]:
+def _drawn(row: Sequence[Text], widths: Sequence[int], gap: str) -> Text:
     """Draw a row: a name to the left, numbers to the right of their columns."""
-    first, *more = row[0].wrapped(widths[0], 0)
-    line = first + Text(" " * (widths[0] - first.cell_len))
+    name = _shortened(row[0], widths[0])
+    line = name + Text(" " * (widths[0] - name.cell_len))
     for cell, width in zip(row[1:], widths[1:], strict=True):
         line = Text.assemble(line, gap, " " * (width - cell.cell_len), cell)
-    yield line
-    yield from more
+    return line
+
+
+def _shortened(name: Text, room: int) -> Text:
+    """Leave out the middle of a name that is too long: names of deployments differ at their begin and at their end."""
+    length = len(name.plain)
+    if length <= room:
+        return name
+    end = (room - 1) // 2
+    return name.between(0, room - 1 - end) + Text("…") + name.between(length - end, length)
 
 
 def _cells(row: TopRow) -> tuple[Text, ...]:

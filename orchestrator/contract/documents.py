@@ -101,6 +101,7 @@ class RolloutView(Value, frozen=True):
     target_version: str
     target_revision: str
     stable_revision: str | None
+    stable_version: str | None
     weight: int
     step: int
     steps: int

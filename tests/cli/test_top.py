@@ -73,12 +73,23 @@ def test_a_number_takes_few_characters(number: int, step: int, said: str):
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_no_line_is_wider_than_the_screen_and_no_name_is_shortened(width: int):
+def test_no_line_is_wider_than_the_screen_and_columns_are_aligned(width: int):
     name = "a-name-" * 8
     busy = Traffic(waiting=999_999, received=10**9, handled=10**9, errors=10**9, dead_letters=10**9)
-    top = between(
-        [], [replace(view(name + "z", Spent(1, 10**15), traffic=busy), restarts=99_999, mailbox_capacity=10**6)]
-    )
-    lines = [line.plain for line in page(top, width)]
-    assert max(map(len, lines)) <= width
-    assert "".join(line.split(" ")[0] for line in lines[2:]) == f"default/{name}z"
+    long = replace(view(name + "z", Spent(1, 10**15), traffic=busy), restarts=99_999, mailbox_capacity=10**6)
+    _, *lines = [line.plain for line in page(between([], [long, view("short")]), width)]
+    assert len(lines) == 3
+    assert {len(line) for line in lines} == {len(lines[0])}
+    assert len(lines[0]) <= width
+    begin, _, end = lines[1].split(" ")[0].partition("…")
+    assert begin + end != f"default/{name}z"
+    assert f"default/{name}z".startswith(begin)
+    assert f"{name}z".endswith(end)
+    assert abs(len(begin) - len(end)) <= 1
+    assert lines[2].split()[0] == "default/short"
+
+
+def test_a_name_that_there_is_room_for_is_whole():
+    name = "a-name-" * 8 + "z"
+    lines = [line.plain for line in page(between([], [view(name)]), 200)]
+    assert lines[2].split(" ")[0] == f"default/{name}"

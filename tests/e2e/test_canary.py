@@ -113,6 +113,17 @@ def test_conversations_are_shared_out_by_weight(stage: Stage):
     assert stage.run("request", "hello", "Ada", "--conversation", name).out == greeting("1.1.0", "Ada") + "\n"
 
 
+def test_rollout_status_names_both_sides_by_version_and_revision(stage: Stage):
+    waiting_at(stage, 30)
+    rollout = stage.view("hello").rollout
+    old, new = (f"({revision[:10]})" for revision in (rollout.stable_revision, rollout.target_revision))
+    shown = stage.run("rollout", "status", "hello").out
+    assert f"default/hello  1.0.0 {old} → 1.1.0 {new}  paused" in shown
+    assert rollout.stable_version == "1.0.0"
+    stage.have("first", "hello-1.0.0")
+    assert "default/first  nothing → 1.0.0 (" in stage.run("rollout", "status", "first").out
+
+
 def test_messages_without_a_conversation_are_shared_out_exactly(stage: Stage):
     waiting_at(stage, 30)
     replies = [stage.client.request(stage.key("hello"), b"x", None, 30.0) for _ in range(200)]

@@ -156,10 +156,15 @@ def test_on_a_terminal_it_is_drawn_anew_within_the_screen_until_it_is_ended(
     for lines in (first, second):
         assert len(lines) <= rows
         assert max(map(len, lines)) <= columns
-    text = "".join(line.split(" ")[0] for line in second[2:])
+    names = [line.split(" ")[0] for line in second[2:]]
     assert ("… and 2 more" in "\n".join(second)) == (rows == 4)
     if rows == 24:
-        assert text == f"default/{LONG}default/faultydefault/idle"
+        assert names[1:] == ["default/faulty", "default/idle"]
+        assert len({len(line) for line in second[1:]}) == 1  # each row ends where the heads of columns do
+        begin, mark, end = names[0].partition("…")
+        assert mark
+        assert f"default/{LONG}".startswith(begin)
+        assert LONG.endswith(end)
 
 
 @pytest.mark.parametrize("command", [["top"], ["top", "--once"], ["status"], ["plan", "manifests"]], ids=" ".join)
