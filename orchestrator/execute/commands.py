@@ -1,6 +1,6 @@
-"""What an operator says to a deployment → what was begun, or a refusal. Decided here, on the controller's thread.
+"""An operator's command to a deployment → what it began, or a refusal. Decided here, on the controller's thread.
 
-Called by `agent/operations`, which only brings a command to that thread. What was begun is durable when `obey` returns;
+Called by `agent/operations`, which only brings a command to that thread. The decision is durable when `obey` returns;
 `settle` sees it through.
 """
 
@@ -36,7 +36,7 @@ ABORTED = "aborted by request"
 
 
 class Command(msgspec.Struct, frozen=True):
-    """What every command says: to which deployment."""
+    """A command to one deployment."""
 
     key: DeploymentKey
 
@@ -93,7 +93,7 @@ class RunJob(Command, frozen=True):
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """What a command did or began, in words; with `is_done_already` there was nothing to do.
+    """The effect of a command, done or begun, in words; with `is_done_already` there was nothing to do.
 
     Its goal is reached by `rollout`, an entry of the history, where that is one's.
     """
@@ -244,7 +244,7 @@ class Commands:
         return Begun(said, Goal.ARRIVES, result.number)
 
     def _moved(self, record: Record, by: Callable[[Rollout, int], Rollout | Refusal]) -> Rollout | Refusal:
-        """Have a rollout, if there is one, be as somebody says."""
+        """Change a rollout, if there is one, as somebody says."""
         if record.rollout is None:
             return _no_rollout(record)
         result = by(record.rollout, self._clock.wall_ms())
@@ -295,7 +295,7 @@ class Commands:
                 f"{names_of(dependents)} depend{'s' * (len(dependents) == 1)} on {key}",
                 f"Delete {'it' if len(dependents) == 1 else 'them'} too, or say --force.",
             )
-        # Whoever else once applied it, and was told that it is another's, does not get it by its being deleted.
+        # Another source that once applied it, and was told that it is not its own, does not get it by this deletion.
         forgotten = [without(desired, key) for desired in wishes if any(d.key == key for d in desired.deployments)]
         changes = [PutDesired(desired=desired) for desired in forgotten]
         self._ledger.decide([*changes, PutRecord(record=replace(record, deleted=True))])

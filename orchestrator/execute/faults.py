@@ -26,7 +26,7 @@ DETAIL_MAX = 500  # characters of what went wrong
 
 
 class RecordFault(msgspec.Struct, frozen=True):
-    """What went wrong with one record, `tries` times, and when it is tried again, by the monotonic clock."""
+    """The fault of one record, after so many `tries`, and when it is tried again, by the monotonic clock."""
 
     detail: str
     tries: int

@@ -60,7 +60,7 @@ class Fleet:
         return True
 
     def put_in_place(self, deployment: Deployment, *, takes_messages: bool) -> None:
-        """Have what a deployment subscribes to, and how much it may send, in force; of no cost where that is so."""
+        """Put a deployment's subscriptions and its rate limit in force; of no cost where they are."""
         key, own = deployment.key, deployment.revision.grants
         before = self._in_place.get(key)
         if before is not None and before[0] is deployment and before[1] is takes_messages:
@@ -74,7 +74,7 @@ class Fleet:
         self.rates.limit(key, deployment.rate_limit)
 
     def regroup(self, serving: Iterable[Deployment]) -> None:
-        """Have the members of every group be those of its deployments that serve, in the order of their start."""
+        """Make the serving deployments of every group its members, in the order of their start."""
         wanted = grouped(serving)
         if not wanted and not self._groups:
             return
@@ -98,7 +98,7 @@ class Fleet:
     def put_in_force(self, key: DeploymentKey, grants: tuple[Grant, ...]) -> None:
         """Set what the source grants now; a grant that is missing here is denied at once.
 
-        What an instance was handed at its start can only be taken back by starting it anew, which this begins.
+        Only a restart takes back the directories and the network that an instance was handed; this begins it.
         """
         before, self._grants[key] = self._grants.get(key), grants
         if before != grants:

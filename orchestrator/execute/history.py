@@ -36,7 +36,7 @@ def one_further_back(history: Sequence[Number], serving: str | None, bad: Collec
 
 
 class RolloutOrigin(msgspec.Struct, frozen=True):
-    """What a rollout comes from: the revision of its source, the commit where it is known, who asked for it by hand.
+    """The origin of a rollout: the revision of its source, the commit where it is known, who asked for it by hand.
 
     `of` is the entry that a rollback goes back to.
     """
@@ -82,7 +82,7 @@ def rejected(history: Sequence[Number], reason: str, now_ms: int) -> list[Number
 def beyond(history: Sequence[Number], retain: int) -> list[Number]:
     """Return the entries older than the newest `retain` distinct revisions that served, and those over the limit.
 
-    What failed takes no place of a good one. Neither the running nor an unfinished entry is ever among them.
+    A failed entry takes no place of a good one. Neither the running nor an unfinished entry is ever among them.
     """
     good = dict.fromkeys(n.revision.id for n in reversed(history) if n.outcome in GOOD)
     newest = {n.revision.id: n.number for n in history if n.outcome in GOOD}

@@ -22,7 +22,7 @@ from orchestrator.store.decisions import (
 
 
 class Decisions(Protocol):
-    """What a ledger is kept in: the store."""
+    """The store, as a ledger uses it."""
 
     @property
     def lineage(self) -> str:
@@ -73,7 +73,7 @@ class Ledger:
 
     @property
     def desired(self) -> Mapping[str, DesiredState]:
-        """What each source wanted when it was last known."""
+        """The latest known wish of each source."""
         return self._desired
 
     @property
@@ -125,9 +125,9 @@ class Ledger:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Have everything that is decided within become durable, and known here, in one batch at the end.
+        """Collect the decisions made within into one batch, durable and known here at the end.
 
-        Whoever decides within acts on it, and tells of it, only `afterwards`.
+        Acting on a decision, and telling of it, is for `afterwards`.
 
         Raises:
             DatabaseFault: it could not be written; nothing was decided.

@@ -28,7 +28,7 @@ class Rollouts:
     ) -> Rollout:  # fmt: skip
         """Begin the way to `target`, in place of any that is under way; `record` is written with it."""
         now = self._clock.wall_ms()
-        # What is suspended serves nobody: it is neither started for the occasion nor kept warm.
+        # A suspended revision serves nobody: it is neither started for the occasion nor kept warm.
         old = record.stable if record.stable and not record.stable.suspend else None
         history = self._ledger.history(record.key)
         rollout = begin(target, old.revision.id if old else None, cause, now, next_number(history), old)

@@ -73,7 +73,7 @@ class Settling:
         return waits
 
     def _let_begin(self) -> None:
-        """Have what was recorded before this agent start in order: each after the first try of what it depends on."""
+        """Let the deployments recorded before this agent begin, each after the first try of its dependencies."""
         if not self._waiting:
             return
         records = self._ledger.records

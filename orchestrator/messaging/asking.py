@@ -1,7 +1,7 @@
 """Requests of instances, from leaving to the answer.
 
-Whoever is asked settles an envelope, as for any message; the answer then waits for the very instance that asked, which
-takes it when it is free (`supervise.instance`). The host sets the ids; a guest chooses none.
+The target settles an envelope, as for any message; the answer then waits for the very instance that asked, which takes
+it when it is free (`supervise.instance`). The host sets the ids; a guest chooses none.
 """
 
 import threading
@@ -53,7 +53,7 @@ class Requests:
         return self._requesters.get(id) or mute(id)
 
     def end(self, requester: Requester) -> None:
-        """End a life: what it waited for is cancelled, what waits for it dropped. Who was asked goes on unheard."""
+        """End a life: cancel its requests and drop its unread answers. The targets work on, unheard."""
         with self._lock:
             self._leave(requester, "it has ended")
             for _ in self._table.take_all(requester):
@@ -107,7 +107,7 @@ class Requests:
         return refused
 
     def cancel(self, requester: Requester, id: str) -> bool:
-        """Wait for an answer no longer; False when there is no such request. What nobody started on is taken back."""
+        """Wait for an answer no longer, and take back a request still queued; False when there is no such request."""
         with self._lock:
             request = self._table.take(id, requester)
             if request is not None:
@@ -154,7 +154,7 @@ class Requests:
     def _put(
         self, requester: Requester, request: WaitingRequest, ending: Ending, payload: bytes, content_type: str | None
     ) -> None:  # fmt: skip
-        """Have an answer wait for who asked; one that there is no room for becomes a failure."""
+        """Queue an answer for its requester; one that there is no room for becomes a failure."""
         size = len(payload)
         is_much = requester.bytes_waiting + size > ANSWERS_MAX_BYTES or self._bytes_waiting + size > ANSWERS_TOTAL_BYTES
         if is_much and ending is Ending.ANSWERED:

@@ -1,4 +1,4 @@
-"""What becomes of requests, and how many of a deployment each became of."""
+"""The endings of requests, and the count of each for a deployment."""
 
 from enum import Enum
 
@@ -8,7 +8,7 @@ from orchestrator.model.observed import RequestCounts
 
 
 class Ending(Enum):
-    """What became of a request."""
+    """How a request ended."""
 
     ANSWERED = "answered"
     FAILED = "failed"
@@ -17,7 +17,7 @@ class Ending(Enum):
 
 
 class RequestCounters(msgspec.Struct):
-    """What became of the requests of one deployment; `late` are answers that nobody waited for any more."""
+    """How the requests of one deployment ended; `late` are answers that nobody waited for any more."""
 
     sent: int = 0
     answered: int = 0

@@ -1,4 +1,4 @@
-"""How much a deployment may send: a token bucket for each that has a limit. In whole numbers, so nothing drifts.
+"""Limits of how much a deployment may send: a token bucket for each. In whole numbers, so nothing drifts.
 
 `execute` sets the limits, and `host` asks before each message of a guest, whichever of its instances that is of.
 """
@@ -11,7 +11,7 @@ from orchestrator.model.spec import RateLimit
 
 
 class Bucket:
-    """What is left of a limit; from any thread. A message costs `per_ms`, and a millisecond brings `messages`."""
+    """The messages left under a limit; from any thread. One costs `per_ms`, and a millisecond brings `messages`."""
 
     __slots__ = ("_at_ms", "_cost", "_full", "_level", "_lock", "_now_ms", "_per_ms", "limit", "limited")
 
@@ -51,7 +51,7 @@ class Bucket:
 
 
 class Rates:
-    """The buckets of those that have a limit, by who sends. Set by one thread, asked by any."""
+    """The buckets of the deployments that have a limit. Set by one thread, asked by any."""
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms

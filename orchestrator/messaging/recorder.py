@@ -19,7 +19,7 @@ Unheard = Callable[[ComponentId, ComponentId, Outcome], None]  # sender, target
 
 
 class Recorder:
-    """What is recorded of all instances' messages; from any thread.
+    """Records the messages of all instances; from any thread.
 
     `heard` is told of the hops of recorded conversations, `unheard` of what a person should know: a request from one to
     another without an answer in time, and an answer that its requester refused.

@@ -1,6 +1,6 @@
 """Instances as senders, and the answers that wait for them.
 
-What an instance sends belongs to the conversation of what it is at work on; a guest chooses none.
+An instance sends in the conversation of the message that it is at work on; a guest chooses none.
 """
 
 from collections import deque
@@ -19,7 +19,7 @@ _KINDS = {
 
 
 class WaitingAnswer(msgspec.Struct, frozen=True, eq=False):
-    """What a request came to, as the message that its requester is given."""
+    """The ending of a request, as the message that its requester is given."""
 
     message: Message
     ending: Ending
@@ -28,7 +28,7 @@ class WaitingAnswer(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def kind(self) -> HopKind:
-        """What it is in a conversation."""
+        """Its kind as a hop of a conversation."""
         return _KINDS[self.ending]
 
 

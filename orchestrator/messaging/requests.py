@@ -1,8 +1,8 @@
-"""Which requests wait for an answer, until when, and the one ending each of them has. Pure.
+"""Requests that wait for an answer, until when, and the one ending of each. Pure.
 
 A request is registered before it leaves, so that no answer can come too soon, and is over when it is taken out: by an
-answer, a failure, its time, or whoever asked. What comes afterwards finds nothing and is late. Locks, clocks and ids
-are the caller's (`asking`).
+answer, a failure, its time, or its requester. An answer afterwards finds nothing and is late. Locks, clocks and ids are
+the caller's (`asking`).
 """
 
 import heapq
@@ -44,7 +44,7 @@ class RequestTable:
         return len(self._waiting)
 
     def register(self, request: WaitingRequest, unread: int = 0) -> str:
-        """Have a request wait; says why not, or nothing. `unread` answers of its requester count as waiting too."""
+        """Register a request, or return why not. `unread` answers of its requester count as waiting too."""
         assert request.id not in self._waiting, "ids are unique"
         own = self._of.get(request.requester, {})
         if len(own) + unread >= self._per_requester:

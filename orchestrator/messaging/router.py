@@ -20,7 +20,7 @@ Lost = Callable[[Route, Mail], Told]
 
 
 class Durable(Protocol):
-    """Who keeps messages for deployments that want each at least once."""
+    """Keeps messages for deployments that want each at least once."""
 
     def post(self, route: Route, mail: Mail, id: str | None, *, may_wait: bool) -> tuple[int, Undelivered | None]:
         """Keep and queue messages as `Router.send_many` says; one whose `id` was seen counts as queued."""
@@ -97,8 +97,8 @@ class Router:
         """Put messages that want no answer into a mailbox, as many as it has room for; how many, and why not the rest.
 
         `permit` is asked once whether their sender may reach the deployment. `told` is told how those that were queued
-        ended, as `batch.Parcel` says; None leaves that to who looks after what was lost. Who `may_wait` has messages
-        queued beyond that room where the mailbox wants its senders to wait, and is to wait while it is `crowded`.
+        ended, as `batch.Parcel` says; None leaves that to the keeper of lost messages. A sender that `may_wait` queues
+        messages beyond that room in a mailbox that makes its senders wait, and is to wait while that is `crowded`.
         `id` is its sender's name for a message, of which there is one then: another of that id is not queued again.
         """
         route = self._routes.get(key)

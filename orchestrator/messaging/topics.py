@@ -1,7 +1,7 @@
-"""Who subscribes to what, and so who gets what is published under a topic. Publishing itself is `router`'s.
+"""Subscriptions, and the deployments that get a message published under a topic. Publishing itself is `router`'s.
 
 A deployment subscribes by its manifest for as long as it is there, or by one of its instances for as long as that
-lives. Either way what is published comes to the deployment's mailbox, once. A subscription is in force while every
+lives. Either way a published message comes to the deployment's mailbox, once. A subscription is in force while every
 grant that it needs is; one that is not is kept, as the grant may come back.
 """
 
@@ -31,7 +31,7 @@ class Subscription(Value, frozen=True, order=True):
 
 
 class Subscriber:
-    """Who subscribes: one instance, or a manifest. Owned by `Topics`, but for being compared."""
+    """A subscriber: one instance, or a manifest. Owned by `Topics`, but for being compared."""
 
     __slots__ = ("granted", "has_left", "id", "in_force", "patterns")
 
@@ -197,7 +197,7 @@ class Topics:
             self._change(subscriber, {pattern for pattern in subscriber.patterns if subscriber.granted(pattern)})
 
     def _change(self, subscriber: Subscriber, allowed: set[str]) -> None:
-        """Have those patterns of a subscriber in force; nothing is asked of its grants, which may take long."""
+        """Put these patterns of a subscriber in force, without asking for its grants, which may take long."""
         key = subscriber.id.deployment
         if allowed == subscriber.in_force:
             return

@@ -1,4 +1,4 @@
-"""What is run to its end: one run for each revision, and how that ended is how its rollout ends."""
+"""Jobs, run to their end: one run for each revision, whose outcome is its rollout's."""
 
 from orchestrator.model.message import Undelivered
 from orchestrator.model.observed import JobResult
@@ -38,7 +38,7 @@ class JobWorkload:
             service.drop_all_but(serving.revision.id)
 
     def rest(self, stable: Deployment, service: Service) -> None:
-        """Have no instance, and refuse messages."""
+        """Keep no instance, and refuse messages."""
         service.route.refuse(self.takes_no_message(stable, service))
         service.route.direct({}, hold=False)
         service.drop_all_but()

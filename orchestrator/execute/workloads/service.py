@@ -1,4 +1,4 @@
-"""What is kept running: instance sets behind a mailbox, switched by traffic."""
+"""Services, kept running: instance sets behind a mailbox, switched by traffic."""
 
 from orchestrator.model.message import Undelivered
 from orchestrator.model.observed import JobResult, Phase
@@ -49,7 +49,7 @@ class ServiceWorkload:
         service.drop_all_but(*alive)
 
     def rest(self, stable: Deployment, service: Service) -> None:
-        """Have all its instances, and give them everything."""
+        """Keep all its instances, and give them all messages."""
         service.ensure(stable)
         service.route.direct({stable.revision.id: 100}, hold=False)
         service.drop_all_but(stable.revision.id)

@@ -22,7 +22,7 @@ class Workload(Protocol):
         """Make the world look as the rollout says; `serving` is what is stable, `old` what the rollout leads from."""
 
     def rest(self, stable: Deployment, service: Service) -> None:
-        """Have what is stable, and nothing else, alive."""
+        """Keep the stable revision alive, and nothing else."""
 
     def result(self, rollout: Rollout, service: Service) -> JobResult | None:
         """Return how a run that ended this rollout came out, where there is such a thing."""

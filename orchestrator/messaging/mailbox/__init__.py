@@ -11,7 +11,7 @@ was started. `messaging.router` finds it by name for senders; instances take fro
                               ▼
        instance ◀──take── Route ◀──idle, finished, claim── instance
 
-How a message passes: `offer` numbers its envelope and has it wait, or hands it at once to an idle instance where none
+How a message passes: `offer` numbers its envelope and queues it, or hands it at once to an idle instance where none
 waits before it. The instance works on it and says `finished`, with which it is idle again and takes what waits next.
 The envelope is settled after that, once, by whoever worked on it; or by the route, which refuses what it lets go.
 

@@ -44,7 +44,7 @@ class Part:
 
     @property
     def conversation(self) -> str | None:
-        """What they are of, all of them."""
+        """The conversation that all of its messages are of."""
         return self.parcel.mail.correlation_id
 
     @property
@@ -70,7 +70,7 @@ class Part:
 
 
 class Batch:
-    """What somebody works on at once: alike parts, in order."""
+    """The parts that an instance works on at once: alike, in order."""
 
     __slots__ = ("parts",)
 

@@ -1,4 +1,4 @@
-"""What became of a mailbox's messages, in numbers."""
+"""Counts of a mailbox's messages: those that came, and how they ended."""
 
 import msgspec
 
@@ -10,7 +10,7 @@ _ERRORS = (Refused, Exited)
 
 
 class Counters(msgspec.Struct):
-    """What one revision did with its messages; errors are err results, traps, cancellations and exceeded limits.
+    """The outcomes of one revision's messages; errors are err results, traps, cancellations and exceeded limits.
 
     `faults` are those of the errors that were the host's, which say nothing of the revision.
     """
@@ -41,7 +41,7 @@ class Counters(msgspec.Struct):
 
 
 class Arrivals(msgspec.Struct):
-    """What became of messages but for instances: let in, no room for, dropped, expired; lost in the end."""
+    """Counts of messages outside of instances: let in, no room for, dropped, expired; lost in the end."""
 
     received: int = 0
     rejected: int = 0
@@ -51,7 +51,7 @@ class Arrivals(msgspec.Struct):
     sent_again: int = 0
 
     def seen(self, waiting: int, taken: Counters) -> Traffic:
-        """Say what became of all messages, with how many `waiting` still do and what instances did."""
+        """Sum up all messages: these arrivals, those still `waiting`, and the outcomes of those `taken`."""
         return Traffic(
             waiting=waiting, received=self.received, handled=taken.handled, errors=taken.errors,
             rejected=self.rejected, dropped=self.dropped, expired=self.expired, lost=self.lost,

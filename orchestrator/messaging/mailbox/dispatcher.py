@@ -71,7 +71,7 @@ class Dispatcher:
         return [self._queues.wait_in(self._lane_of(waiting.conversation, waiting.sequence), waiting)]
 
     def put_back(self, rest: list[Part]) -> None:
-        """Have what was taken and given to nobody wait again, before all else."""
+        """Return what was taken and given to nobody to the front of its queue."""
         for part in reversed(rest):
             self._queues.came(part)
             if self.hold or not self.weights:
@@ -89,7 +89,7 @@ class Dispatcher:
         return self._no_instance(name)
 
     def _place_with_one(self, waiting: Waiting) -> list[Lane]:
-        """Have a message wait for the one instance that is to take it; where there is none yet, in its lane."""
+        """Queue a message for the one instance that is to take it; where there is none yet, in its lane."""
         if self._is_to_instance(waiting):
             named = self._named(waiting.to)
             if named is None:

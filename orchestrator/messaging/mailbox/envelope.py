@@ -42,7 +42,7 @@ class Stage(Enum):
 
 
 class Cancellation:
-    """Who gave a call up, and who is at work on it, whichever comes first; from any thread."""
+    """Ends the work on a call that its caller gives up, before it begins or during it; from any thread."""
 
     __slots__ = ("_interrupt", "_is_wanted", "_lock")
 

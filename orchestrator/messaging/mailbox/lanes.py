@@ -19,7 +19,7 @@ class Taker(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called in its deployment; it keeps that when it starts anew."""
+        """Its name in its deployment, which it keeps when it restarts."""
 
     def take(self, work: Envelope | Batch) -> None:
         """Start working on it soon; must not block."""
@@ -43,7 +43,7 @@ class Lane:
         self.counters = Counters()
 
     def wait_for(self, taker: Taker, waiting: Waiting, *, first: bool = False) -> None:
-        """Have something wait for one instance, before or behind what waits for it already."""
+        """Queue something for one instance, `first` or last of its own."""
         queue = self.own.setdefault(taker, deque())
         if first:
             queue.appendleft(waiting)

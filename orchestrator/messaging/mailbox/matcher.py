@@ -16,7 +16,7 @@ Pairs = list[tuple[Taker, Envelope | Batch]]
 
 
 class Matcher:
-    """Who takes what next: the longest idle what has waited for longest, alone where state is not shared."""
+    """Pairs the longest idle instance with the longest waiting message; one at a time where state is not shared."""
 
     __slots__ = ("_at_work", "_dispatcher", "_keys_at_work", "_queues", "_sessions", "alone", "batch")
 

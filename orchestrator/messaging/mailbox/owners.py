@@ -37,7 +37,7 @@ class Members(Generic[T]):
         return len(self._by_name)
 
     def join(self, member: T) -> None:
-        """Let a member have its share of the keys."""
+        """Give a member its share of the keys."""
         self._by_name[member.name] = member
         self._ring = {}
 

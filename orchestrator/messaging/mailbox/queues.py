@@ -1,4 +1,4 @@
-"""What waits in a mailbox and where: in a revision's lane, there for one instance alone, or for a revision that takes.
+"""Messages that wait, and where: in a revision's lane, there for one instance alone, or for a revision that takes.
 
 For one thread at a time: the route's lock is held.
 """

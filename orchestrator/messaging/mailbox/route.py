@@ -61,7 +61,7 @@ class Route:
 
     @property
     def routing(self) -> Routing:
-        """Who takes which message."""
+        """The rule by which instances take messages."""
         return self._dispatcher.routing
 
     @routing.setter
@@ -237,15 +237,15 @@ class Route:
         return self._match([lane]) if lane.queue or lane.own else []
 
     def end_session(self, session: str, why: str = "") -> None:
-        """Forget a session that has ended. With `why`, who waits in it or calls next is told; else that begins anew."""
+        """Forget a session that has ended. Its callers, waiting or next, are told `why`; without, it begins anew."""
         with self._lock:
             pairs = self._match(self._dispatcher.place_all(self._sessions.end(session, why)))
         self._hand_over(pairs)
 
     def leave(self, taker: Taker, why: str) -> None:
-        """End the sessions of one who takes nothing any more; who waits in them or calls next is told why.
+        """End the sessions of an instance that takes nothing any more; their callers, waiting or next, are told `why`.
 
-        Others get the keys that it owned. What is addressed to it alone comes back.
+        Others get the keys that it owned. Messages for it alone come back.
         """
         with self._lock:
             lane = self._queues.lanes.get(taker.lane)
@@ -254,7 +254,7 @@ class Route:
         self._hand_over(pairs)
 
     def work_alone(self, alone: bool) -> None:
-        """Have at most one message at work, whichever revisions take: what a stateful component needs."""
+        """Allow one message at work at a time, whichever revisions take, as a stateful component needs."""
         with self._lock:
             if alone == self._matcher.alone:
                 return
@@ -263,7 +263,7 @@ class Route:
         self._hand_over(pairs)
 
     def direct(self, weights: dict[str, int], *, hold: bool) -> None:
-        """Set who takes, in percent by revision; with `hold` (or nobody) messages wait. One atomic step."""
+        """Set each revision's share, in percent; with `hold`, or without shares, messages wait. One atomic step."""
         with self._lock:
             wanted = tuple((lane, weight) for lane, weight in weights.items() if weight > 0)
             if (wanted, hold) == (self._dispatcher.weights, self._dispatcher.hold):
@@ -298,7 +298,7 @@ class Route:
 
     @property
     def weights(self) -> dict[str, int]:
-        """Who takes, in percent by revision; nobody while messages are held."""
+        """The share of each revision, in percent; empty while messages are held."""
         return {} if self._dispatcher.hold else dict(self._dispatcher.weights)
 
     def key_of(self, to: str) -> str | None:

@@ -27,7 +27,7 @@ class SessionBindings:
         return session in self._bound
 
     def taker(self, session: str) -> Taker | None:
-        """Return who has a session; None before its first call is taken."""
+        """Return the instance that has a session; None before its first call is taken."""
         return self._bound.get(session)
 
     def why_not(self, envelope: Envelope) -> Undelivered | None:
@@ -44,7 +44,7 @@ class SessionBindings:
         return None
 
     def bind(self, session: str, taker: Taker) -> None:
-        """Bind a session to who takes its first call, and have its other calls wait for that one."""
+        """Bind a session to the instance that takes its first call, which its other calls then wait for."""
         self._bound[session] = taker
         for envelope in self._queues.take_session(session):
             self._queues.wait_for(taker, envelope)
