@@ -1,5 +1,5 @@
-"""What compiling components depends on, and what came of it, kept on disk: their code and their worlds.
+"""The compiled code and the worlds of artifacts, kept on disk, and the settings that compiling depends on.
 
 `runtime` writes and reads both; the command line reads worlds, so that it loads the engine only for an artifact that
-nobody has inspected yet. Nothing here imports wasmtime.
+was never inspected here. Nothing here imports wasmtime.
 """

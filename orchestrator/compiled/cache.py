@@ -19,7 +19,7 @@ _SUFFIX = ".cwasm"
 
 
 class CacheEntry(msgspec.Struct, frozen=True):
-    """What the cache holds of one artifact: its code, and what was found out about it."""
+    """The cache's entry for one artifact: its code, and the facts that inspecting it found."""
 
     about: memoryview
     code: memoryview

@@ -1,4 +1,4 @@
-"""What compiled code depends on beside the component, as text and in the names of files: without loading wasmtime."""
+"""The settings that compiled code depends on, as text and in the names of files: without loading wasmtime."""
 
 import os
 import sys

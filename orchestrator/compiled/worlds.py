@@ -1,7 +1,7 @@
-"""What inspecting an artifact found, on disk beside its compiled code: whoever reads it need not load the engine.
+"""The worlds of inspected artifacts, on disk beside their compiled code: reading them does not load the engine.
 
-Whether an artifact runs here is decided by its world, so only what airs has sealed is believed, and only of the very
-airs, wasmtime and settings that found it. What was wrong with an artifact is not kept.
+Its world decides whether an artifact runs here, so only a world that airs has sealed is believed, and only one that
+the same airs, wasmtime and settings found. The faults of an artifact are not kept.
 """
 
 import msgspec
@@ -26,7 +26,7 @@ class Worlds:
         self._settings = f"world {VERSION} of airs {__version__}, {settings_text('any')}"
 
     def read(self, artifact: str) -> World | None:
-        """Return what was found in an artifact, authenticated; None when there is nothing that can be trusted."""
+        """Return the world of an artifact, authenticated; None when there is none that can be trusted."""
         content = self._folder.read(self._name(artifact), MAX_WORLD_BYTES)
         if content is None:
             return None
@@ -36,7 +36,7 @@ class Worlds:
             return None
 
     def keep(self, artifact: str, world: World) -> None:
-        """Keep what was found in an artifact, as far as that goes: a full disk costs a look next time."""
+        """Keep the world of an artifact, as far as that goes: after a full disk, it is inspected again."""
         content = msgspec.msgpack.encode(world)
         if len(content) > MAX_WORLD_BYTES:
             return

@@ -1,8 +1,8 @@
 """Two versions of a component → what changed, and whether those who call the old one can call the new one. Pure.
 
-There are two ways to call. Through airs, values are JSON and functions are looked up by name: what can be read the same
-way goes on working. Components that were linked with the old one expect exactly its types, and the names of them and
-of parameters; more functions and types than before do not disturb them. docs/guests.md says the rule.
+There are two ways to call. Through airs, values are JSON and functions are looked up by name: a call that can be read
+the same way goes on working. Components that were linked with the old one expect exactly its types, and the names of
+them and of parameters; more functions and types than before do not disturb them. docs/guests.md says the rule.
 """
 
 from collections.abc import Iterable, Iterator
@@ -36,7 +36,7 @@ class Side(Enum):
 
 
 class ChangeKind(Enum):
-    """What became of it."""
+    """The kind of change to one part of a world."""
 
     ADDED = "added"
     REMOVED = "removed"

@@ -18,7 +18,7 @@ Ref = int | str  # the index of a type, or the word of a simple one
 
 
 class Sort(IntEnum):
-    """What an index counts, as in the binary format; every core sort is CORE."""
+    """The kind of definition that an index counts, as in the binary format; every core sort is CORE."""
 
     CORE = 0
     FUNC = 1

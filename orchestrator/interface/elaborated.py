@@ -78,14 +78,14 @@ Thing = tuple[Sort, Meaning]
 
 
 class Elaborated(msgspec.Struct, frozen=True):
-    """What a component imports and exports, in its own order; None stands for what no type is kept of."""
+    """The imports and exports of a component, in its own order; None stands for a thing whose type is not kept."""
 
     imports: tuple[tuple[str, Thing], ...]
     exports: tuple[tuple[str, Thing], ...]
 
 
 def elaborate(component: bytes) -> Elaborated:
-    """Find out what a component imports and exports.
+    """Find the imports and exports of a component.
 
     Raises:
         Unread: it holds something that is not known here, or more than is looked at.
@@ -108,10 +108,10 @@ class _Budget:
 
 
 class _Scope:
-    """What is defined so far in a component, or in the type of an instance or component.
+    """The definitions so far of a component, or of the type of an instance or component.
 
-    `given` is what its imports are; None where they stay open. `narrowed` is what an instance exports that is seen
-    through this type of one.
+    `given` are its imports; None where they stay open. `narrowed` are the exports of an instance that is seen through
+    this type.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """JSON values → plain values by WIT type, with every problem named by its path, and plain values → JSON.
 
-`typed` uses it for the arguments and results of calls; nothing here enters a guest. What does not fit is noted and
-reading goes on, so that a caller hears of everything at once.
+`typed` uses it for the arguments and results of calls; nothing here enters a guest. A value that does not fit is noted
+and reading goes on, so that a caller hears of all problems at once.
 """
 
 import base64
@@ -42,7 +42,7 @@ Path = tuple[Any, ...]  # the path of what holds it (none: the root), then the l
 
 
 class Handles(Protocol):
-    """What a session knows of its handles."""
+    """The handles of a session, by which JSON names resources."""
 
     def given(self, kind: HandleOf, value: Json) -> Any:
         """Return the resource that a JSON handle means; raises ValueError, saying why, where it means none."""

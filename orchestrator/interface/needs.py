@@ -1,4 +1,4 @@
-"""What an import means to an operator: who provides it, and which grants it is of no use without. Pure."""
+"""An import as an operator sees it: its provider, and the grants that it is of no use without. Pure."""
 
 from enum import Enum
 
@@ -8,7 +8,7 @@ from orchestrator.model.world import Import, World
 
 
 class Provider(Enum):
-    """Who provides an import."""
+    """The provider of an import."""
 
     AIRS = "airs"
     WASI = "wasi"

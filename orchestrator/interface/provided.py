@@ -1,4 +1,4 @@
-"""What is linked here: the host's own interfaces with their types, and the functions of WASI 0.2 that wasmtime has.
+"""The linked interfaces: the host's own with their types, and the functions of WASI 0.2 that wasmtime has.
 
 Pure data. Tests hold the first to `wit/`, by the component that is made of it, and the second to wasmtime's linker.
 """

@@ -1,6 +1,6 @@
 """The bytes of a component → numbers, names and sections, for everything that reads more of it than that. Pure.
 
-Who knows what a section holds is above: `definitions` reads all of them, `runtime/adapter/binary` those it rewrites.
+Its callers know what a section holds: `definitions` reads all of them, `runtime/adapter/binary` those it rewrites.
 """
 
 from collections.abc import Callable, Iterator

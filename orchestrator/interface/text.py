@@ -149,7 +149,7 @@ class _Writer:
             if name not in self._imported and user is not None:
                 yield f"WIT has {name} imported too, as {user} uses it where it is exported; the component does not"
 
-    # What lies on the world
+    # The world's own imports and exports
 
     def _in_world(self, direction: str, name: str, thing: Thing) -> Iterator[str]:
         sort, meaning = thing

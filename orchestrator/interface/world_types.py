@@ -1,7 +1,7 @@
-"""A component's bytes → what it imports and exports with all types, as compiling it would tell. Pure.
+"""A component's bytes → its imports and exports with all types, as compiling it would tell. Pure.
 
 `runtime` reads the same off a compiled component, and tests hold the two to each other: here it is known before that.
-Neither the code nor whether the component is valid is looked at. Whatever this reading is unsure of is refused.
+Neither the code nor the component's validity is looked at. A component that this reading is unsure of is refused.
 """
 
 from collections.abc import Callable, Iterable, Iterator

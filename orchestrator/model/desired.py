@@ -1,4 +1,4 @@
-"""What a source wants, resolved."""
+"""The desired state of a source, resolved."""
 
 from orchestrator.model.base import Value
 from orchestrator.model.commit import Commit
@@ -9,7 +9,7 @@ from orchestrator.model.who import By
 
 
 class Permissions(Value, frozen=True):
-    """What the operator allowed for this apply, beyond the ordinary."""
+    """Permissions that the operator gave for this apply, beyond the ordinary."""
 
     adopt: bool = False
     allow_mass_prune: bool = False

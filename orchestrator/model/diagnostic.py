@@ -1,4 +1,4 @@
-"""What is wrong, where, why, and what to do about it."""
+"""A diagnostic: what is wrong, where, why, and what to do about it."""
 
 from enum import Enum
 

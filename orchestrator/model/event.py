@@ -1,4 +1,4 @@
-"""What happened, one event per transition, never one per tick, and who was behind it; and what guests said."""
+"""Events, one per transition, never one per tick, with the person behind them; and the log lines of guests."""
 
 from enum import Enum, StrEnum
 from typing import Protocol
@@ -17,7 +17,7 @@ class EventType(Enum):
 
 
 class EventReason(StrEnum):
-    """What kind of thing happened. Each is worth a look of somebody or not, whatever its words."""
+    """The kind of an event: it alone, never the words, decides whether the event is worth a look of somebody."""
 
     # of the agent and its store
     ARTIFACTS_REMOVED = "artifacts-removed"
@@ -109,7 +109,7 @@ class Event(Value, frozen=True):
 
 
 class About(Value, frozen=True):
-    """What an event says beside its words."""
+    """The facts of an event beside its words."""
 
     by: By | None = None
     commit: Commit | None = None
@@ -121,7 +121,7 @@ NOTHING_MORE = About()
 
 
 class Announce(Protocol):
-    """Whoever makes an event of what happened."""
+    """The maker of events."""
 
     def __call__(
         self, key: DeploymentKey | None, reason: str, message: str, about: About = NOTHING_MORE, /

@@ -14,7 +14,7 @@ class Degree(Enum):
 
 
 class Finding(Value, frozen=True):
-    """What was found out about one thing; `suggestion` is empty where nothing needs to be done."""
+    """A finding about one thing; `suggestion` is empty where nothing needs to be done."""
 
     about: str
     verdict: Degree

@@ -7,7 +7,7 @@ from orchestrator.model.ids import ComponentId
 
 
 class HopKind(Enum):
-    """What was on its way: a message, or what a request came to on its way back to who asked."""
+    """The kind of a hop: a message, or the outcome of a request on its way back to the sender."""
 
     SEND = "send"
     REQUEST = "request"

@@ -27,7 +27,7 @@ class JobOutcome(Value, frozen=True):
 
     @property
     def exit_code(self) -> int:
-        """What `airs run` ends with."""
+        """The exit code of `airs run`."""
         if self.code is not None:
             return self.code
         return _CODES.get(self.reason.kind, COULD_NOT_START) if self.reason else COULD_NOT_START

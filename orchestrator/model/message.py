@@ -1,4 +1,4 @@
-"""What travels between senders and guests, and the closed set of answers a call into a guest can have."""
+"""Messages between senders and guests, and the closed set of answers a call into a guest can have."""
 
 from collections.abc import Sequence
 from enum import Enum
@@ -143,7 +143,7 @@ Outcome = Replied | Returned | Refused | Exited | BadCall | Undelivered
 
 
 class Health(Enum):
-    """What `health()` said."""
+    """The answer of `health()`."""
 
     HEALTHY = "healthy"
     DEGRADED = "degraded"

@@ -1,4 +1,4 @@
-"""What is: the recorded state of every deployment, and what its instances are doing."""
+"""The observed state: the record of every deployment, and the state of its instances."""
 
 from enum import Enum
 
@@ -83,9 +83,9 @@ class ObservedGroup(Value, frozen=True):
 
 
 class Rejection(Value, frozen=True):
-    """A revision that failed: it is not tried again until someone says retry, or it is another.
+    """A revision that failed: it is not tried again until someone says retry, or the spec asks for another.
 
-    `seen` is the spec it was wanted with last. What is edited in place from there on acts on what serves.
+    `seen` is the spec that wanted it last. Later edits in place act on the revision that serves.
     """
 
     revision: str
@@ -158,7 +158,7 @@ class Record(Value, frozen=True):
 
 
 class Traffic(Value, frozen=True):
-    """What became of a deployment's messages and calls since the agent started; `waiting` is how many do now.
+    """Counts of a deployment's messages and calls since the agent started; `waiting` is how many wait now.
 
     Of those that came, `received` were let in and `rejected` were not, for want of room; `dropped` made way for newer
     ones, `expired` waited too long, and instances `handled` the others, `errors` of them not well. Of those without a
@@ -184,7 +184,7 @@ class Traffic(Value, frozen=True):
 
 
 class RequestCounts(Value, frozen=True):
-    """What became of the requests that a deployment's instances made since the agent started; `waiting` still do.
+    """Counts of the requests that a deployment's instances made since the agent started; `waiting` still wait.
 
     Each that was `sent` is `answered`, `failed`, `timed_out` or `cancelled`, by its instance or with it, in the end.
     `late` are answers that came after that.

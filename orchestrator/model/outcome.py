@@ -1,4 +1,4 @@
-"""What became of one action of a plan."""
+"""The outcome of one action of a plan."""
 
 from enum import Enum
 

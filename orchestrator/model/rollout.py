@@ -27,7 +27,7 @@ class RolloutPhase(Enum):
 
 
 class Cause(Enum):
-    """What began a rollout; it is written to the history."""
+    """The cause of a rollout; it is written to the history."""
 
     APPLY = "apply"
     ROLLBACK = "rollback"  # someone asked
@@ -35,7 +35,7 @@ class Cause(Enum):
 
 
 class WaitsFor(Enum):
-    """What a paused rollout waits for."""
+    """The reason why a rollout is paused: it says what ends the pause."""
 
     STEP = "step"  # a pause that somebody ends
     MESSAGES = "messages"  # too few to judge by: somebody decides

@@ -18,10 +18,10 @@ _RANK = {name: rank for names in (LOG_LEVELS, EVENT_LEVELS) for rank, name in en
 
 
 class Selection(Value, frozen=True):
-    """What is asked for; all of it together. Times are wall-clock milliseconds, `until_ms` is the first not meant.
+    """Conditions on events or log lines, all of which must hold. Times are wall-clock milliseconds.
 
-    `level` is the lowest one, `revision` the beginning of a revision's id, `grep` a text that is contained. Of what was
-    there before, only the newest `tail` are meant.
+    `until_ms` is the first moment not meant, `level` the lowest one, `revision` the beginning of a revision's id,
+    `grep` a text that is contained. Of the entries that were there before, only the newest `tail` are meant.
     """
 
     key: DeploymentKey | None = None

@@ -1,4 +1,4 @@
-"""What a source held at one moment; its answer is known, known-empty or unknown, and nothing follows from the last."""
+"""A source at one moment; its answer is known, known-empty or unknown, and nothing follows from an unknown one."""
 
 import msgspec
 

@@ -49,7 +49,7 @@ class GitSpec(Value, frozen=True, tag="git"):
 
     @property
     def place(self) -> str:
-        """What is read, as it would be typed."""
+        """The place that is read, as it would be typed."""
         return f"{self.repository}#{self.ref}:{self.path}"
 
 
@@ -115,7 +115,7 @@ class SourceRecord(Value, frozen=True):
 
 
 class SourceStatus(Value, frozen=True):
-    """What the last looks at a source found: its commit, its problems, and since when it could not be read."""
+    """The findings of the last looks at a source: its commit, its problems, and since when it could not be read."""
 
     source: str
     revision: str | None = None

@@ -1,4 +1,4 @@
-"""What an operator asks for: the parts of a Deployment after defaults are filled in and units are normalised."""
+"""The spec of a deployment: its parts after defaults are filled in and units are normalised."""
 
 from enum import Enum
 from typing import Any
@@ -10,7 +10,7 @@ LOG_PER_S = 100  # lines, for a component that does not say
 
 
 class Limits(Value, frozen=True):
-    """What one instance may use: memory as a total in bytes, fuel and wall time per call, storage quota in bytes.
+    """The limits of one instance: memory as a total in bytes, fuel and wall time per call, storage quota in bytes.
 
     `storage_bytes` None means the component has no storage at all. `log_per_s` is in lines, in the long run.
     """
@@ -37,7 +37,7 @@ class Mount(Value, frozen=True):
 
 
 class WhenFull(Enum):
-    """What becomes of a message to a full mailbox: it is rejected, its sender waits, or the oldest one makes way."""
+    """The rule of a full mailbox: it rejects the message, its sender waits, or the oldest message makes way."""
 
     REJECT = "reject"
     BLOCK = "block"
@@ -45,7 +45,7 @@ class WhenFull(Enum):
 
 
 class Delivery(Enum):
-    """What is promised of a message without a reply: that it is handled at most once, or at least once."""
+    """The promise for a message without a reply: that it is handled at most once, or at least once."""
 
     AT_MOST_ONCE = "at-most-once"
     AT_LEAST_ONCE = "at-least-once"
@@ -77,7 +77,7 @@ class RateLimit(Value, frozen=True):
 
 
 class RoutingPolicy(Enum):
-    """Who takes a message: whoever is free, each instance in its turn, or the one that owns what it is routed by."""
+    """The instance that takes a message: the one with least to do, each in its turn, or the one that owns it."""
 
     LEAST_LOADED = "least-loaded"
     ROUND_ROBIN = "round-robin"
@@ -85,7 +85,7 @@ class RoutingPolicy(Enum):
 
 
 class RouteBy(Enum):
-    """What decides who owns a message: the key it is addressed to, its conversation, or the deployment it is from."""
+    """The part of a message that decides its owner: its key, its conversation, or the deployment it is from."""
 
     KEY = "key"
     CONVERSATION = "conversation"
@@ -105,7 +105,7 @@ class Routing(Value, frozen=True):
 
 
 class Priority(Enum):
-    """How much of the turns a deployment's instances have where others want to work too."""
+    """The share of turns that a deployment's instances get where others want to work too."""
 
     HIGH = "high"
     NORMAL = "normal"
@@ -139,7 +139,7 @@ class RestartPolicy(Value, frozen=True):
 
 
 class GroupStrategy(Enum):
-    """Who is started again when a member of a group fails: it alone, all members, or it and those started after it."""
+    """The members that restart when one of a group fails: it alone, all of them, or it and those started after it."""
 
     ONE_FOR_ONE = "one-for-one"
     ONE_FOR_ALL = "one-for-all"

@@ -1,4 +1,4 @@
-"""Who acts: the user at the other end of the agent's socket, and the reason that was given; acts as they are kept."""
+"""Acts by hand: the user at the other end of the agent's socket, the reason that was given, and acts as kept."""
 
 from enum import Enum
 
@@ -16,7 +16,7 @@ class Peer(Value, frozen=True):
 
 
 class By(Value, frozen=True):
-    """By whom something was asked for and, where they said so, why."""
+    """The user who asked for something and, where they said so, why."""
 
     peer: Peer
     why: str = ""
@@ -26,7 +26,7 @@ class By(Value, frozen=True):
 
 
 class Verb(Enum):
-    """What an operator can do to a deployment by hand."""
+    """An operation that an operator can do to a deployment by hand."""
 
     PROMOTE = "promote"
     ABORT = "abort"

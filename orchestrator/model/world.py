@@ -1,4 +1,4 @@
-"""What a component is, read off its binary: imports, exports, and how it can be driven."""
+"""The world of a component, read off its binary: imports, exports, and how it can be driven."""
 
 from enum import Enum
 

@@ -8,7 +8,7 @@ from orchestrator.model.spec import Strategy
 
 
 class ActionKind(Enum):
-    """What is done; `blocked` and `held` say what would be done, were it not for their reason, and do nothing."""
+    """The kind of an action; `blocked` and `held` do nothing, and say what would be done but for their reason."""
 
     CREATE = "create"
     UPDATE = "update"

@@ -1,4 +1,4 @@
-"""Who needs whom: the order in which actions are carried out, and what stands in the way of those that cannot be.
+"""Dependencies: the order in which actions are carried out, and the obstacles of those that cannot be.
 
 Called by `make.py`. A cycle inside one source is the loader's to report; here it only must not hang or lose anything.
 """

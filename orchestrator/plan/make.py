@@ -44,9 +44,9 @@ def compare(desired: DesiredState, observed: ObservedState) -> Plan:
 def compare_some(
     desired: DesiredState, some: Iterable[Deployment], observed: ObservedState, staying: Collection[DeploymentKey]
 ) -> Plan:
-    """Return a plan for `some` of the deployments that are desired, and for nothing else.
+    """Return a plan for `some` of the desired deployments, and for nothing else.
 
-    `observed` holds those of them that exist; `staying` is everything that does. What is removed, a whole plan says.
+    `observed` holds those of them that exist; `staying` is everything that does. Only a whole plan removes.
     """
     part = msgspec.structs.replace(desired, deployments=tuple(sorted(some, key=lambda d: d.key)))
     needs = {d.key: d.depends_on for d in part.deployments}

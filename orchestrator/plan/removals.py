@@ -1,8 +1,7 @@
-"""What a source no longer wants → removals, or removals held back because its answer may not mean that.
+"""Deployments that a source no longer wants → removals, or removals held back because its answer may not mean that.
 
-Called by `make.py`. Only what the inventory says this source owns is ever named here. A mass removal that waits must
-go on waiting when the same pass has made the inventory larger, so whoever carries the plan out records it with
-`mass_prune_hold`.
+Called by `make.py`. It names only deployments that this source owns by the inventory. A mass removal that waits must go
+on waiting when the same pass has made the inventory larger, so `execute` records it with `mass_prune_hold`.
 """
 
 from collections.abc import Iterable, Mapping

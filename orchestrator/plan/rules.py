@@ -1,8 +1,8 @@
-"""One desired deployment and what is observed of it → what is to be done, by an ordered table; first match wins.
+"""One desired deployment and its observed state → its action, by an ordered table; first match wins.
 
 That is one action, or none; and where its revision is held back, a row for that beside it.
 
-Called by `make.py` for each deployment that its source wants. What is no longer wanted is `removals.py`'s.
+Called by `make.py` for each deployment that its source wants. `removals.py` removes those no longer wanted.
 """
 
 # ruff: noqa: D103 — the rows of RULES say what each predicate and action is for
@@ -39,24 +39,24 @@ class Case(msgspec.Struct, frozen=True):
 
     @property
     def record(self) -> Record:
-        """What is recorded; asked only by rules that come after those for nothing recorded."""
+        """The record; asked only by rules that come after those for a deployment without one."""
         assert self.seen is not None
         return self.seen.record
 
     @property
     def stable(self) -> Deployment | None:
-        """What serves."""
+        """The deployment as it serves."""
         return self.record.stable
 
     @property
     def target(self) -> Deployment | None:
-        """What a rollout in progress leads to; one that only keeps the old version warm has already arrived."""
+        """The target of a rollout in progress; one that only keeps the old version warm has already arrived."""
         rollout = under_way(self.record)
         return rollout.target if rollout is not None else None
 
     @property
     def in_force(self) -> Deployment | None:
-        """What a difference is shown against: what serves, or for a first version what is about to."""
+        """The side that a difference is shown against: the stable one, or for a first version the target."""
         return self.stable or self.target
 
 

@@ -18,7 +18,7 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 class Style(Enum):
-    """What a segment is, so that its printer can choose how it looks."""
+    """The role of a segment, by which its printer chooses how it looks."""
 
     PLAIN = "plain"
     HEADING = "heading"

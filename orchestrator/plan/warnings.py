@@ -1,4 +1,4 @@
-"""What is known to go wrong with what a source wants, though nothing stands in its way: warnings beside the actions.
+"""Warnings beside the actions: what is known to go wrong with a source's desired state, though nothing blocks it.
 
 Called by `make.py`. They are no part of the actions: a message more or less a second makes no other plan.
 """
