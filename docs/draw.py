@@ -5,6 +5,7 @@
 `tests/docs` fails when a document is not what this would write.
 """
 
+import importlib
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -156,6 +157,87 @@ def times(ratio: float) -> str:
     return f"{ratio:,.0f}×".replace(",", " ") if ratio >= 10 else f"{ratio:.2g}×"
 
 
+LIMITS: tuple[tuple[str, str, tuple[tuple[str, str, str], ...]], ...] = (
+    ("Manifests and sources", "refused, with the place", (
+        ("manifests of a source", "source.gather", "MAX_MANIFESTS"),
+        ("files of a source, with all that manifests refer to", "source.gather", "MAX_FILES"),
+        ("bytes of a source, each artifact once", "source.gather", "MAX_TOTAL_BYTES"),
+        ("folders below a source", "source.gather", "MAX_DEPTH"),
+        ("bytes of a YAML file", "manifest.documents", "FILE_MAX_BYTES"),
+        ("documents of a YAML file", "manifest.documents", "DOCUMENTS_MAX"),
+        ("bytes of one document", "manifest.documents", "DOCUMENT_MAX_BYTES"),
+        ("values of one document", "manifest.documents", "NODES_MAX"),
+        ("depth of one document", "manifest.documents", "DEPTH_MAX"),
+        ("aliases of one document", "manifest.documents", "ALIASES_MAX"),
+        ("bytes of a Component.toml", "manifest.toml", "FILE_MAX_BYTES"),
+        ("bytes of an artifact", "source.gather", "MAX_ARTIFACT_BYTES"),
+        ("sources that an agent follows", "agent.sources", "FOLLOWED_MAX"),
+        ("bytes of one file that git fetches", "source.command", "MAX_FILE_BYTES"),
+        ("bytes of a saved plan", "plan.saved", "PLAN_MAX_BYTES"),
+    )),
+    ("Messages", "rejected, unless it says otherwise", (
+        ("bytes of a message", "model.message", "MESSAGE_MAX_BYTES"),
+        ("messages of one batch", "runtime.call.frames", "BATCH_MAX"),
+        ("bytes of one batch", "runtime.call.frames", "BATCH_MAX_BYTES"),
+        ("messages beyond the capacity of a mailbox that blocks", "messaging.mailbox.capacity_limit", "BLOCKED_MAX"),
+        ("requests of one instance without their answer", "messaging.requests", "PER_REQUESTER_MAX"),
+        ("bytes of answers that wait for one instance", "messaging.asking", "ANSWERS_MAX_BYTES"),
+        ("targets of one broadcast", "host.requests", "TARGETS_MAX"),
+        ("topic patterns of one instance", "messaging.topics", "PATTERNS_MAX"),
+        ("names of a topic", "patterns.topic", "SEGMENTS_MAX"),
+        ("conversations whose version is remembered, of a deployment", "messaging.mailbox.traffic", "PINS_MAX"),
+        ("message ids that are remembered, of a deployment", "store.mail", "IDS_MAX"),
+        ("dead letters of a deployment; the oldest go", "store.letters", "OF_ONE_MAX"),
+        ("bytes of them", "store.letters", "OF_ONE_MAX_BYTES"),
+        ("dead letters of all deployments; the oldest go", "store.letters", "ALL_MAX"),
+    )),
+    ("Guests", "ended or told", (
+        ("host calls in one call", "runtime.engine.cell", "MAX_HOST_CALLS"),
+        ("memories of an instance", "runtime.guest.store", "MAX_MEMORIES"),
+        ("tables of an instance", "runtime.guest.store", "MAX_TABLES"),
+        ("sessions of an instance", "runtime.guest.sessions", "MAX_SESSIONS"),
+        ("handles of a session", "runtime.guest.sessions", "MAX_HANDLES"),
+        ("calls that wait in WASI and were given up, of a deployment", "runtime.engine.stuck", "STUCK_MAX"),
+        ("guests that hold a thread each; others wait", "supervise.scheduler", "HELD_MAX"),
+        ("jobs at work; others wait", "supervise.scheduler", "JOBS_MAX"),
+        ("requested runs of one job at a time", "supervise.job", "RUNS_MAX"),
+        ("bytes of a storage key", "store.data", "KEY_MAX_BYTES"),
+        ("bytes of a storage value", "store.data", "VALUE_MAX_BYTES"),
+        ("characters of a log line; the rest is cut", "observe.events", "LOG_LINE_MAX"),
+    )),
+    ("What is kept", "the oldest go", (
+        ("revisions in a deployment's history", "execute.history", "ENTRIES_MAX"),
+        ("revisions that are remembered as rejected", "rollout.standing", "REJECTED_MAX"),
+        ("followers of a log or of events", "agent.following", "FOLLOWERS_MAX"),
+        ("bytes of compiled code", "compiled.cache", "MAX_CACHE_BYTES"),
+        ("bytes of worlds", "compiled.worlds", "MAX_WORLDS_BYTES"),
+        ("bytes of a mirror of a repository; then it is fetched anew", "source.git", "MAX_MIRROR_BYTES"),
+        ("bytes of one file of the agent's log", "agent.log", "FILE_MAX_BYTES"),
+    )),
+)  # fmt: skip
+
+
+def limits() -> str:
+    """Write the bounds of the code, each read from the module that holds it."""
+    parts = []
+    for title, beyond, rows in LIMITS:
+        lines = "".join(
+            f"| {what} | {bound(what, module, name)} | `{module.replace('.', '/')}.py` |\n"
+            for what, module, name in rows
+        )
+        parts.append(f"## {title}\n\nBeyond it: {beyond}.\n\n| at most | | held by |\n|---|--:|---|\n{lines}")
+    return "\n" + "\n".join(parts) + "\n"
+
+
+def bound(what: str, module: str, name: str) -> str:
+    """Write one bound, in the unit of bytes that fits or as a number."""
+    value = getattr(importlib.import_module(f"orchestrator.{module}"), name)
+    units = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)) if what.startswith("bytes ") else ()
+    fits = ((unit, size) for unit, size in units if value >= size and value % size == 0)
+    unit, size = next(fits, ("bytes" if units else "", 1))
+    return f"{value // size:,} {unit}".replace(",", " ").rstrip()
+
+
 SUBJECTS = (
     "The whole",
     "Manifests and sources",
@@ -196,6 +278,7 @@ MADE: dict[str, dict[str, Callable[[], str]]] = {
         "component fields": lambda: schema_table("component"),
         "deployment fields": lambda: schema_table("deployment"),
     },
+    "docs/limits.md": {"limits": limits},
     "docs/speed.md": {
         table: (lambda table=table: figures(table)) for table in ("calls", "hostcalls", "load", "actors")
     },
