@@ -16,7 +16,6 @@ from orchestrator.messaging.mailbox.route import Route
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.letter import DeadLetter, is_lost
 from orchestrator.model.message import Exited, Mail, Outcome, Refused, Undelivered
-from orchestrator.model.spec import Delivery
 from orchestrator.store.database import DatabaseFault
 from orchestrator.store.mail import KeptMail, Mails
 
@@ -187,11 +186,6 @@ class DurableMail:
             write()
         except DatabaseFault as fault:
             self._fault(f"what became of a message is not kept, it may be sent again: {fault}")
-
-
-def is_durable(route: Route) -> bool:
-    """Whether a deployment wants its messages at least once."""
-    return route.mailbox.delivery is Delivery.AT_LEAST_ONCE
 
 
 def after_ms(attempts: int) -> int:

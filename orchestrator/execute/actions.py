@@ -126,18 +126,11 @@ class Actions:
     def _create(self, wanted: Deployment, plan: Plan, needed: tuple[DeploymentKey, ...]) -> tuple[Status, str]:
         if needed:
             return Status.WAITING, f"waits for {', '.join(map(str, needed))} to be Ready"
-        now = self._clock.wall_ms()
         old = self._ledger.records.get(wanted.key)
         if old is not None and old.deleted:
             return Status.WAITING, "waits for its deletion to end"
-        record = old or Record(
-            key=wanted.key,
-            source=plan.source,
-            generation=1,
-            wanted=wanted,
-            created_ms=now,
-            attempted=plan.source_revision,
-        )
+        attempted = plan.source_revision
+        record = old or Record(key=wanted.key, source=plan.source, generation=1, wanted=wanted, attempted=attempted)
         self._rollouts.begin(record, wanted, Cause.APPLY, "created", _origin(plan))
         return Status.IN_HAND, ""
 

@@ -12,15 +12,6 @@ class Severity(Enum):
     WARNING = "warning"
 
 
-class Fault(Enum):
-    """Whose fault a problem is."""
-
-    MANIFEST = "manifest"  # yours
-    GUEST = "guest"  # the component's
-    HOST = "host"  # this machine's
-    BUG = "bug"  # ours
-
-
 class Location(Value, frozen=True, order=True):
     """A place in a file as its reader would type it; line and column count from 1, 0 means the whole file."""
 
@@ -40,7 +31,6 @@ class Diagnostic(Value, frozen=True):
     location: Location
     detail: str = ""
     suggestion: str = ""
-    fault: Fault = Fault.MANIFEST
 
     @property
     def is_error(self) -> bool:

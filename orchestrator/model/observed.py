@@ -25,11 +25,6 @@ class Phase(Enum):
     BACKING_OFF = "backing-off"
     GAVE_UP = "gave-up"
 
-    @property
-    def is_in_hand(self) -> bool:
-        """Whether the supervisor is already working on it, so that nobody plans for it."""
-        return self in (Phase.STARTING, Phase.BACKING_OFF, Phase.STOPPING)
-
 
 class ObservedSession(Value, frozen=True, order=True):
     """A session of typed calls, the instance it is bound to, and how many handles it has."""
@@ -151,7 +146,6 @@ class Record(Value, frozen=True):
     held: Hold | None = None
     adopted: bool = False
     deleted: bool = False
-    created_ms: int = 0
     attempted: str | None = None
     applied: str | None = None
     job: JobResult | None = None

@@ -70,7 +70,6 @@ class Reason(Enum):
     RESUMED = "resumed"
     REMOVED_FROM_SOURCE = "removed-from-source"
     NOT_RUNNING = "not-running"
-    RESTART_REQUESTED = "restart-requested"
     ADOPTED = "adopted"
     REJECTED_BEFORE = "rejected-before"
     ROLLED_BACK = "rolled-back"

@@ -6,9 +6,9 @@ Called by `execute`, whose `commands.py` decides about whole deployments.
 import msgspec
 from msgspec.structs import replace
 
-from orchestrator.model.rollout import Cause, Rollout, RolloutPhase, WaitsFor
+from orchestrator.model.rollout import Rollout, RolloutPhase, WaitsFor
 from orchestrator.rollout import steps
-from orchestrator.rollout.advance import NO_INSTANCES, begin
+from orchestrator.rollout.advance import NO_INSTANCES
 from orchestrator.rollout.analysis import vouched_for
 from orchestrator.rollout.course import course
 from orchestrator.rollout.phases import promoting, rolling_back
@@ -72,19 +72,6 @@ def abort(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
     if rollout.phase is P.PROMOTING and course(rollout).holds:
         return Refusal(_CANNOT_ABORT[P.KEEPING])
     return rolling_back(rollout, "aborted by request", now_ms)
-
-
-def retry(rollout: Rollout, now_ms: int) -> Rollout | Refusal:
-    """Begin a new rollout to the same target; the caller forgets the rejection."""
-    if rollout.phase is P.FAILED:
-        return begin(rollout.target, rollout.stable, Cause.RETRY, now_ms, old=rollout.old)
-    if rollout.phase is P.SUCCEEDED:
-        return Refusal("the rollout succeeded; there is nothing to retry")
-    if rollout.phase is P.KEEPING:
-        return Refusal("the new version already serves; there is nothing to retry")
-    if rollout.phase is P.ROLLING_BACK:
-        return Refusal("the rollout is still going back; retry once it has failed")
-    return Refusal("the rollout is still in progress; abort it first")
 
 
 def _nothing_runs(rollout: Rollout) -> str:

@@ -66,23 +66,6 @@ def watch(
     return thread
 
 
-def is_settled(first: Snapshot, second: Snapshot) -> bool:
-    """Tell whether two snapshots, read a moment apart, hold the same manifests with the same contents."""
-    return first.manifests == second.manifests and first.revision == second.revision and _same_files(first, second)
-
-
-def _same_files(first: Snapshot, second: Snapshot) -> bool:
-    if first.files.keys() != second.files.keys():
-        return False
-    return all(_same(entry, second.files[path]) for path, entry in first.files.items())
-
-
-def _same(first: FileEntry, second: FileEntry) -> bool:
-    if isinstance(first, Artifact) and isinstance(second, Artifact):
-        return first.digest == second.digest
-    return first == second
-
-
 class GitWatch(threading.Thread):
     """Wakes every `interval_s`: whether there is a new commit is found by reading."""
 

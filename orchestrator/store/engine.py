@@ -128,18 +128,6 @@ class Engine:
         except Exception as error:  # rocksdict raises nothing narrower
             raise self._fault("read", error) from error
 
-    def rows_back(self, before: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Yield pairs backwards, from the one at or before a key on."""
-        try:
-            at: Any = self._db.iter()
-            at.seek_for_prev(before)
-            while at.valid():
-                yield at.key(), at.value()
-                at.prev()
-            at.status()
-        except Exception as error:  # rocksdict raises nothing narrower
-            raise self._fault("read", error) from error
-
     def write(self, writes: Iterable[Write], *, sync: bool) -> None:
         """Write all or none; with `sync`, they are on the disk when this returns."""
         batch = WriteBatch(raw_mode=True)

@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from orchestrator.decoding import from_msgpack
+from orchestrator.decoding import from_msgpack, from_plain
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.store.database import DamagedRow
 
@@ -27,6 +27,8 @@ LETTERS = b"l"
 LETTER_NUMBER = b"n"  # of the newest letter there ever was
 
 FORMAT = b"\x01"
+ANYTHING: Any = Any
+_RETIRED = ("createdMs", "fault")  # fields of a record and of a diagnostic that rows of earlier versions have
 
 
 def part(text: str) -> bytes:
@@ -88,7 +90,21 @@ def unpack(row: bytes, kind: type[T], form: bytes = FORMAT) -> T:
     """
     if row[:1] != form:
         raise DamagedRow(f"a {kind.__name__} is in unknown format {row[:1].hex()}; a newer airs may have written it")
+    data = memoryview(row)[1:]
     try:
-        return from_msgpack(memoryview(row)[1:], kind)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        return from_msgpack(data, kind)
+    except msgspec.ValidationError as error:
+        older = _without_retired(from_msgpack(data, ANYTHING))
+        try:
+            return from_plain(older, kind)
+        except msgspec.ValidationError:
+            raise DamagedRow(f"a {kind.__name__} cannot be read: {error}") from error
+    except msgspec.DecodeError as error:
         raise DamagedRow(f"a {kind.__name__} cannot be read: {error}") from error
+
+
+def _without_retired(value: Any) -> Any:
+    """Leave out of a row, and of all within, what nobody reads any more."""
+    if isinstance(value, dict):
+        return {name: _without_retired(own) for name, own in value.items() if name not in _RETIRED}
+    return [_without_retired(each) for each in value] if isinstance(value, list) else value

@@ -4,17 +4,17 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.model.job import JobOutcome
-from orchestrator.model.rollout import Cause, Rollout, RolloutPhase, WaitsFor
+from orchestrator.model.rollout import Rollout, RolloutPhase, WaitsFor
 from orchestrator.model.spec import PauseStep, Strategy, WeightStep
 from orchestrator.rollout.advance import advance
-from orchestrator.rollout.commands import Refusal, abort, pause, promote, resume, retry
+from orchestrator.rollout.commands import Refusal, abort, pause, promote, resume
 from orchestrator.rollout.jobs import RunFacts, advance_job
 from orchestrator.rollout.phases import TRANSITIONS, diagram
 from orchestrator.rollout.shape import shape
 from tests.rollout.worlds import CALM, NOT_YET, STEPS, T0, rollout, settle
 
 P = RolloutPhase
-COMMANDS = (promote, pause, resume, abort, retry)
+COMMANDS = (promote, pause, resume, abort)
 WAYS = {
     "first": rollout(stable=None),
     "blue-green": rollout(),
@@ -66,7 +66,6 @@ def test_every_transition_of_the_table_happens():
         results = [advance(before, facts, now_ms), *(said(before, now_ms) for said in COMMANDS)]
         seen |= {(phase, r.phase) for r in results if isinstance(r, Rollout) and r.phase is not phase}
         seen |= {(phase, r.phase) for r in (advance_job(before, f, now_ms) for f in RUNS) if r.phase is not phase}
-    seen -= {(P.FAILED, P.PENDING)}  # a retry, which is a new rollout
     assert seen == {(phase, after) for phase, following in TRANSITIONS.items() for after in following}
 
 
@@ -142,13 +141,6 @@ def test_abort_takes_everything_from_the_new_version(phase):
 
 def test_a_stateful_promotion_cannot_be_aborted():
     assert "airs rollback" in abort(in_phase("stateful", P.PROMOTING), T0).reason
-
-
-def test_retry_of_a_failed_rollout_begins_it_again_with_counters_at_zero():
-    failed = replace(in_phase("canary", P.FAILED), failed_checks=2, step=3)
-    after = retry(failed, T0 + 5)
-    expected = replace(WAYS["canary"], cause=Cause.RETRY, started_ms=T0 + 5, phase_since_ms=T0 + 5)
-    assert after == replace(expected, deadline_ms=T0 + 60_005)
 
 
 def test_the_diagram_shows_every_arrow_of_the_table_and_both_ends():

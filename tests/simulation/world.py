@@ -37,7 +37,7 @@ from orchestrator.model.event import NOTHING_MORE, About
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Mail, Message, Outcome
-from orchestrator.model.observed import Record
+from orchestrator.model.observed import Phase, Record
 from orchestrator.model.spec import GroupStrategy
 from orchestrator.model.who import By, Peer
 from orchestrator.rollout.standing import refusals
@@ -61,6 +61,7 @@ COMMANDS = {
     "pause": PauseRollout,
     "resume": Resume,
 }
+IN_HAND = (Phase.STARTING, Phase.BACKING_OFF, Phase.STOPPING)
 NEST_MAX = 2  # what happens during a guest's call may itself be interrupted so often
 
 
@@ -346,7 +347,7 @@ class World:
 
     def is_under_way(self) -> bool:
         """Whether an instance is starting, stopping or backing off."""
-        return any(i.phase.is_in_hand for service in self.fleet.services.values() for i in service.observe())
+        return any(i.phase in IN_HAND for service in self.fleet.services.values() for i in service.observe())
 
     def note(self, what: str) -> None:
         self.trail.append(f"{self.clock.now_ms:>7} {what}")

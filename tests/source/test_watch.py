@@ -9,7 +9,7 @@ from orchestrator.model.source import GitSpec
 from orchestrator.source import watch as watch_module
 from orchestrator.source.folder import FolderSource
 from orchestrator.source.spec import parse_source
-from orchestrator.source.watch import FolderWatch, is_settled, watch
+from orchestrator.source.watch import FolderWatch, watch
 from tests.source.conftest import git, references, write
 
 PATIENCE_S = 20.0
@@ -377,16 +377,6 @@ def test_a_repository_wakes_on_its_interval_until_stopped():
     stop.set()
     thread.join(PATIENCE_S)
     assert not thread.is_alive()
-
-
-def test_equal_contents_are_settled_and_others_are_not(project, read):
-    first = read(project / "app/manifests", project).snapshot
-    assert is_settled(first, read(project / "app/manifests", project).snapshot)
-    write(project / "app/components/hello/hello.wasm", "wasm 2")
-    changed = read(project / "app/manifests", project).snapshot
-    assert not is_settled(first, changed)
-    write(project / "app/manifests/b.yaml", "x")
-    assert not is_settled(changed, read(project / "app/manifests", project).snapshot)
 
 
 def test_a_commit_wakes_though_no_file_of_the_source_changes(project, watched):
