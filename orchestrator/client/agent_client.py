@@ -143,15 +143,15 @@ class AgentClient:
         return self._get(api.SOURCES)
 
     def add_source(self, wish: SourceWish) -> SourceAdded:
-        """Have a source followed from now on, also after a restart of the agent."""
+        """Follow a source from now on, also after a restart of the agent."""
         return self._get(api.ADD_SOURCE, body=msgspec.json.encode(wish))
 
     def suspend_source(self, name: str) -> str:
-        """Have a source not followed until it is resumed; returns what was done, in words."""
+        """Stop following a source until it is resumed; returns what was done, in words."""
         return self._get(api.SUSPEND_SOURCE, params={"name": name}).message
 
     def resume_source(self, name: str) -> str:
-        """Have a suspended source followed again; returns what was done, in words."""
+        """Follow a suspended source again; returns what was done, in words."""
         return self._get(api.RESUME_SOURCE, params={"name": name}).message
 
     def removal(self, name: str, *, prune: bool = False) -> Removal:
@@ -163,7 +163,7 @@ class AgentClient:
         return self._get(api.REMOVE_SOURCE, body=msgspec.json.encode(RemoveBody(shown=shown, prune=prune)))
 
     def up(self, wish: SourceWish) -> Iterator[UpBegan | UpEvent | UpLook]:
-        """Have a source followed while the iterator is open, and yield what happens."""
+        """Follow a source while the iterator is open, and yield what happens."""
         return self._lines(api.UP, body=msgspec.json.encode(wish))
 
     def history(self, key: DeploymentKey) -> list[HistoryView | ActView]:
@@ -221,7 +221,7 @@ class AgentClient:
         self, key: Target, payload: bytes, conversation: str | None = None, timeout_s: float = ANSWER_S,
         trace: str | None = None,
     ) -> bytes | None:  # fmt: skip
-        """Send a message and return the reply; None for `none`. What it leads to is recorded under `trace`."""
+        """Send a message and return the reply; None for `none`. Its conversation is recorded under `trace`."""
         params = _message(key, timeout_s, conversation=conversation, trace=trace)
         answer = self._ask(api.REQUEST, key, body=payload, params=params, wait_s=timeout_s)
         return None if NO_REPLY in answer.headers else answer.content
@@ -370,7 +370,7 @@ class HungUp(Failure):
     def __init__(self) -> None:
         super().__init__(
             "the agent hung up on a follower that did not read",
-            "What it was not sent yet is no longer kept: there would have been a gap.",
+            "The agent no longer keeps the lines that were not sent yet: there would have been a gap.",
             "Follow again, and read faster, or follow one deployment only.",
         )
 

@@ -40,7 +40,7 @@ class AnswerReading:
         length = self.headers.get("content-length", "")
         self._left = int(length) if length.isdigit() and not self._chunked else 0  # of the body, or of a chunk
         self.is_over = not self._chunked and not self._left
-        # Who answers before a body was read whole hangs up, and may be about to.
+        # An agent that answers before it has read the whole body hangs up, and may be about to.
         self.is_last = self.headers.get("connection", "").lower() == "close" or self.status == TOO_LARGE
 
     def more(self, size: int) -> bytes:

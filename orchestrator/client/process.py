@@ -9,7 +9,7 @@ AT_WORK = ("R", "D")  # on a core or waiting for one; waiting for a disk
 
 
 class Pulse(NamedTuple):
-    """What the main thread of a process is at: the letter of its state, and how many turns of a core it has had."""
+    """The state of a process's main thread, as a letter, and how many turns of a core it has had."""
 
     state: str
     turns: int

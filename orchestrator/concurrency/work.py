@@ -1,7 +1,7 @@
 """Work in steps: a coroutine that gives way whenever somebody else should have the thread, and how to go on with it.
 
-Guests' calls are such work. What it awaits is a `Pause`, which tells whoever drives it where or when to go on:
-`supervise.scheduler` for everything that runs in an agent, `runtime.finish` for one piece of work on this thread.
+Guests' calls are such work. It awaits a `Pause`, which tells its driver where or when to go on: `supervise.scheduler`
+for everything that runs in an agent, `runtime.finish` for one piece of work on this thread.
 """
 
 from collections.abc import Callable, Coroutine, Generator
@@ -106,7 +106,7 @@ class Held(Pause, Generic[T]):
         return False
 
     def over_within(self, at_ns: int) -> None:
-        """Have it given up at a moment, if it was not to be before."""
+        """Set the moment at which it is given up, unless an earlier one is set."""
         self.over_ns = at_ns if self.over_ns is None else min(self.over_ns, at_ns)
 
     def give_up(self) -> None:

@@ -1,4 +1,4 @@
-"""What requests carry in their bodies, and the limits of what is sent."""
+"""The bodies of requests, and the limits of their size."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""What the agent answers: flat documents for tools, also those that `-o json` prints. The agent makes them."""
+"""The agent's answers: flat documents for tools, also those that `-o json` prints. The agent makes them."""
 
 from orchestrator.model.base import Value
 from orchestrator.model.calls import Calls
@@ -193,7 +193,7 @@ class HistoryView(Value, frozen=True, tag_field="kind", tag="Revision"):
 
 
 class RevisionView(Value, frozen=True, tag_field="kind", tag="RevisionContent"):
-    """What one numbered revision of a deployment contained; `entry` is its line in the history."""
+    """The content of one numbered revision of a deployment; `entry` is its line in the history."""
 
     entry: HistoryView
     content: Revision
@@ -240,7 +240,7 @@ class SourceView(Value, frozen=True):
 
 
 class SourceAdded(Value, frozen=True):
-    """That a source is watched from `at` on, in wall-clock milliseconds, and what is to be known of that."""
+    """A source that is watched from `at` on, in wall-clock milliseconds, and notes on that, `told` to the operator."""
 
     name: str
     at: int
@@ -248,7 +248,7 @@ class SourceAdded(Value, frozen=True):
 
 
 class Removal(Value, frozen=True):
-    """What becomes of a source's deployments when it is removed: `kept` run on as nobody's, `pruned` are removed.
+    """The fate of a source's deployments when it is removed: `kept` run on as nobody's, `pruned` are removed.
 
     `still_needed` are those of `pruned` that deployments of other sources depend on.
     """
@@ -260,7 +260,7 @@ class Removal(Value, frozen=True):
 
 
 class UpBegan(Value, frozen=True, tag_field="kind", tag="began"):
-    """That an `airs up` has its source watched; `ends` says whether that ends with it, as an added source stays."""
+    """The source that an `airs up` watches; `ends` says whether that ends with it, as an added source stays."""
 
     name: str
     reads: str
@@ -269,13 +269,13 @@ class UpBegan(Value, frozen=True, tag_field="kind", tag="began"):
 
 
 class UpEvent(Value, frozen=True, tag_field="kind", tag="event"):
-    """That something happened meanwhile."""
+    """An event while an `airs up` runs."""
 
     event: Event
 
 
 class UpLook(Value, frozen=True, tag_field="kind", tag="look"):
-    """What a look at the source found, where that is news."""
+    """The findings of a look at the source, where they are news."""
 
     status: SourceStatus
 
@@ -354,7 +354,7 @@ class Queued(Value, frozen=True):
 
 
 class Printed(Value, frozen=True, tag_field="kind", tag="printed"):
-    """What a run wrote to `stdout` or `stderr`; as JSON, in base64."""
+    """Output of a run to `stdout` or `stderr`; as JSON, in base64."""
 
     stream: str
     data: bytes
@@ -369,13 +369,13 @@ class Ended(Value, frozen=True, tag_field="kind", tag="ended"):
 
 
 class Applied(Value, frozen=True):
-    """What applying a plan began."""
+    """The outcomes of applying a plan, by action."""
 
     outcomes: tuple[ActionOutcome, ...]
 
 
 class Done(Value, frozen=True):
-    """What a verb did or began, in words, and its goal; `rollout` is the entry of the history that has to reach it."""
+    """The effect of a verb, done or begun, in words, and its goal; entry `rollout` of the history has to reach it."""
 
     message: str
     goal: Goal = Goal.NOTHING

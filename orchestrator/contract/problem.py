@@ -1,4 +1,4 @@
-"""What is told when something cannot be done: the words of a diagnostic, and an exit code."""
+"""The answer when something cannot be done: the words of a diagnostic, and an exit code."""
 
 from orchestrator.contract.codes import FAILED
 from orchestrator.model.base import Value

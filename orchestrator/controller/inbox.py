@@ -25,7 +25,7 @@ class Inbox:
         self._woken.wait(limit_ms / 1000)
 
     def submit(self, command: Callable[[], T]) -> "Future[T]":
-        """Have a command obeyed by the other thread; its result, or what it raised, is the future's."""
+        """Give a command to the controller's thread; its result, or what it raised, is the future's."""
         future: Future[T] = Future()
 
         def obey() -> None:

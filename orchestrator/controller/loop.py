@@ -149,7 +149,7 @@ class Controller:
         return outcomes
 
     def _use_up_adoption(self, source: str) -> None:
-        """Have a watched source take over others' deployments once: two that might would take them from each other."""
+        """Let a watched source adopt others' deployments only once: two would take them from each other for ever."""
         allowed, record = self.sources.permissions(source), self.ledger.sources.get(source)
         if not allowed.adopt or not self.sources.has_read(source):
             return

@@ -11,7 +11,7 @@ from orchestrator.observe.state import Elsewhere, observe
 
 
 class Observer:
-    """What is, of an agent."""
+    """Observes the deployments of an agent."""
 
     def __init__(self, ledger: Ledger, fleet: Fleet, faults: Faults) -> None:
         self._ledger, self._fleet = ledger, fleet

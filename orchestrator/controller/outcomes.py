@@ -1,4 +1,4 @@
-"""What became of plans: logged, announced, and kept for status. Of each thing once, not on every pass."""
+"""The outcomes of plans: logged, announced, and kept for status. Each once, not on every pass."""
 
 import logging
 from collections.abc import Collection
@@ -17,7 +17,7 @@ NOT_DONE = (Status.BLOCKED, Status.HELD, Status.WAITING, Status.FAILED)
 
 
 class PlanOutcomes:
-    """Tells what became of the plan of each source. Written by the controller's thread; `not_done` is read by any."""
+    """Tells the outcomes of each source's plan. Written by the controller's thread; `not_done` is read by any."""
 
     def __init__(self, announce: ANNOUNCE, faults: Faults) -> None:
         self._announce, self._faults = announce, faults

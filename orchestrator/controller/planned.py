@@ -22,7 +22,7 @@ class PlannedSource:
 
     @cached_property
     def wanted(self) -> dict[DeploymentKey, Deployment]:
-        """What the source wants, by key."""
+        """The deployments that the source wants, by key."""
         return {deployment.key: deployment for deployment in self.recorded.deployments}
 
     @cached_property

@@ -29,12 +29,12 @@ class WorkQueue:
         self._share = 0  # of them, in one step
 
     def add(self, keys: Iterable[DeploymentKey]) -> None:
-        """Have keys looked at in the next pass."""
+        """Put keys into the next pass."""
         with self._lock:
             self._wanted.update(keys)
 
     def add_in(self, key: DeploymentKey, delay_ms: int) -> None:
-        """Have a key looked at in a while, or sooner if that was asked for already."""
+        """Put a key into a pass in a while, or sooner if that was asked for already."""
         at_ms = self._now_ms() + delay_ms
         known = self._due.get(key)
         if known is None or at_ms < known:

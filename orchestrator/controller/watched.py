@@ -23,7 +23,7 @@ class WatchedReader(Protocol):
     """Reads one source, elsewhere than on the thread that asks."""
 
     def ask(self) -> None:
-        """Have the source read, once more if it is being read; from any thread."""
+        """Ask for a reading of the source, one more if it is being read; from any thread."""
 
     def take(self) -> SourceAnswer | None:
         """Return the newest answer, once; None while there is no new one."""
@@ -83,7 +83,7 @@ class WatchedSources:
         self._watched: dict[str, Watched] = {}
 
     def add(self, watched: Watched) -> None:
-        """Watch one more source, and have it read."""
+        """Watch one more source, and ask for a reading of it."""
         self._watched = {**self._watched, watched.source: watched}
         watched.reader.ask()
 

@@ -1,1 +1,1 @@
-"""What becomes of messages whose sender does not wait: kept until they were handled, sent again, or dead letters."""
+"""Messages whose sender does not wait: kept until they were handled, sent again, or dead letters."""

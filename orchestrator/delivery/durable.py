@@ -1,7 +1,7 @@
 """Delivery at least once: a message is kept before its sender hears *queued*, and until it was handled well.
 
-What fails is sent again, later each time, and becomes a dead letter after its last attempt. What no instance was given
-stays kept, for when its deployment takes messages again: in this process or the next.
+A message that fails is sent again, later each time, and becomes a dead letter after its last attempt. One that no
+instance was given stays kept until its deployment takes messages again, in this process or the next.
 """
 
 import threading
@@ -33,9 +33,9 @@ def _not_recorded(_route: Route, _mail: Mail, told: Told) -> Told:
 
 
 class DurableMail:
-    """Keeps the messages of deployments that want each at least once; `fault` is told of what could not be kept.
+    """Keeps the messages of deployments that want each at least once; `fault` is told of those that it could not keep.
 
-    `record` may have somebody else told how they end as well.
+    `record` may tell somebody else as well how they end.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What becomes of messages whose sender is not told how they end: those that end badly are kept, to be sent again."""
+"""Dead letters: messages that ended badly and whose sender is not told so, kept to be sent again."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +29,7 @@ class DeadLetters:
         self._on_their_way: set[int] = set()
 
     def told(self, route: Route, mail: Mail) -> Told:
-        """Return who is to be told of the outcomes of messages to a route, if their sender is not."""
+        """Return the function to tell the outcomes of messages to a route, if their sender is not told."""
 
         def told(first: int, outcomes: Sequence[Outcome]) -> None:
             lost = [(index, outcome) for index, outcome in enumerate(outcomes, first) if is_lost(outcome)]

@@ -1,4 +1,4 @@
-"""What a message says of its encoding: the multicodec prefix, an unsigned varint before the payload.
+"""The encoding that a message names: the multicodec prefix, an unsigned varint before the payload.
 
 See https://github.com/multiformats/multicodec and https://github.com/multiformats/unsigned-varint. airs reads the
 prefix and translates nothing.

@@ -1,4 +1,4 @@
-"""Who is calling: what a host function knows about the instance it serves."""
+"""The caller of a host function: all that the function knows about the instance it serves."""
 
 from collections.abc import Callable, Sequence
 

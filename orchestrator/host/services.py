@@ -11,7 +11,7 @@ INTERFACE = "airssys:core/host-services@1.0.0"
 
 
 class Surroundings(Protocol):
-    """What the services show of the process around the guest."""
+    """The process around the guest, as far as the services show it."""
 
     def now_ns(self) -> int:
         """Return wall-clock nanoseconds since 1970."""

@@ -1,8 +1,8 @@
-"""A revision and the grants in force → what WASI gives an instance of it. The rest of `host` guards airs's own imports.
+"""A revision and the grants in force → the WASI of its instances. The rest of `host` guards airs's own imports.
 
 A directory is found under its own path, or where a mount says; a mount gives nothing that no grant gives.
 A directory or the network is given when both the revision and the source's present wish grant it, as with every other
-capability. What is given lies in the instance's store, so a change acts by starting the instance anew (`supervise`).
+capability. Both lie in the instance's store, so a change acts by starting the instance anew (`supervise`).
 """
 
 import pwd

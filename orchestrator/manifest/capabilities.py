@@ -1,6 +1,6 @@
-"""What can be asked for and granted: whether what is granted was asked for, and whether it can be held at all.
+"""Capabilities that can be asked for and granted: whether a grant was asked for, and whether it can be held at all.
 
-`component` reads what is asked for, `deployment` what is granted; a capability that nothing acts on is not here.
+`component` reads those asked for, `deployment` those granted; a capability that nothing acts on is not here.
 """
 
 from collections.abc import Iterator

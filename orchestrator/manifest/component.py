@@ -26,7 +26,7 @@ ROOT = "the source's root"
 
 
 class Component(msgspec.Struct, frozen=True):
-    """What a Component.toml says, with units normalised. `asks` has an entry for every capability asked for."""
+    """The content of a Component.toml, with units normalised. `asks` has an entry for every capability asked for."""
 
     name: str
     version: str

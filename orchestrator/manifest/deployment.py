@@ -1,7 +1,7 @@
 """Turns one YAML document and the component it names into a Deployment with every default filled in, or into problems.
 
 `draft` looks at the document alone, `disagreements` at the component too, and `assemble` makes a deployment of both.
-What takes several documents to see (duplicates, dependencies) is `resolve`'s business.
+Problems between documents (duplicates, dependencies) are `resolve`'s business.
 """
 
 import operator

@@ -1,7 +1,7 @@
 """Turns one manifest file and the components that it names into entries: small values without the file's tree.
 
-`resolve` calls it for each file, and keeps what it returns for as long as nothing of that changed. What takes several
-files to see (duplicates, dependencies, groups) is `resolve`'s business.
+`resolve` calls it for each file, and keeps what it returns for as long as nothing of that changed. Problems between
+files (duplicates, dependencies, groups) are `resolve`'s business.
 """
 
 from collections.abc import Callable

@@ -48,7 +48,7 @@ class _Component(msgspec.Struct, frozen=True):
 class Resolver:
     """Resolves the snapshots of one source, one after another; of each only what changed since the last is read anew.
 
-    What did not change keeps its very objects, so that comparing a deployment with itself costs nothing.
+    Unchanged deployments keep their very objects, so that comparing one with itself costs nothing.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """The scalar rules of YAML 1.2's core schema: which plain text is null, a boolean, a number, and which is text.
 
-Dates, `12:30:45`, `yes` and `on` are text; `0644` is the decimal 644, octal is `0o644`. What JSON cannot say exactly
-(infinities, not-a-number, integers beyond 64 bits) is refused.
+Dates, `12:30:45`, `yes` and `on` are text; `0644` is the decimal 644, octal is `0o644`. Numbers that JSON cannot say
+exactly (infinities, not-a-number, integers beyond 64 bits) are refused.
 """
 
 import math

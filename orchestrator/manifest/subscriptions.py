@@ -1,4 +1,4 @@
-"""What a deployment subscribes to → what is wrong with that: nobody there to take it, or more than it was granted."""
+"""A deployment's subscriptions → what is wrong with them: nobody there to take it, or more than it was granted."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What is kept of what happened: the journals of events, log lines and hops, and what may be shown of their texts."""
+"""The agent's memory of what happened: journals of events, log lines and hops, with their texts safe to show."""
 
 from orchestrator.model.event import Event, LogLine
 from orchestrator.model.hop import Hop

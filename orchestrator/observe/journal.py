@@ -1,6 +1,6 @@
 """A bounded, numbered list that followers can read from where they left off. The oldest entries are forgotten.
 
-Who writes much loses the oldest of their own first: each group has a share of the places.
+A group that writes much loses the oldest of its own entries first: each group has a share of the places.
 """
 
 import threading
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """What a journal keeps: so many entries, of so much weight in total, and of each group at most this share."""
+    """The bounds of a journal: so many entries, of so much weight in total, and of each group at most this share."""
 
     entries: int
     weight: int

@@ -1,6 +1,6 @@
-"""How many messages came to each deployment lately: what a plan compares an analysis with.
+"""The recent rate of messages to each deployment, which a plan compares an analysis with.
 
-Whoever observes hands in how many came so far. The rate is the mean since a moment one to two windows ago, or since the
+The observer hands in how many came so far. The rate is the mean since a moment one to two windows ago, or since the
 first look where that is later, so that it neither jumps with each burst nor remembers last night.
 """
 

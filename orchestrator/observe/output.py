@@ -1,7 +1,7 @@
-"""What a guest says → log lines: bounded in length and number, nothing in them that a terminal would act on.
+"""A guest's output → log lines: bounded in length and number, nothing in them that a terminal would act on.
 
 A guest says something by the log import, on any thread, and on stdout and stderr, which the runtime's reader of pipes
-hands over. All of it counts as that instance's. What is over its rate is counted and dropped, and the count becomes a
+hands over. All of it counts as that instance's. Lines over its rate are counted and dropped, and the count becomes a
 line.
 """
 

@@ -1,4 +1,4 @@
-"""How much somebody may say: so much a second in the long run, some seconds' worth at once, and the rest counted."""
+"""A limit on output: so many lines a second in the long run, some seconds' worth at once, and the rest counted."""
 
 BURST_S = 10  # seconds' worth that may be said at once
 GAP_MS = 1_000  # once something was dropped, so is all that follows within this time: the count stands where the gap is

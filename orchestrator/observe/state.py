@@ -15,7 +15,7 @@ Count = Callable[[DeploymentKey], int]
 
 
 class Elsewhere(msgspec.Struct, frozen=True):
-    """What is known of a deployment elsewhere than in its record and its service.
+    """Facts about a deployment from elsewhere than its record and its service.
 
     `limited` says how many messages somebody wanted to send beyond its rate limit, `kept` how many to it are kept,
     `dead_letters` how many of it are; `rate` how many came a second lately, of so many in all; `fault` what keeps airs

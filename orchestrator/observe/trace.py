@@ -1,4 +1,4 @@
-"""What is kept of conversations, and how one is found again: hops → conversations. Bounded, and in memory only."""
+"""Recorded conversations, and the search for one: hops → conversations. Bounded, and in memory only."""
 
 from collections.abc import Iterable
 

@@ -1,6 +1,6 @@
 """One look at a canary's own messages: passed, failed or inconclusive, and the counts of each.
 
-What a check judges is the evidence since the last check that said anything: it accumulates until it is enough, or until
+A check judges the evidence since the last check that said anything: it accumulates until it is enough, or until
 patience is at its end. An earlier life of the same revision is no evidence.
 """
 
@@ -14,7 +14,7 @@ from orchestrator.rollout.facts import Facts
 
 
 class Verdict(Enum):
-    """What one check found."""
+    """The finding of one check."""
 
     PASSED = "passed"
     FAILED = "failed"

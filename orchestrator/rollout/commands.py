@@ -1,4 +1,4 @@
-"""What a person may say to a rollout: every phase answers every command with a rollout or a reason why not.
+"""An operator's commands to a rollout: every phase answers every command with a rollout or a reason why not.
 
 Called by `execute`, whose `commands.py` decides about whole deployments.
 """

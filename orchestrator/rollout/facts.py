@@ -1,4 +1,4 @@
-"""What the executor saw of a rollout's two sets."""
+"""The executor's view of a rollout's two sets."""
 
 from orchestrator.model.base import Value
 

@@ -1,8 +1,8 @@
 """A deployment and a spec edited since → the deployment with those edits, and whatever else of it as it was.
 
-What came with a revision belongs to that revision's set: its health call, say, may ask for what the old one does not
-export. What is edited later, while the spec asks for the same revision, acts on every set that there is, and on what
-serves while that revision is held back. Called by `plan`, which shows it, and `execute`, which does it.
+Fields that came with a revision belong to that revision's set: its health call, say, may ask for what the old one does
+not export. A later edit, while the spec asks for the same revision, acts on every set that there is, and on the serving
+one while that revision is held back. Called by `plan`, which shows it, and `execute`, which does it.
 """
 
 from msgspec.structs import replace

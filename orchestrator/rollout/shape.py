@@ -8,14 +8,14 @@ from orchestrator.rollout.course import Course, course
 
 
 class NewSet(Enum):
-    """What the target's instances should be."""
+    """The wanted state of the target's instances."""
 
     ABSENT = "absent"
     RUNNING = "running"
 
 
 class OldSet(Enum):
-    """What the stable revision's instances should be; meaningless where there is no stable revision."""
+    """The wanted state of the stable revision's instances; meaningless where there is no stable revision."""
 
     SERVING = "serving"  # running, and taking what the new does not get
     WARM = "warm"  # running and taking nothing

@@ -1,1 +1,1 @@
-"""What a component may do: grants matched against canonical values. Deny by default; matching is pure."""
+"""The permissions of a component: grants matched against canonical values. Deny by default; matching is pure."""

@@ -13,7 +13,7 @@ PUBLISH, SUBSCRIBE = "messaging.publish", "messaging.subscribe"
 
 
 class GivenAtStart(Value, frozen=True):
-    """What an instance is handed when it starts, and keeps until it ends: directories and the network."""
+    """The directories and the network that an instance is handed when it starts, and keeps until it ends."""
 
     writable: tuple[str, ...] = ()
     readable: tuple[str, ...] = ()

@@ -1,9 +1,10 @@
 """Runs the `git` command so that nothing a repository says can make it run anything else; `git.py` calls it.
 
 The environment is built from nothing, no configuration of the system or the user is read, and every argument list is
-ours: what comes from outside stands only behind `--end-of-options`. What is waited for is run through GitPython's
-command runner; no `Repo` object is kept (they leak). What is talked to is started directly: a folder in a work tree is
-read on every command line, and importing GitPython takes longer than reading it. It knows nothing of snapshots.
+ours: what comes from outside stands only behind `--end-of-options`. A command that is waited for runs through
+GitPython's command runner; no `Repo` object is kept (they leak). One that is talked to is started directly: a folder in
+a work tree is read on every command line, and importing GitPython takes longer than reading it. It knows nothing of
+snapshots.
 """
 
 import contextlib

@@ -67,7 +67,7 @@ class Remembered:
     """The manifests and Component.toml files that one source held last, and what each refers to.
 
     A manifest is not read again while its identity is the same, and no file is asked for its references again while its
-    content is. What a later reading does not come across is forgotten.
+    content is. Files that a later reading does not come across are forgotten.
     """
 
     def __init__(self, references: References) -> None:

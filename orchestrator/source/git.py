@@ -1,8 +1,8 @@
 """Turns a place in a git repository into a snapshot of one commit; `open_source` calls it.
 
 A bare mirror in the state directory is fetched one ref and one commit deep, then read object by object. The same
-commit is the same snapshot. What cannot be fetched is unknown; the caller keeps what it had. It never writes to the
-repository it reads, and never decides when to look again.
+commit is the same snapshot. A ref that cannot be fetched is unknown; the caller keeps what it had. It never writes to
+the repository it reads, and never decides when to look again.
 """
 
 import fcntl
@@ -243,7 +243,7 @@ def explained(spec: GitSpec, said: str) -> SourceFailure:
         source=spec.identity,
         summary=f"cannot fetch {spec.ref} from {spec.repository}",
         detail=said,
-        suggestion="What was read last still runs; it is tried again.",
+        suggestion="The deployments of the last reading still run; airs tries again.",
     )
 
 

@@ -25,7 +25,7 @@ class SourceReader:
         self._thread.start()
 
     def ask(self) -> None:
-        """Have the source read, once more if it is being read now; from any thread."""
+        """Ask for a reading of the source, one more if it is being read now; from any thread."""
         self._asked.set()
 
     def take(self) -> SourceAnswer | None:

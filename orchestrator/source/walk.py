@@ -19,7 +19,7 @@ MAX_PATH = 4096  # characters
 
 
 class Kind(Enum):
-    """What a name in a directory is, the name itself, not what it may point to."""
+    """The kind of a name in a directory: of the name itself, not of what it may point to."""
 
     FILE = "file"
     DIRECTORY = "directory"
@@ -49,7 +49,7 @@ class OpenFile(Protocol):
 
     @property
     def identity(self) -> Hashable | None:
-        """What to compare instead of the content."""
+        """A value to compare instead of the content."""
 
     def read(self, limit: int) -> bytes:
         """Read it whole.
