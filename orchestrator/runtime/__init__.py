@@ -1,8 +1,8 @@
 """Components in, answers out: the only package that imports wasmtime.
 
 `Runtime.load` turns an artifact's bytes into a `Loaded` component, `Runtime.start` that into a `Guest` under its
-revision's limits. `supervise` gets the start as a callable; `host` hands its functions in as `HostImport` values. What
-a grant allows, who is started again and what a message means are decided elsewhere.
+revision's limits. `supervise` gets the start as a callable; `host` hands its functions in as `HostImport` values.
+Grants, restarts and the meaning of messages are decided elsewhere.
 """
 
 from orchestrator.model.plain import Err, Ok, Some, Variant

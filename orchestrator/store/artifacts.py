@@ -1,7 +1,7 @@
 """Component binaries by what they contain: written once, verified each time they are read, collected when unneeded.
 
-An artifact is on the disk before a decision names it, so what is not named yet must not be collected. Whoever is about
-to name one *claims* it, which its time of modification says; an old claim protects nothing.
+An artifact is on the disk before a decision names it, so one that is not named yet must not be collected. A caller that
+is about to name one *claims* it, which its time of modification says; an old claim protects nothing.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ class ArtifactDamaged(Exception):
 
 
 class Collected(NamedTuple):
-    """What a collection removed."""
+    """The artifacts that a collection removed: how many, and their size together."""
 
     artifacts: int = 0
     size_bytes: int = 0

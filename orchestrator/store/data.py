@@ -20,7 +20,7 @@ _LOCKS = 64  # deployments share them by hash; a writer holds one for a few micr
 
 
 class Usage(msgspec.Struct, frozen=True, array_like=True):
-    """What a deployment keeps: bytes of all keys and values, and how many keys."""
+    """The storage that a deployment uses: bytes of all keys and values, and how many keys."""
 
     used_bytes: int = 0
     key_count: int = 0
@@ -37,7 +37,7 @@ class DataError(Exception):
 class Data:
     """Every deployment's data; all methods may be called from any thread, and raise DataError.
 
-    What belongs to an `owner`, a key of the deployment's messages, is apart from all else; the quota is for all of it.
+    Data of an `owner`, a key of the deployment's messages, is apart from all else; the quota is for all of it.
     """
 
     def __init__(self, database: Database) -> None:

@@ -105,7 +105,7 @@ class Database:
         return "; ".join(part for part in (failing, self._damage) if part)
 
     def watch(self, noticed: Noticed) -> None:
-        """Have `noticed` called whenever the condition changes, from any thread; it must not read or write here."""
+        """Call `noticed` whenever the condition changes, from any thread; it must not read or write here."""
         self._noticed = noticed
 
     def get(self, key: bytes) -> bytes | None:
@@ -280,7 +280,7 @@ class Database:
                 raise
 
     def _put_back(self, before: "_Before") -> None:
-        """Take back what was reported as failed and is in the log all the same; notice what was not and is gone."""
+        """Take back writes that were reported as failed and are in the log; notice acknowledged ones that are gone."""
         engine = self._open_engine
         lost = before.sequence - engine.sequence()
         if lost > 0:
@@ -291,7 +291,7 @@ class Database:
 
 
 class _Before:
-    """What a database held when it failed: its newest write, and the rows that failed batches would have changed."""
+    """A database as it was when it failed: its newest write, and the rows that failed batches would have changed."""
 
     def __init__(self, sequence: int, rows: dict[bytes, bytes | None]) -> None:
         self.sequence, self.rows = sequence, rows

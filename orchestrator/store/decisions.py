@@ -1,6 +1,6 @@
-"""What can be decided, and how each decision is written and read: one row per record, source and history entry.
+"""The kinds of decisions, and how each is written and read: one row per record, source and history entry.
 
-What a source wants takes several rows: `desired.py`.
+The desired state of a source takes several rows: `desired.py`.
 """
 
 import re
@@ -136,8 +136,8 @@ def read_records(database: Rows) -> list[Record]:
 def read_artifacts(database: Rows) -> set[str]:
     """Read every artifact that a record, its history or a source's desired state names.
 
-    The history of a deployment that is gone names nothing. Whatever in a row looks like a digest counts, so that no
-    field of a later version is overlooked.
+    The history of a deployment that is gone names nothing. Everything in a row that looks like a digest counts, so that
+    no field of a later version is overlooked.
     """
     alive = {row[len(keys.RECORDS) :] for row, _ in database.scan(keys.RECORDS)}
     naming = [value for table in (keys.RECORDS, keys.DESIRED, keys.WANTED) for _, value in database.scan(table)]

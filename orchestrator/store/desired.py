@@ -1,8 +1,8 @@
-"""What each source wants ⇄ rows: a head for it and a row for each deployment, so that a change writes what differs.
+"""Desired states ⇄ rows: a head for each source and a row for each deployment, so that a change writes what differs.
 
 A head counts the rows that belong to it: without one of them the source would seem to want less. A head in the older
-format holds the deployments itself; it is read, and written anew with the next change. The store and whoever reads
-without an agent call it.
+format holds the deployments itself; it is read, and written anew with the next change. The store calls it, and so do
+commands that read without an agent.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,14 +22,14 @@ HEAD_FORMAT = b"\x02"  # by which an older airs refuses a head without deploymen
 
 
 class Head(Value, frozen=True):
-    """What a source wants, without the deployments, and how many of them there are; None where they are in it."""
+    """A desired state without its deployments, and how many of them there are; None where they are in it."""
 
     desired: DesiredState
     count: int | None = None
 
 
 class Desired:
-    """What the rows of one database say that sources want. Its owner lets one thread in at a time."""
+    """The desired states in the rows of one database. Its owner lets one thread in at a time."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
@@ -37,13 +37,13 @@ class Desired:
         self._old: set[str] = set()  # sources without rows for their deployments
 
     def read(self) -> list[DesiredState]:
-        """Return what every source wants, sorted by source."""
+        """Return every desired state, sorted by source."""
         return sorted(self._read().values(), key=lambda desired: desired.source)
 
     @contextmanager
     def written(self, changes: Sequence[Change]) -> Iterator[list[Write]]:
-        """Yield the rows of changes, of what a source wants those that differ; they are to be written within."""
-        known, self._known = dict(self._read()), None  # whoever fails to write does not know what is written
+        """Yield the rows of changes, of a desired state those that differ; they are to be written within."""
+        known, self._known = dict(self._read()), None  # after a failed write it is not known what is written
         old = set(self._old)
         yield [row for change in changes for row in _rows_of(change, known, old)]
         self._known, self._old = known, old
@@ -57,7 +57,7 @@ class Desired:
 
 
 def read_desired(rows: Rows) -> list[DesiredState]:
-    """Read what every source wants, sorted by source.
+    """Read every desired state, sorted by source.
 
     Raises:
         DatabaseDamaged: not every deployment of a source is there.

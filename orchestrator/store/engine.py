@@ -37,7 +37,7 @@ Write = tuple[bytes, bytes | None]  # a key, and its new value or None to delete
 
 
 class Rows(Protocol):
-    """What rows are read from."""
+    """A place that rows are read from."""
 
     def get(self, key: bytes) -> bytes | None:
         """Read one value."""
@@ -59,7 +59,7 @@ class DatabaseClosed(DatabaseFault):
 
 
 class Tail(Enum):
-    """What becomes of a write-ahead log that cannot be read to its end."""
+    """The fate of a write-ahead log that cannot be read to its end."""
 
     CUT_OFF = "cut off"  # the last write may be incomplete, as its process was killed; anything else is refused
     DROPPED = "dropped"  # everything from the first damaged write on is left out

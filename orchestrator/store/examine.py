@@ -269,7 +269,7 @@ def _artifacts(path: Path, records: list[Record]) -> Iterator[Finding]:
     wanted |= {record.stable.revision.artifact: record.key for record in records if record.stable}
     lost = sorted(str(key) for digest, key in wanted.items() if not (_is_file(kept.path(digest)) and kept.has(digest)))
     if lost:
-        detail = "What is not in the cache either cannot start."
+        detail = "Those without compiled code in the cache cannot start."
         yield problem("artifacts", f"missing or damaged, of {_named(lost)}", "Apply their manifests again.", detail)
     else:
         yield ok("artifacts", f"{len(wanted)} in use, all whole")

@@ -1,7 +1,7 @@
 """Dead letters: messages that nobody handled well and whose sender was not told; kept within bounds, the newest ones.
 
-A letter is in the write-ahead log when it was kept, and so survives SIGKILL. What is kept of each is known without
-reading it, so that bounds cost no reads.
+A letter is in the write-ahead log when it was kept, and so survives SIGKILL. The sizes are known without reading the
+letters, so that bounds cost no reads.
 """
 
 import threading
@@ -21,7 +21,7 @@ ROW_BYTES = 256  # of a letter beside its payload
 
 
 class _Pile:
-    """What is kept of one deployment: sizes by number, oldest first."""
+    """The letters of one deployment: sizes by number, oldest first."""
 
     __slots__ = ("bytes", "sizes")
 
@@ -64,7 +64,7 @@ class Letters:
     def keep(self, letters: Sequence[DeadLetter], beside: Sequence[Write] = ()) -> None:
         """Keep letters of one deployment under new numbers, and forget the oldest of its, or of all, beyond the bounds.
 
-        What is written `beside` is written in the same step.
+        The writes `beside` are made in the same step.
 
         Raises:
             DatabaseFault: they could not be written.

@@ -1,7 +1,7 @@
-"""Who holds the state directory: one process at a time, by a lock that the system lets go of when its holder dies.
+"""The lock of the state directory: one process holds it, and the system lets go of it when its holder dies.
 
 A lock is a file that somebody may remove, with its directory or without: then another process can lock another file at
-the same path. So who holds one looks now and then whether it is still there.
+the same path. So a holder looks now and then whether its file is still there.
 """
 
 import fcntl

@@ -33,7 +33,7 @@ class KeptMail(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Box:
-    """What is known of one deployment's messages without reading them."""
+    """The facts about one deployment's messages that are known without reading them."""
 
     def __init__(self, last: int, ids: "OrderedDict[str, int]") -> None:
         self.last = last

@@ -1,4 +1,4 @@
-"""What was last known of each source: kept for those who ask without an agent, and for the next agent. No decision."""
+"""Notes on sources, as last known: kept for commands without an agent, and for the next agent. No decisions."""
 
 from orchestrator.model.source import SourceNote
 from orchestrator.store import keys

@@ -1,6 +1,6 @@
 """A database's folder and what is noted beside it → whether it may be opened, and what of it is gone; changes nothing.
 
-Whoever reads or opens a database asks here first: the agent, the commands that read what is recorded, `airs doctor`.
+Every reader of a database asks here first: the agent, the commands that read what is recorded, `airs doctor`.
 RocksDB alone would take a log that was emptied, or a list of files that lost its end, for all there ever was, and
 remove the files that it does not know.
 """

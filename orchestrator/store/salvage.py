@@ -63,7 +63,7 @@ TABLES: dict[bytes, tuple[str, object]] = {  # what its rows are called, and wha
 
 
 class Salvaged(msgspec.Struct):
-    """What was saved, in words; where the old database is; how many places could not be read, and how many rows."""
+    """The rows that were saved, by their names; the old database's place; unreadable places, and strange rows."""
 
     kept_at: Path
     counts: dict[str, int] = {}
@@ -72,7 +72,7 @@ class Salvaged(msgspec.Struct):
 
     @property
     def saved(self) -> str:
-        """Name what was saved."""
+        """The saved rows in words."""
         return ", ".join(f"{count} {name}" for name, count in self.counts.items()) or "nothing"
 
 

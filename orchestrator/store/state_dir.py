@@ -96,7 +96,7 @@ def holder(path: Path) -> lock.Owner | None:
 
 
 class Recorded(NamedTuple):
-    """What a state directory says without an agent: of deployments, and of each source by its name."""
+    """The records of a state directory, read without an agent: of deployments, and of each source by its name."""
 
     observed: ObservedState
     sources: dict[str, SourceRecord]

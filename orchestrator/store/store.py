@@ -53,7 +53,7 @@ class Store:
 
     @property
     def doubts(self) -> Sequence[str]:
-        """What could not be made sure of when it was opened, a sentence each."""
+        """The doubts that opening it left, a sentence each."""
         return self._database.doubts
 
     @property
@@ -62,12 +62,12 @@ class Store:
         return self._database.condition
 
     def watch(self, noticed: Callable[[str], None]) -> None:
-        """Have `noticed` called with the condition whenever that changes, from any thread."""
+        """Call `noticed` with the condition whenever that changes, from any thread."""
         self._database.watch(noticed)
 
     @cached_property
     def letters(self) -> Letters:
-        """The dead letters; the first to ask has them all looked at."""
+        """The dead letters; the first use looks at them all."""
         return Letters(self._database)
 
     @cached_property

@@ -30,7 +30,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 class Synced(msgspec.Struct, frozen=True):
-    """What is on the disk: decisions up to `serial`, writes up to `sequence`, so many bytes of each log."""
+    """The part that is on the disk: decisions up to `serial`, writes up to `sequence`, so many bytes of each log."""
 
     turn: int = 0
     serial: int = 0
@@ -94,7 +94,7 @@ class SyncedFile:
 
     @property
     def known(self) -> Synced:
-        """What is noted."""
+        """The note as written last."""
         return self._known
 
     def decided(self, serial: int) -> None:

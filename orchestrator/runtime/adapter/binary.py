@@ -1,7 +1,7 @@
 """The outer layer of a component's binary: its sections, what it imports and exports, and the few sections we write.
 
-It reads only as much as `wrap` has to know, from bytes that `artifact.check` let pass. Whatever it does not know it
-refuses by `Unread`, never by guessing: wasmtime judges what comes out.
+It reads only as much as `wrap` has to know, from bytes that `artifact.check` let pass. It refuses unknown parts by
+`Unread`, never guesses, and wasmtime judges the outcome.
 """
 
 from collections.abc import Callable, Iterable

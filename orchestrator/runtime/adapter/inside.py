@@ -1,6 +1,6 @@
 """The adapter's code inside a guest's component, as WebAssembly text: it reaches the guest's memory and its own.
 
-What wasmtime would copy byte by byte from one component's memory to another's, it copies as blocks. It does what the
+It copies as blocks where wasmtime would copy byte by byte from one component's memory to another's. It does what the
 canonical ABI says of `handle-message` and `handle-callback`, with the same checks of what the guest gives back.
 """
 

@@ -1,6 +1,6 @@
-"""What a component's outer layer defines, and which core functions its handlers are made of.
+"""The definitions of a component's outer layer, and the core functions that its handlers are lifted from.
 
-As `binary`, it refuses by `Unread` whatever it does not know.
+As `binary`, it refuses unknown parts by `Unread`.
 """
 
 from collections import Counter
@@ -118,7 +118,7 @@ class Layer:
 
 
 class Handlers(msgspec.Struct, frozen=True):
-    """What an actor's functions that take messages are lifted from; `callback` is None for who takes no answers."""
+    """The lifts of an actor's functions that take messages; `callback` is None for an actor that takes no answers."""
 
     message: Lift
     callback: Lift | None

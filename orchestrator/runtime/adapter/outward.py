@@ -1,7 +1,7 @@
 """The adapter's code for calls out of a guest, inside its component: it stands where the guest's imports stood.
 
-What a call points to it copies as blocks into its own memory, asks the host, which reads and answers there, and copies
-the answer into memory that the guest gives for it.
+It copies the data that a call points to as blocks into its own memory, asks the host, which reads and answers there,
+and copies the answer into memory that the guest gives for it.
 """
 
 from collections.abc import Sequence

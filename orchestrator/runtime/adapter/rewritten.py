@@ -1,8 +1,8 @@
 """An actor's component → the same component, its calls out going to the adapter's code within it (`outward`).
 
-Where the guest names an import as it was lowered, it is given a function of that code, under the same index. What
-is put before it moves the indexes of what comes after: each is written anew. The host's own functions come in as
-members of an interface that the guest imports anyway. As everywhere here, what is not known is refused by `Unread`.
+Where the guest names an import as it was lowered, it is given a function of that code, under the same index. New parts
+move the indexes of those after them: each is written anew. The host's own functions come in as members of an interface
+that the guest imports anyway. As everywhere here, unknown parts are refused by `Unread`.
 """
 
 from collections.abc import Iterator, Sequence

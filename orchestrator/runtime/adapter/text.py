@@ -57,7 +57,7 @@ def types() -> bytes:
 
 
 _PAYLOAD_AT = w.RECORD + w.PAYLOAD_FIELD
-# What every adapter has: `$own` is its memory, `$handle` has the message at RECORD handled, with the answer at ANSWER.
+# Parts of every adapter: `$own` is its memory, `$handle` hands the message at RECORD in and puts the answer at ANSWER.
 REACH = f"""(func $reach (export "reach") (param $end i64)
       (local $missing i64)
       (local.set $missing (i64.sub (local.get $end) (i64.shl (i64.extend_i32_u (memory.size $own)) (i64.const 16))))
@@ -190,7 +190,7 @@ class Stand(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What the shim exports it as."""
+        """The name that the shim exports it under."""
         return f"{self.interface.removeprefix('airssys:core/').partition('@')[0]}-{self.function}"
 
 

@@ -2,8 +2,8 @@
 
 Where code of ours is within the guest's component, the outer component only brings in the host's functions. Where it is
 beside it, the outer component imports what the guest imports (its first sections are the guest's own), hands that on,
-puts a shim before those functions that carry payloads, exports again what the guest exports, and adds `text.FLAT`. What
-this does not understand it declines by `Unadapted`.
+puts a shim before those functions that carry payloads, exports again what the guest exports, and adds `text.FLAT`. A
+component that it does not understand is declined by `Unadapted`.
 """
 
 from collections.abc import Sequence

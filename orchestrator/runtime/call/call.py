@@ -1,7 +1,7 @@
 """One prepared call into a guest: plain Python values in, a plain value out. The whole of the hot path is here.
 
 `guest/store` builds an `Entry` per instance and exported function when it is first called, sets fuel and deadline,
-begins the call and polls it. Whoever makes calls faster replaces this module and nothing else.
+begins the call and polls it. A faster way to call replaces this module and nothing else.
 """
 
 from collections.abc import Callable, Sequence

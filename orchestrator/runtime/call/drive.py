@@ -39,7 +39,7 @@ class MessageEntry(AdapterEntry):
     end = staticmethod(capi.future_delete)  # nothing is wasmtime's: what was written belongs to the adapter
 
     def begin(self, values: Sequence[Any]) -> int:
-        """Begin to have a message handled."""
+        """Begin handling a message."""
         (frame,) = values
         self._memory.view[: len(frame)] = frame
         return self._start()
@@ -59,7 +59,7 @@ class MessageEntry(AdapterEntry):
 
 
 class HandleCallback(AdapterEntry):
-    """An entry: the frame of what a request came to."""
+    """An entry: the frame of a request's outcome in."""
 
     __slots__ = ()
 
@@ -82,7 +82,7 @@ class HandleBatch(AdapterEntry):
         self._memory.view[: len(data)] = data
 
     def call(self, values: Sequence[Any], is_over: Callable[[], bool]) -> None:
-        """Have a batch handled on this thread."""
+        """Handle a batch on this thread."""
         try:
             super().call(values, is_over)
         finally:

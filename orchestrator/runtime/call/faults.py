@@ -1,4 +1,4 @@
-"""What wasmtime says when a call fails, turned into an `ExitReason`."""
+"""Wasmtime's errors of failed calls → `ExitReason`."""
 
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.runtime.adapter import inside, outward

@@ -84,7 +84,7 @@ def _whole_frame(message: Message) -> bytes:
 
 
 def batch(mail: Sequence[Mail], count: int) -> FrameBatch:
-    """Return `count` messages that are alike, as they are written to have them handled one after the other.
+    """Return `count` messages that are alike, as they are written to be handled one after the other.
 
     Raises:
         Unfit: as for `frame`.

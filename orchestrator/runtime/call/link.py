@@ -1,8 +1,7 @@
 """Host functions as values, turned into what a component's imports are linked to; done once a component.
 
-A host function is called with the instance's context and plain Python values. Whatever it raises stays on this side:
-wasmtime gets an error value and the reason waits in the instance's `Cell`. Which grants an instance has is not known
-here.
+A host function is called with the instance's context and plain Python values. Its exceptions stay on this side:
+wasmtime gets an error value and the reason waits in the instance's `Cell`. Grants are not known here.
 """
 
 import struct
@@ -101,7 +100,7 @@ class Called:
 
 
 class _Asked(Called):
-    """What a shim calls to have one function of `adapter.text.STANDS` served.
+    """The callback by which a shim calls one function of `adapter.text.STANDS`.
 
     It answers how far to grow first, or that the guest has to wait before it goes on with the result.
     """
@@ -116,7 +115,7 @@ class _Asked(Called):
         end = put(memory, result)
         cell.pending = result if end else None
         waits = cell.waiting is not None and not cell.holds_thread
-        assert not (waits and end), "who waits has a short result"
+        assert not (waits and end), "a function that waits has a short result"
         capi.copy(results, _lower_u32(MUST_WAIT if waits else end) if waits or end else _ZERO, VAL)
 
     def _name(self, arguments: Any) -> str:
@@ -127,7 +126,7 @@ class _Asked(Called):
 
 
 class _Taken(Called):
-    """What a shim calls once it has grown."""
+    """The callback that a shim calls once it has grown."""
 
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
@@ -142,7 +141,7 @@ class _Taken(Called):
 
 
 class _Waited(Called):
-    """What a shim calls once it was told to wait."""
+    """The callback that a shim calls once it was told to wait."""
 
     def __init__(self, cells: Cells, is_over: int) -> None:
         self._cells, self._is_over = cells, is_over

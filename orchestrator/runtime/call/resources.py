@@ -1,4 +1,4 @@
-"""What a guest's resource is on this side: wasmtime's handle, which is passed back to the guest or dropped.
+"""A guest's resource on this side: wasmtime's handle, which is passed back to the guest or dropped.
 
 `layout` makes them of results and passes them as arguments, `guest/sessions` keeps them, `guest/store` drops them.
 """
@@ -7,7 +7,7 @@ from orchestrator.runtime.engine import capi
 
 
 class GuestResource:
-    """What a guest gave away. Forgetting it frees the handle alone; its destructor runs when it is dropped."""
+    """A resource that a guest gave out. Forgetting it frees the handle alone; dropping it runs its destructor."""
 
     __slots__ = ("address",)
 

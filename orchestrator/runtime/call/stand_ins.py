@@ -32,7 +32,7 @@ _NOWHERE, _SECOND, _THIRD, _NAMES = 0, 1 << 1, 1 << 2, 1 << 2 | 1 << 4 | 1 << 6 
 
 
 class StandIn:
-    """One host function that the shims of a linker call: who serves it, and how what it takes and gives lies in memory.
+    """One host function that the shims of a linker call, and how its arguments and results lie in memory.
 
     Shared by every instance that is linked so, and thus by threads: it keeps nothing of a call.
     """
@@ -44,16 +44,16 @@ class StandIn:
 
     @property
     def host(self) -> HostImport:
-        """Who serves it."""
+        """The host function itself."""
         assert self._host is not None, "a component that lacks an import is never started"
         return self._host
 
     def arguments(self, memory: Memory) -> list[Any]:
-        """Read what a call was made with."""
+        """Read the arguments of a call."""
         return self._load(_Args(memory))
 
     def result(self, value: Ok | Err, memory: Memory) -> Result:
-        """Say what a call's result is in memory, and where that may lie."""
+        """Return a call's result as it is in memory, and where that may lie."""
         at = _word.unpack_from(memory.view, w.TOP)[0] or w.SHIM_HEAP
         image, data = self._store(value, at)
         return at, image, data

@@ -1,7 +1,7 @@
 """A compiled component, described: its world for people and plans, its function types for linking and calling.
 
-`Runtime` makes one per artifact, from what `walk` has read. What interfaces mean to a plan is not decided here. Of a
-component that cannot run for what it imports, its bytes alone tell the world.
+`Runtime` makes one per artifact, from what `walk` has read. The meaning of interfaces to a plan is not decided here. Of
+a component that cannot run for what it imports, its bytes alone tell the world.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ _WASI = "wasi:"
 
 
 class Description(msgspec.Struct, frozen=True):
-    """What a component offers and needs. `needed`: interface → function → type, without WASI.
+    """The offers and needs of a component. `needed`: interface → function → type, without WASI.
 
     `encoded` is its whole `World`, which only people and plans ask for: starting one does not decode it. Of an adapted
     one all this is what the guest itself offers and needs; `has_shim` says that its adapter needs the host too.

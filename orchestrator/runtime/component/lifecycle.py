@@ -1,4 +1,4 @@
-"""What an actor exports: the types its lifecycle functions must have, and the values they are called with.
+"""The exports of an actor: the types its lifecycle functions must have, and the values they are called with.
 
 `description` checks the types when a component is read, so that `guest` can rely on them.
 """

@@ -45,7 +45,7 @@ class CodeOrigin(Enum):
 
 
 class _Found(msgspec.Struct, frozen=True):
-    """A component of one engine, and what it says of itself."""
+    """A component of one engine, and its description."""
 
     engine: SharedEngine
     component: wc.Component
@@ -53,14 +53,14 @@ class _Found(msgspec.Struct, frozen=True):
 
 
 class _About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the cache holds beside the code: which engine that is for, and what the component says of itself."""
+    """The cache's note beside the code: which engine that is for, and the component's description."""
 
     guards: bool
     description: Description
 
 
 class _Prepared:
-    """What all loads of one artifact share."""
+    """The part that all loads of one artifact share."""
 
     def __init__(self, engine: SharedEngine, component: wc.Component, description: Description) -> None:
         self.engine, self.component, self.description = engine, component, description
@@ -167,7 +167,7 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 class Kept(NamedTuple):
-    """What is kept on disk of the artifacts that were seen."""
+    """The caches on disk for the artifacts that were seen."""
 
     code: CompileCache
     worlds: Worlds

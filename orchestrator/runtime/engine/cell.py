@@ -1,4 +1,4 @@
-"""What the callbacks of one instance know and leave behind: whose call it is, until when, and why it has to end.
+"""The cell of one instance, which its callbacks read and write: whose call it is, until when, and why it has to end.
 
 Wasmtime's binding keeps a callback's exception in one global, where another thread may find it. Ours never let one
 cross: it is kept in the calling instance's own cell, and wasmtime gets an error value.

@@ -1,4 +1,4 @@
-"""What host functions are, and what they may raise or return besides plain values (`model.plain`)."""
+"""Host functions, and the values they may raise or return besides plain ones (`model.plain`)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 class Current:
-    """What an instance is at work on, as its host functions may want to know; written by the guest around its calls."""
+    """The work of an instance, as far as its host functions need to know; written by the guest around its calls."""
 
     __slots__ = ("topic",)
 

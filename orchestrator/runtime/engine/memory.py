@@ -48,7 +48,7 @@ _madvise.argtypes = (c_void_p, c_size_t, c_int)
 
 
 class Allowance:
-    """How much memory one instance may still take, whether it was ever refused some, and its memories in order.
+    """The memory that one instance may still take, whether it was ever refused some, and its memories in order.
 
     `adapter_bytes` are for the memories of its adapter, which count as the guest's beyond them. A guest that gives a
     memory of its own an adapter's odd maximum gets at most those bytes more, and its adapter as many less.
@@ -64,7 +64,7 @@ class Allowance:
 
     @property
     def taken_bytes(self) -> int:
-        """How much the instance has, without its adapter."""
+        """The bytes that the instance has, without its adapter."""
         return self._limit_bytes - self.left_bytes
 
     def has(self, size: int, *, for_adapter: bool) -> bool:
@@ -92,7 +92,7 @@ class Memory:
 
     @property
     def view(self) -> memoryview:
-        """What the guest uses of it, to be read and written while nothing grows it; not beyond the store's life."""
+        """The part in use by the guest, to be read and written while nothing grows it; not beyond the store's life."""
         if self._view is None:
             self._view = memoryview((c_char * self.size).from_address(self.address)).cast("B")
         return self._view

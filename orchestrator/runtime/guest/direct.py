@@ -71,7 +71,7 @@ class Direct:
 
     @property
     def spent(self) -> Spent:
-        """What messages and calls took, as far as it was read."""
+        """The fuel that messages and calls took, as far as it was read."""
         return self._guest.spent
 
     @property

@@ -57,9 +57,9 @@ _CALLBACK = Export(f"{FLAT}#callback", FLAT, "callback", NO_VALUES)
 
 
 class Start(msgspec.Struct, frozen=True):
-    """What to start: `context` is handed to every host function this instance calls, `wasi` is what WASI gives it.
+    """An instance to start: every host function it calls is handed `context`; `wasi` is what WASI gives it.
 
-    `current` says what it is at work on, and `ended` is called when it has ended or was not started, perhaps twice.
+    `current` is its work; `ended` is called when it has ended or was not started, perhaps twice.
     """
 
     id: ComponentId
@@ -254,7 +254,7 @@ class Guest:
     async def shutdown(self) -> Exited | None:
         """Let it say goodbye; None when it did, or has no lifecycle. Its refusal is a normal exit with what it said.
 
-        What callers hold of it is dropped first.
+        The resources that callers hold of it are dropped first.
         """
         exited = await self._let_go(self._sessions.drop_all()) if self._sessions.named else None
         if exited is not None or not self._is_actor:
@@ -282,7 +282,7 @@ class Guest:
 
     @property
     def spent(self) -> Spent:
-        """What messages and calls took, as far as it was read: of all while they are few, of one in many else."""
+        """The fuel that messages and calls took, as far as read: of all while they are few, of one in many else."""
         spent: Spent = self._instance.meter.spent
         return spent
 

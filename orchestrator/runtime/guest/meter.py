@@ -1,4 +1,4 @@
-"""What calls of one store may use and have used: fuel, and the tick by which a running call looks up.
+"""The meter of one store: the fuel that calls may use and have used, and the tick by which a running call looks up.
 
 The moment by which a call has to end is the `Cell`'s. Reading fuel takes a tenth of a short call, so each call's
 is read only where calls are far apart.
@@ -64,7 +64,7 @@ class Meter:
 
     @property
     def used(self) -> int:
-        """What the last call used; the store must still be there."""
+        """The fuel that the last call used; the store must still be there."""
         left = c_uint64()
         error = capi.get_fuel(self._context, byref(left))
         assert not error

@@ -1,6 +1,6 @@
 """An instance on the stock path: instantiated and called by the binding's own declarations, each call on its thread.
 
-What a call may use and why it ended is decided in `guest/store`, as on the fast path, and so is the store's life.
+`guest/store` decides the limits of a call, why it ended and the life of the store, as on the fast path.
 """
 
 import ctypes

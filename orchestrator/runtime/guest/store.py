@@ -301,7 +301,7 @@ class GuestStore:
 
     @property
     def fuel_used(self) -> int:
-        """What the last call used; 0 once closed."""
+        """The fuel that the last call used; 0 once closed."""
         return self.meter.used if self._free.alive else 0
 
     @property

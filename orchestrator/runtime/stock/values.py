@@ -1,7 +1,7 @@
 """Conversions between plain Python values and the binding's component values, compiled once per WIT type.
 
 `lowering(type)` gives a function that fills a value which owns nothing; whatever happens, it is a whole value at every
-moment, so that whoever made it can delete it. `lifting(type)` gives the way back; it copies, and frees nothing. What
+moment, so that its maker can delete it. `lifting(type)` gives the way back; it copies, and frees nothing. A value that
 does not fit is refused with the same words as in `call/layout`.
 """
 

@@ -1,4 +1,4 @@
-"""What a WASI guest gets: a plain description turned into wasmtime's configuration of one store.
+"""A WASI guest's surroundings: a plain description turned into wasmtime's configuration of one store.
 
 Nothing is inherited: no variable, directory, network, argument or stream of this process that the description does not
 name. `host` makes the description of what is granted; `guest/store` asks for it once, before it instantiates.
@@ -40,7 +40,7 @@ class Output(msgspec.Struct, frozen=True):
 
 
 class Wasi(msgspec.Struct, frozen=True):
-    """What one instance gets. `forbidden` are real paths that no directory may be, hold or lie in."""
+    """The surroundings of one instance. `forbidden` are real paths that no directory may be, hold or lie in."""
 
     args: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()

@@ -1,4 +1,4 @@
-"""What guests write to stdout and stderr, read by one thread for all of them and handed to whoever wants it.
+"""The stdout and stderr of guests, read by one thread for all of them and handed on to their sinks.
 
 A guest that writes faster than its sink takes is held at its write: that is the pipe's doing, and the memory used stays
 that of the pipe. `wasi` opens a pipe for a guest that imports the stream; it ends when the guest's store is freed.

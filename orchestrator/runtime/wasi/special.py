@@ -1,8 +1,8 @@
-"""What lies in a directory that is about to be handed to a guest and would hold up or reach more than files do.
+"""Special files in a directory that is about to be handed to a guest: they would hold it up, or reach more than files.
 
 Opening a FIFO waits for somebody at its other end, and a device is whatever its driver makes of it; wasmtime opens
 either, and cannot be told not to. A guest can make neither. So `wasi` looks before it hands a directory over: at its
-first entries, as a directory may be of any size. What is made later, or lies beyond, is not seen.
+first entries, as a directory may be of any size. Entries made later, or beyond those, are not seen.
 """
 
 import os
