@@ -7,11 +7,12 @@ from random import Random
 from orchestrator.agent.collection import Collector
 from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.exchange import Exchange
+from orchestrator.agent.followed import Reading
 from orchestrator.agent.guests import Given, Guests, host_imports
 from orchestrator.agent.messages import Messages
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.shutdown import Shutdown
-from orchestrator.agent.sources import Reading, Sources
+from orchestrator.agent.sources import Sources
 from orchestrator.agent.surroundings import Announcer, HostSurroundings
 from orchestrator.controller.loop import Controller
 from orchestrator.controller.observer import Observer
@@ -115,7 +116,8 @@ class Agent:
 
         faults = Faults(clock, announce)
         watched = WatchedSources(
-            lambda: Resolver().resolve, self.guests.keep, clock.wall_ms, looked, lambda note: self.sources.note(note)
+            lambda: Resolver().resolve, self.guests.keep, clock.wall_ms, looked,
+            lambda note: self.sources.followed.note(note),
         )  # fmt: skip
         actions = Actions(ledger, fleet, clock, announce, faults)
         settling = Settling(ledger, fleet, clock, announce, faults)
@@ -142,7 +144,7 @@ class Agent:
 
     def close(self) -> None:
         """Release what is held; only after the controller has ended."""
-        self.sources.close()
+        self.sources.followed.close()
         self.collector.close()
         self.workers.close()
         self.clock.close()

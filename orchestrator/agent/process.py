@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import uvicorn
 from msgspec.structs import replace
@@ -44,17 +44,17 @@ PLACE_LOOK_S = 1.0  # how often an agent looks whether its state directory is st
 SWITCH_S = 0.001  # a thread that computes in Python delays a message by this, not by CPython's 5 ms
 
 
-class AgentOptions:
+class AgentOptions(NamedTuple):
     """How one agent is run: where, what it is called by, who is told, and what is done once it is up."""
 
-    def __init__(
-        self, state_dir: Path, socket_path: Path, command: str, *, say: Callable[[Event], None],
-        report: Callable[[SourceStatus], None], ready: Callable[[Agent], None],
-        calls: Calls = Calls.FAST, passed_on: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
-        self.state_dir, self.socket_path, self.command = state_dir, socket_path, command
-        self.say, self.report, self.ready = say, report, ready
-        self.calls, self.passed_on = calls, passed_on
+    state_dir: Path
+    socket_path: Path
+    command: str
+    say: Callable[[Event], None]
+    report: Callable[[SourceStatus], None]
+    ready: Callable[[Agent], None]
+    calls: Calls = Calls.FAST
+    passed_on: Mapping[str, str] | None = None
 
 
 def run_agent(options: AgentOptions) -> None:
@@ -176,7 +176,7 @@ async def _serve(
     )  # fmt: skip
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    agent.sources.begin()
+    agent.sources.followed.begin()
     agent.collector.begin()
     options.ready(agent)
     controller.start()

@@ -1,19 +1,18 @@
 """The sources that this agent follows: added, suspended, resumed and removed durably, or for as long as an `airs up`.
 
-Each followed source has two threads: one that notices when to look, and one that reads, however long that takes. The
-verbs block until the controller's thread has decided; they never wait for a source. How a source is described lies in
-`describe_sources.py`.
+The verbs block until the controller's thread has decided; they never wait for a source. The threads of a source lie in
+`followed.py`, how it is described in `describe_sources.py`.
 """
 
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from msgspec.structs import replace
 
 from orchestrator.agent.describe_sources import SourceSeen, overlaps_of, seen_sources, source_views
+from orchestrator.agent.followed import FollowedSources, Reading
 from orchestrator.agent.trouble import Trouble
 from orchestrator.concurrency.clock import Clock
 from orchestrator.contract.bodies import SourceWish
@@ -21,10 +20,7 @@ from orchestrator.contract.codes import USAGE
 from orchestrator.contract.documents import Removal, SourceAdded, SourceView
 from orchestrator.contract.problem import Problem
 from orchestrator.controller.loop import Controller
-from orchestrator.controller.watched import Watched
 from orchestrator.execute.ledger import Ledger
-from orchestrator.manifest import references
-from orchestrator.model.desired import Permissions
 from orchestrator.model.event import About, Announce
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Record
@@ -39,13 +35,8 @@ from orchestrator.model.source import (
     place_of,
 )
 from orchestrator.model.who import By
-from orchestrator.source.artifacts import ArtifactCache
-from orchestrator.source.open import open_source
-from orchestrator.source.reader import SourceReader
 from orchestrator.source.spec import SourceRefused, parse_source
-from orchestrator.source.watch import watch
-from orchestrator.store.database import DatabaseFault
-from orchestrator.store.decisions import Change, DeleteDesired, DeleteSource, PutRecord, PutSource
+from orchestrator.store.decisions import Change, DeleteDesired, DeleteSource, PutRecord
 from orchestrator.store.notes import Notes
 
 FOLLOWED_MAX = 256  # sources of one agent
@@ -73,71 +64,18 @@ def spec_of(wish: SourceWish) -> SourceSpec:
         ) from None
 
 
-class FollowedSource(NamedTuple):
-    """A source that is followed, and what ends its two threads."""
-
-    watched: Watched
-    stop: threading.Event
-    reader: SourceReader
-
-    def end(self) -> None:
-        """End both threads, without waiting for a read that is going on."""
-        self.stop.set()
-        self.reader.close()
-
-
-class Reading:
-    """What reading sources needs: an inspector of components, a place for mirrors, and what git may see."""
-
-    def __init__(self, artifacts: ArtifactCache, work_dir: Path, passed_on: Mapping[str, str]) -> None:
-        self._artifacts, self._work_dir, self._passed_on = artifacts, work_dir, passed_on
-
-    def follow(self, record: SourceRecord, note: SourceNote | None, answered: Callable[[], None]) -> FollowedSource:
-        """Start the threads of one source; `answered` is called after each look."""
-        assert record.spec is not None
-        source = open_source(
-            record.spec, references=references, artifacts=self._artifacts, work_dir=self._work_dir,
-            passed_on=self._passed_on,
-        )  # fmt: skip
-        stop, reader = threading.Event(), SourceReader(record.name, source.read, answered)
-        watching = watch(record.spec, stop, reader.ask, interval_s=record.interval_ms / 1000)
-        is_atomic = not isinstance(record.spec, FolderSpec)
-        watched = Watched(
-            record.name, reader, watching.update, record.permissions, is_atomic=is_atomic, note=note
-        )  # fmt: skip
-        return FollowedSource(watched, stop, reader)
-
-
 class Sources:
-    """The verbs about sources. All may be called from any thread but the controller's."""
+    """The verbs about sources, to be called from any thread but the controller's. They act on what is `followed`.
+
+    Each verb that decides something has a private twin of its name, which does so on the controller's thread.
+    """
 
     def __init__(
         self, controller: Controller, ledger: Ledger, notes: Notes, reading: Reading, clock: Clock, announce: Announce
     ) -> None:
-        self._controller, self._ledger, self._notes, self._reading = controller, ledger, notes, reading
+        self._controller, self._ledger, self._notes = controller, ledger, notes
         self._clock, self._announce = clock, announce
-        self._following: dict[str, FollowedSource] = {}
-
-    def begin(self) -> None:
-        """Follow what is to be followed, before the controller starts; an `up` that was killed has ended."""
-        notes = self._notes.all()
-        for record in self._ledger.sources.values():
-            if record.follow is Follow.UP:
-                note = notes.get(record.name)
-                self._put_unwatched(record, max(note.watched_ms if note else 0, record.since_ms))
-            elif record.follow is Follow.WATCHED:
-                self._follow(record, notes.get(record.name))
-
-    def close(self) -> None:
-        """Follow nothing any more, once the controller has ended; an `up` in this process or another ends, too."""
-        for name in [*self._following]:
-            record = self._ledger.sources[name]
-            try:
-                self._unfollow(name)
-                if record.follow is Follow.UP:
-                    self._put_unwatched(record, self._clock.wall_ms())
-            except DatabaseFault as fault:  # the next agent finds that the `up` was cut off
-                self._announce(None, "host-fault", f"the end of watching {name} cannot be recorded: {fault}")
+        self.followed = FollowedSources(controller, ledger, notes, reading, clock, announce)
 
     def add(self, spec: SourceSpec, wish: SourceWish, by: By) -> SourceAdded:
         """Follow a source from now on, also after a restart.
@@ -149,7 +87,7 @@ class Sources:
 
     def _add(self, spec: SourceSpec, wish: SourceWish, by: By) -> SourceAdded:
         name, before = spec.identity, self._ledger.sources.get(spec.identity)
-        self._check_name(before, spec)
+        _check_name(self._ledger.sources, before, spec)
         if before is not None and before.follow is Follow.SUSPENDED:
             raise _refused(f"{name} is suspended", f"`airs source resume {name}` has it followed again.")
         now = self._clock.wall_ms()
@@ -158,10 +96,12 @@ class Sources:
             name=name, follow=Follow.WATCHED, since_ms=since, spec=spec, interval_ms=wish.interval_ms,
             permissions=wish.permissions,
         )  # fmt: skip
-        self._put(record)
-        self._follow(record, _afresh(self._notes.all().get(name)))
+        self.followed.put(record)
+        self.followed.follow(record, _afresh(self._notes.all().get(name)))
         self._announce(None, "source-added", f"{name} is watched", About(by=by))
-        return SourceAdded(name=name, at=now, told=(*_before_words(name, before), *self._overlaps(record)))
+        return SourceAdded(
+            name=name, at=now, told=(*_before_words(name, before), *_overlaps(self._ledger.sources, record))
+        )
 
     def begin_up(self, spec: SourceSpec, wish: SourceWish, by: By) -> bool:
         """Follow a source as long as an `up` runs; returns whether that ends with it, as an added source stays.
@@ -178,7 +118,7 @@ class Sources:
     def begin_up_here(self, spec: SourceSpec, wish: SourceWish) -> bool:
         """Do what `begin_up` does, before the controller has started."""
         name, before = spec.identity, self._ledger.sources.get(spec.identity)
-        self._check_name(before, spec)
+        _check_name(self._ledger.sources, before, spec)
         if before is not None and before.follow is Follow.WATCHED:
             return False
         if before is not None and before.follow is Follow.SUSPENDED:
@@ -189,8 +129,8 @@ class Sources:
             name=name, follow=Follow.UP, since_ms=self._clock.wall_ms(), spec=spec, interval_ms=wish.interval_ms,
             permissions=wish.permissions,
         )  # fmt: skip
-        self._put(record)
-        self._follow(record, _afresh(self._notes.all().get(name)))
+        self.followed.put(record)
+        self.followed.follow(record, _afresh(self._notes.all().get(name)))
         return True
 
     def end_up(self, name: str, by: By) -> None:
@@ -205,8 +145,8 @@ class Sources:
     def _end_up(self, name: str, by: By) -> None:
         record = self._ledger.sources.get(name)
         if record is not None and record.follow is Follow.UP:
-            self._put_unwatched(record, self._clock.wall_ms())
-            self._unfollow(name)
+            self.followed.put_unwatched(record, self._clock.wall_ms())
+            self.followed.unfollow(name)
             told = f"{name} is not watched any more; its deployments keep running"
             self._announce(None, "source-ended", told, About(by=by))
 
@@ -217,10 +157,10 @@ class Sources:
             return
         if record is None or record.follow is not Follow.APPLIED:
             self._forget_idle()
-            self._put(SourceRecord(name=name, follow=Follow.APPLIED, since_ms=now))
+            self.followed.put(SourceRecord(name=name, follow=Follow.APPLIED, since_ms=now))
         desired = self._ledger.desired.get(name)
         revision = desired.revision if desired is not None else None
-        self.note(SourceNote(status=SourceStatus(source=name, revision=revision), read_ms=now))
+        self.followed.note(SourceNote(status=SourceStatus(source=name, revision=revision), read_ms=now))
 
     def _forget_idle(self) -> None:
         """Forget who once applied something and owns nothing any more, before there are too many of them."""
@@ -241,11 +181,11 @@ class Sources:
         return self._decide(lambda: self._suspend(name, by))
 
     def _suspend(self, name: str, by: By) -> str:
-        record = self._added(name, "suspended")
+        record = _added(self._ledger.sources, name, "suspended")
         if record.follow is Follow.SUSPENDED:
             return f"{name} is suspended already"
-        self._put(replace(record, follow=Follow.SUSPENDED, since_ms=self._clock.wall_ms()))
-        self._unfollow(name)
+        self.followed.put(replace(record, follow=Follow.SUSPENDED, since_ms=self._clock.wall_ms()))
+        self.followed.unfollow(name)
         self._announce(None, "source-suspended", f"{name} is not followed until it is resumed", About(by=by))
         return f"{name} is suspended: it is not looked at, and what it deployed keeps running"
 
@@ -258,12 +198,12 @@ class Sources:
         return self._decide(lambda: self._resume(name, by))
 
     def _resume(self, name: str, by: By) -> str:
-        record = self._added(name, "resumed")
+        record = _added(self._ledger.sources, name, "resumed")
         if record.follow is Follow.WATCHED:
             return f"{name} is watched already"
         resumed = replace(record, follow=Follow.WATCHED, since_ms=self._clock.wall_ms())
-        self._put(resumed)
-        self._follow(resumed, _afresh(self._notes.all().get(name)))
+        self.followed.put(resumed)
+        self.followed.follow(resumed, _afresh(self._notes.all().get(name)))
         self._announce(None, "source-resumed", f"{name} is followed again", About(by=by))
         return f"{name} is watched again"
 
@@ -277,9 +217,9 @@ class Sources:
 
     def _removal(self, name: str, prune: bool) -> Removal:
         record = self._ledger.sources.get(name)
-        owned = self._owned(name)
+        owned = _owned(self._ledger.records, name)
         if record is None and not owned and name not in self._ledger.desired:
-            raise self._unknown(name)
+            raise _unknown(self._ledger.sources, name)
         if record is not None and record.follow is Follow.UP:
             raise _refused(f"an `airs up` watches {name}", "End that first, with Ctrl-C where it runs.")
         if not prune:
@@ -301,23 +241,16 @@ class Sources:
         if now != shown:
             raise _refused(f"what {name} deployed has changed since it was shown", "Ask again.")
         changes: list[Change] = [DeleteSource(name=name), DeleteDesired(source=name)]
-        for key, record in self._owned(name).items():
+        for key, record in _owned(self._ledger.records, name).items():
             left = replace(record, deleted=True) if key in now.pruned else replace(record, source=NOBODY)
             changes.append(PutRecord(record=left))
         self._ledger.decide(changes)
-        self._unfollow(name)
+        self.followed.unfollow(name)
         self._notes.drop(name)
         self._controller.forget(name)
         told = f"{len(now.pruned)} of its deployments are removed" if prune else "its deployments are nobody's now"
         self._announce(None, "source-removed", f"{name} is forgotten; {told}", About(by=by))
         return now
-
-    def note(self, note: SourceNote) -> None:
-        """Keep what is known of a source; a disk that has no room for that keeps nobody from anything else."""
-        try:
-            self._notes.keep(note)
-        except DatabaseFault as fault:
-            self._announce(None, "host-fault", f"what is known of {note.status.source} cannot be noted: {fault}")
 
     def seen(self) -> dict[str, SourceSeen]:
         """Return what is known of every source, by name."""
@@ -329,63 +262,47 @@ class Sources:
         """Describe every source, sorted by name."""
         return source_views(self.seen(), self._controller.outcomes.not_done)
 
-    # ---- on the controller's thread ----
-
-    def _put(self, record: SourceRecord) -> None:
-        self._ledger.decide([PutSource(source=record)])
-
-    def _put_unwatched(self, record: SourceRecord, since_ms: int) -> None:
-        self._put(replace(record, follow=Follow.UNWATCHED, since_ms=since_ms, permissions=Permissions()))
-
-    def _follow(self, record: SourceRecord, note: SourceNote | None) -> None:
-        self._unfollow(record.name)
-        following = self._reading.follow(record, note, self._controller.wake)
-        self._following[record.name] = following
-        self._controller.sources.add(following.watched)
-
-    def _unfollow(self, name: str) -> None:
-        following = self._following.pop(name, None)
-        if following is not None:
-            following.end()
-            self._controller.sources.drop(name)
-
-    def _owned(self, name: str) -> dict[DeploymentKey, Record]:
-        records = sorted(self._ledger.records.items())
-        return {key: record for key, record in records if record.source == name and not record.deleted}
-
-    def _added(self, name: str, verb: str) -> SourceRecord:
-        record = self._ledger.sources.get(name)
-        if record is None:
-            raise self._unknown(name)
-        if record.follow.is_added:
-            return record
-        if record.follow is Follow.UP:
-            raise _refused(f"{name} cannot be {verb}: an `airs up` watches it", "It ends with Ctrl-C where it runs.")
-        raise _refused(f"{name} cannot be {verb}: it is {record.follow.value}", "`airs source add` has it followed.")
-
-    def _check_name(self, before: SourceRecord | None, spec: SourceSpec) -> None:
-        if before is not None and _reads_elsewhere(before, spec):
-            hint = "Give another --name, or remove that one first."
-            raise _refused(f"{before.name} is another source", hint, f"it reads {_place(before)}")
-        others = [each for each in self._ledger.sources.values() if each.name != spec.identity]
-        if sum(each.follow.is_watched or each.follow.is_added for each in others) >= FOLLOWED_MAX:
-            raise _refused(f"there are {FOLLOWED_MAX} sources already", "`airs source remove` makes room.")
-
-    def _overlaps(self, record: SourceRecord) -> tuple[str, ...]:
-        return tuple(
-            f"{name} reads some of the same files; a deployment that both want belongs to the first that did"
-            for name in overlaps_of(record, self._ledger.sources)
-        )
-
-    def _unknown(self, name: str) -> Trouble:
-        known = ", ".join([*self._ledger.sources][:10])
-        hint = f"There are: {known}." if known else "There are none; `airs source add PATH` adds one."
-        return Trouble(404, Problem(summary=f"no source {name}", suggestion=hint))
-
     def _decide(self, act: Callable[[], T]) -> T:
         result = self._controller.submit(act).result()
         self._controller.wake()
         return result
+
+
+def _owned(records: Mapping[DeploymentKey, Record], name: str) -> dict[DeploymentKey, Record]:
+    return {key: record for key, record in sorted(records.items()) if record.source == name and not record.deleted}
+
+
+def _added(sources: Mapping[str, SourceRecord], name: str, verb: str) -> SourceRecord:
+    record = sources.get(name)
+    if record is None:
+        raise _unknown(sources, name)
+    if record.follow.is_added:
+        return record
+    if record.follow is Follow.UP:
+        raise _refused(f"{name} cannot be {verb}: an `airs up` watches it", "It ends with Ctrl-C where it runs.")
+    raise _refused(f"{name} cannot be {verb}: it is {record.follow.value}", "`airs source add` has it followed.")
+
+
+def _check_name(sources: Mapping[str, SourceRecord], before: SourceRecord | None, spec: SourceSpec) -> None:
+    if before is not None and _reads_elsewhere(before, spec):
+        hint = "Give another --name, or remove that one first."
+        raise _refused(f"{before.name} is another source", hint, f"it reads {_place(before)}")
+    others = [each for each in sources.values() if each.name != spec.identity]
+    if sum(each.follow.is_watched or each.follow.is_added for each in others) >= FOLLOWED_MAX:
+        raise _refused(f"there are {FOLLOWED_MAX} sources already", "`airs source remove` makes room.")
+
+
+def _overlaps(sources: Mapping[str, SourceRecord], record: SourceRecord) -> tuple[str, ...]:
+    return tuple(
+        f"{name} reads some of the same files; a deployment that both want belongs to the first that did"
+        for name in overlaps_of(record, sources)
+    )
+
+
+def _unknown(sources: Mapping[str, SourceRecord], name: str) -> Trouble:
+    known = ", ".join([*sources][:10])
+    hint = f"There are: {known}." if known else "There are none; `airs source add PATH` adds one."
+    return Trouble(404, Problem(summary=f"no source {name}", suggestion=hint))
 
 
 def _reads_elsewhere(before: SourceRecord, spec: SourceSpec) -> bool:

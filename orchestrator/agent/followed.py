@@ -1,0 +1,124 @@
+"""Sources that are followed: each by a thread that notices when to look, and one that reads, however long that takes.
+
+Which sources are, and what for, is for `sources.py` to decide. What the threads read is taken, and believed or not, in
+`controller/watched.py`.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from orchestrator.concurrency.clock import Clock
+from orchestrator.controller.loop import Controller
+from orchestrator.controller.watched import Watched
+from orchestrator.execute.ledger import Ledger
+from orchestrator.manifest import references
+from orchestrator.model.desired import Permissions
+from orchestrator.model.event import Announce
+from orchestrator.model.source import FolderSpec, Follow, SourceNote, SourceRecord
+from orchestrator.source.artifacts import ArtifactCache
+from orchestrator.source.open import open_source
+from orchestrator.source.reader import SourceReader
+from orchestrator.source.watch import watch
+from orchestrator.store.database import DatabaseFault
+from orchestrator.store.decisions import PutSource
+from orchestrator.store.notes import Notes
+
+
+class FollowedSource(NamedTuple):
+    """A source that is followed, and what ends its two threads."""
+
+    watched: Watched
+    stop: threading.Event
+    reader: SourceReader
+
+    def end(self) -> None:
+        """End both threads, without waiting for a read that is going on."""
+        self.stop.set()
+        self.reader.close()
+
+
+class Reading:
+    """What reading sources needs: an inspector of components, a place for mirrors, and what git may see."""
+
+    def __init__(self, artifacts: ArtifactCache, work_dir: Path, passed_on: Mapping[str, str]) -> None:
+        self._artifacts, self._work_dir, self._passed_on = artifacts, work_dir, passed_on
+
+    def follow(self, record: SourceRecord, note: SourceNote | None, answered: Callable[[], None]) -> FollowedSource:
+        """Start the threads of one source; `answered` is called after each look."""
+        assert record.spec is not None
+        source = open_source(
+            record.spec, references=references, artifacts=self._artifacts, work_dir=self._work_dir,
+            passed_on=self._passed_on,
+        )  # fmt: skip
+        stop, reader = threading.Event(), SourceReader(record.name, source.read, answered)
+        watching = watch(record.spec, stop, reader.ask, interval_s=record.interval_ms / 1000)
+        is_atomic = not isinstance(record.spec, FolderSpec)
+        watched = Watched(
+            record.name, reader, watching.update, record.permissions, is_atomic=is_atomic, note=note
+        )  # fmt: skip
+        return FollowedSource(watched, stop, reader)
+
+
+class FollowedSources:
+    """Follows sources, and has the ledger say so. On the controller's thread, or while that does not run."""
+
+    def __init__(
+        self, controller: Controller, ledger: Ledger, notes: Notes, reading: Reading, clock: Clock, announce: Announce
+    ) -> None:
+        self._controller, self._ledger, self._notes, self._reading = controller, ledger, notes, reading
+        self._clock, self._announce = clock, announce
+        self._following: dict[str, FollowedSource] = {}
+
+    def begin(self) -> None:
+        """Follow what is to be followed, before the controller starts; an `up` that was killed has ended."""
+        notes = self._notes.all()
+        for record in self._ledger.sources.values():
+            if record.follow is Follow.UP:
+                note = notes.get(record.name)
+                self.put_unwatched(record, max(note.watched_ms if note else 0, record.since_ms))
+            elif record.follow is Follow.WATCHED:
+                self.follow(record, notes.get(record.name))
+
+    def close(self) -> None:
+        """Follow nothing any more, once the controller has ended; an `up` in this process or another ends, too."""
+        for name in [*self._following]:
+            record = self._ledger.sources[name]
+            try:
+                self.unfollow(name)
+                if record.follow is Follow.UP:
+                    self.put_unwatched(record, self._clock.wall_ms())
+            except DatabaseFault as fault:  # the next agent finds that the `up` was cut off
+                self._announce(None, "host-fault", f"the end of watching {name} cannot be recorded: {fault}")
+
+    def note(self, note: SourceNote) -> None:
+        """Keep what is known of a source; a disk that has no room for that keeps nobody from anything else."""
+        try:
+            self._notes.keep(note)
+        except DatabaseFault as fault:
+            self._announce(None, "host-fault", f"what is known of {note.status.source} cannot be noted: {fault}")
+
+    def put(self, record: SourceRecord) -> None:
+        """Record how a source is followed."""
+        self._ledger.decide([PutSource(source=record)])
+
+    def put_unwatched(self, record: SourceRecord, since_ms: int) -> None:
+        """Record that nobody looks at a source any more, and what its operator allowed with that."""
+        self.put(replace(record, follow=Follow.UNWATCHED, since_ms=since_ms, permissions=Permissions()))
+
+    def follow(self, record: SourceRecord, note: SourceNote | None) -> None:
+        """Follow a source from now on, as its record says and no longer as before."""
+        self.unfollow(record.name)
+        following = self._reading.follow(record, note, self._controller.wake)
+        self._following[record.name] = following
+        self._controller.sources.add(following.watched)
+
+    def unfollow(self, name: str) -> None:
+        """Follow a source no more."""
+        following = self._following.pop(name, None)
+        if following is not None:
+            following.end()
+            self._controller.sources.drop(name)
