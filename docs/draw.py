@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from orchestrator.cli.main import cli
+from orchestrator.plan.differences import IN_PLACE, REVISION
 from orchestrator.rollout import phases
 from orchestrator.supervise import life
 
@@ -30,14 +31,26 @@ def diagram(draw: Callable[[], str]) -> str:
 
 
 def schema_table(kind: str) -> str:
-    """Write every field of a schema as a table."""
+    """Write every field of a schema as a table; of a deployment's, with what a change of it does."""
     schema = json.loads((ROOT / f"schemas/{kind}.schema.json").read_text(encoding="utf-8"))
-    rows = "".join(f"| {' | '.join(row)} |\n" for row in fields(schema, schema, ""))
-    return f"| field | takes | default | says |\n|---|---|---|---|\n{rows}"
+    is_deployment = kind == "deployment"
+    rows = "".join(
+        f"| `{name}` | {' | '.join((takes, default, *([change(name)] * is_deployment), says))} |\n"
+        for name, takes, default, says in fields(schema, schema, "", "")
+    )
+    head, line = ("| field | takes | default | change | says |", "|---|---|---|---|---|") if is_deployment else (
+        "| field | takes | default | says |", "|---|---|---|---|"
+    )  # fmt: skip
+    return f"{head}\n{line}\n{rows}"
 
 
-def fields(schema: dict[str, Any], whole: dict[str, Any], path: str) -> Iterator[tuple[str, str, str, str]]:
-    """Yield a row for each leaf, in the schema's order; a quoted key that repeats a dotted one is left out."""
+def fields(
+    schema: dict[str, Any], whole: dict[str, Any], path: str, section: str
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yield a row for each leaf, in the schema's order; a quoted key that repeats a dotted one is left out.
+
+    `section` is the innermost one around `path` that may be left out, empty for none.
+    """
     properties = schema.get("properties", {})
     for name, raw in properties.items():
         group, dot, member = name.partition(".")
@@ -46,13 +59,14 @@ def fields(schema: dict[str, Any], whole: dict[str, Any], path: str) -> Iterator
         field = followed(raw, whole)
         inner = f'{path.rstrip(".")}["{name}"]' if dot else f"{path}{name}"
         items = followed(field.get("items", {}), whole)
+        is_required = name in schema.get("required", ())
+        within = section if is_required else inner
         if "properties" in field:
-            yield from fields(field, whole, f"{inner}.")
-        elif "properties" in items:
-            yield row(inner, field, name in schema.get("required", ()))
-            yield from fields(items, whole, f"{inner}[].")
+            yield from fields(field, whole, f"{inner}.", within)
         else:
-            yield row(inner, field, name in schema.get("required", ()))
+            yield row(inner, field, section if is_required else None)
+            if "properties" in items:
+                yield from fields(items, whole, f"{inner}[].", f"{inner}[]")
 
 
 def followed(raw: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
@@ -62,10 +76,24 @@ def followed(raw: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
     return {**followed(whole["$defs"][raw["$ref"].removeprefix("#/$defs/")], whole), **raw}
 
 
-def row(name: str, field: dict[str, Any], required: bool) -> tuple[str, str, str, str]:
-    """Write one field."""
+def row(name: str, field: dict[str, Any], required_in: str | None) -> tuple[str, str, str, str]:
+    """Write one field; it is required in a section, in the whole (an empty name), or nowhere."""
     default = f"`{json.dumps(field['default'])}`" if "default" in field else "none"
-    return f"`{name}`", takes(field), "**required**" if required else default, field["description"].replace("|", "\\|")
+    if required_in is not None:
+        default = f"**required** in `{required_in}`" if required_in else "**required**"
+    return name, takes(field), default, field["description"].replace("|", "\\|")
+
+
+def change(name: str) -> str:
+    """Write the sign of what a change of a deployment's field does: another revision, or the same one in place."""
+    first, _, rest = name.partition(".")
+    top = re.match(r"\w+", rest)
+    if first != "spec" or top is None:
+        return "`~`" if name == "metadata.labels" else ""
+    if top[0] in ("suspend", "delivery", *(field for _, field, _ in IN_PLACE)):  # delivery is kept with the mailbox
+        return "`~`"
+    assert top[0] in {known for known, _ in REVISION}, f"{name}: plan/differences.py does not know it"
+    return "`±`"
 
 
 def takes(field: dict[str, Any]) -> str:
