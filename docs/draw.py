@@ -8,15 +8,19 @@
 import importlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from orchestrator.agent.describe_sources import Sync
 from orchestrator.cli.main import cli
+from orchestrator.model.observed import Phase
+from orchestrator.model.rollout import RolloutPhase
 from orchestrator.plan.differences import IN_PLACE, REVISION
 from orchestrator.rollout import phases
+from orchestrator.rollout.standing import DeploymentPhase
 from orchestrator.supervise import life
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -266,6 +270,63 @@ def bound(what: str, module: str, name: str) -> str:
     return f"{value // size:,} {unit}".replace(",", " ").rstrip()
 
 
+PHASES = {
+    DeploymentPhase.PROGRESSING: "a rollout is under way, or instances start",
+    DeploymentPhase.RUNNING: "every wanted instance is Ready; of a job: it is at work",
+    DeploymentPhase.DEGRADED: "some wanted instances are not Ready, or one says that it is degraded",
+    DeploymentPhase.SUCCEEDED: "a job's last run ended well",
+    DeploymentPhase.FAILED: "no version serves, or none is Ready and one was given up; of a job: its last run failed",
+    DeploymentPhase.STOPPED: "all instances have ended, and `restart.type` starts none again; or no agent runs",
+    DeploymentPhase.SUSPENDED: "its manifest says `suspend: true`",
+    DeploymentPhase.REMOVING: "it is being removed",
+}
+INSTANCE_PHASES = {
+    Phase.INSTALLED: "it was made, and has not begun",
+    Phase.STARTING: "its component is loaded, its guest started and asked how it is",
+    Phase.RUNNING: "it has started; it is Ready if it is healthy",
+    Phase.STOPPING: "it ends its work and shuts down",
+    Phase.STOPPED: "it has ended and is not started again",
+    Phase.FAILED: "it has just failed",
+    Phase.BACKING_OFF: "it waits until its next start, or for its group",
+    Phase.GAVE_UP: "it failed too often; `airs restart` or another manifest starts it",
+}
+ROLLOUT_PHASES = {
+    RolloutPhase.PENDING: "it was decided, and begins in the next step",
+    RolloutPhase.STARTING: "instances of the new version start; the old version serves",
+    RolloutPhase.GATING: "all of them are Ready; the switch, or a canary's first step, comes next",
+    RolloutPhase.PROGRESSING: "a canary goes through its steps, and is checked",
+    RolloutPhase.PAUSED: "a canary waits for a person, for messages or for instances; checks go on",
+    RolloutPhase.PROMOTING: "the new version gets everything; the old one ends its work",
+    RolloutPhase.KEEPING: "the new version serves; the old one stays warm for `keepPrevious`",
+    RolloutPhase.SUCCEEDED: "the new version serves alone",
+    RolloutPhase.ROLLING_BACK: "the old version gets everything; the new one is stopped",
+    RolloutPhase.FAILED: "the new version is rejected; the old one serves",
+}
+SYNCS = {  # in the order in which they are looked for
+    Sync.HELD: "differs from the source, which wants a version that was rejected or rolled back",
+    Sync.UNOWNED: "has no source: that was removed",
+    Sync.INVALID: "was wanted before its manifest or component turned wrong; the message says where",
+    Sync.OUT_OF_SYNC: "differs from the source, for now",
+    Sync.SYNCED: "is what the source wants, and the source is watched",
+    Sync.STALE: "is what the source wanted when it could be read last",
+    Sync.SUSPENDED: "is what the source wanted when it was suspended",
+    Sync.APPLIED: "was applied, once; nobody looks",
+    Sync.NOT_WATCHED: "is what the source wanted when its `airs up` ended, or no agent runs",
+}
+
+
+def words(said: Mapping[Any, str], head: str) -> str:
+    """Write what each member of an enum means.
+
+    Raises:
+        LookupError: one has no meaning here.
+    """
+    known = type(next(iter(said)))
+    if missing := [each.value for each in known if each not in said]:
+        raise LookupError(f"docs/draw.py does not say what {known.__name__} {', '.join(missing)} means")
+    return f"| {head} |\n|---|---|\n" + "".join(f"| `{each.value}` | {meaning} |\n" for each, meaning in said.items())
+
+
 SUBJECTS = (
     "The whole",
     "Manifests and sources",
@@ -306,12 +367,16 @@ MADE: dict[str, dict[str, Callable[[], str]]] = {
         "component fields": lambda: schema_table("component"),
         "deployment fields": lambda: schema_table("deployment"),
     },
+    "docs/rollouts.md": {"rollout phases": lambda: words(ROLLOUT_PHASES, "phase | a rollout")},
     "docs/limits.md": {"limits": limits},
     "docs/speed.md": {
         table: (lambda table=table: figures(table)) for table in ("calls", "hostcalls", "load", "actors")
     },
     "docs/cli.md": {
-        name: (lambda name=name, command=command: usage(name, command)) for name, command in commands(cli, "airs")
+        **{name: (lambda name=name, command=command: usage(name, command)) for name, command in commands(cli, "airs")},
+        "phases": lambda: words(PHASES, "`PHASE` | a deployment"),
+        "instance phases": lambda: words(INSTANCE_PHASES, "phase | an instance"),
+        "sync": lambda: words(SYNCS, "`SYNC` | the version that serves"),
     },
 }
 

@@ -4,7 +4,10 @@ import runpy
 
 import pytest
 
+from orchestrator.agent.describe_sources import Sync
 from orchestrator.contract.codes import EXIT_CODES
+from orchestrator.model.observed import Phase
+from orchestrator.rollout.standing import DeploymentPhase
 from tests.docs.documents import ROOT
 
 DRAW = runpy.run_path(str(ROOT / "docs/draw.py"))
@@ -36,3 +39,8 @@ def test_every_command_has_a_heading():
 def test_the_exit_codes_are_those_of_the_program():
     rows = [line.split("|")[1].strip() for line in CLI.split("| exit code |")[1].split("\n\n")[0].splitlines()[2:]]
     assert {int(code) for code in rows} == set(EXIT_CODES)
+
+
+def test_every_phase_that_status_shows_is_told():
+    for phase in (*DeploymentPhase, *Phase, *Sync):
+        assert f"\n| `{phase.value}` | " in CLI
