@@ -7,6 +7,7 @@ from orchestrator.messaging.asking import Requests
 from orchestrator.messaging.router import Router
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.message import Exited
+from orchestrator.supervise.check_rounds import CheckRounds
 from orchestrator.supervise.ports import Listener, StartGuest, StartJob, Workers
 
 
@@ -15,7 +16,7 @@ class Environment:
     reaches anybody. `chance` draws a number from 0 up to 1.
     """
 
-    __slots__ = ("chance", "clock", "listener", "requests", "start_guest", "start_job", "workers")
+    __slots__ = ("chance", "checks", "clock", "listener", "requests", "start_guest", "start_job", "workers")
 
     def __init__(
         self, start_guest: StartGuest, workers: Workers, clock: Clock, listener: Listener, chance: Callable[[], float],
@@ -23,6 +24,7 @@ class Environment:
     ) -> None:  # fmt: skip
         self.start_guest, self.workers, self.clock, self.listener = start_guest, workers, clock, listener
         self.chance = chance
+        self.checks = CheckRounds(clock, workers)
         self.start_job: StartJob = start_job or _no_jobs
         self.requests = requests or Requests(Router(), clock)
 

@@ -8,6 +8,7 @@ something.
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from orchestrator.concurrency.work import Work
 from orchestrator.messaging.mailbox.route import Route
@@ -48,8 +49,8 @@ class Instance:
     """
 
     __slots__ = (
-        "_environment", "_health", "_life", "_lock", "_mailbox_side", "_on_change", "_record", "_timer", "deployment",
-        "guest_side", "id",
+        "_environment", "_health", "_is_due", "_life", "_lock", "_mailbox_side", "_on_change", "_record", "_timer",
+        "deployment", "guest_side", "id",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +65,7 @@ class Instance:
         self._record = FailureRecord(self.id, environment, escalate)
         self._health = HealthRecord()
         self._timer = OneTimer(environment.clock)
+        self._is_due = partial(self.tell, Event.CHECK_DUE)
         self.guest_side = GuestSide(self.id, environment, route.requests, lambda: self.tell(Event.ANSWER))
         self._mailbox_side = MailboxSide(name, deployment, route, environment, self.guest_side, self)
 
@@ -174,7 +176,7 @@ class Instance:
             case Effect.DISARM:
                 self._timer.disarm()
             case Effect.ARM_CHECK:
-                self._timer.arm(self.deployment.health.interval_ms, lambda: self.tell(Event.CHECK_DUE))
+                self._timer.arm(self.deployment.health.interval_ms, self._is_due, self._environment.checks)
             case Effect.ARM_BACKOFF:
                 self._timer.arm(self._record.left_ms, lambda: self.tell(Event.BACKOFF_OVER))
             case Effect.LIMIT_STOP:
@@ -287,7 +289,7 @@ class Instance:
         interval_ms = after.health.interval_ms
         if state in RUNNING and before.health.interval_ms != interval_ms:
             left_ms = self._timer.left_ms + interval_ms - before.health.interval_ms
-            self._timer.arm(max(0, left_ms), lambda: self.tell(Event.CHECK_DUE))
+            self._timer.arm(max(0, left_ms), self._is_due)
         is_edited = (before.restart, before.group) != (after.restart, after.group)
         decided = self._record.decided_anew(after.restart) if state in REST and is_edited else None
         return ("", ()) if decided is None else (decided[1], self._note(decided[0]))

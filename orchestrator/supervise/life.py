@@ -42,6 +42,8 @@ class State(Enum):
     ENDED = "ended"  # not missed
     LEFT = "left"  # told to end for good, and has
 
+    __hash__ = object.__hash__  # as a key of the table by what it is: Enum's own is Python code
+
     @property
     def phase(self) -> Phase:
         """What others see of it."""
@@ -78,6 +80,8 @@ class Event(Enum):
     FORGET = "forget"
     BACKOFF_OVER = "backoff-over"
 
+    __hash__ = object.__hash__
+
 
 class Then(Enum):
     """What follows the end of an instance that was told to end."""
@@ -105,6 +109,8 @@ class Effect(Enum):
     LOOK = "give it an answer if one waits"
     PART = "have it say goodbye"
     TELL = "tell its set"
+
+    __hash__ = object.__hash__
 
 
 NOTES = frozenset({

@@ -58,7 +58,7 @@ class Service:
                 found = self._sets[deployment.revision.id] = InstanceSet(
                     deployment, self.route, self._environment, self._membership_of
                 )
-            fresh = found.deployment != deployment or not found.observe()
+            fresh = found.deployment != deployment or not found.members
             alone = any(one.deployment.revision.stateful for one in self._sets.values())
             alone = alone and not deployment.routing.is_keyed  # the route looks after each key
             accepts = [frozenset(one.deployment.revision.accepts) for one in self._sets.values()]

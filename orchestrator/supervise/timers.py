@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from orchestrator.concurrency.clock import Clock, Timer
+from orchestrator.supervise.check_rounds import CheckRounds
 
 SWEEP_MIN = 1_024  # calls that are due, before those are swept out that were cancelled
 
@@ -103,11 +104,11 @@ class OneTimer:
         self._due_ms = 0
         self._timer: Timer | None = None
 
-    def arm(self, delay_ms: int, call: Callable[[], None]) -> None:
-        """Have a call made, and no other."""
+    def arm(self, delay_ms: int, call: Callable[[], None], rounds: CheckRounds | None = None) -> None:
+        """Have a call made, and no other; by one of some `rounds`, with others that are due then."""
         self.disarm()
         self._due_ms = self._clock.monotonic_ms() + delay_ms
-        self._timer = self._clock.call_later(delay_ms, call)
+        self._timer = (rounds or self._clock).call_later(delay_ms, call)
 
     def disarm(self) -> None:
         """Have no call made."""

@@ -118,6 +118,20 @@ def test_an_instance_without_work_gives_back_what_messages_lay_in(make_runtime):
         assert pages_of_adapters(runtime) == 0
 
 
+def test_an_instance_at_rest_is_asked_how_it_is_again_and_again_without_preparing_that_anew(make_runtime):
+    runtime = make_runtime(everything())
+    guest = start(runtime, HELLO)
+    guest.handle(message("Ada"))
+    prepared = guest._guest._instance._entries
+    for _ in range(3):
+        assert guest.health() is Health.HEALTHY
+    kept = prepared.copy()
+    assert len(kept) == 1, "what messages take is not kept"
+    assert guest.health() is Health.HEALTHY
+    assert prepared == kept
+    assert pages_of_adapters(runtime) == 0
+
+
 @pytest.mark.parametrize(("times", "pages"), [(3, 1), (40, 1), (5, 30), (1, 200)])
 def test_a_memory_that_outgrows_its_place_keeps_what_it_holds(make_runtime, times, pages):
     runtime = make_runtime()

@@ -9,7 +9,7 @@ from orchestrator.messaging import asking
 from orchestrator.messaging.mailbox import route
 from orchestrator.model.spec import Backoff, HealthPolicy, RestartPolicy, RestartType
 from orchestrator.runtime.call.finish import finish
-from orchestrator.supervise import instance, instances, rolling, sessions
+from orchestrator.supervise import check_rounds, instance, instances, rolling, sessions
 from tests.supervise.interleave import Interleaver
 from tests.supervise.stage import Stage
 
@@ -21,13 +21,13 @@ EAGER = HealthPolicy(interval_ms=10, timeout_ms=10, failure_threshold=1)
 @pytest.fixture(params=SEEDS)
 def threads(request, monkeypatch) -> Interleaver:
     interleaver = Interleaver(request.param)
-    for module in (asking, instance, instances, rolling, route, sessions):
+    for module in (asking, check_rounds, instance, instances, rolling, route, sessions):
         monkeypatch.setattr(module, "threading", SimpleNamespace(Lock=interleaver.Lock))
     return interleaver
 
 
 def stage(threads: Interleaver, health: HealthPolicy = EAGER, **fields: object) -> Stage:
-    workers = SimpleNamespace(submit=lambda work, _priority: threads.go(lambda: finish(work)))
+    workers = SimpleNamespace(submit=lambda work, _priority=None: threads.go(lambda: finish(work)))
     made = Stage(workers, threads.change, health=health, **fields)
     made.set.scale(made.deployment)
     return made

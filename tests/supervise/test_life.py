@@ -356,7 +356,7 @@ def test_whatever_happened_before_a_stop_is_followed_by_its_end(data):
 class Noted:
     """Workers that make every step at once, and what an instance was told of meanwhile."""
 
-    def submit(self, work: object, _priority: object) -> None:
+    def submit(self, work: object, _priority: object = None) -> None:
         finish(work)
 
 

@@ -78,8 +78,8 @@ class Guest:
     """
 
     __slots__ = (
-        "_current", "_ended", "_exports", "_has_worked", "_instance", "_is_actor", "_is_adapted", "_sessions",
-        "contradiction",
+        "_current", "_ended", "_exports", "_has_worked", "_instance", "_is_actor", "_is_adapted", "_is_at_rest",
+        "_sessions", "contradiction",
     )  # fmt: skip
 
     def __init__(self, instance: GuestStore, request: Start) -> None:
@@ -90,6 +90,7 @@ class Guest:
         self._is_actor = Drive.ACTOR in loaded.drives
         self._is_adapted = loaded.is_adapted
         self._has_worked = True  # since it was last asked how it is
+        self._is_at_rest = False  # has nothing that was kept for messages
         self._sessions = Sessions(loaded.engine.handles)
         self.contradiction = ""  # how it is another component than its Component.toml says, empty where it is not
 
@@ -193,6 +194,7 @@ class Guest:
 
         Handles are numbers that the session gives; without one, what takes or returns resources cannot be called.
         """
+        self._has_worked = True
         await GIVE_WAY  # arguments may be large, and checking them takes as long as it takes
         try:
             export = typed.find(function, self._exports)
@@ -230,13 +232,17 @@ class Guest:
     async def health(self, timeout_ms: int | None = None) -> Health | Exited:
         """Ask how it is; a component without a lifecycle is healthy while it lives.
 
-        One that had no message since it was asked last gives back what was kept for further ones.
+        One that had no message since it was asked last gives back what was kept for further ones, once: what asking it
+        again and again takes is kept.
         """
         if not self._is_actor:
             return self._instance.exited or Health.HEALTHY
         answer = await self._unmetered(self._lifecycle(lifecycle.HEALTH, timeout_ms=timeout_ms))
-        if not self._has_worked and not isinstance(answer, Exited):
+        if self._has_worked:
+            self._is_at_rest = False
+        elif not self._is_at_rest and not isinstance(answer, Exited):
             self._instance.rest()
+            self._is_at_rest = True
         self._has_worked = False
         return answer if isinstance(answer, Exited) else Health(answer)
 
