@@ -106,7 +106,7 @@ def request(
 @address_argument
 @click.argument("function", type=WORD)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@click.option("--session", type=LABEL, help="Whose handles of resources are meant; begins with its first call.")
+@click.option("--session", type=LABEL, help="The session whose handles are meant; it begins with its first call.")
 @timeout_option
 def call(
     settings: Settings, name: ComponentId, function: str, arguments: tuple[str, ...], session: str | None,
@@ -127,7 +127,7 @@ def call(
 def run(settings: Settings, name: DeploymentKey, arguments: tuple[str, ...], reason: str | None) -> int:
     """Run a job again, and end as it does.
 
-    What it prints is printed; Ctrl-C ends it.
+    Its output is printed; Ctrl-C ends it.
 
     Arguments replace those of the manifest.
     """

@@ -20,7 +20,7 @@ TOLD_AS_LOOK = "source-stale"  # an event whose look says more
 
 
 class Telling:
-    """Who is told what."""
+    """The functions that are told of a watched source: that it began, its events, its looks."""
 
     def __init__(
         self, began: Callable[[UpBegan], None], event: Callable[[Event], None], look: Callable[[SourceStatus], None]
@@ -29,7 +29,7 @@ class Telling:
 
 
 def watch_along(client: AgentClient, wish: SourceWish, telling: Telling) -> UpBegan | None:
-    """Have the agent watch a source until a signal comes; returns what had begun, None where nothing had.
+    """Let the agent watch a source until a signal comes; return its beginning, None where it did not begin.
 
     Raises:
         Failure: the agent refuses, or has gone.

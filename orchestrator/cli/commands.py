@@ -19,8 +19,8 @@ SECTIONS: dict[str, dict[str, CommandEntry]] = {
         "validate": CommandEntry("planning", "Check manifests, components and artifacts; needs no agent."),
         "plan": CommandEntry("planning", "Show what would change, and why."),
         "apply": CommandEntry("planning", "Make it so: a folder, a file, REPOSITORY#ref:path or a saved plan."),
-        "up": CommandEntry("up", "Have a source watched until Ctrl-C, and tell what happens."),
-        "source": CommandEntry("source", "Have the agent follow folders, files and git repositories, for good."),
+        "up": CommandEntry("up", "Watch a source until Ctrl-C, and tell what happens."),
+        "source": CommandEntry("source", "Let the agent follow folders, files and git repositories, for good."),
     },
     "Look": {
         "status": CommandEntry("look", "Show how everything is, or one deployment in detail."),
@@ -65,7 +65,7 @@ SECTIONS: dict[str, dict[str, CommandEntry]] = {
 }
 COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
 
-# What users of kubectl, flux, nomad, terraform, systemctl and docker type, and what it is here.
+# Commands of kubectl, flux, nomad, terraform, systemctl and docker, and the same here.
 HABITS = {
     "describe": "airs status NAME", "show": "airs status NAME", "inspect": "airs component info FILE",
     "ps": "airs status", "list": "airs get deployments", "ls": "airs get deployments", "pods": "airs get instances",
@@ -108,7 +108,7 @@ OPTION_HABITS = {  # by command, or for all of them
     ("apply", "--dry-run"): "airs plan PATH shows what would change, and changes nothing.",
     ("apply", "-auto-approve"): "It is --yes.",
     ("apply", "--auto-approve"): "It is --yes.",
-    ("apply", "--prune"): "What left the source is removed anyway; airs plan PATH shows it first.",
+    ("apply", "--prune"): "Deployments that left the source are removed anyway; airs plan PATH shows them first.",
     ("apply", "--force"): "--adopt takes over what another source owns; airs rollout retry NAME releases what is held.",
     ("plan", "-f"): "The path is an argument: airs plan PATH.",
     ("plan", "--dry-run"): "A plan never changes anything.",
@@ -118,7 +118,7 @@ OPTION_HABITS = {  # by command, or for all of them
     ("up", "-f"): "The path is an argument: airs up PATH.",
     ("up", "-d"): "airs agent start runs an agent in the background; airs apply PATH starts one if none runs.",
     ("up", "--detach"): "airs agent start runs an agent in the background; airs apply PATH starts one if none runs.",
-    ("delete", "-f"): "Name deployments: airs delete NAME. What leaves a source is removed by airs apply.",
+    ("delete", "-f"): "Name deployments: airs delete NAME. airs apply removes those that left a source.",
     ("delete", "--dry-run"): "airs plan PATH shows what a source would remove.",
     ("rollback", "--to-revision"): "It is --to N.",
     ("rollback", "--revision"): "It is --to N.",

@@ -19,7 +19,7 @@ LOOK_S = 0.1
 
 
 class Progress:
-    """What is compiled while the block runs; nothing is shown of small components."""
+    """Compilations while the block runs, shown as they go on; nothing is shown of small components."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -1,6 +1,6 @@
 """`airs component info` and `airs component diff`: what a file is and asks for, and what another version of it changes.
 
-Both need neither an agent nor manifests. What things mean is decided in `interface`; here it is read and shown.
+Both need neither an agent nor manifests. `interface` decides the meaning; here it is read and shown.
 """
 
 import sys
@@ -61,7 +61,7 @@ class Sizes(Value, frozen=True):
 
 
 class ComponentInfo(Value, frozen=True):
-    """What `component info` found; `unfit` says why it cannot run here, `wit` is its whole world as text.
+    """The findings of `component info`; `unfit` says why it cannot run here, `wit` is its whole world as text.
 
     `adapter` is how messages reach an actor here; other components have none.
     """
@@ -78,7 +78,7 @@ class ComponentInfo(Value, frozen=True):
 
 
 class ComponentDiff(Comparison, frozen=True):
-    """What `component diff` found, and of which artifacts."""
+    """The findings of `component diff`, and the artifacts compared."""
 
     old: str
     new: str

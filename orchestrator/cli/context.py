@@ -1,4 +1,4 @@
-"""What every command shares: the global options, two consoles, and where the state is."""
+"""The settings that all commands share: the global options, two consoles, and where the state is."""
 
 import os
 import sys
@@ -74,7 +74,7 @@ class Settings:
         click.echo(document(data, sys.stdout))
 
     def connection(self, answer_s: float = ANSWER_S) -> "AgentClient":
-        """Return a client of whatever agent there may be, closed when the command ends; `-v` tells what it asks."""
+        """Return a client of the agent, if there is one, closed when the command ends; `-v` tells what it asks."""
         from orchestrator.client import AgentClient  # `airs --help` asks nobody
 
         client = AgentClient(self.state_dir, runtime_dir(), self._tell if self.verbose else None, answer_s)

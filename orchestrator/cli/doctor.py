@@ -38,7 +38,7 @@ TITLES = (("engine", "Engine"), ("machine", "Machine"), ("state", "State"))
 
 
 class Doctor(Value, frozen=True):
-    """What `doctor` found; `healthy` when nothing is a problem. Each group's findings are in the order looked at."""
+    """The findings of `doctor`, each group's in the order looked at; `healthy` when none is a problem."""
 
     healthy: bool
     versions: dict[str, str]

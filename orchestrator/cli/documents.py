@@ -1,4 +1,4 @@
-"""What `-o json` prints → its JSON Schemas, committed as `schemas/*.schema.json`; `airs schema KIND` prints one.
+"""The documents of `-o json` → JSON Schemas, committed as `schemas/*.schema.json`; `airs schema KIND` prints one.
 
 `python -m orchestrator.cli.documents FOLDER` writes them; a test keeps them current and holds real output against them.
 The plan's own is made in `plan/schema.py`.
@@ -39,7 +39,7 @@ SCHEMA_ID = "https://airs.dev/schemas/{}.schema.json"
 
 
 class Validation(Value, frozen=True):
-    """What `validate` found; `valid` when no diagnostic is an error."""
+    """The findings of `validate`; `valid` when no diagnostic is an error."""
 
     valid: bool
     deployments: int
@@ -47,7 +47,7 @@ class Validation(Value, frozen=True):
 
 
 class Application(Value, frozen=True):
-    """What `apply` did, and what the deployments it waited for came to; none with `--no-wait`."""
+    """The actions of `apply`, and the outcomes of the deployments it waited for; none with `--no-wait`."""
 
     actions: tuple[Action, ...]
     summary: Summary
@@ -55,7 +55,7 @@ class Application(Value, frozen=True):
 
 
 class Everything(Value, frozen=True):
-    """What `status` without a name shows; where no agent runs, what was recorded last."""
+    """The document of `status` without a name; where no agent runs, as it was recorded last."""
 
     agent_running: bool
     deployments: tuple[DeploymentView, ...]

@@ -15,7 +15,7 @@ UNNEEDED = ("typing_extensions",)  # msgspec asks it for what `typing` has had s
 class Undisturbed:
     """A context in which nobody looks for garbage: imports leave none, and looking takes a tenth of their time.
 
-    What there is at its end stays for as long as the process does, and is not looked at later either.
+    Objects that exist at its end stay for as long as the process does, and are not looked at later either.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Inspect(ModuleType):
 
 
 def import_frugally() -> None:
-    """Import click and msgspec; afterwards, whoever imports what they were kept from gets it."""
+    """Import click and msgspec; afterwards, the modules they were kept from can be imported."""
     names: dict[str, ModuleType | None] = {"inspect": Inspect("inspect"), **dict.fromkeys(UNNEEDED)}
     absent = {name: stand_in for name, stand_in in names.items() if name not in sys.modules}
     sys.modules.update(absent)  # type: ignore[arg-type]  # None is Python's own way to say that there is none

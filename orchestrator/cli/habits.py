@@ -1,4 +1,4 @@
-"""What people who know other tools type, and what it is here: hints under a refusal, never another meaning."""
+"""Words of other tools, and what they are here: hints under a refusal, never another meaning."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -22,7 +22,7 @@ def meant(args: Sequence[str]) -> str:
 
 
 def hint(error: click.UsageError) -> str:
-    """Say what else does what was probably meant; empty where nothing is known to."""
+    """Name what was probably meant; empty where nothing is known."""
     command = error.ctx.info_name if error.ctx is not None else None
     if isinstance(error, NoSuchOption):
         return OPTION_HABITS.get((command or "", error.option_name)) or OPTION_HABITS.get(("*", error.option_name), "")

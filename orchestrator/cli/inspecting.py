@@ -1,4 +1,4 @@
-"""What artifacts are, as the command line finds out: from what was found before, and by the engine where nothing was.
+"""The worlds of artifacts, for the command line: those found before, and where there are none by the engine.
 
 `reading` makes an `Inspector` for each source that is read.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Inspector:
-    """Says what artifacts are, sharing what the agent has found where there is an agent's state to share."""
+    """Finds the worlds of artifacts, sharing those that the agent has found where there is its state to share."""
 
     def __init__(self, cache: Path, heard: Callable[[Compiling], None], calls: Calls) -> None:
         """Set it up; `heard` is told when a compilation begins and ends, on the thread that compiles."""
@@ -28,7 +28,7 @@ class Inspector:
         self._runtime: Runtime | None = None
 
     def inspect(self, data: bytes, name: str) -> World:
-        """Say what an artifact is, told under `name`.
+        """Return the world of an artifact, told under `name`.
 
         Raises:
             ArtifactFault: these bytes are no component that runs here.

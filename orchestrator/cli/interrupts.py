@@ -1,4 +1,4 @@
-"""What is said when somebody presses Ctrl-C: that is exit code 130, and what goes on without them."""
+"""The answer to Ctrl-C: exit code 130, and a word on the work that goes on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

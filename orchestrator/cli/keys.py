@@ -16,7 +16,7 @@ READ_BYTES = 64
 
 @contextlib.contextmanager
 def pausing() -> Iterator[Pause]:
-    """Give a way to wait between two looks. What is typed is not shown meanwhile."""
+    """Give a way to wait between two looks. Keys that are typed meanwhile are not shown."""
     if not _is_ours():
         yield _sleep
         return

@@ -62,7 +62,7 @@ def _chunks(lines: BinaryIO) -> Iterator[list[bytes]]:
 def _split(lines: BinaryIO) -> Iterator[bytes | None]:
     """Yield lines without their ends, and None where the next is not there yet."""
     number, rest = 1, b""
-    # What a pipe has is sent at once: who writes into it may wait for what becomes of it.
+    # The lines in a pipe are sent at once: their writer may wait for the outcome.
     while data := lines.read1(READ_BYTES):  # type: ignore[attr-defined]
         *whole, rest = (rest + data).split(b"\n")
         for line in [*whole, rest]:

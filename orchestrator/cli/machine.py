@@ -1,4 +1,4 @@
-"""What this machine allows a process → findings: how many instances fit, and which limit is in the way.
+"""The machine's limits for a process → findings: how many instances fit, and which limit is in the way.
 
 `read_machine` looks, `judged` decides. `airs doctor` calls both. Linux tells all of it in /proc and /sys/fs/cgroup;
 where something cannot be read it is None, and nothing is said about it.
@@ -26,7 +26,7 @@ LITTLE_MEMORY = 256 * MIB
 
 
 class Machine(Value, frozen=True):
-    """What the machine and its limits for this user are; None where it cannot be told or there is no limit."""
+    """The machine and its limits for this user; None where it cannot be told or there is no limit."""
 
     cores: int
     memory_bytes: int | None
@@ -42,7 +42,7 @@ class Machine(Value, frozen=True):
 
     @property
     def room_bytes(self) -> int | None:
-        """What may still be used of memory."""
+        """The memory that may still be used."""
         known = [size for size in (self.available_bytes, self.cgroup_left_bytes) if size is not None]
         return min(known) if known else None
 

@@ -1,4 +1,4 @@
-"""What deployments and other things are called on the command line, checked before anybody is asked about them."""
+"""Names of deployments and other things on the command line, checked before anybody is asked about them."""
 
 import re
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""What is sent, as it is typed: text, JSON, CBOR, hexadecimal digits, or a file; checked before anybody is asked."""
+"""A payload, as it is typed: text, JSON, CBOR, hexadecimal digits, or a file; checked before anybody is asked."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ conversation_option = click.option(
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What was written of a payload; at most one is not None, but for those that are made of lines."""
+    """A payload as it was written; at most one is not None, but for those that are made of lines."""
 
     argument: str | None
     text: str | None

@@ -145,7 +145,7 @@ def artifacts_of(snapshot: Snapshot) -> dict[str, bytes]:
 
 
 def state_of(settings: Settings) -> "StateDir":
-    """Have the state directory."""
+    """Return the state directory."""
     from orchestrator.store.state_dir import StateDir  # with the database, for which nobody waits otherwise
 
     return StateDir(settings.state_dir)

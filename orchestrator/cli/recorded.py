@@ -1,4 +1,4 @@
-"""What a state directory says where no agent runs, as the same documents that an agent answers with."""
+"""The records of a state directory where no agent runs, as the same documents that an agent answers with."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from orchestrator.store.state_dir import Recorded, holder, read_all_recorded
 
 
 class RecordedViews(NamedTuple):
-    """What was recorded."""
+    """The deployments and sources as they were recorded."""
 
     deployments: list[DeploymentView]
     sources: list[SourceView]
@@ -30,7 +30,7 @@ def recorded_instead(settings: Settings) -> RecordedViews:
     if not recorded.observed.lineage:
         raise settings.no_agent()
     settings.err().print(f"no agent is running on {state_dir}: this is what was recorded last", style="yellow")
-    settings.err().print("    → `airs agent start` has it run again", style="cyan")
+    settings.err().print("    → `airs agent start` starts one", style="cyan")
     return _described(recorded)
 
 

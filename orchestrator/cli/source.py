@@ -32,7 +32,7 @@ name_argument = click.argument("name", type=WORD)
 @click.group()
 @global_options
 def source() -> None:
-    """Have the agent follow folders, files and git repositories, for good.
+    """Let the agent follow folders, files and git repositories, for good.
 
     NAME is a source's name, or its path as it was added.
     """

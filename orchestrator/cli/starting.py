@@ -30,7 +30,7 @@ MEMORY, FUEL, TIMEOUT_MS, STORAGE = "64MiB", 1_000_000_000, 10_000, "10MiB"
 
 
 class BareComponent:
-    """What a bare component turned out to be."""
+    """A bare component, as its world and its metadata describe it."""
 
     def __init__(self, world: World, metadata: dict[str, Any] | None) -> None:
         said = metadata or {}
@@ -125,7 +125,7 @@ def _component_toml(name: str, artifact: str, described: BareComponent) -> str:
     per = "run" if described.is_job else "call"
     described_as = f'description = "{described.description}"\n' if described.description else ""
     lines = [
-        "# What this component is and what it asks for; its author's side. `airs schema component` lists every field.",
+        "# The component and what it asks for: the author's side. `airs schema component` lists every field.",
         "manifest-version = 1",
         "",
         "[package]",
@@ -150,7 +150,7 @@ def _component_toml(name: str, artifact: str, described: BareComponent) -> str:
 
 
 def _capabilities_toml(described: BareComponent) -> list[str]:
-    lines = ["", "# What it asks to be allowed; a deployment grants it. Absent means no.", "[capabilities]"]
+    lines = ["", "# The component asks for these; a deployment grants them. Absent means no.", "[capabilities]"]
     if "storage" in described.imports:
         lines += ['storage.read = ["self"]', 'storage.write = ["self"]']
     if "host-messaging" in described.imports:
@@ -165,7 +165,7 @@ def _capabilities_toml(described: BareComponent) -> list[str]:
 def _deployment_yaml(name: str, described: BareComponent) -> str:
     lines = [
         "# yaml-language-server: $schema=https://airs.dev/schemas/deployment.schema.json",
-        "# What should run; the operator's side. `airs schema deployment` lists every field and its default.",
+        "# The deployment: the operator's side. `airs schema deployment` lists every field and its default.",
         "apiVersion: airs.dev/v1",
         "kind: Deployment",
         f"metadata: {{name: {name}}}",

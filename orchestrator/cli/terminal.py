@@ -1,4 +1,4 @@
-"""What is written to a terminal or a pipe: lines with styles, one way of wrapping them, and regions that are redrawn.
+"""Output to a terminal or a pipe: lines with styles, one way of wrapping them, and regions that are redrawn.
 
 A terminal gets lines that fit it, broken between words and continued under their beginning, with nothing of others in
 them that it would act on; a pipe gets each line whole and without colours. It is all that the commands need of a
@@ -92,7 +92,7 @@ class Text:
     def wrapped(self, width: int, hang: int | None = None) -> Iterator["Text"]:
         """Break one line so that it fits into `width` columns, between words where it can be.
 
-        What follows the first is indented by `hang` columns, or as far as the line itself is.
+        The parts after the first are indented by `hang` columns, or as far as the line itself is.
         """
         plain = self.plain
         if cells(plain) <= width:

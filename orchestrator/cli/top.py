@@ -59,7 +59,7 @@ class TopRow(Value, frozen=True):
 
 
 class Top(Value, frozen=True):
-    """What one look shows: when it was, in wall-clock milliseconds, and how long after the one before."""
+    """The table of one look: when it was, in wall-clock milliseconds, and how long after the one before."""
 
     at: int
     interval_ms: float
@@ -67,7 +67,7 @@ class Top(Value, frozen=True):
 
 
 class Look(msgspec.Struct, frozen=True):
-    """What the agent said, and when on both clocks."""
+    """The agent's answer, and when it came on both clocks."""
 
     at_ms: int
     at_s: float  # monotonic
@@ -90,7 +90,7 @@ ORDERS: dict[str, Key] = {
 
 @command()
 @click.option("--once", is_flag=True, help="Print one table and end; so it is where the output is no terminal.")
-@click.option("--sort", type=click.Choice(list(ORDERS)), default="name", help="What comes first: the most of this.")
+@click.option("--sort", type=click.Choice(list(ORDERS)), default="name", help="Sort by this, the most first.")
 @click.option("--interval", type=DURATION, default="1s", help="How long between two looks.")
 def top(settings: Settings, once: bool, sort: str, interval: int) -> None:
     """Show what all deployments are doing, live.

@@ -34,10 +34,10 @@ def up(
     settings: Settings, path: str, source: str | None, root: str | None, interval: int, adopt: bool,
     allow_mass_prune: bool, allow_empty: bool,
 ) -> None:  # fmt: skip
-    """Have a source watched until Ctrl-C, and tell what happens.
+    """Watch a source until Ctrl-C, and tell what happens.
 
-    PATH is a folder, a file or REPOSITORY#ref:path. The agent that runs does it, beside what else it does. Where none
-    runs, this is the agent, in the foreground.
+    PATH is a folder, a file or REPOSITORY#ref:path. A running agent watches it, beside its other work. Where none runs,
+    this is the agent, in the foreground.
     """
     spec = NamedSource(path, source, root).spec()
     permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)

@@ -1,4 +1,4 @@
-"""What a terminal may be sent of others' texts: their control characters written out, whoever chose them.
+"""Others' texts as a terminal may get them: their control characters written out, whoever chose them.
 
 Guests, manifests, compilers and repositories choose texts that end on somebody's screen, where a control character is a
 command: to clear it, to rename its window, to answer for the user. This is the one place that knows which those are.

@@ -24,7 +24,7 @@ ARRIVED = ("keeping", "succeeded", "failed")  # phases of a rollout in which not
 
 
 class Settled(NamedTuple):
-    """How what was applied came to rest: what there is of it, and why the rest was not created."""
+    """The deployments of an apply, come to rest: those that exist, and why the others were not created."""
 
     views: list[DeploymentView]
     not_created: Mapping[DeploymentKey, str] = {}
@@ -33,10 +33,10 @@ class Settled(NamedTuple):
 def wait_for(
     settings: Settings, client: AgentClient, wanted: Set[DeploymentKey], gone: Set[DeploymentKey], timeout_ms: int
 ) -> Settled:
-    """Wait until what is `wanted` is Ready, failed, held or cannot be created, and what shall be `gone` is.
+    """Wait until those `wanted` are Ready, failed, held or cannot be created, and those that shall be `gone` are.
 
     Raises:
-        Failure: time ran out; what was begun goes on.
+        Failure: time ran out; the agent goes on.
     """
     keys = wanted | gone
     deadline = time.monotonic() + timeout_ms / 1000
@@ -62,12 +62,12 @@ def wait_for(
 
 
 def _left_undone(client: AgentClient, missing: Set[DeploymentKey]) -> dict[DeploymentKey, ActionOutcome]:
-    """Ask what became of each deployment that does not exist yet."""
+    """Ask for the outcome of each deployment that does not exist yet."""
     return {left.key: left for source in client.sources() for left in source.not_done if left.key in missing}
 
 
 def _hopeless(left: Mapping[DeploymentKey, ActionOutcome], there: Iterable[DeploymentView]) -> set[DeploymentKey]:
-    """Return what cannot be created: it failed, or it waits for something that failed or cannot be created either."""
+    """Return those that cannot be created: failed, or waiting for one that failed or cannot be created either."""
     failed = {key_of(view) for view in there if view.ending == "failed" or (is_failure(view) and not view.ready)}
     failed |= {key for key, outcome in left.items() if outcome.status is Status.FAILED}
     while more := {key for key, outcome in left.items() if key not in failed and failed & {*outcome.waits_for}}:
@@ -83,7 +83,7 @@ def _why_not_created(outcome: ActionOutcome) -> str:
 
 def _what_goes_on(keys: Set[DeploymentKey]) -> str:
     name = str(min(keys)) if len(keys) == 1 else "NAME"
-    return f"What was begun goes on: `airs status -w` shows it, `airs rollout abort {name}` takes it back."
+    return f"The agent goes on with it: `airs status -w` shows it, `airs rollout abort {name}` takes it back."
 
 
 def _tell_new(console: Console, waiting: Iterable[DeploymentView], told: set[str]) -> None:
@@ -105,7 +105,7 @@ def is_at_rest(view: DeploymentView) -> bool:
 
 
 def is_failure(view: DeploymentView) -> bool:
-    """Whether a deployment at rest is not what was wanted."""
+    """Whether a deployment at rest is not as wanted."""
     return view.ending in ("failed", "held")
 
 
@@ -134,7 +134,7 @@ def progress(view: DeploymentView) -> str:
 
 
 def _how_far(view: DeploymentView) -> str:
-    """Say how many instances are ready of what serves, of what is new beside it, and which step of how many it is."""
+    """Say how many instances are ready of the stable set and of the new one, and which step of how many it is."""
     rollout = view.rollout
     if rollout is None or rollout.phase in ARRIVED or rollout.target_revision == view.revision:
         return f"{view.ready}/{view.replicas} ready"
@@ -148,7 +148,7 @@ def _how_far(view: DeploymentView) -> str:
 
 
 def see_through(settings: Settings, client: AgentClient, key: DeploymentKey, done: Done, timeout_ms: int) -> None:
-    """Wait for the goal of what was begun, and say how that ended.
+    """Wait for the goal of a request, and say how that ended.
 
     Raises:
         Failure: it ended otherwise, or time ran out.
@@ -167,7 +167,7 @@ def see_through(settings: Settings, client: AgentClient, key: DeploymentKey, don
 
 
 def how_it_ended(key: DeploymentKey, done: Done, view: DeploymentView | None) -> str | None:
-    """Say how what was begun ended, None while it goes on.
+    """Say how a request ended, None while it goes on.
 
     Raises:
         Failure: it did not end as was asked for.
@@ -224,7 +224,7 @@ def _late(
     lines += [f"{key}  is not created yet{reason}" for key, reason in why.items()]
     return Failure(
         f"not Ready after {timeout_ms / 1000:g}s", "\n".join(lines),
-        "What was begun goes on; `airs status -w` shows it.", TIMED_OUT,
+        "The agent goes on with it; `airs status -w` shows it.", TIMED_OUT,
     )  # fmt: skip
 
 
