@@ -237,7 +237,7 @@ LIMITS: tuple[tuple[str, str, tuple[tuple[str, str, str], ...]], ...] = (
         ("bytes of a storage value", "store.data", "VALUE_MAX_BYTES"),
         ("characters of a log line; the rest is cut", "observe.events", "LOG_LINE_MAX"),
     )),
-    ("What is kept", "the oldest go", (
+    ("Histories, logs and caches", "the oldest go", (
         ("revisions in a deployment's history", "execute.history", "ENTRIES_MAX"),
         ("revisions that are remembered as rejected", "rollout.standing", "REJECTED_MAX"),
         ("followers of a log or of events", "agent.following", "FOLLOWERS_MAX"),
@@ -336,8 +336,8 @@ SUBJECTS = (
     "Calls into a guest",
     "Components before they run",
     "WASI and jobs",
-    "What is kept on the disk",
-    "What people see",
+    "Data on the disk",
+    "Commands and their output",
 )
 
 
