@@ -15,8 +15,8 @@ from orchestrator.messaging.mailbox.route import Route
 from orchestrator.model.event import About
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
-from orchestrator.model.message import Exited, Health
-from orchestrator.model.observed import ObservedInstance, Phase
+from orchestrator.model.message import Exited
+from orchestrator.model.observed import ObservedInstance
 from orchestrator.model.spec import Deployment
 from orchestrator.supervise.checks import HealthFinding, HealthRecord
 from orchestrator.supervise.environment import Environment
@@ -49,8 +49,8 @@ class Instance:
     """
 
     __slots__ = (
-        "_environment", "_health", "_is_due", "_life", "_lock", "_mailbox_side", "_on_change", "_record", "_timer",
-        "deployment", "guest_side", "id",
+        "_environment", "_is_due", "_life", "_lock", "_mailbox_side", "_on_change", "_record", "_timer",
+        "deployment", "guest_side", "health", "id",
     )  # fmt: skip
 
     def __init__(
@@ -63,7 +63,7 @@ class Instance:
         self._lock = threading.Lock()
         self._life = Life(State.INSTALLED)  # `IDLE` for `AT_WORK` too: the route knows
         self._record = FailureRecord(self.id, environment, escalate)
-        self._health = HealthRecord()
+        self.health = HealthRecord()
         self._timer = OneTimer(environment.clock)
         self._is_due = partial(self.tell, Event.CHECK_DUE)
         self.guest_side = GuestSide(self.id, environment, route.requests, lambda: self.tell(Event.ANSWER))
@@ -90,31 +90,10 @@ class Instance:
         """Where it is in its life; idle when it may as well be at work."""
         return self._life.state
 
-    @property
-    def phase(self) -> Phase:
-        """What others see of its state."""
-        return self._life.state.phase
-
-    @property
-    def ready(self) -> bool:
-        """Whether it takes messages."""
-        return self._life.state.ready
-
-    @property
-    def is_ill(self) -> bool:
-        """Whether it had been Ready and now is not, because its health was found wanting."""
-        health = self._health
-        return health.was_ready and not self.ready and health.found.health is Health.UNHEALTHY
-
-    @property
-    def never_was(self) -> bool:
-        """Whether it ended without having been Ready, is not started again, and nobody told it to end."""
-        return self.state is State.ENDED and not self._health.was_ready
-
     def observe(self) -> ObservedInstance:
         """Describe it."""
         with self._lock:
-            state, record, found = self.state, self._record, self._health.found
+            state, record, found = self.state, self._record, self.health.found
             return ObservedInstance(
                 name=self.id.instance,
                 revision=self._mailbox_side.lane,
@@ -237,14 +216,14 @@ class Instance:
             self.exited(found.reason)
             return
         with self._lock:
-            before, was_ready, health = self._health.found, self.ready, self._health
+            before, was_ready, health = self.health.found, self.state.ready, self.health
             runs = self.state in RUNNING or self.state is State.LOADING
             failed = health.note(found, self.deployment.health) and runs
             event = Event.FOUND_WELL if found.is_well else Event.FOUND_ILL
             effects = () if failed else self._note(event)
-            is_first = self.ready and not health.was_ready
-            health.was_ready = health.was_ready or self.ready
-            is_changed = has_begun or found != before or is_first or self.ready != was_ready
+            is_first = self.state.ready and not health.was_ready
+            health.was_ready = health.was_ready or self.state.ready
+            is_changed = has_begun or found != before or is_first or self.state.ready != was_ready
         if (said := health.said(before.health)) is not None:
             self._announce(found.health.value, said)
         if failed:
@@ -259,7 +238,7 @@ class Instance:
         side = self.guest_side
         with self._lock:
             guest, requester = side.detach(), side.requester  # it may start again before this is over
-            self._health.forget(reason)
+            self.health.forget(reason)
             self._record.last_exit = reason
             effects, then = self._note(Event.EXITED), "stopped"
             if self.state is State.FAILED:

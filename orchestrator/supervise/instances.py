@@ -11,7 +11,7 @@ from orchestrator.model.spec import Deployment
 from orchestrator.supervise.environment import Environment
 from orchestrator.supervise.groups import InstanceFailure, Standing, standing_of
 from orchestrator.supervise.instance import Instance
-from orchestrator.supervise.life import ENDINGS, Event
+from orchestrator.supervise.life import ENDINGS, Event, State
 from orchestrator.supervise.policy import Decision
 from orchestrator.supervise.ports import Membership
 from orchestrator.supervise.rolling import RollingRestart
@@ -49,15 +49,15 @@ class InstanceSet:
             self.deployment = deployment
             surplus = [self._instances.pop(n) for n in sorted(self._instances) if n >= deployment.replicas]
             self._leaving += surplus
-            revived = [i for i in self._instances.values() if i.phase in ended]
+            revived = [i for i in self._instances.values() if i.state.phase in ended]
             missing = self._fill()
             staying = [*self._instances.values()]
         for instance in staying:  # what a policy ends now was looked at above: it is not revived by the same change
             instance.take_over(deployment)
         for instance in surplus:
             instance.tell(Event.STOP)
-        if (revived or missing) and self._revive_group():
-            revived = [i for i in revived if i.phase is Phase.STOPPED]
+        if (revived or missing) and _revive(self._membership_of(self.lane)):
+            revived = [i for i in revived if i.state.phase is Phase.STOPPED]
         for instance in revived:
             instance.tell(Event.RESTART)
         for instance in missing:
@@ -104,27 +104,27 @@ class InstanceSet:
     @property
     def is_gone(self) -> bool:
         """Whether the set was stopped and every instance has ended."""
-        return self.is_stopping and all(i.phase is Phase.STOPPED for i in self.members)
+        return self.is_stopping and all(i.state.phase is Phase.STOPPED for i in self.members)
 
     @property
     def ready(self) -> int:
         """How many instances are Ready."""
-        return sum(instance.ready for instance in self.members)
+        return sum(instance.state.ready for instance in self.members)
 
     @property
     def has_given_up(self) -> bool:
         """Whether the supervisor gave up on an instance, or has no reason to start one again that never was Ready."""
-        return any(i.phase is Phase.GAVE_UP or i.never_was for i in self.members)
+        return any(i.state.phase is Phase.GAVE_UP or _never_was(i) for i in self.members)
 
     @property
     def is_dead(self) -> bool:
         """Whether no instance is left that could ever take a message, unless someone asks for a restart."""
-        return all(i.phase in (Phase.GAVE_UP, Phase.STOPPED) for i in self.members)
+        return all(i.state.phase in (Phase.GAVE_UP, Phase.STOPPED) for i in self.members)
 
     @property
     def is_ill(self) -> bool:
         """Whether an instance that had been Ready is not any more, because `health()` says so."""
-        return any(i.is_ill for i in self.members)
+        return any(_is_ill(i) for i in self.members)
 
     @property
     def is_restarting(self) -> bool:
@@ -148,7 +148,7 @@ class InstanceSet:
 
     def _fill(self) -> list[Instance]:
         # A place is taken again once the instance that had it has ended: where one may work, two never do.
-        taken = {i.id.instance for i in self._leaving if i.phase is not Phase.STOPPED}
+        taken = {i.id.instance for i in self._leaving if i.state.phase is not Phase.STOPPED}
         missing = {n: f"{self.lane[:NAME_DIGITS]}-{n}" for n in range(self.deployment.replicas)}
         added = {
             n: Instance(name, self.deployment, self._route, self._environment, self._changed, self._escalate)
@@ -164,10 +164,10 @@ class InstanceSet:
 
     def _changed(self) -> None:
         with self._lock:
-            self._leaving = [i for i in self._leaving if i.phase is not Phase.STOPPED]
+            self._leaving = [i for i in self._leaving if i.state.phase is not Phase.STOPPED]
             missing = [] if self.is_stopping else self._fill()
         if missing:
-            self._revive_group()
+            _revive(self._membership_of(self.lane))
         for instance in missing:
             instance.tell(Event.START)
         self._rolling.go_on()
@@ -176,7 +176,18 @@ class InstanceSet:
             membership.look()
         self._environment.listener.changed(self.deployment.key)
 
-    def _revive_group(self) -> bool:
-        """Have the group that it gave up with start again, as its members live together; whether it had given up."""
-        membership = self._membership_of(self.lane)
-        return membership is not None and membership.revive()
+
+def _revive(membership: Membership | None) -> bool:
+    """Start a group that gave up again, as its members live together; whether it had given up."""
+    return membership is not None and membership.revive()
+
+
+def _is_ill(instance: Instance) -> bool:
+    """Whether an instance had been Ready and now is not, because its health was found wanting."""
+    health = instance.health
+    return health.was_ready and not instance.state.ready and not health.found.is_well
+
+
+def _never_was(instance: Instance) -> bool:
+    """Whether an instance ended without having been Ready, is not started again, and nobody told it to end."""
+    return instance.state is State.ENDED and not instance.health.was_ready

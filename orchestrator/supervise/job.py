@@ -7,6 +7,7 @@ started twice and never restarted; whoever wants another asks for another. Nothi
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
@@ -22,23 +23,33 @@ RUNS_MAX = 32  # of one deployment at a time, by request
 NAME_DIGITS = 6  # of the revision's id in a run's name
 
 
+class RunRequest(NamedTuple):
+    """What a person asks of a run: arguments, None for those of the revision; and who takes what it prints."""
+
+    args: tuple[str, ...] | None = None
+    taker: OutputTaker | None = None
+
+
+_BY_MANIFEST = RunRequest()
+
+
 class Run:
     """One run. `outcome` is there once it has ended; `ended` is called then, once, on the run's thread.
 
-    A manifest's run `tries_again` where the host cannot begin it; `first_ms` is when it was first tried.
+    A manifest's run `tries_again` where the host cannot begin it; `first_ms` is when it was first tried. Its attributes
+    are more than a dozen: what it was asked for, when it was what, and what became of it, each read by others.
     """
 
     def __init__(
         self, id: ComponentId, revision: Revision, environment: Environment, ended: Callable[["Run"], None],
-        args: tuple[str, ...] | None = None, taker: OutputTaker | None = None,
-        *, tries_again: bool = False, first_ms: int | None = None,
+        request: RunRequest = _BY_MANIFEST, *, tries_again: bool = False, first_ms: int | None = None,
     ) -> None:  # fmt: skip
         self.id, self.revision = id, revision
         self._has_begun, self._tries_again = False, tries_again
         self.outcome: JobOutcome | None = None
         self.started_ms = self.ended_ms = environment.clock.wall_ms()
         self.first_ms = self.started_ms if first_ms is None else first_ms
-        self._environment, self._ended, self._args, self._taker = environment, ended, args, taker
+        self._environment, self._ended, self._request = environment, ended, request
         self._lock = threading.Lock()
         self._guest: JobGuest | None = None
         self._cancelled = False
@@ -91,7 +102,7 @@ class Run:
         if self._cancelled:
             return JobOutcome(reason=ExitReason(kind=ExitKind.KILLED, detail="cancelled before it began"))
         try:
-            started = self._environment.start_job(self.revision, self.id, self._args, self._taker)
+            started = self._environment.start_job(self.revision, self.id, *self._request)
             return JobOutcome(reason=started.reason) if isinstance(started, Exited) else self._run(started)
         except Exception as problem:  # noqa: BLE001 — what goes wrong inside ends this run alone
             fault = ExitReason(kind=ExitKind.HOST_FAULT, detail=f"{type(problem).__name__}: {problem}")
@@ -168,7 +179,7 @@ class Runs:
                     self._asked.remove(run)
                 ended(run)
 
-            run = Run(self._id(name), revision, self._environment, end, args, taker)
+            run = Run(self._id(name), revision, self._environment, end, RunRequest(args, taker))
             self._asked.append(run)
         run.start()
         return run

@@ -58,4 +58,4 @@ class RollingRestart:
 
 
 def _is_back(instance: Instance) -> bool:
-    return instance.ready or instance.phase in (Phase.GAVE_UP, Phase.STOPPED)
+    return instance.state.ready or instance.state.phase in (Phase.GAVE_UP, Phase.STOPPED)

@@ -25,7 +25,11 @@ from orchestrator.model.spec import Mailbox, Routing
 
 
 class Route:
-    """A bounded mailbox with weighted lanes; all methods may be called from any thread."""
+    """A bounded mailbox with weighted lanes; all methods may be called from any thread.
+
+    It has many methods, as each is one step under the one lock, for senders, for instances or for the controller. What
+    is decided in them is decided by parts of their own; a second door would need the same lock, and its order.
+    """
 
     def __init__(self, key: DeploymentKey, mailbox: Mailbox, clock: Clock) -> None:
         self.key = key
