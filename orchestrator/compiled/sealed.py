@@ -58,25 +58,23 @@ class SealedFolder:
         """
         with _draft(self.path, (self._mac(name, *parts), *parts)) as draft:
             draft.replace(self.path / name)
-        _remove_drafts(self.path)
 
     def shrink(self, suffix: str, limit_bytes: int, keep: str) -> None:
         """Remove what was not used for the longest time, until the files of a kind are small enough together.
 
-        A file that vanishes meanwhile is fine.
+        A file that vanishes meanwhile is fine. Drafts that nobody writes any more go, too.
         """
+        _remove_drafts(self.path)
         found = []
-        for path in self.path.glob(f"*{suffix}"):
+        for entry in _entries(self.path, suffix):
             with contextlib.suppress(FileNotFoundError):
-                info = path.stat()
-                found.append((info.st_mtime_ns, info.st_size, path))
-        total = sum(size for _, size, _ in found)
-        for _, size, path in sorted(found):
-            if total <= limit_bytes:
-                return
-            if path.name != keep:
-                path.unlink(missing_ok=True)
-                total -= size
+                info = entry.stat(follow_symlinks=False)
+                found.append((info.st_mtime_ns, info.st_size, entry.name))
+        over = sum(size for _, size, _ in found) - limit_bytes
+        for _, size, name in sorted(found) if over > 0 else ():
+            if over > 0 and name != keep:
+                (self.path / name).unlink(missing_ok=True)
+                over -= size
 
     def _mac(self, name: str, *parts: Buffer) -> bytes:
         mac = hmac.new(self._key, name.encode() + b"\0", "sha256")
@@ -166,13 +164,19 @@ def _write_all(descriptor: int, content: memoryview) -> None:
         content = content[os.write(descriptor, content) :]
 
 
+def _entries(folder: Path, suffix: str) -> "list[os.DirEntry[str]]":
+    """List a kind of files, of which there may be thousands: `glob` makes a path and a pattern's match of each."""
+    with os.scandir(folder) as entries:
+        return [entry for entry in entries if entry.name.endswith(suffix)]
+
+
 def _remove_drafts(folder: Path) -> None:
     """Remove the drafts that nobody writes any more."""
-    for path in folder.glob(f".*{_DRAFT_SUFFIX}"):
+    for entry in _entries(folder, _DRAFT_SUFFIX):
         with contextlib.suppress(OSError):  # finished or removed meanwhile, or nothing of ours
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
+                os.unlink(entry.path)
             finally:
                 os.close(descriptor)

@@ -15,6 +15,7 @@ from orchestrator.model.world import World
 VERSION = 1  # of what inspecting finds in the same bytes: a test tells when it has to be raised
 MAX_WORLDS_BYTES = 64 << 20  # of all files together; those not used for the longest time go first
 MAX_WORLD_BYTES = 4 << 20  # a larger one is found anew each time
+SHRUNK_EVERY = 64  # worlds kept: to look at all files takes longer than to write one
 _SUFFIX = ".world"
 
 
@@ -22,7 +23,7 @@ class Worlds:
     """The worlds of the artifacts that were inspected here."""
 
     def __init__(self, folder: SealedFolder) -> None:
-        self._folder = folder
+        self._folder, self._kept = folder, 0
         self._settings = f"world {VERSION} of airs {__version__}, {settings_text('any')}"
 
     def read(self, artifact: str) -> World | None:
@@ -43,9 +44,11 @@ class Worlds:
         name = self._name(artifact)
         try:
             self._folder.write(name, content)
-            self._folder.shrink(_SUFFIX, MAX_WORLDS_BYTES, keep=name)
+            if self._kept % SHRUNK_EVERY == 0:
+                self._folder.shrink(_SUFFIX, MAX_WORLDS_BYTES, keep=name)
         except OSError:
             return
+        self._kept += 1
 
     def _name(self, artifact: str) -> str:
         return file_name(artifact, self._settings, _SUFFIX)

@@ -170,10 +170,20 @@ def test_worlds_not_used_for_the_longest_time_make_room_and_code_stays(folder: P
     worlds = opened(folder)
     names = [f"sha256:{number:064}" for number in range(4)]
     for number, name in enumerate(names):
-        worlds.keep(name, WORLD)
+        opened(folder).keep(name, WORLD)
         os.utime(file_of(folder, name), ns=(number, number))
     assert [worlds.read(name) is not None for name in names] == [False, True, True, True]
     assert code.read(ARTIFACT) is not None
+
+
+def test_a_process_that_keeps_many_worlds_makes_room_now_and_then(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(keeping, "MAX_WORLDS_BYTES", 3 * (32 + size_of_world()))
+    monkeypatch.setattr(keeping, "SHRUNK_EVERY", 5)
+    worlds, there = opened(folder), []
+    for number in range(12):
+        worlds.keep(f"sha256:{number:064}", WORLD)
+        there.append(len(list(folder.glob("*.world"))))
+    assert there == [1, 2, 3, 4, 5, 3, 4, 5, 6, 7, 3, 4]
 
 
 def test_a_full_disk_costs_nothing_but_a_look(folder: Path, monkeypatch: pytest.MonkeyPatch):
