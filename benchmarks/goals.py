@@ -1,4 +1,4 @@
-"""What is to be reached, and what a run's figures are beside that. Pure: it measures and prints nothing.
+"""The goals, and a run's figures beside them. Pure: it measures and prints nothing.
 
 Seconds belong to a machine, so they are shown and decide nothing. Ratios to what was measured beside, in the same run,
 decide. Where a ratio's target comes from stands beside it: from the times wanted, over those of the other side when

@@ -1,6 +1,6 @@
 """Calls out of a guest: what one costs, from the guest's call to its return, with what the host does in between.
 
-One message has the guest make many of them; what they take is the difference to a message that has it make one.
+One message makes the guest call many times; their cost is the difference to a message that makes it call once.
 """
 
 from collections.abc import Callable

@@ -59,7 +59,7 @@ def main() -> None:
 
 
 class Taken(NamedTuple):
-    """What one more instance takes."""
+    """The cost of one more instance."""
 
     resident_bytes: float
     called_bytes: float  # once it has answered a message

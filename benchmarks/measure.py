@@ -12,7 +12,7 @@ Act = Callable[[], object]
 
 
 class Effort(NamedTuple):
-    """How much to measure: `rounds` turns per contender, each of about `slice_s`; `scale` is for what is slow.
+    """The effort of measuring: `rounds` turns per contender, each of about `slice_s`; `scale` is for slow subjects.
 
     Turns are shorter than a scheduler's time slice, so that on a busy machine most of them are not interrupted and the
     median is of those. `scale` 1 is what the tables are made with; a test passes less.

@@ -18,7 +18,7 @@ ABSENT = "{} is not installed; `make bench` installs it, or pip install --group 
 
 
 class Peer(NamedTuple):
-    """What one side does: each of these once. `send` waits until all of its messages were taken."""
+    """The work of one side, each act once. `send` waits until all of its messages were taken."""
 
     spawn: Act
     ask: Act
@@ -29,7 +29,7 @@ class Peer(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """How much of it: messages in a send, actors in each fan-out and in the ring, and what a message holds."""
+    """The sizes of that work: messages in a send, actors in each fan-out and in the ring, and a message's payload."""
 
     sends: int
     fans: Sequence[int]

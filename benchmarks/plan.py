@@ -1,7 +1,7 @@
 """Planning: from a folder of manifests to a plan, split into reading, resolving and comparing; and loading documents.
 
-Every file is real: one thousand (and ten thousand) deployments of ten components, ten documents a file. What is
-observed is one Ready instance of each, as recorded before the change.
+Every file is real: one thousand (and ten thousand) deployments of ten components, ten documents a file. The observed
+state is one Ready instance of each, as recorded before the change.
 """
 
 import shutil

@@ -91,7 +91,7 @@ def as_markdown(tables: Sequence[Table], day: str, described: Sequence[str], loa
         parts += ["## Goals\n", *_goal_lines(goals), ""]
         parts += [f"- {name}: not measured, {why}" for table in tables for name, why in table.skipped.items()]
         parts += ["- The last column says where a target comes from. Only ratios (×) decide `--check`."]
-        parts += ["- What limits what was missed: [docs/speed.md](../docs/speed.md).", ""]
+        parts += ["- [docs/speed.md](../docs/speed.md) says why goals are missed.", ""]
     for table in tables:
         parts += [f"## {table.subject}\n", _markdown_line(HEAD), "|---|--:|---|--:|--:|"]
         parts += [_markdown_line(_cells(row)) for row in table.rows]

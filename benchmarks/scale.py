@@ -1,4 +1,4 @@
-"""What many deployments take, beside what a hundred take: from apply to Ready, at rest, and for one changed number.
+"""The cost of many deployments beside that of a hundred: from apply to Ready, at rest, and for one changed number.
 
     python -m benchmarks.scale                           100 and 1 000
     python -m benchmarks.scale --sizes 100 1000 10000    about ten minutes
@@ -28,7 +28,7 @@ TIMEOUT = "30m"
 
 
 class Taken(NamedTuple):
-    """What so many deployments took; memory is the agent's, all of it."""
+    """The cost of so many deployments; memory is the agent's, all of it."""
 
     size: int
     ready_s: float

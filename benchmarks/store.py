@@ -1,4 +1,4 @@
-"""What is kept: a decision on the disk."""
+"""The store: a decision on the disk."""
 
 import itertools
 import os

@@ -67,7 +67,7 @@ class Guest:
 
     @property
     def adapting(self) -> tuple[str, ...]:
-        """What `wasm-tools component new` is told of the adapter."""
+        """The arguments of `wasm-tools component new` that name the adapter."""
         return ("--adapt", f"wasi_snapshot_preview1={self.adapter}") if self.libc else ()
 
     @property
@@ -83,7 +83,7 @@ class Guest:
 
     @property
     def recipe(self) -> str:
-        """What decides its bytes apart from the inputs: the command line and the world."""
+        """The command line and the world, which decide its bytes together with the inputs."""
         macros = (f"-D{define}" for define in self.defines)
         return " ".join((*self.compiler, *macros, *self.c_files, *self.adapting, "world:", self.wit, self.world))
 

@@ -154,7 +154,7 @@ def end(pid: int) -> None:
 
 @dataclass
 class Tally:
-    """What became of the requests of one client: answers by the version that gave them, and whatever else happened.
+    """The outcomes of one client's requests: answers by the version that gave them, and anything else that happened.
 
     A guest's error is an answer too. A request is counted as sent before it is, so that one without an answer shows.
     """
@@ -298,7 +298,7 @@ STEPS: tuple[tuple[str, Callable[[Stage], None]], ...] = (
     ("Version 1.1.0: what would change, and why", plan_update),
     ("Update while clients keep sending", update_under_load),
     ("Version 1.2.0 is bad: a canary, rolled back by itself", bad_canary),
-    ("What happened, and back to 1.0.0", roll_back),
+    ("The history, and back to 1.0.0", roll_back),
 )
 
 
