@@ -1,7 +1,7 @@
 """Sources that are followed: each by a thread that notices when to look, and one that reads, however long that takes.
 
-Which sources are, and what for, is for `sources.py` to decide. What the threads read is taken, and believed or not, in
-`controller/watched.py`.
+Which sources are, and what for, is for `sources.py` to decide. A folder is read until it holds still; what the threads
+read is taken in `controller/watched.py`.
 """
 
 import threading
@@ -22,6 +22,7 @@ from orchestrator.model.source import FolderSpec, Follow, SourceNote, SourceReco
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import open_source
 from orchestrator.source.reader import SourceReader
+from orchestrator.source.settled import SettledSource
 from orchestrator.source.watch import watch
 from orchestrator.store.database import DatabaseFault
 from orchestrator.store.decisions import PutSource
@@ -54,12 +55,11 @@ class Reading:
             record.spec, references=references, artifacts=self._artifacts, work_dir=self._work_dir,
             passed_on=self._passed_on,
         )  # fmt: skip
-        stop, reader = threading.Event(), SourceReader(record.name, source.read, answered)
+        stop = threading.Event()
+        read = SettledSource(source.read, stop.wait).read if isinstance(record.spec, FolderSpec) else source.read
+        reader = SourceReader(record.name, read, answered)
         watching = watch(record.spec, stop, reader.ask, interval_s=record.interval_ms / 1000)
-        is_atomic = not isinstance(record.spec, FolderSpec)
-        watched = Watched(
-            record.name, reader, watching.update, record.permissions, is_atomic=is_atomic, note=note
-        )  # fmt: skip
+        watched = Watched(record.name, reader, watching.update, record.permissions, note=note)
         return FollowedSource(watched, stop, reader)
 
 

@@ -36,7 +36,6 @@ FAULT_LOOK_MS = 2_000  # how soon to try again when the machine would not let us
 UNDER_WAY = (Status.WAITING, Status.FAILED, Status.IN_HAND)
 LATER_MS = 100  # how soon to look again at what waits for others, besides when it changes
 AGAIN_MS = 10  # how soon to look again after a pass that decided something: what waited for that may go on
-SECOND_LOOK_MS = 50  # how soon a source seen in a new state is read again, to see whether it is still being written
 
 
 class Controller:
@@ -66,9 +65,7 @@ class Controller:
         except BaseException:
             self._queue.add(keys | left)  # nothing of what happened to them may be lost with this pass
             raise
-        wait_ms = min(
-            IDLE_LOOK_MS, self._queue.wait_ms(), SECOND_LOOK_MS if self.sources.are_settling else IDLE_LOOK_MS
-        )
+        wait_ms = min(IDLE_LOOK_MS, self._queue.wait_ms())
         return wait_ms if self.ledger.serial == before else min(wait_ms, AGAIN_MS)
 
     def _everything(self) -> set[DeploymentKey]:

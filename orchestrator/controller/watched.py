@@ -1,4 +1,4 @@
-"""The sources that are watched: believed once two looks agree, kept when unreadable, each read on a thread of its own.
+"""The sources that are watched: kept when unreadable, each read on a thread of its own.
 
 The controller's pass asks for looks and takes the answers there are; it waits for none, however slow a source is.
 """
@@ -32,8 +32,8 @@ class WatchedReader(Protocol):
 class Watched:
     """One watched source: all that is known of it, in one place, for `WatchedSources` alone to change.
 
-    `permissions` hold as long as it is watched, `adopt` until it was used. An `is_atomic` source (a commit) is
-    believed at the first look. `seen` tells the watching thread what was read, `note` is what an earlier life knew.
+    `permissions` hold as long as it is watched, `adopt` until it was used. What its reader answers is whole.
+    `seen` tells the watching thread what was read, `note` is what an earlier life knew.
     """
 
     def __init__(
@@ -43,17 +43,13 @@ class Watched:
         seen: Callable[[Snapshot], None],
         permissions: Permissions,
         *,
-        is_atomic: bool,
         note: SourceNote | None = None,
     ) -> None:
         self.source = source
         self.reader = reader
         self.seen = seen
         self.permissions = permissions
-        self.is_atomic = is_atomic
         self.resolution: tuple[Snapshot, frozenset[DeploymentKey], Permissions, Resolution] | None = None
-        self.pending: SourceAnswer | None = None  # seen once, not yet believed
-        self.is_asked_again = False  # for the look that `pending` waits for
         self.resolve: Resolve | None = None  # remembers what it resolved last
         self.snapshot: Snapshot | None = None
         self.status = note.status if note is not None else SourceStatus(source=source)
@@ -69,7 +65,7 @@ class Watched:
 
 
 class WatchedSources:
-    """Settles and resolves every watched source. Used by the controller's thread, but for `wake` and what only looks.
+    """Resolves what every watched source answers. Used by the controller's thread, but for `wake` and what only looks.
 
     `report` is told of each change of a status, `note` what is worth noting down.
     """
@@ -125,20 +121,11 @@ class WatchedSources:
         """Describe the watched sources, by name."""
         return {name: watched.shown for name, watched in self._watched.items()}
 
-    @property
-    def are_settling(self) -> bool:
-        """Whether a source was seen once in a new state and has to be seen again before it is believed."""
-        return any(watched.pending is not None and not watched.is_asked_again for watched in self._watched.values())
-
     def read(self) -> None:
-        """Take what was read, and have read again what has to be seen a second time."""
+        """Take what was read."""
         for watched in self._watched.values():
-            if watched.pending is not None and not watched.is_asked_again:
-                watched.is_asked_again = True
-                watched.reader.ask()
             answer = watched.reader.take()
             if answer is not None:
-                watched.is_asked_again = False
                 self._take(watched, answer)
 
     def resolved(self, known: Collection[DeploymentKey]) -> Iterator[DesiredState]:
@@ -175,25 +162,16 @@ class WatchedSources:
                 self._note_down(watched.shown)
 
     def _take(self, watched: Watched, answer: SourceAnswer) -> None:
+        watched.has_answered = True
         if isinstance(answer, Unknown):
-            watched.pending, watched.has_answered = None, True
             since = watched.status.stale_since_ms or self._now_ms()
             watched.status = msgspec.structs.replace(watched.status, failure=answer.failure, stale_since_ms=since)
             return
         watched.seen(answer.snapshot)
-        believed = watched.is_atomic or _agree(answer, watched.pending) or _is(answer, watched.snapshot)
-        if not believed:
-            watched.pending = answer  # it may be half-written: a file at a time, or one file in several writes
-            return
-        watched.pending, watched.has_answered = None, True
         if not _is(answer, watched.snapshot):
             watched.snapshot = answer.snapshot
         watched.read_ms = self._now_ms()
         watched.status = msgspec.structs.replace(watched.status, failure=None, stale_since_ms=None)
-
-
-def _agree(answer: Known | KnownEmpty, earlier: SourceAnswer | None) -> bool:
-    return isinstance(earlier, Known | KnownEmpty) and _is(answer, earlier.snapshot)
 
 
 def _is(answer: Known | KnownEmpty, snapshot: Snapshot | None) -> bool:

@@ -1,38 +1,36 @@
 """Turns changes of a source into wake-ups that carry no meaning; the controller's `up` starts one per source.
 
-A folder wakes when the *contents* of a manifest, or of a file one refers to, differ from what the caller has seen and
-have held still for a moment, or when its work tree stands at another commit; what the kernel reports is only a reason
-to compare. A repository wakes on an interval.
-It never reads a source for its caller and never says what changed.
+A folder wakes when the *contents* of a manifest, or of a file one refers to, differ from what the caller has seen, or
+when its work tree stands at another commit; what the kernel reports is only a reason to compare, and which files to.
+Everything is compared when that is not plain, and now and then. A repository wakes on an interval.
+It never reads a source for its caller, never says what changed, and waits for nothing that is half-written.
 """
 
 import hashlib
 import os
+import stat
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from watchfiles._rust_notify import RustNotify
 
-from orchestrator.model.snapshot import Artifact, Content, FileEntry, Snapshot
+from orchestrator.model.snapshot import Artifact, Content, FileEntry, Snapshot, Unreadable
 from orchestrator.model.source import FolderSpec, SourceSpec
 from orchestrator.source.folder import FolderDirectory, listing, opened_root
-from orchestrator.source.gather import MAX_ARTIFACT_BYTES, Manifests, TooMuch, printable
+from orchestrator.source.gather import MAX_ARTIFACT_BYTES, SUFFIXES, TooMuch, printable
 from orchestrator.source.walk import PathFault, fault_of, located
 from orchestrator.source.work_tree import git_dir_of, head_of
 
 GIT_INTERVAL_S = 15.0
-QUIET_S = 0.05  # contents that are equal this long apart have settled
-MAX_QUIET_ROUNDS = 40  # something that is written to all the time is worth a look after two seconds
 STEP_MS = 20  # the kernel's reports are gathered until there is none for this long
 DEBOUNCE_MS = 400  # and no longer than this
 RECHECK_MS = 30_000  # compared anyway, for changes the kernel does not report (network file systems)
 POLL_S = 1.0  # compared this often where the kernel reports nothing at all
-MAX_REMEMBERED = 65_536  # digests of unchanged files
+REPORTED_MAX = 1_000  # files that are compared one by one; more are compared with all others
 MAX_WATCHED = 8_192  # directories; beyond that it polls, to leave inotify's limit to others
 
-Prints = dict[str, str]
+Reports = set[tuple[int, str]] | str  # of the kernel: what happened, and where; or why there are none
 
 
 class Watch(Protocol):
@@ -91,85 +89,71 @@ class FolderWatch(threading.Thread):
         super().__init__(name="airs-watch-folder", daemon=True)
         self._spec, self._stop_asked, self._wake, self._polling = spec, stop, wake, force_polling
         self._contents = _Contents(spec)
-        self._lock = threading.Lock()
+        self._told: Snapshot | None = None  # what the caller has seen, until it is taken up
         self._rearm = threading.Event()
         self._head = _Head(spec.work_tree)
-        self._seen: dict[str, str | None] = {}
-        self._has_looked = False
 
     def update(self, snapshot: Snapshot) -> None:
         """Say what the caller has seen."""
-        with self._lock:
-            self._seen = {path: _print_of(entry) for path, entry in snapshot.files.items()}
-            self._has_looked = True
+        self._told = snapshot
         self._head.see(snapshot.commit.id if snapshot.commit else "")
         self._rearm.set()
 
     def is_set(self) -> bool:
-        """Tell watchfiles when to give control back: to stop, or to watch other directories."""
+        """Tell watchfiles when to give control back: to stop, or because the caller has seen something."""
         return self._stop_asked.is_set() or self._rearm.is_set()
 
     def run(self) -> None:
         """Watch until stopped."""
         while not self._stop_asked.is_set():
-            self._rearm.clear()
-            places = _Places(self._spec, self._paths())
+            self._take_up()
             if self._polling:
                 self.look()
                 self._stop_asked.wait(POLL_S)
             else:
-                self._until_places_change(places)
+                self._until_places_change(_Places(self._spec, self._contents.paths()))
 
     def _until_places_change(self, places: "_Places") -> None:
         """Compare once what is watched is watched, since nothing from before is reported, and after every report."""
         try:
             with places.watched() as watched:
-                self.look()
-                while not places.is_outdated(reports := watched.watch(DEBOUNCE_MS, STEP_MS, RECHECK_MS, self)):
-                    if places.is_concerned(reports):
-                        self.look()
-                        if _Places(self._spec, self._paths()) != places:
-                            return
+                told = self._take_up()
+                self._wake_if(self._contents.differ())
+                is_whole = places.hold(told)
+                while is_whole and not self._stop_asked.is_set():
+                    reports: Reports = watched.watch(DEBOUNCE_MS, STEP_MS, RECHECK_MS, self)
+                    is_whole = not places.is_outdated(reports) and self._is_compared(places, reports)
         except FileNotFoundError:
             return  # a directory went away while it was about to be watched
         except (OSError, RuntimeError):  # RuntimeError is how watchfiles reports the rest of the kernel's refusals
             self._polling = True
 
-    def _paths(self) -> list[str]:
-        with self._lock:
-            return list(self._seen)
+    def _is_compared(self, places: "_Places", reports: Reports) -> bool:
+        """Compare what may be another after reports; whether what is watched is still what there is to watch."""
+        told = self._take_up()
+        concerned = places.concerned(reports)
+        named = None if concerned is None else {*told, *concerned}
+        if named is None or len(named) > REPORTED_MAX:
+            self.look()
+            return _Places(self._spec, self._contents.paths()) == places
+        if named or places.is_git_concerned(reports):
+            self._wake_if(self._contents.differ_among(named))
+        return places.hold(told)
+
+    def _take_up(self) -> Collection[str]:
+        """Take up what the caller has seen; returns the files of which that is not what is known of them here."""
+        self._rearm.clear()  # first: what is told meanwhile is taken up next time
+        told, self._told = self._told, None
+        return self._contents.see(told.files) if told is not None else ()
 
     def look(self) -> None:
-        """Compare now, and wake if the contents differ from what was seen, once they hold still."""
-        now = self._contents.prints(self._watched())
-        if not self._differs(now):
-            if self._head.has_moved():
-                self._wake()
-            return
-        for _ in range(MAX_QUIET_ROUNDS):
-            if self._stop_asked.wait(QUIET_S):
-                return
-            before, now = now, self._contents.prints(self._watched())
-            if now == before:
-                break
-        if self._differs(now):
-            with self._lock:
-                self._seen = dict(now)
+        """Compare everything now, and wake if the contents differ from what was seen."""
+        self._take_up()
+        self._wake_if(self._contents.differ())
+
+    def _wake_if(self, differ: bool) -> None:
+        if differ or self._head.has_moved():
             self._wake()
-
-    def _watched(self) -> dict[str, str | None]:
-        with self._lock:
-            return dict(self._seen)
-
-    def _differs(self, now: Prints) -> bool:
-        """Compare with what was seen; what the caller could not read is taken as it is now, the first time."""
-        with self._lock:
-            if not self._has_looked:
-                self._seen, self._has_looked = dict(now), True
-            for path, seen in self._seen.items():
-                if seen is None and path in now:
-                    self._seen[path] = now[path]
-            return now != self._seen
 
 
 class _Head:
@@ -195,10 +179,10 @@ class _Head:
         return True
 
 
-def _print_of(entry: FileEntry) -> str | None:
+def _print_of(entry: FileEntry) -> str:
     if isinstance(entry, Artifact):
         return entry.digest
-    return _digest(entry.data) if isinstance(entry, Content) else None
+    return _digest(entry.data) if isinstance(entry, Content) else ""
 
 
 def _digest(data: bytes) -> str:
@@ -206,54 +190,120 @@ def _digest(data: bytes) -> str:
 
 
 class _Contents:
-    """Fingerprints of files, each hashed again only when its times, size or inode say so."""
+    """What was seen of each file, compared with what it is: read again only where its times, size or inode say so.
+
+    What was found to differ is taken for seen from then on, so that it is told once. `seen` is shared with the caller.
+    """
 
     def __init__(self, spec: FolderSpec) -> None:
         self._spec = spec
-        self._known: OrderedDict[Hashable, str] = OrderedDict()
+        self._seen: Mapping[str, FileEntry] = {}
+        self._noted: dict[str, str] = {}  # prints of files that were not seen so, by path; the folder's fault by ""
+        self._stands: dict[str, int] = {}  # by path, the identity with which a file was found to be as it was seen
+        self._is_told = False
 
-    def prints(self, seen: Mapping[str, str | None]) -> Prints:
-        """Take the fingerprints of the manifests there are now and of the paths in `seen`."""
+    def paths(self) -> list[str]:
+        """Name the files that were seen, and those that were found besides."""
+        return [*self._seen, *(path for path in self._noted if path and path not in self._seen)]
+
+    def see(self, files: Mapping[str, FileEntry]) -> set[str]:
+        """Take the caller's word for what files hold; returns those of which something else was known here."""
+        before, noted = self._seen, self._noted
+        changed = {path for path, entry in files.items() if before.get(path) is not entry or path in noted}
+        gone = before.keys() - files.keys()
+        self._seen, self._noted, self._is_told = files, {}, True
+        others = (
+            {path for path in changed if noted.get(path, "") != _print_of(files[path])}
+            | gone
+            | noted.keys() - files.keys()
+        )
+        for path in others:
+            self._stands.pop(path, None)
+        return others - {""}
+
+    def differ(self) -> bool:
+        """Compare everything that there is now and everything that was seen."""
+        if not self._is_told:
+            self._is_told = True
+            self._compare_all()  # nobody has said what they saw: it is what there is
+            return False
+        return self._compare_all()
+
+    def _compare_all(self) -> bool:
         try:
             with opened_root(self._spec.root) as root:
                 listed = listing(root, self._spec)[1]
-                prints = {
-                    printable(path): self._print(root, path, seen.get(printable(path), ""), listed) for path in listed
-                }
-                others = (path for path in seen if path and path not in prints)
-                prints.update([(path, self._print(root, path, seen[path], listed)) for path in others])
-                return prints
+                names = {printable(path): identity for path, identity in listed.items()}
+                came_back = self._noted.pop("", None) is not None
+                others = (path for path in self.paths() if path not in names)
+                found = [self._differs(root, path, identity) for path, identity in names.items()]
+                found += [self._differs(root, path, None) for path in others]
+                return came_back or any(found)
         except PathFault as fault:
-            return {"": fault.kind}
+            return self._is_faulty(fault.kind)
         except OSError as error:
-            return {"": fault_of(error).kind}
+            return self._is_faulty(fault_of(error).kind)
         except TooMuch as excess:
-            return {"": str(excess)}
+            return self._is_faulty(str(excess))
 
-    def _print(self, root: FolderDirectory, path: str, seen: str | None, listed: Manifests) -> str:
-        """Return the content's digest, or the inode with it where the caller could not read what we can."""
-        identity = listed.get(path)
-        known = self._known.get(identity) if identity is not None else None
-        content = known or self._content(root, path)
-        is_by_inode = seen is None or " " in seen
-        return f"{_inode(root.root, path)} {content}" if is_by_inode else content
+    def differ_among(self, paths: Collection[str]) -> bool:
+        """Compare these files; what is no file of the source does not differ."""
+        mine = [path for path in paths if path in self._seen or path in self._noted or self._is_manifest(path)]
+        if not mine:
+            return False
+        try:
+            with opened_root(self._spec.root) as root:
+                found = [self._differs(root, path, None) for path in mine]  # each is told once, whatever others are
+                return any(found)
+        except OSError:  # the root is gone
+            return self._compare_all()
 
-    def _content(self, root: FolderDirectory, path: str) -> str:
+    def _is_manifest(self, path: str) -> bool:
+        """Whether a file that was not seen would be one of the source's."""
+        spec, prefix = self._spec, f"{self._spec.folder}/" if self._spec.folder else ""
+        if spec.file is not None:
+            return path == prefix + spec.file
+        parts = path.removeprefix(prefix).split("/")
+        is_shown = not any(part.startswith(".") or part == "lost+found" for part in parts)
+        return path.startswith(prefix) and is_shown and path.lower().endswith(SUFFIXES) and path.isprintable()
+
+    def _is_faulty(self, fault: str) -> bool:
+        is_new = self._noted.get("") != fault
+        self._noted, self._stands = {"": fault}, {}
+        return is_new
+
+    def _differs(self, root: FolderDirectory, path: str, identity: Hashable | None) -> bool:
+        if identity is not None and self._stands.get(path) == hash(identity):
+            return False
+        seen, now = self._seen.get(path), self._print(root, path)
+        if now is None:
+            return False
+        if isinstance(seen, Unreadable):  # the caller could not read what we can: it is as it is now, the first time
+            now = f"{_inode(root.root, path)} {now}"
+            is_other = self._noted.setdefault(path, now) != now
+        else:
+            before = self._noted.get(path) or (_print_of(seen) if seen is not None else "missing")
+            is_other = before != now
+        if is_other:
+            self._noted[path] = now
+        return is_other
+
+    def _print(self, root: FolderDirectory, path: str) -> str | None:
+        """Return the content's digest, or what keeps it from being read; None where it is as it was found last."""
+        stood = self._stands.pop(path, None)
         try:
             with located(root, path) as (directory, name), directory.opened(name) as file:
                 identity = file.identity
-                known = self._known.get(identity) if identity is not None else None
-                return known or self._remember(identity, _digest(file.read(MAX_ARTIFACT_BYTES)))
+                if identity is not None and stood == hash(identity):
+                    self._stands[path] = stood
+                    return None
+                digest = _digest(file.read(MAX_ARTIFACT_BYTES))
         except PathFault as fault:
             return fault.kind
         except OSError as error:
             return fault_of(error).kind
-
-    def _remember(self, identity: Hashable | None, digest: str) -> str:
         if identity is not None:
-            self._known[identity] = digest
-            if len(self._known) > MAX_REMEMBERED:
-                self._known.popitem(last=False)
+            self._stands[path] = hash(identity)
         return digest
 
 
@@ -274,11 +324,11 @@ class _Places:
 
     def __init__(self, spec: FolderSpec, paths: Iterable[str]) -> None:
         root, folder = spec.root, os.path.join(spec.root, spec.folder).rstrip("/") or "/"
-        holding = {folder, os.path.realpath(folder)}
         named = [os.path.join(root, path) for path in paths]
-        folders = {os.path.dirname(path) for path in named}
-        holding.update(folders, map(os.path.realpath, folders))
-        holding.update(os.path.dirname(os.path.realpath(path)) for path in named if os.path.islink(path))
+        folders = {os.path.dirname(path) for path in named} | {folder}
+        real = {os.path.realpath(directory) for directory in folders}
+        links = [path for path in named if os.path.islink(path)]
+        holding = {*folders, *real, *(os.path.dirname(os.path.realpath(path)) for path in links)}
         if spec.file is None:
             holding.update(_directories_below(os.path.realpath(folder)))
         self._holding = {d for d in holding if d == root or d.startswith(root.rstrip("/") + "/")}
@@ -286,7 +336,7 @@ class _Places:
         around = {os.path.dirname(directory) for directory in self._chain}
         # Of git's directory only what lies in it: a commit changes the index as well, wherever its branch is kept.
         git = {git_dir_of(spec.work_tree)} if spec.work_tree else set()
-        self._holding |= git
+        self._root, self._has_links, self._git = root.rstrip("/") + "/", bool(links) or not real <= folders, git
         self._directories = {d: i for d in self._chain | around | git if (i := _directory_inode(d)) is not None}
 
     def __eq__(self, other: object) -> bool:
@@ -304,15 +354,37 @@ class _Places:
             raise OSError(f"more than {MAX_WATCHED} directories")
         return RustNotify(list(self._directories), False, False, 0, False, True)
 
-    def is_outdated(self, reports: set[tuple[int, str]] | str) -> bool:
-        """Tell whether to start over: told to, or a watched directory came, went or was replaced."""
-        if isinstance(reports, str):
-            return reports == "stop"
-        return any(path in self._chain for _, path in reports)
+    def is_outdated(self, reports: Reports) -> bool:
+        """Tell whether to start over: a watched directory came, went or was replaced."""
+        return not isinstance(reports, str) and any(path in self._chain for _, path in reports)
 
-    def is_concerned(self, reports: set[tuple[int, str]] | str) -> bool:
-        """Tell whether it is time to compare anyway, or something happened in a directory that holds a file."""
-        return isinstance(reports, str) or any(os.path.dirname(path) in self._holding for _, path in reports)
+    def is_git_concerned(self, reports: Reports) -> bool:
+        """Tell whether something happened where git notes which commit the work tree stands at."""
+        return not isinstance(reports, str) and any(os.path.dirname(path) in self._git for _, path in reports)
+
+    def concerned(self, reports: Reports) -> set[str] | None:
+        """Name the files, below the root, to which something happened; None where any file may be another now."""
+        if isinstance(reports, str):
+            return set() if reports == "stop" else None
+        here = {path for _, path in reports if os.path.dirname(path) in self._holding}
+        if here and (self._has_links or not all(map(_is_plain, here))):
+            return None
+        return {path.removeprefix(self._root) for path in here}
+
+    def hold(self, paths: Iterable[str]) -> bool:
+        """Tell whether what happens to these files, below the root, is noticed."""
+        named = (self._root + path for path in paths)
+        return all(os.path.dirname(path) in self._holding and not os.path.islink(path) for path in named)
+
+
+def _is_plain(path: str) -> bool:
+    """Whether nothing but this one file is another when something happened at `path`: no link, no directory."""
+    try:
+        return path.isprintable() and stat.S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
 
 
 def _directories_below(folder: str) -> Iterator[str]:

@@ -41,6 +41,7 @@ from orchestrator.model.observed import Phase, Record
 from orchestrator.model.spec import GroupStrategy
 from orchestrator.model.who import By, Peer
 from orchestrator.rollout.standing import refusals
+from orchestrator.source.settled import SettledSource
 from orchestrator.store.database import DamagedRow
 from orchestrator.store.decisions import Change, DeleteRecord, PutDesired, PutRecord
 from orchestrator.supervise.environment import Environment
@@ -189,7 +190,8 @@ class World:
         )
         commands = Commands(self.ledger, self.fleet, self.clock, _announce, self.sources.wants, _is_kept)
         self.operations = Operations(self.controller, commands, lambda _: True, _ignore)
-        watched = Watched(SOURCE, ReaderAtOnce(self.source.read), _ignore, Permissions(), is_atomic=False)
+        settled = SettledSource(self.source.read, _ignore)  # no time passes between two looks, the other half is saved
+        watched = Watched(SOURCE, ReaderAtOnce(settled.read), _ignore, Permissions())
         self.sources.add(watched)
         self.disturbed.update(self.ledger.records)
         self._is_awake = True

@@ -235,24 +235,6 @@ def test_a_refused_file_alone_does_not_wake(project, comparing):
     assert comparing() == 1
 
 
-def test_what_is_half_written_is_waited_for(project, artifacts):
-    woken, rest = [], ["half", "half and", "half and whole"]
-
-    class Writing(threading.Event):
-        def wait(self, timeout=None):
-            assert not woken
-            if rest:
-                write(manifest(project), rest.pop(0))
-            return False
-
-    spec = parse_source(str(project / "app/manifests"), root=str(project), cwd=project)
-    watching = FolderWatch(spec, Writing(), lambda: woken.append(manifest(project).read_text()))
-    watching.update(FolderSource(spec, references, artifacts).read().snapshot)
-    write(manifest(project), "ha")
-    watching.look()
-    assert woken == ["half and whole"]
-
-
 @pytest.mark.parametrize("times_gone", [1, 3])
 def test_a_folder_that_comes_back_wakes_and_is_watched_again(project, watched, times_gone):
     one = watched()
@@ -364,6 +346,39 @@ def test_a_burst_wakes_far_less_than_once_a_change(project, artifacts):
     while one.woken.acquire(blocking=False):
         wakes += 1
     assert wakes < 20
+    one.stop.set()
+    one.watch.join(PATIENCE_S)
+
+
+def test_one_changed_file_of_many_is_read_and_no_other_is_looked_at(project, artifacts, monkeypatch):
+    for number in range(300):
+        path = write(project / f"app/manifests/{number}.yaml", "x")
+        os.utime(path, (1, 1))
+    monkeypatch.setattr(watch_module, "RECHECK_MS", 3_600_000)
+    one = Watched(project / "app/manifests", project, artifacts, False)
+    write(project / "app/manifests/7.yaml", "first")  # once it wakes, what is to be watched is watched
+    one.assert_wakes()
+    opened, lists = [], []
+
+    def counted(call, calls):
+        def counting(name, *arguments, **more):
+            if threading.current_thread() is one.watch:
+                calls.append(name)
+            return call(name, *arguments, **more)
+
+        return counting
+
+    one.see()
+    write(project / "app/manifests/8.yaml", "second")
+    one.assert_wakes()
+    monkeypatch.setattr(os, "open", counted(os.open, opened))
+    monkeypatch.setattr(os, "scandir", counted(os.scandir, lists))
+    write(project / "app/manifests/9.yaml", "third")
+    one.assert_wakes()
+    files = {name for name in opened if name.endswith(".yaml")}
+    assert "9.yaml" in files
+    assert files <= {"8.yaml", "9.yaml"}, "what was reported, the one before perhaps once more"
+    assert lists == []
     one.stop.set()
     one.watch.join(PATIENCE_S)
 
