@@ -92,6 +92,7 @@ class FolderWatch(threading.Thread):
         self._told: Snapshot | None = None  # what the caller has seen, until it is taken up
         self._rearm = threading.Event()
         self._head = _Head(spec.work_tree)
+        self._places: _Places | None = None
 
     def update(self, snapshot: Snapshot) -> None:
         """Say what the caller has seen."""
@@ -100,8 +101,19 @@ class FolderWatch(threading.Thread):
         self._rearm.set()
 
     def is_set(self) -> bool:
-        """Tell watchfiles when to give control back: to stop, or because the caller has seen something."""
-        return self._stop_asked.is_set() or self._rearm.is_set()
+        """Tell watchfiles when to give control back, for which it drops what was reported and not told yet.
+
+        It asks all the time, on this thread: what the caller has seen is taken up here, so that nothing is dropped.
+        """
+        return self._stop_asked.is_set() or (self._rearm.is_set() and not self._goes_on())
+
+    def _goes_on(self) -> bool:
+        """Take up what the caller has seen; whether what is watched is still what there is to watch."""
+        told = self._take_up()
+        if len(told) > REPORTED_MAX:
+            return False
+        self._wake_if(self._contents.differ_among(told))
+        return self._places is not None and self._places.hold(told)
 
     def run(self) -> None:
         """Watch until stopped."""
@@ -115,6 +127,7 @@ class FolderWatch(threading.Thread):
 
     def _until_places_change(self, places: "_Places") -> None:
         """Compare once what is watched is watched, since nothing from before is reported, and after every report."""
+        self._places = places
         try:
             with places.watched() as watched:
                 told = self._take_up()
@@ -130,15 +143,12 @@ class FolderWatch(threading.Thread):
 
     def _is_compared(self, places: "_Places", reports: Reports) -> bool:
         """Compare what may be another after reports; whether what is watched is still what there is to watch."""
-        told = self._take_up()
-        concerned = places.concerned(reports)
-        named = None if concerned is None else {*told, *concerned}
+        named = places.concerned(reports)
         if named is None or len(named) > REPORTED_MAX:
             self.look()
             return _Places(self._spec, self._contents.paths()) == places
-        if named or places.is_git_concerned(reports):
-            self._wake_if(self._contents.differ_among(named))
-        return places.hold(told)
+        self._wake_if(self._contents.differ_among(named))
+        return True
 
     def _take_up(self) -> Collection[str]:
         """Take up what the caller has seen; returns the files of which that is not what is known of them here."""
@@ -179,6 +189,10 @@ class _Head:
         return True
 
 
+def _same(one: FileEntry | None, other: FileEntry) -> bool:
+    return one is other or one == other
+
+
 def _print_of(entry: FileEntry) -> str:
     if isinstance(entry, Artifact):
         return entry.digest
@@ -209,7 +223,7 @@ class _Contents:
     def see(self, files: Mapping[str, FileEntry]) -> set[str]:
         """Take the caller's word for what files hold; returns those of which something else was known here."""
         before, noted = self._seen, self._noted
-        changed = {path for path, entry in files.items() if before.get(path) is not entry or path in noted}
+        changed = {path for path, entry in files.items() if path in noted or not _same(before.get(path), entry)}
         gone = before.keys() - files.keys()
         self._seen, self._noted, self._is_told = files, {}, True
         others = (
@@ -336,7 +350,7 @@ class _Places:
         around = {os.path.dirname(directory) for directory in self._chain}
         # Of git's directory only what lies in it: a commit changes the index as well, wherever its branch is kept.
         git = {git_dir_of(spec.work_tree)} if spec.work_tree else set()
-        self._root, self._has_links, self._git = root.rstrip("/") + "/", bool(links) or not real <= folders, git
+        self._root, self._has_links = root.rstrip("/") + "/", bool(links) or not real <= folders
         self._directories = {d: i for d in self._chain | around | git if (i := _directory_inode(d)) is not None}
 
     def __eq__(self, other: object) -> bool:
@@ -355,17 +369,15 @@ class _Places:
         return RustNotify(list(self._directories), False, False, 0, False, True)
 
     def is_outdated(self, reports: Reports) -> bool:
-        """Tell whether to start over: a watched directory came, went or was replaced."""
-        return not isinstance(reports, str) and any(path in self._chain for _, path in reports)
-
-    def is_git_concerned(self, reports: Reports) -> bool:
-        """Tell whether something happened where git notes which commit the work tree stands at."""
-        return not isinstance(reports, str) and any(os.path.dirname(path) in self._git for _, path in reports)
+        """Tell whether to start over: told to, or a watched directory came, went or was replaced."""
+        if isinstance(reports, str):
+            return reports == "stop"
+        return any(path in self._chain for _, path in reports)
 
     def concerned(self, reports: Reports) -> set[str] | None:
         """Name the files, below the root, to which something happened; None where any file may be another now."""
         if isinstance(reports, str):
-            return set() if reports == "stop" else None
+            return None
         here = {path for _, path in reports if os.path.dirname(path) in self._holding}
         if here and (self._has_links or not all(map(_is_plain, here))):
             return None
