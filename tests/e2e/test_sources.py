@@ -94,6 +94,11 @@ def test_one_manifest_can_be_added(airs: Airs, manifests: Path):
     wait_until(lambda: airs.version() == "1.1.0")
 
 
+def told(airs: Airs) -> list[str]:
+    """Return the reasons of what was told of no deployment."""
+    return [event["reason"] for event in events(airs) if event.get("key") is None]
+
+
 def test_an_added_repository_is_followed_and_stale_from_the_start_while_it_is_away(airs: Airs, manifests: Path):
     clone, bare = airs.folder, airs.folder.parent / "repository.git"
     git(airs.folder.parent, "init", "--quiet", "--bare", "--initial-branch=main", "repository.git")
@@ -125,13 +130,13 @@ def test_an_added_repository_is_followed_and_stale_from_the_start_while_it_is_aw
     airs.run("agent", "start")
     wait_until(lambda: airs.phase() == "running")
     assert source(airs, place)["staleSince"] == since  # it still is, since then
+    wait_until(lambda: "source-stale" in told(airs))  # which this agent has seen for itself
     away.rename(bare)
     point(manifests / "hello.yaml", "1.1.0")
     second = push()
     wait_until(lambda: airs.version() == "1.1.0" and sync(airs) == "synced")
     assert source(airs, place)["revision"] == second
-    told = [event["reason"] for event in events(airs) if "key" not in event or event["key"] is None]
-    assert told.count("source-stale") == told.count("source-readable") == 1
+    assert told(airs).count("source-stale") == told(airs).count("source-readable") == 1
 
 
 def test_a_source_that_cannot_be_read_when_it_is_added_is_tried_again(airs: Airs, manifests: Path):
