@@ -1,9 +1,13 @@
 """Options that every folder of tests shares."""
 
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+HERE = Path(__file__).parent
+STARTS_PROCESSES = ("e2e", "project", "docs", "benchmarks")
 
 # A loaded machine is no reason to fail: no property here is about time.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -15,6 +19,12 @@ def pytest_configure() -> None:
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes long first, whole modules together: then no worker begins it when the others are done."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path not in slow, item.path.relative_to(HERE).parts[0] not in STARTS_PROCESSES))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
