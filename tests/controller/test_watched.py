@@ -1,4 +1,4 @@
-"""When a watched source is believed, kept although it cannot be read, told of and noted down."""
+"""When a watched source is kept although it cannot be read, told of and noted down. Its reader waits for its whole."""
 
 from collections.abc import Collection
 
@@ -43,7 +43,7 @@ class Scripted:
 class Stage:
     """One watched source, and everything that was said of it."""
 
-    def __init__(self, *, is_atomic: bool = False, note: SourceNote | None = None) -> None:
+    def __init__(self, *, note: SourceNote | None = None) -> None:
         self.now_ms = 1_000
         self.reader = Scripted()
         self.resolved = 0
@@ -54,9 +54,7 @@ class Stage:
         self.sources = WatchedSources(
             lambda: self._resolve, self.kept.append, lambda: self.now_ms, self.reported.append, self.noted.append
         )
-        self.sources.add(
-            Watched(SOURCE, self.reader, self.seen.append, Permissions(), is_atomic=is_atomic, note=note)
-        )  # fmt: skip
+        self.sources.add(Watched(SOURCE, self.reader, self.seen.append, Permissions(), note=note))
 
     def _resolve(
         self, found: Snapshot, _known: Collection[DeploymentKey], permissions: Permissions
@@ -79,41 +77,22 @@ def stage() -> Stage:
     return Stage()
 
 
-def test_a_folder_is_believed_once_two_looks_agree(stage: Stage):
+def test_what_is_answered_is_believed_at_once(stage: Stage):
     assert stage.reader.asked == 1
-    assert stage.look(known("1")) == []
-    assert stage.sources.are_settling
-    assert stage.look() == []
-    assert stage.reader.asked == 2  # read again without being told to
-    assert not stage.sources.are_settling
     assert stage.look(known("1")) == ["1"]
+    assert stage.look() == ["1"]
+    assert stage.reader.asked == 1  # nothing is read that nobody asked for
     assert stage.sources.has_read(SOURCE)
 
 
-def test_what_is_still_being_written_is_waited_for(stage: Stage):
-    for text in ("1", "1"):
-        stage.look(known(text))
-    assert [stage.look(known(text)) for text in ("2", "23", "234", "234")] == [["1"], ["1"], ["1"], ["234"]]
-
-
-def test_a_commit_is_believed_at_once():
-    stage = Stage(is_atomic=True)
-    assert stage.look(known("1")) == ["1"]
-    assert not stage.sources.are_settling
-
-
-def test_what_is_as_it_was_needs_no_second_look_and_is_not_resolved_anew(stage: Stage):
-    for _ in range(2):
-        stage.look(known("1"))
-    for _ in range(3):
+def test_what_is_as_it_was_is_not_resolved_anew(stage: Stage):
+    for _ in range(4):
         assert stage.look(known("1")) == ["1"]
-        assert not stage.sources.are_settling
     assert (stage.resolved, len(stage.kept)) == (1, 1)
 
 
 def test_what_cannot_be_read_stays_as_it_was_and_is_told_of_once(stage: Stage):
-    for _ in range(2):
-        stage.look(known("1"))
+    stage.look(known("1"))
     told = len(stage.reported)
     stage.now_ms = 5_000
     assert stage.look(GONE) == ["1"]
@@ -125,14 +104,8 @@ def test_what_cannot_be_read_stays_as_it_was_and_is_told_of_once(stage: Stage):
     assert stage.reported[-1].stale_since_ms is None
 
 
-def test_an_unreadable_moment_between_two_looks_begins_them_anew(stage: Stage):
-    assert [stage.look(answer) for answer in (known("1"), GONE, known("1"))] == [[], [], []]
-    assert stage.look(known("1")) == ["1"]
-
-
 def test_an_empty_folder_is_believed_like_any_other(stage: Stage):
     empty = KnownEmpty(snapshot("none"))
-    stage.look(empty)
     assert stage.look(empty) == ["none"]
 
 
@@ -149,8 +122,7 @@ def test_the_thread_that_watches_is_told_of_all_that_was_read(stage: Stage):
 
 
 def test_that_it_is_watched_is_noted_now_and_then(stage: Stage):
-    for _ in range(2):
-        stage.look(known("1"))
+    stage.look(known("1"))
     noted = len(stage.noted)
     stage.now_ms += NOTE_MS - 1
     stage.look()
@@ -170,8 +142,7 @@ def test_it_goes_on_from_what_an_earlier_agent_noted_and_notes_its_end():
 
 
 def test_what_its_operator_allows_is_part_of_what_it_wants(stage: Stage):
-    for _ in range(2):
-        stage.look(known("1"))
+    stage.look(known("1"))
     stage.sources.allow(SOURCE, Permissions(adopt=True))
     stage.look()
     assert stage.resolved == 2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.model.snapshot import Known, Unknown
+from orchestrator.model.snapshot import Content, Known, Snapshot, SourceFailure, Unknown
 from orchestrator.source.folder import FolderSource
 from orchestrator.source.settled import QUIET_MAX_S, QUIET_S, SettledSource, is_settled
 from orchestrator.source.spec import parse_source
@@ -90,3 +90,29 @@ def test_equal_contents_are_settled_and_others_are_not(project, read):
     assert not is_settled(first, changed)
     write(project / "app/manifests/b.yaml", "x")
     assert not is_settled(changed, read(project / "app/manifests", project).snapshot)
+
+
+def scripted(*answers):
+    """Read what is said here, one answer after the other; no time passes between two looks."""
+    rest = list(answers)
+    return rest, SettledSource(lambda: rest.pop(0), lambda _seconds: False)
+
+
+def known(text):
+    files = {MANIFEST: Content(text.encode())}
+    return Known(Snapshot("/srv", "/srv", "", "app/manifests", tuple(files), files))
+
+
+GONE = Unknown(SourceFailure(source="/srv", summary="it is not there"))
+
+
+def test_a_folder_is_answered_once_two_looks_agree():
+    rest, source = scripted(known("1"), known("1"), known("1"), known("2"), known("23"), known("234"), known("234"))
+    assert [source.read() for _ in range(3)] == [known("1"), known("1"), known("234")]
+    assert rest == []
+
+
+def test_an_unreadable_moment_between_two_looks_begins_them_anew():
+    rest, source = scripted(known("1"), GONE, known("1"), known("1"))
+    assert [source.read() for _ in range(2)] == [GONE, known("1")]
+    assert rest == []
