@@ -343,7 +343,7 @@ class NotAnswering(Failure):
     def __init__(self, state_dir: Path, pid: int, why: str) -> None:
         process = f"process {pid}" if pid else "a process"
         hint = (
-            f"`kill -CONT {pid}` lets a stopped one go on; `kill -9 {pid}` ends it, and what was acknowledged is kept."
+            f"`kill -CONT {pid}` lets a stopped one go on; `kill -9 {pid}` ends it, and loses nothing acknowledged."
             if pid
             else f"`fuser {state_dir / 'lock'}` names it."
         )

@@ -83,7 +83,7 @@ class Connections:
 
     @contextlib.contextmanager
     def stream(self, method: str, target: str, body: bytes | None) -> Iterator[Stream]:
-        """Ask, and give the answer's lines as they come, however long that takes; who leaves ends it.
+        """Ask, and give the answer's lines as they come, however long that takes; leaving the context ends it.
 
         Raises:
             Unreachable: there is no answer, or it was cut off.

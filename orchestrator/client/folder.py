@@ -1,4 +1,4 @@
-"""Looks at the folder of a socket that does not lie in the state directory: whoever owns it can be the agent."""
+"""Looks at the folder of a socket that does not lie in the state directory: its owner can be the agent."""
 
 import os
 import stat

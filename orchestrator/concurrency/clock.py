@@ -12,7 +12,7 @@ class Timer(Protocol):
 
 
 class Clock(Protocol):
-    """Time. Deadlines are monotonic; what is shown or stored is wall-clock. In milliseconds but where it says so."""
+    """Time. Deadlines are monotonic; times shown or stored are wall-clock. In milliseconds but where it says so."""
 
     def monotonic_ms(self) -> int:
         """Return milliseconds that only ever grow."""

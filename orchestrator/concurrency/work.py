@@ -50,7 +50,7 @@ class Until(Pause):
         return self._woken
 
     def arrange(self, go_on: Callable[[], None]) -> None:
-        """Have `go_on` called when it is woken; at once if it was."""
+        """Call `go_on` once it is woken; at once if it was."""
         self._go_on.append(go_on)
         if self._woken:  # looked at after `go_on` is there, so that a waking is never missed
             self.wake()
@@ -116,7 +116,7 @@ class Held(Pause, Generic[T]):
             self.given_up()
 
     def when_back(self, then: Callable[[], None]) -> None:
-        """Have `then` called once a call that was given up has returned; at once if it has."""
+        """Call `then` once a call that was given up has returned; at once if it has."""
         self._then.append(then)
         if self._is_back:  # looked at after `then` is there, so that its return is never missed
             self._tell()

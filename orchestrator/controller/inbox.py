@@ -40,7 +40,7 @@ class Inbox:
         return future
 
     def obey(self) -> None:
-        """Carry out every command that is there; who rings from now on is heard."""
+        """Carry out every command that is there; a ring from now on is heard."""
         self._woken.clear()
         while True:
             try:

@@ -1,6 +1,6 @@
 """The controller reads a snapshot, resolves it, plans, executes, and observes again.
 
-Level-triggered: whatever happens only wakes it, and it looks at everything anew. One thread runs it; that thread is the
+Level-triggered: an event only wakes it, and it looks at everything anew. One thread runs it; that thread is the
 only writer of the ledger and the only one that changes the fleet. Commands from outside run between two passes.
 """
 
@@ -35,7 +35,7 @@ IDLE_LOOK_MS = 30_000  # how long nothing may wake the loop before it looks on i
 FAULT_LOOK_MS = 2_000  # how soon to try again when the machine would not let us
 UNDER_WAY = (Status.WAITING, Status.FAILED, Status.IN_HAND)
 LATER_MS = 100  # how soon to look again at what waits for others, besides when it changes
-AGAIN_MS = 10  # how soon to look again after a pass that decided something: what waited for that may go on
+AGAIN_MS = 10  # how soon to look again after a pass that decided something: others that waited for it may go on
 
 
 class Controller:
@@ -106,7 +106,7 @@ class Controller:
         return {outcome.key for outcome in outcomes}
 
     def resolve(self) -> Iterator[tuple[DesiredState, Permissions]]:
-        """Return what each source wants, what it says now or said when it was last known, and what it is allowed."""
+        """Return each source's wish, as it is now or was when it was last known, and its permissions."""
         for desired in self.sources.resolved(self.ledger.records):
             self._record_wanted(desired)
         self.sources.tell()
@@ -115,7 +115,7 @@ class Controller:
             yield desired, either(granted, self.sources.permissions(source))
 
     def want(self, desired: DesiredState) -> None:
-        """Record what a source wants; what its operator allowed beyond the ordinary holds until it is carried out."""
+        """Record a source's wish; its operator's extra permissions hold until it is carried out."""
         self._granted[desired.source] = desired.permissions
         self._record_wanted(desired)
 
@@ -179,7 +179,7 @@ class Controller:
     def _step_or_wait(self) -> int:
         try:
             return self.step()
-        except (DatabaseFault, OSError) as fault:  # a full disk, say: what runs goes on, and the next pass tries again
+        except (DatabaseFault, OSError) as fault:  # a full disk, say: instances run on, and the next pass tries again
             self.outcomes.tell_fault(fault)
             return FAULT_LOOK_MS
 

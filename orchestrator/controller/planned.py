@@ -31,7 +31,7 @@ class PlannedSource:
         return frozenset(key for key, deployment in self.wanted.items() if deployment.depends_on)
 
     def after(self, recorded: DesiredState, permissions: Permissions, names: int) -> "PlannedSource":
-        """Return the source as it is now; what was worked out of the same wish is kept."""
+        """Return the source as it is now, with all that was worked out of the same wish."""
         now = PlannedSource(recorded, permissions, names)
         if recorded is self.recorded:
             now.__dict__.update(wanted=self.wanted, depending=self.depending)

@@ -53,7 +53,7 @@ class WorkQueue:
                 taken.add(key)
         taken.update(self._sweep(now, everything))
         for key in taken:
-            self._due.pop(key, None)  # whoever looks says anew when to look again
+            self._due.pop(key, None)  # the look itself says when to look again
         return taken
 
     def wait_ms(self) -> int:

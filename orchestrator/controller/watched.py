@@ -84,7 +84,7 @@ class WatchedSources:
         watched.reader.ask()
 
     def drop(self, source: str) -> None:
-        """Watch a source no more; what was last known of it is noted down."""
+        """Watch a source no more, and note down what was last known of it."""
         dropped = self._watched.get(source)
         if dropped is not None:
             self._watched = {name: watched for name, watched in self._watched.items() if name != source}

@@ -68,7 +68,7 @@ class DurableMail:
 
     def resume(self, route: Route) -> None:
         """Put what is kept, and not in its mailbox yet, there: its deployment takes messages, again or at last."""
-        with self._lock:  # nothing is kept meanwhile: what is would be taken for what was kept before
+        with self._lock:  # nothing is kept meanwhile: it would be taken for a message kept before
             try:
                 found = self._kept.read(route.key)
             except DatabaseFault as fault:
@@ -185,7 +185,7 @@ class DurableMail:
         try:
             write()
         except DatabaseFault as fault:
-            self._fault(f"what became of a message is not kept, it may be sent again: {fault}")
+            self._fault(f"the outcome of a message is not kept, it may be sent again: {fault}")
 
 
 def after_ms(attempts: int) -> int:

@@ -66,7 +66,7 @@ class Actions:
     def _guarded(
         self, action: Action, wanted: Deployment | None, plan: Plan, may_leave: Collection[DeploymentKey]
     ) -> ActionOutcome:
-        """Carry out one action; what goes wrong with it is its outcome."""
+        """Carry out one action; a fault of it is its outcome."""
         doing = _carrying_out(plan)
         return self._faults.guard(
             action.key, doing, (action, wanted), lambda: self._act(action, wanted, plan, may_leave),
@@ -164,7 +164,7 @@ class Actions:
         return Status.DONE, ""
 
     def may_leave(self, leaving: Iterable[DeploymentKey]) -> frozenset[DeploymentKey]:
-        """Return those whose turn it is, of those that leave: what others among them depend on goes after these."""
+        """Return those of the leaving whose turn it is: a dependency leaves after its dependents."""
         records = self._ledger.records
         return frozenset(free_to_end({key: records[key].wanted.depends_on for key in leaving if key in records}))
 
@@ -189,7 +189,7 @@ class Actions:
 
     def _keep_waiting(self, key: DeploymentKey) -> None:
         record = self._ledger.records[key]
-        if record.held is None:  # what a person asked for stays; the others of the mass say that it waits
+        if record.held is None:  # an operator's hold stays; the others of the mass say that it waits
             hold = mass_prune_hold(record, self._clock.wall_ms())
             self._ledger.decide([PutRecord(record=replace(record, held=hold))])
 

@@ -142,7 +142,7 @@ class Commands:
         }
 
     def obey(self, command: Command, by: By) -> Begun | Refusal:
-        """Carry out any command but a run; what it decides and the note of who asked for it are durable together."""
+        """Carry out any command but a run; its decision and the note of who asked for it are durable together."""
         record = self._record(command)
         if isinstance(record, Refusal):
             return record
@@ -190,7 +190,7 @@ class Commands:
         if not is_serving(record, number.revision.id) and not self._is_kept(number.revision.artifact):
             return _not_kept(key, number)
         if is_serving(record, number.revision.id):
-            if rollout is not None:  # what serves is where an abort leads; a rollout from it to itself would never end
+            if rollout is not None:  # an abort leads to the serving revision; a rollout from it to itself never ends
                 return self._abort(record, command, by)
             return Begun(f"{key} already runs {number.revision.version}; nothing to do", is_done_already=True)
         reason = f"rolled back to revision {number.number} ({number.revision.version}) on request"

@@ -44,7 +44,7 @@ class Faults:
     def guard(
         self, key: DeploymentKey, doing: str, about: object, act: Callable[[], T], failed: Callable[[RecordFault], T]
     ) -> T:
-        """Return what `act` does; what `failed` makes of its fault when it raises, or has to wait since it did.
+        """Return the result of `act`, or that of `failed` for its fault when it raises, or has to wait since it did.
 
         Raises:
             DatabaseFault, OSError: the machine's, so that nobody's turn would end better.

@@ -74,7 +74,7 @@ def promoted(history: Sequence[Number], now_ms: int) -> list[Number]:
 
 
 def rejected(history: Sequence[Number], reason: str, now_ms: int) -> list[Number]:
-    """Return the entries to write when the newest revision failed; what served before serves again."""
+    """Return the entries to write when the newest revision failed; the one before serves again."""
     newest = [replace(n, outcome=REJECTED, reason=reason, ended_ms=now_ms) for n in history[-1:]]
     return newest
 

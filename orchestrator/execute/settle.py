@@ -92,7 +92,7 @@ class Settling:
         return workload_of(record.stable).has_tried(service)
 
     def _regroup(self, keys: Iterable[DeploymentKey]) -> None:
-        """Have groups be what serves now, where one of these keys makes a difference."""
+        """Make groups of the serving deployments, where one of these keys makes a difference."""
         changed = False
         for key in {*keys, *(self._members.keys() & self._leaving)}:
             before, member = self._members.get(key), self._member(key)
@@ -147,7 +147,7 @@ class Settling:
         return None
 
     def _rest(self, record: Record, service: Service) -> None:
-        """No rollout: what is stable serves, and nothing else is alive."""
+        """Keep the stable revision serving and nothing else alive, as there is no rollout."""
         service.runs.keep_only(None)
         if record.stable is None:
             self._fail_waiting(record, service)
@@ -179,7 +179,7 @@ class Settling:
             self._announce(record.key, "weight", f"{after.target.revision.version} gets {after.weight} %", about)
 
     def _consequences(self, record: Record, rollout: Rollout, now: int) -> tuple[Record, list[Change]]:
-        """Return what else changes with the rollout's phase: what is stable, what is rejected, the history."""
+        """Return what else changes with the rollout's phase: the stable revision, the rejected ones, the history."""
         numbers = self._ledger.history(record.key)
         arrived = is_serving(record, rollout.target.revision.id)
         if has_arrived(rollout) and not arrived:

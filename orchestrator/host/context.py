@@ -71,7 +71,7 @@ class GuestContext:
         return answer
 
     def _may_subscribe(self, pattern: str) -> bool:
-        # Asked by any thread, as grants come and go: what `allows` remembers is the instance's own thread's.
+        # Asked by any thread, as grants come and go: the memory of `allows` is the instance's own thread's.
         return all(may_subscribe(grants, pattern) for grants in self.grant_sets())
 
     def _sets(self, in_force: tuple[Grant, ...] | None) -> tuple[tuple[Grant, ...], ...]:

@@ -50,7 +50,7 @@ def ungranted(
         because = f", because {excerpt(why[capability])}" if capability in why else ""
         yield Unplaced(
             *place,
-            f"`{capability}` is not granted: what the component imports it for can only be denied",
+            f"`{capability}` is not granted: every call that needs it is denied",
             f"Its Component.toml asks for {capability} on {patterns}{because}; the import is {needed[capability]}.",
             f"add `{capability}: [{patterns}]` to `spec.grants`, or `{capability}: []` if it is meant to be denied",
             is_error=False,

@@ -93,7 +93,7 @@ def draft(document: Document) -> Draft:
         is_other = text_at(root, "kind") in KINDS_TO_COME
         problems = (*document.problems, problem)
         return Draft(root, document.line, document.column, None, problems, is_other, well_formed)
-    # A value that could not be read stands as nothing in the tree: what that breaks further up is not news.
+    # A value that could not be read stands as nothing in the tree: the problems that this makes are not news.
     told = {(problem.line, problem.column) for problem in document.problems if problem.is_error}
     found = [problem for problem in check("deployment", root) if (problem.line, problem.column) not in told]
     problems = (*document.problems, *found, *_contradictions(root))
@@ -341,7 +341,7 @@ def _limits(limits: Spec) -> dict[str, int]:
 
 
 def _given(section: Spec, **fields: tuple[str, Any]) -> dict[str, Any]:
-    """Return the fields that the section has, converted; what it has not keeps the model's default."""
+    """Return the fields that the section has, converted; the others keep the model's defaults."""
     return {field: convert(section[key]) for field, (key, convert) in fields.items() if key in section}
 
 

@@ -71,7 +71,7 @@ def read_documents(data: bytes) -> Documents:
     return Documents(tuple(_read_document(line, chunk) for line, chunk in filled), tuple(blank))
 
 
-_EMPTY_WHY = "An empty file is taken for a half-written one: what its deployments run keeps running."
+_EMPTY_WHY = "An empty file is taken for a half-written one: its deployments run on unchanged."
 
 
 def _split(text: str) -> Iterator[tuple[int, str]]:

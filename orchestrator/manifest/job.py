@@ -41,7 +41,7 @@ def job_problems(root: Node, component: Component) -> Iterator[Unplaced]:
 
 
 def is_job(root: Node, component: Component) -> bool:
-    """Decide whether it is run to its end: what can also stay is a job only if `spec.job` says so."""
+    """Decide whether it is run to its end: a component that can also stay is a job only if `spec.job` says so."""
     if Drive.JOB not in component.drives:
         return False
     return find(root, "spec", "job") is not None or not stays(component.drives)

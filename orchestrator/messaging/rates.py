@@ -56,7 +56,7 @@ class Rates:
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
         self._buckets: dict[DeploymentKey, Bucket] = {}
-        self._past: dict[DeploymentKey, int] = {}  # what those had counted whose limit is gone
+        self._past: dict[DeploymentKey, int] = {}  # counts of those whose limit is gone
 
     def limit(self, sender: DeploymentKey, limit: RateLimit | None) -> None:
         """Set how much somebody may send; None lets it send what it likes."""

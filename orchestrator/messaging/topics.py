@@ -44,7 +44,7 @@ class Subscriber:
 
 
 class _Node:
-    """The names that may follow in a pattern, and who subscribes to what ends here."""
+    """The names that may follow in a pattern, and the subscribers to the pattern that ends here."""
 
     __slots__ = ("here", "next")
 
@@ -67,7 +67,7 @@ class Trie:
         node.here[key] = node.here.get(key, 0) + 1
 
     def remove(self, pattern: str, key: DeploymentKey) -> None:
-        """Undo one `add`; what nobody subscribes to any more takes no room."""
+        """Undo one `add`; a pattern without subscribers takes no room."""
         names = pattern.split(".")
         nodes = [self._root]
         for name in names:

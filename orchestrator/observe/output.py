@@ -124,7 +124,7 @@ class WatchedOutput:
             self._all_taken.clear()
 
     def write(self, stream: str, data: bytes) -> bool:
-        """Take output; whoever watches may ask for no more."""
+        """Take output; False where its watcher asks for no more."""
         self._log.write(stream, data)
         return self._taker is None or self._taker.write(stream, data)
 

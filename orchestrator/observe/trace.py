@@ -17,7 +17,7 @@ def weight_of_hop(hop: Hop) -> int:
 
 
 def group_of_hop(hop: Hop) -> DeploymentKey:
-    """Say whose share of a journal a hop is: who was sent to."""
+    """Say whose share of a journal a hop is: its target's."""
     return hop.target.deployment
 
 

@@ -110,7 +110,7 @@ def _progressing(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
         return steps.paused(rollout, WaitsFor.INSTANCES, NO_INSTANCES, now_ms)
     if facts.breakage:
         return rolling_back(rollout, facts.breakage, now_ms)
-    if course(rollout) is not Course.CANARY:  # the strategy was edited: what has passed its gates takes over
+    if course(rollout) is not Course.CANARY:  # the strategy was edited: a set that has passed its gates takes over
         return promoting(rollout, now_ms)
     if now_ms >= next_check_ms(rollout):
         return _checked(rollout, facts, now_ms)
@@ -121,7 +121,7 @@ def _progressing(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
 
 
 def _paused(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
-    if facts.wanted == 0:  # what a person paused stays so; everything else waits for instances, and says so
+    if facts.wanted == 0:  # an operator's pause stays; any other rollout waits for instances, and says so
         stays = rollout.waits_for in (WaitsFor.PERSON, WaitsFor.INSTANCES)
         return rollout if stays else steps.paused(rollout, WaitsFor.INSTANCES, NO_INSTANCES, now_ms)
     if facts.breakage:

@@ -66,7 +66,7 @@ def gathered(rollout: Rollout, facts: Facts) -> MessageCounts:
 
 
 def counted_from(rollout: Rollout, facts: Facts, now_ms: int) -> Rollout:
-    """Begin the first interval here: whatever the counters say already is not this rollout's."""
+    """Begin the first interval here: the counts so far are not this rollout's."""
     counted = MessageCounts(handled=facts.new_messages, errors=facts.new_errors)
     return replace(rollout, last_check_ms=now_ms, evidence_since_ms=now_ms, counted=counted)
 

@@ -22,7 +22,7 @@ TRANSITIONS: dict[RolloutPhase, frozenset[RolloutPhase]] = {
 
 
 def entered(rollout: Rollout, phase: RolloutPhase, now_ms: int, conclusion: str = "") -> Rollout:
-    """Move to `phase`; what an earlier phase concluded is forgotten."""
+    """Move to `phase`, and forget the conclusion of the earlier one."""
     assert phase in TRANSITIONS[rollout.phase], f"{rollout.phase.value} → {phase.value}"
     return replace(rollout, phase=phase, phase_since_ms=now_ms, conclusion=conclusion, waits_for=None)
 

@@ -89,7 +89,7 @@ def is_in_force(record: Record) -> bool:
 
 
 def leading_to(record: Record) -> Deployment:
-    """Return what is in force or on its way: what a rollout leads to, else what serves, else what is wanted."""
+    """Return the deployment in force or on its way: a rollout's target, else the serving one, else the wanted."""
     rollout = unfinished(record)
     target = rollout.target if rollout is not None and not is_going_back(record) else None
     return target or record.stable or record.wanted
@@ -156,7 +156,7 @@ def phase_of(seen: ObservedDeployment) -> DeploymentPhase:
     record = seen.record
     if record.deleted:
         return DeploymentPhase.REMOVING
-    if seen.fault:  # whatever runs goes on, but nobody sees to it
+    if seen.fault:  # its instances run on, but nobody sees to it
         has_some = any(i.ready for i in seen.instances or ())
         return DeploymentPhase.DEGRADED if has_some else DeploymentPhase.FAILED
     if is_suspended(record):

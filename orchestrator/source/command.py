@@ -1,7 +1,7 @@
 """Runs the `git` command so that nothing a repository says can make it run anything else; `git.py` calls it.
 
 The environment is built from nothing, no configuration of the system or the user is read, and every argument list is
-ours: what comes from outside stands only behind `--end-of-options`. A command that is waited for runs through
+ours: text from outside stands only behind `--end-of-options`. A command that is waited for runs through
 GitPython's command runner; no `Repo` object is kept (they leak). One that is talked to is started directly: a folder in
 a work tree is read on every command line, and importing GitPython takes longer than reading it. It knows nothing of
 snapshots.
@@ -53,7 +53,7 @@ _SETTINGS = {
 }
 _LIMITED = 'ulimit -f "$0" 2>/dev/null; exec "$@"'  # constant; what it runs comes as arguments
 
-_SILENT_DEATH = "fatal: fetch-pack: invalid index-pack output"  # alone: what writes the pack was killed
+_SILENT_DEATH = "fatal: fetch-pack: invalid index-pack output"  # alone: the writer of the pack was killed
 
 
 class GitFailed(Exception):

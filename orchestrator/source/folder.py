@@ -149,7 +149,7 @@ class FolderSource:
         self._work_tree = WorkTree(spec) if spec.work_tree else None
 
     def read(self) -> SourceAnswer:
-        """Read the folder now; whatever goes wrong is in the answer."""
+        """Read the folder now; a failure is in the answer."""
         try:
             for _ in range(MAX_ATTEMPTS):
                 snapshot = self._read_once()

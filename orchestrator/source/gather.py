@@ -112,7 +112,7 @@ def manifest_paths(folder: Directory, prefix: str) -> dict[str, Hashable | None]
     for looked_at, (path, identity) in enumerate(_names_below(folder, prefix, 0)):
         if looked_at >= MAX_NAMES:
             raise TooMuch(f"more than {MAX_NAMES} names")
-        if path.lower().endswith(SUFFIXES):  # what is written otherwise is not read, and told of
+        if path.lower().endswith(SUFFIXES):  # one written otherwise is not read, and told of
             found[path] = identity
         if len(found) > MAX_MANIFESTS:
             raise TooMuch(f"more than {MAX_MANIFESTS} manifests")

@@ -61,7 +61,7 @@ class GitSource:
         self._tip = ""  # the object that the ref named when `_last` was read
 
     def read(self) -> SourceAnswer:
-        """Fetch and read the commit the ref names now; whatever goes wrong is in the answer."""
+        """Fetch and read the commit the ref names now; a failure is in the answer."""
         try:
             with _locked(self._mirror):
                 return answer(self._snapshot())
@@ -181,7 +181,7 @@ def _manifests(root: Directory, path: str) -> Manifests:
 
 @contextmanager
 def _locked(mirror: Path) -> Iterator[None]:
-    """Keep other processes with the same state directory off the mirror; whoever holds it is bound by git's limits."""
+    """Keep other processes with the same state directory off the mirror; git's limits bound how long."""
     mirror.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with mirror.with_suffix(".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

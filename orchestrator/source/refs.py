@@ -59,8 +59,8 @@ def _unknown(ref: str, repository: str) -> RefRefused:
     if len(ref) >= SHORTEST and _SHORT_COMMIT.fullmatch(ref):
         return RefRefused(
             summary,
-            "no branch or tag has that name, and a commit is named by its full id: what is short today may mean two "
-            "commits tomorrow",
+            "no branch or tag has that name, and a commit is named by its full id: a short one may mean two commits "
+            "tomorrow",
             f"`git rev-parse {ref}` in a clone prints the full id.",
         )
     where = ref if ref == "HEAD" or ref.startswith("refs/") else f"refs/heads/{ref} or refs/tags/{ref}"

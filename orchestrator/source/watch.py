@@ -1,7 +1,7 @@
 """Turns changes of a source into wake-ups that carry no meaning; the controller's `up` starts one per source.
 
 A folder wakes when the *contents* of a manifest, or of a file one refers to, differ from what the caller has seen, or
-when its work tree stands at another commit; what the kernel reports is only a reason to compare, and which files to.
+when its work tree stands at another commit; a report of the kernel is only a reason to compare, and says which files.
 Everything is compared when that is not plain, and now and then. A repository wakes on an interval.
 It never reads a source for its caller, never says what changed, and waits for nothing that is half-written.
 """

@@ -25,7 +25,7 @@ def test_what_is_asked_for_and_imported_and_not_granted_is_a_warning(airs: Airs)
         said = airs.run(command, manifest.parent)
         told = said.stderr + said.stdout
         assert "counter.yaml:" in told
-        assert "`storage.write` is not granted: what the component imports it for can only be denied" in told
+        assert "`storage.write` is not granted: every call that needs it is denied" in told
         assert "keeps the count when the instance is gone" in told
         assert (
             "add `storage.write: [self]` to `spec.grants`, or `storage.write: []` if it is meant to be denied" in told

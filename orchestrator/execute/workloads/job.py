@@ -53,11 +53,11 @@ class JobWorkload:
         )  # fmt: skip
 
     def has_tried(self, service: Service) -> bool:
-        """Whether it has run: what is stable has."""
+        """Whether it has run: a stable job has."""
         return True
 
     def is_ready(self, stable: Deployment, service: Service) -> bool:
-        """Whether it has run to its end: what is stable has."""
+        """Whether it has run to its end: a stable job has."""
         return True
 
     def takes_no_message(self, stable: Deployment, service: Service) -> Undelivered | None:

@@ -1,4 +1,4 @@
-"""How many messages may wait, for how long, what becomes of one more, and who waits until there is room.
+"""The capacity of a mailbox: how many messages wait and how long, the fate of one more, senders that wait for room.
 
 For one thread at a time: the route's lock is held. Rules: `mailbox` in a deployment's manifest. Messages that a
 deployment sends to itself have half of the places, wait for none and take nobody's, so that others always reach it.
@@ -93,7 +93,7 @@ class CapacityLimit:
         return self._queues.depth + count <= self.mailbox.capacity
 
     def take_waiter(self, *, is_open: bool) -> Wake | None:
-        """Take out the first who waits for no more room than there is; whoever waits, where nothing is let in."""
+        """Take out the first sender that waits for no more room than there is; any, where nothing is let in."""
         fitting = (wake for wake, count in self.waiters.items() if not is_open or self.has_room_for(count))
         wake = next(fitting, None)
         if wake is not None:

@@ -78,7 +78,7 @@ class Matcher:
         pairs: Pairs = []
         for taker in [taker for taker in lane.idle if taker in lane.own]:
             own = lane.own.get(taker)
-            if not own:  # what waited here was of a session that another has just taken the first call of
+            if not own:  # the calls that waited here are of a session whose first call another has just taken
                 continue
             is_next = not lane.queue or own[0].sequence < lane.queue[0].sequence
             if (

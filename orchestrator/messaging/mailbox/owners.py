@@ -20,7 +20,7 @@ T = TypeVar("T", bound=Named)
 
 
 class Members(Generic[T]):
-    """Those who take a revision's messages, by name, and who of them owns a key. Not safe from several threads."""
+    """The takers of a revision's messages, by name, and the owner of each key. Not safe from several threads."""
 
     __slots__ = ("_by_name", "_places", "_ring", "_turn")
 

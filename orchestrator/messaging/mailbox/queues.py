@@ -15,7 +15,7 @@ Gone = list[tuple[Waiting, Undelivered]]  # out of the mailbox, and its sender i
 
 
 class Queues:
-    """The queues, how many messages wait in them, and who was taken out and is still to be told."""
+    """The queues, how many messages wait in them, and those taken out whose senders are still to be told."""
 
     __slots__ = ("depth", "gone", "held", "lanes", "own", "past")
 
@@ -47,7 +47,7 @@ class Queues:
         return found
 
     def wait_in(self, name: str, waiting: Waiting) -> Lane:
-        """Have something wait for anyone of a revision."""
+        """Queue something for any instance of a revision."""
         lane = self.lane(name)
         if type(waiting) is Envelope:
             waiting.lane = name
@@ -55,7 +55,7 @@ class Queues:
         return lane
 
     def wait_for(self, taker: Taker, waiting: Waiting, *, first: bool = False) -> Lane:
-        """Have something wait for one instance alone, before or behind what waits for it already."""
+        """Queue something for one instance alone, `first` or last of its own."""
         lane = self.lane(taker.lane)
         if type(waiting) is Envelope:
             waiting.lane = taker.lane

@@ -1,7 +1,7 @@
 """The door of one deployment's mailbox, with the one lock of all that is behind it.
 
 Senders `offer` and `post`, instances say `idle` and `finished`; the route pairs them. It never runs a guest, and never
-calls anyone while its lock is held: what is decided under the lock is handed over without it.
+calls anyone while its lock is held: it decides under the lock, and hands over without it.
 """
 
 import threading
@@ -27,8 +27,8 @@ from orchestrator.model.spec import Mailbox, Routing
 class Route:
     """A bounded mailbox with weighted lanes; all methods may be called from any thread.
 
-    It has many methods, as each is one step under the one lock, for senders, for instances or for the controller. What
-    is decided in them is decided by parts of their own; a second door would need the same lock, and its order.
+    It has many methods, as each is one step under the one lock, for senders, for instances or for the controller. Parts
+    of its own decide in them; a second door would need the same lock, and its order.
     """
 
     def __init__(self, key: DeploymentKey, mailbox: Mailbox, clock: Clock) -> None:
@@ -50,7 +50,7 @@ class Route:
 
     @property
     def mailbox(self) -> Mailbox:
-        """How many may wait, for how long, and what becomes of one more."""
+        """The limits on waiting: how many messages, for how long, and the fate of one more."""
         return self._capacity.mailbox
 
     @mailbox.setter
@@ -158,11 +158,11 @@ class Route:
         return False
 
     def when_room(self, wake: Wake) -> bool:
-        """Have `wake` called once there is room for a message, or none is taken any more; False when that is so now."""
+        """Call `wake` once there is room for a message, or none is taken any more; False when that is so now."""
         return self._when_room_for(1, wake)
 
     def when_within(self, wake: Wake) -> bool:
-        """Have `wake` called once nothing waits beyond the capacity any more; False when that is so now."""
+        """Call `wake` once nothing waits beyond the capacity any more; False when that is so now."""
         return self._when_room_for(0, wake)
 
     def _when_room_for(self, count: int, wake: Wake) -> bool:
@@ -173,7 +173,7 @@ class Route:
             return True
 
     def forget_waiter(self, wake: Wake) -> None:
-        """Call `wake` no more: who waited has given up."""
+        """Call `wake` no more: the sender that waited has given up."""
         with self._lock:
             self._capacity.waiters.pop(wake, None)
 
@@ -221,7 +221,7 @@ class Route:
         self._hand_over(pairs)
 
     def finished_batch(self, taker: Taker, batch: Batch, handled: Handled, *, is_idle: bool = False) -> None:
-        """Account for a batch, before its senders are told; what no guest was given waits again, before all else."""
+        """Account for a batch, before its senders are told; messages no guest was given go back to the front."""
         rest = batch.rest(len(handled.outcomes))
         with self._lock:
             lane = self._queues.lane(taker.lane)
@@ -288,7 +288,7 @@ class Route:
             self.on_open()
 
     def forget(self, lane: str) -> None:
-        """Drop a revision's lane once its set has gone; what still waits in it is dispatched anew."""
+        """Drop a revision's lane once its set has gone; messages that still wait in it are dispatched anew."""
         with self._lock:
             left = self._queues.take_lane(lane)
             self._dispatcher.look_who_takes()
