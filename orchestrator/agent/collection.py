@@ -1,8 +1,8 @@
 """Collects artifacts that no decision names any more: when something left the records or a history, and now and then.
 
-It runs on a thread of its own, for what it reads and removes may take a while. Nothing is removed before a decision was
-recorded after its last claim: until then, a saved plan may still be applied that needs it. Of the time before this
-agent nobody knows when that was, so that the first decision begins it.
+A collection reads every row that may name an artifact, and so has a thread of its own. It spares an artifact until a
+decision was recorded after its last claim: before that, a saved plan that needs the artifact may still be applied. An
+agent does not know when decisions of an earlier agent were recorded, and collects nothing before the first of its own.
 """
 
 import threading

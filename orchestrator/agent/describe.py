@@ -58,7 +58,7 @@ def describe(seen: ObservedDeployment, source: SourceSeen) -> Described:
 
 
 def describe_recorded(seen: ObservedDeployment, source: SourceSeen) -> Described:
-    """Say how a deployment is where no agent runs and so nothing of it does: what was lasting still is so."""
+    """Say how a deployment is where no agent runs: stopped, unless its phase is one that lasts."""
     now = describe(seen, source)
     is_lasting = now.phase in _LASTING and not (now.phase is DeploymentPhase.FAILED and seen.fault)
     return now if is_lasting else now._replace(phase=DeploymentPhase.STOPPED, ending=Conclusion.STOPPED)
@@ -88,7 +88,7 @@ def _serves(seen: ObservedDeployment, revision: Revision) -> str:
 
 
 def _stands_still(record: Record, rollout: Rollout) -> str:
-    """Say what goes on when it is not suspended any more; nobody's promotion does before."""
+    """Say what resumes the rollout; a promotion does not."""
     version = rollout.target.revision.version
     if record.stable is None:
         return f"{version} {'is run' if is_job(record) else 'starts'} {RESUMES}"

@@ -43,9 +43,10 @@ class Operations:
         Raises:
             Trouble: the plan is stale, or an artifact that it names is not in the store.
         """
-        missing = [d for d in plan.desired.deployments if not self._has_artifact(d.revision.artifact)]
-        if missing:
-            names = ", ".join(str(d.key) for d in missing)
+        wanted = plan.desired.deployments
+        lost = {digest for digest in {d.revision.artifact for d in wanted} if not self._has_artifact(digest)}
+        if lost:
+            names = ", ".join(str(d.key) for d in wanted if d.revision.artifact in lost)
             raise Trouble(409, Problem(
                 summary="the plan names artifacts that are not in the store", detail=f"for {names}",
                 suggestion="Make the plan again with --out on this machine.",

@@ -30,6 +30,6 @@ class Shutdown:
         return self._ended.issuperset(left)
 
     def interrupt_guests(self) -> None:
-        """End every call that is under way, so that whoever waits for it is told."""
+        """End every call that is under way, so that its caller is told."""
         for service in self._fleet.services.values():
             service.interrupt()

@@ -1,4 +1,4 @@
-"""Observes: joins the records, the services and what is known elsewhere, for the controller and whoever shows it."""
+"""Observes: joins the records, the services and what is known elsewhere, for the controller and the API."""
 
 from collections.abc import Iterable
 
@@ -21,7 +21,7 @@ class Observer:
         )  # fmt: skip
 
     def staying(self) -> ObservedState:
-        """Observe everything but what is being deleted: what plans are made from."""
+        """Observe everything but what is being deleted, as plans are made from it."""
         return self.some(record for record in self._ledger.records.values() if not record.deleted)
 
     def everything(self) -> ObservedState:

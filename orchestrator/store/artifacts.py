@@ -94,8 +94,8 @@ class Artifacts:
     def collect(self, named: Callable[[], Set[str]], before_s: float) -> Collected:
         """Remove artifacts that nothing names and nobody claimed since `before_s`, and what interrupted writes left.
 
-        `named` is asked once it is known what is old, if anything is: what is named by then was claimed before, or is
-        found there. A kill at any instant leaves each artifact whole or gone.
+        `named` is called once the old files are known, if there are any: a decision that comes later names an artifact
+        that was claimed since. A kill at any instant leaves each artifact whole or gone.
         """
         old = [name for name in self._names() if self._is_old(name, before_s)]
         if not old:
@@ -122,7 +122,7 @@ class Artifacts:
             path.unlink(missing_ok=True)
             return 0
         leaving = path.with_name(_LEAVING + name)
-        os.rename(path, leaving)  # from here on, whoever claims it finds nothing, and writes it again
+        os.rename(path, leaving)  # from here on, a claim finds nothing, and its caller writes it again
         about = leaving.lstat()
         if about.st_mtime >= before_s:
             os.rename(leaving, path)

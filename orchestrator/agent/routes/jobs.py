@@ -27,7 +27,7 @@ class JobRoutes:
         }
 
     async def run(self, request: Request) -> Response:
-        """Run a job again and return what it prints and how it ends, as lines; who hangs up cancels it."""
+        """Run a job again and return what it prints and how it ends, as lines; a caller that hangs up cancels it."""
         body = decoded(await self._bodies.read(request, CALL_MAX_BYTES), RunBody)
         watcher, by = Watcher(), await by_whom(request)
         cancel = await run_in_threadpool(self._operations.run, key_in(request), body.arguments, watcher, by)

@@ -90,7 +90,7 @@ class MessageRoutes:
             if not queued:
                 raise _stays_full(key, timeout_s) from None
         except Trouble:
-            if not queued:  # else whoever sends the rest is told
+            if not queued:  # else the caller is told when it sends the rest
                 raise
         return queued
 

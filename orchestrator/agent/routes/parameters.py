@@ -1,4 +1,4 @@
-"""Paths and queries of requests → values of ours; what is none of them is refused, with what it has to be."""
+"""Paths and queries of requests → values of ours, or a refusal that says what they have to be."""
 
 import re
 from collections.abc import Collection
@@ -19,7 +19,7 @@ from orchestrator.observe.events import printable
 TIMEOUT_MAX_S = 3_600.0
 TEXT_MAX = 256  # characters
 NUMBER_DIGITS = 20
-SHOWN_MAX = 100  # characters of something mistaken that are repeated to whoever sent it
+SHOWN_MAX = 100  # characters of something mistaken that are repeated to its sender
 LABEL = re.compile(NAME_PATTERN, re.ASCII)
 
 

@@ -1,4 +1,4 @@
-"""Serves traces: what is recorded of conversations."""
+"""Serves traces: the records of conversations."""
 
 from collections.abc import Iterator
 
