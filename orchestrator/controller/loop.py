@@ -98,7 +98,7 @@ class Controller:
         else:
             records = self.ledger.records
             seen = (records[key] for key in some if key in records and not records[key].deleted)
-            staying = records.keys() - self.ledger.deleted
+            staying = records.keys() - self.ledger.deleted if some & now.depending else ()  # which takes a look at each
             plan = compare_some(desired, (now.wanted[key] for key in some), self._observer.some(seen), staying)
         self.outcomes.tell_commit(plan)
         outcomes = self.execute(plan, some) if some is None or some else ()
@@ -107,7 +107,7 @@ class Controller:
 
     def resolve(self) -> Iterator[tuple[DesiredState, Permissions]]:
         """Return each source's wish, as it is now or was when it was last known, and its permissions."""
-        for desired in self.sources.resolved(self.ledger.records):
+        for desired in self.sources.resolved(self.ledger.records, self.ledger.names):
             self._record_wanted(desired)
         self.sources.tell()
         for source, desired in sorted(self.ledger.desired.items()):

@@ -49,7 +49,7 @@ class Watched:
         self.reader = reader
         self.seen = seen
         self.permissions = permissions
-        self.resolution: tuple[Snapshot, frozenset[DeploymentKey], Permissions, Resolution] | None = None
+        self.resolution: tuple[Snapshot, int, Permissions, Resolution] | None = None
         self.resolve: Resolve | None = None  # remembers what it resolved last
         self.snapshot: Snapshot | None = None
         self.status = note.status if note is not None else SourceStatus(source=source)
@@ -128,22 +128,27 @@ class WatchedSources:
             if answer is not None:
                 self._take(watched, answer)
 
-    def resolved(self, known: Collection[DeploymentKey]) -> Iterator[DesiredState]:
-        """Resolve every source that has a snapshot; one that was never read says nothing."""
+    def resolved(self, known: Collection[DeploymentKey], names: int) -> Iterator[DesiredState]:
+        """Resolve every source that has a snapshot; one that was never read says nothing.
+
+        `known` are the deployments that there are; while `names` is the same, so are they.
+        """
         for watched in self._watched.values():
             if watched.snapshot is None:
                 continue
-            yield self._resolution(watched, watched.snapshot, frozenset(known)).desired
+            yield self._resolution(watched, watched.snapshot, known, names).desired
 
-    def _resolution(self, watched: Watched, snapshot: Snapshot, known: frozenset[DeploymentKey]) -> Resolution:
+    def _resolution(
+        self, watched: Watched, snapshot: Snapshot, known: Collection[DeploymentKey], names: int
+    ) -> Resolution:
         cached, allowed = watched.resolution, watched.permissions
-        if cached is not None and cached[0] is snapshot and cached[1] == known and cached[2] == allowed:
+        if cached is not None and cached[0] is snapshot and cached[1] == names and cached[2] == allowed:
             return cached[3]
         if watched.resolve is None:
             watched.resolve = self._resolver()
         resolution = watched.resolve(snapshot, known, allowed)
         self._keep(snapshot)
-        watched.resolution = (snapshot, known, allowed, resolution)
+        watched.resolution = (snapshot, names, allowed, resolution)
         changes = {"diagnostics": resolution.diagnostics, "revision": snapshot.revision}
         watched.status = msgspec.structs.replace(watched.status, **changes)
         return resolution

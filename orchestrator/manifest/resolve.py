@@ -143,7 +143,7 @@ def _by_key(entries: Iterable[DocumentEntry]) -> Keyed:
     for entry in entries:
         if entry.key is not None:
             keyed.setdefault(entry.key, []).append(entry)
-    return dict(sorted(keyed.items()))
+    return dict(sorted(keyed.items(), key=lambda item: (item[0].namespace, item[0].name)))
 
 
 def _refuse_duplicates(keyed: Keyed, found: Found) -> None:

@@ -15,6 +15,7 @@ from orchestrator.model.snapshot import Snapshot, SourceAnswer, SourceFailure, U
 from orchestrator.model.source import FolderSpec
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.gather import (
+    SUFFIXES,
     Manifests,
     References,
     Remembered,
@@ -169,7 +170,7 @@ class FolderSource:
             before = listing(root, self.spec)
             files = gather(root, before[1], self._remembered, self._artifacts)
             with opened_root(self.spec.root) as again:
-                if again.inode != root.inode or not _same_names(listing(again, self.spec), before):
+                if again.inode != root.inode or not _same_names(listing(again, self.spec, ()), before):
                     return None
         spec = self.spec
         manifests = tuple(sorted(printable(path) for path in before[1]))
@@ -207,8 +208,10 @@ def opened_root(root: str) -> Iterator[FolderDirectory]:
         directory.close()
 
 
-def listing(root: FolderDirectory, spec: FolderSpec) -> tuple[tuple[int, int], Manifests]:
-    """Return which directory the folder is now, and the manifests in it.
+def listing(
+    root: FolderDirectory, spec: FolderSpec, identified: tuple[str, ...] = SUFFIXES
+) -> tuple[tuple[int, int], Manifests]:
+    """Return which directory the folder is now, and the manifests in it, with the identities of those `identified`.
 
     Raises:
         PathFault: the folder, or the one file that was named, is gone.
@@ -218,7 +221,7 @@ def listing(root: FolderDirectory, spec: FolderSpec) -> tuple[tuple[int, int], M
         assert isinstance(folder, FolderDirectory)
         prefix = f"{spec.folder}/" if spec.folder else ""
         if spec.file is None:
-            return folder.inode, manifest_paths(folder, prefix)
+            return folder.inode, manifest_paths(folder, prefix, identified)
         if folder.look(spec.file) is Kind.MISSING:
             raise PathFault("missing", f"there is no {spec.file}")
         return folder.inode, {prefix + spec.file: None}

@@ -74,6 +74,7 @@ class Remembered:
         self._references = references
         self._texts: dict[str, tuple[Hashable, FileEntry]] = {}
         self._found: dict[str, tuple[FileEntry, Sequence[FileReference]]] = {}
+        self._shared: dict[tuple[FileReference, ...], tuple[FileReference, ...]] = {}  # thousands name one component
 
     def text(self, path: str, identity: Hashable | None) -> FileEntry | None:
         """Return what a manifest holds, None where it has to be read."""
@@ -85,22 +86,32 @@ class Remembered:
         known = self._found.get(path)
         if known is not None and (known[0] is entry or known[0] == entry):
             return known[1]
-        found = self._references({path: entry}, [path] if is_manifest else [])
+        read = tuple(self._references({path: entry}, [path] if is_manifest else []))
+        found = self._shared.setdefault(read, read)
         self._found[path] = entry, found
         return found
 
     def keep(self, manifests: "Manifests", files: Mapping[str, FileEntry]) -> None:
         """Remember what was read under these identities, and nothing else."""
-        known = ((path, identity, files[path]) for path, identity in manifests.items() if identity is not None)
-        self._texts = {path: (identity, entry) for path, identity, entry in known if isinstance(entry, Content)}
-        self._found = {path: known for path, known in self._found.items() if path in files}
+        before, self._texts = self._texts, {}
+        for path, identity in manifests.items():
+            known, entry = before.get(path), files[path]
+            if known is not None and known[0] == identity and known[1] is entry:
+                self._texts[path] = known
+            elif identity is not None and isinstance(entry, Content):
+                self._texts[path] = identity, entry
+        if len(self._found) > len(files) or len(self._shared) > len(self._found):
+            self._found = {path: found for path, found in self._found.items() if path in files}
+            self._shared = {found: found for _, found in self._found.values()}  # type: ignore[misc]  # tuples all
 
 
 Manifests = Mapping[str, Hashable | None]  # root-relative paths, sorted, and the identity of each where that is known
 
 
-def manifest_paths(folder: Directory, prefix: str) -> dict[str, Hashable | None]:
-    """List the manifests in `folder` and below, sorted, each with `prefix` in front, with their identities.
+def manifest_paths(
+    folder: Directory, prefix: str, identified: tuple[str, ...] = SUFFIXES
+) -> dict[str, Hashable | None]:
+    """List the manifests in `folder` and below, sorted, each with `prefix` in front, with identities if `identified`.
 
     Hidden names are skipped (`..data` and `.git` are among them), links to directories are not followed.
 
@@ -109,7 +120,7 @@ def manifest_paths(folder: Directory, prefix: str) -> dict[str, Hashable | None]
         TooMuch: there are more than `MAX_MANIFESTS`, or directories are nested deeper than `MAX_DEPTH`.
     """
     found: dict[str, Hashable | None] = {}
-    for looked_at, (path, identity) in enumerate(_names_below(folder, prefix, 0)):
+    for looked_at, (path, identity) in enumerate(_names_below(folder, prefix, identified, 0)):
         if looked_at >= MAX_NAMES:
             raise TooMuch(f"more than {MAX_NAMES} names")
         if path.lower().endswith(SUFFIXES):  # one written otherwise is not read, and told of
@@ -119,17 +130,19 @@ def manifest_paths(folder: Directory, prefix: str) -> dict[str, Hashable | None]
     return dict(sorted(found.items()))
 
 
-def _names_below(folder: Directory, prefix: str, depth: int) -> Iterator[tuple[str, Hashable | None]]:
+def _names_below(
+    folder: Directory, prefix: str, identified: tuple[str, ...], depth: int
+) -> Iterator[tuple[str, Hashable | None]]:
     """Yield every name that is not hidden; a directory's with a slash at its end, before what is in it."""
     if depth > MAX_DEPTH:
         raise TooMuch(f"directories nested more than {MAX_DEPTH} deep")
-    for name, kind, identity in folder.listed(SUFFIXES):
+    for name, kind, identity in folder.listed(identified):
         if name == "lost+found":
             continue
         if kind is Kind.DIRECTORY:
             yield f"{prefix}{name}/", None
             with closing(folder.enter(name)) as inner:
-                yield from _names_below(inner, f"{prefix}{name}/", depth + 1)
+                yield from _names_below(inner, f"{prefix}{name}/", identified, depth + 1)
         elif kind is not Kind.MISSING:
             yield prefix + name, identity
 
@@ -148,9 +161,8 @@ def gather(
     new: Mapping[str, FileEntry] = dict(files.entries)
     is_manifest = True
     for _ in range(MAX_ROUNDS):
-        found = (
-            one for path, entry in new.items() for one in remembered.references(path, entry, is_manifest=is_manifest)
-        )
+        lists = (remembered.references(path, entry, is_manifest=is_manifest) for path, entry in new.items())
+        found = {one for each in {id(found): found for found in lists}.values() for one in each}
         wanted = {one.path: one for one in sorted(found, key=_loosest_first) if one.path not in files.entries}
         for reference in wanted.values():
             files.add(reference)

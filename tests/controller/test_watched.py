@@ -45,6 +45,7 @@ class Stage:
 
     def __init__(self, *, note: SourceNote | None = None) -> None:
         self.now_ms = 1_000
+        self.names = 0
         self.reader = Scripted()
         self.resolved = 0
         self.kept: list[Snapshot] = []
@@ -67,7 +68,7 @@ class Stage:
         """Go round once, with an answer if there is one; returns what is wanted then."""
         self.reader.answers += [answer] if answer is not None else []
         self.sources.read()
-        wanted = [desired.revision for desired in self.sources.resolved(())]
+        wanted = [desired.revision for desired in self.sources.resolved((), self.names)]
         self.sources.tell()
         return wanted
 
@@ -148,3 +149,12 @@ def test_what_its_operator_allows_is_part_of_what_it_wants(stage: Stage):
     assert stage.resolved == 2
     assert stage.sources.permissions(SOURCE) == Permissions(adopt=True)
     assert stage.sources.permissions("another") == Permissions()
+
+
+def test_it_is_resolved_anew_when_deployments_came_or_went(stage: Stage):
+    stage.look(known("1"))
+    stage.look()
+    assert stage.resolved == 1
+    stage.names += 1  # what it depends on may be there now
+    stage.look()
+    assert stage.resolved == 2
