@@ -1,4 +1,4 @@
-"""The actor's boundary: what goes wrong at work on a guest ends that instance, and nobody else."""
+"""The actor's boundary: a failure at work on a guest ends that instance, and nobody else."""
 
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ def host_fault(problem: Exception) -> Exited:
 
 
 async def cancellable(guest: Guest, envelope: Envelope, answer: Work[Outcome]) -> Outcome:
-    """Make a call that who asked for it may give up; its instance has ended then."""
+    """Make a call that its caller may give up; its instance has ended then."""
     cancellation = envelope.cancellation
     assert cancellation is not None
     cancellation.begin(guest.interrupt)

@@ -1,4 +1,4 @@
-"""What is asked of an instance to know how it is, and what its answers mean."""
+"""The health checks of an instance, and the meaning of its answers."""
 
 import msgspec
 
@@ -13,7 +13,7 @@ SHOWN = 200  # characters of an answer
 
 
 class HealthFinding(msgspec.Struct, frozen=True):
-    """How an instance is; `why` is what its health call came to, empty where `health()` said so."""
+    """How an instance is; `why` is the outcome of its health call, empty where `health()` said so."""
 
     health: Health
     why: str = ""

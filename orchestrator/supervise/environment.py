@@ -1,4 +1,4 @@
-"""What every instance of a process shares."""
+"""The environment that all instances of a process share."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from orchestrator.supervise.ports import Listener, StartGuest, StartJob, Workers
 
 
 class Environment:
-    """What an instance needs of its process. Without `start_job`, no job can be started; without `requests`, none
+    """An instance's needs of its process. Without `start_job`, no job can be started; without `requests`, no request
     reaches anybody. `chance` draws a number from 0 up to 1.
     """
 

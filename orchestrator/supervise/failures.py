@@ -1,4 +1,4 @@
-"""What one instance has failed of, and what follows that: the memory that `policy.py` and `groups.py` decide by.
+"""The failures of one instance, and what follows them: the memory that `policy.py` and `groups.py` decide by.
 
 Its instance's lock is held in every method. `escalate` asks the instance's group, and makes no call.
 """
@@ -48,7 +48,7 @@ class FailureRecord:
         return None if self._unanswered is None else self._follow(self._unanswered, policy, again=True)
 
     def count(self) -> None:
-        """Have its latest failure count for what follows the next: its own back-off is over."""
+        """Count its latest failure in the decision on the next: its own back-off is over."""
         failure, self._unanswered = self._unanswered, None
         if failure is not None and isinstance(failure.alone, RestartAfter) and failure.alone.counts:
             self._restarts_ms = [*self._restarts_ms[-RESTARTS_KEPT:], failure.at_ms]

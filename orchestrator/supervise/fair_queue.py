@@ -1,4 +1,4 @@
-"""Whose turn is next: a queue for each priority, which share the turns so that none waits for ever."""
+"""The order of turns: a queue for each priority, which share the turns so that none waits for ever."""
 
 from collections import deque
 from typing import Generic, TypeVar

@@ -31,7 +31,7 @@ class Member:
 
     @property
     def identity(self) -> tuple[DeploymentKey, str]:
-        """What tells it from another version of the same deployment."""
+        """Its identity, which differs from that of another version of the same deployment."""
         return self.key, self.revision
 
 
@@ -49,7 +49,7 @@ class GroupSupervisor:
         self._is_at_it = self._is_to_look = False
 
     def regroup(self, members: Sequence[Member]) -> None:
-        """Take over who the members are, in the order of their start; what has left goes on by itself."""
+        """Take over the members, in the order of their start; a deployment that has left goes on by itself."""
         with self._lock:
             before, self._members = self._members, {member.key: member for member in members}
             known = {member.identity for member in before.values()}
@@ -196,7 +196,7 @@ class GroupSupervisor:
 
 
 class GroupMembership:
-    """What one member's instances see of their group."""
+    """The group, as the instances of one member see it."""
 
     def __init__(self, supervisor: GroupSupervisor) -> None:
         self._supervisor = supervisor

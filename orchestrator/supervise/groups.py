@@ -2,7 +2,7 @@
 
 Pure: a `GroupRestart` is what a group is in the middle of, `decide_together` begins one, `advance` says its next step,
 and `group_supervisor.py` carries it out. A member is a deployment with all its instances; members are in the order of
-their start: what they depend on first, then by name.
+their start: dependencies first, then by name.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ class BackoffWait(msgspec.Struct, frozen=True):
 
 
 class GroupRestart(msgspec.Struct, frozen=True):
-    """What a group is in the middle of: members still to be stopped, last one first, then those to be started.
+    """The rest of a group's restart: members still to be stopped, last one first, then those to be started.
 
     Nothing is started before every wait is over. `gave_up` is why it gave up, empty while it has not.
     """
@@ -64,7 +64,7 @@ class InstanceFailure(msgspec.Struct, frozen=True):
 
 
 class GroupDecision(msgspec.Struct, frozen=True):
-    """What follows for the instance that failed and for its group; `counts` towards the group's intensity.
+    """The decision for the instance that failed and for its group; `counts` towards the group's intensity.
 
     `others` are the members that are stopped and started with it.
     """
@@ -227,7 +227,7 @@ def standing_of(state: State) -> Standing:
 
 
 class GroupVerb(Enum):
-    """What is done to one member next."""
+    """The next act on one member."""
 
     STOP = "stop"
     GIVE_UP = "give-up"
@@ -259,7 +259,7 @@ def advance(
         if seen.comes or seen.goes:
             return restart, None
         restart = msgspec.structs.replace(restart, to_start=restart.to_start[1:])
-    # What a finished restart waited for must not be taken for a wait of the next.
+    # The waits of a finished restart must not be taken for those of the next.
     return (msgspec.structs.replace(restart, waits=()) if restart.is_over else restart), None
 
 

@@ -48,7 +48,7 @@ class GuestSide:
         return await self._examine(self.guest, policy, policy.timeout_ms)
 
     async def answer(self) -> Exited | None:
-        """Have the guest handle the next answer, if one still waits; None when it goes on afterwards."""
+        """Give the guest the next answer, if one still waits; None when it goes on afterwards."""
         assert self.guest is not None
         self._is_answered = True
         exited = await asked(self._give(self.guest))
@@ -56,7 +56,7 @@ class GuestSide:
         return exited
 
     async def part(self) -> Exited | None:
-        """Have the guest hear what became of its requests, and say goodbye."""
+        """Tell the guest how its requests ended, and let it say goodbye."""
         guest = self.guest
         assert guest is not None
         problem = await asked(self._say_goodbye(guest))
@@ -85,7 +85,7 @@ class GuestSide:
 
     @property
     def spent(self) -> Spent:
-        """What messages and calls took, of this guest and of those before it."""
+        """The cost of messages and calls, of this guest and of those before it."""
         guest = self.guest
         return self._spent if guest is None else _sum(self._spent, guest.spent)
 

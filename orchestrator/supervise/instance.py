@@ -1,6 +1,6 @@
 """One instance as an actor: it starts, takes messages one at a time, is asked how it is, exits, and starts again.
 
-What follows what is the table of `life.py`; here its effects are carried out. The guest is touched by one job at a
+The table of `life.py` says what follows what; here its effects are carried out. The guest is touched by one job at a
 time: a start, a message (`mailbox_side.py`), or an answer to a request of its own, a check or a goodbye
 (`guest_side.py`). States change under the instance's lock; no lock is held while the guest runs or while anyone is told
 something.
@@ -70,13 +70,13 @@ class Instance:
         self._mailbox_side = MailboxSide(name, deployment, route, environment, self.guest_side, self)
 
     def tell(self, event: Event) -> None:
-        """Have something happen to it; see `life.py`."""
+        """Tell it an event, and carry the effects out; see `life.py`."""
         with self._lock:
             effects = self._note(event)
         self._carry_out(effects)
 
     def take_over(self, deployment: Deployment) -> None:
-        """Have changed in-place fields in force, also for what it is waiting for already."""
+        """Put changed in-place fields in force, also for the timer that it waits for already."""
         with self._lock:
             before, self.deployment = self.deployment, deployment
             self._mailbox_side.priority = deployment.priority
@@ -118,7 +118,7 @@ class Instance:
         self._carry_out(effects)
 
     def exited(self, reason: ExitReason, settle: Callable[[], None] | None = None) -> None:
-        """Note that its guest has ended, and what follows; `settle` tells who had sent it what ended it."""
+        """Note that its guest has ended, and what follows; `settle` tells the sender of the message that ended it."""
         guest, effects = self._end_badly(reason)
         try:
             self._carry_out(effects)
@@ -129,7 +129,7 @@ class Instance:
                 guest.close()
 
     def _note(self, event: Event) -> Sequence[Effect]:
-        """Have an event change its state; returns what is to be done without the lock."""
+        """Change its state by an event; returns the effects to carry out without the lock."""
         after, effects = next_life(self._life_now(event), event)
         self._life = Life(State.IDLE) if after.state is State.AT_WORK else after
         self._mailbox_side.serves = self._life.state is State.IDLE
@@ -139,7 +139,7 @@ class Instance:
         return effects
 
     def _life_now(self, event: Event) -> Life:
-        """Return its life with who has the guest; where that is the route and the event wants the guest, take it."""
+        """Return its life with the holder of the guest; where that is the route and the event wants it, take it."""
         life = self._life
         if life.state is not State.IDLE and life.state is not State.OVERDUE:
             return life
@@ -263,7 +263,7 @@ class Instance:
         self._carry_out(effects)
 
     def _wait_anew(self, before: Deployment) -> tuple[str, Sequence[Effect]]:
-        """Make what it waits for due as the policies in force say; returns what became of a back-off, if it changed."""
+        """Make its timer due as the policies in force say; returns what became of a back-off, if it changed."""
         after, state = self.deployment, self.state
         interval_ms = after.health.interval_ms
         if state in RUNNING and before.health.interval_ms != interval_ms:

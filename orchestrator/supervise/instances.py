@@ -52,7 +52,7 @@ class InstanceSet:
             revived = [i for i in self._instances.values() if i.state.phase in ended]
             missing = self._fill()
             staying = [*self._instances.values()]
-        for instance in staying:  # what a policy ends now was looked at above: it is not revived by the same change
+        for instance in staying:  # one that a policy ends now was looked at above: the same change does not revive it
             instance.take_over(deployment)
         for instance in surplus:
             instance.tell(Event.STOP)
@@ -81,7 +81,7 @@ class InstanceSet:
         self._rolling.begin(instances)
 
     def tell_all(self, event: Event) -> None:
-        """Tell every instance something at once; what has them end, the youngest first."""
+        """Tell every instance an event at once; one that ends them, the youngest first."""
         instances = self._present()
         for instance in reversed(instances) if event in ENDINGS else instances:
             instance.tell(event)

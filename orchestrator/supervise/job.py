@@ -1,7 +1,7 @@
 """The runs of a job: one for each revision that a manifest asks for, and those that people ask for.
 
 A run has a thread of its own (`Workers.submit_job`): it may take an hour, and no message waits for it. It is never
-started twice and never restarted; whoever wants another asks for another. Nothing here is durable.
+started twice and never restarted; another run takes another request. Nothing here is durable.
 """
 
 import threading
@@ -24,7 +24,7 @@ NAME_DIGITS = 6  # of the revision's id in a run's name
 
 
 class RunRequest(NamedTuple):
-    """What a person asks of a run: arguments, None for those of the revision; and who takes what it prints."""
+    """A person's request of a run: arguments, None for those of the revision; and the taker of its output."""
 
     args: tuple[str, ...] | None = None
     taker: OutputTaker | None = None
@@ -104,7 +104,7 @@ class Run:
         try:
             started = self._environment.start_job(self.revision, self.id, *self._request)
             return JobOutcome(reason=started.reason) if isinstance(started, Exited) else self._run(started)
-        except Exception as problem:  # noqa: BLE001 — what goes wrong inside ends this run alone
+        except Exception as problem:  # noqa: BLE001 — a failure inside ends this run alone
             fault = ExitReason(kind=ExitKind.HOST_FAULT, detail=f"{type(problem).__name__}: {problem}")
             return JobOutcome(reason=fault)
 
@@ -129,7 +129,7 @@ class Runs:
     def __init__(self, key: DeploymentKey, environment: Environment) -> None:
         self._key, self._environment = key, environment
         self._lock = threading.Lock()
-        self._wanted: dict[str, Run] = {}  # by revision: what a manifest asks for, until its outcome was written down
+        self._wanted: dict[str, Run] = {}  # by revision: the run of a manifest, until its outcome was written down
         self._asked: list[Run] = []  # at work by request
         self._number = 0
 
@@ -191,7 +191,7 @@ class Runs:
                 run.cancel()
 
     def keep_only(self, revision: str | None) -> bool:
-        """Cancel what was begun for other revisions, forget what of it has ended; True when nothing of it is left."""
+        """Cancel the runs of other revisions, and forget those that have ended; True when none of them is left."""
         with self._lock:
             others = [run for run in self._wanted.values() if run.revision.id != revision]
             for run in others:

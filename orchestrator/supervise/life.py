@@ -18,7 +18,7 @@ from orchestrator.model.observed import Phase
 
 
 class State(Enum):
-    """Where an instance is in its life, and who has its guest."""
+    """A place in an instance's life, and who has its guest."""
 
     INSTALLED = "installed"  # made, and not told to start
     QUEUED = "queued"  # its turn to start has not come
@@ -46,7 +46,7 @@ class State(Enum):
 
     @property
     def phase(self) -> Phase:
-        """What others see of it."""
+        """The phase that others see."""
         return _PHASES[self]
 
     @property
@@ -56,7 +56,7 @@ class State(Enum):
 
 
 class Event(Enum):
-    """What happens to an instance."""
+    """An event in the life of an instance."""
 
     START = "start"
     STOP = "stop"  # told to end for good
@@ -68,7 +68,7 @@ class Event(Enum):
     FOUND_WELL = "found-well"
     FOUND_ILL = "found-ill"
     MESSAGE = "message"
-    DONE = "done"  # what had the guest is over, and the instance goes on
+    DONE = "done"  # the work that had the guest is over, and the instance goes on
     DONE_ANSWER_NEXT = "done-answer-next"  # a message is over, and an answer waits, whose turn it is
     ANSWER = "answer"  # an answer to a request of its own waits
     CHECK_DUE = "check-due"
@@ -84,7 +84,7 @@ class Event(Enum):
 
 
 class Then(Enum):
-    """What follows the end of an instance that was told to end."""
+    """The sequel to the end of an instance that was told to end."""
 
     LEAVE = "leave"
     RESTART = "restart"
@@ -93,7 +93,7 @@ class Then(Enum):
 
 
 class Effect(Enum):
-    """What is done because of an event. Those of `NOTES` are done in the same step as it, the others after it."""
+    """An act because of an event. Those of `NOTES` are done in the same step as it, the others after it."""
 
     DISARM = "disarm its timer"
     ARM_CHECK = "arm the timer of its next check"
@@ -107,7 +107,7 @@ class Effect(Enum):
     CHECK = "ask it how it is"
     ANSWER = "give it an answer"
     LOOK = "give it an answer if one waits"
-    PART = "have it say goodbye"
+    PART = "let it say goodbye"
     TELL = "tell its set"
 
     __hash__ = object.__hash__
@@ -252,13 +252,17 @@ _JOBS = frozenset({E.TURN, E.MESSAGE, E.DONE, E.DONE_ANSWER_NEXT, E.EXITED, E.PA
 IGNORED: tuple[Pairs, ...] = (
     _of({S.INSTALLED}, {E.RESTART, E.PAUSE, E.DISMISS, E.GO_ON}, "it is about to be started"),
     _of({S.LEFT}, {E.START, E.RESTART, E.STOP, E.PAUSE, E.DISMISS, E.GO_ON}, "it was told to end for good"),
-    _of({S.ENDED, S.GAVE_UP}, {E.PAUSE, E.DISMISS}, "what has ended stays so"),
+    _of({S.ENDED, S.GAVE_UP}, {E.PAUSE, E.DISMISS}, "it has ended, and stays so"),
     _of({S.ENDED, S.BACKING_OFF, S.QUEUED, S.LOADING, *RUNNING}, {E.GO_ON}, "it waits for no group"),
     _of(STOPPING, {E.GO_ON}, "no group stopped it"),  # where one did, `RETOLD` says what follows instead
     _of(STOPPING, {E.RESTART}, "its group or somebody for good told it to end"),  # and where they did not, `RETOLD`
     _of(STOPPING, {E.PAUSE, E.DISMISS}, "it was told to end for good"),
-    _of({S.AT_WORK, *WAITING, *ANSWERED, *CHECKED}, {E.ANSWER}, "whoever has the guest looks for answers afterwards"),
-    _of(_ALL - RUNNING, {E.ANSWER}, "nobody takes it now; who starts or says goodbye looks for answers"),
+    _of(
+        {S.AT_WORK, *WAITING, *ANSWERED, *CHECKED},
+        {E.ANSWER},
+        "the work that has the guest looks for answers afterwards",
+    ),
+    _of(_ALL - RUNNING, {E.ANSWER}, "nobody takes it now; a start or a goodbye looks for answers"),
     _of(CHECKED, {E.CHECK_DUE}, "it is being asked"),
     _of(_ALL - RUNNING, {E.CHECK_DUE}, "a timer may be late"),
     _of(_ALL - {S.BACKING_OFF}, {E.BACKOFF_OVER}, "a timer may be late"),
@@ -272,7 +276,7 @@ IMPOSSIBLE: tuple[Pairs, ...] = (
 
 
 def next_life(life: Life, event: Event) -> tuple[Life, tuple[Effect, ...]]:
-    """Return where an event leads, and what is done because of it, in order; nothing where it is to be ignored.
+    """Return the life that an event leads to, and the effects, in order; none where it is to be ignored.
 
     Raises:
         Impossible: the event cannot happen in this state.
@@ -328,7 +332,7 @@ def _composites() -> dict[str, list[State]]:
 
 
 def _edges() -> dict[tuple[str, str], list[str]]:
-    """Return who leads to whom and by what. What ends a guest, and what follows its end, is drawn once for all."""
+    """Return the events that lead from state to state. The end of a guest, and its sequel, are drawn once for all."""
     edges: dict[tuple[str, str], list[str]] = {}
     for state, event in (pair for pair in product(State, Event) if pair in TABLE):
         to = TABLE[state, event].state

@@ -1,8 +1,8 @@
 """An instance as the route sees it: somebody who takes messages, batches and calls, one at a time, while it is idle.
 
 The ordinary turn is the hot path, and does without the table of `life.py`: while `serves` is true, which is while that
-says `IDLE`, the route hands the guest over (`MESSAGE`) and has it back (`DONE`) under its own lock, and the instance is
-told of neither. Whatever else is to happen after a turn is the instance's, in `turn_over` and `exited`.
+says `IDLE`, the route hands the guest over (`MESSAGE`) and takes it back (`DONE`) under its own lock, and the instance
+is told of neither. All other consequences of a turn are the instance's, in `turn_over` and `exited`.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ class TurnOwner(Protocol):
 
 
 class MailboxSide:
-    """What takes from the route for one instance. The instance's lock is held where `serves` is set."""
+    """The taker of the route's messages for one instance. The instance's lock is held where `serves` is set."""
 
     __slots__ = (
         "_environment", "_guest_side", "_owner", "_route", "_sessions", "lane", "name", "priority", "serves",
@@ -70,7 +70,7 @@ class MailboxSide:
         side = self._guest_side
         try:
             outcome = await self._begun(envelope)
-        except Exception as problem:  # noqa: BLE001 — the actor's boundary: what goes wrong inside ends it alone
+        except Exception as problem:  # noqa: BLE001 — the actor's boundary: a failure inside ends it alone
             outcome = host_fault(problem)
         requester = side.requester
         if requester.trace and isinstance(envelope.work, Message):

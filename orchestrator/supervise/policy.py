@@ -1,6 +1,6 @@
 """Decides what follows an exit: exit reason × restart type × recent restarts × now × chance. Rules are Erlang/OTP's.
 
-What a group makes of it is decided in `groups.py`.
+`groups.py` decides what a group makes of it.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What supervision needs from outside, as protocols: a guest, a way to start one, workers, time.
+"""The ports of supervision, as protocols: a guest, a way to start one, workers, time.
 
 The real ones are in `runtime`, `supervise/scheduler.py` and `supervise/timers.py`; the simulation brings its own.
 """
@@ -25,10 +25,10 @@ class Guest(Protocol):
         """Give it a message."""
 
     def handle_many(self, mail: Sequence[Mail]) -> Work[Handled]:
-        """Give it messages that want no reply, in order; what it was not given, it did nothing for."""
+        """Give it messages that want no reply, in order; it has not touched those that it was not given."""
 
     def handle_callback(self, message: Message) -> Work[Answer]:
-        """Give it what a request of its own came to."""
+        """Give it the answer to a request of its own."""
 
     def call(self, function: str, arguments: Sequence[Json], session: str | None = None) -> Work[CallAnswer]:
         """Call an exported function with JSON arguments, in a session that has what their handles mean."""
@@ -42,7 +42,7 @@ class Guest(Protocol):
 
     @property
     def spent(self) -> Spent:
-        """What messages and calls took, as far as it was read; from any thread."""
+        """The cost of messages and calls, as far as it was read; from any thread."""
 
     @property
     def memory_bytes(self) -> int:
@@ -85,10 +85,10 @@ class JobGuest(Protocol):
 
 
 class OutputTaker(Protocol):
-    """Somebody who wants what a run prints while it prints it. Must not block."""
+    """Somebody who takes a run's output while it runs. Must not block."""
 
     def write(self, stream: str, data: bytes) -> bool:
-        """Take what was written to `stdout` or `stderr`; False asks for no more until `resume` is called."""
+        """Take output to `stdout` or `stderr`; False asks for no more until `resume` is called."""
 
     def attach(self, resume: Callable[[], None]) -> None:
         """Say how to ask for more."""
@@ -101,7 +101,7 @@ StartJob = Callable[[Revision, ComponentId, "tuple[str, ...] | None", "OutputTak
 
 
 class Membership(Protocol):
-    """What a set of instances sees of the group that it is in."""
+    """The group that a set of instances is in, as the set sees it."""
 
     def escalate(self, failure: InstanceFailure, *, again: bool) -> Decision:
         """Say what follows a failure, or follows `again` under an edited policy.
@@ -123,14 +123,14 @@ class Workers(Protocol):
     """Threads that run guests."""
 
     def submit(self, work: Work[None], priority: Priority = Priority.NORMAL) -> None:
-        """Do `work` soon, step by step; what has a higher priority has more of the turns."""
+        """Do `work` soon, step by step; a higher priority has more of the turns."""
 
     def submit_job(self, job: Callable[[], None]) -> None:
         """Run `job` soon, on a thread of its own: it may take an hour."""
 
 
 class Listener(Protocol):
-    """Who is told when something changed, so that the controller looks again."""
+    """The listener to changes, by which the controller looks again."""
 
     def changed(self, key: DeploymentKey) -> None:
         """Say that an instance's phase, readiness or health changed; called with no lock held."""

@@ -20,7 +20,7 @@ class RollingRestart:
         self._has_begun = False
 
     def begin(self, instances: Sequence[Instance]) -> None:
-        """Restart these, from the first on; what is left of a restart before it is dropped."""
+        """Restart these, from the first on, in place of the rest of an earlier restart."""
         with self._lock:
             self._left = [*instances]
         self.go_on()

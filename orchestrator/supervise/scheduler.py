@@ -1,11 +1,11 @@
-"""Who runs when: short calls one after another, long ones on every core, waiting ones nowhere.
+"""The scheduler of guests' work: short calls one after another, long ones on every core, waiting ones nowhere.
 
-Work is done in steps. Its first step is short, as a guest gives way at the next tick, and is made by whoever has the
-*turn*: one thread at a time, as short calls on several threads are slower than on one. Who submits work takes the turn
-if it is free, so that a message need not change threads; a worker takes over what that leaves. Work that gave way is
-long: it goes on among others of its kind on as many threads as there are cores. Work that waits for a moment is only
-an entry among the timers. Calls that hold their thread, and loading a component, get threads apart. A call that is over
-and does not return is given up: its work goes on without it, and another thread takes the place of its own.
+Work is done in steps. Its first step is short, as a guest gives way at the next tick, and is made by the thread that
+has the *turn*: one at a time, as short calls on several threads are slower than on one. A thread that submits work
+takes the turn if it is free, so that a message need not change threads; a worker takes over the rest. Work that gave
+way is long: it goes on among others of its kind on as many threads as there are cores. Work that waits for a moment is
+only an entry among the timers. Calls that hold their thread, and loading a component, get threads apart. A call that is
+over and does not return is given up: its work goes on without it, and another thread takes the place of its own.
 Work of a higher priority has more of the turns, whether it is short or long.
 """
 
@@ -23,7 +23,7 @@ from orchestrator.supervise.fair_queue import FairQueue
 from orchestrator.supervise.threads import LOST, ThreadPerJob, WorkerPool, report
 
 GUEST_MAX = 64  # steps that a thread of somebody else makes before it is let go,
-GUEST_NS = 250_000  # or for how long, beyond the step that it brought: what has that thread wait is not its own
+GUEST_NS = 250_000  # or for how long, beyond the step that it brought: it would wait for work that is not its own
 WORKER_MAX = 1_024
 LOOK_MS = 25  # between two looks at whether a call that holds its thread is over
 LOADERS = 4  # components loaded or compiled at once
@@ -74,7 +74,7 @@ class Scheduler:
             threads.close()
 
     def _wake(self) -> None:
-        """Have the worker look whether the turn is free."""
+        """Let the worker look whether the turn is free."""
         if self._wakes.qsize() < 2:  # one to wake it, one for it to look again after it has looked
             self._wakes.put(True)
 

@@ -15,7 +15,7 @@ from orchestrator.supervise.ports import Membership
 
 
 def _by_all(accepts: Sequence[frozenset[str]]) -> frozenset[str]:
-    """Return what all of those accept that accept not just anything; if that is nothing, what the newest does."""
+    """Return the encodings that all sets with a choice accept; if there is none, those of the newest."""
     choosy = [codecs for codecs in accepts if codecs]
     return (frozenset.intersection(*choosy) or choosy[-1]) if choosy else frozenset()
 
@@ -33,7 +33,7 @@ class Service:
         self._membership: tuple[str, Membership] | None = None  # the revision that is a member, and of what
 
     def join(self, revision: str, membership: Membership | None) -> None:
-        """Have the set of this revision, and no other, be a member of a group, or of none."""
+        """Make the set of this revision, and no other, a member of a group, or of none."""
         self._membership = None if membership is None else (revision, membership)
 
     def group(self) -> ObservedGroup | None:
@@ -49,7 +49,7 @@ class Service:
         return mine[1] if mine is not None and mine[0] == revision else None
 
     def ensure(self, deployment: Deployment) -> InstanceSet:
-        """Have a set for the deployment's revision, with its in-place fields in force."""
+        """Return the set of the deployment's revision, made if missing, with its in-place fields in force."""
         self.route.mailbox = deployment.mailbox
         self.route.routing = deployment.routing
         with self._lock:

@@ -1,4 +1,4 @@
-"""When a session of typed calls ends by itself: an instance looks after those that it has, and drops what is not used.
+"""The end of unused sessions of typed calls: an instance looks after those that it has, and drops those not used.
 
 The end is a piece of work like any other, so that it never comes in the middle of a call. It says after which use it
 was decided, and does nothing where there was another since.
@@ -33,7 +33,7 @@ class IdleSessions:
         return await guest.release(work.session, work.handles)
 
     def worked(self, session: str, work: Work, guest: Guest | None) -> None:
-        """Have a session end when it is not used for long from now on; at once, if the guest has nothing of it."""
+        """End a session once it has not been used for long from now on; at once, if the guest has nothing of it."""
         if self._was_used_since(work):
             return
         goes_on = guest is not None and session in guest.sessions

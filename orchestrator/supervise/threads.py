@@ -67,7 +67,7 @@ class ThreadPerJob:
         self._queue.put(job)
 
     def give_up(self) -> None:
-        """Count a job's thread no more, and have another in its place if one is wanted; that job returns `LOST`."""
+        """Count a job's thread no more, and start another in its place if one is wanted; that job returns `LOST`."""
         with self._lock:
             self._threads -= 1
             grow = self._grows()

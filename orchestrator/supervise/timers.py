@@ -65,7 +65,7 @@ class SystemClock:
         self._sweep_at = max(SWEEP_MIN, 2 * len(self._due))
 
     def close(self) -> None:
-        """End the thread; what was due later is dropped."""
+        """End the thread, and drop the calls that were due later."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -105,13 +105,13 @@ class OneTimer:
         self._timer: Timer | None = None
 
     def arm(self, delay_ms: int, call: Callable[[], None], rounds: CheckRounds | None = None) -> None:
-        """Have a call made, and no other; by one of some `rounds`, with others that are due then."""
+        """Make this call later, and no other; by one of some `rounds`, with others that are due then."""
         self.disarm()
         self._due_ms = self._clock.monotonic_ms() + delay_ms
         self._timer = (rounds or self._clock).call_later(delay_ms, call)
 
     def disarm(self) -> None:
-        """Have no call made."""
+        """Make no call."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
