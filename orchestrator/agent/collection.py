@@ -18,6 +18,7 @@ from orchestrator.store.store import Store
 CLAIM_MS = 300_000  # how long an artifact stays that was claimed, for a decision to name it
 LOOK_S = 60.0  # how long nothing may leave before it is looked all the same
 GATHER_S = 1.0  # how long a look waits for what leaves together, as many deployments do
+RESTS = 50  # times as long as a look took, and LOOK_S at most, the next waits: 10 000 deployments take one a second
 _LEAVE = (DeleteRecord, DeleteHistory, DeleteDesired, PutDesired)
 KIB = 1024
 
@@ -51,12 +52,15 @@ class Collector:
             self._asked.set()
 
     def _run(self) -> None:
+        rest_s = GATHER_S
         while not self._closing.is_set():
             if self._asked.wait(LOOK_S):
-                self._closing.wait(GATHER_S)
+                self._closing.wait(rest_s)
                 self._asked.clear()
             if not self._closing.is_set():
+                began_ms = self._clock.monotonic_ms()
                 self.look()
+                rest_s = rest_after((self._clock.monotonic_ms() - began_ms) / 1000)
 
     def look(self) -> None:
         """Collect, unless that was done since all that the newest decision left behind is old."""
@@ -80,3 +84,8 @@ class Collector:
         if fault != self._fault:  # once, not with every look
             self._announce(None, "host-fault", fault)
         self._fault = fault
+
+
+def rest_after(took_s: float) -> float:
+    """Return how long the next look waits after one that took so long: while much leaves, few looks go over all."""
+    return min(LOOK_S, max(GATHER_S, took_s * RESTS))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.agent.collection import CLAIM_MS, Collector
+from orchestrator.agent.collection import CLAIM_MS, Collector, rest_after
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.event import NOTHING_MORE, About
 from orchestrator.model.ids import DeploymentKey
@@ -166,3 +166,8 @@ def test_what_keeps_it_from_collecting_is_told_once_until_it_works_again(world: 
     for _ in range(3):
         world.collector.look()
     assert [reason for reason, _ in world.told] == ["host-fault"]
+
+
+@pytest.mark.parametrize(("took_s", "rest_s"), [(0.0, 1.0), (0.001, 1.0), (0.1, 5.0), (1.0, 50.0), (30.0, 60.0)])
+def test_what_costs_much_is_done_seldom(took_s: float, rest_s: float):
+    assert rest_after(took_s) == pytest.approx(rest_s)
