@@ -10,10 +10,10 @@ import pytest
 from .tree import ROOT
 
 REFUSAL = "No Python 3.11 or newer with venv among: "
-# Answers what the script asks of a Python; its environments hold one that notes what it is told.
+# Answers what the script asks of a Python, and how long it worked; its environments hold one that notes what it hears.
 STAND_IN = """#!/bin/sh
 case $1 in
--c) {answer} ;;
+-c) case $2 in *process_time*) echo {took} ;; *) {answer} ;; esac ;;
 -m) echo "{name} $*" >>{log}; shift $(($# - 1)); mkdir -p "$1/bin"
     printf '#!/bin/sh\\necho "env $*" >>{log}\\n' >"$1/bin/python"; chmod +x "$1/bin/python" ;;
 esac
@@ -29,11 +29,12 @@ def machine(tmp_path):
     return tmp_path
 
 
-def have(machine, name, build, wheel="/own/pip-1-py3-none-any.whl", where=None):
-    """Have a Python on the path that is built so; None for one that cannot be used."""
+def have(machine, name, build, wheel="/own/pip-1-py3-none-any.whl", where=None, took=1000):
+    """Put a Python on the path that is built so and takes so long; None for one that cannot be used."""
     line = "\\t".join([str(where or f"/opt/{name}"), "3.11.0", build or "", wheel])
     path = machine / "bin" / name
-    body = STAND_IN.format(name=name, log=machine / "log", answer="exit 1" if build is None else f"printf '{line}\\n'")
+    answer = "exit 1" if build is None else f"printf '{line}\\n'"
+    body = STAND_IN.format(name=name, log=machine / "log", took=took, answer=answer)
     path.write_text(body)
     path.chmod(0o755)
     if where is None:
@@ -50,23 +51,25 @@ def made(machine, python=None):
     return ended, told
 
 
-OPTIMISED, PLAIN = "an optimised build.", "not an optimised build, and there is none here"
-
-
 @pytest.mark.parametrize(
-    ("builds", "chosen", "why"),
+    ("pythons", "chosen", "why"),
     [
-        ({"python3.11": "optimised"}, "python3.11", OPTIMISED),
-        ({"python3": "plain"}, "python3", PLAIN),
-        ({"python3.11": "plain", "python3.12": "plain"}, "python3.11", PLAIN),
-        ({"python3.11": "plain", "python3.12": "optimised", "python3": "optimised"}, "python3.12", OPTIMISED),
-        ({"python3.11": "optimised", "python3.12": "optimised", "python3": "plain"}, "python3.11", OPTIMISED),
-        ({"python3.11": None, "python3": "plain"}, "python3", PLAIN),
+        ({"python3": ("plain", 1000)}, "python3", "the only one here."),
+        ({"python3.11": (None, 0), "python3": ("plain", 1000)}, "python3", "the only one here."),
+        ({"python3.11": ("plain", 1500), "python3": ("plain", 1000)}, "python3", "the fastest of 2 here"),
+        ({"python3.11": ("optimised", 1500), "python3": ("plain", 1000)}, "python3", "the fastest of 2 here"),
+        ({"python3.11": ("plain", 1000), "python3": ("plain", 950)}, "python3.11", "the fastest of 2 here"),
+        ({"python3.11": ("plain", 950), "python3": ("optimised", 1000)}, "python3", "the fastest of 2 here"),
+        (
+            {"python3.11": ("plain", 1300), "python3.12": ("plain", 1000), "python3": ("plain", 1400)},
+            "python3.12",
+            "the fastest of 3 here, the slowest taking 140 % of its time.",
+        ),
     ],
 )
-def test_the_first_optimised_one_is_taken_else_the_first_and_it_says_so(machine, builds, chosen, why):
-    for name, build in builds.items():
-        have(machine, name, build)
+def test_the_fastest_is_taken_and_of_equals_the_optimised_build_or_the_first(machine, pythons, chosen, why):
+    for name, (build, took) in pythons.items():
+        have(machine, name, build, took=took)
     ended, told = made(machine)
     assert told == [f"{chosen} -m venv ENV"]
     assert ended.stdout.startswith(f"{machine / 'env'} has Python 3.11.0, {machine / 'bin' / chosen}: {why}")
@@ -77,10 +80,10 @@ def test_one_that_has_several_names_counts_once(machine):
     have(machine, "python3", "optimised", where=machine / "bin/python3.11")
     ended, told = made(machine)
     assert told == ["python3.11 -m venv ENV"]
-    assert PLAIN in ended.stdout
+    assert "the only one here" in ended.stdout
 
 
-def test_an_optimised_one_without_a_pip_is_lent_the_wheel_of_another(machine):
+def test_one_without_a_pip_is_lent_the_wheel_of_another(machine):
     have(machine, "python3.11", "plain", "/other/pip-23.2.1-py3-none-any.whl")
     have(machine, "python3", "optimised", "-")
     ended, (making, installing) = made(machine)
@@ -100,9 +103,9 @@ def test_where_none_can_be_used_it_says_what_to_install_and_leaves_nothing(machi
     assert not (machine / "env").exists()
 
 
-def test_the_one_that_is_named_is_taken_however_built(machine):
-    have(machine, "python3.11", "optimised")
-    have(machine, "mine", "plain")
+def test_the_one_that_is_named_is_taken_however_slow(machine):
+    have(machine, "python3.11", "optimised", took=1000)
+    have(machine, "mine", "plain", took=2000)
     assert made(machine, python="mine")[1] == ["mine -m venv ENV"]
     assert made(machine, python=str(machine / "bin/mine"))[1][1:] == ["mine -m venv ENV"]
 
