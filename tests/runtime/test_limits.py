@@ -191,6 +191,26 @@ def test_an_interruption_ends_a_guest_that_waits_in_a_host_function(make_runtime
     assert answers[0].reason.kind is ExitKind.KILLED
 
 
+def test_a_guest_that_spins_after_a_wait_ends_with_the_deadline_though_the_tick_had_stopped(make_runtime):
+    inside = threading.Event()
+
+    def wait(_context: object, _n: int) -> Wait:
+        inside.set()
+        return Wait(1, 0)
+
+    runtime = make_runtime(calls(wait, waits=True))
+    guest = start(runtime, wasm(CALLS_HOST), fuel=1 << 62, timeout_ms=1_500)
+    answers: list[Exited] = []
+    running = threading.Thread(target=lambda: answers.append(guest.call("spin", [])), daemon=True)
+    running.start()
+    inside.wait()
+    tick = runtime._engines.small.tick
+    while tick.is_on:
+        tick.rest()
+    running.join(20)
+    assert [answer.reason.kind for answer in answers] == [ExitKind.DEADLINE]
+
+
 def test_waiting_in_a_host_function_ends_with_the_deadline(make_runtime):
     guest = start(make_runtime(calls(lambda _c, _n: Wait(600, 0), waits=True)), wasm(CALLS_HOST), timeout_ms=20)
     before = time.monotonic_ns()

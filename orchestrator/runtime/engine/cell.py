@@ -28,13 +28,16 @@ class Cell:
 
     __slots__ = (
         "began_ns", "context", "deadline_ns", "ending", "held", "holds_thread", "host_calls", "id", "is_interrupted",
-        "memories", "number", "pending", "raised", "waiting",
+        "keep_ticking", "memories", "number", "pending", "raised", "waiting",
     )  # fmt: skip
 
-    def __init__(self, number: int, id: ComponentId, context: object, holds_thread: bool) -> None:
+    def __init__(
+        self, number: int, id: ComponentId, context: object, holds_thread: bool, keep_ticking: Callable[[], None]
+    ) -> None:
         self.number = number
         self.id = id
         self.context = context
+        self.keep_ticking = keep_ticking
         self.holds_thread = holds_thread  # its calls cannot be set aside
         self.began_ns = self.deadline_ns = 0  # on the monotonic clock
         self.host_calls = 0
@@ -102,6 +105,7 @@ class Cell:
         if waiting is not None and not waiting.is_woken and time.monotonic_ns() < waiting.at_ns:
             return False
         self.waiting = None
+        self.keep_ticking()  # the tick stops while nobody calls or computes, and nobody else may call for long
         self.ending = self.ending or self.due()
         return True
 
@@ -109,14 +113,15 @@ class Cell:
 class Cells:
     """The cells of all living instances by number; the number is what wasmtime hands to a callback."""
 
-    def __init__(self, nudge: Callable[[], None]) -> None:
+    def __init__(self, nudge: Callable[[], None], keep_ticking: Callable[[], None]) -> None:
         self.nudge = nudge  # makes every running call look up soon
+        self._keep_ticking = keep_ticking
         self._numbers = itertools.count(1)
         self._cells: dict[int, Cell] = {}
 
     def add(self, id: ComponentId, context: object, *, holds_thread: bool = False) -> Cell:
         """Make the cell of a new instance."""
-        cell = Cell(next(self._numbers), id, context, holds_thread)
+        cell = Cell(next(self._numbers), id, context, holds_thread, self._keep_ticking)
         self._cells[cell.number] = cell
         return cell
 

@@ -45,9 +45,9 @@ class SharedEngine:
         self.engine = Engine(config)
         self.address = capi.address_of(self.engine.ptr())
         self.handles = itertools.count(1)  # for what callers hold of guests: no number is two handles' of a component
-        self.cells = Cells(self.engine.increment_epoch)
-        self.epoch_callback = capi.EpochCallback(_looking(weakref.ref(self)))
         self.tick = Tick(self.engine)
+        self.cells = Cells(self.engine.increment_epoch, self.tick.want)
+        self.epoch_callback = capi.EpochCallback(_looking(weakref.ref(self)))
 
     def stop(self) -> None:
         """Stop ticking; calls that are still running would no longer be ended."""
