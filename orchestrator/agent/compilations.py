@@ -1,4 +1,4 @@
-"""What is being compiled now: events when a large component begins and is done, and the words for its status.
+"""The compilations of now: events when a large component begins and is done, and the words for its status.
 
 The runtime tells on the thread that compiles; the API asks from any. Small components are done before anybody could
 look, so nothing is said of them.

@@ -28,10 +28,10 @@ from orchestrator.rollout.standing import is_held, is_serving
 class Sync(Enum):
     """Whether what serves is what the source wants, as far as anybody looks; the word is what status shows."""
 
-    HELD = "held"  # what the source wants was rejected, or rolled back from
-    INVALID = "invalid"  # its manifest or component turned wrong: what served before still does
+    HELD = "held"  # the revision that the source wants was rejected, or rolled back from
+    INVALID = "invalid"  # its manifest or component turned wrong: the revision before still serves
     OUT_OF_SYNC = "out-of-sync"  # something else serves, yet
-    SYNCED = "synced"  # the source is watched, was read, and what serves is what it wants
+    SYNCED = "synced"  # the source is watched, was read, and the revision that it wants serves
     STALE = "stale"  # the source cannot be read now; it serves what was wanted when it last could
     SUSPENDED = "suspended"  # the source is: nobody looks until it is resumed
     APPLIED = "applied"  # it serves what was applied once; nobody looks
@@ -60,7 +60,7 @@ class SourceSeen(NamedTuple):
 
     @property
     def status(self) -> SourceStatus:
-        """What the last looks found; nothing where there were none."""
+        """The findings of the last looks; empty where there were none."""
         return self.note.status if self.note is not None else SourceStatus(source=self.name)
 
 

@@ -34,5 +34,5 @@ class Exchange:
         return self._recorded(route, mail, self.letters.told(route, mail))
 
     def _recorded(self, route: Route, mail: Mail, told: Told) -> Told:
-        """Have what becomes of messages of a conversation recorded as well."""
+        """Record the ends of messages of a conversation as well."""
         return told if mail.conversation is None else self.recorder.recording(route.key, mail, told)

@@ -1,7 +1,7 @@
 """Sources that are followed: each by a thread that notices when to look, and one that reads, however long that takes.
 
-Which sources are, and what for, is for `sources.py` to decide. A folder is read until it holds still; what the threads
-read is taken in `controller/watched.py`.
+`sources.py` decides which sources are followed, and what for. A folder is read until it holds still;
+`controller/watched.py` takes what the threads read.
 """
 
 import threading
@@ -43,7 +43,7 @@ class FollowedSource(NamedTuple):
 
 
 class Reading:
-    """What reading sources needs: an inspector of components, a place for mirrors, and what git may see."""
+    """The means of reading sources: an inspector of components, a place for mirrors, and what git may see."""
 
     def __init__(self, artifacts: ArtifactCache, work_dir: Path, passed_on: Mapping[str, str]) -> None:
         self._artifacts, self._work_dir, self._passed_on = artifacts, work_dir, passed_on

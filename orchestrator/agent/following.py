@@ -2,8 +2,8 @@
 
 However many follow a journal, an entry takes one call into the event loop, and many at once take one together. There,
 only those are woken who wait for more: a follower who has not read what they were sent waits for their connection.
-What they were not sent yet stays in the journal, which is bounded. A follower who falls behind what it keeps would miss
-entries without knowing: they are hung up on, and an event tells.
+Entries not sent yet stay in the journal, which is bounded. A follower who falls behind what it keeps would miss entries
+without knowing: they are hung up on, and an event tells.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ LOOK_S = 0.5  # after an entry, until who has fallen behind is looked for
 
 
 class Chosen(Protocol):
-    """What of a journal somebody follows."""
+    """The choice of a journal's entries that somebody follows."""
 
     def admits(self, entry: Any, /) -> bool:
         """Whether an entry is asked for."""
@@ -49,7 +49,7 @@ class Following(Generic[T]):
     """One journal and its followers. On the event loop's thread, but for what the journal calls."""
 
     def __init__(self, journal: Journal[T], dropped: Callable[[int], None]) -> None:
-        """Have nobody follow it yet; `dropped` is told how many followers were hung up on."""
+        """Begin without followers; `dropped` is told how many were hung up on."""
         self._journal, self._dropped = journal, dropped
         self._followers: set[_Follower] = set()
         self._waiting: set[_Follower] = set()
@@ -121,7 +121,7 @@ class Following(Generic[T]):
             self._leave()
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Have everybody look again, once for many entries; from any thread."""
+        """Let everybody look again, once for many entries; from any thread."""
         if not self._is_woken:
             self._is_woken = True
             try:

@@ -48,7 +48,7 @@ def host_imports(data: Data, exchange: Exchange, fleet: Fleet, seen: HostSurroun
 
 
 class Given(NamedTuple):
-    """What guests are given beside the hosts' interfaces; nothing `forbidden` is, whatever was granted."""
+    """The means of guests beside the hosts' interfaces; they get nothing `forbidden`, even where it was granted."""
 
     fleet: Fleet
     requests: Requests

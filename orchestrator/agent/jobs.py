@@ -67,7 +67,7 @@ class StartedJob:
 
 
 class Watcher:
-    """What a run prints and how it ends, as an asynchronous stream; fed from other threads."""
+    """The output of a run and how it ends, as an asynchronous stream; fed from other threads."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -107,7 +107,7 @@ class Watcher:
         self._resume()
 
     async def lines(self, cancel: Callable[[], None]) -> AsyncIterator[bytes]:
-        """Yield lines of JSON until the run has ended; whoever stops listening before cancels it."""
+        """Yield lines of JSON until the run has ended; a listener that stops before cancels it."""
         try:
             while True:
                 self._woken.clear()

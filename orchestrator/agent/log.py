@@ -1,8 +1,8 @@
 """The agent's own log: its decisions and faults, dated and with a level, in files that together stay below a bound.
 
 Everything that is written with `logging` goes there, also what asyncio and the HTTP server complain of, and every
-exception that would end a thread unseen. What a background agent prints (a panic of a library, say) goes to the
-same file.
+exception that would end a thread unseen. The output of a background agent (a panic of a library, say) goes to the same
+file.
 """
 
 import contextlib
@@ -66,13 +66,13 @@ class _LogFile(RotatingFileHandler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one entry."""
         if self.stream is not None and not _is_at(self.baseFilename, self.stream.fileno()):
-            with contextlib.suppress(OSError):  # its folder was taken away, too: what was open still takes entries
+            with contextlib.suppress(OSError):  # its folder was taken away, too: the open file still takes entries
                 lost, self.stream = self.stream, self._open()
                 lost.close()
         super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Go on: what cannot be written down now is told by events and status, and what runs goes on."""
+        """Go on: events and status tell that nothing can be written, and the deployments keep running."""
 
 
 def _is_output(path: Path) -> bool:
@@ -89,7 +89,7 @@ def _is_at(path: str | Path, descriptor: int) -> bool:
 
 @contextlib.contextmanager
 def logging_to(path: Path) -> Iterator[None]:
-    """Write down what this process logs, and whatever would end one of its threads, until the end."""
+    """Write down what this process logs, and any exception that would end one of its threads, until the end."""
     handler, root = _LogFile(path), logging.getLogger()
     before = root.level, threading.excepthook, sys.unraisablehook
     root.addHandler(handler)

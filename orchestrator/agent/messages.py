@@ -21,11 +21,11 @@ from orchestrator.model.observed import ObservedSession
 from orchestrator.patterns.topic import TOPIC_SAYS, is_topic
 
 CALLER = ComponentId("airs", "client")  # who a message from the command line comes from
-SHOWN_MAX = 100  # characters of something mistaken that are repeated to whoever sent it
+SHOWN_MAX = 100  # characters of something mistaken that are repeated to its sender
 
 
 class Messages:
-    """What is sent to what runs; nothing here waits, but for what the store reads and writes."""
+    """Sends messages to deployments; nothing here waits, but for what the store reads and writes."""
 
     def __init__(self, fleet: Fleet, clock: Clock, letters: DeadLetters) -> None:
         self._fleet, self._clock = fleet, clock
@@ -34,7 +34,7 @@ class Messages:
     def deliver(
         self, target: ComponentId, payload: bytes, conversation: str | None, trace: str | None = None
     ) -> "Pending":
-        """Put a message into a deployment's mailbox. What it leads to is recorded under `trace`, or its conversation.
+        """Put a message into a deployment's mailbox. Its sequel is recorded under `trace`, or its conversation.
 
         Raises:
             Trouble: it was not queued.
@@ -62,14 +62,14 @@ class Messages:
         key, router = target.deployment, self._fleet.router
         route = router.find(key)
         waits = route is not None and (may_wait or route.has_senders_wait)
-        if route is not None and waits:  # what there is no room for is neither kept nor rejected
+        if route is not None and waits:  # messages without room are neither kept nor rejected
             payloads = payloads[: route.room_for(len(payloads))]
             if not payloads:
                 return 0
         mail = Mail(
             CALLER, payloads, self._clock.wall_ns(), conversation, conversation=conversation, to=target.instance
         )
-        # Who can talk to the agent may do anything with what it runs: its socket is its owner's.
+        # A client of the agent may do anything with its deployments: the socket is the owner's.
         queued, refused = router.send_many(key, mail, lambda _key: True, id=id)
         if refused is None or queued or (waits and refused.case == "queue-full"):
             return queued

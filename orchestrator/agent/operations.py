@@ -1,6 +1,6 @@
-"""Brings what is asked from outside to the controller's thread; messages go by `agent.messages`.
+"""Brings requests from outside to the controller's thread; messages go by `agent.messages`.
 
-What a command does is decided in `execute/commands.py`.
+`execute/commands.py` decides what a command does.
 """
 
 from collections.abc import Callable
@@ -68,7 +68,7 @@ class Operations:
         return self._controller.execute(now)
 
     def obey(self, command: Command, by: By) -> Begun:
-        """Have a command carried out; returns what was done or begun.
+        """Carry a command out; returns what was done or begun.
 
         Raises:
             Trouble: it is refused; the reason says why.

@@ -1,4 +1,4 @@
-"""Who is at the other end of a connection, and how it is cut: in the scope of each request.
+"""The peer of a connection, and how it is cut: in the scope of each request.
 
 The ASGI extension `airs.peer` holds the user id, as the kernel tells, and `airs.hang-up` what ends the connection at
 once, for a peer that does not take what it is sent. Names are looked up elsewhere than on the loop's thread: that may

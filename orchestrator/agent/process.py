@@ -45,7 +45,7 @@ SWITCH_S = 0.001  # a thread that computes in Python delays a message by this, n
 
 
 class AgentOptions(NamedTuple):
-    """How one agent is run: where, what it is called by, who is told, and what is done once it is up."""
+    """The options of one agent: where it runs, by which command, who is told, and what is done once it is up."""
 
     state_dir: Path
     socket_path: Path
@@ -96,7 +96,7 @@ def _close(agent: Agent, lock: StateLock) -> None:
     """Close what the agent holds; of a state directory that was taken away, nothing more than that is a fault.
 
     Raises:
-        DatabaseFault: what was not on the disk yet could not be brought there.
+        DatabaseFault: writes that were not on the disk yet could not be brought there.
     """
     try:
         agent.close()
@@ -136,14 +136,14 @@ def _allow_many_files() -> None:
 
 
 class _Ending:
-    """How long an agent that stops is patient with its guests; who asks it to stop may say so, again while it does."""
+    """How long a stopping agent is patient with its guests; each request to stop may say so, also while it stops."""
 
     def __init__(self) -> None:
         self.limit_s = STOP_LIMIT_S
         self._asked = asyncio.Event()
 
     def ask(self, limit_s: float | None = None) -> None:
-        """Have the agent stop. On its loop's thread."""
+        """Ask the agent to stop. On its loop's thread."""
         if limit_s is not None:
             self.limit_s = limit_s
         self._asked.set()
@@ -194,7 +194,7 @@ async def _serve(
 
 
 async def _leave_if_moved(agent: Agent, lock: StateLock, ending: _Ending) -> None:
-    """Have the agent stop once its state directory is not the one at its path any more: nobody could reach it there."""
+    """Stop the agent once its state directory is not the one at its path any more: nobody could reach it there."""
     while lock.is_in_place:
         await asyncio.sleep(PLACE_LOOK_S)
     why = f"the lock in {agent.state.path} was removed or replaced, or the whole directory: this agent ends in order"

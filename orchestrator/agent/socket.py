@@ -7,7 +7,7 @@ from orchestrator.store.files import NotPrivate, have_private_folder
 
 
 def socket_path(state_dir: Path, runtime_dir: Path | None) -> Path:
-    """Say where the agent of a state directory listens, and have the folder of that socket.
+    """Say where the agent of a state directory listens, and make the folder of that socket.
 
     Raises:
         NotPrivate: that folder is not the user's own.

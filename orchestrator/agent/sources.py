@@ -89,7 +89,7 @@ class Sources:
         name, before = spec.identity, self._ledger.sources.get(spec.identity)
         _check_name(self._ledger.sources, before, spec)
         if before is not None and before.follow is Follow.SUSPENDED:
-            raise _refused(f"{name} is suspended", f"`airs source resume {name}` has it followed again.")
+            raise _refused(f"{name} is suspended", f"`airs source resume {name}` follows it again.")
         now = self._clock.wall_ms()
         since = before.since_ms if before is not None and before.follow is Follow.WATCHED else now
         record = SourceRecord(
@@ -122,7 +122,7 @@ class Sources:
         if before is not None and before.follow is Follow.WATCHED:
             return False
         if before is not None and before.follow is Follow.SUSPENDED:
-            raise _refused(f"{name} is suspended", f"`airs source resume {name}` has it followed again.")
+            raise _refused(f"{name} is suspended", f"`airs source resume {name}` follows it again.")
         if before is not None and before.follow is Follow.UP:
             raise _refused(f"another `airs up` watches {name}", "End that one first, or use `airs events -f`.")
         record = SourceRecord(
@@ -134,7 +134,7 @@ class Sources:
         return True
 
     def end_up(self, name: str, by: By) -> None:
-        """Have a source followed no more that an `up` began, unless it was added meanwhile; waits for nothing."""
+        """Stop following a source that an `up` began, unless it was added meanwhile; waits for nothing."""
 
         def told(ended: Future[None]) -> None:
             if ended.exception() is not None:
@@ -163,7 +163,7 @@ class Sources:
         self.followed.note(SourceNote(status=SourceStatus(source=name, revision=revision), read_ms=now))
 
     def _forget_idle(self) -> None:
-        """Forget who once applied something and owns nothing any more, before there are too many of them."""
+        """Forget sources that once applied something and own nothing any more, before there are too many of them."""
         if len(self._ledger.sources) < KNOWN_MAX:
             return
         owners = {record.source for record in self._ledger.records.values()}
@@ -173,7 +173,7 @@ class Sources:
                 self._notes.drop(name)
 
     def suspend(self, name: str, by: By) -> str:
-        """Stop following a source, and leave alone what it deployed; returns what was done.
+        """Stop following a source, and leave its deployments alone; returns what was done.
 
         Raises:
             Trouble: it is not one that was added.
@@ -187,7 +187,7 @@ class Sources:
         self.followed.put(replace(record, follow=Follow.SUSPENDED, since_ms=self._clock.wall_ms()))
         self.followed.unfollow(name)
         self._announce(None, "source-suspended", f"{name} is not followed until it is resumed", About(by=by))
-        return f"{name} is suspended: it is not looked at, and what it deployed keeps running"
+        return f"{name} is suspended: it is not looked at, and its deployments keep running"
 
     def resume(self, name: str, by: By) -> str:
         """Follow a suspended source again; returns what was done.
@@ -280,7 +280,7 @@ def _added(sources: Mapping[str, SourceRecord], name: str, verb: str) -> SourceR
         return record
     if record.follow is Follow.UP:
         raise _refused(f"{name} cannot be {verb}: an `airs up` watches it", "It ends with Ctrl-C where it runs.")
-    raise _refused(f"{name} cannot be {verb}: it is {record.follow.value}", "`airs source add` has it followed.")
+    raise _refused(f"{name} cannot be {verb}: it is {record.follow.value}", "`airs source add` follows it.")
 
 
 def _check_name(sources: Mapping[str, SourceRecord], before: SourceRecord | None, spec: SourceSpec) -> None:
@@ -331,7 +331,7 @@ def _afresh(note: SourceNote | None) -> SourceNote | None:
 
 
 def _shown_in_full(spec: SourceSpec) -> SourceSpec:
-    """Have diagnostics name files by their whole paths: who reads them later does not stand where it was added."""
+    """Let diagnostics name files by their whole paths: their readers do not stand where the source was added."""
     return replace(spec, display=spec.root.rstrip("/") + "/", here="") if isinstance(spec, FolderSpec) else spec
 
 

@@ -1,4 +1,4 @@
-"""What guests and supervisors see of the process around them: time, neighbours, events."""
+"""The process around guests and supervisors, as they see it: time, neighbours, events."""
 
 import threading
 import time
@@ -81,12 +81,12 @@ class Announcer:
             why = printable(f"{status.source}: {status.failure.summary}: {status.failure.detail}")
             what = EventReason.SOURCE_STALE
             stale = Event(at_ms=self._clock.wall_ms(), reason=what, message=why, type=what.severity)
-            self._journals.events.append(stale)  # and not said: whoever reports on sources says more
+            self._journals.events.append(stale)  # and not said: the report on sources says more
         if status.failure is None and was_stale:
             self.announce(None, "source-readable", f"{status.source} is readable again")
 
     def changed(self, key: DeploymentKey) -> None:
-        """Have the controller look at a deployment of which an instance changed."""
+        """Let the controller look at a deployment of which an instance changed."""
         self.look_at(key)
 
     def exited(self, instance: ComponentId, reason: ExitReason, then: str) -> None:

@@ -1,4 +1,4 @@
-"""What an operation of the agent raises that cannot be done: a problem, with the HTTP status that says so."""
+"""The exception of an operation of the agent that cannot be done: a problem, with the HTTP status that says so."""
 
 from orchestrator.contract.problem import Problem
 

@@ -1,4 +1,4 @@
-"""What the API says of things: flat documents for tools, made from records and services. Nothing here decides."""
+"""The API's views of things: flat documents for tools, made from records and services. Nothing here decides."""
 
 from collections.abc import Callable, Sequence
 

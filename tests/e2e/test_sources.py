@@ -226,7 +226,7 @@ def test_a_name_stands_for_one_place(airs: Airs, manifests: Path):
 def test_a_suspended_source_is_left_alone_until_it_is_resumed(airs: Airs, manifests: Path):
     airs.run("source", "add", manifests)
     said = airs.quick("source", "suspend", manifests).stderr
-    assert "what it deployed keeps running" in said
+    assert "its deployments keep running" in said
     point(manifests / "hello.yaml", "1.1.0")
     airs.quick("agent", "stop")
     airs.run("agent", "start")

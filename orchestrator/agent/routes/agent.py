@@ -1,4 +1,4 @@
-"""Serves what concerns the agent itself: who it is, how it is, and the request to stop."""
+"""Serves the agent's own state: who it is, how it is, and the request to stop."""
 
 from collections.abc import Callable
 

@@ -96,7 +96,7 @@ async def _not_written(request: Request, fault: Exception) -> Response:
     problem = Problem(
         summary="the machine refused what the agent needs for this",
         detail=str(fault),
-        suggestion="What runs keeps running. Mend that (is the disk full?) and ask again.",
+        suggestion="The deployments keep running. Mend that (is the disk full?) and ask again.",
     )
     return Response(msgspec.json.encode(problem), status_code=503, media_type=JSON)
 

@@ -21,7 +21,7 @@ class Bodies:
         self.closing = asyncio.Event()
 
     async def read(self, request: Request, limit: int) -> bytes:
-        """Read a body whole, or until the agent closes: who never finishes sending must not keep it from ending."""
+        """Read a body whole, or until the agent closes: an unfinished body must not keep it from ending."""
         reading = asyncio.ensure_future(_whole(request, limit))
         closing = asyncio.ensure_future(self.closing.wait())
         await asyncio.wait((reading, closing), return_when=asyncio.FIRST_COMPLETED)

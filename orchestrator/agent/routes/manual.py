@@ -17,7 +17,7 @@ NUMBERS_TOLD = 20  # of dead letters, in an entry of the history
 
 
 async def obey(operations: Operations, request: Request, command: Command) -> Response:
-    """Have a command carried out, and answer with what was done or begun."""
+    """Carry a command out, and answer with what was done or begun."""
     by = await by_whom(request)
     try:
         begun = await run_in_threadpool(operations.obey, command, by)

@@ -46,17 +46,17 @@ class SourceRoutes:
         return json_answer(await run_in_threadpool(self._sources.views))
 
     async def add_source(self, request: Request) -> Response:
-        """Have a source followed from now on."""
+        """Follow a source from now on."""
         wish = decoded(await self._bodies.read(request, CALL_MAX_BYTES), SourceWish)
         spec = await run_in_threadpool(spec_of, wish)
         return json_answer(await run_in_threadpool(self._sources.add, spec, wish, await by_whom(request)))
 
     async def suspend_source(self, request: Request) -> Response:
-        """Have a source not followed until it is resumed."""
+        """Stop following a source until it is resumed."""
         return json_answer(Done(message=await run_in_threadpool(self._sources.suspend, *await _named(request))))
 
     async def resume_source(self, request: Request) -> Response:
-        """Have a suspended source followed again."""
+        """Follow a suspended source again."""
         return json_answer(Done(message=await run_in_threadpool(self._sources.resume, *await _named(request))))
 
     async def removal(self, request: Request) -> Response:
@@ -71,7 +71,7 @@ class SourceRoutes:
         return json_answer(await run_in_threadpool(self._sources.remove, body.shown, by, prune=body.prune))
 
     async def up(self, request: Request) -> Response:
-        """Have a source followed as long as the caller stays, and tell as lines what happens meanwhile."""
+        """Follow a source as long as the caller stays, and tell as lines what happens meanwhile."""
         wish = decoded(await self._bodies.read(request, CALL_MAX_BYTES), SourceWish)
         spec = await run_in_threadpool(spec_of, wish)
         before = self._journals.events.newest, self._journals.looks.newest
@@ -85,7 +85,7 @@ class SourceRoutes:
         loop, woken = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
-            if not woken.is_set():  # what was appended before is read once it is cleared
+            if not woken.is_set():  # lines appended before are read once it is cleared
                 loop.call_soon_threadsafe(woken.set)
 
         events, looks = self._journals.events, self._journals.looks
