@@ -6,6 +6,7 @@ file.
 """
 
 import contextlib
+import faulthandler
 import io
 import logging
 import os
@@ -104,6 +105,20 @@ def logging_to(path: Path) -> Iterator[None]:
             handler.close()
         root.setLevel(before[0])
         threading.excepthook, sys.unraisablehook = before[1:]
+
+
+@contextlib.contextmanager
+def crashes_told(path: Path) -> Iterator[None]:
+    """Append the stack of every thread to the log when a native fault ends this process.
+
+    Enter before an engine is made: wasmtime then passes on the signals that no guest caused.
+    """
+    with path.open("a") as log:
+        faulthandler.enable(log)
+        try:
+            yield
+        finally:
+            faulthandler.disable()
 
 
 def _thread_ended(of: threading.ExceptHookArgs) -> None:

@@ -22,7 +22,7 @@ from orchestrator.agent.api import Api, Served
 from orchestrator.agent.assembly import Agent
 from orchestrator.agent.framing import Framed
 from orchestrator.agent.listener import listening, refuse_if_served
-from orchestrator.agent.log import LOG, log_event, log_source, logging_to
+from orchestrator.agent.log import LOG, crashes_told, log_event, log_source, logging_to
 from orchestrator.agent.peer import PeerProtocol
 from orchestrator.contract.documents import AgentView
 from orchestrator.contract.problem import Failure
@@ -69,6 +69,7 @@ def run_agent(options: AgentOptions) -> None:
     owner = Owner(pid=os.getpid(), started_at=started_at, command=options.command, socket=str(options.socket_path))
     with state.lock(owner) as lock, contextlib.ExitStack() as opened:
         opened.enter_context(logging_to(state.log))
+        opened.enter_context(crashes_told(state.log))
         opened.enter_context(_told_of(options, state))
         refuse_if_served(options.socket_path)
         sys.setswitchinterval(SWITCH_S)

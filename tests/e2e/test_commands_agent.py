@@ -43,6 +43,18 @@ def test_start_stop_and_start_again(airs: Airs):
     assert pid_of(airs) != first
 
 
+def test_a_native_crash_leaves_the_stacks_in_the_log(airs: Airs, manifests: Path):
+    airs.run("apply", manifests)
+    pid = pid_of(airs)
+    os.kill(pid, signal.SIGSEGV)
+    wait_until(lambda: is_gone(pid))
+    log = (airs.state_dir / "agent.log").read_text()
+    assert "Fatal Python error: Segmentation fault" in log
+    assert "in run_agent" in log
+    airs.run("agent", "start")
+    wait_until(lambda: airs.phase() == "running")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_it_cleanly_and_it_resumes_what_ran(airs: Airs, manifests: Path, number: int):
     airs.run("apply", manifests)
