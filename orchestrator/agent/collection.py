@@ -18,7 +18,7 @@ from orchestrator.store.store import Store
 CLAIM_MS = 300_000  # how long an artifact stays that was claimed, for a decision to name it
 LOOK_S = 60.0  # how long nothing may leave before it is looked all the same
 GATHER_S = 1.0  # how long a look waits for what leaves together, as many deployments do
-RESTS = 50  # times as long as a look took, and LOOK_S at most, the next waits: 10 000 deployments take one a second
+RESTS = 50  # times as long as a look read, and LOOK_S at most, the next waits: 10 000 deployments take it a second
 _LEAVE = (DeleteRecord, DeleteHistory, DeleteDesired, PutDesired)
 KIB = 1024
 
@@ -32,6 +32,7 @@ class Collector:
         self._decided_ms = 0  # when the newest decision of this agent was recorded
         self._looked_ms = 0
         self._fault = ""
+        self._rest_s = GATHER_S
         self._thread = threading.Thread(target=self._run, name="artifacts", daemon=True)
 
     def begin(self) -> None:
@@ -52,15 +53,12 @@ class Collector:
             self._asked.set()
 
     def _run(self) -> None:
-        rest_s = GATHER_S
         while not self._closing.is_set():
             if self._asked.wait(LOOK_S):
-                self._closing.wait(rest_s)
+                self._closing.wait(self._rest_s)
                 self._asked.clear()
             if not self._closing.is_set():
-                began_ms = self._clock.monotonic_ms()
                 self.look()
-                rest_s = rest_after((self._clock.monotonic_ms() - began_ms) / 1000)
 
     def look(self) -> None:
         """Collect, unless that was done since all that the newest decision left behind is old."""
@@ -69,10 +67,16 @@ class Collector:
             return
         try:
             before_s = min(decided_ms, now_ms - CLAIM_MS) / 1000
-            self._tell(self._artifacts.collect(self._store.artifacts, before_s))
+            self._tell(self._artifacts.collect(self._named, before_s))
             self._looked_ms, self._fault = now_ms, ""
         except (DatabaseFault, OSError) as fault:  # the next look tries again
             self._tell_fault(f"artifacts that are not needed cannot be removed: {fault}")
+
+    def _named(self) -> set[str]:
+        began_ms = self._clock.monotonic_ms()
+        named = self._store.artifacts()
+        self._rest_s = rest_after((self._clock.monotonic_ms() - began_ms) / 1000)
+        return named
 
     def _tell(self, collected: Collected) -> None:
         if collected.artifacts:
@@ -86,6 +90,6 @@ class Collector:
         self._fault = fault
 
 
-def rest_after(took_s: float) -> float:
-    """Return how long the next look waits after one that took so long: while much leaves, few looks go over all."""
-    return min(LOOK_S, max(GATHER_S, took_s * RESTS))
+def rest_after(read_s: float) -> float:
+    """Return how long the next look waits after one that read so long: while much leaves, few looks read all rows."""
+    return min(LOOK_S, max(GATHER_S, read_s * RESTS))

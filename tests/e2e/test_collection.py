@@ -76,6 +76,18 @@ def test_a_deletion_frees_what_no_other_deployment_runs(stage: Stage):
     assert wait_until(lambda: stage.ask("three", "Ada")) == "Hello, Ada!"
 
 
+def test_a_source_that_is_watched_frees_what_it_no_longer_wants_and_keeps_what_it_does(stage: Stage):
+    pruned, kept = component(stage, "1.0.1"), component(stage, "1.0.2")
+    for name, version in (("one", "1.0.1"), ("two", "1.0.2"), ("three", "1.0.2")):
+        stage.write(name, f"hello-{version}")
+    stage.run("source", "add", str(stage.manifests))
+    wait_until(lambda: {view.name for view in stage.client.deployments() if view.ready} == {"one", "two", "three"})
+    age(stage)
+    (stage.manifests / "one.yaml").unlink()
+    wait_until(lambda: names(stage) == {kept}, f"{pruned} to go")
+    assert stage.ask("two", "Ada") == "Hello, Ada!"
+
+
 def test_what_was_freed_with_a_deployment_is_not_gone_back_to_when_that_is_there_again(stage: Stage):
     old = component(stage, "1.0.1")
     stage.have("hello", "hello-1.0.1")
