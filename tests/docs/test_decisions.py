@@ -66,6 +66,15 @@ def test_a_link_to_another_record_leads_to_the_number_it_shows(path):
         assert int(shown) == int(file)
 
 
+CODE = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "orchestrator").rglob("*.py")))
+
+
+@pytest.mark.parametrize("path", [ROOT / "ARCHITECTURE.md", *RECORDS], ids=lambda path: path.stem)
+def test_a_class_that_is_named_is_in_the_code(path):
+    named = set(re.findall(r"`([A-Z][a-z]\w*)(?:\.\w+)?(?:\(\))?`", path.read_text(encoding="utf-8")))
+    assert [name for name in sorted(named) if not re.search(rf"\b{name}\b", CODE)] == []
+
+
 def test_every_decision_that_is_named_elsewhere_exists():
     files = [
         p for p in ROOT.rglob("*") if p.suffix in {".md", ".py"} and not hidden(p) and p.parent.name != "decisions"
