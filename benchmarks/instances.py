@@ -84,7 +84,7 @@ def measure(effort: Effort) -> Table:
 
 
 def _alone(act: Callable[[Path, int], T], path: Path, count: int) -> T:
-    # Each in a process of its own: what the last one freed is not given back at once.
+    # Each in a process of its own: memory that the last one freed is not given back at once.
     with ProcessPoolExecutor(1, get_context("spawn")) as alone:
         return alone.submit(act, path, count).result()
 

@@ -203,7 +203,7 @@ def build(guest: Guest, scratch: Path) -> bytes:
 
 
 def build_reference(scratch: Path) -> bytes:
-    """Make a component that imports and exports all of `runtime-host` and does nothing: what guests are held to."""
+    """Make a component that imports and exports all of `runtime-host` and does nothing: the measure of guests."""
     _, wasm_tools = tool_commands()
     embedded, component, final = (str(scratch / f"{step}.step") for step in ("embedded", "new", "final"))
     run([wasm_tools, "component", "embed", "wit", "--dummy", "--world", "runtime-host", "-o", embedded])

@@ -100,7 +100,7 @@ def why_invalid(record: Record, source: SourceSeen) -> str:
         return ""
     errors = [each for each in source.status.diagnostics if each.is_error]
     own = [each for each in errors if each.location.file == record.wanted.file]
-    return f"its manifest is invalid: {_first_of(own or errors)}; what was valid before stays in force"
+    return f"its manifest is invalid: {_first_of(own or errors)}; the last valid one stays in force"
 
 
 def _first_of(errors: Sequence[Diagnostic]) -> str:

@@ -1,4 +1,4 @@
-"""The router with what surrounds it: dead letters, messages that are kept, requests, and what is recorded of them."""
+"""The router and its surroundings: dead letters, messages that are kept, requests, and the records of them."""
 
 from orchestrator.agent.surroundings import Announcer
 from orchestrator.concurrency.clock import Clock
@@ -15,7 +15,7 @@ from orchestrator.store.store import Store
 
 
 class Exchange:
-    """How messages of one agent find their way, and what is kept of them."""
+    """The ways of one agent's messages, and the records of them."""
 
     def __init__(self, store: Store, clock: Clock, journals: Journals, announcer: Announcer) -> None:
         self._announcer = announcer

@@ -78,7 +78,7 @@ def run_agent(options: AgentOptions) -> None:
             options.calls, options.passed_on,
         )  # fmt: skip
         opened.callback(_close, agent, lock)
-        listener = opened.enter_context(listening(options.socket_path))  # only now: what fails before touches no socket
+        listener = opened.enter_context(listening(options.socket_path))  # only now: a failure before touches no socket
         about = AgentView(
             pid=os.getpid(),
             socket=str(options.socket_path),

@@ -239,7 +239,7 @@ class Sources:
     def _remove(self, shown: Removal, by: By, prune: bool) -> Removal:
         name, now = shown.source, self._removal(shown.source, prune)
         if now != shown:
-            raise _refused(f"what {name} deployed has changed since it was shown", "Ask again.")
+            raise _refused(f"the deployments of {name} have changed since they were shown", "Ask again.")
         changes: list[Change] = [DeleteSource(name=name), DeleteDesired(source=name)]
         for key, record in _owned(self._ledger.records, name).items():
             left = replace(record, deleted=True) if key in now.pruned else replace(record, source=NOBODY)

@@ -25,7 +25,7 @@ def socket_of(state_dir: Path, runtime_dir: Path | None) -> Socket:
     name = _short(real)
     if runtime_dir is not None and runtime_dir.is_dir() and _fits(runtime_dir / "airs" / name):
         return _in(runtime_dir / "airs", name)
-    return _in(Path(f"/tmp/airs-{os.geteuid()}"), name)  # noqa: S108 — who uses it checks whose it is
+    return _in(Path(f"/tmp/airs-{os.geteuid()}"), name)  # noqa: S108 — its users check whose it is
 
 
 def _short(real: Path) -> str:

@@ -51,8 +51,8 @@ class Controller:
         self._queue = WorkQueue(now_ms)
         self._queue.add(ledger.records)
         self._inbox = Inbox()
-        self._leaving: set[DeploymentKey] = set()  # what is being removed
-        self._granted: dict[str, Permissions] = {}  # by source: what an apply allowed, until it is carried out
+        self._leaving: set[DeploymentKey] = set()  # those being removed
+        self._granted: dict[str, Permissions] = {}  # by source: those of an apply, until it is carried out
 
     def step(self) -> int:
         """Go round once, for what wants a look; returns how many ms later to look again if nothing wakes the loop."""
@@ -69,7 +69,7 @@ class Controller:
         return wait_ms if self.ledger.serial == before else min(wait_ms, AGAIN_MS)
 
     def _everything(self) -> set[DeploymentKey]:
-        """Return what is recorded, and what is wanted without a record yet."""
+        """Return the recorded deployments, and those wanted without a record yet."""
         return {*self.ledger.records, *(key for planned in self._planned.values() for key in planned.wanted)}
 
     def _go_round(self, keys: set[DeploymentKey], left: set[DeploymentKey]) -> None:

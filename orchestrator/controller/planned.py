@@ -1,7 +1,7 @@
-"""(what a source wanted when it was planned last, what it wants now) → which deployments to plan again.
+"""(a source's wish when it was planned last, its wish now) → the deployments to plan again.
 
-The controller asks it on each pass. It is pure, and may say too many, never too few: what it does not name has neither
-another manifest, nor another record, nor other instances than when it was planned last.
+The controller asks it on each pass. It is pure, and may say too many, never too few: a deployment that it does not name
+has neither another manifest, nor another record, nor other instances than when it was planned last.
 """
 
 from collections.abc import Iterable, Mapping
@@ -58,7 +58,7 @@ def to_plan(
             return None
     if now.recorded is not before.recorded:
         some.update(key for key, deployment in now.wanted.items() if _differ(before.wanted[key], deployment))
-    if now.names != before.names:  # what they depend on may have come or gone
+    if now.names != before.names:  # their dependencies may have come or gone
         some.update(now.depending)
     return frozenset(some)
 

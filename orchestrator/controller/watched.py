@@ -32,7 +32,7 @@ class WatchedReader(Protocol):
 class Watched:
     """One watched source: all that is known of it, in one place, for `WatchedSources` alone to change.
 
-    `permissions` hold as long as it is watched, `adopt` until it was used. What its reader answers is whole.
+    `permissions` hold as long as it is watched, `adopt` until it was used. Its reader's answers are whole.
     `seen` tells the watching thread what was read, `note` is what an earlier life knew.
     """
 
@@ -54,10 +54,10 @@ class Watched:
         self.snapshot: Snapshot | None = None
         self.status = note.status if note is not None else SourceStatus(source=source)
         self.read_ms = note.read_ms if note is not None else 0
-        self.told: SourceStatus | None = None  # what was reported last; None before the first answer
+        self.told: SourceStatus | None = None  # the last report; None before the first answer
         self.has_answered = False  # with something to be believed, or with why there is nothing
         self.noted_ms = 0
-        self.shown = note or self.note(0)  # as of the end of a pass: what was read is wanted by then
+        self.shown = note or self.note(0)  # as of the end of a pass, when the wish is that of the last reading
 
     def note(self, now_ms: int) -> SourceNote:
         """Return what is to be known of it later."""

@@ -1,4 +1,4 @@
-"""Reads a source until it holds still: what is half-written is neither answered nor believed by anybody.
+"""Reads a source until it holds still: a half-written one is neither answered nor believed by anybody.
 
 This is the one place that waits for it. The agent wraps folders so; a commit is whole by itself.
 """
@@ -22,7 +22,7 @@ class SettledSource:
         self._answered: SourceAnswer | None = None
 
     def read(self) -> SourceAnswer:
-        """Read it, as often as it takes; what cannot be read is answered at once."""
+        """Read it, as often as it takes; a failure to read is answered at once."""
         answer, quiet_s = self._read(), QUIET_S
         before = self._answered
         while not (is_same(before, answer) or self._wait(quiet_s)):

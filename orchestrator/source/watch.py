@@ -103,7 +103,7 @@ class FolderWatch(threading.Thread):
     def is_set(self) -> bool:
         """Tell watchfiles when to give control back, for which it drops what was reported and not told yet.
 
-        It asks all the time, on this thread: what the caller has seen is taken up here, so that nothing is dropped.
+        It asks all the time, on this thread: the caller's view is taken up here, so that nothing is dropped.
         """
         return self._stop_asked.is_set() or (self._rearm.is_set() and not self._goes_on())
 
@@ -151,8 +151,8 @@ class FolderWatch(threading.Thread):
         return True
 
     def _take_up(self) -> Collection[str]:
-        """Take up what the caller has seen; returns the files of which that is not what is known of them here."""
-        self._rearm.clear()  # first: what is told meanwhile is taken up next time
+        """Take up what the caller has seen; returns the files of which something else is known here."""
+        self._rearm.clear()  # first: a word that comes meanwhile is taken up next time
         told, self._told = self._told, None
         return self._contents.see(told.files) if told is not None else ()
 
@@ -204,9 +204,9 @@ def _digest(data: bytes) -> str:
 
 
 class _Contents:
-    """What was seen of each file, compared with what it is: read again only where its times, size or inode say so.
+    """The files as they were seen, compared with those there: read again only where times, size or inode say so.
 
-    What was found to differ is taken for seen from then on, so that it is told once. `seen` is shared with the caller.
+    A file found to differ is taken for seen from then on, so that it is told once. `seen` is shared with the caller.
     """
 
     def __init__(self, spec: FolderSpec) -> None:
@@ -261,7 +261,7 @@ class _Contents:
             return self._is_faulty(str(excess))
 
     def differ_among(self, paths: Collection[str]) -> bool:
-        """Compare these files; what is no file of the source does not differ."""
+        """Compare these files; one that is no file of the source does not differ."""
         mine = [path for path in paths if path in self._seen or path in self._noted or self._is_manifest(path)]
         if not mine:
             return False

@@ -1,6 +1,6 @@
 """Carries out what `groups.py` decides: stops and starts the members of one group, in order, as they get there.
 
-Level-triggered like the controller: whatever changes calls `look`, which does what can be done now. One thread at a
+Level-triggered like the controller: any change calls `look`, which does what can be done now. One thread at a
 time is at it; no lock is held while an instance is told something.
 """
 
@@ -67,7 +67,7 @@ class GroupSupervisor:
     def escalate(self, failure: InstanceFailure, *, again: bool) -> Decision:
         """Decide what follows the failure of a member's instance, or follows it `again` under an edited policy.
 
-        Makes no call: what follows is done by `look`.
+        Makes no call: `look` carries the decision out.
         """
         with self._lock:
             key, mark = failure.of, (failure.instance, failure.at_ms)

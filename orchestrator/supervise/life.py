@@ -35,7 +35,7 @@ class State(Enum):
     ABANDONED = "abandoned"  # told to end before its turn to start came
     DRAINING = "draining"  # told to end, and a job still has the guest
     PARTING = "parting"  # told to end, and saying goodbye
-    FAILED = "failed"  # exited; what follows is decided in the same step
+    FAILED = "failed"  # exited; the same step decides what follows
     BACKING_OFF = "backing-off"
     STANDING_BY = "standing-by"  # waits for its group
     GAVE_UP = "gave-up"
@@ -142,7 +142,7 @@ Rows = dict[tuple[State, Event], Step]
 Pairs = tuple[frozenset[State], frozenset[Event], str]
 
 _TOLD = {E.STOP: Then.LEAVE, E.RESTART: Then.RESTART, E.PAUSE: Then.STAND_BY, E.DISMISS: Then.GIVE_UP}
-ENDINGS = frozenset(_TOLD)  # what tells it to end
+ENDINGS = frozenset(_TOLD)  # the events that tell it to end
 READY = frozenset({S.IDLE, S.AT_WORK, S.OVERDUE, S.CHECKING, S.ANSWERING})
 UNREADY = frozenset({S.UNREADY, S.UNREADY_OVERDUE, S.UNREADY_CHECKING, S.UNREADY_ANSWERING})
 RUNNING = READY | UNREADY
@@ -269,7 +269,7 @@ IGNORED: tuple[Pairs, ...] = (
 )
 IMPOSSIBLE: tuple[Pairs, ...] = (
     _of(_ALL - {S.INSTALLED, S.LEFT}, {E.START}, "it was started once"),
-    _of({S.FAILED}, {*ENDINGS, E.GO_ON}, "what follows a failure is decided in the same step"),
+    _of({S.FAILED}, {*ENDINGS, E.GO_ON}, "the same step decides what follows a failure"),
     _of(_ALL - {S.FAILED, *REST}, _DECIDED, "nothing is to be decided"),
     _of(_ALL, _JOBS, "no such job is under way"),  # but for those of the table
 )

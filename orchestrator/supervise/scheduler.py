@@ -107,7 +107,7 @@ class Scheduler:
             if ready is None:
                 return False
             self._step(*ready)
-            if not number:  # what the thread brought, in most cases all there is
+            if not number:  # the work that the thread brought, in most cases all there is
                 continue
             until_ns = until_ns or monotonic_ns() + GUEST_NS
             if monotonic_ns() >= until_ns:

@@ -286,7 +286,7 @@ def test_a_manifest_that_turned_wrong_is_told_after_what_is_down():
     assert described.sync is Sync.INVALID
     assert described.conditions == (
         TRAPPED,
-        "its manifest is invalid: `airs validate` says what is wrong; what was valid before stays in force",
+        "its manifest is invalid: `airs validate` says what is wrong; the last valid one stays in force",
     )
 
 
