@@ -277,8 +277,8 @@ def _verb(verb: str, until: str, help_text: str) -> click.Command:
 rollout.add_command(rollout_status)
 rollout.add_command(promote)
 rollout.add_command(_verb("pause", "it stands", "Stand at the present step until `airs rollout resume`; checks go on."))
-rollout.add_command(_verb("resume", "it serves, or waits at a step", "Go on with what was paused."))
+rollout.add_command(_verb("resume", "it serves, or waits at a step", "Go on with a paused rollout."))
 rollout.add_command(
     _verb("abort", "it has gone back", "Send all traffic back to the stable version and reject the new one.")
 )
-rollout.add_command(_verb("retry", "it serves, or waits at a step", "Try again what was rejected or held."))
+rollout.add_command(_verb("retry", "it serves, or waits at a step", "Try a rejected or held revision again."))

@@ -109,7 +109,7 @@ OPTION_HABITS = {  # by command, or for all of them
     ("apply", "-auto-approve"): "It is --yes.",
     ("apply", "--auto-approve"): "It is --yes.",
     ("apply", "--prune"): "Deployments that left the source are removed anyway; airs plan PATH shows them first.",
-    ("apply", "--force"): "--adopt takes over what another source owns; airs rollout retry NAME releases what is held.",
+    ("apply", "--force"): "--adopt takes over from another source; airs rollout retry NAME releases a held revision.",
     ("plan", "-f"): "The path is an argument: airs plan PATH.",
     ("plan", "--dry-run"): "A plan never changes anything.",
     ("plan", "-out"): "It is --out FILE.",

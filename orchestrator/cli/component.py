@@ -239,7 +239,7 @@ def _verdict(found: Comparison) -> Text:
     if not found.changes:
         return Text("compatible: nothing changed that can be seen from outside", style="bold green")
     if found.compatible:
-        return Text("compatible: whoever calls the old one can call the new one", style="bold green")
+        return Text("compatible: callers of the old one can call the new one", style="bold green")
     broken = " and ".join(CALLERS[caller] for caller in found.breaks)
     return Text.assemble(("breaking", "bold red"), f": {broken} of the old one do not all work with the new one")
 

@@ -166,7 +166,7 @@ def global_options(function: F) -> F:
         ),
         click.option(
             "-v", "--verbose", is_flag=True, default=None, expose_value=False, callback=_set("verbose"),
-            help="Say what is asked of the agent, too.",
+            help="Show the requests to the agent, too.",
         ),
     )):  # fmt: skip
         function = option(function)

@@ -79,6 +79,6 @@ def report_look(console: Console, status: SourceStatus) -> None:
     if status.failure is not None:
         failure = status.failure
         console.print(Text.assemble(("stale: ", "bold yellow"), f"{failure.summary}: {failure.detail}"))
-        console.print(Text("    what runs keeps running", style="dim"))
+        console.print(Text("    the deployments keep running", style="dim"))
     is_git = "#" in status.source
     show_diagnostics(console, status.diagnostics, None if is_git else on_disk)

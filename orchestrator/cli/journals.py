@@ -31,7 +31,7 @@ def _selecting(levels: tuple[str, ...]) -> Callable[[Any], Any]:
         click.option("-f", "--follow", is_flag=True, help="Keep printing what comes."),
         click.option("--since", type=MOMENT, help="From then on: 10m ago, or 2026-11-28T18:00."),
         click.option("--until", type=MOMENT, help="Before then."),
-        click.option("--tail", type=click.IntRange(0), metavar="N", help="Only the newest N of what is there."),
+        click.option("--tail", type=click.IntRange(0), metavar="N", help="Only the newest N entries so far."),
         click.option("--level", type=click.Choice(levels), help="At least of this level."),
         click.option("--revision", type=WORD, help="Of one revision: its number in `airs history`, or its id."),
         click.option("--grep", type=WORD, help="Only what contains this text."),

@@ -1,7 +1,7 @@
 """Ctrl-C while the command line is only being imported, or taken down: the process ends with exit code 130.
 
 Imported before everything else of the command line, so it imports next to nothing itself. `bin/airs` starts Python with
-SIGINT blocked, so that Ctrl-C waits until here; `python -m orchestrator` cannot, and what comes before is Python's.
+SIGINT blocked, so that Ctrl-C waits until here; `python -m orchestrator` cannot, and the time before is Python's.
 """
 
 import atexit

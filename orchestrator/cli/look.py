@@ -177,7 +177,7 @@ def _rollout_word(view: DeploymentView) -> str:
 
 
 def _traffic_words(traffic: Traffic) -> str:
-    """Say what became of messages; what never happened is left out, but for what usually does."""
+    """Write the counts of messages; a zero is left out, but for the usual ones."""
     usual = {"waiting": traffic.waiting, "received": traffic.received, "handled": traffic.handled}
     other = {
         "kept until handled well": traffic.kept,
@@ -192,7 +192,7 @@ def _traffic_words(traffic: Traffic) -> str:
 
 
 def _request_words(asked: RequestCounts) -> str:
-    """Say what became of requests; what never happened is left out, but for what usually does."""
+    """Write the counts of requests; a zero is left out, but for the usual ones."""
     usual = {"waiting": asked.waiting, "sent": asked.sent, "answered": asked.answered}
     other = {
         "failed": asked.failed,

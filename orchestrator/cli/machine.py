@@ -145,7 +145,7 @@ def _address_space(limit: int | None) -> Finding:
 def _overcommit(mode: int) -> Finding:
     if mode == 2:
         hint = "`sysctl -w vm.overcommit_memory=0`, or leave it and expect fewer instances and slower growth."
-        return warning("overcommit", "vm.overcommit_memory is 2: what is mapped counts as used", hint)
+        return warning("overcommit", "vm.overcommit_memory is 2: mapped memory counts as used", hint)
     return ok("overcommit", f"vm.overcommit_memory is {mode}")
 
 

@@ -59,7 +59,7 @@ def written(options: dict[str, str | None]) -> Written:
 
 
 def payload(written: Written, accepts: Callable[[], Sequence[str]]) -> bytes:
-    """Return the bytes that were meant. JSON and CBOR are named by a prefix to whoever `accepts` codecs.
+    """Return the bytes that were meant. JSON and CBOR are named by a prefix where the deployment `accepts` codecs.
 
     Raises:
         Failure: none or several were given, or the one is not what it says.

@@ -46,7 +46,7 @@ def source() -> None:
 @click.option("--adopt", is_flag=True, help="Take over, once, deployments that another source owns.")
 @click.option("--allow-mass-prune", is_flag=True, help="Allow removing more than half at once, from now on.")
 @click.option("--allow-empty", is_flag=True, help="Allow it to become empty, which removes all, from now on.")
-@click.option("--wait/--no-wait", default=True, help="Wait until it was read, and what it wants is Ready.")
+@click.option("--wait/--no-wait", default=True, help="Wait until it was read, and its deployments are Ready.")
 @click.option("--timeout", type=DURATION, default="5m", help="How long to wait.")
 @click.option("--no-start", is_flag=True, help="Do not start an agent where none runs.")
 def add(
@@ -140,7 +140,7 @@ def _views(settings: Settings) -> tuple[list[SourceView], int]:
 @command()
 @name_argument
 def suspend(settings: Settings, name: str) -> None:
-    """Stop following a source; what it deployed keeps running."""
+    """Stop following a source; its deployments keep running."""
     client = settings.client()
     _say(settings, client.suspend_source(_found(client.sources(), name).name))
 

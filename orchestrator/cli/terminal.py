@@ -152,7 +152,7 @@ class Console:
     def __init__(
         self, file: TextIO, *, is_terminal: bool | None = None, width: int | None = None, color: bool | None = None
     ) -> None:
-        """Write to `file`; what is not given is asked of it, and colours of NO_COLOR and TERM."""
+        """Write to `file`; settings not given are asked of it, and colours of NO_COLOR and TERM."""
         self.file = file
         self.is_terminal = file.isatty() if is_terminal is None else is_terminal
         self.is_drawable = self.is_terminal and (is_terminal is not None or not _is_dumb())  # the cursor can go back

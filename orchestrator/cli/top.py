@@ -1,6 +1,6 @@
 """`airs top`: two looks at the agent's counters → rates, one row per deployment, as a live table or as JSON.
 
-The agent only counts; what happened in between is worked out here. A counter that has fallen began anew, with a
+The agent only counts; the rates between two looks are worked out here. A counter that has fallen began anew, with a
 restarted agent or a deployment that was deleted and made again, and so counts from 0.
 """
 

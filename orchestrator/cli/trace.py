@@ -33,7 +33,7 @@ def trace(settings: Settings, what: str, last: int | None) -> None:
     if last is None:
         found = client.trace(what)
         if not found:
-            hint = "Of what was not named with --trace or --conversation, only some are recorded."
+            hint = "Of conversations not named with --trace or --conversation, only some are recorded."
             raise Failure(f"nothing is recorded of a conversation {what}", "The oldest are forgotten first.", hint)
     else:
         found = client.last_traces(NAME.convert(what, None, click.get_current_context()), last)

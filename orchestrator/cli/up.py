@@ -76,7 +76,7 @@ def _watch_along(settings: Settings, client: AgentClient, wish: SourceWish) -> N
     if began is None:
         return
     is_over = "is not watched any more" if began.ends else "stays watched"
-    settings.err().print(Text(printable(f"{began.name} {is_over}; what it deployed keeps running on the agent.")))
+    settings.err().print(Text(printable(f"{began.name} {is_over}; its deployments keep running on the agent.")))
 
 
 def _greet(console: Console, began: UpBegan) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import TextIO
 
-# All but line breaks and tabs; and what turns the direction of a line, or breaks one, without being seen.
+# All but line breaks and tabs; and those that turn the direction of a line, or break one, without being seen.
 _ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _BYTE = 0x100
 

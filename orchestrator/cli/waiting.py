@@ -19,7 +19,7 @@ from orchestrator.model.outcome import ActionOutcome, Status
 from orchestrator.observe.events import printable
 
 LOOK_S = 0.05
-LOOKING_SHARE = 0.2  # of the time, at most: whoever waits for thousands must not keep the agent from them
+LOOKING_SHARE = 0.2  # of the time, at most: a command that waits for thousands must not keep the agent from them
 ARRIVED = ("keeping", "succeeded", "failed")  # phases of a rollout in which nothing new is on its way
 
 

@@ -37,7 +37,7 @@ class CompileCache:
         return self._folder.path / self._name(artifact)
 
     def read(self, artifact: str) -> CacheEntry | None:
-        """Return what is held of an artifact, authenticated; None when there is nothing that can be trusted."""
+        """Return the entry of an artifact, authenticated; None when there is none that can be trusted."""
         content = self._folder.read(self._name(artifact), MAX_ENTRY_BYTES)
         if content is None or len(content) < _LENGTH_BYTES:
             return None
@@ -45,7 +45,7 @@ class CompileCache:
         return CacheEntry(content[_LENGTH_BYTES:end], content[end:])
 
     def write(self, artifact: str, about: bytes, code: Buffer) -> None:
-        """Keep compiled code and what is said about it, replacing whatever was there.
+        """Keep compiled code and the facts about it, replacing those that were there.
 
         Raises:
             OSError: it could not be written; nothing half-written stays under the final name.

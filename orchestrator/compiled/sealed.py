@@ -5,8 +5,8 @@
 A file is read once, checked, and those very bytes are used. Every doubt is a miss, and a miss is only slow: whatever
 lies here can be made again.
 
-Any number of processes may use one folder. Files appear whole under their names; a draft is locked by whoever writes
-it, so that one left behind by a killed process is known and removed.
+Any number of processes may use one folder. Files appear whole under their names; its writer locks a
+draft, so that one left behind by a killed process is known and removed.
 """
 
 import contextlib

@@ -28,14 +28,14 @@ WITHOUT_GUARDS: dict[str, Any] = {  # every access is checked, so a memory needs
 
 
 def settings_text(adapter: str) -> str:
-    """Name everything that what is compiled depends on beside the component; `adapter` is what is put around it."""
+    """Name everything beside the component that compiled code depends on; `adapter` is put around the component."""
     settings = sorted(SETTINGS.items()), sorted(WITHOUT_GUARDS.items())
     machine = f"{sys.platform}-{os.uname().machine}"
     return f"wasmtime {wasmtime_version()} {machine} adapter {adapter} {settings}"
 
 
 def file_name(artifact: str, settings: str, suffix: str) -> str:
-    """Name the file of what was made of an artifact under these settings."""
+    """Name the file for an artifact under these settings."""
     return f"{artifact.removeprefix('sha256:')}-{sha256(settings.encode()).hexdigest()[:16]}{suffix}"
 
 

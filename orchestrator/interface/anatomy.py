@@ -1,4 +1,4 @@
-"""A component's bytes → what it is made of: core modules, and the tools that say they made it. Pure.
+"""A component's bytes → its parts: core modules, and the tools that say they made it. Pure.
 
 It reads sections only, never their code. Whether the bytes are valid is wasmtime's to say, and was said before; custom
 sections it does not check, so those are read as hostile.
@@ -44,7 +44,7 @@ class _Found(msgspec.Struct):
 
 
 def anatomy(data: bytes) -> Anatomy:
-    """Read what a component is made of; of more than the limits, what comes first."""
+    """Read the parts of a component; beyond the limits, only the first ones."""
     found = _Found()
     _look(memoryview(data), found, 0)
     return Anatomy(core_modules=found.modules, core_bytes=found.module_bytes, producers=tuple(sorted(found.producers)))

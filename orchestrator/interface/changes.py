@@ -164,9 +164,9 @@ def _version(old: Interface, new: Interface) -> Iterator[WorldChange]:
     if old.name == new.name:
         return
     if stands_for(new.name, old.name):
-        consequence = Consequence(text="a later version of the same track: found by who asks for the old one")
+        consequence = Consequence(text="a later version of the same track: found by callers of the old one")
     else:
-        consequence = Consequence(text="an earlier version: not found by who asks for the old one", breaks=BOTH)
+        consequence = Consequence(text="an earlier version: not found by callers of the old one", breaks=BOTH)
     before, after = versioned(old.name), versioned(new.name)
     yield WorldChange(
         side=Side.EXPORT, kind=ChangeKind.CHANGED, what="interface", name=before.bare, old=before.version,
@@ -175,7 +175,7 @@ def _version(old: Interface, new: Interface) -> Iterator[WorldChange]:
 
 
 def _members(old: Interface, new: Interface) -> Iterator[WorldChange]:
-    """Compare what two interfaces hold; an empty one stands for one that is not there."""
+    """Compare the members of two interfaces; an empty one stands for one that is not there."""
     yield from _resources(old, new)
     yield from _types(old, new)
     before, after = dict(old.functions), dict(new.functions)
@@ -213,11 +213,11 @@ def _resources(old: Interface, new: Interface) -> Iterator[WorldChange]:
 
 
 def _types(old: Interface, new: Interface) -> Iterator[WorldChange]:
-    """Compare named types: who is linked asks for them by name; through airs only functions count."""
+    """Compare named types: linked components ask for them by name; through airs only functions count."""
     before, after = dict(old.types), dict(new.types)
     for name, kind in before.items():
         if name not in after:
-            gone = Consequence(text="who is linked asks for it by name", breaks=LINKED)
+            gone = Consequence(text="linked components ask for it by name", breaks=LINKED)
             yield _change(old, ChangeKind.REMOVED, "type", name, str(kind), "", (gone,))
             continue
         found = tuple(Consequence(text=_said(each), breaks=LINKED) for each in differences(kind, after[name]))
@@ -233,7 +233,7 @@ def _said(difference: Difference) -> str:
 
 
 def function_consequences(old: FunctionType, new: FunctionType) -> Iterator[Consequence]:
-    """Yield what follows from a function's new type for who calls it by its old one; nothing when nothing changed."""
+    """Yield the consequences of a function's new type for callers by its old one; none when nothing changed."""
     yield from _parameters(old, new)
     yield from _results(old, new)
     if old.is_async != new.is_async:
@@ -299,7 +299,7 @@ def _consequence(difference: Difference, works: bool) -> Consequence:
 
 
 def _imports(old: World, new: World) -> Iterator[WorldChange]:
-    """Say what is asked of the host now and was not, and the other way round; no caller is touched by that."""
+    """Yield the imports that are new, and those that are gone; no caller is touched by that."""
     before, after = ({i.interface: i for i in world.imports} for world in (old, new))
     typed = {interface.name: dict(interface.functions) for interface in old.types.imports}
     for name in sorted(before.keys() | after.keys()):

@@ -28,7 +28,7 @@ from orchestrator.model.wit import (
 class Difference(msgspec.Struct, frozen=True):
     """One difference between an old and a new type, at `place`, "" for the whole.
 
-    `accepted`: the JSON of every old value is a new one. `understood`: who knows the old type can read every new value.
+    `accepted`: the JSON of every old value is a new one. `understood`: readers of the old type can read all new values.
     """
 
     place: str

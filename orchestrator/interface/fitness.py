@@ -1,6 +1,6 @@
 """Decides what a component's world means for running it here: what it lacks, and whether anything drives it. Pure.
 
-Everything that is missing or differs is found at once, and who could provide it is said beside.
+Everything that is missing or differs is found at once, and named with a possible provider.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -73,7 +73,7 @@ def stays(drives: Collection[Drive]) -> bool:
 
 
 def wasi_0_3(world: World) -> list[str]:
-    """Return what a component imports and exports of WASI 0.3."""
+    """Return the imports and exports of WASI 0.3."""
     names = [interface.name for interface in (*world.types.imports, *world.types.exports)]
     return [name for name in dict.fromkeys(names) if _is_wasi_0_3(name)]
 
@@ -168,7 +168,7 @@ def _refused(world: World, shown: Callable[[str], str]) -> Iterator[Unfitness]:
 
 
 def _is_same(found: FunctionType, expected: FunctionType) -> bool:
-    """Compare two types as linking does: what parameters are called does not matter."""
+    """Compare two types as linking does: the names of parameters do not matter."""
     same_params = [kind for _, kind in found.params] == [kind for _, kind in expected.params]
     return same_params and found.result == expected.result and found.is_async == expected.is_async
 

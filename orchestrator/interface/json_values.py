@@ -278,7 +278,7 @@ def _as_err(kind: WitType, carried: Any) -> Err | None:
 
 
 def _handle(reader: JsonReader, kind: HandleOf, value: Json, path: Path) -> Any:
-    assert reader.handles is not None, "who calls what takes handles has a session"
+    assert reader.handles is not None, "a call that takes handles has a session"
     try:
         return reader.handles.given(kind, value)
     except ValueError as problem:
@@ -358,7 +358,7 @@ def _result_json(kind: ResultOf, value: Any, handles: Handles | None) -> Json:
 
 
 def _handle_json(kind: HandleOf, value: Any, handles: Handles | None) -> Json:
-    assert handles is not None, "who calls what returns handles has a session"
+    assert handles is not None, "a call that returns handles has a session"
     return handles.kept(kind, value)
 
 

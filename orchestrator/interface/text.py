@@ -491,7 +491,7 @@ def _block(head: str, place: _Place) -> Iterator[str]:
 
 
 def _lines_of(place: _Place) -> Iterator[str]:
-    """Write what a place holds in its order; what follows one another from one interface is used together."""
+    """Write the items of a place in their order; neighbours from one interface are used together."""
     for home, group in groupby(place.items.items(), lambda named: named[1].used and named[1].used[0]):
         if home is None:
             for name, item in group:

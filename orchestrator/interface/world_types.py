@@ -47,7 +47,7 @@ _Parts = tuple[WitType | None, ...]
 
 
 def world_types(component: bytes) -> WorldTypes:
-    """Read what a component imports and exports.
+    """Read the imports and exports of a component.
 
     Raises:
         Unread: it holds something that is not known here, or more than is looked at.

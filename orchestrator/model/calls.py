@@ -1,4 +1,4 @@
-"""The ways that calls go into guests and out of them; what each is, `runtime/engine/path.py` says."""
+"""The ways that calls go into guests and out of them; `runtime/engine/path.py` says what each is."""
 
 from enum import Enum
 
@@ -13,7 +13,7 @@ class Calls(Enum):
 
 
 class AdaptedAt(Enum):
-    """Where an actor's adapter is; what is within its component copies payloads as blocks. In the order preferred."""
+    """Where an actor's adapter is; one within its component copies payloads as blocks. In the order preferred."""
 
     WITHIN = "within"
     PARTLY = "partly"  # within for messages, beside for its calls out
@@ -29,4 +29,4 @@ class Adapter(Value, frozen=True):
 
 
 class UnknownLayout(Exception):
-    """The installed wasmtime is made in another way than what was about to use it was written for."""
+    """The installed wasmtime is made in another way than the code that was about to use it expects."""

@@ -11,5 +11,5 @@ class Compiling(Value, frozen=True):
 
     artifact: str
     size_bytes: int
-    name: str = ""  # what whoever asked for it calls it
+    name: str = ""  # as the caller that asked for it names it
     took_s: float | None = None

@@ -29,7 +29,7 @@ class DesiredState(Value, frozen=True):
     """Everything one source wants, sorted by key.
 
     `invalid` names deployments that are written down but wrong: what they run keeps running. `unreadable_files`
-    are manifests of which not even the names could be read (as shown to the user): whatever they owned stays.
+    are manifests of which not even the names could be read (as shown to the user): the deployments they held stay.
     `empty` says that the source was read and held no deployment at all. `commit` is what was read, where that is known,
     and `revision` its id, with `-dirty` where the files differ from it.
     `by` is who applied it, None where it is watched.

@@ -10,7 +10,7 @@ class ExitKind(Enum):
 
     NORMAL = "normal"  # asked to stop, and did
     KILLED = "killed"  # asked to stop, and had to be interrupted
-    CANCELLED = "cancelled"  # whoever waited for its call gave it up, and another instance takes its place
+    CANCELLED = "cancelled"  # its caller gave the call up, and another instance takes its place
     TRAPPED = "trapped"  # unreachable, division by zero, out of bounds …
     OUT_OF_FUEL = "out-of-fuel"
     DEADLINE = "deadline"

@@ -1,4 +1,4 @@
-"""Names: what a deployment, an instance and a source are called."""
+"""The names of deployments, instances and sources."""
 
 import msgspec
 

@@ -16,8 +16,8 @@ class Message(msgspec.Struct, frozen=True):
     """One `component-message`. `timestamp_ns` is wall-clock nanoseconds since 1970.
 
     `correlation_id` is a request's id, for it and its answer; else the name of the conversation, if that has one.
-    `conversation` is what it is recorded under, which no guest sees. `topic` is what it was published under, None for
-    one that was sent.
+    `conversation` is the name it is recorded under, which no guest sees. `topic` is the one it was published under,
+    None for one that was sent.
     """
 
     sender: ComponentId

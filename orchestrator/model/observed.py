@@ -102,7 +102,7 @@ class Number(Value, frozen=True):
     """One entry of a deployment's history: the n-th revision, what began it, and how it ended.
 
     `source_revision` is the commit's id, `commit` what else is known of it, `by` who asked for the rollout by hand.
-    `of` is the entry that a rollback went back to, 0 for what is no repetition.
+    `of` is the entry that a rollback went back to, 0 for one that repeats none.
     """
 
     number: int
@@ -130,9 +130,9 @@ class JobResult(Value, frozen=True):
 class Record(Value, frozen=True):
     """The durable truth about one deployment: the inventory entry, written before anything is created.
 
-    `source` owns it. `wanted` is what that source asked for last. `stable` is what serves (None until the first set is
-    Ready once), with the in-place fields in force. `generation` counts changed specs. `deleted` means that
-    someone asked for its removal, which a restart of the agent does not forget.
+    `source` owns it. `wanted` is the spec that the source asked for last. `stable` is the one that serves (None until
+    the first set is Ready once), with the in-place fields in force. `generation` counts changed specs. `deleted` means
+    that someone asked for its removal, which a restart of the agent does not forget.
     `attempted` and `applied` are source revisions (git commits). `job` is the newest result of a job.
     """
 

@@ -240,7 +240,7 @@ class Revision(Value, frozen=True):
     """Everything that makes an instance what it is; `id` hashes all of it, so equal ids mean equal content.
 
     `artifact` is `sha256:<hex>`; `config` is the canonical JSON text of the config mapping. Grants are sorted.
-    `limits` are effective: the component's own, tightened by the deployment. `job` is None for what stays.
+    `limits` are effective: the component's own, tightened by the deployment. `job` is None for one that stays.
     `accepts` are the codecs that its messages may have, sorted; none is any. `mounts` are in the order of the manifest.
     """
 

@@ -23,9 +23,9 @@ class Obstacle(msgspec.Struct, frozen=True):
 
 
 def in_order(needs: Mapping[Key, Iterable[Key]]) -> list[Key]:
-    """Sort keys by name, each after what it needs.
+    """Sort keys by name, each after those it needs.
 
-    Only where keys need each other in a circle does one come before what it needs: a walk that places every key once
+    Only where keys need each other in a circle does one come before one it needs: a walk that places every key once
     all it needs is begun cannot be wrong about anything else.
     """
     begun, order = set[Key](), list[Key]()
@@ -47,7 +47,7 @@ def in_order(needs: Mapping[Key, Iterable[Key]]) -> list[Key]:
 
 
 def reversed_needs(needs: Mapping[Key, Iterable[Key]]) -> dict[Key, list[Key]]:
-    """Return who needs each key, sorted."""
+    """Return the dependents of each key, sorted."""
     dependents: dict[Key, list[Key]] = {}
     for key in sorted(needs):
         for need in needs[key]:
@@ -56,7 +56,7 @@ def reversed_needs(needs: Mapping[Key, Iterable[Key]]) -> dict[Key, list[Key]]:
 
 
 def missing_needs(records: Iterable[Record]) -> dict[Key, tuple[Key, ...]]:
-    """Return what those records depend on, as it is in force, that is not deployed; only for those that lack any."""
+    """Return the dependencies in force of those records that are not deployed; only for those that lack any."""
     staying = [record for record in records if not record.deleted]
     there = {record.key for record in staying}
     lacking = {r.key: tuple(need for need in needs_in_force(r) if need not in there) for r in staying}
@@ -64,7 +64,7 @@ def missing_needs(records: Iterable[Record]) -> dict[Key, tuple[Key, ...]]:
 
 
 def needs_in_force(record: Record) -> tuple[Key, ...]:
-    """Return what a record depends on now: what serves, or else what is wanted."""
+    """Return the dependencies of a record in force: of the stable spec, or else of the wanted one."""
     return (record.stable or record.wanted).depends_on
 
 
@@ -74,7 +74,7 @@ def dependents_of(key: Key, records: Iterable[Record]) -> list[Key]:
 
 
 def free_to_end(needs: Mapping[Key, Iterable[Key]]) -> list[Key]:
-    """Return those that nobody else among them needs: what may end first when all of them end.
+    """Return those that nobody else among them needs: they may end first when all of them end.
 
     In a circle, it is the one that was started last.
     """
@@ -96,7 +96,7 @@ def _later_to_earlier(needs: Mapping[Key, Iterable[Key]]) -> Iterator[tuple[Key,
 def find_obstacles(
     wanted: Mapping[Key, Deployment], invalid: frozenset[Key], staying: frozenset[Key]
 ) -> dict[Key, Obstacle]:
-    """Say for each wanted deployment whether what it depends on will be there; `staying` is what already is.
+    """Say for each wanted deployment whether its dependencies will be there; `staying` are those that already are.
 
     Something that is neither wanted nor staying is missing; something that is wanted, but itself invalid or stopped by
     an obstacle, and not there already, stops its dependents.

@@ -117,7 +117,7 @@ def granted(revision: Revision) -> set[tuple[str, str]]:
 
 
 def content_fields(revision: Revision) -> dict[str, str]:
-    """Write what a revision runs."""
+    """Write a revision's component and artifact."""
     artifact, stateful = short_digest(revision.artifact), shown(revision.stateful)
     return {"component": revision.component, "stateful": stateful, "artifact": artifact}
 

@@ -13,7 +13,7 @@ FORMAT_VERSION = "1.0"
 
 
 class Summary(Value, frozen=True):
-    """How many actions of each kind; what is blocked or held is counted nowhere else."""
+    """How many actions of each kind; blocked and held ones are counted nowhere else."""
 
     create: int = 0
     update: int = 0
@@ -26,11 +26,11 @@ class Summary(Value, frozen=True):
 
 
 class Plan(Value, frozen=True):
-    """Everything that separates one source from what is observed, in the order in which it is carried out.
+    """The actions from the observed state to one source's desired state, in the order in which they are carried out.
 
-    `lineage` and `serial` name the observation it was made from. `desired` is what it leads to, `commit` what that was
-    read from, where this is known: `source_revision` is its id, with `-dirty` where the files differ from it. `digest`
-    covers every other field.
+    `lineage` and `serial` name the observation it was made from. `desired` is the state that it leads to, `commit` the
+    one that this was read from, where it is known: `source_revision` is its id, with `-dirty` where the files differ
+    from it. `digest` covers every other field.
     """
 
     source: str
@@ -65,5 +65,5 @@ def summarize(actions: Iterable[Action]) -> Summary:
 
 
 def has_changes(plan: Plan) -> bool:
-    """Whether anything differs from what is wanted, what is blocked or held included."""
+    """Whether anything differs from the desired state, blocked and held ones included."""
     return bool(plan.actions)

@@ -1,4 +1,4 @@
-"""(DesiredState, ObservedState) → Plan: what separates one source from what is. Called by the controller and the CLI.
+"""(DesiredState, ObservedState) → Plan: the actions from one to the other. Called by the controller and the CLI.
 
 It looks at values only: the same two states give the same bytes, in whatever order their members come.
 """
@@ -22,7 +22,7 @@ from orchestrator.plan.warnings import warnings
 
 
 def make_plan(desired: DesiredState, observed: ObservedState, diagnostics: Iterable[Diagnostic] = ()) -> Plan:
-    """Return what leads from `observed` to `desired`, to be shown or saved; warnings are added to `diagnostics`."""
+    """Return the plan from `observed` to `desired`, to be shown or saved; warnings are added to `diagnostics`."""
     plan, seen = compare(desired, observed), observed.by_key()
     told = (*diagnostics, *rebuilt(plan.desired, seen), *warnings(plan.desired.deployments, seen, plan.actions))
     plan = msgspec.structs.replace(plan, diagnostics=tuple(sorted(told, key=diagnostic_order)))
@@ -71,7 +71,7 @@ def _plan(desired: DesiredState, observed: ObservedState, ordered: tuple[Action,
 
 
 def rebuilt(desired: DesiredState, seen: dict[DeploymentKey, ObservedDeployment]) -> Iterator[Diagnostic]:
-    """Warn of each deployment whose component has another artifact than what serves, and the same version."""
+    """Warn of each deployment whose component has another artifact than the stable one, and the same version."""
     for wanted in desired.deployments:
         serves = seen[wanted.key].record.stable if wanted.key in seen else None
         new, old = wanted.revision, serves.revision if serves else wanted.revision
@@ -83,7 +83,7 @@ def rebuilt(desired: DesiredState, seen: dict[DeploymentKey, ObservedDeployment]
             location=Location(file=wanted.file, line=wanted.line, column=1),
             detail=f"Serving is {_short(old.artifact)}, wanted is {_short(new.artifact)}. "
             "History, rollbacks and messages tell artifacts apart by their version.",
-            suggestion="give what was built anew another `version` in its Component.toml",
+            suggestion="give the new build another `version` in its Component.toml",
         )
 
 
@@ -92,7 +92,7 @@ def _short(digest: str) -> str:
 
 
 def obstacles_of(desired: DesiredState, staying: frozenset[DeploymentKey]) -> dict[DeploymentKey, Obstacle]:
-    """Return what is in the way of deployments that depend on others; `staying` is what exists and is not removed."""
+    """Return the obstacles of deployments that depend on others; `staying` are those that exist and are not removed."""
     if not any(deployment.depends_on for deployment in desired.deployments):
         return {}
     return find_obstacles({d.key: d for d in desired.deployments}, frozenset(desired.invalid), staying)
@@ -118,7 +118,7 @@ def decisions(
 
 
 def in_canonical_order(desired: DesiredState) -> DesiredState:
-    """Sort everything whose order means nothing; what is both wanted and invalid is invalid."""
+    """Sort everything whose order means nothing; a deployment both wanted and invalid is invalid."""
     invalid = frozenset(desired.invalid)
     unique: dict[DeploymentKey, Deployment] = {}
     for deployment in sorted(desired.deployments, key=lambda d: (d.key, d.file, d.line)):
@@ -135,7 +135,7 @@ def in_canonical_order(desired: DesiredState) -> DesiredState:
 def in_execution_order(
     actions: Iterable[Action], needs: dict[DeploymentKey, tuple[DeploymentKey, ...]]
 ) -> tuple[Action, ...]:
-    """Sort: what is needed before what needs it, then removals the other way round, then what is stopped."""
+    """Sort: dependencies before their dependents, then removals the other way round, then stopped actions."""
     by_key: dict[DeploymentKey, list[Action]] = {}
     for action in actions:
         by_key.setdefault(action.key, []).append(action)

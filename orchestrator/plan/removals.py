@@ -16,7 +16,7 @@ MASS_PRUNE_ABOVE = 3  # so many removals never wait, however small the inventory
 
 
 def mass_prune_hold(record: Record, at_ms: int) -> Hold:
-    """Return what is recorded with a removal that waits for `--allow-mass-prune`; it holds nothing else back."""
+    """Return the hold that marks a removal that waits for `--allow-mass-prune`; it holds nothing else back."""
     revision = (record.stable or record.wanted).revision.id
     return Hold(revision=revision, reason=Reason.MASS_PRUNE.value, at_ms=at_ms)
 
@@ -33,7 +33,7 @@ def removals(desired: DesiredState, records: Iterable[Record]) -> list[Action]:
     why = doubt(desired, strays, leaving, len(inventory))
     if why is not None:
         return [removal(record, ActionKind.HELD, *why) for record in leaving]
-    # Others' needs count as well: who belongs to another source learns nothing of this plan.
+    # Others' needs count as well: a deployment of another source learns nothing of this plan.
     needs = {record.key: needs_in_force(record) for record in records if record.source != desired.source}
     needed_by = reversed_needs(needs | {d.key: d.depends_on for d in desired.deployments})
     return [removal(r, ActionKind.REMOVE, Reason.REMOVED_FROM_SOURCE, still_needed(r, needed_by)) for r in leaving]
@@ -42,7 +42,7 @@ def removals(desired: DesiredState, records: Iterable[Record]) -> list[Action]:
 def doubt(desired: DesiredState, strays: list[str], leaving: list[Record], inventory: int) -> tuple[Reason, str] | None:
     """Say why removals wait, None when they need not; the first doubt wins.
 
-    `strays` are unreadable files that explain no removal: any of what leaves may have moved there.
+    `strays` are unreadable files that explain no removal: any deployment that leaves may have moved there.
     """
     allowed = desired.permissions
     if strays:
@@ -63,7 +63,7 @@ def is_mass(leaving: list[Record], inventory: int) -> bool:
 
 
 def still_needed(record: Record, needed_by: Mapping[DeploymentKey, list[DeploymentKey]]) -> str:
-    """Warn of those that depend on what is removed; "" when none does."""
+    """Warn of those that depend on a removed deployment; "" when none does."""
     dependents = needed_by.get(record.key)
     return f"still needed by {names_of(dependents)}" if dependents else ""
 

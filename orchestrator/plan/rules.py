@@ -64,7 +64,7 @@ Rule = tuple[Callable[[Case], bool], Callable[[Case], Action | tuple[Action, ...
 
 
 def decide(case: Case) -> tuple[Action, ...]:
-    """Return what is to be done about one wanted deployment: at most one thing, beside what is held back."""
+    """Return the actions for one wanted deployment: at most one, beside a row for a revision that is held back."""
     found = next(act(case) for applies, act in RULES if applies(case))
     return found if isinstance(found, tuple) else () if found is None else (found,)
 
@@ -86,7 +86,7 @@ def never_served(case: Case) -> bool:
 
 
 def has_arrived(case: Case) -> bool:
-    """Whether what serves is what is wanted, and no rollout says otherwise."""
+    """Whether the wanted revision serves, and no rollout leads elsewhere."""
     return case.target is None and is_same_revision(case.wanted, case.stable)
 
 
@@ -115,9 +115,9 @@ def differs_in_place(case: Case) -> bool:
 
 
 def edit(case: Case) -> tuple[Deployment, Deployment] | None:
-    """Return a set's spec before and after what was edited in place; None where that makes no difference.
+    """Return a set's spec before and after the edits in place; None where these make no difference.
 
-    The new version's own, where a rollout leads to what is wanted; else what serves.
+    It is the new set's spec where a rollout leads to the wanted revision; else that of the set that serves.
     """
     seen = in_force(case.record, case.wanted)
     old = case.target if is_under_way(case) else case.stable
@@ -199,7 +199,7 @@ def adopt(case: Case) -> Action:
 
 
 def hold(case: Case) -> tuple[Action, ...]:
-    """Hold the revision back; what was edited in place meanwhile acts on what serves, and is a row of its own."""
+    """Hold the revision back; edits in place act on the set that serves, and are a row of their own."""
     entry, found = refusal(case), edit(case)
     assert entry is not None
     reason = Reason.ROLLED_BACK if isinstance(entry, Hold) else Reason.REJECTED_BEFORE
@@ -266,7 +266,7 @@ def roll_out(case: Case) -> Action:
 
 
 def release(case: Case) -> tuple[Reason, ...]:
-    """Name the reason where what was wanted before was held back, and this is wanted in its place."""
+    """Name the reason where the revision wanted before was held back, and this is wanted in its place."""
     return (Reason.HOLD_RELEASED,) if ended_hold(case) else ()
 
 
@@ -277,7 +277,7 @@ def ended_hold(case: Case) -> str:
 
 
 def interruption(case: Case) -> str:
-    """Say what callers notice of a rollout by this deployment's strategy; a first version has no callers yet."""
+    """Say how a rollout by this deployment's strategy interrupts callers; a first version has none yet."""
     if case.stable is None or case.stable.suspend or case.stable.revision.is_job:
         return ""
     if case.wanted.rollout.strategy is Strategy.RECREATE:
@@ -286,11 +286,11 @@ def interruption(case: Case) -> str:
 
 
 RULES: tuple[Rule, ...] = (
-    # New, but what it depends on will not be there: creating it could only fail.
+    # New, but a dependency will not be there: creating it could only fail.
     (both(is_unknown, is_obstructed), block_on_dependency),
     # New.
     (is_unknown, create),
-    # Nobody's since its source was removed: whoever wants it first has it, and the next pass compares it.
+    # Nobody's since its source was removed: the first source to want it takes it, and the next pass compares it.
     (is_nobodys, adopt),
     # Another source's, and the operator said to take it over: the next pass compares it like any other.
     (both(is_anothers, lambda case: case.may_adopt), adopt),
@@ -302,26 +302,26 @@ RULES: tuple[Rule, ...] = (
     (both(never_served, is_obstructed), block_on_dependency),
     # Recorded but never tried to the end: an agent died between the record and the first instance.
     (never_served, create),
-    # On its way back, to what is wanted or from it; what needs no new instance acts on what goes on.
+    # On its way back, to the wanted revision or from it; edits in place act on the set that goes on.
     (both(is_coming_back, differs_in_place), update_in_place),
     # The same, with no such difference: wait, for its end decides what is next.
     (is_coming_back, nothing),
-    # The rollout in progress leads there; only what needs no new instance differs.
+    # The rollout in progress leads there; only fields that change in place differ.
     (both(is_under_way, differs_in_place), update_in_place),
     # The rollout in progress leads there.
     (is_under_way, nothing),
-    # Wanted again what serves, with nothing in progress; only what needs no new instance differs.
+    # The wanted revision serves, with nothing in progress; only fields that change in place differ.
     (both(has_arrived, differs_in_place), update_in_place),
     # It serves, but an agent runs without a single instance of it.
     (both(has_arrived, is_not_running), start),
     # It is as wanted; a hold on something else no longer matters.
     (has_arrived, nothing),
-    # Failed or was rolled back from; what serves may still be edited in place.
-    # Before the next row: a manual rollback has what is still wanted as its stable.
+    # Failed or was rolled back from; the set that serves may still be edited in place.
+    # Before the next row: after a manual rollback, the revision still wanted is its stable.
     (is_refused, hold),
-    # Wanted again what serves, while a rollout leads elsewhere.
+    # The revision that serves is wanted again, while a rollout leads elsewhere.
     (is_reverted, revert),
-    # Another revision, but what it depends on will not be there: everything is checked before the first step.
+    # Another revision, but a dependency will not be there: everything is checked before the first step.
     (is_obstructed, block_on_dependency),
     # Another revision; replaces the rollout in progress, if there is one.
     (always, roll_out),

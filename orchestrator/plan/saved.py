@@ -103,7 +103,7 @@ def check_size(data: bytes) -> None:
 
 
 def parse(data: bytes, kind: type[T]) -> T:
-    """Decode strictly; whatever the decoder objects to is a refusal."""
+    """Decode strictly; every objection of the decoder is a refusal."""
     try:
         return from_json(data, kind)
     except RecursionError:  # the decoder's own limit on depth

@@ -1,6 +1,6 @@
-"""A Plan → what people read: lines of styled segments, or the same as plain text. Called by the CLI and the agent.
+"""A Plan → text for people: lines of styled segments, or the same as plain text. Called by the CLI and the agent.
 
-Styles are words, not colours; who prints them decides. Everything that was written by others is made printable here.
+Styles are words; their printer chooses the colours. Everything that was written by others is made printable here.
 """
 
 from collections.abc import Iterable, Iterator
@@ -84,17 +84,17 @@ def heading(name: str, text: str) -> Line:
 
 
 def diagnostic_lines(plan: Plan) -> Iterator[Line]:
-    """Write each diagnostic on one line, and a line for what could not be read or resolved."""
+    """Write each diagnostic on one line, and a line for each file or deployment that could not be read or resolved."""
     for diagnostic in plan.diagnostics:
         style = Style.BLOCKED if diagnostic.is_error else Style.WARNING
         label = Segment(f"{diagnostic.severity.value}: ", style)
         yield label, Segment(printable(f"{diagnostic.location}: {diagnostic.summary}"))
     for file in plan.desired.unreadable_files:
-        yield Segment("unreadable: ", Style.WARNING), Segment(printable(f"{file}: what was written in it stays"))
+        yield Segment("unreadable: ", Style.WARNING), Segment(printable(f"{file}: the deployments in it stay"))
     for key in plan.desired.invalid:
         yield (
             Segment("invalid: ", Style.WARNING),
-            Segment(printable(f"{key}: what it runs, if anything, keeps running")),
+            Segment(printable(f"{key}: its instances, if any, keep running")),
         )
 
 

@@ -84,7 +84,7 @@ class Artifacts:
         return [name for name in names if _DIGEST.fullmatch(name)]
 
     def claim(self, digest: str) -> bool:
-        """Have an artifact stay for a while, until a decision names it; whether there is one, whole."""
+        """Keep an artifact for a while, until a decision names it; return whether there is one, whole."""
         try:
             os.utime(self.path(digest))
         except FileNotFoundError:
@@ -92,7 +92,7 @@ class Artifacts:
         return self.has(digest)
 
     def collect(self, named: Callable[[], Set[str]], before_s: float) -> Collected:
-        """Remove artifacts that nothing names and nobody claimed since `before_s`, and what interrupted writes left.
+        """Remove artifacts that nothing names and nobody claimed since `before_s`, and drafts of interrupted writes.
 
         `named` is called once the old files are known, if there are any: a decision that comes later names an artifact
         that was claimed since. A kill at any instant leaves each artifact whole or gone.

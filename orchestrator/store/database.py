@@ -5,7 +5,7 @@ also on the disk. Without, a thread brings it there: at once when nothing was wr
 `SYNC_WITHIN_S` (plus the sync itself) under load. Then it notes in the file `synced` how far the disk has come.
 
 RocksDB keeps the first failure of a write or sync for ever. So the same thread opens the database anew once the disk
-takes something again; until then nothing can be written, `condition` says why, and what is there can be read.
+takes something again; until then nothing can be written, `condition` says why, and all rows can be read.
 """
 
 import contextlib
@@ -145,7 +145,7 @@ class Database:
         """Sync and close; closing again does nothing.
 
         Raises:
-            DatabaseFault: what was not on the disk yet could not be brought there; it is closed all the same.
+            DatabaseFault: the last writes could not be brought to the disk; it is closed all the same.
         """
         with self._closing:
             self._stopping.set()
@@ -303,7 +303,7 @@ class _Before:
 
 
 def _make_sure_of_room(folder: Path) -> None:
-    """Try whether the disk has room for what opening writes: what the logs hold goes into new files.
+    """Try whether the disk has room to open the database: the rows of the logs go into new files.
 
     Raises:
         OSError: it has not, or takes nothing at all.

@@ -32,7 +32,7 @@ class DeleteRecord(msgspec.Struct, frozen=True):
 
 
 class PutDesired(msgspec.Struct, frozen=True):
-    """Write what a source wants, over what it wanted."""
+    """Write a source's desired state, over the one before."""
 
     desired: DesiredState
 

@@ -163,7 +163,7 @@ class Engine:
             raise self._fault("read", error) from error
 
     def close(self) -> None:
-        """Close; what is read or written later raises `DatabaseClosed`. It is closed also where this raises."""
+        """Close; later reads and writes raise `DatabaseClosed`. It is closed also where this raises."""
         try:
             self._close()
         except Exception as error:  # rocksdict raises nothing narrower
@@ -206,7 +206,7 @@ def remove_folder(folder: Path) -> None:
 
 
 def rebuild(folder: Path) -> None:
-    """Have RocksDB make the list of its files anew from what lies in `folder`, which it changes."""
+    """Make RocksDB's list of its files anew from those in `folder`, which it changes."""
     try:
         Rdict.repair(str(folder), _options(Tail.SKIPPED, create=False))
     except Exception as error:  # rocksdict raises nothing narrower
@@ -214,7 +214,7 @@ def rebuild(folder: Path) -> None:
 
 
 def fault(folder: Path, doing: str, error: Exception, seen_at: str = "") -> DatabaseFault:
-    """Say what RocksDB said; it saw `folder` at another place, where `seen_at` is given."""
+    """Word an error of RocksDB; it saw `folder` at another place, where `seen_at` is given."""
     if isinstance(error, DbClosedError) or str(error) == BEING_CLOSED:
         return DatabaseClosed(f"{folder} is closed")
     said = str(error).replace(seen_at, str(folder)) if seen_at else str(error)
@@ -228,12 +228,12 @@ def not_a_database(folder: Path) -> str:
         return f"{folder} is not a folder"
     strange = sorted(entry.name for entry in os.scandir(folder) if not entry.is_file(follow_symlinks=False))
     if strange:
-        return f"in {folder} lies what is no ordinary file: {', '.join(strange[:3])}"
+        return f"{folder} holds entries that are no ordinary files: {', '.join(strange[:3])}"
     return ""
 
 
 class _View:
-    """A folder of links to the files of a database: what is written when one only reads is written there."""
+    """A folder of links to the files of a database: RocksDB's writes while it only reads go there."""
 
     def __init__(self, folder: Path, current: str | None = None) -> None:
         strange = not_a_database(folder)

@@ -229,7 +229,7 @@ def _store(path: Path, served: bool) -> Iterator[Finding]:
         return
     if is_held(path):
         hint = "Ask again when it has ended."
-        yield warning("store", "not looked at: whoever holds the lock may be writing to it", hint)
+        yield warning("store", "not looked at: the holder of the lock may be writing to it", hint)
         return
     folder = path / "db"
     hint = "`airs doctor --repair` saves what can be read and keeps the rest aside; or restore it from a backup."
@@ -260,7 +260,7 @@ def _store(path: Path, served: bool) -> Iterator[Finding]:
 def _kept_aside(path: Path) -> Iterator[Finding]:
     for kept in kept_aside(path / "db"):
         hint = f"Remove `{kept}` once nothing of it is needed any more."
-        yield warning("repaired", f"{kept} is what a repair put aside", hint)
+        yield warning("repaired", f"a repair put {kept} aside", hint)
 
 
 def _artifacts(path: Path, records: list[Record]) -> Iterator[Finding]:

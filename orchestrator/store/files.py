@@ -51,7 +51,7 @@ def read_private(path: Path) -> bytes:
             raise NotPrivate(f"{path} is not an ordinary file")
         if about.st_uid != os.geteuid() or about.st_mode & 0o077:
             raise NotPrivate(
-                f"{path} must be yours and have mode 0600; whoever could read it can forge what it protects"
+                f"{path} must be yours and have mode 0600; a user who could read it can forge what it protects"
             )
         with open(descriptor, "rb", closefd=False) as file:
             return file.read(PRIVATE_MAX_BYTES)
@@ -60,7 +60,7 @@ def read_private(path: Path) -> bytes:
 
 
 def have_private_folder(path: Path) -> None:
-    """Have a folder with mode 0700 that is the user's own; parents are made as needed.
+    """Make sure of a folder with mode 0700 that is the user's own; make it, and its parents, as needed.
 
     Raises:
         NotPrivate: it is somebody else's, others may write to it, or it is no folder.

@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 SERIAL = b"s"
 RECORDS = b"r"
-DESIRED = b"w"  # what a source wants, but for its deployments
+DESIRED = b"w"  # the desired state of a source, but for its deployments
 WANTED = b"e"  # a deployment that a source wants
 SOURCES = b"f"
-NOTES = b"o"  # what was last known of a source
+NOTES = b"o"  # the last facts known of a source
 HISTORY = b"h"
 ACTS = b"a"
 DATA = b"d"
@@ -104,7 +104,7 @@ def unpack(row: bytes, kind: type[T], form: bytes = FORMAT) -> T:
 
 
 def _without_retired(value: Any) -> Any:
-    """Leave out of a row, and of all within, what nobody reads any more."""
+    """Leave out of a row, and of all within, the fields that nobody reads any more."""
     if isinstance(value, dict):
         return {name: _without_retired(own) for name, own in value.items() if name not in _RETIRED}
     return [_without_retired(each) for each in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
 """Names within a state directory that are needed without opening it."""
 
-CACHE = "cache"  # the folder of what can be made again
-LOCK = "lock"  # the file that whoever uses the directory holds
+CACHE = "cache"  # the folder of files that can be made again
+LOCK = "lock"  # the file that the user of the directory holds

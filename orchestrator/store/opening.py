@@ -1,4 +1,4 @@
-"""A database's folder and what is noted beside it → whether it may be opened, and what of it is gone; changes nothing.
+"""A database's folder and the note beside it → whether it may be opened, and what of it is gone; changes nothing.
 
 Every reader of a database asks here first: the agent, the commands that read what is recorded, `airs doctor`.
 RocksDB alone would take a log that was emptied, or a list of files that lost its end, for all there ever was, and
@@ -28,7 +28,7 @@ Look = Callable[[Rows], int]  # reads what a start needs, and returns the serial
 class Opening:
     """How a database may be opened: `reader` has it open for reading, None where there is none and none is missed.
 
-    `doubts` are sentences about what could not be made sure of; `known` is what is noted as being on the disk.
+    `doubts` are sentences about what could not be made sure of; `known` is the note of what is on the disk.
     """
 
     def __init__(self, reader: Engine | None, tail: Tail, known: Synced | None, doubts: tuple[str, ...]) -> None:
@@ -120,7 +120,7 @@ def manifest_fault(folder: Path, current: str, was: Manifest) -> str:
     except FileNotFoundError:
         return f"{folder / was.name} is missing"
     same = checksum == was.checksum
-    return "" if same else f"{folder / was.name}, the list of the database's files, is not what was written"
+    return "" if same else f"{folder / was.name}, the list of the database's files, is not as it was written"
 
 
 def _check_logs(folder: Path, reader: Engine, known: Synced) -> None:

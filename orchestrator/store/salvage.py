@@ -271,7 +271,7 @@ def _number(rows: Engine, key: bytes) -> int:
 def _known(folder: Path) -> Synced:
     try:
         return read_synced(folder.with_name(SYNCED)) or Synced()
-    except SyncedUnreadable:  # then what is lost cannot be told, and what is there can still be saved
+    except SyncedUnreadable:  # then losses cannot be told, and the rows that are there can still be saved
         return Synced()
 
 

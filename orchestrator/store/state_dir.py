@@ -43,7 +43,7 @@ class StateDir:
     """A state directory that exists, is private, and has a format that is known here."""
 
     def __init__(self, path: Path) -> None:
-        """Have the directory at `path`, creating what is missing.
+        """Open the directory at `path`, creating what is missing.
 
         Raises:
             NotPrivate: it is not the user's own.
@@ -65,7 +65,7 @@ class StateDir:
 
     @property
     def cache(self) -> Path:
-        """The folder for what can be made again."""
+        """The folder for files that can be made again."""
         folder = self.path / CACHE
         if not folder.exists():  # a link to one that several agents share is theirs to make
             have_private_folder(folder)
@@ -178,7 +178,7 @@ def read_lineage(path: Path) -> str:
 
 
 def read_key(path: Path) -> bytes:
-    """Return what saved plans are sealed with.
+    """Return the key that saved plans are sealed with.
 
     Raises:
         NotPrivate, StateDamaged: it is no secret, or not there.

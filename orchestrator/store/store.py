@@ -46,7 +46,7 @@ class Store:
         """Open the store of `state`; for writing, hold its lock.
 
         Raises:
-            DatabaseDamaged: some of what was written is missing or cannot be read; nothing was changed.
+            DatabaseDamaged: some rows are missing or cannot be read; nothing was changed.
             DatabaseFault: it cannot be opened, or another process has it open for writing.
         """
         return cls(Database(state.database, readonly=readonly, look=read_needed), state.lineage)
@@ -105,11 +105,11 @@ class Store:
         return None if row is None else keys.unpack(row, Record)
 
     def artifacts(self) -> set[str]:
-        """Read which artifacts are named by what is recorded."""
+        """Read which artifacts the records name."""
         return read_artifacts(self._database)
 
     def desired(self) -> Sequence[DesiredState]:
-        """Read what every source wanted when it was last known, sorted by source."""
+        """Read the desired state of every source, as last known, sorted by source."""
         with self._deciding:
             return self._desired.read()
 

@@ -1,6 +1,6 @@
-"""The file `synced` beside the database: what is known to be on the disk, so that a database that lost some is noticed.
+"""The file `synced` beside the database: a note of what is on the disk, so that a database that lost some is noticed.
 
-`database` writes it only after what it names is on the disk: whatever the instant at which a process or the machine
+`database` writes it only after the writes that it names are on the disk: at whatever instant a process or the machine
 ends, it never names more than there is. `opening` compares. It has two slots, written in turns, each with a checksum.
 """
 
@@ -22,7 +22,7 @@ _CURRENT_MAX_BYTES = 256
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """RocksDB's list of its files, which only grows: what its first `size` bytes are."""
+    """RocksDB's list of its files, which only grows: the checksum of its first `size` bytes."""
 
     name: str = ""
     size: int = 0
@@ -49,7 +49,7 @@ class SyncedUnreadable(Exception):
 
 
 def read_synced(path: Path) -> Synced | None:
-    """Return what is known to be on the disk; None where nobody has noted it.
+    """Return the note of what is on the disk; None where there is none.
 
     Raises:
         SyncedUnreadable: the file is damaged.
@@ -77,7 +77,7 @@ def note_nothing(path: Path) -> None:
 
 
 def note_anew(path: Path, known: Synced) -> None:
-    """Replace what is noted by `known`."""
+    """Replace the note by `known`."""
     write_whole(path, _encoded(known) * 2)
 
 
@@ -85,7 +85,7 @@ class SyncedFile:
     """The file of a database that is open for writing; methods may be called from any thread, and raise OSError."""
 
     def __init__(self, path: Path, known: Synced | None) -> None:
-        """Begin with what is `known`; where that is nothing, the file is made anew."""
+        """Begin with the `known` note; without one, the file is made anew."""
         self._known = known or Synced()
         self._lock = threading.Lock()
         if known is None:
@@ -103,7 +103,7 @@ class SyncedFile:
             self._put(replace(self._known, serial=max(serial, self._known.serial)))
 
     def synced(self, sequence: int, logs: dict[str, int], manifest: Manifest) -> None:
-        """Note what else is on the disk, and bring the note there, too."""
+        """Note that more is on the disk, and bring the note there, too."""
         with self._lock:
             known = replace(self._known, sequence=sequence, logs=logs, manifest=manifest)
             if known == self._known:

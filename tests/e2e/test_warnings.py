@@ -45,7 +45,7 @@ def test_a_component_that_is_built_anew_under_its_old_version_is_a_warning(airs:
     component.write_bytes(component.read_bytes() + custom)
     said = airs.run("plan", folder / "manifests")
     assert "component hello 1.0.0 is not the artifact that serves under this version" in said.stderr + said.stdout
-    assert "give what was built anew another `version` in its Component.toml" in said.stderr + said.stdout
+    assert "give the new build another `version` in its Component.toml" in said.stderr + said.stdout
 
 
 def test_one_version_with_two_artifacts_in_one_source_is_a_warning(airs: Airs):

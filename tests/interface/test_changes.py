@@ -174,7 +174,7 @@ PARTS = [
         BOTH,
     ),
     (offering(), offering(types=(("t", U8),)), "", NONE),
-    (offering(types=(("t", U8),)), offering(), f"type {NAME}#t removed: who is linked asks for it by name", LINKED),
+    (offering(types=(("t", U8),)), offering(), f"type {NAME}#t removed: linked components ask for it by name", LINKED),
     (offering(types=(("t", U8),)), offering(types=(("t", U32),)), f"type {NAME}#t changed: u8 → u32", LINKED),
     (offering(), offering(resources=R, functions=("f", *METHODS)), "", NONE),
     (offering(resources=R), offering(), f"resource {NAME}#r removed: nobody can call it", BOTH),

@@ -1,4 +1,4 @@
-"""The adapter's parts beside a guest, as WebAssembly text: what calls its handlers, what stands in for its imports.
+"""The adapter's parts beside a guest, as WebAssembly text: callers of its handlers, stand-ins for its imports.
 
 Each part is a component of its own; `wrap` nests them beside the guest. They speak the canonical ABI with the guest
 through memories that the host writes and reads (`window`), so that no value is ever spelled out for wasmtime.
@@ -143,9 +143,9 @@ _CALLBACK = {
 def actor(*, takes_answers: bool) -> bytes:
     """Return the component that is given a guest's lifecycle, and gives the functions of `FLAT`.
 
-    `handle` has the guest handle the message at `window.RECORD`, with the answer at `window.ANSWER`; `batch` does so
-    for each entry of `window.BATCH` in turn, with the record changed by it. `callback` is `handle` for what a request
-    came to, where the guest `takes_answers`.
+    `handle` hands the guest the message at `window.RECORD` and leaves the answer at `window.ANSWER`; `batch` does so
+    for each entry of `window.BATCH` in turn, with the record changed by it. `callback` is `handle` for the outcome of a
+    request, where the guest `takes_answers`.
     """
     callback = _CALLBACK if takes_answers else {}
     return bytes(

@@ -10,7 +10,7 @@ PAGE_BYTES = 65_536
 PAGES = 40  # a message and its reply of 1 MiB each, and their headers; address space until it is touched
 MAX_PAGES = 16_383  # also the mark by which `memory` knows these memories: they count against an allowance of their own
 MAX_MEMORIES, MAX_CORE_INSTANCES = 2, 16  # an adapter's and a shim's, with those that wasmtime puts between them
-ALLOWANCE_BYTES = 8 << 20  # of an instance's adapter and shim together; what goes beyond that counts as the guest's
+ALLOWANCE_BYTES = 8 << 20  # of an instance's adapter and shim together; more than that counts as the guest's
 
 TOP = 0  # u32: the first free byte; `realloc` hands out what lies there
 STARTED = 4  # u32: how many messages of a batch have been begun
@@ -30,5 +30,5 @@ ARGUMENTS = 64  # of a host call: 8 bytes each
 RESULT = 192  # of a host call
 PLACES = RESULT - 4  # u32: a bit for each of its words that is the address of something, with the length after it
 RESULT_BYTES = 64
-MUST_WAIT = 0xFFFFFFFF  # what a host call is answered with, instead of how far to grow
+MUST_WAIT = 0xFFFFFFFF  # the answer to a host call that has to wait, instead of how far to grow
 SHIM_HEAP = RESULT + RESULT_BYTES

@@ -21,7 +21,7 @@ from orchestrator.runtime.adapter.text import STANDS, Stand
 
 _OURS = b"airs:adapter/"
 _LIFECYCLE, _FLAT, _HOST = LIFECYCLE.encode(), text.FLAT.encode(), text.HOST.encode()
-_CALLBACK = b"handle-callback"  # named by whoever exports it; who does not, and names it, does not go with the adapter
+_CALLBACK = b"handle-callback"  # a guest that names it without exporting it does not go with the adapter
 _FIRST = frozenset((binary.CUSTOM, binary.CORE_TYPE, binary.ALIAS, binary.TYPE, binary.IMPORT))
 _HOST_TYPE = b"\x42" + binary.vector(
     [

@@ -29,14 +29,14 @@ class AdapterEntry(Entry):
         self._memory = memory
 
     def _drop_arguments(self) -> None:
-        """Nothing is wasmtime's: what was written belongs to the adapter."""
+        """Nothing is wasmtime's: the frame belongs to the adapter."""
 
 
 class MessageEntry(AdapterEntry):
     """An entry: a message's frame in, its answer out. All of it is on the hot path."""
 
     __slots__ = ()
-    end = staticmethod(capi.future_delete)  # nothing is wasmtime's: what was written belongs to the adapter
+    end = staticmethod(capi.future_delete)  # nothing is wasmtime's: the frame belongs to the adapter
 
     def begin(self, values: Sequence[Any]) -> int:
         """Begin handling a message."""

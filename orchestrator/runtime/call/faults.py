@@ -24,7 +24,7 @@ _KINDS = (
 
 
 def exit_reason(text: str) -> ExitReason:
-    """Classify a failure by its last cause; what stands before it, such as names of frames, a guest can choose."""
+    """Classify a failure by its last cause; a guest can choose the text before it, such as names of frames."""
     cause = _last_cause(text)
     if cause.startswith(EXITED) and (code := cause.removeprefix(EXITED)).isdigit():
         return ExitReason(kind=ExitKind.NORMAL, detail=f"exit code {code}", code=int(code))
@@ -36,7 +36,7 @@ def exit_reason(text: str) -> ExitReason:
 
 
 def _found_by_adapter(text: str) -> str | None:
-    """Say what an adapter found wrong with an answer; it traps in a function of that name."""
+    """Name the fault that an adapter found in an answer; it traps in a function of that name."""
     innermost = text.partition(_BACKTRACE)[2].partition("\n")[0]
     return _FOUND.get(innermost.partition(f"{_ADAPTER}!")[2])
 

@@ -42,8 +42,8 @@ _NO_TEXT = (0, 0, 0)
 class FrameBatch(msgspec.Struct):
     """Messages that are alike, as they lie in memory, and where their verdicts will be.
 
-    `found` is what they came to, in order: shorter than `count` after a call that did not return, and then the one
-    that `started` names last is the one it ended with.
+    `found` are their outcomes, in order: fewer than `count` after a call that did not return, and then the one that
+    `started` names last is the one it ended with.
     """
 
     data: bytes
@@ -54,7 +54,7 @@ class FrameBatch(msgspec.Struct):
 
 
 def frame(message: Message) -> bytes:
-    """Return what is written at the begin of an adapter's memory to have one message handled.
+    """Return one message as it is written at the begin of an adapter's memory.
 
     Raises:
         Unfit: a text is no UTF-8, or the time is not one that WIT can hold.

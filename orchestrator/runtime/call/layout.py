@@ -1,9 +1,9 @@
 """Conversions between plain Python values and wasmtime's component values, compiled once per WIT type.
 
-`lowering(type)` gives a function that turns a value into the 32-byte image of a `wasmtime_component_val_t`; what the
-image points to is allocated by wasmtime and freed by it with the value. `lifting(type)` gives the way back; it copies,
-and frees nothing. `list<u8>` moves as a block in both directions. Values are trusted to fit their type: JSON was
-checked by `typed`, and a host function that returns something else is a bug, reported as `UnfitValue`.
+`lowering(type)` gives a function that turns a value into the 32-byte image of a `wasmtime_component_val_t`; wasmtime
+allocates the memory that the image points to, and frees it with the value. `lifting(type)` gives the way back; it
+copies, and frees nothing. `list<u8>` moves as a block in both directions. Values are trusted to fit their type: JSON
+was checked by `typed`, and a host function that returns something else is a bug, reported as `UnfitValue`.
 """
 
 import ctypes

@@ -100,7 +100,7 @@ class Loaded(msgspec.Struct, frozen=True):
 
     @property
     def takes_answers(self) -> bool:
-        """Whether it can be given what its requests come to."""
+        """Whether it takes the outcomes of its requests."""
         return lifecycle.HANDLE_CALLBACK in self.description.exports
 
     @property

@@ -2,7 +2,7 @@
 
 wasmtime's binding copies the bytes on the way in and out while no other thread may run, which large guests make long.
 Compiling gives way to everything else: the threads that do it have a lower priority, so that messages are answered
-meanwhile. `loaded` calls this; what may be deserialized is decided there.
+meanwhile. `loaded` calls this, and decides what may be deserialized.
 """
 
 import ctypes
@@ -39,7 +39,7 @@ def _settle(done: "Future[wc.Component]", engine: Engine, data: bytes) -> None:
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
     try:
         done.set_result(_compiled(engine, data))
-    except BaseException as problem:  # noqa: BLE001 — it belongs to whoever waits
+    except BaseException as problem:  # noqa: BLE001 — it belongs to the caller that waits
         done.set_exception(problem)
 
 

@@ -74,7 +74,7 @@ def _refusal(interfaces: Iterable[Interface], linker: wc.Linker, engine: Engine)
 
 
 def _text(interfaces: Iterable[Interface]) -> str:
-    """Write a component that imports this and nothing else; what an interface has from another stays that."""
+    """Write a component that imports this and nothing else; types that an interface takes from another stay those."""
     known: dict[WitType | str, str] = {}
     lines = ["(component"]
     for number, interface in enumerate(interfaces):

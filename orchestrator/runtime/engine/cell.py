@@ -58,7 +58,7 @@ class Cell:
 
     @contextmanager
     def holding(self) -> Iterator[None]:
-        """Have the guest hold its thread meanwhile, as wasmtime has no other way to run a destructor."""
+        """Let the guest hold its thread meanwhile, as wasmtime has no other way to run a destructor."""
         usual, self.holds_thread = self.holds_thread, True
         try:
             yield
@@ -92,7 +92,7 @@ class Cell:
         return self.ending is not None
 
     def wait(self, wanted: Wait) -> None:
-        """Have the guest wait, at most until its deadline or an interruption."""
+        """Let the guest wait, at most until its deadline or an interruption."""
         at_ns = time.monotonic_ns() + round(wanted.seconds * 1e9)
         self.waiting = waiting = Until(min(at_ns, self.deadline_ns))
         is_over = wanted.arrange is not None and not wanted.arrange(waiting.wake)

@@ -4,7 +4,7 @@ Wasmtime's own limiter counts each memory by itself and does not tell when it re
 mapping of our own, of which a guest may use what its instance's `Allowance` still has. Wasmtime calls these functions
 while it instantiates, grows a memory, or drops a store.
 
-An engine with guards asks for a reservation: it is mapped in full, and what is used of it made accessible. One without
+An engine with guards asks for a reservation: it is mapped in full, and the part in use made accessible. One without
 asks for none: such a memory is an accessible mapping with some room to grow, and moves when it has outgrown that. The
 kernel joins accessible neighbours into one map, of which a process may only have so many.
 """
@@ -161,7 +161,7 @@ class Memories:
         return len(self._memories)
 
     def install(self, config: Config) -> None:
-        """Have an engine's memories made here."""
+        """Make the memories of an engine from here on."""
         ffi.wasmtime_config_host_memory_creator_set(config.ptr(), ctypes.byref(self._creator))
 
     def _new_memory(

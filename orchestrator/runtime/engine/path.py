@@ -19,7 +19,7 @@ class Path(msgspec.Struct, frozen=True):
 
 
 def chosen(asked: Calls = Calls.FAST) -> Path:
-    """Decide which way calls go; `asked` is what was asked for."""
+    """Decide which way calls go; `asked` is the setting."""
     try:
         capi.check_layout()
     except UnknownLayout as unknown:

@@ -37,7 +37,7 @@ class Stacks:
         self._creator = ffi.wasmtime_stack_creator_t(None, self._new, nothing)
 
     def install(self, config: Config) -> None:
-        """Have an engine's stacks made here."""
+        """Make the stacks of an engine from here on."""
         ffi.wasmtime_config_async_stack_size_set(config.ptr(), STACK_BYTES)
         ffi.wasmtime_config_host_stack_creator_set(config.ptr(), ctypes.byref(self._creator))
 

@@ -45,7 +45,7 @@ _hold.argtypes = _let_go.argtypes = (ctypes.py_object,)
 
 
 class Tick:
-    """Ticks while it is wanted. `is_on` may be read at any time; whoever starts a call says so by `want`."""
+    """Ticks while it is wanted. `is_on` may be read at any time; a caller that starts a call says so by `want`."""
 
     def __init__(self, engine: Engine) -> None:
         self.is_on = False

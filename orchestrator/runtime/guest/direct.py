@@ -28,7 +28,7 @@ class Direct:
         return self._finish(self._guest.handle(message))
 
     def handle_callback(self, message: Message) -> Answer:
-        """Give it what a request of its own came to."""
+        """Give it the outcome of a request of its own."""
         return self._finish(self._guest.handle_callback(message))
 
     def handle_many(self, mail: Sequence[Mail]) -> Handled:

@@ -232,8 +232,8 @@ class Guest:
     async def health(self, timeout_ms: int | None = None) -> Health | Exited:
         """Ask how it is; a component without a lifecycle is healthy while it lives.
 
-        One that had no message since it was asked last gives back what was kept for further ones, once: what asking it
-        again and again takes is kept.
+        One that had no message since it was asked last gives back the memory kept for further ones, once; the memory
+        that asking it again and again takes is kept.
         """
         if not self._is_actor:
             return self._instance.exited or Health.HEALTHY

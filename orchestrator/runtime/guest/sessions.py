@@ -1,7 +1,7 @@
-"""The resources that callers hold in one instance, by session: which one a number means, and what becomes of it.
+"""The resources that callers hold in one instance, by session: which one a number means, and its fate.
 
 `guest` keeps a `Sessions` beside its instance and makes one `Use` for every call in a session. Nothing here enters the
-guest: what has to be dropped is returned, and dropped by who asked. How long a session lives is decided in `supervise`.
+guest: resources to drop are returned, and dropped by the caller. How long a session lives is decided in `supervise`.
 """
 
 from collections import OrderedDict
@@ -34,7 +34,7 @@ class HeldResource(msgspec.Struct, frozen=True):
 
 
 class Session:
-    """The handles of one session, and what became of those that it had."""
+    """The handles of one session, and the fate of those that it had."""
 
     def __init__(self) -> None:
         self.handles: dict[int, HeldResource] = {}
@@ -143,13 +143,13 @@ class Use:
         return number
 
     def begin(self, function: str) -> None:
-        """Have the call begin, as its arguments are in order: the session is there, and without what is given away."""
+        """Begin the call, as its arguments are in order: the session exists, without the resources given away."""
         self._sessions.named[self._name] = self._session
         for number in self._given_away:
             self._session.take(number, f"was given away to {function}")
 
     def end(self) -> list[GuestResource]:
-        """Have the session keep what the call brought; returns all of that where it has no room, to be dropped."""
+        """Keep the resources that the call brought; return them all where there is no room, to be dropped."""
         if len(self._session.handles) + len(self._brought) > MAX_HANDLES:
             return [held.resource for held in self._brought.values()]
         self._session.handles |= self._brought

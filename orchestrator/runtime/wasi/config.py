@@ -100,7 +100,7 @@ def _preopen(config: Any, folder: Folder, descriptor: int) -> None:
 
 @contextmanager
 def _real(folder: Folder, forbidden: tuple[str, ...]) -> Iterator[int]:
-    """Open a directory, and decide by where it really is: what is opened is what was looked at."""
+    """Open a directory, and decide by where it really is: the one that was looked at is the one that is opened."""
     try:
         descriptor = os.open(folder.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as problem:

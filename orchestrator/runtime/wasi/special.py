@@ -26,7 +26,7 @@ def find_special(descriptor: int) -> tuple[str, str] | None:
 
 
 def _entries(top: str) -> Iterator["os.DirEntry[str]"]:
-    """Yield what lies in a directory, nearest first; links are not followed, and what cannot be read is left out."""
+    """Yield the entries of a directory, nearest first, without following links; unreadable ones are left out."""
     left = deque([top])
     while left:
         try:
