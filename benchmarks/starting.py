@@ -1,4 +1,4 @@
-"""How long a command of airs takes from start to end, beside `python -c pass`: what a person or a script waits for.
+"""The time of a command of airs from start to end, beside `python -c pass`: a person or a script waits for it.
 
 Commands and bare Python take turns, each a process of its own, with an agent and one deployment running. Files are read
 and the code is compiled before: the first run of each is not counted.

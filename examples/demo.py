@@ -55,7 +55,7 @@ LINE_COLORS = {"+": GREEN, "-": RED, "±": YELLOW, "!": YELLOW}
 
 
 class NotAsItShould(Exception):
-    """Something was shown that contradicts what airs promises."""
+    """A step of the demo that contradicts a promise of airs."""
 
 
 def say(text: str = "", color: str = "") -> None:

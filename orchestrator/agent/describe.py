@@ -31,7 +31,7 @@ _LASTING = (DeploymentPhase.SUSPENDED, DeploymentPhase.REMOVING, DeploymentPhase
 
 
 class Described(NamedTuple):
-    """How a deployment is. `conditions` are the sentences that say why, the most urgent first; none where all is well.
+    """The state of a deployment. `conditions` are sentences that say why, the most urgent first; none if all is well.
 
     `ending` is None while it waits for more than time or a person.
     """

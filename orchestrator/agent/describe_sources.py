@@ -26,7 +26,7 @@ from orchestrator.rollout.standing import is_held, is_serving
 
 
 class Sync(Enum):
-    """Whether what serves is what the source wants, as far as anybody looks; the word is what status shows."""
+    """The agreement of the serving revision with the source's wish, as far as anybody looks, in the word of status."""
 
     HELD = "held"  # the revision that the source wants was rejected, or rolled back from
     INVALID = "invalid"  # its manifest or component turned wrong: the revision before still serves
@@ -40,7 +40,7 @@ class Sync(Enum):
 
 
 class SourceSeen(NamedTuple):
-    """Everything that is known of one source; each part may be missing but its name."""
+    """All that is known of one source; each part may be missing but its name."""
 
     name: str
     record: SourceRecord | None = None

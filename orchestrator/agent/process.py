@@ -137,7 +137,7 @@ def _allow_many_files() -> None:
 
 
 class _Ending:
-    """How long a stopping agent is patient with its guests; each request to stop may say so, also while it stops."""
+    """The patience of a stopping agent with its guests; each request to stop may set it, also while it stops."""
 
     def __init__(self) -> None:
         self.limit_s = STOP_LIMIT_S

@@ -1,4 +1,4 @@
-"""Where the agent listens, and that nobody else can listen there instead."""
+"""The agent's socket, in a folder where nobody else can listen instead."""
 
 from pathlib import Path
 

@@ -20,7 +20,7 @@ _PEER = struct.Struct("3i")  # pid, uid, gid
 
 
 class Unreachable(Exception):
-    """Nobody listens, or whoever does went away without an answer."""
+    """No agent listens, or it went away without an answer."""
 
 
 class Silent(Unreachable):

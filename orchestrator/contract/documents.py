@@ -119,7 +119,7 @@ class RolloutView(Value, frozen=True):
 
 
 class JobView(Value, frozen=True):
-    """How the newest run ended that a manifest asked for; `exit_code` is None while none has ended yet."""
+    """The outcome of the newest run that a manifest asked for; `exit_code` is None while none has ended yet."""
 
     revision: str
     exit_code: int | None
@@ -334,7 +334,7 @@ class SubscriptionView(Value, frozen=True):
 
 
 class Published(Value, frozen=True):
-    """How many deployments took a message that was published, of those that subscribe to its topic."""
+    """The number of deployments that took a published message, of those that subscribe to its topic."""
 
     topic: str
     deployments: int
@@ -342,13 +342,13 @@ class Published(Value, frozen=True):
 
 
 class Discarded(Value, frozen=True):
-    """How many dead letters are no more."""
+    """The number of dead letters that were discarded."""
 
     discarded: int
 
 
 class Queued(Value, frozen=True):
-    """How many messages a mailbox had room for."""
+    """The number of messages that a mailbox had room for."""
 
     queued: int
 
@@ -361,7 +361,7 @@ class Printed(Value, frozen=True, tag_field="kind", tag="printed"):
 
 
 class Ended(Value, frozen=True, tag_field="kind", tag="ended"):
-    """How a run ended, and what `airs run` ends with."""
+    """The end of a run, and the exit code of `airs run`."""
 
     exit_code: int
     message: str

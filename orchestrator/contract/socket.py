@@ -1,4 +1,4 @@
-"""Where the agent of a state directory listens: agent and client get the same answer."""
+"""The path of the socket of a state directory's agent: agent and client get the same answer."""
 
 import os
 from pathlib import Path

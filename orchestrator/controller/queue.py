@@ -1,4 +1,4 @@
-"""Which deployments want a look, and when: each once, however often something happened to it.
+"""The deployments that want a look, and when: each once, however often something happened to it.
 
 The controller asks it on each pass; instances, timers and decisions fill it. That a key is in it says only *look
 again*; nothing is lost if it is added twice, and all are looked at now and then though nothing added them.

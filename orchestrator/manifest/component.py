@@ -42,7 +42,7 @@ class Component(msgspec.Struct, frozen=True):
 
 
 class Unusable(msgspec.Struct, frozen=True):
-    """Why a component cannot be used, as a deployment that names it says so."""
+    """The reason why a component cannot be used, as a deployment that names it says so."""
 
     summary: str
     detail: str = ""

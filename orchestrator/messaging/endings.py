@@ -8,7 +8,7 @@ from orchestrator.model.observed import RequestCounts
 
 
 class Ending(Enum):
-    """How a request ended."""
+    """The ending of a request."""
 
     ANSWERED = "answered"
     FAILED = "failed"
@@ -17,7 +17,7 @@ class Ending(Enum):
 
 
 class RequestCounters(msgspec.Struct):
-    """How the requests of one deployment ended; `late` are answers that nobody waited for any more."""
+    """The endings of one deployment's requests; `late` are answers that nobody waited for any more."""
 
     sent: int = 0
     answered: int = 0

@@ -1,4 +1,4 @@
-"""Which conversations are recorded, and the hops of those: what each message came to, and where.
+"""The choice of conversations to record, and the hops of those: how each message ended, and where.
 
 Those that somebody named are recorded, and a few without: one every `SAMPLE_NS`. Where hops are kept is for `heard`.
 """

@@ -21,7 +21,7 @@ Granted = Callable[[str], bool]
 
 
 class Subscription(Value, frozen=True, order=True):
-    """That a deployment subscribes to a pattern, by its manifest or by one of its instances, and whether it may."""
+    """A deployment's subscription to a pattern, by its manifest or by one of its instances, and whether it may."""
 
     key: DeploymentKey
     pattern: str

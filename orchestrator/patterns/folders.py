@@ -1,4 +1,4 @@
-"""Which directories may never be handed to a guest, whatever is granted. Pure: paths are compared as text.
+"""Directories that no guest may ever get, even where they are granted. Pure: paths are compared as text.
 
 `manifest` asks about what is written, `runtime` about where that leads once every link was followed.
 """

@@ -17,7 +17,7 @@ P = RolloutPhase
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why a command does nothing, and what would; `is_unknown` where there is no such deployment."""
+    """The reason why a command does nothing, and what would; `is_unknown` where there is no such deployment."""
 
     reason: str
     suggestion: str = ""

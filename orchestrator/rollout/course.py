@@ -1,4 +1,4 @@
-"""Which way a rollout takes over: the strategy that was asked for, and what overrides it."""
+"""The course of a rollout: the strategy that was asked for, and what overrides it."""
 
 from enum import Enum
 

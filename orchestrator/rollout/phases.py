@@ -1,4 +1,4 @@
-"""Which phase may follow which: the table that every tick and command is tested against, and its picture."""
+"""The order of phases: the table that every tick and command is tested against, and its picture."""
 
 from msgspec.structs import replace
 

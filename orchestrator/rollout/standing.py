@@ -19,7 +19,7 @@ REJECTED_MAX = 20  # revisions of a deployment that are remembered as bad
 
 
 class DeploymentPhase(Enum):
-    """How a deployment is, in the one word that status shows."""
+    """The phase of a deployment, the one word that status shows."""
 
     PROGRESSING = "progressing"
     RUNNING = "running"
@@ -32,7 +32,7 @@ class DeploymentPhase(Enum):
 
 
 class Conclusion(Enum):
-    """How a deployment came to rest, so that a command that waits can say whether its wish came true."""
+    """The way a deployment came to rest, so that a command that waits can say whether its wish came true."""
 
     AS_WANTED = "as-wanted"
     HELD = "held"  # something else serves than its source wants
@@ -43,7 +43,7 @@ class Conclusion(Enum):
 
 
 class RolloutEnd(Enum):
-    """How a rollout ended."""
+    """The end of a rollout."""
 
     ARRIVED = "arrived"
     WENT_BACK = "went-back"

@@ -167,7 +167,7 @@ class FolderWatch(threading.Thread):
 
 
 class _Head:
-    """Which commit the caller has seen, and whether the work tree stands at another one now."""
+    """The commit that the caller has seen, and whether the work tree stands at another one now."""
 
     def __init__(self, work_tree: str) -> None:
         self._work_tree = work_tree

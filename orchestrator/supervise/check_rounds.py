@@ -1,4 +1,4 @@
-"""When instances are checked: those that are due at about the same time in one round, one after the other.
+"""Rounds of health checks: instances that are due at about the same time, one after the other.
 
 A timer and a change of threads for each check cost more than the check. A round is as exact as a hundredth of the
 interval, and early rather than late; its checks are made a few at a time, so that a message waits for few of them.

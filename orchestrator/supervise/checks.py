@@ -13,7 +13,7 @@ SHOWN = 200  # characters of an answer
 
 
 class HealthFinding(msgspec.Struct, frozen=True):
-    """How an instance is; `why` is the outcome of its health call, empty where `health()` said so."""
+    """The health of an instance; `why` is the outcome of its health call, empty where `health()` said so."""
 
     health: Health
     why: str = ""
@@ -28,7 +28,7 @@ UNKNOWN = HealthFinding(Health.UNKNOWN)
 
 
 class HealthRecord:
-    """How one instance was found, how often in a row it was unhealthy, and whether it was ever Ready."""
+    """The last finding on one instance, how often in a row it was unhealthy, and whether it was ever Ready."""
 
     __slots__ = ("_failures", "found", "was_ready")
 

@@ -193,7 +193,7 @@ def _of_others(waits: Sequence[BackoffWait], instance: ComponentId) -> tuple[Bac
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """How a member's instances are, each field true when it is so of one of them.
+    """The state of a member's instances, each field true when it is so of one of them.
 
     `runs`: alive, and not told to stop. `goes`: told to, or not begun yet. `stands_by`: waits for its group to start
     it. `gave_up`. `comes`: alive, and not Ready yet; one that waits for its own back-off does not.

@@ -127,7 +127,7 @@ class Life(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Where an event leads, and what is done; without a state, what follows an end does (`FOLLOWS`)."""
+    """The state that an event leads to, and the effects; without a state, `FOLLOWS` leads to one."""
 
     state: State | None
     effects: tuple[Effect, ...] = ()

@@ -31,7 +31,7 @@ class GiveUp(msgspec.Struct, frozen=True):
 
 
 class Forget(msgspec.Struct, frozen=True):
-    """It ended as it should; nobody misses it."""
+    """Leave the instance ended, as it should be; nobody misses it."""
 
 
 Decision = RestartAfter | StandBy | GiveUp | Forget

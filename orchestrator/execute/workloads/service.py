@@ -17,7 +17,7 @@ HOLDING_MS = 10  # the same while messages are held back, as every caller waits 
 
 
 class ServiceWorkload:
-    """Everything that is no job."""
+    """Services: all deployments that are no job."""
 
     def tick(self, rollout: Rollout, service: Service, now_ms: int) -> Rollout:
         """Take one tick, by what is seen of both sets."""

@@ -10,7 +10,7 @@ from orchestrator.supervise.service import Service
 
 
 class Workload(Protocol):
-    """How one kind is brought to run. Every verb may be repeated; none decides when."""
+    """The verbs by which one kind is brought to run. Each may be repeated; none decides when."""
 
     def tick(self, rollout: Rollout, service: Service, now_ms: int) -> Rollout:
         """Take one tick of a rollout to this kind."""

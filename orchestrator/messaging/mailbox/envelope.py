@@ -33,7 +33,7 @@ Work = Message | Call | Release
 
 
 class Stage(Enum):
-    """Where an envelope is. Only a queued one may be withdrawn; a started one is never started again."""
+    """The stage of an envelope. Only a queued one may be withdrawn; a started one is never started again."""
 
     QUEUED = "queued"
     STARTED = "started"

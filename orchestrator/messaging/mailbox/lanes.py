@@ -13,7 +13,7 @@ Waiting = Envelope | Part
 
 
 class Taker(Protocol):
-    """Somebody who can work on one envelope or one batch at a time: an instance."""
+    """An instance, as a mailbox sees it: it works on one envelope or one batch at a time."""
 
     lane: str
 

@@ -1,4 +1,4 @@
-"""Which instance owns a key: a ring on which each has many places, so that one that comes or goes moves few keys."""
+"""The owners of keys: a ring on which each instance has many places, so that one that comes or goes moves few keys."""
 
 import itertools
 from bisect import bisect
@@ -9,7 +9,7 @@ PLACES = 32  # of one instance: the biggest share of ten is then about one and a
 
 
 class Named(Protocol):
-    """Somebody with a name of its own, which it keeps when it starts anew."""
+    """An instance with a name of its own, which it keeps when it starts anew."""
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""Which instance a session is bound to, and which sessions are over without anybody having asked for that.
+"""The sessions bound to instances, and those that are over without anybody having asked for that.
 
 For one thread at a time: the route's lock is held.
 """
