@@ -1,7 +1,8 @@
 """The cost of many deployments beside that of a hundred: from apply to Ready, at rest, and for one changed number.
 
     python -m benchmarks.scale                           100 and 1 000
-    python -m benchmarks.scale --sizes 100 1000 10000    about ten minutes
+    python -m benchmarks.scale --sizes 100 1000 10000    about ten minutes; --write for docs/draw_scale.py
+    python -m benchmarks.scale --sizes 1000 --components 1000
 
 Everything goes through the command line and an agent of its own: a manifest a file, ten components. It is no table of
 `make bench`: nothing stands beside it but its own smaller sizes. The ratios say whether cost follows what changed.
@@ -17,23 +18,34 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.stage import HELLO, ROOT
+from benchmarks import machine
+from benchmarks.stage import HELLO, ROOT, wait_until
+from orchestrator.client import AgentClient
+from orchestrator.model.ids import DeploymentKey
 
 COMPONENTS = 10
 IDLE_S = 10.0
+SETTLED_S = 2.5  # after which a file's times tell whether it is another
 TIMEOUT = "30m"
+ASK_EVERY_S = 0.002
+LIMIT_S = 600.0
+RESULTS = ROOT / "benchmarks" / "scale.json"
+CHANGED = DeploymentKey(namespace="default", name="d0")
 
 
 class Taken(NamedTuple):
-    """The cost of so many deployments; memory is the agent's, all of it."""
+    """The cost of so many deployments; memory is the agent's beyond what it has without any."""
 
     size: int
     ready_s: float
     idle_share: float  # of a core
+    plan_s: float
     change_s: float
+    saved_s: float  # from a number saved in a watched folder to its being in force
     memory_kib: float
 
     def line(self, least: "Taken") -> str:
@@ -41,61 +53,103 @@ class Taken(NamedTuple):
         each_ms, beside_ms = self.ready_s * 1000 / self.size, least.ready_s * 1000 / least.size
         return (
             f"{self.size:>7,}  {self.ready_s:>8.1f} s  {each_ms:>7.1f} ms  {each_ms / beside_ms:>5.2f}x"
-            f"  {self.idle_share:>6.1%}  {self.change_s:>7.2f} s  {self.change_s / least.change_s:>6.2f}x"
-            f"  {self.memory_kib / self.size:>8.1f} KiB"
+            f"  {self.idle_share:>6.1%}  {_beside(self.plan_s, least.plan_s)}  {_beside(self.change_s, least.change_s)}"
+            f"  {_beside(self.saved_s, least.saved_s)}  {self.memory_kib / self.size:>7.1f} KiB"
         )
+
+
+COLUMNS = (
+    "      N", "  to Ready", "       each", "ratio ", "  idle", "     plan", " ratio", "    apply", " ratio",
+    "    saved", " ratio", "memory each",
+)  # fmt: skip
+
+
+def _beside(seconds: float, least_s: float) -> str:
+    return f"{seconds:>7.2f} s  {seconds / least_s:>5.2f}x"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure the sizes that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--sizes", nargs="+", type=int, default=[100, 1_000], metavar="N")
+    parser.add_argument("--components", type=int, default=COMPONENTS, metavar="N", help="how many distinct ones")
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
+    given, since = parser.parse_args(arguments), machine.used()
     taken: list[Taken] = []
-    print("      N     to Ready        each   ratio    idle    change   ratio  memory each", flush=True)
-    for size in parser.parse_args(arguments).sizes:
-        taken.append(measure(size))
+    print("  ".join(COLUMNS), flush=True)
+    for size in given.sizes:
+        taken.append(measure(size, given.components))
         print(taken[-1].line(taken[0]), flush=True)
+    if given.write:
+        others = machine.others(since, machine.used())
+        about = {"date": time.strftime("%Y-%m-%d"), "machine": machine.described(), "others": others}
+        text = json.dumps({**about, "taken": [one._asdict() for one in taken]}, indent=1)
+        RESULTS.write_text(text + "\n", encoding="utf-8")
 
 
-def measure(size: int) -> Taken:
-    """Apply so many deployments, leave them alone, then change one number of one of them."""
-    with _folder(size) as folder:
-        manifests = folder / "manifests"
+def measure(size: int, components: int = COMPONENTS) -> Taken:
+    """Apply so many deployments, leave them alone, then change one number of one of them: applied, and watched."""
+    with _folder(size, components) as folder:
+        manifests, first = folder / "manifests", folder / "manifests" / "d0.yaml"
+        _airs(folder, "agent", "start")
         try:
-            ready_s = _seconds(folder, "apply", str(manifests), "--timeout", TIMEOUT)
             pid = json.loads(_airs(folder, "-o", "json", "agent", "status"))["pid"]
+            empty_kib = _memory_kib(pid)
+            ready_s = _seconds(folder, "apply", str(manifests), "--timeout", TIMEOUT)
             idle_share = _share(pid, IDLE_S)
-            _write(manifests / "d0.yaml", 0, replicas=2)
+            _write(first, 0, replicas=2)
+            plan_s = _seconds(folder, "plan", str(manifests))
             change_s = _seconds(folder, "apply", str(manifests), "--timeout", TIMEOUT)
-            return Taken(size, ready_s, idle_share, change_s, _memory_kib(pid))
+            memory_kib = _memory_kib(pid) - empty_kib
+            saved_s = _saved_s(folder, first)
+            return Taken(size, ready_s, idle_share, plan_s, change_s, saved_s, memory_kib)
         finally:
             _airs(folder, "agent", "stop")
 
 
+def _saved_s(folder: Path, first: Path) -> float:
+    """Have the folder watched, save a number, and wait until it is in force; the second of two times."""
+    _airs(folder, "source", "add", str(folder / "manifests"))
+    took_s = 0.0
+    with AgentClient(folder / "state", None) as client:
+        wait_until(lambda: client.deployment(CHANGED).sync == "synced", LIMIT_S)
+        for replicas in (3, 2):
+            time.sleep(SETTLED_S)
+            began = time.perf_counter()
+            _write(first, 0, replicas)
+            wait_until(partial(_wants, client, replicas), LIMIT_S, ASK_EVERY_S)
+            took_s = time.perf_counter() - began
+    return took_s
+
+
+def _wants(client: AgentClient, replicas: int) -> bool:
+    return client.deployment(CHANGED).replicas == replicas
+
+
 @contextmanager
-def _folder(size: int) -> Iterator[Path]:
+def _folder(size: int, components: int = COMPONENTS) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="airs-bench-"))
     try:
-        for number in range(COMPONENTS):
+        for number in range(components):
             there = folder / "components" / f"hello-{number}"
             shutil.copytree(HELLO / "components" / "hello-1.0.0", there)
             toml = there / "Component.toml"
             toml.write_text(toml.read_text().replace('version = "1.0.0"', f'version = "1.0.{number}"'))
             wasm = there / "hello.wasm"
-            wasm.write_bytes(wasm.read_bytes() + bytes((0, 3, 1, ord("n"), number)))  # another digest
+            custom = b"\0\5\1n" + number.to_bytes(3, "big")  # a section that makes it another digest
+            wasm.write_bytes(wasm.read_bytes() + custom)
         (folder / "manifests").mkdir()
         for number in range(size):
-            _write(folder / "manifests" / f"d{number}.yaml", number)
+            _write(folder / "manifests" / f"d{number}.yaml", number % components)
         yield folder
     finally:
         shutil.rmtree(folder)
 
 
-def _write(path: Path, number: int, replicas: int = 1) -> None:
-    component = f"../components/hello-{number % COMPONENTS}"
+def _write(path: Path, component: int, replicas: int = 1) -> None:
     path.write_text(
-        f"apiVersion: airs.dev/v1\nkind: Deployment\nmetadata: {{name: d{number}}}\n"
-        f"spec:\n  component: {{path: {component}}}\n  replicas: {replicas}\n"
+        f"apiVersion: airs.dev/v1\nkind: Deployment\nmetadata: {{name: {path.stem}}}\n"
+        f"spec:\n  component: {{path: ../components/hello-{component}}}\n  replicas: {replicas}\n"
     )
 
 

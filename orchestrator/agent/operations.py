@@ -13,6 +13,7 @@ from orchestrator.agent.trouble import Trouble
 from orchestrator.contract.problem import Problem
 from orchestrator.controller.loop import Controller
 from orchestrator.execute.commands import Begun, Command, Commands, RunJob
+from orchestrator.execute.sharing import Pool
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.outcome import ActionOutcome
 from orchestrator.model.who import By, Verb
@@ -51,7 +52,8 @@ class Operations:
                 summary="the plan names artifacts that are not in the store", detail=f"for {names}",
                 suggestion="Make the plan again with --out on this machine.",
             ))  # fmt: skip
-        return self._command(lambda: self._apply(plan, by, fresh))
+        shared = replace(plan, desired=Pool().desired(plan.desired))
+        return self._command(lambda: self._apply(shared, by, fresh))
 
     def _apply(self, plan: Plan, by: By, fresh: bool) -> tuple[ActionOutcome, ...]:
         observed = self._controller.observe()

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from orchestrator.concurrency.table import Table
+from orchestrator.execute.sharing import Pool
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
@@ -56,8 +57,11 @@ class Ledger:
 
     def __init__(self, store: Decisions) -> None:
         self._store = store
-        self._records = Table({record.key: record for record in store.records()})
         self._desired = Table({desired.source: desired for desired in store.desired()})
+        pool = Pool()
+        for desired in self._desired.values():
+            pool.see(desired)
+        self._records = Table({record.key: pool.record(record) for record in store.records()})
         self._sources = Table({source.name: source for source in store.sources()})
         self._deleted = {key for key, record in self._records.items() if record.deleted}
         self._changed: set[DeploymentKey] = set()

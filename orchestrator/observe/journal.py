@@ -4,7 +4,7 @@ A group that writes much loses the oldest of its own entries first: each group h
 """
 
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from itertools import takewhile
 from typing import Generic, TypeVar
@@ -28,7 +28,7 @@ class _Group:
     __slots__ = ("numbers", "weight")
 
     def __init__(self) -> None:
-        self.numbers: deque[int] = deque()
+        self.numbers: list[int] = []  # few, and an empty deque has room for 64
         self.weight = 0
 
 
@@ -96,7 +96,7 @@ class Journal(Generic[T]):
         entry = self._entries.pop(number)
         key, weight = self._group(entry), self._weigh(entry)
         group = self._groups[key]
-        assert group.numbers.popleft() == number, "the oldest of all is the oldest of its group"
+        assert group.numbers.pop(0) == number, "the oldest of all is the oldest of its group"
         group.weight -= weight
         self._weight -= weight
         if not group.numbers:
