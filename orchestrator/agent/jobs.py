@@ -129,7 +129,7 @@ class Watcher:
         return taken
 
     def _wake(self) -> None:
-        with suppress(RuntimeError):  # the agent has ended, and with it whoever watched
+        with suppress(RuntimeError):  # the agent has ended, and its watchers with it
             self._loop.call_soon_threadsafe(self._woken.set)
 
 

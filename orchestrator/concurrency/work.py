@@ -80,12 +80,12 @@ class Held(Pause, Generic[T]):
 
     def __init__(self, call: Callable[["Held[T]"], T]) -> None:
         self._call = call
-        self._claims = [True]  # taken once: by the call as it returns, or by whoever gives it up
+        self._claims = [True]  # taken once: by the call as it returns, or by the caller that gives it up
         self._then: list[Callable[[], None]] = []
         self._is_back = False
         self._problem: BaseException | None = None
         self._result: T | None = None
-        self.given_up: Callable[[], None] = _nothing  # for whoever runs it: lets the work go on elsewhere
+        self.given_up: Callable[[], None] = _nothing  # for its runner: lets the work go on elsewhere
         self.over_ns: int | None = None
 
     def __await__(self) -> Generator[Pause, None, T]:  # type: ignore[override]  # a pause with a result

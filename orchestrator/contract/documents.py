@@ -319,7 +319,7 @@ class DeadLetterView(Value, frozen=True):
 
 
 class SubscriptionView(Value, frozen=True):
-    """That a deployment subscribes to a pattern: by its manifest, or by one of its guests, which `instance` names.
+    """A deployment's subscription to a pattern: by its manifest, or by one of its guests, which `instance` names.
 
     It is in force while every grant is there that it needs.
     """

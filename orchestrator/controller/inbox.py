@@ -32,7 +32,7 @@ class Inbox:
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(command())
-                except Exception as problem:  # noqa: BLE001 — handed to whoever asked, who knows what it means
+                except Exception as problem:  # noqa: BLE001 — handed to the caller, who knows what it means
                     future.set_exception(problem)
 
         self._commands.put(obey)

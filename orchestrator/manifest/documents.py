@@ -1,6 +1,6 @@
 """Turns the bytes of a YAML file into the trees of its documents, and says everything that is wrong on the way.
 
-YAML 1.2's core schema, restricted: no merge keys, no tags but the core ones, no duplicate keys, and a limit on whatever
+YAML 1.2's core schema, restricted: no merge keys, no tags but the core ones, no duplicate keys, and a limit on all that
 can grow. It composes from libyaml's event stream with a stack of its own, because libyaml's composer overflows the C
 stack on deep nesting while its event stream does not. Documents are cut apart first, at lines that begin with
 `---` (which YAML lets mean nothing else), so that an error in one cannot hide the next. The fields of a document are

@@ -104,7 +104,7 @@ def _entry(path: str, file: str, source: Draft, collision: tuple[str, ...], comp
 def _assembled(
     path: str, file: str, source: Draft, key: DeploymentKey, problems: list[Unplaced], components: Components
 ) -> Deployment | None:
-    """Make the deployment with the component that it names, adding to `problems` whatever is in the way."""
+    """Make the deployment with the component that it names, adding to `problems` all that is in the way."""
     name = text_at(source.root, "spec", "component", "path")
     if not name:
         return None

@@ -225,7 +225,7 @@ def _ended(outcome: Outcome) -> tuple[Ending, bytes, str | None]:
             return (Ending.ANSWERED, b"", NO_REPLY) if payload is None else (Ending.ANSWERED, payload, None)
         case Refused(case=case, detail=detail) | Undelivered(case=case, detail=detail):
             return Ending.FAILED, *_failure(case, detail)
-        case Exited(reason=reason):  # why in full is for its operator, not for whoever may send to it
+        case Exited(reason=reason):  # why in full is for its operator, not for its senders
             return Ending.FAILED, *_failure("failed", reason.kind.value)
         case _:
             raise AssertionError(f"{outcome!r} is no outcome of a message")

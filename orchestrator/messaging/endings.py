@@ -13,7 +13,7 @@ class Ending(Enum):
     ANSWERED = "answered"
     FAILED = "failed"
     TIMED_OUT = "timed-out"
-    CANCELLED = "cancelled"  # by whoever asked, or as its instance ended
+    CANCELLED = "cancelled"  # by its requester, or as that instance ended
 
 
 class RequestCounters(msgspec.Struct):

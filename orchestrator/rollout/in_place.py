@@ -1,4 +1,4 @@
-"""A deployment and a spec edited since → the deployment with those edits, and whatever else of it as it was.
+"""A deployment and a spec edited since → the deployment with those edits, and all else of it as it was.
 
 Fields that came with a revision belong to that revision's set: its health call, say, may ask for what the old one does
 not export. A later edit, while the spec asks for the same revision, acts on every set that there is, and on the serving

@@ -119,7 +119,7 @@ def with_rejection(record: Record, rejection: Rejection) -> Record:
 
 
 def released(record: Record, revision: str) -> Record:
-    """Forget whatever speaks against a revision."""
+    """Forget all that speaks against a revision."""
     held = record.held if record.held is not None and record.held.revision != revision else None
     return replace(record, rejected=tuple(r for r in record.rejected if r.revision != revision), held=held)
 

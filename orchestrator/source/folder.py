@@ -48,7 +48,7 @@ class FolderDirectory:
 
     @property
     def inode(self) -> tuple[int, int]:
-        """Which directory this is, whatever it is called now."""
+        """The identity of this directory, under any name."""
         status = os.fstat(self._descriptor)
         return status.st_dev, status.st_ino
 

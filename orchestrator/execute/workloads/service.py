@@ -116,7 +116,7 @@ def facts_of(rollout: Rollout, service: Service) -> Facts:
 
 
 def _direct(service: Service, weights: dict[str, int], wanted: Shape, old: str | None) -> None:
-    """Send messages where somebody can ever take them: to whichever version is not dead, or back to the sender."""
+    """Send messages where somebody can ever take them: to the version that is not dead, or back to the sender."""
     living = {revision: weight for revision, weight in weights.items() if not _is_dead(service, revision)}
     if weights and not living and wanted.old is OldSet.WARM and old is not None and not _is_dead(service, old):
         living = {old: 100}

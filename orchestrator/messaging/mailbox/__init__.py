@@ -13,7 +13,7 @@ was started. `messaging.router` finds it by name for senders; instances take fro
 
 How a message passes: `offer` numbers its envelope and queues it, or hands it at once to an idle instance where none
 waits before it. The instance works on it and says `finished`, with which it is idle again and takes what waits next.
-The envelope is settled after that, once, by whoever worked on it; or by the route, which refuses what it lets go.
+The envelope is settled after that, once, by the instance that worked on it; or by the route, if it lets the message go.
 
 There is one lock, the route's. Every part but the `Route` is for one thread at a time, and holds no reference upwards.
 Under the lock it is decided who gets what; handing it over and telling senders is done without it (`Route._hand_over`).

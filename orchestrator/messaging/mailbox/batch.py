@@ -14,7 +14,7 @@ class Parcel:
     """Messages sent together, and who is told how they ended.
 
     `told` is called with the number of a message and the outcomes of that one and those after it: exactly once for each
-    message, in any order, from whichever thread, with no lock held.
+    message, in any order, from any thread, with no lock held.
     """
 
     __slots__ = ("is_own", "mail", "may_wait", "told", "was_let_in")

@@ -75,7 +75,7 @@ class Cancellation:
 class Envelope:
     """A message or call, its conversation or session, whom it is to within its deployment, and who is told the outcome.
 
-    `on_outcome` is called exactly once, from whichever thread settles the envelope, with no lock held.
+    `on_outcome` is called exactly once, on the thread that settles the envelope, with no lock held.
     The route owns `stage`, `lane`, `sequence` and `since_ms`, and says in `is_own` whether it is from the very
     deployment that it is to. A call has a `cancellation`; a message has none, as what it began in an actor is not its
     sender's alone.
