@@ -18,7 +18,7 @@ MORE = "…"
 
 
 def of_snapshot(snapshot: Snapshot) -> Find:
-    """Return what finds the files of a snapshot."""
+    """Return a function that finds the files of a snapshot."""
     held: Mapping[str, bytes] = {
         snapshot.shown(path): entry.data for path, entry in snapshot.files.items() if isinstance(entry, Content)
     }
@@ -26,7 +26,7 @@ def of_snapshot(snapshot: Snapshot) -> Find:
 
 
 def on_disk(file: str) -> bytes | None:
-    """Return what an ordinary file holds that is not too large; None for all else."""
+    """Return the bytes of an ordinary file that is not too large; None for all else."""
     try:
         about = os.stat(file)
         return Path(file).read_bytes() if stat.S_ISREG(about.st_mode) and about.st_size <= FILE_MAX_BYTES else None

@@ -30,7 +30,7 @@ def row(each: HistoryView | ActView) -> tuple[str, ...]:
 
 
 def _who(each: HistoryView) -> str:
-    """Name whoever asked for it by hand and, where somebody else wrote the commit, that author."""
+    """Name the user who asked for it by hand and, where somebody else wrote the commit, that author."""
     author = each.commit.author_name if each.commit else ""
     if each.by is None:
         return author

@@ -93,7 +93,7 @@ def _selection(client: AgentClient, name: DeploymentKey | None, chosen: dict[str
 
 
 def _revision(client: AgentClient, name: DeploymentKey | None, given: str) -> str:
-    """Return the id that is meant: of a number in the history, where that has it."""
+    """Return the id that is meant: that of a number in the history, if there is one."""
     if name is not None and given.isascii() and given.isdecimal():
         numbers = {str(n.number): n.revision for n in client.history(name) if isinstance(n, HistoryView)}
         if given in numbers:

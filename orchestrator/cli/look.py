@@ -316,7 +316,7 @@ def _show_found(settings: Settings, kind: str, found: Sequence[Any], name: str |
 
 
 def _found(client: AgentClient, kind: str, name: str | None, key: DeploymentKey | None, only: Filter) -> list[Any]:
-    """Ask for what there is of a kind, and keep what is meant."""
+    """Ask for all things of a kind, and keep those that are meant."""
     views: Sequence[DeploymentView] = []
     if kind not in NOT_OF_ONE or (key is None and only.labels):
         views = only.of(client.deployments()) if key is None else [client.deployment(key)]

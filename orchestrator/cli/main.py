@@ -92,7 +92,7 @@ def _printed(arguments: Sequence[str] | None) -> int:
 
 
 def _have_streams() -> None:
-    """Open what we were started without, so that no socket or database gets a number that is printed to."""
+    """Open the streams we were started without, so that no socket or database gets a number that is printed to."""
     while (opened := os.open(os.devnull, os.O_RDWR)) < FIRST_FREE:
         pass
     os.close(opened)
@@ -145,7 +145,7 @@ def _show_misuse(error: click.UsageError) -> None:
 
 
 def _foreseen() -> tuple[type[Exception], ...]:
-    """Return what else a command may fail with that is no bug; asked for only when something went wrong."""
+    """Return further exceptions of a command that are no bug; asked for only when something went wrong."""
     import msgspec
 
     from orchestrator.model.calls import UnknownLayout

@@ -191,7 +191,7 @@ def _tell_followed(settings: Settings, client: AgentClient, name: str) -> None:
 
 
 def _show(settings: Settings, plan: Plan, find: Find | None = None) -> None:
-    """Show a plan that is about to be applied; with `-o json`, stdout is for what came of it."""
+    """Show a plan that is about to be applied; with `-o json`, stdout is for the outcome."""
     _show_plan(settings.err() if settings.is_json else settings.out(), plan)
     show_diagnostics(settings.err(), plan.diagnostics, find)
 
@@ -218,7 +218,7 @@ def _confirm(plan: Plan, yes: bool) -> None:
 
 
 def _tell_result(settings: Settings, settled: Sequence[DeploymentView], plan: Plan) -> None:
-    """Say how what was changed came to rest: each by itself as long as people read that, else what needs a look."""
+    """Say how the changed deployments came to rest: each, or of too many those that need a look."""
     changed = {action.key for action in plan.actions if not action.kind.is_stopped}
     views = [view for view in settled if key_of(view) in changed and not is_failure(view)]
     told = views if len(views) <= TOLD_MAX else [v for v in views if v.phase not in ("running", "succeeded")]

@@ -55,9 +55,9 @@ class NamedSource(msgspec.Struct, frozen=True):
 
 
 def read_snapshot(place: NamedSource, settings: Settings, *, for_agent: bool = False) -> Snapshot:
-    """Read a source once, showing what has to be compiled for that; the state directory need not exist.
+    """Read a source once, showing the compilations for that; the state directory need not exist.
 
-    `for_agent` makes it, so that an agent that is about to start finds what was compiled.
+    `for_agent` makes it, so that an agent that is about to start finds the compiled code.
 
     Raises:
         Failure: it cannot be read, which says nothing about what it holds.
@@ -99,12 +99,12 @@ def read_wasm(file: Path) -> bytes:
 
 
 def passed_to_git() -> dict[str, str]:
-    """Return what git may see of the environment: the ssh agent's socket."""
+    """Return the part of the environment that git may see: the ssh agent's socket."""
     return {name: os.environ[name] for name in ("SSH_AUTH_SOCK",) if name in os.environ}
 
 
 def observed_state(settings: Settings) -> ObservedState:
-    """Ask the agent what is; without one, read what is recorded."""
+    """Ask the agent for the observed state; without one, read the records."""
     client = settings.connection()
     if client.answers():
         return client.state()
@@ -131,7 +131,7 @@ class PlanAndArtifacts(msgspec.Struct, frozen=True):
 
 
 def make_plan_for(settings: Settings, snapshot: Snapshot, permissions: Permissions) -> PlanAndArtifacts:
-    """Resolve a snapshot and compare it with what is."""
+    """Resolve a snapshot and compare it with the observed state."""
     observed = observed_state(settings)
     known = [seen.record.key for seen in observed.deployments]
     resolution = resolve_here(snapshot, known, permissions)

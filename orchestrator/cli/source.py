@@ -67,7 +67,7 @@ def add(
 
 
 def _see_through(settings: Settings, client: AgentClient, added: SourceAdded, timeout_ms: int) -> int:
-    """Wait until a source was read and what it wants has come to rest, and say how that ended."""
+    """Wait until a source was read and its deployments have come to rest, and say how that ended."""
     deadline = time.monotonic() + timeout_ms / 1000
     while True:
         view = next((each for each in client.sources() if each.name == added.name), None)

@@ -16,12 +16,12 @@ _BYTE = 0x100
 
 
 def visible(text: str) -> str:
-    r"""Write out what a terminal would act on, as `\x1b`; line breaks and tabs stay."""
+    r"""Write out characters that a terminal would act on, as `\x1b`; line breaks and tabs stay."""
     return _ACTIVE.sub(_written, text)
 
 
 def sink(stream: TextIO) -> Callable[[bytes], None]:
-    """Return what writes bytes to a stream at once: as they are, or written out where it is a terminal."""
+    """Return a function that writes bytes to a stream at once: as they are, or written out where it is a terminal."""
     if not stream.isatty():
 
         def pass_on(data: bytes) -> None:

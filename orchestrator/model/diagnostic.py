@@ -34,5 +34,5 @@ class Diagnostic(Value, frozen=True):
 
     @property
     def is_error(self) -> bool:
-        """Whether this makes what it is about invalid."""
+        """Whether this makes its subject invalid."""
         return self.severity is Severity.ERROR

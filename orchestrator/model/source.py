@@ -1,4 +1,4 @@
-"""A source: where manifests come from, how the agent follows it, and what was last known of it."""
+"""A source: where manifests come from, how the agent follows it, and the note of its last look."""
 
 from enum import Enum
 
@@ -57,12 +57,12 @@ SourceSpec = FolderSpec | GitSpec
 
 
 def place_of(spec: SourceSpec) -> str:
-    """Return what is read, as it would be typed."""
+    """Return the place that is read, as it would be typed."""
     return spec.path if isinstance(spec, FolderSpec) else spec.place
 
 
 def root_of(spec: SourceSpec) -> str:
-    """Say outside of what nothing is read, and why that is it."""
+    """Name the root, outside of which nothing is read, and why it is that one."""
     return f"{spec.root}, {spec.root_reason}" if isinstance(spec, FolderSpec) else "the repository"
 
 
@@ -96,7 +96,7 @@ class Follow(Enum):
 
     @property
     def is_added(self) -> bool:
-        """Whether it outlives what began it: it was added with `airs source add`."""
+        """Whether it outlives the command that began it: it was added with `airs source add`."""
         return self in (Follow.WATCHED, Follow.SUSPENDED)
 
 

@@ -39,7 +39,7 @@ class Import(Value, frozen=True, order=True):
 
 
 class Interface(Value, frozen=True):
-    """One interface with the types of all its parts, in the component's order; "" is what lies on the world itself.
+    """One interface with the types of all its parts, in the component's order; "" is the world itself.
 
     `resources` have the full name that `HandleOf` uses, which is of another interface where it is only passed on.
     `others` are parts that are neither type nor function, and what each is (`core module`).

@@ -1,4 +1,4 @@
-"""The nouns of a plan's rows: what is to be done to one deployment, and why. Made by `rules.py` and `removals.py`."""
+"""The nouns of a plan's rows: one deployment's action, and the reasons. Made by `rules.py` and `removals.py`."""
 
 from enum import Enum
 
@@ -103,7 +103,7 @@ class CapabilityChange(Value, frozen=True, order=True):
 class Action(Value, frozen=True):
     """One row of a plan. Versions and revision ids are None where there is none; `interrupts` is "" for nothing.
 
-    `changes` holds what differs from what is in force; `note` is a sentence for people.
+    `changes` are the differences from the spec in force; `note` is a sentence for people.
     """
 
     kind: ActionKind

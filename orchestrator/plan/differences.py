@@ -1,4 +1,4 @@
-"""Two deployments → what differs between them, as reasons, changes and capabilities. Called by `rules.py`."""
+"""Two deployments → their differences, as reasons, changes and capabilities. Called by `rules.py`."""
 
 import functools
 from typing import Any
@@ -57,7 +57,7 @@ def spec_digest(deployment: Deployment) -> str:
 
 
 def in_place_reasons(old: Deployment, new: Deployment) -> tuple[Reason, ...]:
-    """Name what differs apart from the revision; suspending and resuming come first."""
+    """Name the differences apart from the revision; suspending and resuming come first."""
     reasons = [reason for name, _, reason in IN_PLACE if getattr(old, name) != getattr(new, name)]
     if old.suspend != new.suspend:
         reasons.insert(0, Reason.SUSPENDED if new.suspend else Reason.RESUMED)
@@ -65,7 +65,7 @@ def in_place_reasons(old: Deployment, new: Deployment) -> tuple[Reason, ...]:
 
 
 def revision_reasons(old: Revision, new: Revision) -> tuple[Reason, ...]:
-    """Name what differs between two revisions; never empty, for it is asked only where their ids differ.
+    """Name the differences between two revisions; never empty, for it is asked only where their ids differ.
 
     A new artifact usually has a new version: that is shown beside the name, and a reason only where it is the only one.
     """
@@ -89,7 +89,7 @@ def in_place_changes(old: Deployment, new: Deployment) -> tuple[FieldChange, ...
 
 
 def revision_changes(old: Revision, new: Revision) -> tuple[FieldChange, ...]:
-    """List what differs between two revisions; the version and the grants have places of their own."""
+    """List the differences between two revisions; the version and the grants have places of their own."""
     return tuple(
         change
         for fields in (content_fields, config_fields, limit_fields, job_fields, mount_fields)

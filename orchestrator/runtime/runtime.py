@@ -42,7 +42,7 @@ class Runtime:
         self._loader = Loader(self._engines, kept, imports, compiling)
 
     def inspect(self, data: bytes, name: str = "") -> World:
-        """Read what a component is; what is compiled for that is kept for `load`. `name` is what it is told under.
+        """Return a component's world; code compiled for that is kept for `load`. `name` stands in progress reports.
 
         A component that cannot run here for what it imports is not compiled.
 

@@ -22,7 +22,7 @@ _LIMITS = Limits(memory_bytes=1 << 20, fuel=1_000_000, timeout_ms=5_000)
 
 
 def trial(calls: Calls) -> str:
-    """Compile and call a small component the way that is asked for; empty when that went well, else what did not."""
+    """Compile and call a small component as asked; return the failure, empty when all went well."""
     try:
         runtime = Runtime(None, calls=calls)
     except UnknownLayout as unknown:

@@ -154,7 +154,7 @@ def _pieces(mail: Mail) -> Iterator[tuple[Mail, int]]:
 
 
 def answer(memory: memoryview) -> Replied | Refused:
-    """Read what the guest answered."""
+    """Read the guest's answer."""
     is_err, which, at, length = _read_answer(memory, w.ANSWER)
     if is_err:
         return Refused(ERROR_CASES[which], str(memory[at : at + length], "utf-8") if which != _TIMEOUT else "")
@@ -166,7 +166,7 @@ def answer(memory: memoryview) -> Replied | Refused:
 
 
 def callback_answer(memory: memoryview) -> Replied | Refused:
-    """Read what the guest made of an answer; an ok leaves everything but its first byte as it was."""
+    """Read the guest's verdict on an answer; an ok leaves everything but its first byte as it was."""
     return answer(memory) if memory[w.ANSWER] else _OK
 
 

@@ -60,7 +60,7 @@ class StandIn:
 
 
 def stand_ins(hosts: Sequence[HostImport]) -> list[StandIn]:
-    """Return what shims call, by their places in `STANDS`."""
+    """Return the functions that shims call, by their places in `STANDS`."""
     found = {(host.interface, host.function): host for host in hosts}
     named = [found.get((stand.interface, stand.function)) for stand in STANDS]
     return [StandIn(host, *codec) for host, codec in zip(named, _CODECS, strict=True)]

@@ -54,7 +54,7 @@ def check(data: bytes) -> None:
 
 
 def rejected(message: str) -> ArtifactFault:
-    """Word what wasmtime said when it refused to compile bytes that `check` let pass."""
+    """Word wasmtime's refusal to compile bytes that `check` let pass."""
     causes = [line.strip() for line in message.splitlines() if line.strip() and line.strip() != "Caused by:"]
     detail = ": ".join(causes)[:MAX_DETAIL]
     lowered = message.lower()

@@ -139,7 +139,7 @@ def _world(types: WorldTypes, exports: list[Export]) -> World:
 
 
 def _imports(types: WorldTypes) -> Iterator[Import]:
-    """Yield what has to be provided: of what lies on the world itself everything but plain types."""
+    """Yield the imports to provide: of the world's own ones everything but plain types."""
     for interface in types.imports:
         if interface.name:
             yield Import(interface=interface.name, functions=tuple(sorted(name for name, _ in interface.functions)))

@@ -174,7 +174,7 @@ class Kept(NamedTuple):
 
 
 class Loader:
-    """Loads components once, whoever asks and from however many threads."""
+    """Loads components once, for all callers and threads."""
 
     def __init__(
         self, engines: Engines, kept: Kept | None, hosts: Sequence[HostImport],
@@ -196,7 +196,7 @@ class Loader:
             return self._at_hand(artifact) or self._compiled(artifact, data(), name)
 
     def inspect(self, artifact: str, data: bytes, name: str = "") -> World:
-        """Return what the component is; it is compiled only if nothing that it imports rules out that it runs."""
+        """Return the component's world; it is compiled only if none of its imports rules out that it runs."""
         with self._turn(artifact):
             known = None if self._worlds is None else self._worlds.read(artifact)
             if known is not None:
@@ -218,7 +218,7 @@ class Loader:
 
     @contextmanager
     def _turn(self, artifact: str) -> Iterator[None]:
-        """Let others who want this artifact wait for what is found here."""
+        """Let other callers that want this artifact wait for the outcome here."""
         with self._lock:
             turn = self._loading.setdefault(artifact, threading.Lock())
         with turn:
@@ -305,7 +305,7 @@ class Loader:
         return prepared
 
     def _link(self, engine: SharedEngine, description: Description, holds_thread: bool) -> Linked:
-        """Return a linker for what is imported; components that import the same share one."""
+        """Return a linker for the imports; components with the same imports share one."""
         key = msgspec.msgpack.encode(
             (engine.guards, description.wants_wasi, holds_thread, description.needed, description.has_shim)
         )

@@ -15,7 +15,7 @@ SMALL_BYTES = 512 << 10  # an artifact up to this size runs without guards
 
 
 class Engines:
-    """Makes each engine once, whoever asks from whatever thread."""
+    """Makes each engine once, for all callers and threads."""
 
     def __init__(self, calls: Calls) -> None:
         """Make the engine for small components.

@@ -129,7 +129,7 @@ class Guest:
         return _refused(answer) if isinstance(answer, Err) else _replied(answer.value)
 
     async def handle_callback(self, message: Message) -> Answer:
-        """Give it what a request of its own came to; only for an actor that exports `handle-callback`."""
+        """Give it the outcome of a request of its own; only for an actor that exports `handle-callback`."""
         if lifecycle.HANDLE_CALLBACK not in self._exports:
             return Refused("export-not-found", "this component does not export handle-callback")
         self._has_worked = True
@@ -192,7 +192,7 @@ class Guest:
     ) -> CallAnswer:  # fmt: skip
         """Call an exported function with JSON arguments; `interface#function` or any end of that which is unique.
 
-        Handles are numbers that the session gives; without one, what takes or returns resources cannot be called.
+        Handles are numbers that the session gives; without one, no function that takes or returns resources is called.
         """
         self._has_worked = True
         await GIVE_WAY  # arguments may be large, and checking them takes as long as it takes
@@ -315,7 +315,7 @@ class Guest:
         return self._instance.invoke(self._exports[name], values, timeout_ms)
 
     async def _unmetered(self, work: Work[T]) -> T:
-        """Do what is no message, and is not counted among what they spent."""
+        """Do work that is no message, and is not counted among their fuel."""
         with self._instance.meter.stopped():
             return await work
 

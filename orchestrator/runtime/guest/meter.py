@@ -20,7 +20,7 @@ _MAX_FUEL = (1 << 63) - 1
 
 
 class Meter:
-    """The fuel of one store; used by whoever is entered, except `spent`, which is replaced and read by any thread."""
+    """The fuel of one store; used by the thread within, except `spent`, which is replaced and read by any thread."""
 
     __slots__ = ("_arming", "_cell", "_context", "_fuel", "_limit", "_read_ns", "_set", "_tick", "spent", "unread")
 
@@ -79,7 +79,7 @@ class Meter:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Keep calls that are not for messages out of what is counted."""
+        """Leave calls that are not for messages out of the counts."""
         kept = self.spent, self.unread, self._read_ns
         try:
             yield

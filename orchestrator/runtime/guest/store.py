@@ -6,7 +6,7 @@ keeps the GIL, as handing it over costs more than a short call takes; a guest th
 as its memory is large, never does. A guest of WASI cannot be set aside: it is called on a thread that it holds, and a
 call that does not return in time, as it waits outside of the guest, is given up: it keeps the thread and the store
 until it returns, when a guest that goes on meets its end. After a trap the instance is dead: every further call answers
-what the trap was. A call that was refused memory and then trapped is taken to have failed for want of it, though it may
+with that trap. A call that was refused memory and then trapped is taken to have failed for want of it, though it may
 have got over that and failed at something else.
 """
 
@@ -315,7 +315,7 @@ class GuestStore:
         return self._allowance.taken_bytes
 
     def rest(self) -> None:
-        """Drop what was prepared for calls, as none may come for long; the next call prepares it again."""
+        """Drop the entries prepared for calls, as none may come for long; the next call prepares its own again."""
         if self.exited is not None:
             return
         with _Entered(self):

@@ -21,7 +21,7 @@ class Sink(Protocol):
         """Expect output on a stream, for which a pipe is opened; `ended` follows."""
 
     def write(self, stream: str, data: bytes) -> bool:
-        """Take what was written to `stdout` or `stderr`; False asks for no more until `Pipes.resume`."""
+        """Take bytes written to `stdout` or `stderr`; False asks for no more until `Pipes.resume`."""
 
     def ended(self, stream: str) -> None:
         """Nothing more comes on this stream."""

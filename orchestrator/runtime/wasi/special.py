@@ -15,7 +15,7 @@ _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a dev
 
 
 def find_special(descriptor: int) -> tuple[str, str] | None:
-    """Return what a directory holds that is no file, as `a FIFO` and its path in there; None if none was found."""
+    """Return an entry that is no file, as `a FIFO` and its path in the directory; None if none was found."""
     for number, entry in enumerate(_entries(f"/proc/self/fd/{descriptor}")):
         if number >= LOOKED_AT_MAX:
             return None
