@@ -43,8 +43,8 @@ from orchestrator.supervise.timers import SystemClock
 class Agent:
     """Every part of one running agent, over one state directory that the caller has locked.
 
-    Each attribute is a part, made after those that it needs; they are many because this is the list of all of them, and
-    nothing happens here but that they are made and released.
+    Larger than most, as it is the list of all parts, each made after those that it needs; nothing else happens here but
+    that they are released.
     """
 
     def __init__(

@@ -34,6 +34,8 @@ class Watched:
 
     `permissions` hold as long as it is watched, `adopt` until it was used. Its reader's answers are whole.
     `seen` tells the watching thread what was read, `note` is what an earlier life knew.
+
+    Larger than most, as one thread changes all of it together, and a part apart would say nothing by itself.
     """
 
     def __init__(

@@ -36,8 +36,9 @@ _BY_MANIFEST = RunRequest()
 class Run:
     """One run. `outcome` is there once it has ended; `ended` is called then, once, on the run's thread.
 
-    A manifest's run `tries_again` where the host cannot begin it; `first_ms` is when it was first tried. Its attributes
-    are more than a dozen: what it was asked for, when it was what, and what became of it, each read by others.
+    A manifest's run `tries_again` where the host cannot begin it; `first_ms` is when it was first tried.
+
+    Larger than most, as others read each of its attributes: the request, the moments of its life, its outcome.
     """
 
     def __init__(

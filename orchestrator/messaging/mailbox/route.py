@@ -27,8 +27,8 @@ from orchestrator.model.spec import Mailbox, Routing
 class Route:
     """A bounded mailbox with weighted lanes; all methods may be called from any thread.
 
-    It has many methods, as each is one step under the one lock, for senders, for instances or for the controller. Parts
-    of its own decide in them; a second door would need the same lock, and its order.
+    Larger than most, as each method is one step under the one lock, for senders, instances or the controller. Parts of
+    its own decide in them; a second door would need the same lock, and its order.
     """
 
     def __init__(self, key: DeploymentKey, mailbox: Mailbox, clock: Clock) -> None:
