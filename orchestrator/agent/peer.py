@@ -54,7 +54,7 @@ def uid_of(connection: socket.socket) -> int:
 
 
 def hang_up(request: Request) -> Callable[[], None]:
-    """Return what cuts the connection that a request came by, with what it was not sent yet."""
+    """Return the function that cuts a request's connection, with all that it was not sent yet."""
     cut: Callable[[], None] = request.scope["extensions"][HANG_UP]
     return cut
 

@@ -18,7 +18,7 @@ class NotHttp(Exception):
 
 
 def request(method: str, target: str, body: bytes | None) -> bytes:
-    """Return what is sent to ask for something."""
+    """Return the bytes of a request."""
     length = "" if body is None and method in ("GET", "DELETE") else f"Content-Length: {len(body or b'')}\r\n"
     head = f"{method} {target} HTTP/1.1\r\nHost: airs\r\n{length}\r\n"
     return head.encode("ascii") + (body or b"")

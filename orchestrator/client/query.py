@@ -13,7 +13,7 @@ def quoted(text: object) -> str:
 
 
 def query(params: Mapping[str, Any]) -> str:
-    """Return what stands after the question mark; a list is given as several of one name."""
+    """Return the text after the question mark; a list is given as several of one name."""
     return "&".join(f"{quoted(name)}={quoted(value)}" for name, value in _pairs(params))
 
 

@@ -41,7 +41,7 @@ def read_varint(data: bytes) -> tuple[int, int] | None:
 
 
 def prefix(codec: str) -> bytes:
-    """Return what a payload of a codec begins with."""
+    """Return the prefix of a codec's payloads."""
     return varint(CODES[codec])
 
 

@@ -26,7 +26,7 @@ def place_of(entry: Number) -> int:
 
 
 def one_further_back(history: Sequence[Number], serving: str | None, bad: Collection[str]) -> Number | None:
-    """Return what served before the revision that is `serving`, of what is not `bad`; None where nothing did.
+    """Return the last entry that served before the revision that is `serving` and is not `bad`; None without one.
 
     A rollback stands where the entry stood that it went back to, so that the next goes on from there.
     """

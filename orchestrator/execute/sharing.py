@@ -1,7 +1,7 @@
 """Values that were decoded → the same values with each equal part kept once: thousands of deployments differ in few.
 
-Whoever takes over what was read from the disk or a request calls it. What resolving made is left alone: there, an
-unchanged deployment is told by being the same object.
+It is called for values read from the disk or a request. Those of resolving are left alone: there, an unchanged
+deployment is told by being the same object.
 """
 
 from collections.abc import Hashable
@@ -24,7 +24,7 @@ class Pool:
         self._values: dict[Hashable, Hashable] = {}
 
     def see(self, desired: DesiredState) -> None:
-        """Take what a source wants as it is, for others to be made of."""
+        """Take a source's wish as it is, for others to be made of."""
         for deployment in desired.deployments:
             for value in (deployment, *(getattr(deployment, name) for name in PARTS)):
                 self._one(value)

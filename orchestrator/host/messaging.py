@@ -36,7 +36,7 @@ def over_its_rate(rates: Rates, context: GuestContext, count: int = 1) -> Err | 
 def messaging_imports(
     router: Router, recorder: Recorder, rates: Rates, now_ns: Callable[[], int]
 ) -> Sequence[HostImport]:
-    """Return what concerns one message at a time and no answer."""
+    """Return the functions for one message at a time and no answer."""
 
     def send(context: GuestContext, target: ComponentId, payload: bytes) -> Ok | Err | Wait:
         key, sent_ns, requester = target.deployment, now_ns(), context.requester

@@ -23,7 +23,7 @@ SHOWN_MAX = 64  # characters of an id that are repeated to the guest that gave i
 def request_imports(
     router: Router, requests: Requests, rates: Rates, now_ns: Callable[[], int]
 ) -> Sequence[HostImport]:
-    """Return what concerns answers, or several targets."""
+    """Return the functions for answers, or several targets."""
     recorder = requests.recorder
 
     def request(context: GuestContext, target: ComponentId, payload: bytes, timeout_ms: int) -> Ok | Err:

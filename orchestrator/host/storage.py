@@ -54,7 +54,7 @@ def storage_imports(data: Data) -> Sequence[HostImport]:
 
 
 def _owner(context: GuestContext) -> str:
-    """Return whose part of the storage a guest has: that of the key that it is at work on, or the part of none."""
+    """Return the owner of a guest's part of the storage: the key that it is at work on, or empty for none."""
     return context.requester.key or ""
 
 

@@ -33,7 +33,7 @@ def wasi_for(
     output: Output,
     args: tuple[str, ...] | None = None,
 ) -> Wasi:
-    """Return what an instance gets; every one of `grant_sets` must allow it. `args` replace those of a job."""
+    """Return the WASI of an instance; every one of `grant_sets` must allow it. `args` replace those of a job."""
     job = revision.job or Job()
     given = given_at_start(grant_sets)
     return Wasi(

@@ -101,7 +101,7 @@ def draft(document: Document) -> Draft:
 
 
 def disagreements(source: Draft, key: DeploymentKey, component: Component) -> list[Unplaced]:
-    """Return what a draft asks that its component does not allow; a part that is malformed is passed over."""
+    """Return the wishes of a draft that its component does not allow; a part that is malformed is passed over."""
     return [
         *_version_problems(source.root, component),
         *grant_problems(find(source.root, "spec", "grants"), key.namespace, component.asks, component.name),

@@ -26,7 +26,7 @@ def identified(content: Revision) -> Revision:
 
 
 def terse(value: msgspec.Struct) -> dict[str, Any]:
-    """Return what a struct says in the order of its fields, by their names in JSON; defaults are left out."""
+    """Return the values of a struct in the order of its fields, by their names in JSON; defaults are left out."""
     return {name: _terse(own) for name, own in _said(value)}
 
 

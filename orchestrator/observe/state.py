@@ -36,7 +36,7 @@ def observe(
     services: Mapping[DeploymentKey, Service],
     elsewhere: Elsewhere,
 ) -> ObservedState:
-    """Return what is, sorted by key; a record without a service has no instances."""
+    """Return the observed deployments, sorted by key; a record without a service has no instances."""
     ordered = sorted(records, key=lambda record: record.key)
     missing = missing_needs(ordered)
     return ObservedState(

@@ -55,7 +55,7 @@ def judge(policy: RolloutPolicy, evidence: MessageCounts) -> Verdict:
 
 
 def since_last_check(rollout: Rollout, facts: Facts) -> MessageCounts:
-    """Return what came since the last check; counters that went back began again at 0."""
+    """Return the counts since the last check; counters that went back began again at 0."""
     now, before = MessageCounts(handled=facts.new_messages, errors=facts.new_errors), rollout.counted
     return now if now.handled < before.handled or now.errors < before.errors else _less(now, before)
 

@@ -46,7 +46,7 @@ def may_use_own_storage(grants: Iterable[Grant], capability: str) -> bool:
 
 
 def given_at_start(grant_sets: Sequence[tuple[Grant, ...]]) -> GivenAtStart:
-    """Return what every one of the grant lists allows to be handed over."""
+    """Return the directories and the network that every one of the grant lists allows."""
     writable = _folders(grant_sets, "filesystem.write")
     return GivenAtStart(
         writable=writable,

@@ -174,7 +174,7 @@ def gather(
 
 
 def _neighbours(root: Directory, path: str) -> str:
-    """Name what lies where the first missing part of a path should, and has nearly its name."""
+    """Name the neighbours of the first missing part of a path that have nearly its name."""
     above, _, missing = path.rpartition("/")
     while above or missing:
         try:

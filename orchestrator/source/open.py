@@ -27,7 +27,7 @@ def open_source(
     work_dir: Path,
     passed_on: Mapping[str, str] | None = None,
 ) -> Source:
-    """Return what reads `spec`; repositories are mirrored under `work_dir`, `passed_on` may hold SSH_AUTH_SOCK."""
+    """Return the source of `spec`; repositories are mirrored under `work_dir`, `passed_on` may hold SSH_AUTH_SOCK."""
     if isinstance(spec, FolderSpec):
         return FolderSource(spec, references, artifacts)
     return GitSource(spec, work_dir, references, artifacts, passed_on=passed_on)

@@ -130,7 +130,7 @@ def located_directory(root: Directory, path: str) -> Iterator[Directory]:
 
 
 def _below(path: str, confined_to: str | None) -> str:
-    """Return what is left of `path` below `confined_to`."""
+    """Return the rest of `path` below `confined_to`."""
     if not confined_to or confined_to == ".":
         return path
     prefix = confined_to.rstrip("/") + "/"

@@ -186,7 +186,7 @@ RETOLD: dict[tuple[Then, Event], Then] = {
 
 
 def _ready_rows() -> Rows:
-    """Return what happens to a guest that takes messages; the same to one that does not, but for messages."""
+    """Return the rows of an instance that takes messages, and the same, but for messages, of one that does not."""
     rows: Rows = {
         (S.IDLE, E.CHECK_DUE): Step(S.CHECKING, (F.CHECK,)),
         (S.IDLE, E.ANSWER): Step(S.ANSWERING, (F.ANSWER,)),
