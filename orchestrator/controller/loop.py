@@ -22,7 +22,7 @@ from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.settle import Settling
 from orchestrator.model.desired import DesiredState, Permissions, either
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.observed import ObservedState
+from orchestrator.model.observed import ObservedDeployment, ObservedState
 from orchestrator.model.outcome import ActionOutcome, Status
 from orchestrator.plan.action import ActionKind
 from orchestrator.plan.document import Plan
@@ -131,6 +131,10 @@ class Controller:
     def observe_all(self) -> ObservedState:
         """Return what is, what is being deleted included; for showing, from any thread."""
         return self._observer.everything()
+
+    def observe_one(self, key: DeploymentKey) -> ObservedDeployment | None:
+        """Return the state of one deployment, None where there is none; for showing, from any thread."""
+        return self._observer.one(key)
 
     def execute(self, plan: Plan, only: Collection[DeploymentKey] | None = None) -> tuple[ActionOutcome, ...]:
         """Carry a plan out as far as it goes in one pass; one for `only` some says nothing of the rest."""

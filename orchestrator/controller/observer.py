@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from orchestrator.execute.faults import Faults
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Ledger
-from orchestrator.model.observed import ObservedState, Record
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import ObservedDeployment, ObservedState, Record
 from orchestrator.observe.message_rates import MessageRates
 from orchestrator.observe.state import Elsewhere, observe
+from orchestrator.plan.dependencies import needs_in_force
 
 
 class Observer:
@@ -27,6 +29,15 @@ class Observer:
     def everything(self) -> ObservedState:
         """Observe everything; for showing, from any thread."""
         return self.some(self._ledger.records.values())
+
+    def one(self, key: DeploymentKey) -> ObservedDeployment | None:
+        """Observe one deployment, beside those that it depends on; for showing, from any thread."""
+        records = self._ledger.records
+        record = records.get(key)
+        if record is None:
+            return None
+        needed = (records.get(need) for need in needs_in_force(record) if need != key)
+        return self.some([record, *filter(None, needed)]).by_key()[key]
 
     def some(self, records: Iterable[Record]) -> ObservedState:
         """Observe the deployments of some records."""

@@ -63,3 +63,26 @@ def test_an_edit_in_place_of_a_commit_is_known_to_be_in_force_at_once():
     wanting(world, replace(OLD, labels=(("team", "a"),)))
     record = world.ledger.records[OLD.key]
     assert record.applied == record.attempted
+
+
+def test_one_that_is_looked_at_alone_looks_as_it_does_among_all():
+    world = World(seed=0)
+    depending = deployment("depending", needs=("one",))
+    wanting(world, OLD, deployment("other"))
+    serves = replace(world.ledger.records[OLD.key], key=depending.key, wanted=depending, stable=depending, rollout=None)
+    world.ledger.decide([PutRecord(record=serves)])
+    observe_one = world.controller.observe_one
+
+    def told(seen):
+        return seen.record, seen.instances, seen.missing, seen.traffic
+
+    def alone_and_among_all():
+        among = world.controller.observe_all().by_key()
+        assert {key: told(observe_one(key)) for key in among} == {key: told(seen) for key, seen in among.items()}
+
+    alone_and_among_all()
+    assert observe_one(depending.key).missing == ()
+    world.ledger.decide([PutRecord(record=replace(world.ledger.records[OLD.key], deleted=True))])
+    alone_and_among_all()
+    assert observe_one(depending.key).missing == (OLD.key,)
+    assert observe_one(deployment("nobody").key) is None

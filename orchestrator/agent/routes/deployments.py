@@ -58,8 +58,7 @@ class DeploymentRoutes:
     async def deployment(self, request: Request) -> Response:
         """Describe one deployment."""
         key = key_in(request)
-        observed = await run_in_threadpool(self._controller.observe_all)
-        found = observed.by_key().get(key)
+        found = await run_in_threadpool(self._controller.observe_one, key)
         if found is None:
             raise Trouble(404, Problem(summary=f"no deployment {key}", suggestion="`airs get deployments` lists them."))
         return json_answer(self._view(found, await run_in_threadpool(self._sources.seen)))
