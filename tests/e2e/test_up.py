@@ -1,4 +1,4 @@
-"""`airs up FOLDER`: save a file and the new version serves; break one and what runs keeps running."""
+"""`airs up FOLDER`: save a file and the new version serves; break one and the old version keeps running."""
 
 import json
 import os
