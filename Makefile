@@ -29,12 +29,13 @@ test: $(VENV)/dev.stamp ## run the tests; TESTS=tests/plan for some of them, JOB
 soak: $(VENV)/dev.stamp ## run what takes long: random messages amid crashes, generated worlds; SOAK_S=900 for longer
 	AIRS_SOAK_S=$(SOAK_S) AIRS_WORLDS=2000 $(BIN)/pytest -o faulthandler_timeout=0 tests/e2e/test_soak.py tests/interface/test_text.py
 
-check: $(VENV)/dev.stamp ## look at the code without running it: format, lint, types, imports, generated files
+check: $(VENV)/dev.stamp ## look at the code without running it: format, lint, types, imports, generated files, sentences
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python .ci/generated.py
+	$(BIN)/python .ci/words.py
 
 format: $(VENV)/dev.stamp ## format the code, and repair what ruff can
 	$(BIN)/ruff format .
