@@ -49,6 +49,7 @@ generate: $(VENV)/dev.stamp ## make the schemas of what airs prints, and the mad
 	$(BIN)/python -m orchestrator.cli.documents schemas
 	$(BIN)/python docs/draw.py
 	$(BIN)/python docs/draw_calls.py
+	$(BIN)/python docs/draw_scale.py
 
 lock: $(VENV)/dev.stamp ## resolve the dependencies anew into requirements*.lock; UPGRADE=1 for the newest of each
 	$(BIN)/python .ci/lock.py $(if $(UPGRADE),--upgrade)

@@ -131,10 +131,11 @@ def document_problems(root: Path) -> Iterator[str]:
 
 
 def picture_problems(root: Path) -> Iterator[str]:
-    """Yield the picture of what was measured, if it is not of what was measured."""
-    draw = runpy.run_path(str(root / "docs/draw_calls.py"))
-    if draw["drawn"](root) != (root / draw["PICTURE"]).read_text(encoding="utf-8"):
-        yield f"{draw['PICTURE']}: what it is drawn from has changed"
+    """Yield the pictures of what was measured that are not of what was measured."""
+    for script in ("docs/draw_calls.py", "docs/draw_scale.py"):
+        draw = runpy.run_path(str(root / script))
+        if draw["drawn"](root) != (root / draw["PICTURE"]).read_text(encoding="utf-8"):
+            yield f"{draw['PICTURE']}: what it is drawn from has changed"
 
 
 CHECKS = (

@@ -59,6 +59,7 @@ def test_everything_committed_is_current(copy, capsys):
         ("schemas/plan.schema.json", "airs plan", "airs plans", "plan.schema.json", "make generate"),
         ("schemas/status.schema.json", "airs status", "airs stats", "status.schema.json", "make generate"),
         ("benchmarks/results.json", '"date": "2', '"date": "1', "docs/calls.svg", "make generate"),
+        ("benchmarks/scale.json", '"date": "2', '"date": "1', "docs/scale.svg", "make generate"),
         ("docs/cli.md", "<!-- airs apply -->\n", "<!-- airs apply -->\nmore\n", "docs/cli.md", "make generate"),
         ("docs/cli.md", "<!-- airs apply -->\n", "", "docs/cli.md has no <!-- airs apply -->", "make generate"),
         ("docs/decisions/0001-nouns-are-structs.md", "Nouns are", "Nouns were", "DECISIONS.md", "make generate"),
