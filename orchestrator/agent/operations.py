@@ -52,7 +52,10 @@ class Operations:
                 summary="the plan names artifacts that are not in the store", detail=f"for {names}",
                 suggestion="Make the plan again with --out on this machine.",
             ))  # fmt: skip
-        shared = replace(plan, desired=Pool().desired(plan.desired))
+        pool, before = Pool(), self._controller.ledger.desired.get(plan.source)
+        if before is not None:
+            pool.see(before)  # what did not change is the very same then, and no row of it is written
+        shared = replace(plan, desired=pool.desired(plan.desired))
         return self._command(lambda: self._apply(shared, by, fresh))
 
     def _apply(self, plan: Plan, by: By, fresh: bool) -> tuple[ActionOutcome, ...]:

@@ -1,5 +1,7 @@
 """Equal parts of what was decoded are kept once, and nothing else about it changes."""
 
+from msgspec.structs import replace
+
 from orchestrator.decoding import from_msgpack
 from orchestrator.execute.sharing import Pool
 from orchestrator.model.desired import DesiredState
@@ -31,3 +33,13 @@ def test_what_is_wanted_recorded_and_rolled_out_is_one_deployment():
     shared = pool.record(found)
     assert shared == found
     assert shared.wanted is shared.rollout.target is desired.deployments[0]
+
+
+def test_what_did_not_change_is_the_same_as_before():
+    before = DesiredState(source="a", deployments=tuple(deployment(key) for key in KEYS))
+    first, *rest = decoded(before).deployments
+    pool = Pool()
+    pool.see(before)
+    now = pool.desired(DesiredState(source="a", deployments=(replace(first, replicas=7), *rest)))
+    assert now.deployments[0].replicas == 7
+    assert [one is other for one, other in zip(now.deployments, before.deployments, strict=True)] == [False, True, True]
