@@ -97,8 +97,8 @@ def _ours(stage: Stage, sizes: peers.Sizes) -> list[peers.Act]:
         _spawn(stage, echo),
         ask,
         Posted(stage, sender, many, counts),
-        _all(stage, sender, many, counts),
-        *(_all(stage, sender, key, [PAYLOAD] * size) for key, size in zip(fans, sizes.fans, strict=True)),
+        all_of(stage, sender, many, counts),
+        *(all_of(stage, sender, key, [PAYLOAD] * size) for key, size in zip(fans, sizes.fans, strict=True)),
         _ring(stage, sizes.ring),
     ]
 
@@ -114,7 +114,7 @@ def _spawn(stage: Stage, key: DeploymentKey) -> peers.Act:
     return spawn
 
 
-def _all(stage: Stage, sender: DeploymentKey, key: DeploymentKey, payloads: Sequence[bytes]) -> Callable[[], None]:
+def all_of(stage: Stage, sender: DeploymentKey, key: DeploymentKey, payloads: Sequence[bytes]) -> Callable[[], None]:
     """Return how to send all of them, each by itself, and wait until each has ended."""
     answers: SimpleQueue[Outcome] = SimpleQueue()
     context, deliver, take = stage.context(sender), stage.agent.exchange.router.deliver, answers.put

@@ -93,7 +93,7 @@ def _request_rows(sides: _Sides, name: str, payload: bytes, effort: Effort) -> t
     request = request_of(sides.stage, sides.sender, sides.echo, payload)
     contenders: dict[str, Callable[[], object]] = {
         "request": request,
-        "burst": _burst(sides.stage, sides.sender, sides.echo, payload),
+        "burst": burst_of(sides.stage, sides.sender, sides.echo, payload),
         "guest": lambda: guest.handle(sent),
         "stock": lambda: sides.stock.call("handle-message", record),
         "raw": lambda: sides.raw.handle(payload),
@@ -121,7 +121,7 @@ def _one_way_rows(sides: _Sides, effort: Effort) -> tuple[list[Row], dict[str, f
     took = race(
         {
             "many": posted,
-            "one by one": _burst(sides.stage, sides.sender, sides.echo, payloads[0]),
+            "one by one": burst_of(sides.stage, sides.sender, sides.echo, payloads[0]),
             "stock": lambda: sides.stock.call("handle-message", record),
             "raw": lambda: sides.raw.handle(single),
         },
@@ -170,7 +170,7 @@ def request_of(stage: Stage, sender: DeploymentKey, key: DeploymentKey, payload:
     return request
 
 
-def _burst(stage: Stage, sender: DeploymentKey, key: DeploymentKey, payload: bytes) -> Callable[[], None]:
+def burst_of(stage: Stage, sender: DeploymentKey, key: DeploymentKey, payload: bytes) -> Callable[[], None]:
     answers: SimpleQueue[Outcome] = SimpleQueue()
     context, deliver, take = stage.context(sender), stage.agent.exchange.router.deliver, answers.put
 
