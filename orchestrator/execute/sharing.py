@@ -1,7 +1,7 @@
 """Values that were decoded → the same values with each equal part kept once: thousands of deployments differ in few.
 
-Whoever takes over what was read from the disk or a request calls it. A deployment that was known before is the very
-same then, by which the store and the planner tell that it did not change; what resolving made is so by itself.
+It is called for values read from the disk or a request. A deployment that was known before is the very same then, by
+which the store and the planner tell that it did not change; resolving keeps unchanged deployments by itself.
 """
 
 from collections.abc import Hashable
