@@ -18,8 +18,9 @@ from orchestrator.execute.ledger import Ledger
 from orchestrator.manifest import references
 from orchestrator.model.desired import Permissions
 from orchestrator.model.event import Announce
-from orchestrator.model.source import FolderSpec, Follow, SourceNote, SourceRecord
+from orchestrator.model.source import Follow, SourceNote, SourceRecord
 from orchestrator.source.artifacts import ArtifactCache
+from orchestrator.source.folder import FolderSource
 from orchestrator.source.open import open_source
 from orchestrator.source.reader import SourceReader
 from orchestrator.source.settled import SettledSource
@@ -56,7 +57,7 @@ class Reading:
             passed_on=self._passed_on,
         )  # fmt: skip
         stop = threading.Event()
-        read = SettledSource(source.read, stop.wait).read if isinstance(record.spec, FolderSpec) else source.read
+        read = SettledSource(source.glance, stop.wait).read if isinstance(source, FolderSource) else source.read
         reader = SourceReader(record.name, read, answered)
         watching = watch(record.spec, stop, reader.ask, interval_s=record.interval_ms / 1000)
         watched = Watched(record.name, reader, watching.update, record.permissions, note=note)

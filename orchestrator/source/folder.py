@@ -151,9 +151,16 @@ class FolderSource:
 
     def read(self) -> SourceAnswer:
         """Read the folder now; a failure is in the answer."""
+        return self._read(is_alone=True)
+
+    def glance(self) -> SourceAnswer:
+        """Read the folder for a reader that compares two readings: manifests may come and go during this one."""
+        return self._read(is_alone=False)
+
+    def _read(self, *, is_alone: bool) -> SourceAnswer:
         try:
             for _ in range(MAX_ATTEMPTS):
-                snapshot = self._read_once()
+                snapshot = self._read_once(is_alone=is_alone)
                 if snapshot is not None:
                     return answer(snapshot)
         except PathFault as fault:
@@ -164,14 +171,13 @@ class FolderSource:
             return self._unknown(f"it holds {excess}", "Split it into several sources.")
         return self._unknown("files appear and disappear in it faster than it can be read")
 
-    def _read_once(self) -> Snapshot | None:
-        """Read it; None if the list of manifests was another one at the end."""
+    def _read_once(self, *, is_alone: bool) -> Snapshot | None:
+        """Read it; None if the list of manifests was another one at the end, which nobody else sees if `is_alone`."""
         with opened_root(self.spec.root) as root:
             before = listing(root, self.spec)
             files = gather(root, before[1], self._remembered, self._artifacts)
-            with opened_root(self.spec.root) as again:
-                if again.inode != root.inode or not _same_names(listing(again, self.spec, ()), before):
-                    return None
+            if is_alone and not self._is_still(root, before):
+                return None
         spec = self.spec
         manifests = tuple(sorted(printable(path) for path in before[1]))
         return Snapshot(
@@ -185,6 +191,10 @@ class FolderSource:
             commit=self._work_tree.commit(manifests, files) if self._work_tree else None,
             here=spec.here,
         )
+
+    def _is_still(self, root: FolderDirectory, before: tuple[tuple[int, int], Manifests]) -> bool:
+        with opened_root(self.spec.root) as again:
+            return again.inode == root.inode and _same_names(listing(again, self.spec, ()), before)
 
     def _unknown(self, detail: str, suggestion: str = "Make it readable again; it is looked at again.") -> Unknown:
         where = self.spec.path

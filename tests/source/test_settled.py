@@ -25,7 +25,7 @@ def settling(project, artifacts):
             return False
 
         spec = parse_source(str(project / "app/manifests"), root=str(project), cwd=project)
-        source = SettledSource(FolderSource(spec, references, artifacts).read, wait)
+        source = SettledSource(FolderSource(spec, references, artifacts).glance, wait)
         source.waits = waits
         return source
 
