@@ -75,7 +75,7 @@ class MailboxSide:
         requester = side.requester
         if requester.trace and isinstance(envelope.work, Message):
             self._environment.requests.recorder.handled(requester, envelope.work, HopKind.REQUEST, outcome)
-        if isinstance(outcome, Exited):
+        if type(outcome) is Exited:
             self._route.finished(self, outcome)
             self._owner.exited(outcome.reason, lambda: envelope.settle(outcome))
             return

@@ -32,6 +32,12 @@ Ready = tuple[Work[Any], Priority]
 JOBS_MAX = 64  # jobs at work; further ones wait until one has ended
 
 
+class _Thread(threading.local):
+    """Of the thread that looks. A class has the default, as an attribute that is not there takes a microsecond."""
+
+    is_ours = False  # it never takes the turn
+
+
 class Scheduler:
     """The real `Workers`."""
 
@@ -39,7 +45,7 @@ class Scheduler:
         self._clock = clock
         self._ready: FairQueue[Ready] = FairQueue()
         self._turn = threading.Lock()
-        self._own = threading.local()  # `.is_ours` on threads that never take the turn
+        self._own = _Thread()
         self._wakes: SimpleQueue[bool] = SimpleQueue()
         threading.Thread(target=self._work, name="airs-guest", daemon=True).start()
         self._long = WorkerPool("airs-long", cores or os.cpu_count() or 1, self._step_apart)
@@ -53,7 +59,7 @@ class Scheduler:
     def submit(self, work: Work[Any], priority: Priority = Priority.NORMAL) -> None:
         """Do work soon; its first steps perhaps before this returns."""
         self._ready.put((work, priority), priority)
-        if not getattr(self._own, "is_ours", False) and self._turn.acquire(blocking=False):
+        if not self._own.is_ours and self._turn.acquire(blocking=False):
             self._take_turn(self._make_some_steps)
         elif not self._turn.locked():
             self._wake()

@@ -28,8 +28,9 @@ class Counters(msgspec.Struct):
     def count(self, outcome: Outcome) -> None:
         """Count a message or call that an instance took."""
         self.handled += 1
-        self.errors += isinstance(outcome, _ERRORS)
-        self.faults += isinstance(outcome, Exited) and outcome.reason.kind is ExitKind.HOST_FAULT
+        if type(outcome) is not Replied:  # asking a struct's class what it is not takes three times as long
+            self.errors += isinstance(outcome, _ERRORS)
+            self.faults += isinstance(outcome, Exited) and outcome.reason.kind is ExitKind.HOST_FAULT
 
     def count_batch(self, handled: Handled) -> None:
         """Count those of a batch that a guest was given."""

@@ -22,7 +22,18 @@ Weights = tuple[tuple[str, int], ...]
 class Dispatcher:
     """Puts what arrives into its queue, by the deployment's weights and routing."""
 
-    __slots__ = ("_conversations", "_key", "_queues", "_sessions", "hold", "is_owned", "only", "routing", "weights")
+    __slots__ = (
+        "_conversations",
+        "_key",
+        "_queues",
+        "_sessions",
+        "hold",
+        "is_keyed",
+        "is_owned",
+        "only",
+        "routing",
+        "weights",
+    )
 
     def __init__(self, key: DeploymentKey, queues: Queues, sessions: SessionBindings) -> None:
         self._key = key
@@ -37,6 +48,7 @@ class Dispatcher:
     def route_by(self, routing: Routing) -> None:
         """Set who takes which message."""
         self.routing = routing
+        self.is_keyed = routing.is_keyed  # kept, as each message asks
         # Whether it is decided for each message which instance takes it, and not by who is free.
         self.is_owned = routing.policy is not RoutingPolicy.LEAST_LOADED
 
@@ -84,7 +96,7 @@ class Dispatcher:
 
     def why_nobody(self, name: str) -> Undelivered | None:
         """Say that there is no instance of a name, where that is what a message is addressed to."""
-        if self.routing.is_keyed or self.hold or not self.weights or self._named(name) is not None:
+        if self.is_keyed or self.hold or not self.weights or self._named(name) is not None:
             return None
         return self._no_instance(name)
 
@@ -115,7 +127,7 @@ class Dispatcher:
             self._queues.wait_for(owner, part, first=True)
 
     def _is_to_instance(self, waiting: Waiting) -> bool:
-        return bool(waiting.to) and not self.routing.is_keyed
+        return bool(waiting.to) and not self.is_keyed
 
     def _wait_for_owner(self, waiting: Waiting) -> Lane:
         lane, owner = self._owner(waiting)

@@ -58,7 +58,7 @@ class Matcher:
     @property
     def is_shared(self) -> bool:
         """Whether what one instance is at work on keeps others from working."""
-        return self.alone or self._dispatcher.routing.is_keyed
+        return self.alone or self._dispatcher.is_keyed
 
     def match(self, lane: Lane) -> Pairs:
         """Give a lane's idle takers what waits there."""
@@ -89,7 +89,7 @@ class Matcher:
             ):
                 continue
             lane.idle.remove(taker)
-            if self._dispatcher.routing.is_keyed:
+            if self._dispatcher.is_keyed:
                 self._keys_at_work[own[0].to] = taker
             pairs.append((taker, self._take(lane, own, taker)))
         lane.clean()

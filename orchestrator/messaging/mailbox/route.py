@@ -218,7 +218,8 @@ class Route:
             lane.counters.count(outcome)
             self._matcher.over(lane, taker, is_idle=is_idle)
             pairs = self._match_after(lane)
-        self._hand_over(pairs)
+        if pairs or self._queues.gone or self._capacity.waiters:
+            self._hand_over(pairs)
 
     def finished_batch(self, taker: Taker, batch: Batch, handled: Handled, *, is_idle: bool = False) -> None:
         """Account for a batch, before its senders are told; messages no guest was given go back to the front."""
@@ -307,7 +308,7 @@ class Route:
 
     def key_of(self, to: str) -> str | None:
         """Return the key that a message to `to` has, which may be empty; None where there are no keys."""
-        return to if self._dispatcher.routing.is_keyed else None
+        return to if self._dispatcher.is_keyed else None
 
     @property
     def depth(self) -> int:

@@ -24,7 +24,9 @@ ERROR_CASES = (
 
 _BEFORE_BATCH = w.BATCH - 4
 _AFTER_BATCH = w.RECORD - w.BATCH - 16
-_plain_head = Struct(f"<I{w.RECORD - 4}x8I40xQI20x")  # TOP, and a record without any of its options
+_top = Struct("<I").pack
+_plain_names = Struct(f"<{w.RECORD - 4}x6I").pack  # up to a record's payload
+_plain_rest = Struct("<2I40xQI20x").pack  # from there on, without any of its options
 _head = Struct(f"<I{_BEFORE_BATCH}x4I{_AFTER_BATCH}x8I3I7IQI4x3I4x")  # TOP, BATCH, and a whole record
 _read_answer = Struct("<B3xB3xII").unpack_from
 _verdict = Struct("<III")
@@ -61,13 +63,15 @@ def frame(message: Message) -> bytes:
     """
     if message.correlation_id is not None or message.reply_to is not None or message.content_type is not None:
         return _whole_frame(message)
-    texts, *names = _sender(message.sender)
-    payload = message.payload
-    at = w.BODY + len(texts)
+    global _last_sender  # replaced whole, so that any thread reads one or the other
+    known = _last_sender
+    if known.sender is not message.sender:  # most messages come in rows, and hashing a sender takes longer than this
+        known = _last_sender = _sender(message.sender)
+    payload, at = message.payload, known.end
+    size = len(payload)
     seconds, nanoseconds = divmod(message.timestamp_ns, _SECOND_NS)
     try:
-        head = _plain_head.pack(at + len(payload), *names, at, len(payload), seconds, nanoseconds)
-        return head + texts + payload
+        return _top(at + size) + known.names + _plain_rest(at, size, seconds, nanoseconds) + known.texts + payload
     except (StructError, TypeError) as problem:
         raise UnfitValue(str(problem)) from None
 
@@ -188,12 +192,19 @@ def read_verdicts(memory: memoryview, batch: FrameBatch) -> None:
             batch.found.append(Refused(ERROR_CASES[mark - w.REFUSED], text))
 
 
-@lru_cache(1024)
-def _sender(sender: ComponentId) -> tuple[bytes, int, int, int, int, int, int]:
-    """Return a sender's texts, and where they lie as the first ones."""
-    texts = _Texts()
-    places = [*texts.add(sender.namespace), *texts.add(sender.name), *texts.add(sender.instance)]
-    return (texts.joined(), *places)  # type: ignore[return-value]
+class _Sender:
+    """A sender as the first texts of a frame: those, where they end, and the record up to the payload."""
+
+    __slots__ = ("end", "names", "sender", "texts")
+
+    def __init__(self, sender: ComponentId) -> None:
+        texts = _Texts()
+        places = [*texts.add(sender.namespace), *texts.add(sender.name), *texts.add(sender.instance)]
+        self.sender, self.texts, self.names = sender, texts.joined(), _plain_names(*places)
+        self.end = w.BODY + len(self.texts)
+
+
+_sender = lru_cache(1024)(_Sender)
 
 
 def _described(message: Message) -> tuple[bytes, tuple[int, ...]]:
@@ -235,3 +246,6 @@ class _Texts:
     def joined(self) -> bytes:
         """Return all of it."""
         return b"".join(self._parts)
+
+
+_last_sender = _Sender(ComponentId("", "", ""))
