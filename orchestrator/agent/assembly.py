@@ -121,6 +121,7 @@ class Agent:
         )  # fmt: skip
         actions = Actions(ledger, fleet, clock, announce, faults)
         settling = Settling(ledger, fleet, clock, announce, faults)
+        settling.open_mailboxes()
         observer, outcomes = Observer(ledger, fleet, faults), PlanOutcomes(announce, faults)
         controller = Controller(watched, ledger, actions, settling, observer, outcomes, clock.monotonic_ms)
         self.announcer.look_at = controller.look_at

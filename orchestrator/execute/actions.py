@@ -42,6 +42,7 @@ class Actions:
         self._ledger, self._fleet, self._clock, self._told = ledger, fleet, clock, announce
         self._faults = faults
         self._rollouts = Rollouts(ledger, clock, self._announce)
+        self._to_resume = set(ledger.records)  # recorded by an earlier agent, and not told of by this one
 
     def execute(self, plan: Plan, *, is_whole: bool = True) -> tuple[ActionOutcome, ...]:
         """Carry out every action in the plan's order; one that fails or waits does not stop the others.
@@ -115,7 +116,8 @@ class Actions:
                 status, detail = self.remove(action.key, may_leave)
             case ActionKind.RESTART:
                 status = Status.IN_HAND  # settling starts what is recorded and not there
-                if action.key not in self._fleet.services:  # it is told once, however long it waits for others
+                if action.key in self._to_resume:  # it is told once, however long it waits for others
+                    self._to_resume.discard(action.key)
                     self._announce(action.key, "resumed", f"starting {action.new_version} again")
             case ActionKind.HELD:
                 status = Status.HELD

@@ -52,6 +52,15 @@ class Settling:
         self._waiting = {key for key, record in ledger.records.items() if record.wanted.depends_on}
         self._members: dict[DeploymentKey, Deployment] = {}  # what serves and is in a group
 
+    def open_mailboxes(self) -> None:
+        """Take messages for what is recorded before anything of it runs, so that nobody hears it is not there."""
+        for key, record in self._ledger.records.items():
+            if key in self._ledger.deleted:
+                continue
+            service = self._fleet.have(record.stable or record.wanted)
+            if is_suspended(record):
+                service.stop(_suspended(key))
+
     def settle(self, keys: Collection[DeploymentKey], leaving: Set[DeploymentKey]) -> dict[DeploymentKey, int]:
         """Settle the records of `keys` but those `leaving`; returns which of them to look at again, in how many ms.
 
@@ -140,7 +149,7 @@ class Settling:
         return workload_of(rollout.target).next_look_ms(rollout, self._clock.wall_ms())
 
     def _suspend(self, record: Record, service: Service) -> int | None:
-        gone = service.stop(Undelivered("delivery-failed", f"{service.key} is suspended"))
+        gone = service.stop(_suspended(service.key))
         service.route.direct({}, hold=gone)
         if record.rollout is not None and is_going_back(record) and gone:  # nothing is left to go back from
             return MOVED if self._advance(record, record.rollout, service) else None
@@ -245,3 +254,7 @@ def _deployment_of(like: Deployment, revision: str, numbers: Sequence[Number]) -
     """Return the deployment a revision in the history stands for, with the in-place fields of `like`."""
     found = next((n.revision for n in reversed(numbers) if n.revision.id == revision), None)
     return replace(like, revision=found) if found else None
+
+
+def _suspended(key: DeploymentKey) -> Undelivered:
+    return Undelivered("delivery-failed", f"{key} is suspended")

@@ -81,8 +81,10 @@ def test_an_agent_that_has_to_compile_says_so_in_its_status_and_events(airs: Air
     airs.run("apply", manifests)
     airs.run("agent", "stop")
     shutil.rmtree(airs.state_dir / "cache")
-    airs.run("agent", "start")
-    found = wait_until(lambda: [view.compiling for view in airs.client().deployments() if view.compiling])
+    airs.background("agent", "start")  # it answers while it compiles, which may be over when this command is
+    found = wait_until(
+        lambda: airs.client().answers() and [v.compiling for v in airs.client().deployments() if v.compiling]
+    )
     assert found[0].size_bytes > 1 << 20
     wait_until(lambda: airs.phase("large") == "running")
     told = [line for line in airs.run("events").stdout.splitlines() if "compiling" in line]

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from orchestrator.agent.assembly import Agent
+from orchestrator.store.state_dir import StateDir
+
 from .stage import COUNTER_GRANTS, Load, Stage, wait_until
 
 HAVE = {"grants": COUNTER_GRANTS}
@@ -89,6 +92,22 @@ def test_the_count_outlives_the_agent_stopped_or_killed(stage: Stage):
     stage.kill()
     stage.start()
     assert stage.ask("counter", "increment") == "42"
+
+
+def test_an_agent_has_the_mailboxes_of_all_that_is_recorded_before_its_first_look(stage: Stage):
+    stage.have("counter", "counter-1.0.0", **HAVE)
+    stage.have("asleep", "counter-1.0.0", suspend=True, **HAVE)
+    stage.run("agent", "stop")
+    stage.wait_for_end()
+    agent = Agent(StateDir(stage.state_dir), stage.state_dir / "agent.sock", lambda _: None, lambda _: None)
+    try:
+        counter, asleep = (agent.exchange.router.find(stage.key(name)) for name in ("counter", "asleep"))
+        assert counter is not None
+        assert counter.is_open
+        assert asleep is not None
+        assert not asleep.is_open
+    finally:
+        agent.close()
 
 
 def test_the_count_outlives_its_deployment(stage: Stage):

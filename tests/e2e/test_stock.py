@@ -12,8 +12,8 @@ from orchestrator.contract.codes import FAILED, NO_AGENT
 
 from .conftest import REPOSITORY, Airs, wait_until
 
-OTHER_LAYOUT = "from orchestrator.runtime import capi; capi.LAYOUT = (40, *capi.LAYOUT[1:])"
-OTHER_FUEL = "from orchestrator.runtime import capi; capi._unlike.add('wasmtime_context_set_fuel')"
+OTHER_LAYOUT = "from orchestrator.runtime.engine import capi; capi.LAYOUT = (40, *capi.LAYOUT[1:])"
+OTHER_FUEL = "from orchestrator.runtime.engine import capi; capi._unlike.add('wasmtime_context_set_fuel')"
 
 
 @pytest.fixture

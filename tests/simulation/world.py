@@ -183,6 +183,7 @@ class World:
         self.failing = faults = Faults(self.clock, self._announced)
         actions = Actions(self.ledger, self.fleet, self.clock, self._announced, faults)
         settling = Settling(self.ledger, self.fleet, self.clock, self._announced, faults)
+        settling.open_mailboxes()
         observer, outcomes = Observer(self.ledger, self.fleet, faults), PlanOutcomes(_announce, faults)
         self.sources = WatchedSources(lambda: resolve, _ignore, self.clock.wall_ms, _ignore, _ignore)
         self.controller = SteppedController(
