@@ -10,7 +10,7 @@ PIP := -m pip --disable-pip-version-check --quiet --quiet
 INSTALL := $(PIP) install --require-hashes -r
 # The build backend is in the lock too, so that installing ourselves fetches nothing.
 INSTALL_US := $(PIP) install --no-deps --no-build-isolation --editable .
-JOBS ?= 3
+JOBS ?= 4
 SOAK_S ?= 300
 TESTS ?= tests
 
@@ -23,11 +23,11 @@ help: ## list what make can do
 demo: $(VENV)/runtime.stamp ## show the main job on examples/01-hello, in about a minute
 	@$(BIN)/python examples/demo.py
 
-test: $(VENV)/dev.stamp ## run the tests; TESTS=tests/plan for some of them, JOBS=4 for more at once
+test: $(VENV)/dev.stamp ## run the tests; TESTS=tests/plan for some of them, JOBS=8 for more at once
 	$(BIN)/pytest --numprocesses $(JOBS) --dist worksteal $(TESTS)
 
 soak: $(VENV)/dev.stamp ## run what takes long: random messages amid crashes, generated worlds; SOAK_S=900 for longer
-	AIRS_SOAK_S=$(SOAK_S) AIRS_WORLDS=2000 $(BIN)/pytest -o faulthandler_timeout=0 tests/e2e/test_soak.py tests/interface/test_text.py
+	AIRS_SOAK_S=$(SOAK_S) AIRS_WORLDS=2000 $(BIN)/pytest -o faulthandler_timeout=0 tests/e2e/test_soak.py tests/e2e/test_crash.py tests/interface/test_text.py
 
 check: $(VENV)/dev.stamp ## look at the code without running it: format, lint, types, imports, generated files, sentences
 	$(BIN)/ruff format --check .
