@@ -1,6 +1,7 @@
-"""Everything at once for a while: each message that was let in is handled or a dead letter; and thousands of actors (10 000 in a soak).
+"""Everything at once for a while: each message that was let in is handled or a dead letter; and thousands of actors.
 
-`AIRS_SOAK_S` says for how many seconds the random part goes on; CI gives it a few, a person some minutes.
+`AIRS_SOAK_S` says for how many seconds the random part goes on, and makes the actors ten thousand; CI gives it a few,
+a person some minutes.
 """
 
 import os
