@@ -4,7 +4,7 @@ The supervisor decides whether the instance that just exited starts again. The c
 should exist; it reads `starting`, `backing-off` and `gave-up` here and leaves the first two alone. It calls this
 package through a `Service` for each deployment (`execute.fleet`), and never an instance.
 
-    execute.fleet ──▶ Service ──▶ InstanceSet ──▶ Instance ──▶ GuestSide ──▶ guest (`ports.Guest`, made by `runtime`)
+    execute.fleet ──▶ Service ──▶ InstanceSet ──▶ Instance ──▶ GuestSide ──▶ guest (a `GuestPort`, made by `runtime`)
                         │         a revision       │    ▲  └──▶ MailboxSide ◀──▶ Route (`messaging.mailbox`)
                         ├──▶ Runs of a job         │    └── timers, checks
                         └──▶ GroupMembership ──▶ GroupSupervisor: what one failure means for others

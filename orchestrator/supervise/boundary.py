@@ -6,7 +6,7 @@ from orchestrator.concurrency.work import Work
 from orchestrator.messaging.mailbox.envelope import Envelope
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.message import Exited, Outcome
-from orchestrator.supervise.ports import Guest
+from orchestrator.supervise.ports import GuestPort
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ def host_fault(problem: Exception) -> Exited:
     return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail=f"{type(problem).__name__}: {problem}"))
 
 
-async def cancellable(guest: Guest, envelope: Envelope, answer: Work[Outcome]) -> Outcome:
+async def cancellable(guest: GuestPort, envelope: Envelope, answer: Work[Outcome]) -> Outcome:
     """Make a call that its caller may give up; its instance has ended then."""
     cancellation = envelope.cancellation
     assert cancellation is not None

@@ -7,7 +7,7 @@ from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Answer, BadCall, CallAnswer, Exited, Health, Message, Refused, Replied, Returned
 from orchestrator.model.spec import CheckCall, CheckMessage, HealthPolicy
-from orchestrator.supervise.ports import Guest
+from orchestrator.supervise.ports import GuestPort
 
 SHOWN = 200  # characters of an answer
 
@@ -71,7 +71,7 @@ _NEWS = {
 
 
 async def examined(
-    guest: Guest, policy: HealthPolicy, id: ComponentId, now_ns: int, timeout_ms: int
+    guest: GuestPort, policy: HealthPolicy, id: ComponentId, now_ns: int, timeout_ms: int
 ) -> HealthFinding | Exited:  # fmt: skip
     """Ask `health()`, and where that is not *unhealthy* make the policy's call too, each within `timeout_ms`."""
     health = await guest.health(timeout_ms)

@@ -12,7 +12,7 @@ from orchestrator.model.ids import ComponentId
 from orchestrator.model.spec import RestartPolicy
 from orchestrator.supervise.environment import Environment
 from orchestrator.supervise.groups import InstanceFailure
-from orchestrator.supervise.life import Event
+from orchestrator.supervise.life import LifeEvent
 from orchestrator.supervise.policy import Decision, Forget, GiveUp, RestartAfter, StandBy, decide
 
 Escalate = Callable[[InstanceFailure, bool], Decision]
@@ -37,13 +37,13 @@ class FailureRecord:
         self.restarts = 0
         self.left_ms = self.next_start_ms = 0
 
-    def failed(self, reason: ExitReason, policy: RestartPolicy) -> tuple[Event, str]:
+    def failed(self, reason: ExitReason, policy: RestartPolicy) -> tuple[LifeEvent, str]:
         """Return what follows a failure, also in words."""
         self._chance = self._environment.chance()
         at_ms = self._environment.clock.monotonic_ms()
         return self._follow(InstanceFailure(self._id, at_ms, reason, Forget()), policy, again=False)
 
-    def decided_anew(self, policy: RestartPolicy) -> tuple[Event, str] | None:
+    def decided_anew(self, policy: RestartPolicy) -> tuple[LifeEvent, str] | None:
         """Return what follows the latest failure under an edited policy; None where something has followed it."""
         return None if self._unanswered is None else self._follow(self._unanswered, policy, again=True)
 
@@ -61,7 +61,7 @@ class FailureRecord:
         self._restarts_ms.clear()
         self._faults_ms.clear()
 
-    def _follow(self, failure: InstanceFailure, policy: RestartPolicy, *, again: bool) -> tuple[Event, str]:
+    def _follow(self, failure: InstanceFailure, policy: RestartPolicy, *, again: bool) -> tuple[LifeEvent, str]:
         alone = decide(failure.reason, policy, self._restarts_ms, failure.at_ms, self._chance, self._faults_ms)
         self._unanswered = replace(failure, alone=alone)
         match self._escalate(self._unanswered, again):
@@ -69,10 +69,10 @@ class FailureRecord:
                 elapsed = self._environment.clock.monotonic_ms() - failure.at_ms if again else 0
                 self.left_ms = max(0, delay - elapsed)
                 self.next_start_ms = self._environment.clock.wall_ms() + self.left_ms
-                return Event.RETRY, f"starts again in {self.left_ms} ms"
+                return LifeEvent.RETRY, f"starts again in {self.left_ms} ms"
             case StandBy(said):
-                return Event.STAND_BY, said
+                return LifeEvent.STAND_BY, said
             case GiveUp(why):
-                return Event.GIVE_UP, f"gave up: {why}"
+                return LifeEvent.GIVE_UP, f"gave up: {why}"
             case Forget():
-                return Event.FORGET, "is not started again"
+                return LifeEvent.FORGET, "is not started again"

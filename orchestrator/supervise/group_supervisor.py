@@ -14,7 +14,7 @@ from orchestrator.model.spec import Group
 from orchestrator.supervise import groups
 from orchestrator.supervise.groups import GroupRestart, GroupStep, GroupVerb, InstanceFailure, Standing
 from orchestrator.supervise.instances import InstanceSet
-from orchestrator.supervise.life import Event
+from orchestrator.supervise.life import LifeEvent
 from orchestrator.supervise.policy import Decision, within
 from orchestrator.supervise.ports import Listener
 
@@ -61,7 +61,7 @@ class GroupSupervisor:
         for member in left:
             found = member.find()
             if found is not None:
-                found.tell_all(Event.GO_ON)
+                found.tell_all(LifeEvent.GO_ON)
         self.look()
 
     def escalate(self, failure: InstanceFailure, *, again: bool) -> Decision:
@@ -169,13 +169,13 @@ class GroupSupervisor:
             return
         match step.verb:
             case GroupVerb.STOP:
-                found.tell_all(Event.PAUSE)
+                found.tell_all(LifeEvent.PAUSE)
             case GroupVerb.GIVE_UP:
-                found.tell_all(Event.DISMISS)
+                found.tell_all(LifeEvent.DISMISS)
             case GroupVerb.START:
-                found.tell_all(Event.GO_ON)
+                found.tell_all(LifeEvent.GO_ON)
         if not self._has(member):  # it left meanwhile, and nobody would start it again
-            found.tell_all(Event.GO_ON)
+            found.tell_all(LifeEvent.GO_ON)
 
     def _has(self, member: Member) -> bool:
         with self._lock:

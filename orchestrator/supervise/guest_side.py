@@ -14,7 +14,7 @@ from orchestrator.model.spec import HealthPolicy, Revision
 from orchestrator.supervise.boundary import asked
 from orchestrator.supervise.checks import HealthFinding, examined
 from orchestrator.supervise.environment import Environment
-from orchestrator.supervise.ports import Guest
+from orchestrator.supervise.ports import GuestPort
 
 
 class GuestSide:
@@ -26,7 +26,7 @@ class GuestSide:
         self, id: ComponentId, environment: Environment, sent: RequestCounters, on_answer: Callable[[], None]
     ) -> None:
         self._id, self._environment, self._sent, self._on_answer = id, environment, sent, on_answer
-        self.guest: Guest | None = None
+        self.guest: GuestPort | None = None
         self.requester: Requester = environment.requests.of(id)  # which cannot send before a start
         self._spent = Spent()  # by the guests before this one
         self._is_answered = False  # is at work on an answer to a request of its own
@@ -63,7 +63,7 @@ class GuestSide:
         guest.close()
         return problem
 
-    def detach(self) -> Guest | None:
+    def detach(self) -> GuestPort | None:
         """Return the guest, which is here no more."""
         guest, self.guest = self.guest, None
         if guest is not None:
@@ -101,10 +101,10 @@ class GuestSide:
         found = {} if guest is None else guest.sessions
         return tuple(ObservedSession(name, self._id.instance, handles) for name, handles in found.items())
 
-    async def _examine(self, guest: Guest, policy: HealthPolicy, timeout_ms: int) -> HealthFinding | Exited:
+    async def _examine(self, guest: GuestPort, policy: HealthPolicy, timeout_ms: int) -> HealthFinding | Exited:
         return await asked(examined(guest, policy, self._id, self._environment.clock.wall_ns(), timeout_ms))
 
-    async def _give(self, guest: Guest) -> Exited | None:
+    async def _give(self, guest: GuestPort) -> Exited | None:
         requests, requester = self._environment.requests, self.requester
         answer = requests.next_answer(requester)
         if answer is None:
@@ -114,7 +114,7 @@ class GuestSide:
         requests.recorder.handled(requester, answer.message, answer.kind, outcome)
         return outcome if isinstance(outcome, Exited) else None
 
-    async def _say_goodbye(self, guest: Guest) -> Exited | None:
+    async def _say_goodbye(self, guest: GuestPort) -> Exited | None:
         requester = self.requester
         self._environment.requests.close(requester, f"instance {self._id.instance} is told to end")
         while requester.answers:

@@ -28,13 +28,13 @@ from orchestrator.supervise.life import (
     REST,
     RUNNING,
     Effect,
-    Event,
     Life,
+    LifeEvent,
     State,
     next_life,
 )  # fmt: skip
 from orchestrator.supervise.mailbox_side import MailboxSide
-from orchestrator.supervise.ports import Guest
+from orchestrator.supervise.ports import GuestPort
 from orchestrator.supervise.timers import OneTimer
 
 STOP_GRACE_MS = 1_000  # beyond the call's own deadline, before a stopping instance is interrupted
@@ -65,11 +65,11 @@ class Instance:
         self._record = FailureRecord(self.id, environment, escalate)
         self.health = HealthRecord()
         self._timer = OneTimer(environment.clock)
-        self._is_due = partial(self.tell, Event.CHECK_DUE)
-        self.guest_side = GuestSide(self.id, environment, route.requests, lambda: self.tell(Event.ANSWER))
+        self._is_due = partial(self.tell, LifeEvent.CHECK_DUE)
+        self.guest_side = GuestSide(self.id, environment, route.requests, lambda: self.tell(LifeEvent.ANSWER))
         self._mailbox_side = MailboxSide(name, deployment, route, environment, self.guest_side, self)
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: LifeEvent) -> None:
         """Tell it an event, and carry the effects out; see `life.py`."""
         with self._lock:
             effects = self._note(event)
@@ -114,7 +114,7 @@ class Instance:
             if was_offered and not (self.state in _OFFERED and self._mailbox_side.claim()):
                 return
             waits = bool(self.guest_side.requester.answers)
-            effects = self._note(Event.DONE_ANSWER_NEXT if waits else Event.DONE)
+            effects = self._note(LifeEvent.DONE_ANSWER_NEXT if waits else LifeEvent.DONE)
         self._carry_out(effects)
 
     def exited(self, reason: ExitReason, settle: Callable[[], None] | None = None) -> None:
@@ -128,7 +128,7 @@ class Instance:
             if guest is not None:
                 guest.close()
 
-    def _note(self, event: Event) -> Sequence[Effect]:
+    def _note(self, event: LifeEvent) -> Sequence[Effect]:
         """Change its state by an event; returns the effects to carry out without the lock."""
         after, effects = next_life(self._life_now(event), event)
         self._life = Life(State.IDLE) if after.state is State.AT_WORK else after
@@ -138,7 +138,7 @@ class Instance:
                 self._write_down(effect)
         return effects
 
-    def _life_now(self, event: Event) -> Life:
+    def _life_now(self, event: LifeEvent) -> Life:
         """Return its life with the holder of the guest; where that is the route and the event wants it, take it."""
         life = self._life
         if life.state is not State.IDLE and life.state is not State.OVERDUE:
@@ -157,7 +157,7 @@ class Instance:
             case Effect.ARM_CHECK:
                 self._timer.arm(self.deployment.health.interval_ms, self._is_due, self._environment.checks)
             case Effect.ARM_BACKOFF:
-                self._timer.arm(self._record.left_ms, lambda: self.tell(Event.BACKOFF_OVER))
+                self._timer.arm(self._record.left_ms, lambda: self.tell(LifeEvent.BACKOFF_OVER))
             case Effect.LIMIT_STOP:
                 guest = self.guest_side.guest  # bound to this one: a call that is made late must not meet the next
                 if guest is not None:
@@ -180,7 +180,7 @@ class Instance:
                     self.turn_over(was_offered=True)
             elif effect is Effect.LOOK:
                 if self.guest_side.requester.answers:
-                    self.tell(Event.ANSWER)
+                    self.tell(LifeEvent.ANSWER)
             elif effect is Effect.TELL:
                 self._on_change()
 
@@ -188,9 +188,9 @@ class Instance:
         with self._lock:
             is_abandoned = self.state is State.ABANDONED
             if not is_abandoned:
-                self._note(Event.TURN)
+                self._note(LifeEvent.TURN)
         if is_abandoned:
-            self._end_well(Event.TURN, None)
+            self._end_well(LifeEvent.TURN, None)
             return
         found = await self.guest_side.load(self.deployment.revision, self.deployment.health)
         self._judge(found, has_begun=True)
@@ -201,14 +201,14 @@ class Instance:
     async def _answer(self) -> None:
         exited = await self.guest_side.answer()
         if exited is None:
-            self.tell(Event.DONE)
+            self.tell(LifeEvent.DONE)
         else:
             self.exited(exited.reason)
 
     async def _part(self) -> None:
         with self._lock:
             self._write_down(Effect.LIMIT_STOP)
-        self._end_well(Event.PARTED, await self.guest_side.part())
+        self._end_well(LifeEvent.PARTED, await self.guest_side.part())
 
     def _judge(self, found: HealthFinding | Exited, *, has_begun: bool = False) -> None:
         """Act on how it is: ready, not ready, or failed too often; nobody is woken where that is as before."""
@@ -219,7 +219,7 @@ class Instance:
             before, was_ready, health = self.health.found, self.state.ready, self.health
             runs = self.state in RUNNING or self.state is State.LOADING
             failed = health.note(found, self.deployment.health) and runs
-            event = Event.FOUND_WELL if found.is_well else Event.FOUND_ILL
+            event = LifeEvent.FOUND_WELL if found.is_well else LifeEvent.FOUND_ILL
             effects = () if failed else self._note(event)
             is_first = self.state.ready and not health.was_ready
             health.was_ready = health.was_ready or self.state.ready
@@ -233,14 +233,14 @@ class Instance:
         if is_changed:
             self._on_change()
 
-    def _end_badly(self, reason: ExitReason) -> tuple[Guest | None, Sequence[Effect]]:
+    def _end_badly(self, reason: ExitReason) -> tuple[GuestPort | None, Sequence[Effect]]:
         """Note an exit and what follows from it; returns the guest it had, which the caller closes."""
         side = self.guest_side
         with self._lock:
             guest, requester = side.detach(), side.requester  # it may start again before this is over
             self.health.forget(reason)
             self._record.last_exit = reason
-            effects, then = self._note(Event.EXITED), "stopped"
+            effects, then = self._note(LifeEvent.EXITED), "stopped"
             if self.state is State.FAILED:
                 event, then = self._record.failed(reason, self.deployment.restart)
                 effects = self._note(event)
@@ -249,7 +249,7 @@ class Instance:
         self._environment.listener.exited(self.id, reason, then)
         return guest, effects
 
-    def _end_well(self, event: Event, problem: Exited | None) -> None:
+    def _end_well(self, event: LifeEvent, problem: Exited | None) -> None:
         """Note that it has ended as it was asked to."""
         with self._lock:
             requester = self.guest_side.requester

@@ -11,7 +11,7 @@ from orchestrator.model.spec import Deployment
 from orchestrator.supervise.environment import Environment
 from orchestrator.supervise.groups import InstanceFailure, Standing, standing_of
 from orchestrator.supervise.instance import Instance
-from orchestrator.supervise.life import ENDINGS, Event, State
+from orchestrator.supervise.life import ENDINGS, LifeEvent, State
 from orchestrator.supervise.policy import Decision
 from orchestrator.supervise.ports import Membership
 from orchestrator.supervise.rolling import RollingRestart
@@ -55,13 +55,13 @@ class InstanceSet:
         for instance in staying:  # one that a policy ends now was looked at above: the same change does not revive it
             instance.take_over(deployment)
         for instance in surplus:
-            instance.tell(Event.STOP)
+            instance.tell(LifeEvent.STOP)
         if (revived or missing) and _revive(self._membership_of(self.lane)):
             revived = [i for i in revived if i.state.phase is Phase.STOPPED]
         for instance in revived:
-            instance.tell(Event.RESTART)
+            instance.tell(LifeEvent.RESTART)
         for instance in missing:
-            instance.tell(Event.START)
+            instance.tell(LifeEvent.START)
 
     def stop(self) -> None:
         """Stop every instance, the youngest first."""
@@ -70,7 +70,7 @@ class InstanceSet:
             members = [*self._instances.values()]
         self._rolling.end()
         for instance in reversed(members):
-            instance.tell(Event.STOP)
+            instance.tell(LifeEvent.STOP)
 
     def restart(self) -> None:
         """Restart every instance, one after another, so that the others keep answering; nothing if it is stopping."""
@@ -80,7 +80,7 @@ class InstanceSet:
             instances = [self._instances[n] for n in sorted(self._instances)]
         self._rolling.begin(instances)
 
-    def tell_all(self, event: Event) -> None:
+    def tell_all(self, event: LifeEvent) -> None:
         """Tell every instance an event at once; one that ends them, the youngest first."""
         instances = self._present()
         for instance in reversed(instances) if event in ENDINGS else instances:
@@ -169,7 +169,7 @@ class InstanceSet:
         if missing:
             _revive(self._membership_of(self.lane))
         for instance in missing:
-            instance.tell(Event.START)
+            instance.tell(LifeEvent.START)
         self._rolling.go_on()
         membership = self._membership_of(self.lane)
         if membership is not None:

@@ -55,7 +55,7 @@ class State(Enum):
         return self in READY
 
 
-class Event(Enum):
+class LifeEvent(Enum):
     """An event in the life of an instance."""
 
     START = "start"
@@ -137,9 +137,9 @@ class Impossible(Exception):
     """An event that cannot happen in this state: a bug of ours."""
 
 
-S, E, F = State, Event, Effect
-Rows = dict[tuple[State, Event], Step]
-Pairs = tuple[frozenset[State], frozenset[Event], str]
+S, E, F = State, LifeEvent, Effect
+Rows = dict[tuple[State, LifeEvent], Step]
+Pairs = tuple[frozenset[State], frozenset[LifeEvent], str]
 
 _TOLD = {E.STOP: Then.LEAVE, E.RESTART: Then.RESTART, E.PAUSE: Then.STAND_BY, E.DISMISS: Then.GIVE_UP}
 ENDINGS = frozenset(_TOLD)  # the events that tell it to end
@@ -176,7 +176,7 @@ FOLLOWS: dict[Then, Step] = {
     Then.GIVE_UP: Step(S.GAVE_UP, (F.TELL,)),
 }
 # Told again while it ends. Its group goes before a restart that is asked for: it starts it again anyway, or gave up.
-RETOLD: dict[tuple[Then, Event], Then] = {
+RETOLD: dict[tuple[Then, LifeEvent], Then] = {
     **{(then, E.STOP): Then.LEAVE for then in Then},
     **{(then, told): _TOLD[told] for then in Then if then is not Then.LEAVE for told in (E.PAUSE, E.DISMISS)},
     (Then.RESTART, E.RESTART): Then.RESTART,
@@ -243,7 +243,7 @@ TABLE: Rows = {
 }  # fmt: skip
 
 
-def _of(states: Iterable[State], events: Iterable[Event], why: str) -> Pairs:
+def _of(states: Iterable[State], events: Iterable[LifeEvent], why: str) -> Pairs:
     return frozenset(states), frozenset(events), why
 
 
@@ -275,7 +275,7 @@ IMPOSSIBLE: tuple[Pairs, ...] = (
 )
 
 
-def next_life(life: Life, event: Event) -> tuple[Life, tuple[Effect, ...]]:
+def next_life(life: Life, event: LifeEvent) -> tuple[Life, tuple[Effect, ...]]:
     """Return the life that an event leads to, and the effects, in order; none where it is to be ignored.
 
     Raises:
@@ -294,7 +294,7 @@ def next_life(life: Life, event: Event) -> tuple[Life, tuple[Effect, ...]]:
     return Life(to), (*effects, *following)
 
 
-def _told_again(life: Life, event: Event) -> tuple[Life, tuple[Effect, ...]]:
+def _told_again(life: Life, event: LifeEvent) -> tuple[Life, tuple[Effect, ...]]:
     state, then = life
     if then is not None and (then, event) in RETOLD:
         return Life(state, RETOLD[then, event]), (F.TELL,)
@@ -303,11 +303,11 @@ def _told_again(life: Life, event: Event) -> tuple[Life, tuple[Effect, ...]]:
     raise Impossible(f"{event.value} cannot happen to an instance that is {state.value}: {_why_not(state, event)}")
 
 
-def _why_not(state: State, event: Event) -> str:
+def _why_not(state: State, event: LifeEvent) -> str:
     return next(why for states, events, why in IMPOSSIBLE if state in states and event in events)
 
 
-def pairs_of(rows: Iterable[Pairs]) -> Iterator[tuple[State, Event]]:
+def pairs_of(rows: Iterable[Pairs]) -> Iterator[tuple[State, LifeEvent]]:
     """Yield the pairs of a state and an event that some rows are about."""
     for states, events, _why in rows:
         yield from product(states, events)
@@ -334,7 +334,7 @@ def _composites() -> dict[str, list[State]]:
 def _edges() -> dict[tuple[str, str], list[str]]:
     """Return the events that lead from state to state. The end of a guest, and its sequel, are drawn once for all."""
     edges: dict[tuple[str, str], list[str]] = {}
-    for state, event in (pair for pair in product(State, Event) if pair in TABLE):
+    for state, event in (pair for pair in product(State, LifeEvent) if pair in TABLE):
         to = TABLE[state, event].state
         told = event in ENDINGS and to in STOPPING
         one = "phase_running" if state in RUNNING and (told or event is E.EXITED) else _id(state)

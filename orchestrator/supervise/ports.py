@@ -18,7 +18,7 @@ from orchestrator.supervise.groups import InstanceFailure
 from orchestrator.supervise.policy import Decision
 
 
-class Guest(Protocol):
+class GuestPort(Protocol):
     """A started instance. One call at a time, as work in steps; after an `Exited` it is only closed."""
 
     def handle(self, message: Message) -> Work[Answer]:
@@ -64,7 +64,7 @@ class Guest(Protocol):
         """Free what it holds."""
 
 
-StartGuest = Callable[[Revision, ComponentId], "Work[Guest | Exited]"]
+StartGuest = Callable[[Revision, ComponentId], "Work[GuestPort | Exited]"]
 
 
 class JobGuest(Protocol):

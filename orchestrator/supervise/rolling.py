@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from orchestrator.model.observed import Phase
 from orchestrator.supervise.instance import Instance
-from orchestrator.supervise.life import Event
+from orchestrator.supervise.life import LifeEvent
 
 
 class RollingRestart:
@@ -33,7 +33,7 @@ class RollingRestart:
     def go_on(self) -> None:
         """Restart the next one, if the one before is back."""
         while (following := self._next()) is not None:
-            following.tell(Event.RESTART)
+            following.tell(LifeEvent.RESTART)
             with self._lock:
                 self._has_begun = True
 

@@ -10,7 +10,7 @@ from orchestrator.model.spec import Deployment, Revision
 from orchestrator.supervise.environment import Environment
 from orchestrator.supervise.instances import InstanceSet
 from orchestrator.supervise.job import Runs
-from orchestrator.supervise.life import Event
+from orchestrator.supervise.life import LifeEvent
 from orchestrator.supervise.ports import Membership
 
 
@@ -103,7 +103,7 @@ class Service:
         with self._lock:
             sets = [one for one in self._sets.values() if concerns(one.deployment.revision)]
         for one in sets:
-            one.tell_all(Event.RESTART)
+            one.tell_all(LifeEvent.RESTART)
         self.runs.cancel(lambda run: concerns(run.revision))
 
     def stop(self, refusal: Undelivered) -> bool:

@@ -10,7 +10,7 @@ from orchestrator.concurrency.clock import Clock, Timer
 from orchestrator.messaging.mailbox.envelope import Envelope, Release, Work
 from orchestrator.messaging.mailbox.route import Route
 from orchestrator.model.message import Outcome, Returned
-from orchestrator.supervise.ports import Guest
+from orchestrator.supervise.ports import GuestPort
 
 SESSION_IDLE_MS = 600_000  # without a call, before a session ends
 
@@ -26,13 +26,13 @@ class IdleSessions:
         self._ends: dict[str, tuple[int, Timer]] = {}  # which of all uses was the last, and when it ends
         self._uses = 0
 
-    async def release(self, guest: Guest, work: Release) -> Outcome:
+    async def release(self, guest: GuestPort, work: Release) -> Outcome:
         """End a session or some of its handles, unless it was used since that was decided."""
         if self._was_used_since(work):
             return Returned(0)
         return await guest.release(work.session, work.handles)
 
-    def worked(self, session: str, work: Work, guest: Guest | None) -> None:
+    def worked(self, session: str, work: Work, guest: GuestPort | None) -> None:
         """End a session once it has not been used for long from now on; at once, if the guest has nothing of it."""
         if self._was_used_since(work):
             return

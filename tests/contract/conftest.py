@@ -14,7 +14,7 @@ from orchestrator.model.spec import Limits, Revision
 from orchestrator.runtime import Direct
 from orchestrator.runtime.call.finish import finish
 from orchestrator.store.state_dir import StateDir
-from orchestrator.supervise.ports import Guest
+from orchestrator.supervise.ports import GuestPort
 from tests.simulation.guest import FakeRuntime, Script
 
 COMPONENTS = Path(__file__).resolve().parents[1] / "components"
@@ -34,7 +34,7 @@ def revision_of(artifact: str, timeout_ms: int, fuel: int) -> Revision:
     )  # fmt: skip
 
 
-def direct(guest: "Guest | Exited") -> "Direct | Exited":
+def direct(guest: "GuestPort | Exited") -> "Direct | Exited":
     return guest if isinstance(guest, Exited) else Direct(guest)
 
 
@@ -50,7 +50,7 @@ def fake() -> Iterator[Start]:
 
 def real(folder: Path, calls: Calls) -> Iterator[Start]:
     agent = Agent(StateDir(folder / "state"), folder / "agent.sock", lambda _event: None, lambda _status: None, calls)
-    started: list[Guest] = []
+    started: list[GuestPort] = []
 
     def start(name: str, timeout_ms: int = 5_000, fuel: int = 10_000_000) -> "Direct | Exited":
         digest = agent.state.artifacts.put((COMPONENTS / name / f"{name}.wasm").read_bytes())

@@ -23,9 +23,9 @@ from orchestrator.supervise.life import (
     STOPPING,
     TABLE,
     Effect,
-    Event,
     Impossible,
     Life,
+    LifeEvent,
     State,
     Then,
     diagram,
@@ -154,9 +154,14 @@ TOLD = sorted(ENDINGS, key=lambda event: event.value)  # in the same order in ev
 LIVES = [Life(state, then) for state in State for then in (Then if state in STOPPING else (None,))]
 
 
-def read(row: str) -> tuple[State, Event, State | None, tuple[Effect, ...]]:
+def read(row: str) -> tuple[State, LifeEvent, State | None, tuple[Effect, ...]]:
     state, event, _, to, *effects = re.split(r"[ ,]+", row)
-    return State(state), Event(event), None if to == "then" else State(to), tuple(Effect[e.upper()] for e in effects)
+    return (
+        State(state),
+        LifeEvent(event),
+        None if to == "then" else State(to),
+        tuple(Effect[e.upper()] for e in effects),
+    )
 
 
 @pytest.mark.parametrize("row", ROWS.strip().splitlines())
@@ -181,7 +186,7 @@ def test_every_event_in_every_state_is_in_the_table_or_ignored_or_impossible_for
     assert len(ignored) == len({*ignored}), "two reasons"
     assert not {*ignored} & TABLE.keys()
     assert not {*ignored} & {*impossible}
-    for life, event in itertools.product(LIVES, Event):
+    for life, event in itertools.product(LIVES, LifeEvent):
         pair = (life.state, event)
         known = pair in TABLE or pair in ignored or (life.then, event) in RETOLD
         assert known or pair in impossible, f"{pair} is left out"
@@ -201,19 +206,19 @@ def test_what_is_ignored_changes_nothing():
 @pytest.mark.parametrize(
     ("then", "event", "after"),
     [
-        (Then.RESTART, Event.STOP, Then.LEAVE),
-        (Then.STAND_BY, Event.STOP, Then.LEAVE),
-        (Then.GIVE_UP, Event.STOP, Then.LEAVE),
-        (Then.RESTART, Event.PAUSE, Then.STAND_BY),
-        (Then.RESTART, Event.DISMISS, Then.GIVE_UP),
-        (Then.STAND_BY, Event.DISMISS, Then.GIVE_UP),
-        (Then.GIVE_UP, Event.PAUSE, Then.STAND_BY),
-        (Then.STAND_BY, Event.RESTART, Then.STAND_BY),
-        (Then.GIVE_UP, Event.RESTART, Then.GIVE_UP),
-        (Then.STAND_BY, Event.GO_ON, Then.RESTART),
-        (Then.GIVE_UP, Event.GO_ON, Then.RESTART),
-        (Then.RESTART, Event.GO_ON, Then.RESTART),
-        *((Then.LEAVE, event, Then.LEAVE) for event in (*TOLD, Event.GO_ON)),
+        (Then.RESTART, LifeEvent.STOP, Then.LEAVE),
+        (Then.STAND_BY, LifeEvent.STOP, Then.LEAVE),
+        (Then.GIVE_UP, LifeEvent.STOP, Then.LEAVE),
+        (Then.RESTART, LifeEvent.PAUSE, Then.STAND_BY),
+        (Then.RESTART, LifeEvent.DISMISS, Then.GIVE_UP),
+        (Then.STAND_BY, LifeEvent.DISMISS, Then.GIVE_UP),
+        (Then.GIVE_UP, LifeEvent.PAUSE, Then.STAND_BY),
+        (Then.STAND_BY, LifeEvent.RESTART, Then.STAND_BY),
+        (Then.GIVE_UP, LifeEvent.RESTART, Then.GIVE_UP),
+        (Then.STAND_BY, LifeEvent.GO_ON, Then.RESTART),
+        (Then.GIVE_UP, LifeEvent.GO_ON, Then.RESTART),
+        (Then.RESTART, LifeEvent.GO_ON, Then.RESTART),
+        *((Then.LEAVE, event, Then.LEAVE) for event in (*TOLD, LifeEvent.GO_ON)),
     ],
 )
 def test_who_tells_it_again_while_it_ends_changes_what_follows(then, event, after):
@@ -224,13 +229,15 @@ def test_who_tells_it_again_while_it_ends_changes_what_follows(then, event, afte
 def test_every_state_can_be_reached_and_whatever_it_is_a_stop_ends_it_for_good():
     reached = {Life(State.INSTALLED)}
     while True:
-        further = {next_life(life, event)[0] for life in reached for event in Event if _happens(life, event)} | reached
+        further = {
+            next_life(life, event)[0] for life in reached for event in LifeEvent if _happens(life, event)
+        } | reached
         if further == reached:
             break
         reached = further
     assert {life.state for life in reached} == {*State}
     for life in reached - {Life(State.FAILED)}:
-        after = next_life(life, Event.STOP)[0]
+        after = next_life(life, LifeEvent.STOP)[0]
         assert after.state is State.LEFT or after.then is Then.LEAVE
 
 
@@ -245,12 +252,12 @@ def test_the_diagram_shows_every_state_and_every_change_that_does_not_end_it():
     for state in State:
         assert state.value.replace("-", "_") in drawn
     for (before, event), (to, _) in TABLE.items():
-        if to is not None and to is not before and event not in ENDINGS and event is not Event.EXITED:
+        if to is not None and to is not before and event not in ENDINGS and event is not LifeEvent.EXITED:
             edge = f"{before.value} --> {to.value}: ".replace("-", "_").replace("__>", "-->")
             assert re.search(f"{edge}.*{event.value}", drawn), edge
 
 
-def _happens(life: Life, event: Event) -> bool:
+def _happens(life: Life, event: LifeEvent) -> bool:
     try:
         next_life(life, event)
     except Impossible:
@@ -258,13 +265,13 @@ def _happens(life: Life, event: Event) -> bool:
     return True
 
 
-ALWAYS = (*TOLD, Event.GO_ON, Event.CHECK_DUE, Event.ANSWER, Event.BACKOFF_OVER)
+ALWAYS = (*TOLD, LifeEvent.GO_ON, LifeEvent.CHECK_DUE, LifeEvent.ANSWER, LifeEvent.BACKOFF_OVER)
 OVER = {
-    "start": (Event.FOUND_WELL, Event.FOUND_ILL, Event.EXITED),
-    "check": (Event.FOUND_WELL, Event.FOUND_ILL, Event.EXITED),
-    "message": (Event.DONE, Event.DONE_ANSWER_NEXT, Event.EXITED),
-    "answer": (Event.DONE, Event.EXITED),
-    "goodbye": (Event.PARTED,),
+    "start": (LifeEvent.FOUND_WELL, LifeEvent.FOUND_ILL, LifeEvent.EXITED),
+    "check": (LifeEvent.FOUND_WELL, LifeEvent.FOUND_ILL, LifeEvent.EXITED),
+    "message": (LifeEvent.DONE, LifeEvent.DONE_ANSWER_NEXT, LifeEvent.EXITED),
+    "answer": (LifeEvent.DONE, LifeEvent.EXITED),
+    "goodbye": (LifeEvent.PARTED,),
 }
 BEGUN = {Effect.CHECK: "check", Effect.ANSWER: "answer", Effect.PART: "goodbye"}
 
@@ -278,27 +285,27 @@ class World:
         self.queued = self.starts = self.exits = self.taken = self.settled = 0
         self.is_leaving = False
 
-    def possible(self) -> list[Event]:
+    def possible(self) -> list[LifeEvent]:
         if self.life.state is State.INSTALLED:
-            return [Event.START, *TOLD]
-        offered = [Event.MESSAGE] if self.life.state is State.IDLE else []
-        return [*ALWAYS, *OVER.get(self.job, ()), *offered, *([Event.TURN] if self.queued else [])]
+            return [LifeEvent.START, *TOLD]
+        offered = [LifeEvent.MESSAGE] if self.life.state is State.IDLE else []
+        return [*ALWAYS, *OVER.get(self.job, ()), *offered, *([LifeEvent.TURN] if self.queued else [])]
 
-    def have(self, event: Event) -> None:
+    def have(self, event: LifeEvent) -> None:
         over = event in OVER.get(self.job, ())
         if over:
             self.settled += self.job == "message"
             self.job = ""
-        self.exits += event in (Event.EXITED, Event.PARTED)
-        self.queued -= event is Event.TURN
+        self.exits += event in (LifeEvent.EXITED, LifeEvent.PARTED)
+        self.queued -= event is LifeEvent.TURN
         before = self.life
         self.life, effects = next_life(self.life, event)
-        if event is Event.STOP:
+        if event is LifeEvent.STOP:
             self.is_leaving = True
-        if event is Event.MESSAGE:
+        if event is LifeEvent.MESSAGE:
             self._begin("message")
             self.taken += 1
-        if event is Event.TURN and before.state is State.QUEUED:
+        if event is LifeEvent.TURN and before.state is State.QUEUED:
             self._begin("start")
             self.starts += 1
         for effect in effects:
@@ -323,7 +330,7 @@ class World:
 
 
 ALIVE = (State.LOADING, State.DRAINING, State.PARTING)
-DECISIONS = (Event.RETRY, Event.STAND_BY, Event.GIVE_UP, Event.FORGET)
+DECISIONS = (LifeEvent.RETRY, LifeEvent.STAND_BY, LifeEvent.GIVE_UP, LifeEvent.FORGET)
 
 
 @settings(max_examples=500)
@@ -343,9 +350,9 @@ def test_whatever_happened_before_a_stop_is_followed_by_its_end(data):
     for _ in range(data.draw(st.integers(0, 40))):
         world.decision = data.draw(st.sampled_from(DECISIONS))
         world.have(data.draw(st.sampled_from(world.possible())))
-    world.have(Event.STOP)
+    world.have(LifeEvent.STOP)
     for _ in range(5):
-        ends = [*OVER.get(world.job, ()), *([Event.TURN] if world.queued else [])]
+        ends = [*OVER.get(world.job, ()), *([LifeEvent.TURN] if world.queued else [])]
         if not ends:
             break
         world.have(data.draw(st.sampled_from(ends)))
@@ -361,8 +368,8 @@ class Noted:
 
 
 def test_an_ordinary_message_goes_round_without_the_table_and_does_what_the_table_says(monkeypatch):
-    assert next_life(Life(State.IDLE), Event.MESSAGE) == (Life(State.AT_WORK), ())
-    assert next_life(Life(State.AT_WORK), Event.DONE) == (Life(State.IDLE), (Effect.OFFER,))
+    assert next_life(Life(State.IDLE), LifeEvent.MESSAGE) == (Life(State.AT_WORK), ())
+    assert next_life(Life(State.AT_WORK), LifeEvent.DONE) == (Life(State.IDLE), (Effect.OFFER,))
     seen: list[tuple[State, bool, int]] = []
 
     def at_work() -> None:
@@ -372,7 +379,7 @@ def test_an_ordinary_message_goes_round_without_the_table_and_does_what_the_tabl
     made = Stage(Noted(), at_work, health=HealthPolicy())
     made.set.scale(made.deployment)
     seen.clear()  # of its start
-    events: list[Event] = []
+    events: list[LifeEvent] = []
     note = Instance._note
     monkeypatch.setattr(Instance, "_note", lambda self, event: (events.append(event), note(self, event))[1])
     assert made.send("echo x") == [Replied(b"x")]

@@ -74,7 +74,7 @@ class Start(msgspec.Struct, frozen=True):
 class Guest:
     """A started instance. One call at a time, as work in steps; after an `Exited` every call answers the same.
 
-    Larger than most, as it is the `Guest` of `supervise/ports.py`: a method for each thing that is asked of a guest.
+    Larger than most, as it is the `GuestPort` of `supervise/ports.py`: a method for each thing asked of a guest.
     """
 
     __slots__ = (
