@@ -1,5 +1,6 @@
 """Words of other tools, and what they are here: hints under a refusal, never another meaning."""
 
+import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
@@ -10,6 +11,7 @@ from orchestrator.cli.commands import COMMANDS, HABITS, KIND_HABITS, OPTION_HABI
 
 SHOWN_MAX = 40
 CLOSE_ENOUGH = 0.6
+_COMMAND = re.compile(r"airs .*?(?=,| with |$)")  # of which a hint may name two
 
 
 def meant(args: Sequence[str]) -> str:
@@ -17,8 +19,12 @@ def meant(args: Sequence[str]) -> str:
     name = args[0]
     said = f"There is no command {name[:SHOWN_MAX]!a}."
     if name in HABITS:
-        return f"{said} Use `{HABITS[name]}`."
+        return f"{said} Use {_COMMAND.sub(_in_ticks, HABITS[name])}."
     return f"{said}{_close(name, COMMANDS)}"
+
+
+def _in_ticks(command: re.Match[str]) -> str:
+    return f"`{command[0]}`"
 
 
 def hint(error: click.UsageError) -> str:
