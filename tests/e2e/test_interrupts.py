@@ -26,7 +26,7 @@ FAULTY = DeploymentKey(namespace="default", name="faulty")
 def user(tmp_path_factory: pytest.TempPathFactory):
     user = Airs(tmp_path_factory.mktemp("interrupted"))
     try:
-        user.copy_component("slow-init")
+        user.copy_component("unhealthy")
         user.copy_component("faulty")
         folder = user.folder / "manifests"
         folder.mkdir()
@@ -63,7 +63,7 @@ def read_until(ours: int, wanted: bytes) -> bytes:
 def test_ctrl_c_on_a_terminal_ends_with_130_and_says_what_goes_on(user: Airs, command, when, told):
     folder = user.folder / "slow"
     folder.mkdir(exist_ok=True)
-    (folder / "slow.yaml").write_text(deployment("slow", "../components/slow-init"))
+    (folder / "slow.yaml").write_text(deployment("slow", "../components/unhealthy"))
     arguments = [str(folder) if part == "slow" else part for part in command]
     with terminal(user, 100, 24, *AIRS, "-v", *arguments) as (ours, process):
         said = read_until(ours, when)
