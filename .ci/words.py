@@ -1,8 +1,9 @@
 """Say which sentences have a relative clause as their subject; exit 1 if there are any. Part of `make check`.
 
 "What wants no reply travels in parcels" makes a reader wait for the subject; "Messages without a reply travel in
-parcels" does not. Looks at docstrings, comments and texts of the package, of examples and benchmarks, and at the
-documents, but not at code blocks, the changelog and CONTRIBUTING's table of pairs. Questions are none.
+parcels" does not. Looks at docstrings, comments and texts of the package, of examples and benchmarks, at the comments
+of WIT and C files, and at the documents, but not at code blocks, the changelog and CONTRIBUTING's table of pairs.
+Questions are none.
 """
 
 import ast
@@ -19,6 +20,7 @@ RELATIVE = re.compile(r"\W*(What|Who|Whom|Whoever|Whatever|Whichever|How much) (
 SENTENCE = re.compile(r"(?<=[.!?]) (?=[`\"(A-Z])")
 BLOCK = re.compile(r"^( *)```.*?^\1```", re.MULTILINE | re.DOTALL)
 PARAGRAPH = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*|#]|\d+\.) ?)")
+COMMENT = re.compile(r"(?:^ *//[^\n]*\n)+|/\*.*?\*/", re.MULTILINE | re.DOTALL)
 PAIRS = re.compile(r"^\| before \| after \|\n(?:\|.*\n)+", re.MULTILINE)
 LEFT_OUT = ("tests/", "CHANGELOG.md", ".ci/")
 
@@ -31,6 +33,13 @@ def of_python(text: str) -> Iterator[tuple[int, str]]:
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string.lstrip("# ")
+
+
+def of_comments(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the comments of a WIT or C file, those in one block as one, with their lines."""
+    for found in COMMENT.finditer(text):
+        said = re.sub(r"^\s*(?://+|/?\*+/?)|\*/$", "", found[0], flags=re.MULTILINE)
+        yield text.count("\n", 0, found.start()) + 1, said.strip()
 
 
 def of_document(text: str) -> Iterator[tuple[int, str]]:
@@ -52,15 +61,19 @@ def relative(text: str) -> Iterator[str]:
     return (each for each in SENTENCE.split(re.sub(r"\s+", " ", text)) if RELATIVE.match(each))
 
 
+READ = {".py": of_python, ".md": of_document, ".wit": of_comments, ".c": of_comments, ".h": of_comments}
+
+
 def main() -> int:
     """Print them all; returns the exit code."""
-    listed = subprocess.run(["git", "ls-files", "*.py", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True)
+    files = [f"*{suffix}" for suffix in READ]
+    listed = subprocess.run(["git", "ls-files", *files], cwd=ROOT, capture_output=True, text=True, check=True)
     wrong: list[str] = []
     for name in listed.stdout.splitlines():
         if name.startswith(LEFT_OUT) or not (ROOT / name).exists():
             continue
         text = (ROOT / name).read_text(encoding="utf-8")
-        for line, said in (of_python if name.endswith(".py") else of_document)(text):
+        for line, said in READ[Path(name).suffix](text):
             wrong += [f"{name}:{line}: begins with a relative clause: {each[:100]}" for each in relative(said)]
     sys.stdout.writelines(f"{each}\n" for each in wrong)
     return int(bool(wrong))

@@ -1,4 +1,4 @@
-/* The actor that the benchmarks measure. What does not begin with `!` is echoed; what does is an order:
+/* The actor that the benchmarks measure. A message is echoed unless it begins with `!`, which makes it an order:
  *
  *   !count …            is counted, without a reply          !counted          how many were
  *   !log N TEXT         N lines in the log                   !send N TO TEXT   N messages to default/TO

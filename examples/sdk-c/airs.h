@@ -2,7 +2,7 @@
  *
  * A component defines the `airs_on_…` functions and `airs_about`, and is linked with bindings.c and alloc.c.
  *
- * Memory. Whatever the host hands in and whatever airs_alloc returns lies in one arena that is emptied when the call's
+ * Memory. All that the host hands in and all that airs_alloc returns lies in one arena, which is emptied when the call's
  * result has been read. Nothing is freed by hand; what must outlive the call is copied into a static variable, or
  * kept with airs_keep during initialize. */
 #ifndef AIRS_H
@@ -143,7 +143,7 @@ airs_optional_bytes airs_cancel_request(airs_bytes request_id);
 airs_optional_bytes airs_request(airs_id target, airs_bytes payload, uint64_t timeout_ms, airs_bytes *correlation_id);
 airs_id airs_self_id(void);
 
-/* What a request came to, in airs_on_callback, whose message has its correlation id. Where it failed, the payload says why:
+/* The outcome of a request, in airs_on_callback, whose message has its correlation id. Where it failed, the payload says why:
  * `CASE: TEXT`, with the cases of docs/guests.md. */
 enum airs_outcome { AIRS_REPLIED, AIRS_REPLIED_NOTHING, AIRS_FAILED };
 enum airs_outcome airs_outcome_of(const airs_message *answer);

@@ -1,5 +1,5 @@
-/* Counts what is published, by topic, for as long as it lives. What it listens to it says itself: `orders.*` from its first breath,
- * and whatever it is told to later.
+/* Counts what is published, by topic, for as long as it lives. It subscribes by itself: to `orders.*` from its first breath,
+ * and to other topics when it is told to.
  *
  *   show               says how many messages it heard on each topic, and the last one
  *   listen PATTERN     subscribes to more, within its grant
