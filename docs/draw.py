@@ -24,7 +24,7 @@ from orchestrator.rollout.standing import DeploymentPhase
 from orchestrator.supervise import life
 
 ROOT = Path(__file__).resolve().parent.parent
-EVERYWHERE = {"state_dir", "output", "color", "verbose", "help"}  # options described once
+EVERYWHERE = {"state_dir", "config", "output", "color", "verbose", "help"}  # options described once
 WORDS = {"object": "mapping", "array": "list", "string": "text", "integer": "whole number", "boolean": "true or false"}
 KINDS = {"duration": "duration", "size": "size"}
 
@@ -367,6 +367,7 @@ MADE: dict[str, dict[str, Callable[[], str]]] = {
         "component fields": lambda: schema_table("component"),
         "deployment fields": lambda: schema_table("deployment"),
     },
+    "docs/configuration.md": {"settings": lambda: schema_table("airs")},
     "docs/rollouts.md": {"rollout phases": lambda: words(ROLLOUT_PHASES, "phase | a rollout")},
     "docs/limits.md": {"limits": limits},
     "docs/speed.md": {

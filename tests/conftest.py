@@ -1,5 +1,6 @@
 """Options that every folder of tests shares."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -15,6 +16,9 @@ settings.load_profile("untimed")
 
 
 def pytest_configure() -> None:
+    os.environ["XDG_CONFIG_HOME"] = "/nonexistent"  # the settings of the person at this machine count for nothing here
+    for name in ("AIRS_CONFIG", "AIRS_STATE_DIR", "AIRS_SECRETS_DIR"):
+        os.environ.pop(name, None)
     # Who is started in the background or by `nohup` ignores one of them, and so do all processes that tests start.
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:

@@ -11,6 +11,7 @@ from orchestrator.cli.context import Settings, silent_holder
 from orchestrator.client import AgentClient, NotAnswering
 from orchestrator.contract.codes import NO_AGENT
 from orchestrator.contract.problem import Failure
+from orchestrator.model.settings import Origin
 from orchestrator.store.layout import LOCK
 from orchestrator.store.lock import holder
 
@@ -43,14 +44,19 @@ def start_agent(settings: Settings) -> AgentClient:
     """
     from orchestrator.store.state_dir import StateDir  # with the database, which stopping an agent has no use for
 
+    _ = settings.configured  # what is wrong with it is told here, not in a log
     state = StateDir(settings.state_dir)
     command = [sys.executable, "-m", "orchestrator", "agent", "run", "--state-dir", str(settings.state_dir)]
+    if settings.found.file is not None:
+        command += ["--config", str(settings.found.file)]
+    variables = {each.where: str(each.value) for each in settings.resolved.settings if each.origin is Origin.VARIABLE}
     log = os.open(state.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     begin = os.fstat(log).st_size
     try:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, start_new_session=True, cwd="/"
-        )
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, start_new_session=True, cwd="/",
+            env=os.environ | variables,
+        )  # fmt: skip
     finally:
         os.close(log)
     client = settings.connection()

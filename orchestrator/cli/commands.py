@@ -54,6 +54,7 @@ SECTIONS: dict[str, dict[str, CommandEntry]] = {
     },
     "The agent, components, this machine": {
         "agent": CommandEntry("agent", "Start, stop or look at the background agent."),
+        "config": CommandEntry("config", "Look at the settings in `airs.toml`, in variables and flags."),
         "component": CommandEntry("component", "Look into a component's file, or compare two."),
         "schema": CommandEntry("starting", "Print the JSON Schema of a KIND of document, or list the kinds."),
         "doctor": CommandEntry("doctor", "Check this machine and the state directory."),

@@ -3,13 +3,14 @@
 import os
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
 
+from orchestrator.cli.configured import find, invalid_settings, resolved
 from orchestrator.cli.terminal import Console
 from orchestrator.cli.visible import document
 from orchestrator.contract.codes import NO_AGENT, USAGE
@@ -18,7 +19,10 @@ from orchestrator.model.calls import Calls
 from orchestrator.observe.events import printable
 
 if TYPE_CHECKING:
+    from orchestrator.cli.configured import Found
     from orchestrator.client import AgentClient, NotAnswering
+    from orchestrator.model.settings import AgentSettings
+    from orchestrator.settings import ResolvedSettings
 
 ANSWER_S = 70.0  # for the agent to answer what it has to do nothing for
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,10 +32,42 @@ class Settings:
     """The global options. They may stand before or after the command; the later one wins."""
 
     def __init__(self) -> None:
-        self.state_dir = default_state_dir()
+        self.flags: dict[str, str] = {}  # those that name a setting, as they were given
         self.output = "text"
         self.color: bool | None = None
         self.verbose = False
+
+    @property
+    def state_dir(self) -> Path:
+        """The state directory.
+
+        Raises:
+            Failure: a file of settings that could name it cannot be used.
+        """
+        if self.found.diagnostics:
+            raise invalid_settings(self.found.diagnostics)
+        return self.found.state_dir
+
+    @cached_property
+    def found(self) -> "Found":
+        """The file of settings, and the state directory."""
+        return find(self.flags)
+
+    @cached_property
+    def resolved(self) -> "ResolvedSettings":
+        """Every setting with its origin, and what is wrong with them."""
+        return resolved(self.found, self.flags)
+
+    @property
+    def configured(self) -> "AgentSettings":
+        """All settings in force, of the flags, the variables, and the file.
+
+        Raises:
+            Failure: they cannot be used.
+        """
+        if self.resolved.values is None:
+            raise invalid_settings(self.resolved.diagnostics)
+        return self.resolved.values
 
     @property
     def calls(self) -> Calls:
@@ -115,15 +151,6 @@ def silent_holder(state_dir: Path) -> "NotAnswering | None":
     return None if owner is None else NotAnswering(state_dir, owner.pid, "it is starting, stopping, or stands still")
 
 
-def default_state_dir() -> Path:
-    """Return `AIRS_STATE_DIR`, else the user's state folder."""
-    named = os.environ.get("AIRS_STATE_DIR")
-    if named:
-        return Path(named).absolute()
-    base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base and os.path.isabs(base) else Path.home() / ".local" / "state") / "airs"
-
-
 def runtime_dir() -> Path | None:
     """Return the user's folder for sockets, where the system provides one."""
     named = os.environ.get("XDG_RUNTIME_DIR")
@@ -149,12 +176,25 @@ def _set(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     return remember
 
 
+def _flag(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def remember(context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
+        if value is not None:
+            context.ensure_object(Settings).flags[name] = str(value)
+        return value
+
+    return remember
+
+
 def global_options(function: F) -> F:
     """Add the global options to a command or group."""
     for option in reversed((
         click.option(
             "--state-dir", type=PathArgument(path_type=Path, resolve_path=True), expose_value=False,
-            callback=_set("state_dir"), help="Where state is kept [env: AIRS_STATE_DIR].",
+            callback=_flag("--state-dir"), help="Where state is kept [env: AIRS_STATE_DIR].",
+        ),
+        click.option(
+            "--config", type=PathArgument(path_type=Path, resolve_path=True), expose_value=False,
+            callback=_flag("--config"), help="The file of settings [env: AIRS_CONFIG].",
         ),
         click.option(
             "-o", "--output", type=click.Choice(["text", "json"]), expose_value=False, callback=_set("output"),

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.cli.component import ComponentDiff, ComponentInfo
+from orchestrator.cli.config import ConfigurationView
 from orchestrator.cli.doctor import Doctor
 from orchestrator.cli.top import Top
 from orchestrator.contract.documents import (
@@ -84,6 +85,7 @@ DOCUMENTS: dict[str, Any] = {
     "agent-status": AgentView,
     "component-info": ComponentInfo,
     "component-diff": ComponentDiff,
+    "config-show": ConfigurationView,
     "doctor": Doctor,
     "logs": LogLine,  # one line of it
     "events": Event,  # one line of it

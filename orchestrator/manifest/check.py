@@ -98,7 +98,9 @@ _PLAIN = {
     "maxProperties": "count_most",
     "uniqueItems": "unique",
 }
-_ANNOTATIONS = frozenset({"$schema", "$id", "$defs", "$ref", "title", "description", "default"})
+_ANNOTATIONS = frozenset({
+    "$schema", "$id", "$defs", "$ref", "title", "description", "default", "x-variable", "x-flag", "x-path",
+})  # fmt: skip
 
 
 def _compile(raw: dict[str, Any], whole: dict[str, Any]) -> _Shape:

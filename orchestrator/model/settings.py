@@ -1,0 +1,41 @@
+"""The settings of an agent and of the commands on its machine, and where each value is from.
+
+A field has the name and the default of its key in `schemas/airs.schema.json`; durations are in milliseconds and sizes
+in bytes here, under the key's own name.
+"""
+
+from enum import Enum
+from typing import Any
+
+from orchestrator.model.base import Value
+
+
+class Origin(Enum):
+    """Where the value of a setting is from, the weakest first."""
+
+    DEFAULT = "default"
+    FILE = "file"
+    VARIABLE = "variable"
+    FLAG = "flag"
+
+
+class Setting(Value, frozen=True):
+    """One value in force: `where` is `file:line:column`, the variable or the flag; None is nothing set."""
+
+    key: str
+    value: Any
+    origin: Origin
+    where: str = ""
+
+
+class SecretSettings(Value, frozen=True, rename="kebab"):
+    """The section `secrets`."""
+
+    dir: str
+
+
+class AgentSettings(Value, frozen=True, rename="kebab"):
+    """All settings, typed."""
+
+    state_dir: str
+    secrets: SecretSettings

@@ -1,0 +1,111 @@
+"""Which value of a setting is in force, where it is from, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.manifest.schema import schema
+from orchestrator.model.settings import Origin
+from orchestrator.settings import GivenSettings, ResolvedSettings, read_settings_file, resolve_settings
+from orchestrator.settings.file import parse_settings_file
+
+DEFAULTS = {"state-dir": "/default/state", "secrets.dir": "/default/secrets"}
+FILE = "/etc/airs/airs.toml"
+
+
+def resolved(text: str | bytes = "", flags: dict[str, str] | None = None, **variables: str) -> ResolvedSettings:
+    data = text.encode() if isinstance(text, str) else text
+    given = GivenSettings(flags or {}, variables, DEFAULTS, "/here", "/home/ada")
+    return resolve_settings(parse_settings_file(FILE, data), given)
+
+
+def in_force(settings: ResolvedSettings, key: str) -> tuple[Any, Origin, str]:
+    found = next(setting for setting in settings.settings if setting.key == key)
+    return found.value, found.origin, found.where
+
+
+TEXT = 'state-dir = "/file/state"\n[secrets]\ndir = "mine"\n'
+ORDER = [
+    ("", {}, {}, ("/default/state", Origin.DEFAULT, "")),
+    (TEXT, {}, {}, ("/file/state", Origin.FILE, f"{FILE}:1:13")),
+    (TEXT, {}, {"AIRS_STATE_DIR": "v"}, ("/here/v", Origin.VARIABLE, "AIRS_STATE_DIR")),
+    (TEXT, {"--state-dir": "f"}, {"AIRS_STATE_DIR": "v"}, ("/here/f", Origin.FLAG, "--state-dir")),
+    (TEXT, {}, {"AIRS_STATE_DIR": ""}, ("/file/state", Origin.FILE, f"{FILE}:1:13")),
+]
+
+
+@pytest.mark.parametrize(("text", "flags", "variables", "expected"), ORDER)
+def test_a_flag_comes_before_a_variable_before_the_file_before_the_default(text, flags, variables, expected):
+    settings = resolved(text, flags, **variables)
+    assert in_force(settings, "state-dir") == expected
+    assert settings.values is not None
+    assert settings.values.state_dir == expected[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("mine", "/etc/airs/mine"), ("../x", "/etc/x"), ("/a/b", "/a/b"), ("~/s", "/home/ada/s"), ("~", "/home/ada"),
+     ("~bob/s", "/etc/airs/~bob/s")],
+)  # fmt: skip
+def test_a_path_in_the_file_begins_at_its_folder_or_at_home(written, meant):
+    assert in_force(resolved(f"[secrets]\ndir = '{written}'\n"), "secrets.dir") == (meant, Origin.FILE, f"{FILE}:2:7")
+
+
+REFUSED = {
+    "[secret]\ndir = 'x'\n": (1, 2, "unknown key `secret`", "did you mean `secrets`?"),
+    "[secrets]\ndri = 'x'\n": (2, 1, "unknown key `dri` in `secrets`", "did you mean `dir`?"),
+    "dir = 'x'\n": (1, 1, "unknown key `dir`", "`dir` belongs under `secrets`"),
+    "state-dir = 7\n": (1, 13, "`state-dir` must be text, but is a whole number", "write a path without control"),
+    "state-dir = ''\n": (1, 13, "`state-dir` is empty", "write a path"),
+    "secrets = 'x'\n": (1, 11, "`secrets` must be a mapping, but is text", ""),
+    "state-dir = \n": (1, 13, "not TOML: Invalid value", ""),
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_is_wrong_is_told_with_its_place_and_leaves_nothing_in_force(text):
+    settings = resolved(text)
+    assert (settings.values, settings.settings) == (None, ())
+    line, column, summary, suggestion = REFUSED[text]
+    (problem,) = settings.diagnostics
+    assert str(problem.location) == f"{FILE}:{line}:{column}"
+    assert problem.summary.startswith(summary)
+    assert problem.suggestion.startswith(suggestion)
+
+
+def test_all_that_is_wrong_is_told_at_once():
+    assert len(resolved("[secret]\n[secrets]\ndri = 1\ndir = 2\n").diagnostics) == 3
+
+
+def test_a_variable_is_held_against_the_schema_and_named():
+    settings = resolved("", AIRS_SECRETS_DIR="a\nb")
+    assert settings.values is None
+    assert [str(problem.location) for problem in settings.diagnostics] == ["AIRS_SECRETS_DIR"]
+
+
+def test_the_schema_agrees_with_its_library():
+    jsonschema.Draft202012Validator.check_schema(schema("airs"))
+    jsonschema.Draft202012Validator(schema("airs")).validate({"state-dir": "/x", "secrets": {"dir": "y"}})
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+@settings(max_examples=200)
+def test_any_bytes_are_settings_or_diagnostics(data):
+    settings = resolved(data)
+    assert (settings.values is None) == any(problem.is_error for problem in settings.diagnostics)
+
+
+@pytest.mark.parametrize("mode", [0o602, 0o666])
+def test_a_file_that_others_may_write_to_is_refused(tmp_path: Path, mode: int):
+    file = tmp_path / "airs.toml"
+    file.write_text("")
+    file.chmod(mode)
+    read = read_settings_file(file)
+    assert read.root is None
+    assert "can be written by others" in read.diagnostics[0].summary
+    file.chmod(0o644)
+    assert read_settings_file(file).diagnostics == ()
