@@ -11,16 +11,20 @@ from orchestrator.interface.fitness import needs_storage, unfitness, unmet_impor
 from orchestrator.interface.needs import asked
 from orchestrator.manifest.capabilities import CAPABILITIES
 from orchestrator.manifest.check import check
-from orchestrator.manifest.node import Node, Unplaced, find, items, nearest, text_at
+from orchestrator.manifest.node import Node, Unplaced, find, items, nearest, plain, text_at
 from orchestrator.manifest.paths import BadPathError
 from orchestrator.manifest.printable import excerpt
-from orchestrator.manifest.references import artifact_path
+from orchestrator.manifest.references import artifact_path, signatures_path
 from orchestrator.manifest.toml import read_toml
 from orchestrator.manifest.units import duration_ms, size_bytes
 from orchestrator.model.diagnostic import Diagnostic
+from orchestrator.model.signed import Signer
 from orchestrator.model.snapshot import Artifact, Content, FileEntry, Unreadable
 from orchestrator.model.spec import LOG_PER_S, Limits
 from orchestrator.model.world import ArtifactFault, Drive, World
+from orchestrator.signing.canonical import manifest_digest
+from orchestrator.signing.statement import Subject
+from orchestrator.signing.verify import BrokenSignature, signatures
 
 ROOT = "the source's root"
 
@@ -39,6 +43,8 @@ class Component(msgspec.Struct, frozen=True):
     exports: dict[str, Export] = {}
     accepts: tuple[str, ...] = ()  # codecs, sorted; none is any
     needed: dict[str, str] = {}  # capabilities that an imported function is denied without, and the interface it is of
+    manifest: str = ""  # sha256:<hex> of the canonical Component.toml, where there are signatures on it
+    signers: tuple[Signer, ...] = ()  # whose keys nobody has looked up yet
 
 
 class Unusable(msgspec.Struct, frozen=True):
@@ -73,7 +79,38 @@ def read_component(path: str, shown: str, files: dict[str, FileEntry], collided:
     problems += artifact_problems
     if problems or artifact is None:
         return _failed(shown, problems)
-    return ComponentFile(_component(read.root, artifact))
+    return _with_signatures(path, shown, _component(read.root, artifact), plain(read.root), files)
+
+
+def subject_of(component: Component, document: object) -> Subject:
+    """Name the package that signatures on a component are about; `document` is its Component.toml as data."""
+    assert isinstance(document, dict)  # the schema wants a table
+    return Subject(component.artifact, manifest_digest(document), component.name, component.version)
+
+
+def _with_signatures(
+    path: str, shown: str, component: Component, document: object, files: dict[str, FileEntry]
+) -> ComponentFile:
+    """Add the component's signers; signatures of which not one is good are an error, for it is not what was signed."""
+    entry, beside = files.get(signatures_path(path), _ABSENT), signatures_path(shown)
+    if isinstance(entry, Unreadable):
+        if entry.kind == "missing":
+            return ComponentFile(component)
+        summary, hint = unreadable_summary(beside, entry, ROOT), unreadable_hint(entry, ROOT)
+        return _failed(beside, [Unplaced(0, 0, summary, entry.detail, hint)])
+    subject = subject_of(component, document)
+    found = signatures(entry.data, subject)
+    problems = [_broken(one, is_error=not found.signers) for one in found.broken]
+    if not found.signers:
+        return _failed(beside, problems)
+    signed = msgspec.structs.replace(component, manifest=subject.manifest, signers=found.signers)
+    return ComponentFile(signed, tuple(problem.within(beside) for problem in problems))
+
+
+def _broken(broken: BrokenSignature, *, is_error: bool) -> Unplaced:
+    summary = f"signature broken: {excerpt(broken.why).strip('`')}"
+    detail = f"It is said to be of key {broken.key_id}." if broken.key_id else ""
+    return Unplaced(broken.line, 1, summary, detail, "sign it again with `airs sign`, or remove this line", is_error)
 
 
 def collision_summary(path: str, other: str) -> str:

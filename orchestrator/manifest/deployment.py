@@ -302,6 +302,7 @@ def assemble(source: Draft, key: DeploymentKey, component: Component, file: str)
         file=file,
         line=source.line,
         rationale=component.rationale,
+        signers=component.signers,
     )
 
 
@@ -318,6 +319,7 @@ def _revision(spec: Spec, component: Component, job: Job | None) -> Revision:
         job=job,
         accepts=component.accepts,
         mounts=mounts_of(spec.get("mounts", [])),
+        manifest=component.manifest,
     )
     return identified(content)
 

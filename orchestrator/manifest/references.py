@@ -1,4 +1,4 @@
-"""Says which further files a snapshot needs: the Component.toml of every deployment, and the artifact of each of those.
+"""Says which further files a snapshot needs: every deployment's Component.toml, its signatures, and its artifact.
 
 The source reader calls `references` while it reads. It says nothing about what is wrong: `resolve` does, later.
 """
@@ -12,29 +12,35 @@ from orchestrator.manifest.node import Node, text_at
 from orchestrator.manifest.paths import BadPathError, folder_of, join_confined
 from orchestrator.manifest.toml import read_toml
 from orchestrator.model.snapshot import Content, FileEntry
+from orchestrator.signing.dsse import SUFFIX as SIGNATURES_SUFFIX
 
 COMPONENT_FILE = "Component.toml"
 
 
 class Reference(msgspec.Struct, frozen=True, order=True):
-    """A root-relative path to read. `confined_to` is the folder it may not leave, links included; empty is the root."""
+    """A root-relative path to read. `confined_to` is the folder it may not leave, links included; empty is the root.
+
+    It is None for a file below the root that need not be there.
+    """
 
     path: str
     is_artifact: bool
-    confined_to: str
+    confined_to: str | None
 
 
 def references(files: Mapping[str, FileEntry], manifests: Sequence[str]) -> tuple[Reference, ...]:
     """Return what the given files refer to, sorted: components of the `manifests`, artifacts of every `*.toml`.
 
     Call it with the manifests, then with the Component.toml files that were read and no manifests; nothing refers
-    any further. Calling it with everything read so far is right as well, and parses again. A path that leaves the
-    root, or the component's folder, is never among them.
+    any further. The file of a component's signatures is among them whether or not it has any. Calling it with
+    everything read so far is right as well, and parses again. A path that leaves the root, or the component's folder,
+    is never among them.
     """
     found = {ref for path in manifests for ref in _components(path, files.get(path))}
     for path, entry in files.items():
         if path.endswith(".toml"):
             found.update(_artifacts(path, entry))
+            found.add(Reference(signatures_path(path), False, None))
     return tuple(sorted(found))
 
 
@@ -58,6 +64,11 @@ def artifact_path(component: str, written: str) -> str:
     """
     folder = folder_of(component)
     return join_confined(folder, written, folder)
+
+
+def signatures_path(component: str) -> str:
+    """Return the path of the signatures of the Component.toml at `component`."""
+    return component + SIGNATURES_SUFFIX
 
 
 def _components(manifest: str, entry: FileEntry | None) -> Iterator[Reference]:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
+from msgspec.structs import replace
 
 from orchestrator.manifest.component import ComponentFile, Unusable, read_component
 from orchestrator.manifest.entries import Components, DocumentEntry, ManifestFile, read_manifest
@@ -15,13 +16,15 @@ from orchestrator.manifest.graph import cycle_through, knots, written
 from orchestrator.manifest.node import Place, Unplaced
 from orchestrator.manifest.paths import collisions
 from orchestrator.manifest.printable import did_you_mean, excerpt
-from orchestrator.manifest.references import references
+from orchestrator.manifest.references import references, signatures_path
 from orchestrator.model.desired import DesiredState, Permissions, Resolution
 from orchestrator.model.diagnostic import Diagnostic, Location, Severity
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.snapshot import Artifact, FileEntry, Snapshot, Unreadable
 from orchestrator.model.spec import Deployment, Group
+from orchestrator.signing.trust import Trust
 
+NOBODY_TRUSTED = Trust()
 DIAGNOSTICS_MAX = 100  # of one file; the rest is counted
 _ABSENT = Unreadable("missing", "")
 
@@ -56,11 +59,12 @@ class Resolver:
         self._components: dict[str, _Component] = {}
 
     def resolve(
-        self, snapshot: Snapshot, known: Collection[DeploymentKey] = (), permissions: Permissions | None = None
-    ) -> Resolution:
+        self, snapshot: Snapshot, known: Collection[DeploymentKey] = (), permissions: Permissions | None = None,
+        trust: Trust = NOBODY_TRUSTED,
+    ) -> Resolution:  # fmt: skip
         """Resolve everything the snapshot's manifests ask for; `known` are deployments that exist elsewhere.
 
-        Never raises, whatever the files hold.
+        `trust` gives signers their names. Never raises, whatever the files hold.
         """
         collided = collisions(snapshot.files)
         components: dict[str, ComponentFile] = {}
@@ -74,8 +78,10 @@ class Resolver:
         _warn_of_twins(entries, found)
         diagnostics = [*_diagnostics(read, found)]
         diagnostics += (diagnostic for component in components.values() for diagnostic in component.diagnostics)
+        diagnostics += _revoked(snapshot, components, trust)
         unreadable = tuple(sorted({one.file for one in read if one.result.is_unreadable}))
         desired = _desired(snapshot, keyed, found, unreadable, permissions or Permissions())
+        desired = replace(desired, deployments=tuple(_recognised(one, trust) for one in desired.deployments))
         return Resolution(desired=desired, diagnostics=tuple(_limited(diagnostics)))
 
     def _read(self, snapshot: Snapshot, collided: dict[str, str], components: dict[str, ComponentFile]) -> list[_Read]:
@@ -107,10 +113,31 @@ class Resolver:
 
 
 def resolve(
-    snapshot: Snapshot, known: Collection[DeploymentKey] = (), permissions: Permissions | None = None
-) -> Resolution:
+    snapshot: Snapshot, known: Collection[DeploymentKey] = (), permissions: Permissions | None = None,
+    trust: Trust = NOBODY_TRUSTED,
+) -> Resolution:  # fmt: skip
     """Resolve one snapshot by itself; see `Resolver.resolve`."""
-    return Resolver().resolve(snapshot, known, permissions)
+    return Resolver().resolve(snapshot, known, permissions, trust)
+
+
+def _recognised(deployment: Deployment, trust: Trust) -> Deployment:
+    """Return the deployment with its signers as they are known here."""
+    known = trust.recognised(deployment.signers)
+    return deployment if known == deployment.signers else replace(deployment, signers=known)
+
+
+def _revoked(snapshot: Snapshot, components: dict[str, ComponentFile], trust: Trust) -> Iterator[Diagnostic]:
+    """Warn of signatures whose key was revoked: they count for nothing, and a policy may require one that does."""
+    for path, one in components.items():
+        for signer in () if isinstance(one.outcome, Unusable) else trust.recognised(one.outcome.signers):
+            if signer.revoked:
+                summary = f"signed with a revoked key: {signer.shown}"
+                hint = "sign it with another key, or remove the signature"
+                problem = Unplaced(0, 0, summary, _REVOKED, hint, is_error=False)
+                yield problem.within(signatures_path(_shown(snapshot, path)))
+
+
+_REVOKED = "The signature counts for nothing here; `airs trust list` says when the key was revoked, and why."
 
 
 def _manifest(

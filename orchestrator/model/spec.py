@@ -5,6 +5,7 @@ from typing import Any
 
 from orchestrator.model.base import Value
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.signed import Signer
 
 LOG_PER_S = 100  # lines, for a component that does not say
 
@@ -242,6 +243,7 @@ class Revision(Value, frozen=True):
     `artifact` is `sha256:<hex>`; `config` is the canonical JSON text of the config mapping. Grants are sorted.
     `limits` are effective: the component's own, tightened by the deployment. `job` is None for one that stays.
     `accepts` are the codecs that its messages may have, sorted; none is any. `mounts` are in the order of the manifest.
+    `manifest` is the digest of the canonical Component.toml where that is signed, else empty.
     """
 
     id: str
@@ -255,6 +257,7 @@ class Revision(Value, frozen=True):
     job: Job | None = None
     accepts: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    manifest: str = ""
 
     @property
     def is_job(self) -> bool:
@@ -273,6 +276,7 @@ class Deployment(Value, frozen=True):
     `file` and `line` say where it was written, as the reader of the source would type it; they are not part of
     what is compared (see `plan`). `labels` are sorted pairs, `subscribe` sorted patterns. `rate_limit` is on what its
     instances send together. `rationale` is why the component asks for each capability, in its author's words.
+    `signers` signed the component, as of the reading of the source; they are not compared either.
     """
 
     key: DeploymentKey
@@ -293,6 +297,7 @@ class Deployment(Value, frozen=True):
     file: str = ""
     line: int = 0
     rationale: tuple[tuple[str, str], ...] = ()
+    signers: tuple[Signer, ...] = ()
 
 
 Json = Any  # a decoded JSON value: None, bool, int, float, str, list or dict of the same

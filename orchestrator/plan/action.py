@@ -54,6 +54,7 @@ class Reason(Enum):
     JOB_CHANGED = "job-changed"
     MOUNTS_CHANGED = "mounts-changed"
     CODEC_CHANGED = "codec-changed"
+    MANIFEST_CHANGED = "manifest-changed"  # of a signed component
     REPLICAS_CHANGED = "replicas-changed"
     MAILBOX_CHANGED = "mailbox-changed"
     SUBSCRIBE_CHANGED = "subscribe-changed"

@@ -1,6 +1,7 @@
 """Two deployments → their differences, as reasons, changes and capabilities. Called by `rules.py`."""
 
 import functools
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from orchestrator.decoding import plain_from_json
 from orchestrator.model.base import Value, canonical_json, digest_of
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.signed import Signer
 from orchestrator.model.spec import Deployment, PauseStep, Revision, WeightStep
 from orchestrator.plan.action import CapabilityChange, FieldChange, Reason
 
@@ -39,6 +41,7 @@ REVISION = (
     ("job", Reason.JOB_CHANGED),
     ("mounts", Reason.MOUNTS_CHANGED),
     ("accepts", Reason.CODEC_CHANGED),
+    ("manifest", Reason.MANIFEST_CHANGED),
 )
 
 MANIFEST_NAMES = {
@@ -53,7 +56,7 @@ BYTE_UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
 
 def spec_digest(deployment: Deployment) -> str:
     """Return the digest of everything a deployment asks for; where it is written and why do not count."""
-    return digest_of(msgspec.structs.replace(deployment, file="", line=0, rationale=()))
+    return digest_of(msgspec.structs.replace(deployment, file="", line=0, rationale=(), signers=()))
 
 
 def in_place_reasons(old: Deployment, new: Deployment) -> tuple[Reason, ...]:
@@ -68,10 +71,13 @@ def revision_reasons(old: Revision, new: Revision) -> tuple[Reason, ...]:
     """Name the differences between two revisions; never empty, for it is asked only where their ids differ.
 
     A new artifact usually has a new version: that is shown beside the name, and a reason only where it is the only one.
+    So is a signed Component.toml that changed: most of its fields have reasons of their own.
     """
     found = dict.fromkeys(reason for name, reason in REVISION if getattr(old, name) != getattr(new, name))
     if Reason.ARTIFACT_CHANGED in found:
         found.pop(Reason.VERSION_CHANGED, None)
+    if len(found) > 1:
+        found.pop(Reason.MANIFEST_CHANGED, None)
     return tuple(found) or (Reason.ARTIFACT_CHANGED,)
 
 
@@ -99,7 +105,23 @@ def revision_changes(old: Revision, new: Revision) -> tuple[FieldChange, ...]:
 
 def all_changes(old: Deployment, new: Deployment) -> tuple[FieldChange, ...]:
     """List everything that differs between two deployments."""
-    return revision_changes(old.revision, new.revision) + in_place_changes(old, new)
+    return revision_changes(old.revision, new.revision) + signer_changes(old, new) + in_place_changes(old, new)
+
+
+def signer_changes(old: Deployment | None, new: Deployment) -> tuple[FieldChange, ...]:
+    """List the keys that signed a component, where they are others; whether somebody is trusted is no question here."""
+    before, after = "" if old is None else signed_by(old), signed_by(new)
+    return () if before == after else (FieldChange(field="signed by", old=before, new=after),)
+
+
+def signed_by(deployment: Deployment) -> str:
+    """Name the signers of a deployment's component, and until when."""
+    return ", ".join(map(_signed_by, deployment.signers))
+
+
+def _signed_by(signer: Signer) -> str:
+    until = f" until {datetime.fromtimestamp(signer.expires_ms / 1000, UTC):%Y-%m-%d}" if signer.expires_ms else ""
+    return f"{signer.shown}{until}" + (", revoked" if signer.revoked else "")
 
 
 def capability_changes(old: Revision | None, new: Deployment) -> tuple[CapabilityChange, ...]:
@@ -119,7 +141,8 @@ def granted(revision: Revision) -> set[tuple[str, str]]:
 def content_fields(revision: Revision) -> dict[str, str]:
     """Write a revision's component and artifact."""
     artifact, stateful = short_digest(revision.artifact), shown(revision.stateful)
-    return {"component": revision.component, "stateful": stateful, "artifact": artifact}
+    manifest = short_digest(revision.manifest) if revision.manifest else ""
+    return {"component": revision.component, "stateful": stateful, "artifact": artifact, "manifest": manifest}
 
 
 def config_fields(revision: Revision) -> dict[str, str]:

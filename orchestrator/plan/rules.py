@@ -22,6 +22,7 @@ from orchestrator.plan.differences import (
     in_place_reasons,
     mount_changes,
     revision_reasons,
+    signer_changes,
 )
 from orchestrator.rollout.in_place import in_force, with_edits
 from orchestrator.rollout.standing import hold_of, is_going_back, refusals, under_way
@@ -173,11 +174,11 @@ def action(case: Case, kind: ActionKind, *reasons: Reason, **more: object) -> Ac
 
 def create(case: Case) -> Action:
     capabilities = capability_changes(None, case.wanted)
-    mounts = mount_changes(case.wanted)
+    changes = (*signer_changes(None, case.wanted), *mount_changes(case.wanted))
     if case.seen is None:
-        return action(case, ActionKind.CREATE, Reason.NEW, changes=mounts, capabilities=capabilities)
+        return action(case, ActionKind.CREATE, Reason.NEW, changes=changes, capabilities=capabilities)
     reasons, note = (Reason.NEW, *release(case)), ended_hold(case) or "recorded, but has never served"
-    return action(case, ActionKind.CREATE, *reasons, changes=mounts, capabilities=capabilities, note=note)
+    return action(case, ActionKind.CREATE, *reasons, changes=changes, capabilities=capabilities, note=note)
 
 
 def block_on_dependency(case: Case) -> Action:

@@ -292,11 +292,11 @@ class _Contents:
         seen, now = self._seen.get(path), self._print(root, path)
         if now is None:
             return False
-        if isinstance(seen, Unreadable):  # the caller could not read what we can: it is as it is now, the first time
+        if isinstance(seen, Unreadable) and seen.kind != "missing":  # it is as it is now, the first time
             now = f"{_inode(root.root, path)} {now}"
             is_other = self._noted.setdefault(path, now) != now
         else:
-            before = self._noted.get(path) or (_print_of(seen) if seen is not None else "missing")
+            before = self._noted.get(path) or (_print_of(seen) if seen is not None else "") or "missing"
             is_other = before != now
         if is_other:
             self._noted[path] = now

@@ -9,6 +9,7 @@ DIGEST = "sha256:" + "ab" * 32
 WASM = Artifact(digest=DIGEST, data=b"", world=ACTOR)
 TOML_PATH = "components/counter/Component.toml"
 WASM_PATH = "components/counter/counter.wasm"
+SIGNATURES_PATH = "components/counter/Component.toml.dsse"
 
 TOML = """\
 manifest-version = 1

@@ -5,7 +5,18 @@ import pytest
 from orchestrator.manifest import references, resolve
 from orchestrator.model.snapshot import Artifact, Unreadable
 from orchestrator.model.world import ArtifactFault, Drive
-from tests.manifest.samples import DIGEST, TOML, TOML_PATH, WASM_PATH, deployment, diagnose, said, snapshot, world
+from tests.manifest.samples import (
+    DIGEST,
+    SIGNATURES_PATH,
+    TOML,
+    TOML_PATH,
+    WASM_PATH,
+    deployment,
+    diagnose,
+    said,
+    snapshot,
+    world,
+)
 
 APP = "./manifests/app.yaml"
 COMPONENT = "./components/counter/Component.toml"
@@ -343,9 +354,9 @@ def test_a_path_that_could_not_be_read_says_why_wherever_it_is_named(kind):
 @pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "~/x", "a\\b", "x\u202ey"])
 def test_a_path_that_leaves_is_never_asked_for(path):
     asked = references(snapshot(at(path)).files, ("manifests/app.yaml",))
-    assert [ref.path for ref in asked] == [WASM_PATH]
+    assert [ref.path for ref in asked] == [SIGNATURES_PATH, WASM_PATH]
     escaping = snapshot(deployment(), toml(f"'{path}'"))
-    assert [ref.path for ref in references(escaping.files, escaping.manifests)] == [TOML_PATH]
+    assert [ref.path for ref in references(escaping.files, escaping.manifests)] == [TOML_PATH, SIGNATURES_PATH]
 
 
 def test_names_that_some_file_systems_cannot_tell_apart_are_refused():

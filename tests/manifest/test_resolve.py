@@ -30,7 +30,17 @@ from orchestrator.model.spec import (
     WeightStep,
     WhenFull,
 )
-from tests.manifest.samples import DIGEST, TOML, TOML_PATH, WASM_PATH, deployment, diagnose, said, snapshot
+from tests.manifest.samples import (
+    DIGEST,
+    SIGNATURES_PATH,
+    TOML,
+    TOML_PATH,
+    WASM_PATH,
+    deployment,
+    diagnose,
+    said,
+    snapshot,
+)
 
 FULL = """\
 # yaml-language-server: $schema=../schemas/deployment.schema.json
@@ -435,7 +445,10 @@ def test_references_lead_from_manifests_to_components_to_artifacts():
     first = references(manifests_only, snap.manifests)
     assert first == (Reference(path=TOML_PATH, is_artifact=False, confined_to=""),)
     second = references({TOML_PATH: snap.files[TOML_PATH]}, ())
-    assert second == (Reference(path=WASM_PATH, is_artifact=True, confined_to="components/counter"),)
+    assert second == (
+        Reference(path=SIGNATURES_PATH, is_artifact=False, confined_to=None),
+        Reference(path=WASM_PATH, is_artifact=True, confined_to="components/counter"),
+    )
     assert references(snap.files, snap.manifests) == first + second
 
 
@@ -451,7 +464,10 @@ def test_a_manifest_at_the_root_may_lie_beside_its_component():
     files = {"app.yaml": Content(data=deployment().replace("../components/counter", ".").encode())}
     assert references(files, ["app.yaml"]) == (Reference(path="Component.toml", is_artifact=False, confined_to=""),)
     files = {"Component.toml": Content(data=TOML.encode())}
-    assert references(files, []) == (Reference(path="counter.wasm", is_artifact=True, confined_to=""),)
+    assert references(files, []) == (
+        Reference(path="Component.toml.dsse", is_artifact=False, confined_to=None),
+        Reference(path="counter.wasm", is_artifact=True, confined_to=""),
+    )
 
 
 def test_every_schema_has_a_text_and_no_other_name_has():

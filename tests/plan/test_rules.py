@@ -8,6 +8,7 @@ import pytest
 from orchestrator.model.desired import Permissions
 from orchestrator.model.observed import ObservedDeployment, ObservedInstance, ObservedState, Phase, Record
 from orchestrator.model.rollout import RolloutPhase
+from orchestrator.model.signed import Signer
 from orchestrator.model.source import NOBODY
 from orchestrator.model.spec import (
     Deployment,
@@ -50,6 +51,8 @@ PHASES_BEFORE_ARRIVAL = [
     if not phase.is_over and phase not in (RolloutPhase.KEEPING, RolloutPhase.ROLLING_BACK)
 ]
 NOTHING = None
+KEY_ID = "ed25519:00112233445566778899aabbccddeeff"
+SIGNED = (Signer(key_id=KEY_ID, name="acme", expires_ms=1_893_456_000_000), Signer(key_id=KEY_ID[::-1], revoked=True))
 
 
 def planned(wanted: Deployment, *seen: Deployment | Record | ObservedDeployment, **fields: Any) -> Action | None:
@@ -169,12 +172,34 @@ def test_every_field_of_a_deployment_is_compared_or_known_not_to_matter() -> Non
         "rollout",
         "suspend",
     }
-    assert set(Deployment.__struct_fields__) - compared == {"key", "revision", "file", "line", "rationale"}
+    assert set(Deployment.__struct_fields__) - compared == {"key", "revision", "file", "line", "rationale", "signers"}
 
 
-@pytest.mark.parametrize("changed", [{"file": "moved.yaml"}, {"line": 7}, {"rationale": (("storage.read", "why"),)}])
+@pytest.mark.parametrize(
+    "changed", [{"file": "moved.yaml"}, {"line": 7}, {"rationale": (("storage.read", "why"),)}, {"signers": SIGNED}]
+)
 def test_where_and_why_it_is_written_is_no_difference(changed: dict[str, Any]) -> None:
     assert planned(with_fields(ONE, **changed), ONE) is None
+
+
+def test_a_new_component_and_another_revision_show_who_signed_them() -> None:
+    signed = "acme (ed25519:001122334455) until 2030-01-01, ffeeddccbbaa99887766, revoked"
+    (change,) = planned(with_fields(ONE, signers=SIGNED)).changes
+    assert (change.field, change.old, change.new) == ("signed by", "", signed)
+    assert ("signed by", signed, "") in [
+        (c.field, c.old, c.new) for c in planned(TWO, with_fields(ONE, signers=SIGNED)).changes
+    ]
+    assert all(c.field != "signed by" for c in planned(TWO, ONE).changes)
+
+
+def test_a_component_that_was_signed_is_rolled_out_for_that_alone() -> None:
+    wanted = with_fields(
+        ONE, revision=msgspec.structs.replace(ONE.revision, id="signed", manifest="sha256:" + "ab" * 32)
+    )
+    assert said(planned(wanted, ONE)) == ("roll-out", "manifest-changed")
+    assert [(c.field, c.new) for c in planned(wanted, ONE).changes] == [("manifest", "sha256:abababababab")]
+    both = msgspec.structs.replace(wanted.revision, limits=msgspec.structs.replace(LIMITS, fuel=1))
+    assert said(planned(with_fields(ONE, revision=both), ONE)) == ("roll-out", "limits-changed")
 
 
 def test_resuming_is_an_update() -> None:
@@ -464,4 +489,4 @@ def test_what_came_with_a_rejected_revision_does_not_reach_what_serves() -> None
 
 
 def test_every_reason_has_its_own_word() -> None:
-    assert len({reason.value for reason in Reason}) == len(Reason) == 36
+    assert len({reason.value for reason in Reason}) == len(Reason) == 37

@@ -23,7 +23,7 @@ from orchestrator.source.spec import parse_source
 class Wanted:
     path: str
     is_artifact: bool
-    confined_to: str
+    confined_to: str | None
 
 
 def references(files: Mapping[str, FileEntry], manifests: Sequence[str]) -> tuple[Wanted, ...]:
