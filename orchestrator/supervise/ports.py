@@ -51,6 +51,10 @@ class GuestPort(Protocol):
     def health(self, timeout_ms: int | None = None) -> Work[Health | Exited]:
         """Ask how it is; a component without a lifecycle is healthy once it was instantiated."""
 
+    @property
+    def has_constant_health(self) -> bool:
+        """Whether `health()` can never say anything else than it said."""
+
     def check(self, work: Message | CheckCall, timeout_ms: int | None = None) -> Work[Answer | CallAnswer]:
         """Give it a message or call that only shows how it is."""
 

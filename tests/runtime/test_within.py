@@ -131,6 +131,7 @@ def actor(
     calls: bool = False,
     get_options: str = '(memory $memory) (realloc (core func $m "realloc"))',
     more: str = "",
+    health: str = "(i32.const 0)",
 ) -> bytes:
     """An actor in text, of these bodies: `handle` and `callback` are given `$m`, where the message lies.
 
@@ -176,7 +177,7 @@ def actor(
       (param i32 i32 i32 i32 i32 i64 i64 i32 i64) (result i32)
       (global.set $is-ready (i32.const 1)) (i32.const 1024))
     (func (export "metadata") (result i32) (i32.const 1024))
-    (func (export "health") (result i32) (i32.const 0))
+    (func (export "health") (result i32) {health})
     (func (export "shutdown") (result i32) (i32.const 1024)))
   (core instance $i (instantiate $handlers (with "m" (instance $m)) (with "host" (instance $host))))
   (func $handle (param "msg" $message) (result (result (option (list u8)) (error $wasm)))
@@ -405,8 +406,10 @@ def test_messages_and_answers_take_turns_and_each_is_cleaned_up_after(each_way, 
 
 def test_handlers_with_memories_of_their_own_have_their_adapter_beside_them():
     layer = lifted.Layer(binary.sections(actor(ECHO, callback=answer(0, 0, 0, 0))))
-    lifts = [function for function in layer.functions if isinstance(function, lifted.Lift)]
-    other = msgspec.structs.replace(lifts[1], realloc=lifts[1].realloc + 1)
+    has_memory = binary.MEMORY
+    lifts = [one for one in layer.functions if isinstance(one, lifted.Lifted) and has_memory in one.options]
+    moved = {**lifts[1].options, binary.REALLOC: lifts[1].options[binary.REALLOC] + 1}
+    other = msgspec.structs.replace(lifts[1], options=moved)
     layer.functions[layer.functions.index(lifts[1])] = other
     with pytest.raises(Unread, match="memories of their own"):
         lifted.handlers(layer)

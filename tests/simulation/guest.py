@@ -53,6 +53,8 @@ class FakeGuest:
     `hear_answer` of each answer to a request of its own.
     """
 
+    has_constant_health = False
+
     def __init__(
         self, id: ComponentId, revision: Revision, script: Script, pause: Pause, hear: Hear, hear_answer: Hear
     ) -> None:  # fmt: skip
@@ -108,6 +110,9 @@ class FakeGuest:
 
     async def health(self, timeout_ms: int | None = None) -> Health | Exited:
         return self._exited or await self._entered(self._say_health)
+
+    async def check(self, work: Message, timeout_ms: int | None = None) -> Answer:
+        return self._exited or await self._entered(lambda: self._answer(work))
 
     async def shutdown(self) -> Exited | None:
         return self._exited or await self._entered(lambda: None)

@@ -10,9 +10,9 @@ from orchestrator.messaging.mailbox.route import Route
 from orchestrator.model.exits import ExitKind
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited, Message, Refused, Replied, Returned
-from orchestrator.model.spec import Backoff, HealthPolicy, Mailbox, RestartPolicy, RestartType
-from orchestrator.supervise.instance import STOP_GRACE_MS
-from tests.simulation.guest import Script
+from orchestrator.model.spec import Backoff, CheckMessage, HealthPolicy, Mailbox, RestartPolicy, RestartType
+from orchestrator.supervise.instance import KNOWN_MS, STOP_GRACE_MS
+from tests.simulation.guest import FakeGuest, Script
 from tests.simulation.time import SeededWorkers
 from tests.supervise.stage import SENDER, Stage
 
@@ -221,6 +221,37 @@ def test_health_is_asked_again_and_again_and_enough_failures_in_a_row_end_the_in
         assert made.set.ready == expected
     assert kinds(made) == [ExitKind.UNHEALTHY]
     assert made.phases == ["backing-off"]
+
+
+def test_a_guest_that_can_say_nothing_else_than_that_it_is_well_is_asked_once_a_minute(monkeypatch):
+    monkeypatch.setattr(FakeGuest, "has_constant_health", True)
+    made = running()
+    for passed_ms, checks in ((HEALTH.interval_ms, 1), (KNOWN_MS - 2 * HEALTH.interval_ms, 1), (HEALTH.interval_ms, 2)):
+        made.fire(passed_ms)
+        made.workers.run_all()
+        assert made.runtime.guests[0].checked == checks
+
+
+@pytest.mark.parametrize(
+    ("script", "health"),
+    [
+        (Script(never_healthy=True), HEALTH),
+        (Script(), replace(HEALTH, call=CheckMessage("echo pong", expect="pong"))),
+        (Script(), replace(HEALTH, interval_ms=2 * KNOWN_MS)),
+    ],
+    ids=["unhealthy", "with a health call", "already less often"],
+)
+def test_a_guest_of_constant_health_is_asked_at_its_interval_where_that_may_change_something(
+    script, health, monkeypatch
+):
+    monkeypatch.setattr(FakeGuest, "has_constant_health", True)
+    made = running(script, health=replace(health, failure_threshold=9))
+    made.fire(health.interval_ms - health.interval_ms // 50)
+    made.workers.run_all()
+    assert made.runtime.guests[0].checked == 1
+    made.fire(health.interval_ms // 50)
+    made.workers.run_all()
+    assert made.runtime.guests[0].checked == 2
 
 
 def test_one_failed_check_takes_it_out_of_service_and_the_next_good_one_brings_it_back():

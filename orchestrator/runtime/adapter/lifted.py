@@ -4,8 +4,8 @@ As `binary`, it refuses unknown parts by `Unread`.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,9 +20,15 @@ _COMPONENT = b"\4"
 REACHES_MEMORY = frozenset((binary.MEMORY, binary.REALLOC))  # canonical options of a function with lists or texts
 _MESSAGE, _CALLBACK = b"handle-message", b"handle-callback"
 
-_COUNTED = {binary.CORE_INSTANCE: CORE_INSTANCE, binary.TYPE: TYPE}  # of which only how many there are matters
 _T = TypeVar("_T")
 Given = dict[bytes, tuple[bytes, int]]  # name → sort and index
+
+
+class Lifted(msgspec.Struct, frozen=True):
+    """A core function, and the options of its lift: indexes into the core spaces."""
+
+    function: int
+    options: dict[int, int]
 
 
 class Lift(msgspec.Struct, frozen=True):
@@ -52,9 +58,11 @@ class Layer:
 
     def __init__(self, sections: Sequence[Section]) -> None:
         self.counts: Counter[bytes] = Counter()
-        self.functions: list[Lift | _Imported | None] = []
+        self.functions: list[Lifted | _Imported | None] = []
         self.instances: list[_Instance | None] = []
         self.components: list[bytes | None] = []
+        self.core_modules: list[bytes | None] = []
+        self.core_instances: list[int | None] = []  # of which core module each is, None for one that is known otherwise
         self.exports: Given = {}
         self.aliases: dict[tuple[bytes, int], bytes] = {}  # sort and index → what it reaches for, as written
         for section in sections:
@@ -62,37 +70,32 @@ class Layer:
 
     def _read(self, section: Section) -> None:
         reader = _Reader(section.body)
-        if section.id in _COUNTED:
-            self.counts[_COUNTED[section.id]] += reader.number()
-            return
-        match section.id:
-            case binary.CUSTOM | binary.CORE_TYPE:
-                pass
-            case binary.CORE_MODULE:
-                self.counts[CORE_MODULE] += 1
-            case binary.COMPONENT:
-                self._add(_COMPONENT, section.body)
-            case binary.INSTANCE:
-                reader.many(lambda: self._add(INSTANCE, reader.instance()))
-            case binary.ALIAS:
-                reader.many(lambda: self._alias(*reader.alias_to()))
-            case binary.CANON:
-                reader.many(lambda: self._add(*reader.canon()))
-            case binary.IMPORT:
-                reader.many(lambda: self._import(reader))
-            case binary.EXPORT:
-                reader.many(lambda: self._export(reader))
-            case _:
-                raise Unread(f"it has a section {section.id}")
+        vectors: dict[int, Callable[[], object]] = {
+            binary.CORE_INSTANCE: lambda: self._add(CORE_INSTANCE, reader.core_instance()),
+            binary.INSTANCE: lambda: self._add(INSTANCE, reader.instance()),
+            binary.ALIAS: lambda: self._alias(*reader.alias_to()),
+            binary.CANON: lambda: self._add(*reader.canon()),
+            binary.IMPORT: lambda: self._import(reader),
+            binary.EXPORT: lambda: self._export(reader),
+        }
+        wholes = {binary.CORE_MODULE: CORE_MODULE, binary.COMPONENT: _COMPONENT}
+        if section.id in vectors:
+            reader.many(vectors[section.id])
+        elif section.id in wholes:
+            self._add(wholes[section.id], section.body)
+        elif section.id == binary.TYPE:
+            self.counts[TYPE] += reader.number()
+        elif section.id not in (binary.CUSTOM, binary.CORE_TYPE):
+            raise Unread(f"it has a section {section.id}")
 
     def _add(self, sort: bytes, known: object = None) -> None:
         self.counts[sort] += 1
-        if sort == FUNC:
-            self.functions.append(known)  # type: ignore[arg-type]
-        elif sort == INSTANCE:
-            self.instances.append(known)  # type: ignore[arg-type]
-        elif sort == _COMPONENT:
-            self.components.append(known)  # type: ignore[arg-type]
+        kept: dict[bytes, list[Any]] = {
+            FUNC: self.functions, INSTANCE: self.instances, _COMPONENT: self.components,
+            CORE_MODULE: self.core_modules, CORE_INSTANCE: self.core_instances,
+        }  # fmt: skip
+        if sort in kept:
+            kept[sort].append(known)
 
     def _alias(self, sort: bytes, target: bytes) -> None:
         self.aliases[sort, self.counts[sort]] = target
@@ -102,6 +105,18 @@ class Layer:
         """Whether two indexes of a sort are known to mean the same thing."""
         ones, others = (self.aliases.get((sort, index)) for index in (one, other))
         return one == other or (ones is not None and ones == others)
+
+    def module_of(self, instance: int) -> bytes:
+        """Return the core module that a core instance is one of.
+
+        Raises:
+            Unread: it is made in another way, or of a module from elsewhere.
+        """
+        module = _at(self.core_instances, instance)
+        found = None if module is None else _at(self.core_modules, module)
+        if found is None:
+            raise Unread("a core instance is of no core module that lies here")
+        return found
 
     def _import(self, reader: "_Reader") -> None:
         found = reader.imported()
@@ -145,9 +160,17 @@ def _handler(layer: Layer, lifecycle: dict[bytes, int], name: bytes) -> Lift:
     if name not in lifecycle:
         raise Unread(f"its lifecycle has no {name.decode()}")
     found = _at(layer.functions, lifecycle[name])
-    if not isinstance(found, Lift):
+    lift = _lift(found) if isinstance(found, Lifted) else None
+    if lift is None:
         raise Unread(f"its {name.decode()} is not lifted by itself, as UTF-8")
-    return found
+    return lift
+
+
+def lifecycle_lift(layer: Layer, name: bytes) -> Lifted | None:
+    """Return what a function of an actor's lifecycle is lifted from, with whatever options; None where it is none."""
+    lifecycle = _lifecycle(layer)
+    found = _at(layer.functions, lifecycle[name]) if name in lifecycle else None
+    return found if isinstance(found, Lifted) else None
 
 
 def _lifecycle(layer: Layer) -> dict[bytes, int]:
@@ -208,7 +231,16 @@ class _Reader(SectionReader):
         self.many(lambda: given.update({name(): (self.full_sort(), self.number())}))
         return _Instance(component, given)
 
-    def canon(self) -> tuple[bytes, Lift | None]:
+    def core_instance(self) -> int | None:
+        """Read how one core instance is made; return the core module that it is of, None for a bundle."""
+        tag = self.byte()
+        if tag > 1:
+            raise Unread(f"core instance {tag:#x} is unknown")
+        module = None if tag else self.number()
+        self.many(lambda: (self.name(), self.byte(), self.number()))
+        return module
+
+    def canon(self) -> tuple[bytes, Lifted | None]:
         """Read one canonical function; return its sort, and of a plain lift what it is made of."""
         tag = self.byte()
         if tag in (0, 1):
@@ -218,14 +250,15 @@ class _Reader(SectionReader):
             if tag:
                 return CORE_FUNC, None
             self.number()
-            return FUNC, _lift(index, options)
+            return FUNC, Lifted(index, options)
         if tag not in (2, 3, 4):  # resource.new, drop and rep
             raise Unread(f"canonical function {tag:#x} is unknown")
         self.number()
         return CORE_FUNC, None
 
 
-def _lift(function: int, options: dict[int, int]) -> Lift | None:
+def _lift(lifted: Lifted) -> Lift | None:
+    options = lifted.options
     if not REACHES_MEMORY <= options.keys() <= {*REACHES_MEMORY, binary.UTF8, binary.POST_RETURN}:
         return None
-    return Lift(function, options[binary.MEMORY], options[binary.REALLOC], options.get(binary.POST_RETURN))
+    return Lift(lifted.function, options[binary.MEMORY], options[binary.REALLOC], options.get(binary.POST_RETURN))

@@ -19,6 +19,7 @@ from orchestrator.interface.world_types import world_types
 from orchestrator.model.calls import AdaptedAt, Adapter
 from orchestrator.model.wit import FunctionType, returns_handles
 from orchestrator.model.world import LIFECYCLE, Drive, Function, Import, Interface, World, WorldTypes
+from orchestrator.runtime.adapter.constant import has_constant_health
 from orchestrator.runtime.adapter.text import FLAT, HOST
 from orchestrator.runtime.call.types import MAX_TYPE_NODES, TypesTooLarge
 from orchestrator.runtime.component import artifact, lifecycle
@@ -35,6 +36,7 @@ class Description(msgspec.Struct, frozen=True):
 
     `encoded` is its whole `World`, which only people and plans ask for: starting one does not decode it. Of an adapted
     one all this is what the guest itself offers and needs; `has_shim` says that its adapter needs the host too.
+    `has_constant_health` says that its `health()` is seen to have one answer only.
     """
 
     drives: frozenset[Drive]
@@ -45,6 +47,7 @@ class Description(msgspec.Struct, frozen=True):
     gives_handles: bool
     adapter: Adapter
     has_shim: bool = False
+    has_constant_health: bool = False
 
     @property
     def is_adapted(self) -> bool:
@@ -57,8 +60,8 @@ class Description(msgspec.Struct, frozen=True):
         return from_msgpack(self.encoded, World)
 
 
-def describe(component: wc.Component, engine: Engine, adapter: Adapter) -> Description:
-    """Read the imports and exports of a component that was compiled with this adapter.
+def describe(component: wc.Component, engine: Engine, adapter: Adapter, data: bytes) -> Description:
+    """Read the imports and exports of a component that was compiled with this adapter from the guest's `data`.
 
     Raises:
         ArtifactFault: its types are too large, or its lifecycle is not ours.
@@ -84,6 +87,7 @@ def describe(component: wc.Component, engine: Engine, adapter: Adapter) -> Descr
         gives_handles=any(returns_handles(export.kind) for export in exports),
         adapter=adapter,
         has_shim=has_shim,
+        has_constant_health=has_constant_health(data),
     )
 
 

@@ -279,7 +279,7 @@ class Loader:
         engine = self._engines.of_size(len(data))
         with self._told(Compiling(artifact, len(data), name)):
             component, adapter = _compiled(engine, data)
-        return _Found(engine, component, describe(component, engine.engine, adapter))
+        return _Found(engine, component, describe(component, engine.engine, adapter, data))
 
     @contextmanager
     def _told(self, compiling: Compiling) -> Iterator[None]:

@@ -79,7 +79,7 @@ class Guest:
 
     __slots__ = (
         "_current", "_ended", "_exports", "_has_worked", "_instance", "_is_actor", "_is_adapted", "_is_at_rest",
-        "_sessions", "contradiction",
+        "_sessions", "contradiction", "has_constant_health",
     )  # fmt: skip
 
     def __init__(self, instance: GuestStore, request: Start) -> None:
@@ -92,6 +92,8 @@ class Guest:
         self._has_worked = True  # since it was last asked how it is
         self._is_at_rest = False  # has nothing that was kept for messages
         self._sessions = Sessions(loaded.engine.handles)
+        # A component without a lifecycle has nothing that could say otherwise.
+        self.has_constant_health = loaded.description.has_constant_health or not self._is_actor
         self.contradiction = ""  # how it is another component than its Component.toml says, empty where it is not
 
     def handle(self, message: Message) -> Work[Answer]:
