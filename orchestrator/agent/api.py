@@ -13,6 +13,7 @@ from starlette.routing import Route
 from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.messages import Messages
 from orchestrator.agent.operations import Operations
+from orchestrator.agent.planning import Planning
 from orchestrator.agent.routes.agent import AgentRoutes
 from orchestrator.agent.routes.answers import FAULTS, Serves
 from orchestrator.agent.routes.bodies import Bodies
@@ -37,6 +38,7 @@ class Served(NamedTuple):
     """The parts of an agent that its API is over; `key` is what plans are sealed with."""
 
     operations: Operations
+    planning: Planning
     sources: Sources
     messages: Messages
     controller: Controller
@@ -56,7 +58,7 @@ class Api:
         self._events = EventRoutes(parts.journals, parts.announce)
         self._serves: Serves = {
             **AgentRoutes(parts.about, parts.stop).serves,
-            **PlanRoutes(parts.operations, parts.controller, bodies, parts.key).serves,
+            **PlanRoutes(parts.operations, parts.planning, parts.controller, bodies, parts.key).serves,
             **DeploymentRoutes(parts.operations, parts.controller, parts.sources, parts.compilations).serves,
             **RolloutRoutes(parts.operations).serves,
             **JobRoutes(parts.operations, bodies).serves,

@@ -11,9 +11,12 @@ from orchestrator.agent.followed import Reading
 from orchestrator.agent.guests import Given, Guests, host_imports
 from orchestrator.agent.messages import Messages
 from orchestrator.agent.operations import Operations
+from orchestrator.agent.planning import Planning, quietly
 from orchestrator.agent.shutdown import Shutdown
 from orchestrator.agent.sources import Sources
 from orchestrator.agent.surroundings import Announcer, HostSurroundings
+from orchestrator.compiled.sealed import SealedFolder
+from orchestrator.compiled.worlds import Worlds
 from orchestrator.controller.loop import Controller
 from orchestrator.controller.observer import Observer
 from orchestrator.controller.outcomes import PlanOutcomes
@@ -29,6 +32,7 @@ from orchestrator.manifest import Resolver
 from orchestrator.model.calls import Calls
 from orchestrator.model.event import Event
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import ObservedState
 from orchestrator.model.source import SourceStatus
 from orchestrator.observe.events import Journals
 from orchestrator.runtime import Runtime
@@ -66,7 +70,9 @@ class Agent:
         self.runtime = self._runtime(calls)
         self.guests = self._guests(socket_path)
         self.controller = self._controller(report)
-        self.sources = self._sources(passed_on or {})
+        artifacts = ArtifactCache(self.runtime.inspect)
+        self.sources = self._sources(artifacts, passed_on or {})
+        self.planning = self._planning(artifacts)
         self.operations = self._operations()
         self.messages = Messages(self.fleet, self.clock, self.exchange.letters)
 
@@ -127,10 +133,17 @@ class Agent:
         self.announcer.look_at = controller.look_at
         return controller
 
-    def _sources(self, passed_on: Mapping[str, str]) -> Sources:
-        reading = Reading(ArtifactCache(self.runtime.inspect), self.state.path / "git", passed_on)
+    def _sources(self, artifacts: ArtifactCache, passed_on: Mapping[str, str]) -> Sources:
+        reading = Reading(artifacts, self.state.path / "git", passed_on)
         announce = self.announcer.announce
         return Sources(self.controller, self.ledger, self.store.notes, reading, self.clock, announce)
+
+    def _planning(self, artifacts: ArtifactCache) -> Planning:
+        def observe() -> ObservedState:
+            return self.controller.submit(self.controller.observe).result()
+
+        inspect = quietly(self.runtime.inspect, Worlds(SealedFolder(self.state.cache)))
+        return Planning(observe, artifacts.inspected_by(inspect), self.guests.keep, self.clock)
 
     def _operations(self) -> Operations:
         is_kept, wants = self.state.artifacts.claim, self.controller.sources.wants

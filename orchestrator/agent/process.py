@@ -166,8 +166,8 @@ async def _serve(
     controller = threading.Thread(target=_control, args=(agent, stop, lambda: loop.call_soon_threadsafe(ending.ask)))
     api = Api(
         Served(
-            agent.operations, agent.sources, agent.messages, agent.controller, agent.journals, agent.compilations,
-            lambda: replace(about, condition=agent.store.condition), agent.state.key, ending.ask,
+            agent.operations, agent.planning, agent.sources, agent.messages, agent.controller, agent.journals,
+            agent.compilations, lambda: replace(about, condition=agent.store.condition), agent.state.key, ending.ask,
             agent.announcer.announce,
         )
     )  # fmt: skip

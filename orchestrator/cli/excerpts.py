@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from orchestrator.cli.terminal import cells
+from orchestrator.manifest.text import line_at
 from orchestrator.model.diagnostic import Location
 from orchestrator.model.snapshot import Content, Snapshot
 
-Find = Callable[[str], bytes | None]  # a file as a diagnostic names it → what it holds
+Find = Callable[[Location], str | None]  # a place as a diagnostic names it → the line there
 WIDTH = 100  # columns where nobody says how many there are
 WIDTH_LEAST = 20
 TAB = 4
@@ -18,11 +19,16 @@ MORE = "…"
 
 
 def of_snapshot(snapshot: Snapshot) -> Find:
-    """Return a function that finds the files of a snapshot."""
+    """Return a function that finds lines in the files of a snapshot."""
     held: Mapping[str, bytes] = {
         snapshot.shown(path): entry.data for path, entry in snapshot.files.items() if isinstance(entry, Content)
     }
-    return held.get
+    return in_files(held.get)
+
+
+def in_files(read: Callable[[str], bytes | None]) -> Find:
+    """Return a function that finds lines in what `read` returns of a file, as a diagnostic names it."""
+    return lambda location: line_at(read(location.file) or b"", location.line)
 
 
 def on_disk(file: str) -> bytes | None:
@@ -36,13 +42,12 @@ def on_disk(file: str) -> bytes | None:
 
 def excerpt(find: Find, location: Location, width: int | None) -> list[str]:
     """Return the line of a location and one that points at its column; nothing where there is no such line."""
-    data = find(location.file) if location.line else None
-    lines = (data or b"").decode("utf-8-sig", "replace").splitlines()
-    if not 0 < location.line <= len(lines):
+    line = find(location) if location.line else None
+    if line is None:
         return []
     gutter = f"{location.line:5} │ "
     room = max((width or WIDTH) - len(gutter), WIDTH_LEAST)
-    text, at = window(lines[location.line - 1], max(location.column - 1, 0), room)
+    text, at = window(line, max(location.column - 1, 0), room)
     return [gutter + text, f"{'':5} │ {' ' * at}^"] if location.column else [gutter + text]
 
 

@@ -13,7 +13,7 @@ from orchestrator.agent.assembly import Agent
 from orchestrator.agent.process import AgentOptions, run_agent
 from orchestrator.agent.socket import socket_path
 from orchestrator.cli.context import Settings, runtime_dir
-from orchestrator.cli.excerpts import on_disk
+from orchestrator.cli.excerpts import in_files, on_disk
 from orchestrator.cli.reading import passed_to_git
 from orchestrator.cli.show import PHASE_STYLES, clock, show_diagnostics
 from orchestrator.cli.terminal import Console, Text
@@ -81,4 +81,4 @@ def report_look(console: Console, status: SourceStatus) -> None:
         console.print(Text.assemble(("stale: ", "bold yellow"), f"{failure.summary}: {failure.detail}"))
         console.print(Text("    the deployments keep running", style="dim"))
     is_git = "#" in status.source
-    show_diagnostics(console, status.diagnostics, None if is_git else on_disk)
+    show_diagnostics(console, status.diagnostics, None if is_git else in_files(on_disk))

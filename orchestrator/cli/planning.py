@@ -14,12 +14,12 @@ from orchestrator.cli.excerpts import Find, of_snapshot
 from orchestrator.cli.names import WORD
 from orchestrator.cli.reading import (
     NamedSource,
-    PlanAndArtifacts,
+    PlanMade,
     keep_artifacts,
     make_plan_for,
-    read_snapshot,
+    plan_by_agent,
+    read_source,
     refuse_invalid,
-    resolve_here,
     state_of,
 )
 from orchestrator.cli.show import show_diagnostics
@@ -67,10 +67,10 @@ def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> in
     diagnostics: list[Diagnostic] = []
     count = 0
     for path in paths:
-        snapshot = read_snapshot(NamedSource(path, root=root), settings)
-        resolution = resolve_here(snapshot, ())
+        source = read_source(NamedSource(path, root=root), settings)
+        resolution = source.resolution()
         if not settings.is_json:
-            show_diagnostics(settings.err(), resolution.diagnostics, of_snapshot(snapshot))
+            show_diagnostics(settings.err(), resolution.diagnostics, of_snapshot(source.snapshot))
         diagnostics += resolution.diagnostics
         count += len(resolution.desired.deployments)
     errors = sum(diagnostic.is_error for diagnostic in diagnostics)
@@ -104,21 +104,23 @@ def plan(
     if out is not None and out.exists() and not force:
         raise Failure(f"{out} exists already", suggestion="Use --force to overwrite it, or name another file.")
     state = state_of(settings) if out is not None else None  # a saved plan belongs to a state
-    snapshot = read_snapshot(place, settings)
-    planned = make_plan_for(settings, snapshot, permissions)
+    whole = settings.is_json or out is not None
+    planned = plan_by_agent(settings, place, permissions, whole=whole, kept=out is not None)
+    if planned is None:
+        planned = make_plan_for(settings, read_source(place, settings), permissions)
     if settings.is_json:
         sys.stdout.buffer.write(document(render_json(planned.plan), sys.stdout))
         sys.stdout.buffer.flush()
     else:
-        _show_plan(settings.out(), planned.plan)
-    show_diagnostics(settings.err(), planned.plan.diagnostics, of_snapshot(snapshot))
+        _show_plan(settings.out(), planned.plan, planned.wanted)
+    show_diagnostics(settings.err(), planned.plan.diagnostics, planned.find)
     refuse_invalid(planned.plan.diagnostics)
     if out is not None and state is not None:
         _save(state, planned, out, settings)
     return CHANGES if detailed_exitcode and has_changes(planned.plan) else OK
 
 
-def _save(state: "StateDir", planned: PlanAndArtifacts, out: Path, settings: Settings) -> None:
+def _save(state: "StateDir", planned: PlanMade, out: Path, settings: Settings) -> None:
     keep_artifacts(state, planned)
     try:
         out.write_bytes(seal(planned.plan, state.key))
@@ -151,13 +153,13 @@ def apply(settings: Settings, path: str, source: str | None, root: str | None, y
         _show(settings, plan)
         is_saved = True
     else:
-        snapshot = read_snapshot(
+        read = read_source(
             NamedSource(path, source, root), settings, for_agent=not options["no_start"]
         )  # before anything is started
         client = ensure_agent(settings, may_start=not options["no_start"])
-        planned = make_plan_for(settings, snapshot, permissions)
+        planned = make_plan_for(settings, read, permissions)
         plan = planned.plan
-        _show(settings, plan, of_snapshot(snapshot))
+        _show(settings, plan, planned.find)
         _confirm(plan, yes)
         keep_artifacts(state_of(settings), planned)  # now: an agent collects what nobody names in a while
         is_saved = False
@@ -167,14 +169,14 @@ def apply(settings: Settings, path: str, source: str | None, root: str | None, y
     refuse_invalid(plan.diagnostics)
 
 
-def plan_lines(plan: Plan) -> Iterator[Text]:
+def plan_lines(plan: Plan, wanted: int | None = None) -> Iterator[Text]:
     """Yield a plan's lines as people read them; its diagnostics are for stderr, with what to do about them."""
-    for line in styled_lines(replace(plan, diagnostics=())):
+    for line in styled_lines(replace(plan, diagnostics=()), wanted=wanted):
         yield Text.assemble(*((segment.text, PLAN_STYLES[segment.style]) for segment in line))
 
 
-def _show_plan(console: Console, plan: Plan) -> None:
-    for line in plan_lines(plan):
+def _show_plan(console: Console, plan: Plan, wanted: int | None = None) -> None:
+    for line in plan_lines(plan, wanted):
         console.print(line)
 
 

@@ -1,27 +1,32 @@
-"""From a path on the command line to a plan: read the source here, ask the agent (or the record) what is, compare.
+"""From a path on the command line to a plan: ask the agent for it, or read the source here and compare.
 
-Used by `validate`, `plan` and `apply`; the files are read with the caller's own permissions, never by the agent.
+Used by `validate`, `plan` and `apply`. The agent is asked for the plan of a folder, of which it may remember much. Any
+plan that it does not make as it would be made here is made here, against what the agent (or the record) says there is.
 """
 
 import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from orchestrator.cli.compiling import Progress
 from orchestrator.cli.context import Settings, silent_holder
+from orchestrator.cli.excerpts import Find, of_snapshot
 from orchestrator.cli.inspecting import Inspector
+from orchestrator.contract.bodies import PlanWish, SourceWish
 from orchestrator.contract.codes import FAILED, INVALID, USAGE
 from orchestrator.contract.problem import Failure
-from orchestrator.manifest import references, resolve
+from orchestrator.contract.standpoint import standpoint
+from orchestrator.decoding import from_json
+from orchestrator.manifest import Resolver
 from orchestrator.model.desired import Permissions, Resolution
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedState
 from orchestrator.model.snapshot import Artifact, Snapshot, Unknown
-from orchestrator.model.source import SourceSpec
+from orchestrator.model.source import FolderSpec, SourceSpec
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
 from orchestrator.source.artifacts import ArtifactCache
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
     from orchestrator.store.state_dir import StateDir
 
 ARTIFACT_MAX = 128 << 20
+NO_MORE = Permissions()
 
 
 class NamedSource(msgspec.Struct, frozen=True):
@@ -54,7 +60,18 @@ class NamedSource(msgspec.Struct, frozen=True):
             raise Failure(refused.summary, refused.detail, refused.suggestion, USAGE) from None
 
 
-def read_snapshot(place: NamedSource, settings: Settings, *, for_agent: bool = False) -> Snapshot:
+class ReadSource(NamedTuple):
+    """A source as it was read, and the resolver for which its files were parsed meanwhile."""
+
+    snapshot: Snapshot
+    resolver: Resolver
+
+    def resolution(self, known: Collection[DeploymentKey] = (), permissions: Permissions = NO_MORE) -> Resolution:
+        """Resolve it with the permissions of the command line; `known` are deployments that exist elsewhere."""
+        return self.resolver.resolve(self.snapshot, known, permissions)
+
+
+def read_source(place: NamedSource, settings: Settings, *, for_agent: bool = False) -> ReadSource:
     """Read a source once, showing the compilations for that; the state directory need not exist.
 
     `for_agent` makes it, so that an agent that is about to start finds the compiled code.
@@ -68,11 +85,12 @@ def read_snapshot(place: NamedSource, settings: Settings, *, for_agent: bool = F
         return _read(spec, state_dir, Inspector(cache, progress.heard, settings.calls))
 
 
-def _read(spec: SourceSpec, state_dir: Path, inspector: Inspector) -> Snapshot:
+def _read(spec: SourceSpec, state_dir: Path, inspector: Inspector) -> ReadSource:
+    resolver = Resolver()
     try:
         artifacts = ArtifactCache(inspector.inspect)
         source = open_source(
-            spec, references=references, artifacts=artifacts, work_dir=state_dir / "git",
+            spec, references=resolver.references, artifacts=artifacts, work_dir=state_dir / "git",
             passed_on=passed_to_git(),
         )  # fmt: skip
         answer = source.read()
@@ -81,7 +99,7 @@ def _read(spec: SourceSpec, state_dir: Path, inspector: Inspector) -> Snapshot:
     if isinstance(answer, Unknown):
         failure = answer.failure
         raise Failure(failure.summary, failure.detail, failure.suggestion, FAILED)
-    return answer.snapshot
+    return ReadSource(answer.snapshot, resolver)
 
 
 def read_wasm(file: Path) -> bytes:
@@ -116,27 +134,51 @@ def observed_state(settings: Settings) -> ObservedState:
     return read_recorded(settings.state_dir)
 
 
-def resolve_here(
-    snapshot: Snapshot, known: Collection[DeploymentKey], permissions: Permissions | None = None
-) -> Resolution:
-    """Resolve a snapshot with the permissions of the command line."""
-    return resolve(snapshot, known, permissions or Permissions())
+class PlanMade(NamedTuple):
+    """A plan, how many deployments its source wants, and the lines that its diagnostics are about.
 
-
-class PlanAndArtifacts(msgspec.Struct, frozen=True):
-    """A plan, and the artifacts that it needs by digest."""
+    `artifacts` are those that it needs, by digest; there are none where the agent keeps them already.
+    """
 
     plan: Plan
+    wanted: int
+    find: Find
     artifacts: dict[str, bytes]
 
 
-def make_plan_for(settings: Settings, snapshot: Snapshot, permissions: Permissions) -> PlanAndArtifacts:
-    """Resolve a snapshot and compare it with the observed state."""
+def make_plan_for(settings: Settings, source: ReadSource, permissions: Permissions) -> PlanMade:
+    """Resolve a source and compare it with the observed state."""
     observed = observed_state(settings)
     known = [seen.record.key for seen in observed.deployments]
-    resolution = resolve_here(snapshot, known, permissions)
+    resolution = source.resolution(known, permissions)
     plan = make_plan(resolution.desired, observed, resolution.diagnostics)
-    return PlanAndArtifacts(plan, artifacts_of(snapshot))
+    find, artifacts = of_snapshot(source.snapshot), artifacts_of(source.snapshot)
+    return PlanMade(plan, len(plan.desired.deployments), find, artifacts)
+
+
+def plan_by_agent(
+    settings: Settings, place: NamedSource, permissions: Permissions, *, whole: bool = False, kept: bool = False
+) -> PlanMade | None:
+    """Ask the agent for a plan; None where there is none, or it does not make this one.
+
+    Its deployments are left out unless it is to be `whole`; its artifacts are `kept` for a plan that is saved.
+    """
+    spec, here = place.spec(), standpoint()
+    if not isinstance(spec, FolderSpec) or here is None:
+        return None
+    try:
+        source = SourceWish(
+            path=place.path, cwd=str(Path.cwd()), name=place.source, root=place.root, permissions=permissions
+        )
+        client = settings.connection()
+        if not client.answers():
+            return None
+        planned = client.plan(PlanWish(source=source, spec=spec, standpoint=here, whole=whole, kept=kept))
+    except (Failure, UnicodeEncodeError):  # all that is wrong is told by the way that does without
+        return None
+    lines = {(one.file, one.line): one.text for one in planned.lines}
+    plan = from_json(bytes(planned.plan), Plan)
+    return PlanMade(plan, planned.wanted, lambda location: lines.get((location.file, location.line)), {})
 
 
 def artifacts_of(snapshot: Snapshot) -> dict[str, bytes]:
@@ -151,7 +193,7 @@ def state_of(settings: Settings) -> "StateDir":
     return StateDir(settings.state_dir)
 
 
-def keep_artifacts(state: "StateDir", planned: PlanAndArtifacts) -> None:
+def keep_artifacts(state: "StateDir", planned: PlanMade) -> None:
     """Put what the plan's deployments run into the content-addressed store, so that the plan can be applied later."""
     for digest in {deployment.revision.artifact for deployment in planned.plan.desired.deployments}:
         if not state.artifacts.claim(digest):

@@ -13,7 +13,7 @@ from orchestrator.client.folder import check_own
 from orchestrator.client.process import is_busy, is_stopped, pulse, why_silent
 from orchestrator.client.query import query, quoted
 from orchestrator.contract import endpoints as api
-from orchestrator.contract.bodies import NO_REPLY, RemoveBody, SourceWish
+from orchestrator.contract.bodies import NO_REPLY, PlanWish, RemoveBody, SourceWish
 from orchestrator.contract.codes import NO_AGENT
 from orchestrator.contract.documents import (
     ActView,
@@ -24,6 +24,7 @@ from orchestrator.contract.documents import (
     Done,
     Ended,
     HistoryView,
+    Planned,
     Printed,
     Published,
     Removal,
@@ -52,6 +53,7 @@ EVERYTHING = Selection()
 Target = DeploymentKey | ComponentId
 Params = dict[str, Any]
 ANSWER_S = 60.0
+PLAN_S = 600.0  # for the agent to read a folder that it has never read
 LOOK_S = 0.5  # how long an agent has to say who it is before its process is looked at, and again
 SILENT_S, BUSY_S = 2.0, 20.0  # how long one may take that stands still, and one that is at work
 SLACK_S = 10.0  # beyond a message's own timeout, before we stop believing in the agent
@@ -125,6 +127,10 @@ class AgentClient:
     def state(self) -> ObservedState:
         """Ask for the observed state."""
         return self._get(api.STATE)
+
+    def plan(self, wish: PlanWish) -> Planned:
+        """Ask for the plan of a folder, which the agent reads as it is now."""
+        return self._get(api.PLAN, body=msgspec.json.encode(wish), wait_s=PLAN_S)
 
     def apply(self, sealed: bytes, *, fresh: bool) -> Applied:
         """Apply a sealed plan; returns one outcome per action."""

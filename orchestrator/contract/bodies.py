@@ -5,10 +5,11 @@ from typing import Annotated, Any
 import msgspec
 
 from orchestrator.contract.documents import Removal
+from orchestrator.contract.standpoint import Standpoint
 from orchestrator.model.base import Value
 from orchestrator.model.desired import Permissions
 from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN
-from orchestrator.model.source import INTERVAL_MS
+from orchestrator.model.source import INTERVAL_MS, FolderSpec
 
 JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
@@ -40,6 +41,20 @@ class SourceWish(Value, frozen=True):
     root: Annotated[str, msgspec.Meta(min_length=1, max_length=PATH_MAX)] | None = None
     interval_ms: Annotated[int, msgspec.Meta(ge=INTERVAL_MIN_MS, le=INTERVAL_MAX_MS)] = INTERVAL_MS
     permissions: Permissions = Permissions()
+
+
+class PlanWish(Value, frozen=True):
+    """A plan of a folder, which the caller takes for `spec`, and sees from `standpoint`.
+
+    With `whole`, the plan holds all that the source wants; with `kept`, its artifacts are kept, so that it can be
+    applied later.
+    """
+
+    source: SourceWish
+    spec: FolderSpec
+    standpoint: Standpoint
+    whole: bool = False
+    kept: bool = False
 
 
 class RemoveBody(Value, frozen=True):

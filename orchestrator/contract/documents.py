@@ -1,5 +1,7 @@
 """The agent's answers: flat documents for tools, also those that `-o json` prints. The agent makes them."""
 
+import msgspec
+
 from orchestrator.model.base import Value
 from orchestrator.model.calls import Calls
 from orchestrator.model.commit import Commit
@@ -366,6 +368,25 @@ class Ended(Value, frozen=True, tag_field="kind", tag="ended"):
     exit_code: int
     message: str
     outcome: JobOutcome
+
+
+class SourceLine(Value, frozen=True):
+    """A line of a file as a diagnostic names it."""
+
+    file: str
+    line: int
+    text: str
+
+
+class Planned(Value, frozen=True):
+    """A plan as JSON, how many deployments its source wants, and the lines that its diagnostics are about.
+
+    Unless the whole plan was asked for, the deployments are left out of it.
+    """
+
+    plan: msgspec.Raw
+    wanted: int
+    lines: tuple[SourceLine, ...] = ()
 
 
 class Applied(Value, frozen=True):

@@ -5,7 +5,7 @@ The agent serves exactly these and the client asks exactly these; a test holds b
 
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from orchestrator.contract.bodies import CallBody, Many, RemoveBody, RunBody, SourceWish
+from orchestrator.contract.bodies import CallBody, Many, PlanWish, RemoveBody, RunBody, SourceWish
 from orchestrator.contract.documents import (
     ActView,
     AgentView,
@@ -16,6 +16,7 @@ from orchestrator.contract.documents import (
     Done,
     Ended,
     HistoryView,
+    Planned,
     Printed,
     Published,
     Queued,
@@ -65,6 +66,7 @@ ONE = "/v1/deployments/{namespace}/{name}"
 AGENT = Endpoint("GET", "/v1/agent", AgentView)
 STOP = Endpoint("POST", "/v1/agent/stop", Done, (400,))
 STATE = Endpoint("GET", "/v1/state", ObservedState)
+PLAN = Endpoint("POST", "/v1/plan", Planned, (*BODY, 409), PlanWish)
 APPLY = Endpoint("POST", "/v1/apply", Applied, (*BODY, 409), bytes)
 DEPLOYMENTS = Endpoint("GET", "/v1/deployments", list[DeploymentView])
 SOURCES = Endpoint("GET", "/v1/sources", list[SourceView])

@@ -17,8 +17,8 @@ from orchestrator.manifest.component import (
     unreadable_summary,
 )
 from orchestrator.manifest.deployment import Draft, assemble, dependencies, disagreements, draft
-from orchestrator.manifest.documents import read_documents
 from orchestrator.manifest.node import Place, Unplaced, nearest, text_at
+from orchestrator.manifest.parsed import Parse
 from orchestrator.manifest.paths import BadPathError
 from orchestrator.manifest.printable import excerpt
 from orchestrator.manifest.references import component_path
@@ -58,7 +58,7 @@ class ManifestFile(msgspec.Struct, frozen=True):
 
 
 def read_manifest(
-    path: str, file: str, content: FileEntry, collided_with: str | None, components: Components
+    path: str, file: str, content: FileEntry, collided_with: str | None, components: Components, parse: Parse
 ) -> ManifestFile:
     """Read the manifest at `path`, shown as `file`; `collided_with` is another that some file systems take for it."""
     if isinstance(content, Unreadable):
@@ -66,7 +66,7 @@ def read_manifest(
         is_read = content.kind != "misnamed"
         problem = Unplaced(0, 0, summary, content.detail, hint, is_error=is_read)
         return ManifestFile(problems=(problem,), is_unreadable=is_read)
-    documents = read_documents(content.data)
+    documents = parse(content.data)
     used: dict[str, ComponentFile] = {}
 
     def component(toml: str) -> ComponentFile:

@@ -9,6 +9,7 @@ import msgspec
 
 from orchestrator.manifest.documents import read_documents
 from orchestrator.manifest.node import Node, text_at
+from orchestrator.manifest.parsed import Parse
 from orchestrator.manifest.paths import BadPathError, folder_of, join_confined
 from orchestrator.manifest.toml import read_toml
 from orchestrator.model.snapshot import Content, FileEntry
@@ -28,7 +29,9 @@ class Reference(msgspec.Struct, frozen=True, order=True):
     confined_to: str | None
 
 
-def references(files: Mapping[str, FileEntry], manifests: Sequence[str]) -> tuple[Reference, ...]:
+def references(
+    files: Mapping[str, FileEntry], manifests: Sequence[str], parse: Parse = read_documents
+) -> tuple[Reference, ...]:
     """Return what the given files refer to, sorted: components of the `manifests`, artifacts of every `*.toml`.
 
     Call it with the manifests, then with the Component.toml files that were read and no manifests; nothing refers
@@ -36,7 +39,7 @@ def references(files: Mapping[str, FileEntry], manifests: Sequence[str]) -> tupl
     everything read so far is right as well, and parses again. A path that leaves the root, or the component's folder,
     is never among them.
     """
-    found = {ref for path in manifests for ref in _components(path, files.get(path))}
+    found = {ref for path in manifests for ref in _components(path, files.get(path), parse)}
     for path, entry in files.items():
         if path.endswith(".toml"):
             found.update(_artifacts(path, entry))
@@ -71,10 +74,10 @@ def signatures_path(component: str) -> str:
     return component + SIGNATURES_SUFFIX
 
 
-def _components(manifest: str, entry: FileEntry | None) -> Iterator[Reference]:
+def _components(manifest: str, entry: FileEntry | None, parse: Parse) -> Iterator[Reference]:
     if not isinstance(entry, Content):
         return
-    for document in read_documents(entry.data).documents:
+    for document in parse(entry.data).documents:
         written = text_at(document.root, "spec", "component", "path")
         if written is not None:
             try:

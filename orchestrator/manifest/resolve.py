@@ -5,7 +5,7 @@ unreadable, so that nobody takes what it used to say for removed.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -14,9 +14,10 @@ from orchestrator.manifest.component import ComponentFile, Unusable, read_compon
 from orchestrator.manifest.entries import Components, DocumentEntry, ManifestFile, read_manifest
 from orchestrator.manifest.graph import cycle_through, knots, written
 from orchestrator.manifest.node import Place, Unplaced
+from orchestrator.manifest.parsed import Parse, Parsed
 from orchestrator.manifest.paths import collisions
 from orchestrator.manifest.printable import did_you_mean, excerpt
-from orchestrator.manifest.references import references, signatures_path
+from orchestrator.manifest.references import Reference, references, signatures_path
 from orchestrator.model.desired import DesiredState, Permissions, Resolution
 from orchestrator.model.diagnostic import Diagnostic, Location, Severity
 from orchestrator.model.ids import DeploymentKey
@@ -57,6 +58,11 @@ class Resolver:
     def __init__(self) -> None:
         self._manifests: dict[str, _Read] = {}
         self._components: dict[str, _Component] = {}
+        self._parsed = Parsed()
+
+    def references(self, files: Mapping[str, FileEntry], manifests: Sequence[str]) -> tuple[Reference, ...]:
+        """Return what the given files refer to, as `references` does; files that were parsed for it are parsed."""
+        return references(files, manifests, self._parsed.documents)
 
     def resolve(
         self, snapshot: Snapshot, known: Collection[DeploymentKey] = (), permissions: Permissions | None = None,
@@ -69,6 +75,7 @@ class Resolver:
         collided = collisions(snapshot.files)
         components: dict[str, ComponentFile] = {}
         read = self._read(snapshot, collided, components)
+        self._parsed.forget()
         entries = [entry for one in read for entry in one.result.entries]
         keyed = _by_key(entries)
         found: Found = defaultdict(list)
@@ -95,7 +102,9 @@ class Resolver:
 
         before, self._manifests = self._manifests, {}
         for path in sorted(snapshot.manifests):
-            self._manifests[path] = _manifest(path, snapshot, collided.get(path), before.get(path), component)
+            self._manifests[path] = _manifest(
+                path, snapshot, collided.get(path), before.get(path), component, self._parsed.documents
+            )
         self._components = {path: one for path, one in self._components.items() if path in components}
         return [*self._manifests.values()]
 
@@ -141,7 +150,7 @@ _REVOKED = "The signature counts for nothing here; `airs trust list` says when t
 
 
 def _manifest(
-    path: str, snapshot: Snapshot, collided_with: str | None, before: _Read | None, components: Components
+    path: str, snapshot: Snapshot, collided_with: str | None, before: _Read | None, components: Components, parse: Parse
 ) -> _Read:
     """Read a manifest, or return what it was `before` where it, and every component that it names, is the same."""
     file, content = _shown(snapshot, path), snapshot.files.get(path, _ABSENT)
@@ -152,7 +161,7 @@ def _manifest(
         and all(components(name) is component for name, component in before.result.used)
     ):
         return before
-    return _Read(file, content, collided_with, read_manifest(path, file, content, collided_with, components))
+    return _Read(file, content, collided_with, read_manifest(path, file, content, collided_with, components, parse))
 
 
 def _standing(

@@ -44,6 +44,12 @@ def decode_text(data: bytes, max_bytes: int) -> str:
     return text
 
 
+def line_at(data: bytes, number: int) -> str | None:
+    """Return a line of a file, counted from 1, as people see it; None where there is no such line."""
+    lines = data.decode("utf-8-sig", "replace").splitlines() if number > 0 else []
+    return lines[number - 1] if number <= len(lines) and lines else None
+
+
 def within(text: str, place: Place) -> Place:
     """Return a place in a text; for one behind its end, where what is never closed is missed, its last character's."""
     lines = text.split("\n")

@@ -3,7 +3,8 @@
 It looks at values only: the same two states give the same bytes, in whatever order their members come.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from operator import lt
 
 import msgspec
 
@@ -23,10 +24,15 @@ from orchestrator.plan.warnings import warnings
 
 def make_plan(desired: DesiredState, observed: ObservedState, diagnostics: Iterable[Diagnostic] = ()) -> Plan:
     """Return the plan from `observed` to `desired`, to be shown or saved; warnings are added to `diagnostics`."""
+    plan = plan_to_show(desired, observed, diagnostics)
+    return msgspec.structs.replace(plan, digest=digest_of(plan))
+
+
+def plan_to_show(desired: DesiredState, observed: ObservedState, diagnostics: Iterable[Diagnostic] = ()) -> Plan:
+    """Return the same plan without its digest, for which all of it has to be encoded."""
     plan, seen = compare(desired, observed), observed.by_key()
     told = (*diagnostics, *rebuilt(plan.desired, seen), *warnings(plan.desired.deployments, seen, plan.actions))
-    plan = msgspec.structs.replace(plan, diagnostics=tuple(sorted(told, key=diagnostic_order)))
-    return msgspec.structs.replace(plan, digest=digest_of(plan))
+    return msgspec.structs.replace(plan, diagnostics=tuple(sorted(told, key=diagnostic_order)))
 
 
 def compare(desired: DesiredState, observed: ObservedState) -> Plan:
@@ -121,7 +127,7 @@ def in_canonical_order(desired: DesiredState) -> DesiredState:
     """Sort everything whose order means nothing; a deployment both wanted and invalid is invalid."""
     invalid = frozenset(desired.invalid)
     unique: dict[DeploymentKey, Deployment] = {}
-    for deployment in sorted(desired.deployments, key=lambda d: (d.key, d.file, d.line)):
+    for deployment in _sorted(desired.deployments):
         if deployment.key not in invalid:
             unique.setdefault(deployment.key, deployment)
     return msgspec.structs.replace(
@@ -130,6 +136,13 @@ def in_canonical_order(desired: DesiredState) -> DesiredState:
         invalid=tuple(sorted(invalid)),
         unreadable_files=tuple(sorted(set(desired.unreadable_files))),
     )
+
+
+def _sorted(deployments: Sequence[Deployment]) -> Sequence[Deployment]:
+    keys = [deployment.key for deployment in deployments]
+    if all(map(lt, keys, keys[1:])):  # as a resolved state comes
+        return deployments
+    return sorted(deployments, key=lambda d: (d.key, d.file, d.line))
 
 
 def in_execution_order(

@@ -70,6 +70,15 @@ def decide(case: Case) -> tuple[Action, ...]:
     return found if isinstance(found, tuple) else () if found is None else (found,)
 
 
+def is_as_wanted(case: Case) -> bool:
+    """Whether all is as it is wanted, to every field, with nothing in progress."""
+    if case.seen is None:
+        return False
+    record, is_ours = case.seen.record, case.seen.record.source == case.source != NOBODY
+    is_at_rest = record.rollout is None or record.rollout.phase.is_over
+    return is_ours and is_at_rest and record.stable == case.wanted and not is_not_running(case)
+
+
 def is_unknown(case: Case) -> bool:
     return case.seen is None
 
@@ -287,6 +296,8 @@ def interruption(case: Case) -> str:
 
 
 RULES: tuple[Rule, ...] = (
+    # As wanted: the rules below would come to the same, one after another. It is what most deployments are.
+    (is_as_wanted, nothing),
     # New, but a dependency will not be there: creating it could only fail.
     (both(is_unknown, is_obstructed), block_on_dependency),
     # New.

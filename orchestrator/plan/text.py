@@ -50,8 +50,11 @@ def render_text(plan: Plan, width: int = DEFAULT_WIDTH) -> str:
     return "\n".join(lines) + "\n"
 
 
-def styled_lines(plan: Plan, width: int = DEFAULT_WIDTH) -> tuple[Line, ...]:
-    """Write the plan as lines of segments, of which `render_text` is the plain form."""
+def styled_lines(plan: Plan, width: int = DEFAULT_WIDTH, wanted: int | None = None) -> tuple[Line, ...]:
+    """Write the plan as lines of segments, of which `render_text` is the plain form.
+
+    `wanted` is how many deployments the source wants, for a plan that came without them.
+    """
     room = max(width, NARROWEST) - len(INDENT)
     rows = tuple(action_lines(plan.actions, room))
     gap: tuple[Line, ...] = ((),)
@@ -63,7 +66,7 @@ def styled_lines(plan: Plan, width: int = DEFAULT_WIDTH) -> tuple[Line, ...]:
         *(gap if diagnostics else ()),
         *rows,
         *(gap if rows else ()),
-        last_line(plan),
+        last_line(plan, len(plan.desired.deployments) if wanted is None else wanted),
     )
 
 
@@ -180,10 +183,10 @@ def granted(change: CapabilityChange) -> str:
 NO_DEPLOYMENTS = "There is no deployment: no `.yaml` or `.yml` file there has one."  # a wrong path looks like this
 
 
-def last_line(plan: Plan) -> Line:
-    """Sum the plan up."""
+def last_line(plan: Plan, wanted: int) -> Line:
+    """Sum the plan up, of a source that wants so many deployments."""
     if not has_changes(plan):
-        return (Segment(unchanged(len(plan.desired.deployments), len(plan.desired.invalid)), Style.HEADING),)
+        return (Segment(unchanged(wanted, len(plan.desired.invalid)), Style.HEADING),)
     return (Segment(f"Plan: {', '.join(counts(plan.summary))}.", Style.HEADING),)
 
 

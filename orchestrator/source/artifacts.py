@@ -7,6 +7,7 @@ unchanged file in a watched folder is neither read, hashed nor inspected again. 
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from copy import copy
 from threading import Lock
 from typing import TypeVar
 
@@ -25,19 +26,22 @@ class ArtifactCache:
 
     def __init__(self, inspect: Callable[[bytes, str], World], *, max_held_bytes: int = MAX_HELD_BYTES) -> None:
         self._inspect = inspect
-        self._max_held_bytes = max_held_bytes
         self._digests: OrderedDict[Hashable, str] = OrderedDict()
         self._worlds: OrderedDict[str, World | ArtifactFault] = OrderedDict()
-        self._held: OrderedDict[str, Artifact] = OrderedDict()
-        self._held_bytes = 0
+        self._held = _Held(max_held_bytes)
         self._lock = Lock()
+
+    def inspected_by(self, inspect: Callable[[bytes, str], World]) -> "ArtifactCache":
+        """Return a cache that shares what is in this one, and has others inspected in another way."""
+        other = copy(self)
+        other._inspect = inspect
+        return other
 
     def artifact(self, identity: Hashable | None, read: Callable[[], bytes], name: str = "") -> Artifact:
         """Return what `identity` is known to be, or read and inspect it under `name`; None is never known."""
         with self._lock:
-            known = self._held.get(self._digests.get(identity, "")) if identity is not None else None
+            known = self._held.find(self._digests.get(identity, "")) if identity is not None else None
             if known is not None:
-                self._held.move_to_end(known.digest)
                 return known
         return self._take(identity, read(), name)
 
@@ -51,7 +55,7 @@ class ArtifactCache:
             if identity is not None:
                 _remember(self._digests, identity, digest)
             _remember(self._worlds, digest, world)
-            return self._hold(Artifact(digest, data, world))
+            return self._held.hold(Artifact(digest, data, world))
 
     def _inspected(self, data: bytes, name: str) -> World | ArtifactFault:
         try:
@@ -59,16 +63,31 @@ class ArtifactCache:
         except ArtifactFault as fault:
             return fault.with_traceback(None)
 
-    def _hold(self, artifact: Artifact) -> Artifact:
-        """Keep one copy per digest, dropping the least used beyond the limit."""
-        known = self._held.get(artifact.digest)
+
+class _Held:
+    """One copy of each artifact by its digest, up to so many bytes."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes, self._bytes = most_bytes, 0
+        self._artifacts: OrderedDict[str, Artifact] = OrderedDict()
+
+    def find(self, digest: str) -> Artifact | None:
+        """Return an artifact that is held, as the one used last."""
+        known = self._artifacts.get(digest)
+        if known is not None:
+            self._artifacts.move_to_end(digest)
+        return known
+
+    def hold(self, artifact: Artifact) -> Artifact:
+        """Hold an artifact, or return the copy that is held, dropping the least used beyond the limit."""
+        known = self._artifacts.get(artifact.digest)
         if known is not None:
             return known
-        self._held[artifact.digest] = artifact
-        self._held_bytes += len(artifact.data)
-        while self._held_bytes > self._max_held_bytes:
-            _, dropped = self._held.popitem(last=False)
-            self._held_bytes -= len(dropped.data)
+        self._artifacts[artifact.digest] = artifact
+        self._bytes += len(artifact.data)
+        while self._bytes > self._most_bytes:
+            _, dropped = self._artifacts.popitem(last=False)
+            self._bytes -= len(dropped.data)
         return artifact
 
 

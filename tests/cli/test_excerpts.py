@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.cli.excerpts import excerpt, on_disk, window
+from orchestrator.cli.excerpts import excerpt, in_files, on_disk, window
 from orchestrator.cli.terminal import cells
 from orchestrator.model.diagnostic import Location
 
 
 def shown(text: str, line: int, column: int, width: int = 80) -> list[str]:
-    return excerpt({"a.yaml": text.encode()}.get, Location(file="a.yaml", line=line, column=column), width)
+    find = in_files({"a.yaml": text.encode()}.get)
+    return excerpt(find, Location(file="a.yaml", line=line, column=column), width)
 
 
 @pytest.mark.parametrize(

@@ -14,20 +14,25 @@ from starlette.routing import Match
 
 from orchestrator.agent.api import Api, Served
 from orchestrator.client import AgentClient
-from orchestrator.contract.bodies import SourceWish
+from orchestrator.contract.bodies import PlanWish, SourceWish
 from orchestrator.contract.codes import EXIT_CODES, STATUSES
 from orchestrator.contract.documents import Removal
 from orchestrator.contract.endpoints import ENDPOINTS, Endpoint
 from orchestrator.contract.problem import Failure, Problem
+from orchestrator.contract.standpoint import Standpoint
 from orchestrator.model.ids import ComponentId, DeploymentKey
+from orchestrator.model.source import FolderSpec
 from orchestrator.observe.events import Journals
 
 WISH = SourceWish(path="manifests", cwd="/srv")
+SPEC = FolderSpec(identity="/srv/manifests", root="/srv", root_reason="its parent", folder="manifests")
+HERE = Standpoint(uid=0, gid=0, groups=(), capabilities="", namespaces=(), root=(0, 0))
 KEY = DeploymentKey("billing", "tax")
 ASKS: dict[str, Any] = {  # for each endpoint, what asks it
     "AGENT": lambda client: client.about(),
     "STOP": lambda client: client.stop(1.5),
     "STATE": lambda client: client.state(),
+    "PLAN": lambda client: client.plan(PlanWish(source=WISH, spec=SPEC, standpoint=HERE)),
     "APPLY": lambda client: client.apply(b"{}", fresh=True),
     "DEPLOYMENTS": lambda client: client.deployments(),
     "SOURCES": lambda client: client.sources(),
@@ -65,7 +70,7 @@ PROBLEM = Problem(summary="not today", detail="it is Sunday", suggestion="Come b
 
 
 def served() -> list[Any]:
-    return Api(Served(*[None] * 4, Journals(), *[None] * 5)).application().routes  # type: ignore[arg-type]
+    return Api(Served(*[None] * 5, Journals(), *[None] * 5)).application().routes  # type: ignore[arg-type]
 
 
 class Refusing(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Serves the observed state that a plan is made from, and applies sealed plans."""
+"""Serves plans of folders and the observed state that others are made from, and applies sealed plans."""
 
 import asyncio
 
@@ -7,11 +7,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.agent.operations import Operations
+from orchestrator.agent.planning import Planning
 from orchestrator.agent.routes.answers import Serves, json_answer
-from orchestrator.agent.routes.bodies import Bodies
+from orchestrator.agent.routes.bodies import Bodies, decoded
 from orchestrator.agent.routes.parameters import by_whom
 from orchestrator.agent.trouble import Trouble
 from orchestrator.contract import endpoints
+from orchestrator.contract.bodies import CALL_MAX_BYTES, PlanWish
 from orchestrator.contract.codes import INVALID
 from orchestrator.contract.documents import Applied
 from orchestrator.contract.problem import Problem
@@ -22,20 +24,29 @@ from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan
 class PlanRoutes:
     """The routes of plans."""
 
-    def __init__(self, operations: Operations, controller: Controller, bodies: Bodies, key: bytes) -> None:
-        self._operations, self._controller, self._bodies, self._key = operations, controller, bodies, key
+    def __init__(
+        self, operations: Operations, planning: Planning, controller: Controller, bodies: Bodies, key: bytes
+    ) -> None:  # fmt: skip
+        self._operations, self._planning, self._controller = operations, planning, controller
+        self._bodies, self._key = bodies, key
 
     @property
     def serves(self) -> Serves:
         """Return what answers each endpoint."""
         return {
             endpoints.STATE: self.state,
+            endpoints.PLAN: self.plan,
             endpoints.APPLY: self.apply,
         }
 
     async def state(self, _request: Request) -> Response:
         """Return the observed state a plan is made from."""
         return json_answer(await asyncio.wrap_future(self._controller.submit(self._controller.observe)))
+
+    async def plan(self, request: Request) -> Response:
+        """Plan a folder as it is now."""
+        wish = decoded(await self._bodies.read(request, CALL_MAX_BYTES), PlanWish)
+        return await run_in_threadpool(lambda: json_answer(self._planning.plan(wish)))
 
     async def apply(self, request: Request) -> Response:
         """Apply a sealed plan."""
