@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from orchestrator.cli.context import Settings, command, global_options
-from orchestrator.cli.excerpts import on_disk
+from orchestrator.cli.excerpts import in_files, on_disk
 from orchestrator.cli.show import show_diagnostics, table
 from orchestrator.contract.codes import INVALID
 from orchestrator.model.base import Value
@@ -41,7 +41,7 @@ def show(settings: Settings) -> int:
     elif resolved.values is not None:
         settings.out().print(f"file  {file or f'none; {found.state_dir}/airs.toml is looked for first'}\n")
         table(settings.out(), COLUMNS, [(each.key, _shown(each.value), _source(each)) for each in resolved.settings])
-    show_diagnostics(settings.err(), resolved.diagnostics, on_disk)
+    show_diagnostics(settings.err(), resolved.diagnostics, in_files(on_disk))
     return 0 if resolved.values is not None else INVALID
 
 
