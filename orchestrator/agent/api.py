@@ -10,6 +10,7 @@ from typing import NamedTuple
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from orchestrator.agent.auditing import Auditing
 from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.messages import Messages
 from orchestrator.agent.operations import Operations
@@ -24,6 +25,7 @@ from orchestrator.agent.routes.events import EventRoutes
 from orchestrator.agent.routes.jobs import JobRoutes
 from orchestrator.agent.routes.messages import MessageRoutes
 from orchestrator.agent.routes.plan import PlanRoutes
+from orchestrator.agent.routes.recorded import AuditRoutes, recorded
 from orchestrator.agent.routes.rollouts import RolloutRoutes
 from orchestrator.agent.routes.sources import SourceRoutes
 from orchestrator.agent.routes.traces import TraceRoutes
@@ -48,6 +50,7 @@ class Served(NamedTuple):
     key: bytes
     stop: Callable[[float | None], None]
     announce: Announce
+    auditing: Auditing
 
 
 class Api:
@@ -68,7 +71,9 @@ class Api:
             **DeadLetterRoutes(parts.operations, parts.messages).serves,
             **TraceRoutes(parts.journals).serves,
             **self._events.serves,
+            **AuditRoutes(parts.auditing).serves,
         }
+        self._serves = recorded(self._serves, parts.auditing)
 
     def application(self) -> Starlette:
         """Return the ASGI application."""

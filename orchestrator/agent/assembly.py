@@ -1,9 +1,10 @@
 """Puts the parts of an agent together: the list of what there is, and the place to swap one of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
+from orchestrator.agent.auditing import Auditing
 from orchestrator.agent.collection import Collector
 from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.exchange import Exchange
@@ -37,6 +38,7 @@ from orchestrator.model.source import SourceStatus
 from orchestrator.observe.events import Journals
 from orchestrator.runtime import Runtime
 from orchestrator.source.artifacts import ArtifactCache
+from orchestrator.store.decisions import Change
 from orchestrator.store.state_dir import StateDir
 from orchestrator.store.store import Store
 from orchestrator.supervise.environment import Environment
@@ -61,11 +63,13 @@ class Agent:
         self.journals = Journals()
         self.announcer = Announcer(self.journals, say, self.clock)
         self._watch_the_store()
+        self.auditing = Auditing(state, self.store.untold, self.announcer.announce)
         self.compilations = Compilations(self.announcer.announce)
         self.exchange = Exchange(self.store, self.clock, self.journals, self.announcer)
         self.fleet = Fleet(self._environment(), self.exchange.router)
         self.ledger = Ledger(self.store)
         self.collector = self._collector()
+        self.ledger.decided = self._decided
         self.shutdown = Shutdown(self.ledger, self.fleet)
         self.runtime = self._runtime(calls)
         self.guests = self._guests(socket_path)
@@ -100,8 +104,11 @@ class Agent:
 
     def _collector(self) -> Collector:
         collector = Collector(self.state.artifacts, self.store, self.clock, self.announcer.announce)
-        self.ledger.decided = collector.decided
         return collector
+
+    def _decided(self, changes: Sequence[Change]) -> None:
+        self.collector.decided(changes)
+        self.auditing.decided(changes)
 
     def _runtime(self, calls: Calls) -> Runtime:
         seen = HostSurroundings(lambda: self.fleet.services, self._describe)
@@ -110,7 +117,7 @@ class Agent:
 
     def _guests(self, socket_path: Path) -> Guests:
         forbidden = forbidden_folders([str(self.state.path), str(socket_path)])
-        given = Given(self.fleet, self.exchange.requests, self.journals.logs, forbidden)
+        given = Given(self.fleet, self.exchange.requests, self.journals.logs, forbidden, self.auditing.uses)
         return Guests(self.state.artifacts, self.runtime, given, self.announcer.announce)
 
     def _controller(self, report: Callable[[SourceStatus], None]) -> Controller:
@@ -156,10 +163,16 @@ class Agent:
             return None
         return record.stable.revision.component, record.stable.revision.version
 
+    @property
+    def condition(self) -> str:
+        """Say what keeps the store and the audit book from being whole and written; empty for nothing."""
+        return "; ".join(filter(None, (self.store.condition, self.auditing.condition)))
+
     def close(self) -> None:
         """Release what is held; only after the controller has ended."""
         self.sources.followed.close()
         self.collector.close()
         self.workers.close()
         self.clock.close()
+        self.auditing.close()
         self.store.close()

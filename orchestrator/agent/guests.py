@@ -9,6 +9,7 @@ from typing import NamedTuple
 from orchestrator.agent.exchange import Exchange
 from orchestrator.agent.jobs import StartedJob
 from orchestrator.agent.surroundings import HostSurroundings
+from orchestrator.audit.uses import Uses
 from orchestrator.concurrency.work import LOAD
 from orchestrator.execute.fleet import Fleet
 from orchestrator.host.context import GuestContext
@@ -48,12 +49,16 @@ def host_imports(data: Data, exchange: Exchange, fleet: Fleet, seen: HostSurroun
 
 
 class Given(NamedTuple):
-    """The means of guests beside the hosts' interfaces; they get nothing `forbidden`, even where it was granted."""
+    """The means of guests beside the hosts' interfaces; they get nothing `forbidden`, even where it was granted.
+
+    `uses` notes what they use and are denied.
+    """
 
     fleet: Fleet
     requests: Requests
     logs: Journal[LogLine]
     forbidden: tuple[str, ...]
+    uses: Uses
 
 
 class Guests:
@@ -105,6 +110,7 @@ class Guests:
         if loaded.description.wants_wasi:
             output = Output(self._pipes, sink)
             wasi = wasi_for(revision, context.grant_sets(), self._given.forbidden, output, args)
+            _note_given(context, wasi)
         topics = self._given.fleet.topics
         return await self._runtime.start(
             Start(
@@ -127,7 +133,7 @@ class Guests:
             requests.close(asker, "it does not export handle-callback")
         return GuestContext(
             instance, revision, lambda: fleet.grants_in_force(deployment), log.log, asker,
-            takes_messages=Drive.ACTOR in loaded.drives and revision.job is None,
+            takes_messages=Drive.ACTOR in loaded.drives and revision.job is None, uses=self._given.uses,
         )  # fmt: skip
 
     def _log_of(self, instance: ComponentId, revision: Revision) -> LineLog:
@@ -138,3 +144,11 @@ class Guests:
         if self._contradicting.get(key) != revision.id:
             self._contradicting[key] = revision.id
             self._announce(key, "metadata-differs", f"{revision.version} runs, although {what}")
+
+
+def _note_given(context: GuestContext, wasi: Wasi) -> None:
+    """Note the directories and the network that a guest is handed as it starts: it is not seen to use them."""
+    for folder in wasi.folders:
+        context.note_used("filesystem.write" if folder.writable else "filesystem.read", folder.path)
+    if wasi.network:
+        context.note_used("network.connect", "**")

@@ -167,8 +167,8 @@ async def _serve(
     api = Api(
         Served(
             agent.operations, agent.planning, agent.sources, agent.messages, agent.controller, agent.journals,
-            agent.compilations, lambda: replace(about, condition=agent.store.condition), agent.state.key, ending.ask,
-            agent.announcer.announce,
+            agent.compilations, lambda: replace(about, condition=agent.condition), agent.state.key, ending.ask,
+            agent.announcer.announce, agent.auditing,
         )
     )  # fmt: skip
     config = uvicorn.Config(
@@ -179,6 +179,7 @@ async def _serve(
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     agent.sources.followed.begin()
     agent.collector.begin()
+    agent.auditing.begin()
     options.ready(agent)
     controller.start()
     waits = {serving, asyncio.create_task(ending.wait())}

@@ -52,6 +52,12 @@ SECTIONS: dict[str, dict[str, CommandEntry]] = {
         "restart": CommandEntry("act", "Restart deployments, their instances one after another."),
         "delete": CommandEntry("act", "Remove deployments; their stored data are kept."),
     },
+    "Permissions and the audit book": {
+        "audit": CommandEntry(
+            "audit",
+            "Look at the audit book, which tells who decided and was allowed what, and verify that nobody changed it.",
+        ),
+    },
     "The agent, components, this machine": {
         "agent": CommandEntry("agent", "Start, stop or look at the background agent."),
         "config": CommandEntry("config", "Look at the settings in `airs.toml`, in variables and flags."),

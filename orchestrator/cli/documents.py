@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.audit.chain import Verified
 from orchestrator.cli.component import ComponentDiff, ComponentInfo
 from orchestrator.cli.config import ConfigurationView
 from orchestrator.cli.doctor import Doctor
@@ -29,6 +30,7 @@ from orchestrator.contract.documents import (
     SourceView,
     SubscriptionView,
 )
+from orchestrator.model.audit import AuditEntry, AuditHead
 from orchestrator.model.base import Value
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.event import Event, LogLine
@@ -87,6 +89,9 @@ DOCUMENTS: dict[str, Any] = {
     "component-diff": ComponentDiff,
     "config-show": ConfigurationView,
     "doctor": Doctor,
+    "audit-show": AuditEntry,  # one line of it
+    "audit-verify": Verified,
+    "audit-head": AuditHead,
     "logs": LogLine,  # one line of it
     "events": Event,  # one line of it
 }

@@ -41,6 +41,7 @@ from orchestrator.contract.endpoints import Endpoint
 from orchestrator.contract.problem import Failure, Problem
 from orchestrator.contract.socket import socket_of
 from orchestrator.decoding import from_json
+from orchestrator.model.audit import AuditHead
 from orchestrator.model.event import Event, LogLine
 from orchestrator.model.hop import Conversation
 from orchestrator.model.ids import ComponentId, DeploymentKey
@@ -119,6 +120,10 @@ class AgentClient:
     def about(self) -> AgentView:
         """Ask who it is."""
         return self._get(api.AGENT)
+
+    def audit(self) -> AuditHead:
+        """Bring everything that waits into the audit book, and return its end."""
+        return self._get(api.AUDIT)
 
     def stop(self, within_s: float | None = None) -> None:
         """Ask the agent to stop, and how long it is to wait before it ends calls that still run."""

@@ -30,6 +30,7 @@ from orchestrator.contract.documents import (
     UpEvent,
     UpLook,
 )
+from orchestrator.model.audit import AuditHead
 from orchestrator.model.event import Event, LogLine
 from orchestrator.model.hop import Conversation
 from orchestrator.model.letter import Resent
@@ -100,6 +101,7 @@ LAST_TRACES = Endpoint("GET", ONE + "/trace", list[Conversation], ASKED)
 PUBLISH = Endpoint("POST", "/v1/publish", Published, BODY, bytes)
 SUBSCRIPTIONS = Endpoint("GET", "/v1/subscriptions", list[SubscriptionView])
 LOGS = Endpoint("GET", "/v1/logs", LogLine, lines=True)
+AUDIT = Endpoint("GET", "/v1/audit", AuditHead)
 EVENTS = Endpoint("GET", "/v1/events", Event, lines=True)
 
 ENDPOINTS: dict[str, Endpoint[Any]] = {

@@ -60,6 +60,7 @@ class _PubSub:
             return _malformed(pattern, PATTERN_SAYS)
         if not context.takes_messages:
             return Err("delivery-failed", f"{context.key} takes no messages: it is no actor, or a job")
+        context.may_subscribe(pattern)
         why = self._topics.subscribe(context.subscriber, pattern)
         return Err("delivery-failed", why) if why else Ok()
 

@@ -27,6 +27,8 @@ class EventReason(StrEnum):
     STORE_DAMAGED = "store-damaged"
     STORE_FAILING = "store-failing"
     STORE_WORKS = "store-works"
+    AUDIT_FAILING = "audit-failing"
+    AUDIT_WORKS = "audit-works"
     FOLLOWER_DROPPED = "follower-dropped"
     # of a source
     SOURCE_ADDED = "source-added"
@@ -84,6 +86,7 @@ class EventReason(StrEnum):
 
 _WARNINGS = frozenset({
     EventReason.HOST_FAULT, EventReason.STATE_DIR_GONE, EventReason.STORE_DAMAGED, EventReason.STORE_FAILING,
+    EventReason.AUDIT_FAILING,
     EventReason.FOLLOWER_DROPPED, EventReason.SOURCE_STALE, EventReason.WAITING, EventReason.BLOCKED, EventReason.HELD,
     EventReason.METADATA_DIFFERS, EventReason.ROLLING_BACK, EventReason.FAILED, EventReason.EXITED,
     EventReason.GAVE_UP, EventReason.DEGRADED, EventReason.UNHEALTHY, EventReason.UNDELIVERED,

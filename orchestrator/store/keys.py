@@ -25,6 +25,7 @@ MAIL = b"m"
 MAIL_IDS = b"i"
 LETTERS = b"l"
 LETTER_NUMBER = b"n"  # of the newest letter there ever was
+UNTOLD = b"b"  # notes on a decision that are not in the audit book yet
 
 FORMAT = b"\x01"
 ANYTHING: Any = Any
@@ -65,6 +66,11 @@ def of_mail(key: DeploymentKey, number: int) -> bytes:
 def of_letter(number: int) -> bytes:
     """Name a dead letter; they sort by number."""
     return LETTERS + number.to_bytes(8, "big")
+
+
+def of_untold(serial: int) -> bytes:
+    """Name the notes on a decision; they sort by its number."""
+    return UNTOLD + serial.to_bytes(8, "big")
 
 
 def deployment_in(row: bytes) -> bytes:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from orchestrator.model.audit import Note
 from orchestrator.model.letter import DeadLetter
 from orchestrator.model.observed import Number, Record
 from orchestrator.model.source import SourceNote, SourceRecord
@@ -57,6 +58,7 @@ TABLES: dict[bytes, tuple[str, object]] = {  # what its rows are called, and wha
     keys.MAIL: ("messages", KeptMail),
     keys.MAIL_IDS: ("message ids", int),
     keys.LETTERS: ("dead letters", DeadLetter),
+    keys.UNTOLD: ("notes for the audit book", list[Note]),
     keys.SERIAL: ("", int),
     keys.LETTER_NUMBER: ("", int),
 }

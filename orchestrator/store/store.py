@@ -27,6 +27,7 @@ from orchestrator.store.mail import Mails
 from orchestrator.store.needed import read_needed
 from orchestrator.store.notes import Notes
 from orchestrator.store.state_dir import StateDir
+from orchestrator.store.untold import Untold, notes_on
 
 
 class Store:
@@ -36,6 +37,7 @@ class Store:
         self.lineage = lineage
         self.data = Data(database)
         self.notes = Notes(database)
+        self.untold = Untold(database)
         self._database = database
         self._deciding = threading.Lock()
         self._desired = Desired(database)
@@ -81,7 +83,7 @@ class Store:
         return self._serial
 
     def decide(self, changes: Sequence[Change]) -> int:
-        """Write all changes and the next serial, or nothing; they are on the disk when the new serial is returned.
+        """Write all changes, the notes on them and the next serial, or nothing; all is on the disk on return.
 
         Raises:
             DatabaseFault: they could not be written.
@@ -89,10 +91,13 @@ class Store:
         with self._deciding:
             if changes:
                 serial = self._serial + 1
+                untold = notes_on(changes)
                 with self._desired.written(changes) as rows:
-                    self._database.write([*rows, (keys.SERIAL, keys.pack(serial))], sync=True)
+                    own = [(keys.SERIAL, keys.pack(serial)), *self.untold.rows(serial, untold)]
+                    self._database.write([*rows, *own], sync=True)
                 self._serial = serial
                 self._database.decided(serial)
+                self.untold.add(serial, untold)
             return self._serial
 
     def records(self) -> Sequence[Record]:

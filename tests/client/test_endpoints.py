@@ -63,6 +63,7 @@ ASKS: dict[str, Any] = {  # for each endpoint, what asks it
     "LAST_TRACES": lambda client: client.last_traces(KEY, 3),
     "PUBLISH": lambda client: client.publish("a.b", b"x"),
     "SUBSCRIPTIONS": lambda client: client.subscriptions(KEY),
+    "AUDIT": lambda client: client.audit(),
     "LOGS": lambda client: list(client.logs(KEY)),
     "EVENTS": lambda client: list(client.events(follow=True)),
 }
@@ -70,7 +71,7 @@ PROBLEM = Problem(summary="not today", detail="it is Sunday", suggestion="Come b
 
 
 def served() -> list[Any]:
-    return Api(Served(*[None] * 5, Journals(), *[None] * 5)).application().routes  # type: ignore[arg-type]
+    return Api(Served(*[None] * 5, Journals(), *[None] * 6)).application().routes  # type: ignore[arg-type]
 
 
 class Refusing(BaseHTTPRequestHandler):

@@ -75,6 +75,7 @@ def test_an_agent_writes_again_once_its_disk_has_room(airs: Airs, small: Path) -
 
     filler.unlink()
     wait_until(lambda: condition(airs) == "")
+    assert "as they were written" in airs.quick("audit", "verify").stdout
     assert int(airs.quick("request", "counter", "get").stdout) == before
     assert airs.quick("request", "counter", "increment").stdout == f"{before + 1}\n"
     airs.run("apply", hello / "manifests")
@@ -82,6 +83,7 @@ def test_an_agent_writes_again_once_its_disk_has_room(airs: Airs, small: Path) -
     reasons = [json.loads(line)["reason"] for line in airs.quick("events", "-o", "json").stdout.splitlines()]
     assert reasons.count("store-failing") >= 1
     assert "store-works" in reasons
+    assert "as they were written" in airs.quick("audit", "verify").stdout
     os.kill(airs.json("agent", "status")["pid"], signal.SIGKILL)
     wait_until(lambda: "none runs" in airs.run("doctor").stdout)
     airs.run("agent", "start")
