@@ -58,6 +58,12 @@ SECTIONS: dict[str, dict[str, CommandEntry]] = {
             "Look at the audit book, which tells who decided and was allowed what, and verify that nobody changed it.",
         ),
     },
+    "Sign and trust": {
+        "keygen": CommandEntry("signing", "Make a key pair to sign components with."),
+        "sign": CommandEntry("signing", "Sign the component in FOLDER: its artifact, and all of its Component.toml."),
+        "verify": CommandEntry("signing", "Say who signed a COMPONENT, until when, and whether they are trusted."),
+        "trust": CommandEntry("trust", "Say whose signatures this machine trusts."),
+    },
     "The agent, components, this machine": {
         "agent": CommandEntry("agent", "Start, stop or look at the background agent."),
         "config": CommandEntry("config", "Look at the settings in `airs.toml`, in variables and flags."),

@@ -14,7 +14,9 @@ from orchestrator.audit.chain import Verified
 from orchestrator.cli.component import ComponentDiff, ComponentInfo
 from orchestrator.cli.config import ConfigurationView
 from orchestrator.cli.doctor import Doctor
+from orchestrator.cli.signing import KeyPair, SignedPackage, VerifiedPackage
 from orchestrator.cli.top import Top
+from orchestrator.cli.trust import Revocation, TrustView
 from orchestrator.contract.documents import (
     ActView,
     AgentView,
@@ -85,6 +87,12 @@ DOCUMENTS: dict[str, Any] = {
     "session-list": tuple[SessionView, ...],
     "rollout-status": RolloutView,
     "agent-status": AgentView,
+    "keygen": KeyPair,
+    "sign": SignedPackage,
+    "verify": VerifiedPackage,
+    "trust": TrustView,  # `trust add` and `trust remove`
+    "trust-list": tuple[TrustView, ...],
+    "trust-revoke": Revocation,
     "component-info": ComponentInfo,
     "component-diff": ComponentDiff,
     "config-show": ConfigurationView,

@@ -44,7 +44,24 @@ class Moment(click.ParamType[int]):
             self.fail(f"{value[:80]!a} is no time: write 10m, 2h or 3d ago, or 2026-11-28T18:00", param, ctx)
 
 
+class Expiry(click.ParamType[int]):
+    """`90d`, `12h` from now, or a moment as `2027-01-31` → wall-clock milliseconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read one; local time where no zone is given."""
+        ahead = None if isinstance(value, int) else _AGO.fullmatch(value)
+        if ahead is not None:
+            return int(time.time() * 1000) + int(ahead[1]) * AGO_MS[ahead[2]]
+        try:
+            return value if isinstance(value, int) else int(datetime.fromisoformat(value).timestamp() * 1000)
+        except (ValueError, OverflowError, OSError):
+            self.fail(f"{value[:80]!a} is no time: write 90d or 12h from now, or 2027-01-31", param, ctx)
+
+
 AGO_MS = {**UNITS_MS, "d": 86_400_000}
 _AGO = re.compile(r"(\d{1,6})(ms|s|m|h|d)", re.ASCII)
 DURATION = Duration()
 MOMENT = Moment()
+EXPIRY = Expiry()

@@ -152,8 +152,10 @@ def _foreseen() -> tuple[type[Exception], ...]:
     from orchestrator.store.database import DatabaseFault
     from orchestrator.store.files import NotPrivate
     from orchestrator.store.state_dir import StateDamaged, StateTooNew
+    from orchestrator.store.trust import TrustDamaged
 
-    return NotPrivate, StateTooNew, StateDamaged, DatabaseFault, UnknownLayout, msgspec.MsgspecError, OSError
+    of_state = NotPrivate, StateTooNew, StateDamaged, TrustDamaged, DatabaseFault
+    return *of_state, UnknownLayout, msgspec.MsgspecError, OSError
 
 
 def _explained(problem: Exception) -> Failure:

@@ -32,7 +32,8 @@ from orchestrator.plan.make import make_plan
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import open_source
 from orchestrator.source.spec import SourceRefused, parse_source
-from orchestrator.store.layout import CACHE
+from orchestrator.store.layout import CACHE, TRUST
+from orchestrator.store.trust import TrustStore
 
 if TYPE_CHECKING:
     from orchestrator.store.state_dir import StateDir
@@ -86,7 +87,7 @@ def read_source(place: NamedSource, settings: Settings, *, for_agent: bool = Fal
 
 
 def _read(spec: SourceSpec, state_dir: Path, inspector: Inspector) -> ReadSource:
-    resolver = Resolver()
+    resolver = Resolver(TrustStore(state_dir / TRUST).read)
     try:
         artifacts = ArtifactCache(inspector.inspect)
         source = open_source(

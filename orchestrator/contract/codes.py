@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-OK, FAILED, CHANGES, USAGE, INVALID, NO_AGENT, TIMED_OUT, INTERRUPTED = 0, 1, 2, 64, 65, 69, 124, 130
+OK, FAILED, CHANGES, USAGE, INVALID, NO_AGENT, REFUSED, TIMED_OUT, INTERRUPTED = 0, 1, 2, 64, 65, 69, 77, 124, 130
 
 EXIT_CODES: Mapping[int, str] = MappingProxyType({
     OK: "done",
@@ -12,6 +12,7 @@ EXIT_CODES: Mapping[int, str] = MappingProxyType({
     USAGE: "asked in a way that cannot be understood",
     INVALID: "manifests, a plan or a component that are wrong",
     NO_AGENT: "no agent is running, or it does not answer",
+    REFUSED: "refused by a policy, a capability or a signature",
     TIMED_OUT: "the time was over first",
     INTERRUPTED: "ended by Ctrl-C",
 })  # fmt: skip

@@ -14,6 +14,7 @@ from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.observed import RequestCounts, Traffic
 from orchestrator.model.outcome import ActionOutcome
+from orchestrator.model.signed import Signer
 from orchestrator.model.source import SourceStatus
 from orchestrator.model.spec import Revision
 from orchestrator.model.who import Peer, Verb
@@ -170,6 +171,33 @@ class DeploymentView(Value, frozen=True):
     compiling: CompilingView | None
     job: JobView | None
     group: GroupView | None
+
+
+class SignerView(Value, frozen=True):
+    """A key that signed a component, and how it stands on this machine: trusted, not-trusted, expired or revoked.
+
+    `name` is empty where the machine does not know the key; `expires_at` is in wall-clock milliseconds, 0 for never.
+    """
+
+    key_id: str
+    name: str
+    state: str
+    expires_at: int
+
+    @classmethod
+    def of(cls, signer: Signer, now_ms: int) -> "SignerView":
+        """Describe a signer as it stands now."""
+        return cls(
+            key_id=signer.key_id, name=signer.name, state=_standing(signer, now_ms), expires_at=signer.expires_ms
+        )
+
+
+def _standing(signer: Signer, now_ms: int) -> str:
+    if signer.revoked:
+        return "revoked"
+    if not signer.name:
+        return "not-trusted"
+    return "expired" if signer.has_expired(now_ms) else "trusted"
 
 
 class HistoryView(Value, frozen=True, tag_field="kind", tag="Revision"):

@@ -74,7 +74,7 @@ def read_component(path: str, shown: str, files: dict[str, FileEntry], collided:
     read = read_toml(entry.data)
     if read.root is None:
         return _failed(shown, list(read.problems))
-    problems = [*check("component", read.root), *_written_twice(read.root)]
+    problems = [*check("component", read.root), *written_twice(read.root)]
     artifact, artifact_problems = _artifact(path, read.root, files, collided)
     problems += artifact_problems
     if problems or artifact is None:
@@ -154,7 +154,8 @@ def _failed(shown: str, problems: list[Unplaced]) -> ComponentFile:
     return ComponentFile(failure, tuple(problem.within(shown) for problem in ordered))
 
 
-def _written_twice(root: Node) -> list[Unplaced]:
+def written_twice(root: Node) -> list[Unplaced]:
+    """Return the capabilities that are asked for both with and without quotes."""
     asked = find(root, "capabilities")
     twice = [name for name in CAPABILITIES if find(asked, name) and find(asked, *name.split("."))]
     return [

@@ -5,7 +5,7 @@ unreadable, so that nobody takes what it used to say for removed.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -25,7 +25,6 @@ from orchestrator.model.snapshot import Artifact, FileEntry, Snapshot, Unreadabl
 from orchestrator.model.spec import Deployment, Group
 from orchestrator.signing.trust import Trust
 
-NOBODY_TRUSTED = Trust()
 DIAGNOSTICS_MAX = 100  # of one file; the rest is counted
 _ABSENT = Unreadable("missing", "")
 
@@ -52,10 +51,12 @@ class _Component(msgspec.Struct, frozen=True):
 class Resolver:
     """Resolves the snapshots of one source, one after another; of each only what changed since the last is read anew.
 
-    Unchanged deployments keep their very objects, so that comparing one with itself costs nothing.
+    Unchanged deployments keep their very objects, so that comparing one with itself costs nothing. `trust` is asked
+    each time for the keys that signers are known by.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, trust: Callable[[], Trust] = Trust) -> None:
+        self._trust = trust
         self._manifests: dict[str, _Read] = {}
         self._components: dict[str, _Component] = {}
         self._parsed = Parsed()
@@ -65,13 +66,13 @@ class Resolver:
         return references(files, manifests, self._parsed.documents)
 
     def resolve(
-        self, snapshot: Snapshot, known: Collection[DeploymentKey] = (), permissions: Permissions | None = None,
-        trust: Trust = NOBODY_TRUSTED,
-    ) -> Resolution:  # fmt: skip
+        self, snapshot: Snapshot, known: Collection[DeploymentKey] = (), permissions: Permissions | None = None
+    ) -> Resolution:
         """Resolve everything the snapshot's manifests ask for; `known` are deployments that exist elsewhere.
 
-        `trust` gives signers their names. Never raises, whatever the files hold.
+        Never raises, whatever the files hold.
         """
+        trust = self._trust()
         collided = collisions(snapshot.files)
         components: dict[str, ComponentFile] = {}
         read = self._read(snapshot, collided, components)
@@ -122,11 +123,10 @@ class Resolver:
 
 
 def resolve(
-    snapshot: Snapshot, known: Collection[DeploymentKey] = (), permissions: Permissions | None = None,
-    trust: Trust = NOBODY_TRUSTED,
-) -> Resolution:  # fmt: skip
-    """Resolve one snapshot by itself; see `Resolver.resolve`."""
-    return Resolver().resolve(snapshot, known, permissions, trust)
+    snapshot: Snapshot, known: Collection[DeploymentKey] = (), permissions: Permissions | None = None
+) -> Resolution:
+    """Resolve one snapshot by itself, with no key trusted; see `Resolver.resolve`."""
+    return Resolver().resolve(snapshot, known, permissions)
 
 
 def _recognised(deployment: Deployment, trust: Trust) -> Deployment:

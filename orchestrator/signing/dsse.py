@@ -1,6 +1,6 @@
 """DSSE envelopes (https://github.com/secure-systems-lab/dsse) ↔ bytes: JSON Lines, one envelope a line.
 
-This is the form of the file `Component.toml.dsse`. What a payload says is `statement.py`'s business.
+This is the form of the file `Component.toml.dsse`; `statement.py` reads the payloads.
 """
 
 from collections.abc import Iterator

@@ -28,7 +28,7 @@ class Subject(NamedTuple):
 
 
 class Statement(Value, frozen=True):
-    """What is signed. `expires_ms` is in wall-clock milliseconds; 0 is for ever."""
+    """The statement of a signature. `expires_ms` is in wall-clock milliseconds; 0 is for ever."""
 
     artifact: str
     manifest: str

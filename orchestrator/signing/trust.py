@@ -3,13 +3,25 @@
 `store/trust.py` keeps it in the state directory, `airs trust` changes it. For a team, policies name signers.
 """
 
+import re
 from collections.abc import Iterable
 
 from orchestrator.model.base import Value
 from orchestrator.model.signed import Signer
 
-KEYS_MAX = 1_000
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,62}$"
+KEYS_MAX = 200
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,62}")
+_KEY_ID = re.compile(r"ed25519:[0-9a-f]{32}")
+
+
+def is_name(text: str) -> bool:
+    """Whether a key may have this name."""
+    return _NAME.fullmatch(text) is not None
+
+
+def is_key_id(text: str) -> bool:
+    """Whether this is a whole key id."""
+    return _KEY_ID.fullmatch(text) is not None
 
 
 class TrustedKey(Value, frozen=True):
@@ -43,6 +55,17 @@ class Trust(Value, frozen=True):
         """Return the signers with their names, and those of revoked keys told so."""
         known = {key.key_id: key for key in self.keys}
         return tuple(_recognised(signer, known.get(signer.key_id)) for signer in signers)
+
+
+def with_key(trust: Trust, key: TrustedKey) -> Trust:
+    """Return the trust with one more key, or with another word about one that it knows."""
+    others = (known for known in trust.keys if known.key_id != key.key_id)
+    return Trust(keys=tuple(sorted((*others, key), key=lambda each: (each.name, each.key_id))))
+
+
+def without_key(trust: Trust, key_id: str) -> Trust:
+    """Return the trust without a key."""
+    return Trust(keys=tuple(key for key in trust.keys if key.key_id != key_id))
 
 
 def _recognised(signer: Signer, key: TrustedKey | None) -> Signer:

@@ -2,3 +2,4 @@
 
 CACHE = "cache"  # the folder of files that can be made again
 LOCK = "lock"  # the file that the user of the directory holds
+TRUST = "trust.json"  # the keys that this machine trusts

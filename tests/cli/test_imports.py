@@ -13,12 +13,12 @@ from orchestrator.cli.commands import COMMANDS
 
 HEAVY = {
     "git", "jsonschema", "starlette", "uvicorn", "wasmtime", "watchfiles", "yaml", "rocksdict", "httpx", "rich",
-    "cbor2", "asyncio", "subprocess", "email", "ssl", "inspect", "typing_extensions", "hashlib",
+    "cbor2", "asyncio", "subprocess", "email", "ssl", "inspect", "typing_extensions", "hashlib", "nacl", "cryptography",
 }  # fmt: skip
 NO_CLIENT = {"socket", "orchestrator.contract.documents"}
 READS_MANIFESTS = {
     "starlette", "uvicorn", "httpx", "rich", "asyncio", "watchfiles", "importlib.resources", "tempfile", "shutil",
-    "subprocess", "json", "ctypes", "concurrent", "logging", "dataclasses", "inspect", "ast",
+    "subprocess", "json", "ctypes", "concurrent", "logging", "dataclasses", "inspect", "ast", "nacl", "cryptography",
 }  # fmt: skip
 ENGINE = {"wasmtime", "orchestrator.runtime"}
 HELLO = Path(__file__).parents[2] / "examples/01-hello"

@@ -29,7 +29,7 @@ def signed(data: bytes | Unreadable, toml: str = TOML):
 
 
 def test_a_deployment_names_its_signers_and_its_revision_the_signed_manifest():
-    resolution = resolve(signed(line(SUBJECT, expires_ms=9_000)), trust=TRUST)
+    resolution = Resolver(lambda: TRUST).resolve(signed(line(SUBJECT, expires_ms=9_000)))
     (one,) = resolution.desired.deployments
     assert said(resolution) == []
     assert one.signers == (Signer(key_id=KEY, name="acme", expires_ms=9_000),)
@@ -71,10 +71,11 @@ def test_a_broken_line_beside_a_good_one_is_a_warning():
 
 
 def test_a_revoked_key_is_warned_of_and_a_change_of_trust_is_seen_in_the_same_files():
-    snap, resolver = signed(line(SUBJECT)), Resolver()
-    assert resolver.resolve(snap, trust=TRUST).desired.deployments[0].signers[0].is_trusted
-    revoked = Trust(keys=(msgspec.structs.replace(TRUST.keys[0], revoked_ms=5),))
-    resolution = resolver.resolve(snap, trust=revoked)
+    trust = [TRUST]
+    snap, resolver = signed(line(SUBJECT)), Resolver(lambda: trust[0])
+    assert resolver.resolve(snap).desired.deployments[0].signers[0].is_trusted
+    trust[0] = Trust(keys=(msgspec.structs.replace(TRUST.keys[0], revoked_ms=5),))
+    resolution = resolver.resolve(snap)
     short = KEY[: len("ed25519:") + 12]
     assert said(resolution) == [f"{BESIDE}: warning: signed with a revoked key: acme ({short})"]
     assert resolution.desired.deployments[0].signers[0].revoked

@@ -1,0 +1,65 @@
+"""A component's folder, or its Component.toml → the package that signatures are about, as it lies there."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from orchestrator.cli.reading import read_wasm
+from orchestrator.contract.codes import INVALID, USAGE
+from orchestrator.contract.problem import Failure
+from orchestrator.manifest import COMPONENT_MAX_BYTES
+from orchestrator.manifest.package import ComponentDocument, read_document
+from orchestrator.manifest.references import COMPONENT_FILE, signatures_path
+from orchestrator.signing.dsse import FILE_MAX_BYTES
+from orchestrator.signing.statement import Subject
+from orchestrator.store.artifacts import digest_of_bytes
+
+
+class LocalPackage(NamedTuple):
+    """A package in a folder: what it is, its size, and its file of signatures with what that holds; None for none."""
+
+    subject: Subject
+    size_bytes: int
+    file: Path
+    signatures: bytes | None
+
+
+def local_package(path: Path) -> LocalPackage:
+    """Read a package from a folder or a Component.toml.
+
+    Raises:
+        Failure: it is none, or its parts do not go together.
+    """
+    toml = path / COMPONENT_FILE if path.is_dir() else path
+    document = _document(toml)
+    data = read_wasm(toml.parent / document.artifact)
+    digest = digest_of_bytes(data)
+    if document.pinned not in (None, digest):
+        summary = f"the artifact is not the one that {toml} names"
+        raise Failure(summary, f"`artifact.sha256` is {document.pinned}, the file is {digest}.", "", INVALID)
+    beside = Path(signatures_path(str(toml)))
+    return LocalPackage(document.subject(digest), len(data), beside, _read(beside, FILE_MAX_BYTES, missing=None))
+
+
+def _document(toml: Path) -> ComponentDocument:
+    data = _read(toml, COMPONENT_MAX_BYTES, missing="name a folder with a Component.toml, or that file")
+    document = read_document(data or b"")
+    if isinstance(document, ComponentDocument):
+        return document
+    told = "\n".join(f"{one.within(str(toml)).location}: {one.summary}" for one in sorted(document))
+    raise Failure(f"{toml} is not a valid Component.toml", told, "`airs validate` checks it whole.", INVALID)
+
+
+def _read(file: Path, limit: int, *, missing: str | None) -> bytes | None:
+    """Read a small file whole; where `missing` says nothing, it need not be there."""
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(limit + 1)
+    except FileNotFoundError:
+        if missing is None:
+            return None
+        raise Failure(f"there is no {file}", suggestion=missing, exit_code=USAGE) from None
+    except OSError as problem:
+        raise Failure(f"cannot read {file}", str(problem.strerror), exit_code=USAGE) from None
+    if len(data) > limit:
+        raise Failure(f"{file} has more than {limit >> 10} KiB", exit_code=INVALID)
+    return data
