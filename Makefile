@@ -10,12 +10,15 @@ PIP := -m pip --disable-pip-version-check --quiet --quiet
 INSTALL := $(PIP) install --require-hashes -r
 # The build backend is in the lock too, so that installing ourselves fetches nothing.
 INSTALL_US := $(PIP) install --no-deps --no-build-isolation --editable .
+# The optional extension in C is built as we are installed, where there is a compiler: .ci/extension.py.
+US := pyproject.toml bin/airs .ci/extension.py orchestrator/runtime/engine/_crossing.c
+ZIG_CC := $(CURDIR)/$(GUESTS)/bin/python -m ziglang cc
 JOBS ?= 4
 SOAK_S ?= 300
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check format components generate lock bench wheel clean
+.PHONY: help demo test soak check format components generate lock bench wheel wheels clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,8 +61,13 @@ bench: $(VENV)/bench.stamp ## measure beside stock wasmtime-py, Extism, pykka an
 	$(BIN)/python -m benchmarks
 	$(BIN)/python docs/draw_calls.py
 
-wheel: $(VENV)/dev.stamp ## build dist/*.whl
+wheel: $(VENV)/dev.stamp ## build dist/*.whl, without the extension in C
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
+wheels: wheel $(GUESTS)/guests.stamp ## build those with the extension too, for Linux on x86-64 and arm64, by the guests' zig
+	for each in x86_64 aarch64; do \
+	    CC="$(ZIG_CC) -target $$each-linux-gnu.2.17" AIRS_PLATFORM=manylinux_2_17_$$each \
+	    $(BIN)/python -m build --wheel --no-isolation --outdir dist . || exit 1; done
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) $(GUESTS) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -67,13 +75,13 @@ clean: ## remove everything that make made
 
 # Stamps: newer than what they were made of when the environment is current. The development environment is the runtime
 # one and more, so that either may come first.
-$(VENV)/runtime.stamp: requirements.lock pyproject.toml bin/airs | $(BIN)/python
+$(VENV)/runtime.stamp: requirements.lock $(US) | $(BIN)/python
 	@echo "Installing the locked dependencies into $(VENV) …"
 	@$(BIN)/python $(INSTALL) requirements.lock
 	@$(BIN)/python $(INSTALL_US)
 	@touch $@
 
-$(VENV)/dev.stamp: requirements-dev.lock pyproject.toml bin/airs | $(BIN)/python
+$(VENV)/dev.stamp: requirements-dev.lock $(US) | $(BIN)/python
 	@echo "Installing the locked development dependencies into $(VENV) …"
 	@$(BIN)/python $(INSTALL) requirements-dev.lock
 	@$(BIN)/python $(INSTALL_US)

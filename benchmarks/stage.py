@@ -3,6 +3,7 @@
 The benchmarks of calls and of storage use it. Deployments come from manifests, as everything does.
 """
 
+import os
 import shutil
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from orchestrator.agent.process import SWITCH_S
 from orchestrator.agent.trouble import Trouble
 from orchestrator.host.context import GuestContext
 from orchestrator.manifest import references, resolve
+from orchestrator.model.calls import Calls
 from orchestrator.model.desired import DesiredState, Permissions
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Message, Outcome, Replied
@@ -114,7 +116,8 @@ def running_agent() -> Iterator[Stage]:
     """Run an agent until the block ends."""
     folder, switch_s = Path(tempfile.mkdtemp(prefix="airs-bench-")), sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)  # as the agent's process does
-    agent = Agent(StateDir(folder / "state"), folder / "agent.sock", lambda _event: None, lambda _status: None)
+    calls = Calls(os.environ.get("AIRS_CALLS") or Calls.NATIVE.value)
+    agent = Agent(StateDir(folder / "state"), folder / "agent.sock", lambda _event: None, lambda _status: None, calls)
     stop = threading.Event()
     controller = threading.Thread(target=agent.controller.run, args=(stop,), name="controller")
     controller.start()

@@ -55,7 +55,7 @@ class Agent:
 
     def __init__(
         self, state: StateDir, socket_path: Path, say: Callable[[Event], None], report: Callable[[SourceStatus], None],
-        calls: Calls = Calls.FAST, passed_on: Mapping[str, str] | None = None,
+        calls: Calls = Calls.NATIVE, passed_on: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         self.state, self.store = state, Store.open(state)
         self.clock = SystemClock()

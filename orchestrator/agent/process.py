@@ -53,7 +53,7 @@ class AgentOptions(NamedTuple):
     say: Callable[[Event], None]
     report: Callable[[SourceStatus], None]
     ready: Callable[[Agent], None]
-    calls: Calls = Calls.FAST
+    calls: Calls = Calls.NATIVE
     passed_on: Mapping[str, str] | None = None
 
 
@@ -88,7 +88,7 @@ def run_agent(options: AgentOptions) -> None:
             log=str(state.log),
             lineage=state.lineage,
             calls=agent.runtime.path.calls,
-            why_stock=agent.runtime.path.why,
+            why_slower=agent.runtime.path.why,
         )
         asyncio.run(_serve(agent, about, listener, lock, options))
 

@@ -64,7 +64,7 @@ def status(settings: Settings) -> None:
     console.print(Text.assemble(("running", "green"), f"  process {about.pid}, airs {about.version}"))
     console.print(f"since      {about.started_at}\nstate      {about.state_dir}\nsocket     {about.socket}")
     console.print(f"log        {about.log}")
-    console.print(f"calls      {about.calls.value}{f': {about.why_stock}' if about.why_stock else ''}")
+    console.print(f"calls      {about.calls.value}{f': {about.why_slower}' if about.why_slower else ''}")
     if about.condition:
         console.print(Text.assemble(("store      ", "bold red"), printable(about.condition)))
 

@@ -76,11 +76,11 @@ class Settings:
         Raises:
             Failure: there is no such way.
         """
-        named = os.environ.get("AIRS_CALLS") or Calls.FAST.value
+        named = os.environ.get("AIRS_CALLS") or Calls.NATIVE.value
         try:
             return Calls(named)
         except ValueError:
-            ways = " or ".join(each.value for each in Calls)
+            ways = ", ".join(each.value for each in Calls)
             raise Failure(
                 f"AIRS_CALLS is {named[:40]!a}", f"it may be {ways}", "Set one of these, or unset it.", USAGE
             ) from None

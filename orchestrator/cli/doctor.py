@@ -35,6 +35,10 @@ GIT_LIMIT_S = 5.0
 AGENT_LIMIT_S = 5.0  # for an agent to say that it is there
 STYLES = {Degree.OK: "green", Degree.WARNING: "bold yellow", Degree.PROBLEM: "bold red"}
 TITLES = (("engine", "Engine"), ("machine", "Machine"), ("state", "State"))
+NO_EXTENSION = (
+    "A wheel for this platform has it; from a clone, `make` builds it once there is a C compiler and Python.h "
+    "(Debian: apt install gcc python3-dev)."
+)
 
 
 class Doctor(Value, frozen=True):
@@ -100,8 +104,13 @@ def _engine(asked: Calls) -> Iterator[Finding]:
     if path.calls is Calls.STOCK:
         hint = "Unset AIRS_CALLS." if asked is Calls.STOCK else "Install the wasmtime that airs pins."
         yield warning("fast path", "off: the stock path runs, and a call takes several times as long", hint, path.why)
+    elif path.calls is Calls.FAST:
+        hint = "Unset AIRS_CALLS." if asked is Calls.FAST else NO_EXTENSION
+        yield ok(
+            "fast path", f"on, by ctypes: a message takes half as long again as by the extension. {hint}", path.why
+        )
     else:
-        yield ok("fast path", "on; `airs component info FILE` says how messages reach an actor on it")
+        yield ok("fast path", "on, by the extension; `airs component info FILE` says how messages reach an actor on it")
     refusal = trial(asked)
     if refusal:
         hint = "A policy that forbids executable memory (SELinux, seccomp, a hardened kernel) has to make an exception."

@@ -321,7 +321,7 @@ class AgentView(Value, frozen=True):
     log: str
     lineage: str
     calls: Calls
-    why_stock: str  # empty where calls are fast
+    why_slower: str  # empty where calls are the quickest
     condition: str = ""  # what is wrong with its store for as long as it is, such as that nothing can be written
 
 

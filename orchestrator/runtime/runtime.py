@@ -25,12 +25,12 @@ class Runtime:
 
     def __init__(
         self, cache_dir: Path | None, imports: Sequence[HostImport] = (),
-        compiling: Callable[[Compiling], None] = lambda _: None, calls: Calls = Calls.FAST,
+        compiling: Callable[[Compiling], None] = lambda _: None, calls: Calls = Calls.NATIVE,
     ) -> None:  # fmt: skip
         """Set up the engines; `cache_dir` None means that nothing compiled is kept on disk.
 
         `compiling` is told when a compilation begins and when it is over, on the thread that compiles. `calls` is the
-        way that is asked for; `path` is the one taken, which is the stock one where the fast one cannot be.
+        way that is asked for; `path` is the one taken, which is a slower one where that cannot be.
 
         Raises:
             OSError: the cache folder cannot be made, or belongs to somebody else.
@@ -69,5 +69,5 @@ class Runtime:
 
 
 def _kept(folder: SealedFolder, calls: Calls) -> Kept:
-    adapter = str(window.VERSION) if calls is Calls.FAST else "none"
+    adapter = str(window.VERSION) if calls is not Calls.STOCK else "none"
     return Kept(CompileCache(folder, settings_text(adapter)), Worlds(folder))

@@ -13,6 +13,7 @@ from orchestrator.contract.codes import FAILED, NO_AGENT
 from .conftest import REPOSITORY, Airs, wait_until
 
 OTHER_LAYOUT = "from orchestrator.runtime.engine import capi; capi.LAYOUT = (40, *capi.LAYOUT[1:])"
+NO_EXTENSION = "import sys; sys.modules['orchestrator.runtime.engine._crossing'] = None"
 OTHER_FUEL = "from orchestrator.runtime.engine import capi; capi._unlike.add('wasmtime_context_set_fuel')"
 
 
@@ -61,7 +62,7 @@ def test_with_another_layout_a_message_is_answered_and_doctor_says_why_slower(ai
     assert found["suggestion"] == "Install the wasmtime that airs pins."
     about = json.loads(airs.run("agent", "status", "-o", "json").stdout)
     assert about["calls"] == "stock"
-    assert about["whyStock"] == found["detail"]
+    assert about["whySlower"] == found["detail"]
     assert "calls      stock: wasmtime " in airs.run("agent", "status").stdout
 
 
@@ -76,7 +77,7 @@ def test_a_way_that_there_is_not_is_a_wrong_setting(asked: Airs):
     done = asked.run("doctor", check=False, env={"AIRS_CALLS": "quick"})
     assert done.returncode == 64
     assert "AIRS_CALLS is 'quick'" in done.stderr
-    assert "fast or stock" in done.stderr
+    assert "native, fast, stock" in done.stderr
 
 
 def test_a_wasmtime_under_which_no_limit_could_be_held_is_refused_in_words(airs: Airs):
@@ -88,6 +89,18 @@ def test_a_wasmtime_under_which_no_limit_could_be_held_is_refused_in_words(airs:
         assert "the installed wasmtime cannot be used" in done.stderr
         assert "wasmtime_context_set_fuel; install the wasmtime that airs pins" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_without_the_extension_calls_go_by_ctypes_and_doctor_says_how_to_get_it(airs: Airs):
+    customize(airs, NO_EXTENSION)
+    is_answered(airs)
+    found = fast_path(airs)
+    assert found["verdict"] == "ok"
+    assert "on, by ctypes" in found["summary"]
+    assert "Python.h" in found["summary"]
+    about = json.loads(airs.run("agent", "status", "-o", "json").stdout)
+    assert (about["calls"], about["whySlower"]) == ("fast", found["detail"])
+    assert found["detail"].startswith("the extension is not built: ")
 
 
 def test_requests_are_answered(asked: Airs):

@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 import sys
+import sysconfig
 import tomllib
 import zipfile
 from pathlib import Path
@@ -15,13 +17,16 @@ from .tree import ROOT, run
 
 SITE = "import sysconfig; print(sysconfig.get_path('purelib'))"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+BUILD = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir")
+EXTENSION = "orchestrator/runtime/engine/_crossing.abi3.so"
+HEADER = Path(sysconfig.get_path("include"), "Python.h")
 STEM = f"airs_orchestrator-{PROJECT['version']}"
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dist")
-    built = run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
+    built = run(*BUILD, folder, ROOT)
     assert built.returncode == 0, built.stdout
     return next(folder.glob("*.whl"))
 
@@ -61,6 +66,39 @@ def test_it_holds_every_schema_and_wit_file_the_licence_and_the_type_marker(whee
 def test_it_holds_nothing_but_the_package_and_the_command(wheel):
     names = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
     assert [name for name in names if not name.startswith("orchestrator/")] == [f"{STEM}.data/scripts/airs"]
+
+
+def test_it_is_pure_unless_it_is_for_a_platform(wheel):
+    assert wheel.name == f"{STEM}-py3-none-any.whl"
+    assert [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith((".so", ".c"))] == []
+
+
+@pytest.mark.skipif(not shutil.which("cc") or not HEADER.is_file(), reason="no compiler, or no Python.h")
+def test_one_for_a_platform_has_the_extension_and_calls_by_it(tmp_path):
+    built = run(*BUILD, tmp_path, ROOT, AIRS_PLATFORM="linux_x86_64")
+    assert built.returncode == 0, built.stdout
+    (wheel,) = tmp_path.iterdir()
+    assert wheel.name == f"{STEM}-cp311-abi3-linux_x86_64.whl"
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    told = "from orchestrator.runtime.engine.crossing import extension; print(extension().__file__)"
+    done = run(sys.executable, "-c", told, cwd=tmp_path, PYTHONPATH=str(tmp_path / "site"))
+    assert done.stdout == f"{tmp_path}/site/{EXTENSION}\n"
+
+
+def test_one_for_a_platform_is_not_built_without_a_compiler(tmp_path):
+    built = run(*BUILD, tmp_path, ROOT, AIRS_PLATFORM="linux_x86_64", CC="no-such-compiler")
+    assert built.returncode != 0
+    assert "there is no no-such-compiler" in built.stdout
+    assert not [*tmp_path.glob("*.whl")]
+
+
+def test_an_editable_install_goes_on_where_there_is_no_compiler(tmp_path):
+    left_out = shutil.ignore_patterns(".git", ".venv*", ".*cache", "__pycache__", "*.so", "*.wasm", "tests")
+    clone = shutil.copytree(ROOT, tmp_path / "clone", ignore=left_out)
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation")
+    done = run(*pip, "--target", tmp_path / "site", "--editable", clone, CC="no-such-compiler")
+    assert done.returncode == 0, done.stdout
+    assert not (clone / EXTENSION).exists()
 
 
 @pytest.mark.parametrize("way", ["as it is", "over a symlink", "by a bare name"])

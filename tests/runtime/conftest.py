@@ -1,6 +1,10 @@
-"""Everything here is real: wasmtime, guests, files in a temporary folder. Only host functions are stand-ins."""
+"""Everything here is real: wasmtime, guests, files in a temporary folder. Only host functions are stand-ins.
+
+Modules in `EACH` run on each path that calls take, the others on the quickest, or on the one that AIRS_CALLS names.
+"""
 
 import faulthandler
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,7 +15,7 @@ from orchestrator.model.calls import Calls
 from orchestrator.runtime import HostImport, Runtime
 
 MakeRuntime = Callable[..., Runtime]
-BOTH = {
+EACH = {
     "test_actor", "test_async_exports", "test_host_imports", "test_limits", "test_sessions", "test_topics",
     "test_typed_calls",
 }  # fmt: skip
@@ -28,14 +32,14 @@ def limit_of_time(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what holds for both kinds of calls with both."""
-    if "calls" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in BOTH:
+    """Run what holds for each kind of calls with each."""
+    if "calls" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in EACH:
         metafunc.parametrize("calls", Calls, ids=lambda calls: calls.value)
 
 
 @pytest.fixture
 def calls() -> Calls:
-    return Calls.FAST
+    return Calls(os.environ.get("AIRS_CALLS", Calls.NATIVE.value))
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-"""The stock path and the fast one: the same for every type and value, and which of them runs and why."""
+"""The paths that calls take: the same for every type and value, and which of them runs and why."""
 
 import ctypes
 import re
 import struct
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,7 +26,9 @@ from orchestrator.model.wit import (
     WitType,
 )
 from orchestrator.runtime import Err, HostImport, Ok, Runtime, Some, Variant, chosen, trial
-from orchestrator.runtime.engine import capi
+from orchestrator.runtime.engine import capi, crossing
+from orchestrator.runtime.engine.crossing import extension
+from orchestrator.runtime.engine.path import Path
 from tests.runtime.guests import FAULTY, LIBC, MIB, message, start, told, wasm
 
 INTEGERS = {
@@ -259,11 +262,11 @@ def exactly(value: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def ways() -> Iterator[tuple[Way, Way]]:
-    fast, stock = Way(Calls.FAST), Way(Calls.STOCK)
-    yield fast, stock
-    fast.runtime.close()
-    stock.runtime.close()
+def ways() -> Iterator[tuple[Way, ...]]:
+    ways = tuple(map(Way, Calls))
+    yield ways
+    for way in ways:
+        way.runtime.close()
 
 
 def sayable(told: list[Any]) -> str:
@@ -277,10 +280,10 @@ def test_every_value_of_every_type_goes_and_comes_the_same_on_both_ways(ways, da
     kind = data.draw(TYPES)
     values = data.draw(st.lists(json_of(kind), max_size=5))
     guest = component(kind)
-    fast, stock = (way.happens(guest, values) for way in ways)
+    native, fast, stock = (way.happens(guest, values) for way in ways)
     assert isinstance(fast[0], Returned)
     assert isinstance(fast[2], Returned)
-    assert sayable(fast) == sayable(stock)
+    assert sayable(native) == sayable(fast) == sayable(stock)
 
 
 @settings(max_examples=100)
@@ -290,8 +293,8 @@ def test_whatever_a_host_function_returns_both_ways_say_the_same_of_it(ways, dat
     guest = component(kind)
     fitting = ways[0].plain(guest, data.draw(st.lists(json_of(kind), min_size=1, max_size=3)))
     answer = damaged(fitting, data.draw)
-    fast, stock = (way.happens(guest, [], answer) for way in ways)
-    assert sayable(fast) == sayable(stock)
+    native, fast, stock = (way.happens(guest, [], answer) for way in ways)
+    assert sayable(native) == sayable(fast) == sayable(stock)
 
 
 def test_with_values_laid_out_otherwise_the_stock_path_runs_and_says_so(monkeypatch):
@@ -307,6 +310,30 @@ def test_without_a_function_of_the_fast_path_the_stock_one_runs_and_says_so(monk
     assert chosen().calls is Calls.STOCK
     assert chosen().why.endswith("lacks or declares otherwise wasmtime_component_func_call_async")
     assert trial(Calls.FAST) == ""
+
+
+@pytest.fixture
+def unbound() -> Iterator[None]:
+    """Have the extension looked for anew, then and afterwards."""
+    extension.cache_clear()
+    yield
+    extension.cache_clear()
+
+
+@pytest.mark.usefixtures("unbound")
+def test_without_the_extension_the_fast_path_runs_and_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "orchestrator.runtime.engine._crossing", None)
+    assert chosen().calls is Calls.FAST
+    assert chosen().why.startswith("the extension is not built: ")
+    assert trial(Calls.NATIVE) == ""
+
+
+@pytest.mark.usefixtures("unbound")
+def test_an_extension_that_was_built_of_other_sources_is_not_used(monkeypatch):
+    monkeypatch.setattr(crossing, "VERSION", crossing.VERSION + 1)
+    assert chosen() == Path(
+        Calls.FAST, f"the extension is of version {crossing.VERSION - 1}, expected {crossing.VERSION}"
+    )
 
 
 def test_without_a_function_that_both_need_nothing_runs(monkeypatch):

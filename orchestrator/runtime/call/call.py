@@ -1,7 +1,7 @@
 """One prepared call into a guest: plain Python values in, a plain value out. The whole of the hot path is here.
 
 `guest/store` builds an `Entry` per instance and exported function when it is first called, sets fuel and deadline,
-begins the call and polls it. A faster way to call replaces this module and nothing else.
+begins the call and polls it; `guest/crossing` lets the extension do all of that by `Entry.cross`.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +11,7 @@ from typing import Any
 from orchestrator.runtime.call.layout import VAL, lifting, lowering
 from orchestrator.runtime.call.types import FunctionType
 from orchestrator.runtime.engine import capi
+from orchestrator.runtime.engine.crossing import extension
 
 
 class CallFailed(Exception):
@@ -43,7 +44,7 @@ def polled_to_end(future: int, is_over: Callable[[], bool], end: Callable[[int],
 class Entry:
     """One exported function of one instance, with the memory its arguments and result pass through."""
 
-    __slots__ = ("_arguments", "_context", "_error", "_func", "_result", "_signature", "_sizes", "_start")
+    __slots__ = ("_arguments", "_context", "_error", "_func", "_result", "_signature", "_sizes", "_start", "crossing")
 
     def __init__(self, context: int, func: Array[c_char], signature: Signature) -> None:
         self._context, self._func, self._signature = context, func, signature
@@ -56,6 +57,22 @@ class Entry:
             func, c_void_p(context), self._arguments, c_size_t(count), self._result, c_size_t(results),
             byref(self._error),
         )  # fmt: skip
+
+    def prepare_crossing(self) -> None:
+        """Let the extension make its calls, by `cross`."""
+        count, results = self._sizes
+        self.crossing = extension().Call(
+            self._context, addressof(self._func), addressof(self._arguments), count, addressof(self._result), results,
+            addressof(self._error), self._place(),
+        )  # fmt: skip
+
+    def cross(self, values: Sequence[Any], fuel: int, keeps_lock: bool) -> Any:
+        """Set the limits, begin a call and run its first slice, in one crossing: `PENDING`, `ENDED`, or its answer.
+
+        Raises:
+            Unfit: a value does not fit its parameter; nothing ran.
+        """
+        return self.crossing.run(self._image(values), fuel, keeps_lock)
 
     def begin(self, values: Sequence[Any]) -> int:
         """Begin a call; returns its future, which is the caller's to poll, and to give to `end`, before `result`.
@@ -106,8 +123,15 @@ class Entry:
             raise CallFailed(capi.take_error(error))
         return self._take_result()
 
+    def _image(self, values: Sequence[Any]) -> bytes:
+        return b"".join([lower(value) for lower, value in zip(self._signature.lower, values, strict=True)])
+
+    def _place(self) -> int:
+        """Return where it stands how the memory lies that images belong in; 0 where they are arguments."""
+        return 0
+
     def _lower(self, values: Sequence[Any]) -> None:
-        images = b"".join([lower(value) for lower, value in zip(self._signature.lower, values, strict=True)])
+        images = self._image(values)
         memmove(self._arguments, images, len(images))
 
     def _drop_arguments(self) -> None:

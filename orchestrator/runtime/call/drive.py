@@ -28,11 +28,28 @@ class AdapterEntry(Entry):
         super().__init__(context, func, _NO_SIGNATURE)
         self._memory = memory
 
+    def _place(self) -> int:
+        return self._memory.place
+
     def _drop_arguments(self) -> None:
         """Nothing is wasmtime's: the frame belongs to the adapter."""
 
 
-class MessageEntry(AdapterEntry):
+class _FramedEntry(AdapterEntry):
+    """An entry that takes a message's frame."""
+
+    __slots__ = ("cross",)
+
+    def prepare_crossing(self) -> None:
+        """Let the extension write frames and read plain answers."""
+        super().prepare_crossing()
+        self.cross = self.crossing.handle  # type: ignore[method-assign]  # a slot of its own, for one frame less
+
+    def _lower(self, values: Sequence[Any]) -> None:
+        frames.put(self._memory.view, values)
+
+
+class MessageEntry(_FramedEntry):
     """An entry: a message's frame in, its answer out. All of it is on the hot path."""
 
     __slots__ = ()
@@ -40,8 +57,7 @@ class MessageEntry(AdapterEntry):
 
     def begin(self, values: Sequence[Any]) -> int:
         """Begin handling a message."""
-        (frame,) = values
-        self._memory.view[: len(frame)] = frame
+        frames.put(self._memory.view, values)
         return self._start()
 
     def result(self) -> Replied | Refused:
@@ -50,22 +66,14 @@ class MessageEntry(AdapterEntry):
             raise self._failed()
         return frames.answer(self._memory.view)
 
-    def _lower(self, values: Sequence[Any]) -> None:
-        (frame,) = values
-        self._memory.view[: len(frame)] = frame
-
     def _take_result(self) -> Replied | Refused:
         return frames.answer(self._memory.view)
 
 
-class HandleCallback(AdapterEntry):
+class HandleCallback(_FramedEntry):
     """An entry: the frame of a request's outcome in."""
 
     __slots__ = ()
-
-    def _lower(self, values: Sequence[Any]) -> None:
-        (frame,) = values
-        self._memory.view[: len(frame)] = frame
 
     def _take_result(self) -> Replied | Refused:
         return frames.callback_answer(self._memory.view)
@@ -76,9 +84,13 @@ class HandleBatch(AdapterEntry):
 
     __slots__ = ("_batch",)
 
-    def _lower(self, values: Sequence[Any]) -> None:
+    def _image(self, values: Sequence[Any]) -> bytes:
         (self._batch,) = values
-        data = self._batch.data
+        data: bytes = self._batch.data
+        return data
+
+    def _lower(self, values: Sequence[Any]) -> None:
+        data = self._image(values)
         self._memory.view[: len(data)] = data
 
     def call(self, values: Sequence[Any], is_over: Callable[[], bool]) -> None:

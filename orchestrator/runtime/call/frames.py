@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import chain, repeat
 from struct import Struct
 from struct import error as StructError
+from typing import Any
 
 import msgspec
 
@@ -24,21 +25,25 @@ ERROR_CASES = (
 
 _BEFORE_BATCH = w.BATCH - 4
 _AFTER_BATCH = w.RECORD - w.BATCH - 16
-_top = Struct("<I").pack
-_plain_names = Struct(f"<{w.RECORD - 4}x6I").pack  # up to a record's payload
-_plain_rest = Struct("<2I40xQI20x").pack  # from there on, without any of its options
+_PAYLOAD_AT, _TIME_AT = w.RECORD + w.PAYLOAD_FIELD, w.RECORD + w.TIME_FIELD
+_OPTIONS = slice(_PAYLOAD_AT + 8, _TIME_AT)
+_put_top = Struct("<I").pack_into
+_put_rest = Struct(f"<2I{_TIME_AT - _PAYLOAD_AT - 8}sQI").pack_into  # of a record, from its payload to its time
 _head = Struct(f"<I{_BEFORE_BATCH}x4I{_AFTER_BATCH}x8I3I7IQI4x3I4x")  # TOP, BATCH, and a whole record
 _read_answer = Struct("<B3xB3xII").unpack_from
 _verdict = Struct("<III")
 _SECOND_NS = 1_000_000_000
+_LAST_NS = (1 << 64) * _SECOND_NS - 1
 _WORDS = w.ENTRY_BYTES // 4
 _ONE_HANDLED = w.HANDLED.to_bytes(w.VERDICT_BYTES, "little")
 _TIMEOUT = ERROR_CASES.index("timeout")
 _OK = Replied(None)
 
+Frame = tuple[bytes, bytes, int]  # all but the payload and the time, which differ from message to message, and those
 _Place = tuple[int, int]  # address and length
 _NO_ID = (0, 0, 0, 0, 0, 0, 0)
 _NO_TEXT = (0, 0, 0)
+_NO_TIME = (0, 0)
 
 
 class FrameBatch(msgspec.Struct):
@@ -55,36 +60,37 @@ class FrameBatch(msgspec.Struct):
     found: list[Replied | Refused] = []
 
 
-def frame(message: Message) -> bytes:
+def frame(message: Message) -> Frame:
     """Return one message as it is written at the begin of an adapter's memory.
 
     Raises:
         Unfit: a text is no UTF-8, or the time is not one that WIT can hold.
     """
+    if not 0 <= message.timestamp_ns <= _LAST_NS:
+        raise UnfitValue(f"a time of {message.timestamp_ns} ns")
     if message.correlation_id is not None or message.reply_to is not None or message.content_type is not None:
-        return _whole_frame(message)
+        texts, record = _described(message)
+        return _headed(texts, record), message.payload, message.timestamp_ns
     global _last_sender  # replaced whole, so that any thread reads one or the other
     known = _last_sender
     if known.sender is not message.sender:  # most messages come in rows, and hashing a sender takes longer than this
         known = _last_sender = _sender(message.sender)
-    payload, at = message.payload, known.end
-    size = len(payload)
-    seconds, nanoseconds = divmod(message.timestamp_ns, _SECOND_NS)
-    try:
-        return _top(at + size) + known.names + _plain_rest(at, size, seconds, nanoseconds) + known.texts + payload
-    except (StructError, TypeError) as problem:
-        raise UnfitValue(str(problem)) from None
+    return known.head, message.payload, message.timestamp_ns
 
 
-def _whole_frame(message: Message) -> bytes:
-    texts, record = _described(message)
-    payload = message.payload
-    at = w.BODY + len(texts)
-    try:
-        head = _head.pack(at + len(payload), 0, 0, 0, 0, *record[:6], at, len(payload), *record[6:])
-        return head + texts + payload
-    except (StructError, TypeError) as problem:
-        raise UnfitValue(str(problem)) from None
+def put(memory: memoryview, frame: Sequence[Any]) -> None:
+    """Write a message at the begin of an adapter's memory, which has room for it."""
+    head, payload, time_ns = frame
+    at = len(head)
+    whole = head + payload
+    end = len(whole)
+    memory[:end] = whole
+    _put_top(memory, w.TOP, end)
+    _put_rest(memory, _PAYLOAD_AT, at, end - at, head[_OPTIONS], *divmod(time_ns, _SECOND_NS))
+
+
+def _headed(texts: bytes, record: Sequence[int]) -> bytes:
+    return _head.pack(0, 0, 0, 0, 0, *record[:6], 0, 0, *record[6:]) + texts
 
 
 def batch(mail: Sequence[Mail], count: int) -> FrameBatch:
@@ -193,15 +199,15 @@ def read_verdicts(memory: memoryview, batch: FrameBatch) -> None:
 
 
 class _Sender:
-    """A sender as the first texts of a frame: those, where they end, and the record up to the payload."""
+    """A sender, and the head of a message of it that has nothing else but its payload and its time."""
 
-    __slots__ = ("end", "names", "sender", "texts")
+    __slots__ = ("head", "sender")
 
     def __init__(self, sender: ComponentId) -> None:
         texts = _Texts()
-        places = [*texts.add(sender.namespace), *texts.add(sender.name), *texts.add(sender.instance)]
-        self.sender, self.texts, self.names = sender, texts.joined(), _plain_names(*places)
-        self.end = w.BODY + len(self.texts)
+        names = [*texts.add(sender.namespace), *texts.add(sender.name), *texts.add(sender.instance)]
+        self.sender = sender
+        self.head = _headed(texts.joined(), [*names, *_NO_TEXT, *_NO_ID, *_NO_TIME, *_NO_TEXT])
 
 
 _sender = lru_cache(1024)(_Sender)

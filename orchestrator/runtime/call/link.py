@@ -7,7 +7,7 @@ wasmtime gets an error value and the reason waits in the instance's `Cell`. Gran
 import struct
 import traceback
 from collections.abc import Callable, Sequence
-from ctypes import c_uint32, c_void_p, string_at
+from ctypes import c_void_p, string_at
 from typing import Any
 
 from wasmtime import component as wc
@@ -21,9 +21,10 @@ from orchestrator.runtime.call.stand_ins import StandIn, put, stand_ins
 from orchestrator.runtime.call.types import FunctionType, Scalar
 from orchestrator.runtime.engine import capi
 from orchestrator.runtime.engine.cell import MAX_HOST_CALLS, CallAborted, Cell, Cells
+from orchestrator.runtime.engine.crossing import extension
 from orchestrator.runtime.engine.host_import import GuestTrap, HostImport, Wait
 
-_ENDED = b"ended by the host"
+ENDED = b"ended by the host"
 _CONTINUATION = struct.Struct("QQQ")  # callback, its argument, finalizer
 _TOO_MANY = ExitReason(kind=ExitKind.HOST_CALLS, detail=f"made more than {MAX_HOST_CALLS} host calls in one call")
 
@@ -43,14 +44,21 @@ class Called:
         self, _data: int, context: int, _type: int, arguments: int, count: int, results: int, _results: int
     ) -> int:
         """Answer at once; where a thread is held, after a wait."""
-        cell = self._cells[capi.get_data(context)]
-        if self._ran(cell, arguments, count, results):
-            if cell.waiting is not None and cell.holds_thread:
-                sit_out(cell.waiting)
-                cell.is_over()
-            if cell.ending is None:
-                return 0
-        return int(capi.error_new(_ENDED))
+        answer = self.answer(capi.get_data(context), string_at(arguments, count * VAL) if count else b"")
+        if answer is None:
+            return int(capi.error_new(ENDED))
+        if answer:
+            capi.copy(results, answer, VAL)
+        return 0
+
+    def answer(self, number: int, arguments: Any) -> Any:
+        """Answer a call out of an instance, however it came; None ends the guest's call, and no result is empty."""
+        cell = self._cells[number]
+        answer = self._answered(cell, arguments)
+        if answer is not None and cell.waiting is not None and cell.holds_thread:
+            sit_out(cell.waiting)
+            cell.is_over()
+        return answer if cell.ending is None else None
 
     def begin(
         self, _data: int, context: int, _type: int, arguments: int, count: int, results: int, _results: int,
@@ -61,27 +69,28 @@ class Called:
         Larger than most, as wasmtime calls it with these arguments.
         """
         cell = self._cells[capi.get_data(context)]
-        if not self._ran(cell, arguments, count, results):
-            c_void_p.from_address(error).value = capi.error_new(_ENDED)
+        answer = self._answered(cell, string_at(arguments, count * VAL) if count else b"")
+        if answer is None:
+            c_void_p.from_address(error).value = capi.error_new(ENDED)
+        elif answer:
+            capi.copy(results, answer, VAL)
         capi.copy(continuation, _CONTINUATION.pack(self._is_over, cell.number, 0), _CONTINUATION.size)
 
-    def _ran(self, cell: Cell, arguments: Any, count: int, results: Any) -> bool:
+    def _answered(self, cell: Cell, arguments: Any) -> Any:
         try:
             cell.host_calls += 1
             if cell.ending is not None or cell.host_calls > MAX_HOST_CALLS:
                 raise CallAborted(cell.ending or _TOO_MANY)
-            self._run(cell, arguments, count, results)
+            return self._answer(cell, arguments)
         except BaseException as problem:  # noqa: BLE001 — nothing may cross into wasm; `_keep` sorts it
             self._keep(cell, problem, arguments)
-            return False
-        return True
+            return None
 
-    def _run(self, cell: Cell, arguments: Any, count: int, results: Any) -> None:
-        image = string_at(arguments, count * VAL) if count else b""
-        values = [lift(image, index * VAL) for index, lift in enumerate(self._lift)]
+    def _answer(self, cell: Cell, arguments: Any) -> Any:
+        """Do what was asked for: arguments as an image of values, and so the result."""
+        values = [lift(arguments, index * VAL) for index, lift in enumerate(self._lift)]
         result = served(self._host, cell, values)
-        if self._lower is not None:
-            capi.copy(results, self._lower(result), VAL)
+        return b"" if self._lower is None else self._lower(result)
 
     def _name(self, _arguments: Any) -> str:
         """Name the host function that a call is of."""
@@ -108,7 +117,7 @@ class _Asked(Called):
     def __init__(self, stand_ins: Sequence[StandIn], cells: Cells) -> None:
         self._stand_ins, self._cells = stand_ins, cells
 
-    def _run(self, cell: Cell, arguments: Any, _count: int, results: Any) -> None:
+    def _answer(self, cell: Cell, arguments: bytes) -> bytes:
         asked, memory = self._asked(arguments), cell.memories[0]
         value = served(asked.host, cell, asked.arguments(memory))
         result = asked.result(value, memory)
@@ -116,13 +125,13 @@ class _Asked(Called):
         cell.pending = result if end else None
         waits = cell.waiting is not None and not cell.holds_thread
         assert not (waits and end), "a function that waits has a short result"
-        capi.copy(results, _lower_u32(MUST_WAIT if waits else end) if waits or end else _ZERO, VAL)
+        return _lower_u32(MUST_WAIT if waits else end) if waits or end else _ZERO
 
-    def _name(self, arguments: Any) -> str:
+    def _name(self, arguments: bytes) -> str:
         return self._asked(arguments).host.name
 
-    def _asked(self, arguments: Any) -> StandIn:
-        return self._stand_ins[c_uint32.from_address(arguments + PAYLOAD).value]
+    def _asked(self, arguments: bytes) -> StandIn:
+        return self._stand_ins[arguments[PAYLOAD]]  # of a few, so that the number's first byte is all of it
 
 
 class _Taken(Called):
@@ -131,12 +140,13 @@ class _Taken(Called):
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
 
-    def _run(self, cell: Cell, _arguments: Any, _count: int, _results: Any) -> None:
+    def _answer(self, cell: Cell, _arguments: bytes) -> bytes:
         assert cell.pending is not None, "a shim takes what it grew for"
         put(cell.memories[0], cell.pending)
         cell.pending = None
+        return b""
 
-    def _name(self, _arguments: Any) -> str:
+    def _name(self, _arguments: bytes) -> str:
         return "of the shim, which takes a result"
 
 
@@ -146,31 +156,35 @@ class _Waited(Called):
     def __init__(self, cells: Cells, is_over: int) -> None:
         self._cells, self._is_over = cells, is_over
 
-    def _run(self, cell: Cell, _arguments: Any, _count: int, _results: Any) -> None:
+    def _answer(self, _cell: Cell, _arguments: bytes) -> bytes:
         """Leave the wait as it was arranged."""
+        return b""
 
-    def _name(self, _arguments: Any) -> str:
+    def _name(self, _arguments: bytes) -> str:
         return "of the shim, which waits"
 
 
 class Linked:
-    """A linker ready for one component. Keep it as long as any of its instances: the callbacks live here."""
+    """A linker ready for one component. Keep it as long as any of its instances: the callbacks live here.
 
-    def __init__(self, linker: wc.Linker) -> None:
-        self.linker = linker
+    With `crosses`, wasmtime calls the extension, which calls the bodies.
+    """
+
+    def __init__(self, linker: wc.Linker, *, crosses: bool = False) -> None:
+        self.linker, self.crosses = linker, crosses
         self.callbacks: list[Any] = []
         self.address = capi.address_of(linker.ptr())
 
 
 def link(
     linker: wc.Linker, needed: dict[str, dict[str, FunctionType]], hosts: Sequence[HostImport], cells: Cells,
-    *, holds_thread: bool,
+    *, holds_thread: bool, crosses: bool = False,
 ) -> Linked:  # fmt: skip
     """Define on `linker` those of `hosts` that are `needed` (interface → function → type); one thread at a time.
 
     Where a guest holds its thread, a host function that waits does so on that thread.
     """
-    linked = Linked(linker)
+    linked = Linked(linker, crosses=crosses)
     is_over = capi.IsOver(_watching(cells))
     linked.callbacks.append(is_over)
     for interface, functions in needed.items():
@@ -197,11 +211,18 @@ def link_shim(linked: Linked, hosts: Sequence[HostImport], cells: Cells, *, hold
 
 
 def _define(linked: Linked, instance: int, function: str, body: Called, *, in_steps: bool) -> None:
-    callback = capi.AsyncHostCallback(body.begin) if in_steps else capi.HostCallback(body)
-    linked.callbacks.append(callback)
-    name = function.encode()
+    name, data = function.encode(), None
+    callback: Any
+    if in_steps:
+        callback = capi.AsyncHostCallback(body.begin)
+    elif linked.crosses:
+        data = extension().Callback(body.answer)
+        callback = capi.HostCallback(data.function)
+    else:
+        callback = capi.HostCallback(body)
+    linked.callbacks.append((callback, data))
     add = capi.add_func_async if in_steps else capi.add_func
-    error = add(instance, name, len(name), callback, None, None)
+    error = add(instance, name, len(name), callback, None if data is None else data.address, None)
     if error:
         raise RuntimeError(capi.take_error(error))
 

@@ -326,7 +326,10 @@ class Loader:
     ) -> Linked:
         if engine.calls is Calls.STOCK:
             return link_stock(linker, description.needed, self._hosts, engine.cells)
-        linked = link(linker, description.needed, self._hosts, engine.cells, holds_thread=holds_thread)
+        linked = link(
+            linker, description.needed, self._hosts, engine.cells, holds_thread=holds_thread,
+            crosses=engine.calls is Calls.NATIVE,
+        )  # fmt: skip
         if description.has_shim:
             link_shim(linked, self._hosts, engine.cells, holds_thread=holds_thread)
         return linked
@@ -335,7 +338,7 @@ class Loader:
 def _compiled(engine: SharedEngine, data: bytes) -> tuple[wc.Component, Adapter]:
     """Compile a component with its adapter within it as far as that goes, else beside it, or without."""
     why = "calls take the stock path" if engine.calls is Calls.STOCK else ""
-    for place in AdaptedAt if engine.calls is Calls.FAST else ():
+    for place in AdaptedAt if engine.calls is not Calls.STOCK else ():
         try:
             wrapped = data if place is AdaptedAt.NONE else wrap(data, place)
             return native.compile(engine.engine, wrapped), Adapter(place=place, why=why)

@@ -40,7 +40,7 @@ class SharedEngine:
         self.memories = Memories()
         self.memories.install(config)
         self.stacks = Stacks()
-        if calls is Calls.FAST:
+        if calls is not Calls.STOCK:
             self.stacks.install(config)
         self.engine = Engine(config)
         self.address = capi.address_of(self.engine.ptr())

@@ -83,12 +83,20 @@ class Allowance:
 class Memory:
     """One mapping of `mapped` bytes: a guest uses the first `size`, and may use `usable` before it has to move."""
 
-    __slots__ = ("_view", "address", "allowance", "is_adapter", "mapped", "size", "usable")
+    __slots__ = ("_place", "_view", "address", "allowance", "is_adapter", "mapped", "size", "usable")
 
     def __init__(self, allowance: Allowance, address: int, mapped: int, usable: int) -> None:
         self.allowance, self.address, self.mapped, self.usable, self.size = allowance, address, mapped, usable, 0
         self.is_adapter = False
         self._view: memoryview | None = None
+        self._place: Any = None
+
+    @property
+    def place(self) -> int:
+        """The address of two words, which say where it is and how large, as long as this lives: for the extension."""
+        if self._place is None:
+            self._place = (c_size_t * 2)(self.address, self.size)
+        return ctypes.addressof(self._place)
 
     @property
     def view(self) -> memoryview:
@@ -105,6 +113,8 @@ class Memory:
         self.allowance.take(more, for_adapter=self.is_adapter)
         self.size = size
         self._view = None  # it may have moved, too
+        if self._place is not None:
+            self._place[:] = self.address, size
         return True
 
     def forget(self) -> None:

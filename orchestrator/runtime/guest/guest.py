@@ -43,6 +43,7 @@ from orchestrator.runtime.call.resources import GuestResource
 from orchestrator.runtime.component import lifecycle
 from orchestrator.runtime.component.loaded import Loaded
 from orchestrator.runtime.engine.host_import import Current
+from orchestrator.runtime.guest.crossing import CrossingStore
 from orchestrator.runtime.guest.sessions import MAX_HANDLES, Sessions, Use
 from orchestrator.runtime.guest.stock import StockStore
 from orchestrator.runtime.guest.store import GuestStore
@@ -50,6 +51,7 @@ from orchestrator.runtime.wasi.config import Wasi
 
 T = TypeVar("T")
 SAID_MAX = 200  # characters of what a guest calls itself that are shown
+_STORES = {Calls.NATIVE: CrossingStore, Calls.FAST: GuestStore, Calls.STOCK: StockStore}
 _RUN = re.compile(r"wasi:cli/run@[0-9.]+#run")
 _HANDLE = Export(f"{FLAT}#handle", FLAT, "handle", NO_VALUES)
 _BATCH = Export(f"{FLAT}#batch", FLAT, "batch", NO_VALUES)
@@ -113,9 +115,9 @@ class Guest:
                 frame = frames.frame(message)
             except UnfitValue as problem:
                 return _no_message(problem)
-            if len(frame) <= frames.FRAME_MAX_BYTES:
+            if len(frame[0]) + len(frame[1]) <= frames.FRAME_MAX_BYTES:
                 self._has_worked = True
-                return self._instance.invoke(_HANDLE, (frame,), timeout_ms)
+                return self._instance.invoke(_HANDLE, frame, timeout_ms)
         return self._handle_directly(message, timeout_ms)
 
     async def _handle_directly(self, message: Message, timeout_ms: int | None) -> Answer:
@@ -136,9 +138,11 @@ class Guest:
             return Refused("export-not-found", "this component does not export handle-callback")
         self._has_worked = True
         try:
-            if self._is_adapted and len(frame := frames.frame(message)) <= frames.FRAME_MAX_BYTES:
-                handled: Answer = await self._instance.invoke(_CALLBACK, (frame,))
-                return handled
+            if self._is_adapted:
+                frame = frames.frame(message)
+                if len(frame[0]) + len(frame[1]) <= frames.FRAME_MAX_BYTES:
+                    handled: Answer = await self._instance.invoke(_CALLBACK, frame)
+                    return handled
             answer = await self._lifecycle(lifecycle.HANDLE_CALLBACK, lifecycle.message_value(message))
         except UnfitValue as problem:
             return await _no_message(problem)
@@ -376,8 +380,7 @@ async def read_metadata(request: Start) -> dict[str, Any] | Exited | None:
 
 def _instance(request: Start) -> GuestStore:
     cell = request.loaded.engine.cells.add(request.id, request.context, holds_thread=request.loaded.holds_thread)
-    kind = StockStore if request.loaded.engine.calls is Calls.STOCK else GuestStore
-    return kind(request.loaded, cell, request.revision.limits, request.wasi)
+    return _STORES[request.loaded.engine.calls](request.loaded, cell, request.revision.limits, request.wasi)
 
 
 def _bad(problem: typed.Unsuitable) -> BadCall:

@@ -41,7 +41,7 @@ MAX_MEMORIES = 16
 MAX_CORE_INSTANCES = 256
 JUST_NS = 1_000_000  # since a call began: half a tick
 SMALL_MEMORY_BYTES = 16 << 20  # filling it takes one instruction, and two milliseconds
-_CLOSED = Exited(ExitReason(kind=ExitKind.KILLED, detail="closed"))
+CLOSED = Exited(ExitReason(kind=ExitKind.KILLED, detail="closed"))
 _OUTSIDE = "; it still waits outside of the guest, in WASI, and holds a thread until that ends"
 T = TypeVar("T")
 _FUNC_BYTES = sizeof(ffi.wasmtime_component_func_t)
@@ -198,11 +198,11 @@ class GuestStore:
         if self.exited is not None:
             return self.exited
         if self._is_entered:
-            raise _busy()
+            raise busy()
         self._is_entered = True
         try:
             if self._is_closing:  # looked at once entered, so that one side sees the other
-                return _CLOSED
+                return CLOSED
             self._allowance.was_refused = False
             meter = self.meter
             meter.arm(self._limits.timeout_ms if timeout_ms is None else timeout_ms, fuel_times)
@@ -255,7 +255,7 @@ class GuestStore:
             return self.exited
         with _Entered(self) as entered:
             if self._is_closing:
-                return _CLOSED
+                return CLOSED
 
             def call() -> Any:
                 try:
@@ -276,7 +276,7 @@ class GuestStore:
             return self.exited
         with _Entered(self) as entered:
             if self._is_closing:
-                return _CLOSED
+                return CLOSED
             exited = await self._apart(entered, lambda: self._drop(resources))
             return exited if exited is not None or self._cell.ending is None else self._end("")
 
@@ -338,7 +338,7 @@ class GuestStore:
 
     def _release(self) -> None:
         if self.exited is None:
-            self.exited = _CLOSED
+            self.exited = CLOSED
         self._entries.clear()
         self._free()
 
@@ -388,7 +388,7 @@ class _Entered:
 
     def __enter__(self) -> "_Entered":
         if self._instance._is_entered:
-            raise _busy()
+            raise busy()
         self._instance._is_entered = True
         return self
 
@@ -400,7 +400,8 @@ class _Entered:
             self._instance._release()
 
 
-def _busy() -> RuntimeError:
+def busy() -> RuntimeError:
+    """Say that a second call was made at once."""
     return RuntimeError("one call at a time: this instance is at work on another")
 
 

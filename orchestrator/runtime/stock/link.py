@@ -12,7 +12,7 @@ from wasmtime import WasmtimeError
 from wasmtime import _ffi as ffi
 from wasmtime import component as wc
 
-from orchestrator.runtime.call.link import Called, Linked, served
+from orchestrator.runtime.call.link import ENDED, Called, Linked, served
 from orchestrator.runtime.call.types import FunctionType
 from orchestrator.runtime.engine import capi
 from orchestrator.runtime.engine.cell import Cell, Cells
@@ -30,21 +30,26 @@ class _StockCalled(Called):
         self._lift_each = tuple(values.lifting(param) for _, param in kind.params)
         self._lower_into = None if kind.result is None else values.lowering(kind.result)
 
-    def stock(self, data: Any, context: Any, kind: Any, arguments: Any, count: int, results: Any, expected: int) -> int:
+    def stock(self, _data: Any, context: Any, _kind: Any, arguments: Any, _count: int, results: Any, _n: int) -> int:
         """Answer as wasmtime's binding has it."""
-        return self(data, capi.address_of(context), kind, arguments, count, results, expected)
+        answer = self.answer(capi.get_data(capi.address_of(context)), arguments)
+        if answer is None:
+            return int(capi.error_new(ENDED))
+        if answer:
+            results[0] = answer[0]  # wasmtime's from here on
+        return 0
 
-    def _run(self, cell: Cell, arguments: Any, _count: int, results: Any) -> None:
+    def _answer(self, cell: Cell, arguments: Any) -> Any:
         result = served(self._host, cell, [lift(arguments[index]) for index, lift in enumerate(self._lift_each)])
         if self._lower_into is None:
-            return
+            return ()
         lowered = values.blank(1)
         try:
             self._lower_into(result, lowered[0])
         except BaseException:
             values.drop(lowered[0])
             raise
-        results[0] = lowered[0]  # wasmtime's from here on
+        return lowered
 
 
 def link_stock(
