@@ -1,4 +1,4 @@
-"""Everything here is real: the `airs` command as a subprocess, an agent of its own per test, wasmtime, RocksDB, git.
+"""Everything here is real: the `airs` command as a process, an agent of its own per test, wasmtime, RocksDB, git.
 
 Nothing is mocked. Nobody sleeps for a while and hopes: `wait_until` polls for what is expected.
 """
@@ -11,10 +11,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import pytest
 
@@ -22,6 +23,7 @@ from orchestrator.cli.main import run
 from orchestrator.client import AgentClient
 from orchestrator.store.state_dir import holder
 
+from .forks import FORKS, Forked
 from .stage import stage  # noqa: F401 — the fixture of the tests about what happens while an agent runs
 
 T = TypeVar("T")
@@ -46,7 +48,7 @@ def wait_until(predicate: Callable[[], T], limit_s: float = LIMIT_S) -> T:
 class Background:
     """A long-running `airs` command; what it prints goes to files, so that no pipe fills."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", out: Path, err: Path) -> None:
+    def __init__(self, process: "Forked | subprocess.Popen[bytes]", out: Path, err: Path) -> None:
         self.process, self._out, self._err = process, out, err
 
     @property
@@ -90,6 +92,7 @@ class Airs:
             "PYTHONPATH": str(REPOSITORY),
             "AIRS_STATE_DIR": str(self.state_dir),
         }
+        self._usual = dict(self.env)
         self._background: list[Background] = []
         self._clients: list[AgentClient] = []
 
@@ -97,15 +100,29 @@ class Airs:
         self, *arguments: str | Path, check: bool = True, input: str | None = None, env: dict[str, str] | None = None
     ) -> "subprocess.CompletedProcess[str]":
         """Run `airs` with `arguments` to its end."""
-        given = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
-        done = subprocess.run(
-            [*AIRS, *map(str, arguments)],
-            capture_output=True, text=True, encoding="utf-8", errors="surrogateescape", check=False, cwd=self.folder,
-            timeout=60, env=self.env | (env or {}), **given,
-        )  # fmt: skip
+        command = [*map(str, arguments)]
+        with contextlib.ExitStack() as files:
+            streams = [files.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
+            streams[0].write((input or "").encode())
+            streams[0].seek(0)
+            process = self._started(command, (streams[0], streams[1], streams[2]), self.env | (env or {}))
+            try:
+                code = process.wait(2 * LIMIT_S)
+            finally:
+                process.kill()
+                process.wait()
+            done = subprocess.CompletedProcess(command, code, *map(_printed, streams[1:]))
         if check and done.returncode != 0:
             raise AssertionError(f"airs {arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
+
+    def _started(
+        self, command: list[str], streams: tuple[IO[bytes], IO[bytes], IO[bytes]], env: dict[str, str]
+    ) -> "Forked | subprocess.Popen[bytes]":
+        if _of_python(env) == _of_python(self._usual):
+            return FORKS.start(command, streams, self.folder, env)
+        took, printed, told = streams  # Python itself shall begin in another way
+        return subprocess.Popen([*AIRS, *command], stdin=took, stdout=printed, stderr=told, cwd=self.folder, env=env)
 
     def quick(self, *arguments: str | Path, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run `airs` inside this process, where a new one would only cost time; paths must be absolute."""
@@ -126,11 +143,8 @@ class Airs:
         """Start `airs` and let it run; it is ended after the test."""
         number = len(self._background)
         out, err = self.state_dir.parent / f"{number}.out", self.state_dir.parent / f"{number}.err"
-        with out.open("wb") as to, out.with_suffix(".err").open("wb") as errors:
-            process = subprocess.Popen(
-                [*AIRS, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=to, stderr=errors, cwd=self.folder,
-                env=self.env,
-            )  # fmt: skip
+        with out.open("wb") as to, err.open("wb") as errors, open(os.devnull, "rb") as nothing:
+            process = self._started([*map(str, arguments)], (nothing, to, errors), self.env)
         self._background.append(Background(process, out, err))
         return self._background[-1]
 
@@ -175,6 +189,12 @@ class Airs:
                 os.kill(owner.pid, signal.SIGKILL)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def forks() -> Iterator[None]:
+    yield
+    FORKS.close()
+
+
 @pytest.fixture
 def airs(tmp_path: Path) -> Iterator[Airs]:
     user = Airs(tmp_path)
@@ -182,6 +202,16 @@ def airs(tmp_path: Path) -> Iterator[Airs]:
         yield user
     finally:
         user.close()
+
+
+def _of_python(env: dict[str, str]) -> dict[str, str]:
+    """Return what Python itself heeds when it starts."""
+    return {name: value for name, value in env.items() if name.startswith(("PYTHON", "LANG", "LC_"))}
+
+
+def _printed(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode(errors="surrogateescape")
 
 
 def deployment(name: str, component: str, **spec: Any) -> str:

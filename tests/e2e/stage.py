@@ -9,8 +9,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +25,8 @@ from orchestrator.client import AgentClient
 from orchestrator.contract.documents import DeploymentView
 from orchestrator.contract.problem import Failure
 from orchestrator.model.ids import DeploymentKey
+
+from .forks import FORKS, Forked
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 30.0  # for anything to happen on a machine that has other things to do
@@ -64,7 +64,7 @@ class Stage:
         self.manifests = folder / "manifests"
         self.state_dir = folder / "state"
         self.manifests.mkdir()
-        self._agent: subprocess.Popen[bytes] | None = None
+        self._agent: Forked | None = None
         self._client: AgentClient | None = None
 
     # ---- what is wanted ----
@@ -164,10 +164,15 @@ class Stage:
 
     def spawn(self) -> None:
         """Start the agent and wait for nothing."""
-        command = [sys.executable, "-m", "orchestrator", "agent", "run", "--state-dir", str(self.state_dir)]
-        self.state_dir.mkdir(mode=0o700, exist_ok=True)
-        with (self.state_dir / "agent.log").open("ab") as log:
-            self._agent = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
+        if not self.state_dir.exists():
+            compile_together(self.state_dir)
+        with (self.state_dir / "agent.log").open("ab") as log, open(os.devnull, "rb") as nothing:
+            command = ["agent", "run", "--state-dir", str(self.state_dir)]
+            self._agent = FORKS.start(command, (nothing, log, log), "/", os.environ)
+
+    def forget_compiled(self) -> None:
+        """Leave the next agent without what was compiled, so that it compiles by itself."""
+        (self.state_dir / "cache").unlink()
 
     def _is_up(self) -> bool:
         assert self._agent is not None
@@ -241,6 +246,12 @@ def exit_code(arguments: Sequence[str]) -> int:
         return run(arguments)
     except SystemExit as ended:
         return int(ended.code or 0)
+
+
+def compile_together(state_dir: Path) -> None:
+    """Make a state directory whose agent uses what agents of other tests have compiled."""
+    state_dir.mkdir(mode=0o700)
+    (state_dir / "cache").symlink_to(os.environ["AIRS_TESTS_COMPILED"])
 
 
 def key(name: str) -> DeploymentKey:

@@ -13,7 +13,8 @@ from tests.runtime.guests import big
 
 from .conftest import AIRS, Airs, deployment, wait_until
 
-FUNCTIONS = 3_000
+FUNCTIONS = 1_000  # enough that compiling is told
+MANY = 3_000  # enough that somebody who looks sees it under way
 TOML = """
 manifest-version = 1
 [package]
@@ -33,9 +34,8 @@ def large() -> bytes:
     return big(FUNCTIONS)
 
 
-@pytest.fixture
-def manifests(airs: Airs, large: bytes) -> Path:
-    """A folder that deploys the large component."""
+def folder(airs: Airs, large: bytes) -> Path:
+    """Return a folder that deploys this component."""
     component = airs.folder / "large"
     component.mkdir()
     (component / "large.wasm").write_bytes(large)
@@ -43,6 +43,18 @@ def manifests(airs: Airs, large: bytes) -> Path:
     (airs.folder / "manifests").mkdir()
     (airs.folder / "manifests" / "large.yaml").write_text(deployment("large", "../large"))
     return airs.folder / "manifests"
+
+
+@pytest.fixture
+def manifests(airs: Airs, large: bytes) -> Path:
+    """A folder that deploys the large component."""
+    return folder(airs, large)
+
+
+@pytest.fixture
+def lasting(airs: Airs) -> Path:
+    """A folder that deploys one whose compiling lasts."""
+    return folder(airs, big(MANY))
 
 
 def test_apply_says_what_it_compiles_once(airs: Airs, manifests: Path):
@@ -55,10 +67,10 @@ def test_apply_says_what_it_compiles_once(airs: Airs, manifests: Path):
     assert "compiling" not in airs.run("events").stdout  # the agent found it in the cache
 
 
-def test_apply_on_a_terminal_shows_it_moving(airs: Airs, manifests: Path):
+def test_apply_on_a_terminal_shows_it_moving(airs: Airs, lasting: Path):
     controller, terminal = pty.openpty()
     process = subprocess.Popen(
-        [*AIRS, "apply", str(manifests)], stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal, cwd=airs.folder,
+        [*AIRS, "apply", str(lasting)], stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal, cwd=airs.folder,
         env=airs.env | {"TERM": "xterm", "COLUMNS": "120"},
     )  # fmt: skip
     os.close(terminal)
@@ -77,8 +89,8 @@ def test_apply_on_a_terminal_shows_it_moving(airs: Airs, manifests: Path):
     assert re.search(rb"MiB\)  \d+ s", shown)
 
 
-def test_an_agent_that_has_to_compile_says_so_in_its_status_and_events(airs: Airs, manifests: Path):
-    airs.run("apply", manifests)
+def test_an_agent_that_has_to_compile_says_so_in_its_status_and_events(airs: Airs, lasting: Path):
+    airs.run("apply", lasting)
     airs.run("agent", "stop")
     shutil.rmtree(airs.state_dir / "cache")
     airs.background("agent", "start")  # it answers while it compiles, which may be over when this command is

@@ -1,6 +1,5 @@
 """What the host cannot do, and what it can do in another way only, counts against no guest."""
 
-import shutil
 from pathlib import Path
 
 import wasmtime
@@ -26,7 +25,7 @@ def take_artifacts_away(stage: Stage, away: Path) -> Path:
     artifacts = stage.state_dir / "artifacts" / "sha256"
     artifacts.rename(away)
     artifacts.mkdir()
-    shutil.rmtree(stage.state_dir / "cache")
+    stage.forget_compiled()
     stage.start()
     return artifacts
 

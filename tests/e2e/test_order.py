@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 
 from .stage import Stage, wait_until
 
@@ -44,7 +43,7 @@ def test_an_agent_that_starts_does_not_wait_for_what_waits_itself(stage: Stage):
     stage.stop()
     artifact = hashlib.sha256((stage.folder / "components" / "slow-init" / "slow-init.wasm").read_bytes()).hexdigest()
     (stage.state_dir / "artifacts" / "sha256" / artifact).unlink()
-    shutil.rmtree(stage.state_dir / "cache")
+    stage.forget_compiled()
     stage.start()
     wait_until(lambda: stage.view("top").ready == stage.view("middle").ready == 1)
     assert "host-fault" in stage.run("status", "base").out
