@@ -30,6 +30,7 @@ from orchestrator.agent.routes.rollouts import RolloutRoutes
 from orchestrator.agent.routes.sources import SourceRoutes
 from orchestrator.agent.routes.traces import TraceRoutes
 from orchestrator.agent.sources import Sources
+from orchestrator.agent.views import SignedBy
 from orchestrator.contract.documents import AgentView
 from orchestrator.controller.loop import Controller
 from orchestrator.model.event import Announce
@@ -51,6 +52,7 @@ class Served(NamedTuple):
     stop: Callable[[float | None], None]
     announce: Announce
     auditing: Auditing
+    signed: SignedBy
 
 
 class Api:
@@ -62,7 +64,9 @@ class Api:
         self._serves: Serves = {
             **AgentRoutes(parts.about, parts.stop).serves,
             **PlanRoutes(parts.operations, parts.planning, parts.controller, bodies, parts.key).serves,
-            **DeploymentRoutes(parts.operations, parts.controller, parts.sources, parts.compilations).serves,
+            **DeploymentRoutes(
+                parts.operations, parts.controller, parts.sources, parts.compilations, parts.signed
+            ).serves,
             **RolloutRoutes(parts.operations).serves,
             **JobRoutes(parts.operations, bodies).serves,
             **SourceRoutes(parts.sources, parts.journals, bodies).serves,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
+from orchestrator.agent.attestation import Attestation
 from orchestrator.agent.auditing import Auditing
 from orchestrator.agent.collection import Collector
 from orchestrator.agent.compilations import Compilations
@@ -39,8 +40,11 @@ from orchestrator.observe.events import Journals
 from orchestrator.runtime import Runtime
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.store.decisions import Change
+from orchestrator.store.layout import SIGNATURES, TRUST
+from orchestrator.store.signatures import KeptSignatures
 from orchestrator.store.state_dir import StateDir
 from orchestrator.store.store import Store
+from orchestrator.store.trust import TrustStore
 from orchestrator.supervise.environment import Environment
 from orchestrator.supervise.scheduler import Scheduler
 from orchestrator.supervise.timers import SystemClock
@@ -72,6 +76,7 @@ class Agent:
         self.ledger.decided = self._decided
         self.shutdown = Shutdown(self.ledger, self.fleet)
         self.runtime = self._runtime(calls)
+        self.attestation = self._attestation()
         self.guests = self._guests(socket_path)
         self.controller = self._controller(report)
         artifacts = ArtifactCache(self.runtime.inspect)
@@ -115,9 +120,16 @@ class Agent:
         imports = host_imports(self.store.data, self.exchange, self.fleet, seen)
         return Runtime(self.state.cache, imports, self.compilations.heard, calls)
 
+    def _attestation(self) -> Attestation:
+        kept, trust = KeptSignatures(self.state.path / SIGNATURES), TrustStore(self.state.path / TRUST)
+        self.collector.collected = lambda: kept.collect(self.state.artifacts.digests)
+        return Attestation(kept, trust, self.clock.wall_ms, self.announcer.announce, self.auditing.note)
+
     def _guests(self, socket_path: Path) -> Guests:
         forbidden = forbidden_folders([str(self.state.path), str(socket_path)])
-        given = Given(self.fleet, self.exchange.requests, self.journals.logs, forbidden, self.auditing.uses)
+        given = Given(
+            self.fleet, self.exchange.requests, self.journals.logs, forbidden, self.attestation, self.auditing.uses
+        )
         return Guests(self.state.artifacts, self.runtime, given, self.announcer.announce)
 
     def _controller(self, report: Callable[[SourceStatus], None]) -> Controller:
@@ -129,7 +141,7 @@ class Agent:
 
         faults = Faults(clock, announce)
         watched = WatchedSources(
-            lambda: Resolver().resolve, self.guests.keep, clock.wall_ms, looked,
+            lambda: Resolver(self.attestation.trust).resolve, self.guests.keep, clock.wall_ms, looked,
             lambda note: self.sources.followed.note(note),
         )  # fmt: skip
         actions = Actions(ledger, fleet, clock, announce, faults)
@@ -150,7 +162,7 @@ class Agent:
             return self.controller.submit(self.controller.observe).result()
 
         inspect = quietly(self.runtime.inspect, Worlds(SealedFolder(self.state.cache)))
-        return Planning(observe, artifacts.inspected_by(inspect), self.guests.keep, self.clock)
+        return Planning(observe, artifacts.inspected_by(inspect), self.guests.keep, self.clock, self.attestation.trust)
 
     def _operations(self) -> Operations:
         is_kept, wants = self.state.artifacts.claim, self.controller.sources.wants

@@ -6,7 +6,7 @@ agent does not know when decisions of an earlier agent were recorded, and collec
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from orchestrator.concurrency.clock import Clock
 from orchestrator.model.event import Announce
@@ -33,6 +33,7 @@ class Collector:
         self._looked_ms = 0
         self._fault = ""
         self._rest_s = GATHER_S
+        self.collected: Callable[[], None] = lambda: None  # what is done once artifacts went
         self._thread = threading.Thread(target=self._run, name="artifacts", daemon=True)
 
     def begin(self) -> None:
@@ -68,6 +69,7 @@ class Collector:
         try:
             before_s = min(decided_ms, now_ms - CLAIM_MS) / 1000
             self._tell(self._artifacts.collect(self._named, before_s))
+            self.collected()
             self._looked_ms, self._fault = now_ms, ""
         except (DatabaseFault, OSError) as fault:  # the next look tries again
             self._tell_fault(f"artifacts that are not needed cannot be removed: {fault}")

@@ -6,6 +6,7 @@ decided there; here is only with what. The hosts' interfaces themselves lie in `
 
 from typing import NamedTuple
 
+from orchestrator.agent.attestation import Attestation
 from orchestrator.agent.exchange import Exchange
 from orchestrator.agent.jobs import StartedJob
 from orchestrator.agent.surroundings import HostSurroundings
@@ -58,6 +59,7 @@ class Given(NamedTuple):
     requests: Requests
     logs: Journal[LogLine]
     forbidden: tuple[str, ...]
+    attestation: Attestation
     uses: Uses
 
 
@@ -70,12 +72,13 @@ class Guests:
         self._contradicting: dict[DeploymentKey, str] = {}  # revisions whose guests contradict their Component.toml
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Put a snapshot's artifacts into the store, so that what is wanted can be started after a restart."""
+        """Keep a snapshot's artifacts and signatures, so that what is wanted can be started after a restart."""
         for entry in snapshot.files.values():
             if not isinstance(entry, Artifact) or isinstance(entry.world, ArtifactFault):
                 continue
             if not self._artifacts.claim(entry.digest):
                 self._artifacts.put(entry.data)
+        self._given.attestation.keep(snapshot)
 
     async def start(self, revision: Revision, instance: ComponentId) -> Guest | Exited:
         """Start an instance of a revision: from the compile cache, else from its stored artifact."""
@@ -102,6 +105,9 @@ class Guests:
         self, revision: Revision, instance: ComponentId, log: LineLog, sink: Sink, args: tuple[str, ...] | None = None
     ) -> Guest | Exited:
         await LOAD
+        refused = self._given.attestation.refusal(instance.deployment, revision)
+        if refused:
+            return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail=refused))
         loaded = self._load(revision, instance)
         if isinstance(loaded, Exited):
             return loaded

@@ -32,6 +32,7 @@ from orchestrator.model.source import FolderSpec
 from orchestrator.model.world import World
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan, plan_to_show
+from orchestrator.signing.trust import Trust
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.folder import FolderSource
 
@@ -51,11 +52,11 @@ class _Declined(Exception):
 class _Folder:
     """One folder, and what was made of its files when it was looked at last; one plan of it at a time."""
 
-    def __init__(self, spec: FolderSpec, artifacts: ArtifactCache) -> None:
+    def __init__(self, spec: FolderSpec, artifacts: ArtifactCache, trust: Callable[[], Trust]) -> None:
         self.lock = threading.Lock()
         self.files = 0
         self.used_ms = 0
-        self._resolver = Resolver()
+        self._resolver = Resolver(trust)
         self._source = FolderSource(spec, self._resolver.references, artifacts)
 
     def plan(self, observe: Callable[[], ObservedState], wish: PlanWish) -> tuple[Plan, Snapshot]:
@@ -76,11 +77,11 @@ class Planning:
 
     def __init__(
         self, observe: Callable[[], ObservedState], artifacts: ArtifactCache, keep: Callable[[Snapshot], None],
-        clock: Clock,
+        clock: Clock, trust: Callable[[], Trust],
     ) -> None:  # fmt: skip
         """Set it up; `keep` puts a snapshot's artifacts into the store."""
         self._observe, self._artifacts, self._keep, self._clock = observe, artifacts, keep, clock
-        self._standpoint = standpoint()
+        self._standpoint, self._trust = standpoint(), trust
         self._turns = threading.Semaphore(AT_ONCE_MAX)
         self._lock = threading.Lock()
         self._folders: OrderedDict[FolderSpec, _Folder] = OrderedDict()
@@ -121,7 +122,7 @@ class Planning:
     def _folder(self, spec: FolderSpec) -> Iterator[_Folder]:
         """Yield the folder for this caller alone, and remember it."""
         with self._lock:
-            folder = self._folders.pop(spec, None) or _Folder(spec, self._artifacts)
+            folder = self._folders.pop(spec, None) or _Folder(spec, self._artifacts, self._trust)
             self._folders[spec] = folder
         with folder.lock:
             yield folder

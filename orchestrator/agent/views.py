@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from orchestrator.agent.describe import Described, describe, describe_recorded
 from orchestrator.agent.describe_sources import SourceSeen
 from orchestrator.contract.documents import (
+    SIGNER_STATES,
     ActView,
     CompilingView,
     DeadLetterView,
@@ -18,6 +19,7 @@ from orchestrator.contract.documents import (
     RevisionView,
     RolloutView,
     SessionView,
+    SignerView,
     SubscriptionView,
 )
 from orchestrator.messaging.topics import Subscription
@@ -32,7 +34,7 @@ from orchestrator.model.observed import (
     Phase,
     Record,
 )
-from orchestrator.model.spec import Deployment
+from orchestrator.model.spec import Deployment, Revision
 from orchestrator.model.who import Act
 from orchestrator.rollout.analysis import wanted_messages
 from orchestrator.rollout.standing import (
@@ -40,25 +42,37 @@ from orchestrator.rollout.standing import (
     is_job,
 )
 
+SignedBy = Callable[[Revision], tuple[SignerView, ...]]
+
 
 def deployment_view(
-    seen: ObservedDeployment, source: SourceSeen, compiling: Callable[[str], CompilingView | None]
-) -> DeploymentView:
+    seen: ObservedDeployment, source: SourceSeen, compiling: Callable[[str], CompilingView | None],
+    signed: SignedBy,
+) -> DeploymentView:  # fmt: skip
     """Describe a deployment of `source`; `compiling` tells whether an artifact is being compiled."""
-    return _deployment_view(seen, describe(seen, source), compiling)
+    return _deployment_view(seen, describe(seen, source), compiling, signed)
 
 
-def recorded_view(seen: ObservedDeployment, source: SourceSeen) -> DeploymentView:
+def recorded_view(seen: ObservedDeployment, source: SourceSeen, signed: SignedBy) -> DeploymentView:
     """Describe a deployment from its record alone, where no agent runs and so nothing of it does."""
-    return _deployment_view(seen, describe_recorded(seen, source), _no_compilation)
+    return _deployment_view(seen, describe_recorded(seen, source), _no_compilation, signed)
+
+
+def signature_of(revision: Revision, signers: tuple[SignerView, ...]) -> str:
+    """Say what the signatures on a revision come to: the best that any of its signers is."""
+    if not revision.manifest:
+        return ""
+    states = {signer.state for signer in signers}
+    return next((state for state in SIGNER_STATES if state in states), "broken")
 
 
 def _deployment_view(
-    seen: ObservedDeployment, described: Described, compiling: Callable[[str], CompilingView | None]
+    seen: ObservedDeployment, described: Described, compiling: Callable[[str], CompilingView | None], signed: SignedBy
 ) -> DeploymentView:
     record = seen.record
     instances = seen.instances or ()
     shown = record.stable or record.wanted
+    signers = signed(shown.revision)
     return DeploymentView(
         kind="Deployment",
         namespace=record.key.namespace,
@@ -83,6 +97,8 @@ def _deployment_view(
         mailbox_capacity=shown.mailbox.capacity,
         traffic=seen.traffic,
         accepts=shown.revision.accepts,
+        signature=signature_of(shown.revision, signers),
+        signers=signers,
         requests=seen.requests,
         labels=dict(shown.labels),
         instances=tuple(instance_view(record, i, seen.group) for i in instances),

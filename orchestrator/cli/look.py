@@ -13,6 +13,7 @@ from orchestrator.cli.history import COLUMNS, history_table, row, show_revision
 from orchestrator.cli.keys import Pause, pausing
 from orchestrator.cli.names import NAME, key_argument, optional_key_argument
 from orchestrator.cli.show import PHASE_STYLES, clock, short, table
+from orchestrator.cli.signers import signer_parts
 from orchestrator.cli.source_text import show_sources, source_table
 from orchestrator.cli.terminal import Console, Live, Text
 from orchestrator.cli.waiting import ARRIVED
@@ -220,6 +221,10 @@ def _show_deployment(settings: Settings, console: Console, view: DeploymentView)
     if view.attempted_revision:
         applied, attempted = short(view.source_revision), short(view.attempted_revision)
         console.print(Text(f"commit     applied {applied or 'none'}, attempted {attempted}", style="dim"))
+    for signer in view.signers:
+        console.print(Text.assemble(("signed by  ", "dim"), *signer_parts(signer)))
+    if view.signature == "broken":
+        console.print(Text("signed by  nobody any more: none of its signatures is good", style="bold red"))
     if view.job is None:
         console.print(Text(f"messages   {_traffic_words(view.traffic)}", style="dim"))
     if view.requests.sent:

@@ -21,18 +21,22 @@ from orchestrator.contract.problem import Failure
 from orchestrator.contract.standpoint import standpoint
 from orchestrator.decoding import from_json
 from orchestrator.manifest import Resolver
+from orchestrator.model.audit import AuditKind
 from orchestrator.model.desired import Permissions, Resolution
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedState
-from orchestrator.model.snapshot import Artifact, Snapshot, Unknown
+from orchestrator.model.signed import Signer
+from orchestrator.model.snapshot import Artifact, Content, Snapshot, Unknown
 from orchestrator.model.source import FolderSpec, SourceSpec
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
+from orchestrator.signing.dsse import SUFFIX
+from orchestrator.signing.statement import Subject
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import open_source
 from orchestrator.source.spec import SourceRefused, parse_source
-from orchestrator.store.layout import CACHE, TRUST
+from orchestrator.store.layout import CACHE, SIGNATURES, TRUST
 from orchestrator.store.trust import TrustStore
 
 if TYPE_CHECKING:
@@ -145,6 +149,7 @@ class PlanMade(NamedTuple):
     wanted: int
     find: Find
     artifacts: dict[str, bytes]
+    signatures: tuple[bytes, ...] = ()
 
 
 def make_plan_for(settings: Settings, source: ReadSource, permissions: Permissions) -> PlanMade:
@@ -154,7 +159,7 @@ def make_plan_for(settings: Settings, source: ReadSource, permissions: Permissio
     resolution = source.resolution(known, permissions)
     plan = make_plan(resolution.desired, observed, resolution.diagnostics)
     find, artifacts = of_snapshot(source.snapshot), artifacts_of(source.snapshot)
-    return PlanMade(plan, len(plan.desired.deployments), find, artifacts)
+    return PlanMade(plan, len(plan.desired.deployments), find, artifacts, signatures_of(source.snapshot))
 
 
 def plan_by_agent(
@@ -187,6 +192,12 @@ def artifacts_of(snapshot: Snapshot) -> dict[str, bytes]:
     return {entry.digest: entry.data for entry in snapshot.files.values() if isinstance(entry, Artifact)}
 
 
+def signatures_of(snapshot: Snapshot) -> tuple[bytes, ...]:
+    """Return the files of signatures of a snapshot."""
+    files = snapshot.files.items()
+    return tuple(e.data for path, e in files if path.endswith(SUFFIX) and isinstance(e, Content))
+
+
 def state_of(settings: Settings) -> "StateDir":
     """Return the state directory."""
     from orchestrator.store.state_dir import StateDir  # with the database, for which nobody waits otherwise
@@ -199,6 +210,20 @@ def keep_artifacts(state: "StateDir", planned: PlanMade) -> None:
     for digest in {deployment.revision.artifact for deployment in planned.plan.desired.deployments}:
         if not state.artifacts.claim(digest):
             state.artifacts.put(planned.artifacts[digest])
+    if planned.signatures:
+        keep_signatures(state, planned)
+
+
+def keep_signatures(state: "StateDir", planned: PlanMade) -> None:
+    """Keep the signatures on the plan's artifacts, noting down each that is new."""
+    from orchestrator.agent.attestation import verified_facts  # which few sources have use for
+    from orchestrator.cli.audited import note_down
+    from orchestrator.store.signatures import KeptSignatures
+
+    def tell(subject: Subject, signers: tuple[Signer, ...]) -> None:
+        note_down(state, AuditKind.VERIFIED, f"{subject.name} {subject.version}", **verified_facts(subject, signers))
+
+    KeptSignatures(state.path / SIGNATURES).keep(planned.signatures, planned.artifacts.keys(), tell)
 
 
 def refuse_invalid(diagnostics: Iterable[Diagnostic]) -> None:

@@ -1,12 +1,20 @@
 """The records of a state directory where no agent runs, as the same documents that an agent answers with."""
 
+import time
+from pathlib import Path
 from typing import NamedTuple
 
+from orchestrator.agent.attestation import subject_of
 from orchestrator.agent.describe_sources import seen_source, seen_sources, source_views
-from orchestrator.agent.views import recorded_view
+from orchestrator.agent.views import SignedBy, recorded_view
 from orchestrator.cli.context import Settings
-from orchestrator.contract.documents import DeploymentView, SourceView
+from orchestrator.contract.documents import DeploymentView, SignerView, SourceView
+from orchestrator.model.spec import Revision
+from orchestrator.signing.verify import signatures
+from orchestrator.store.layout import SIGNATURES, TRUST
+from orchestrator.store.signatures import KeptSignatures
 from orchestrator.store.state_dir import Recorded, holder, read_all_recorded
+from orchestrator.store.trust import TrustStore
 
 
 class RecordedViews(NamedTuple):
@@ -31,12 +39,25 @@ def recorded_instead(settings: Settings) -> RecordedViews:
         raise settings.no_agent()
     settings.err().print(f"no agent is running on {state_dir}: this is what was recorded last", style="yellow")
     settings.err().print("    → `airs agent start` starts one", style="cyan")
-    return _described(recorded)
+    return _described(recorded, _signed(state_dir))
 
 
-def _described(recorded: Recorded) -> RecordedViews:
+def _signed(state_dir: Path) -> SignedBy:
+    """Say who signed what, from the files of the state directory."""
+    kept, trust = KeptSignatures(state_dir / SIGNATURES), TrustStore(state_dir / TRUST)
+    now_ms = time.time_ns() // 1_000_000
+
+    def signed(revision: Revision) -> tuple[SignerView, ...]:
+        data = kept.of(revision.artifact, revision.manifest) if revision.manifest else b""
+        signers = signatures(data, subject_of(revision)).signers if data else ()
+        return tuple(SignerView.of(signer, now_ms) for signer in trust.read().recognised(signers))
+
+    return signed
+
+
+def _described(recorded: Recorded, signed: SignedBy) -> RecordedViews:
     seen = recorded.observed.deployments
     owners = {each.record.source for each in seen}
     sources = seen_sources(recorded.sources, recorded.notes, recorded.desired, owners, is_agent_running=False)
-    deployments = [recorded_view(each, seen_source(sources, each.record.source)) for each in seen]
+    deployments = [recorded_view(each, seen_source(sources, each.record.source), signed) for each in seen]
     return RecordedViews(deployments, source_views(sources, {}))

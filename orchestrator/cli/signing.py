@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
@@ -13,10 +13,11 @@ from orchestrator.cli.durations import EXPIRY
 from orchestrator.cli.keypairs import ask_passphrase, keys_folder, signing_key
 from orchestrator.cli.names import WORD
 from orchestrator.cli.packages import LocalPackage, local_package
+from orchestrator.cli.signers import signer_parts
 from orchestrator.cli.terminal import Console, Text
 from orchestrator.cli.times import clock
 from orchestrator.contract.codes import OK, REFUSED, USAGE
-from orchestrator.contract.documents import SignerView
+from orchestrator.contract.documents import SIGNER_STATES, SignerView
 from orchestrator.contract.problem import Failure
 from orchestrator.model.base import Value
 from orchestrator.model.signed import Signer
@@ -31,7 +32,6 @@ from orchestrator.store.layout import TRUST
 from orchestrator.store.trust import TrustStore
 
 LABEL = len("signed by")
-STYLES = {"trusted": "green", "not-trusted": "yellow", "expired": "yellow", "revoked": "bold red"}
 
 
 class KeyPair(Value, frozen=True):
@@ -205,10 +205,8 @@ def verify(settings: Settings, component: Path) -> int:
 def verdict_of(signers: Sequence[SignerView], *, is_broken: bool) -> Verdict:
     """Say what signatures come to: the best of their states."""
     states = {signer.state for signer in signers}
-    for verdict in (Verdict.TRUSTED, Verdict.EXPIRED, Verdict.NOT_TRUSTED, Verdict.REVOKED):
-        if verdict.value in states:
-            return verdict
-    return Verdict.BROKEN if is_broken else Verdict.UNSIGNED
+    best = next((state for state in SIGNER_STATES if state in states), None)
+    return Verdict(best) if best else Verdict.BROKEN if is_broken else Verdict.UNSIGNED
 
 
 def _views(settings: Settings, signers: Sequence[Signer]) -> tuple[SignerView, ...]:
@@ -226,15 +224,6 @@ def _show_package(console: Console, package: LocalPackage, signers: Sequence[Sig
         console.print(Text.assemble((f"{label:<{LABEL}} ", "bold"), printable(told)))
     for signer in signers:
         console.print(Text.assemble((f"{'signed by':<{LABEL}} ", "bold"), *signer_parts(signer)))
-
-
-def signer_parts(signer: SignerView) -> Iterator[str | tuple[str, str]]:
-    """Write a signer: who, the key, how it stands here, and until when."""
-    yield printable(f"{signer.name} ({signer.key_id})" if signer.name else signer.key_id)
-    yield ", "
-    yield (signer.state.replace("-", " "), STYLES[signer.state])
-    if signer.expires_at:
-        yield f", {'since' if signer.state == 'expired' else 'until'} {clock(signer.expires_at)}"
 
 
 def _show_verified(settings: Settings, package: LocalPackage, seen: VerifiedPackage) -> None:

@@ -10,17 +10,20 @@ from msgspec.structs import replace
 from orchestrator.cli.context import Settings, command, global_options
 from orchestrator.cli.keypairs import public_key
 from orchestrator.cli.names import WORD
-from orchestrator.cli.reading import observed_state, state_of
+from orchestrator.cli.reading import state_of
+from orchestrator.cli.recorded import recorded_instead
 from orchestrator.cli.show import table
 from orchestrator.cli.terminal import Text
 from orchestrator.cli.times import clock
 from orchestrator.contract.codes import USAGE
 from orchestrator.contract.problem import Failure
+from orchestrator.model.audit import AuditKind
 from orchestrator.model.base import Value
 from orchestrator.observe.events import printable
 from orchestrator.signing.keys import key_id, public_pem
 from orchestrator.signing.trust import Trust, TrustedKey, is_key_id, is_name, with_key, without_key
 from orchestrator.store.layout import TRUST
+from orchestrator.store.state_dir import read_recorded
 from orchestrator.store.trust import TrustStore
 
 REASON_MAX = 200
@@ -74,7 +77,7 @@ def add(settings: Settings, file: Path, name: str | None) -> None:
             raise Failure(f"another key is known as {known_as}", other.key_id, "Use --name, or remove that first.")
         return with_key(before, key)
 
-    _changed(settings, added)
+    _changed(settings, AuditKind.KEY_TRUSTED, key, added)
     _tell(settings, key, f"{known_as} is trusted on this machine: {key.key_id}")
 
 
@@ -83,7 +86,7 @@ def add(settings: Settings, file: Path, name: str | None) -> None:
 def remove(settings: Settings, key: str) -> None:
     """Forget KEY, which is then trusted no more than any other."""
     found = _one(settings, key)
-    _changed(settings, lambda before: without_key(before, found.key_id))
+    _changed(settings, AuditKind.KEY_FORGOTTEN, found, lambda before: without_key(before, found.key_id))
     _tell(settings, found, f"{found.name} is not known on this machine any more: {found.key_id}")
 
 
@@ -100,7 +103,7 @@ def revoke(settings: Settings, key: str, reason: str) -> None:
     if not found and is_key_id(key):
         found = (TrustedKey(key_id=key, name=key, public_key=b"", added_ms=now_ms),)
     revoked = replace(_only(key, found), revoked_ms=now_ms, reason=printable(reason)[:REASON_MAX])
-    _changed(settings, lambda trust: with_key(trust, revoked))
+    _changed(settings, AuditKind.KEY_REVOKED, revoked, lambda trust: with_key(trust, revoked))
     concerned = _concerned(settings, revoked.key_id)
     if settings.is_json:
         settings.print_json(Revocation(key=_view(revoked), deployments=concerned))
@@ -174,24 +177,33 @@ def _only(named: str, found: tuple[TrustedKey, ...]) -> TrustedKey:
     raise Failure(f"no key is known as {named}", suggestion="`airs trust list` shows them.", exit_code=USAGE)
 
 
-def _changed(settings: Settings, change: Callable[[Trust], Trust]) -> None:
-    """Change what is trusted.
+def _changed(settings: Settings, what: AuditKind, key: TrustedKey, change: Callable[[Trust], Trust]) -> None:
+    """Change what is trusted, in the audit book first, and let the agent look at everything again.
 
     Raises:
         Failure: that is more than a machine may know.
     """
+    from orchestrator.cli.audited import note_down  # with what serves HTTP, which `list` has no use for
+
     state = state_of(settings)
+    facts = {"key": key.key_id} | ({"reason": key.reason} if key.reason else {})
+    note_down(state, what, key.name, **facts)
     try:
         TrustStore(state.path / TRUST).change(change)
     except ValueError as problem:
         raise Failure("the key was not noted down", str(problem)) from None
+    client = settings.connection()
+    if client.answers():
+        client.look_again()
 
 
 def _concerned(settings: Settings, key: str) -> tuple[str, ...]:
-    """Name the deployments that serve with a signature of a key, or are on their way to it."""
-    found = []
-    for each in observed_state(settings).deployments:
-        specs = (each.record.stable, each.record.wanted)
-        if any(signer.key_id == key for spec in specs if spec is not None for signer in spec.signers):
-            found.append(str(each.record.key))
-    return tuple(found)
+    """Name the deployments that serve under a signature of a key."""
+    client = settings.connection()
+    if client.answers():
+        views = client.deployments()
+    elif not read_recorded(settings.state_dir).deployments:
+        return ()
+    else:
+        views = recorded_instead(settings).deployments
+    return tuple(f"{v.namespace}/{v.name}" for v in views if any(signer.key_id == key for signer in v.signers))

@@ -157,6 +157,10 @@ class AgentClient:
         """Follow a source from now on, also after a restart of the agent."""
         return self._get(api.ADD_SOURCE, body=msgspec.json.encode(wish))
 
+    def look_again(self) -> None:
+        """Make the agent resolve every source again, as somebody else is trusted now."""
+        self._get(api.LOOK_AGAIN)
+
     def suspend_source(self, name: str) -> str:
         """Stop following a source until it is resumed; returns what was done, in words."""
         return self._get(api.SUSPEND_SOURCE, params={"name": name}).message

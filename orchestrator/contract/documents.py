@@ -131,46 +131,7 @@ class JobView(Value, frozen=True):
     ended_at: int
 
 
-class DeploymentView(Value, frozen=True):
-    """One deployment: what serves (`version`, `revision`), what is wanted, and how it is.
-
-    `phase` is the one word of status: progressing, running, degraded, failed, stopped,
-    suspended, removing; of a job running, succeeded, failed, suspended, removing. `ending` says how it came to rest:
-    as-wanted, held, failed, paused, suspended or stopped; it is empty until then. `sync` is synced where its source is
-    watched and what serves is what that wants, else held, invalid, out-of-sync, stale, suspended, applied, not-watched
-    or unowned. Times are wall-clock milliseconds.
-    """
-
-    kind: str
-    namespace: str
-    name: str
-    version: str
-    revision: str
-    phase: str
-    ending: str
-    ready: int
-    replicas: int
-    sync: str
-    wanted_version: str
-    wanted_revision: str
-    message: str
-    missing_dependencies: tuple[str, ...]
-    source: str
-    source_revision: str | None
-    attempted_revision: str | None
-    generation: int
-    restarts: int
-    mailbox: int
-    mailbox_capacity: int
-    traffic: Traffic
-    accepts: tuple[str, ...]
-    requests: RequestCounts
-    labels: dict[str, str]
-    instances: tuple[InstanceView, ...]
-    rollout: RolloutView | None
-    compiling: CompilingView | None
-    job: JobView | None
-    group: GroupView | None
+SIGNER_STATES = ("trusted", "expired", "not-trusted", "revoked")  # the best first
 
 
 class SignerView(Value, frozen=True):
@@ -198,6 +159,51 @@ def _standing(signer: Signer, now_ms: int) -> str:
     if not signer.name:
         return "not-trusted"
     return "expired" if signer.has_expired(now_ms) else "trusted"
+
+
+class DeploymentView(Value, frozen=True):
+    """One deployment: what serves (`version`, `revision`), what is wanted, and how it is.
+
+    `phase` is the one word of status: progressing, running, degraded, failed, stopped,
+    suspended, removing; of a job running, succeeded, failed, suspended, removing. `ending` says how it came to rest:
+    as-wanted, held, failed, paused, suspended or stopped; it is empty until then. `sync` is synced where its source is
+    watched and what serves is what that wants, else held, invalid, out-of-sync, stale, suspended, applied, not-watched
+    or unowned. Times are wall-clock milliseconds. `signature` is the worth of the signatures on what serves: trusted,
+    not-trusted, expired, revoked, broken where none is good any more, or empty where it was never signed.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    version: str
+    revision: str
+    phase: str
+    ending: str
+    ready: int
+    replicas: int
+    sync: str
+    wanted_version: str
+    wanted_revision: str
+    message: str
+    missing_dependencies: tuple[str, ...]
+    source: str
+    source_revision: str | None
+    attempted_revision: str | None
+    generation: int
+    restarts: int
+    mailbox: int
+    mailbox_capacity: int
+    traffic: Traffic
+    accepts: tuple[str, ...]
+    signature: str
+    signers: tuple[SignerView, ...]
+    requests: RequestCounts
+    labels: dict[str, str]
+    instances: tuple[InstanceView, ...]
+    rollout: RolloutView | None
+    compiling: CompilingView | None
+    job: JobView | None
+    group: GroupView | None
 
 
 class HistoryView(Value, frozen=True, tag_field="kind", tag="Revision"):

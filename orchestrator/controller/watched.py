@@ -97,6 +97,11 @@ class WatchedSources:
         for watched in self._watched.values():
             watched.reader.ask()
 
+    def resolve_again(self) -> None:
+        """Resolve every snapshot anew in the next pass."""
+        for watched in self._watched.values():
+            watched.resolution = None
+
     def wants(self, key: DeploymentKey, desired: DesiredState | None) -> bool:
         """Whether a watched source still wants a deployment."""
         if desired is None or desired.source not in self._watched:

@@ -27,6 +27,11 @@ class AuditKind(StrEnum):
     ROLLOUT = "rollout"
     ROLLOUT_ENDED = "rollout-ended"
     REMOVED = "removed"
+    # of signatures
+    VERIFIED = "verified"  # a signature on a package is good, and is kept for its starts
+    KEY_TRUSTED = "key-trusted"
+    KEY_REVOKED = "key-revoked"
+    KEY_FORGOTTEN = "key-forgotten"
     # of capabilities
     GRANT_USED = "grant-used"
     DENIED = "denied"

@@ -53,6 +53,7 @@ class EventReason(StrEnum):
     HELD = "held"
     RECOVERED = "recovered"
     METADATA_DIFFERS = "metadata-differs"
+    SIGNATURE_FAULTY = "signature-faulty"  # of a signed component that starts all the same
     JOB_RAN = "job-ran"
     # of a rollout: its phases, and what it does in them
     ROLLOUT_STARTED = "rollout-started"
@@ -88,7 +89,8 @@ _WARNINGS = frozenset({
     EventReason.HOST_FAULT, EventReason.STATE_DIR_GONE, EventReason.STORE_DAMAGED, EventReason.STORE_FAILING,
     EventReason.AUDIT_FAILING,
     EventReason.FOLLOWER_DROPPED, EventReason.SOURCE_STALE, EventReason.WAITING, EventReason.BLOCKED, EventReason.HELD,
-    EventReason.METADATA_DIFFERS, EventReason.ROLLING_BACK, EventReason.FAILED, EventReason.EXITED,
+    EventReason.METADATA_DIFFERS, EventReason.SIGNATURE_FAULTY,
+    EventReason.ROLLING_BACK, EventReason.FAILED, EventReason.EXITED,
     EventReason.GAVE_UP, EventReason.DEGRADED, EventReason.UNHEALTHY, EventReason.UNDELIVERED,
 })  # fmt: skip
 

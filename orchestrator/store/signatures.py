@@ -8,14 +8,16 @@ run; it is checked again each time, as a file may be changed. A file goes with i
 
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
+from orchestrator.model.signed import Signer
 from orchestrator.signing.dsse import FILE_MAX_BYTES, NotAnEnvelope, lines_of, read_envelope
 from orchestrator.signing.statement import NotAStatement, Subject, statement_of
 from orchestrator.signing.verify import signatures
 from orchestrator.store.files import have_private_folder, write_whole
 
+Tell = Callable[[Subject, tuple[Signer, ...]], None]
 _NAME = re.compile(r"([0-9a-f]{64})\.[0-9a-f]{64}\.dsse")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -27,12 +29,16 @@ class KeptSignatures:
         self._folder = folder
         self._known: set[bytes] = set()  # lines that were kept or found worthless, by this process
 
-    def keep(self, files: Iterable[bytes], artifacts: Collection[str]) -> None:
-        """Keep the good lines of some files of signatures that are on one of these artifacts."""
+    def keep(self, files: Iterable[bytes], artifacts: Collection[str], tell: Tell = lambda *_: None) -> None:
+        """Keep the good lines of some files of signatures that are on one of these artifacts; `tell` of new ones first.
+
+        Raises:
+            OSError: the machine would not, or `tell` could not: it is tried again with the next call.
+        """
         for data in files:
             for _, line in lines_of(data[:FILE_MAX_BYTES]):
                 if line not in self._known:
-                    self._keep_line(line, artifacts)
+                    self._keep_line(line, artifacts, tell)
                     self._known.add(line)
 
     def of(self, artifact: str, manifest: str) -> bytes:
@@ -44,22 +50,24 @@ class KeptSignatures:
         except FileNotFoundError:
             return b""
 
-    def collect(self, kept: Collection[str]) -> None:
-        """Remove the files of artifacts that are not among these."""
-        for name in sorted(os.listdir(self._folder)) if self._folder.is_dir() else ():
-            named = _NAME.fullmatch(name)
-            if named is not None and f"sha256:{named[1]}" not in kept:
-                (self._folder / name).unlink(missing_ok=True)
-                self._known.clear()
+    def collect(self, artifacts: Callable[[], Collection[str]]) -> None:
+        """Remove the files of artifacts that are kept no longer, which are asked for once the files are listed."""
+        names = sorted(os.listdir(self._folder)) if self._folder.is_dir() else []
+        kept = frozenset(artifacts()) if names else frozenset()
+        gone = [name for name in names if (named := _NAME.fullmatch(name)) and f"sha256:{named[1]}" not in kept]
+        for name in gone:
+            self._known.clear()  # they may come back
+            (self._folder / name).unlink(missing_ok=True)
 
-    def _keep_line(self, line: bytes, artifacts: Collection[str]) -> None:
-        subject = _good(line)
+    def _keep_line(self, line: bytes, artifacts: Collection[str], tell: Tell) -> None:
+        subject, signers = _good(line)
         if subject is None or subject.artifact not in artifacts or not _DIGEST.fullmatch(subject.manifest):
             return
         before = self.of(subject.artifact, subject.manifest)
         lines = [kept for _, kept in lines_of(before)]
         if line in lines or len(before) + len(line) >= FILE_MAX_BYTES:
             return
+        tell(subject, signers)
         have_private_folder(self._folder)
         write_whole(self._path(subject.artifact, subject.manifest), b"".join(each + b"\n" for each in (*lines, line)))
 
@@ -74,10 +82,11 @@ class KeptSignatures:
         return self._folder / f"{artifact.removeprefix('sha256:')}.{manifest.removeprefix('sha256:')}.dsse"
 
 
-def _good(line: bytes) -> Subject | None:
-    """Return the package that a line is a good signature on, whichever that is."""
+def _good(line: bytes) -> tuple[Subject | None, tuple[Signer, ...]]:
+    """Return the package that a line is a good signature on, whichever that is, and by whom; None for none."""
     try:
         subject = statement_of(read_envelope(line)).subject
     except (NotAnEnvelope, NotAStatement):
-        return None
-    return subject if signatures(line, subject).signers else None
+        return None, ()
+    signers = signatures(line, subject).signers
+    return (subject if signers else None), signers

@@ -1,6 +1,7 @@
 """The state directory: what lies where, whose it is, and which version of airs may use it.
 
-    VERSION   lineage   key   lock   artifacts/sha256/<hex>   cache/   db/   synced   agent.log   agent.sock
+    VERSION   lineage   key   lock   artifacts/sha256/<hex>   signatures/   trust.json   cache/   db/   synced
+    agent.log   agent.sock
 
 Called by the agent, which holds the lock while it runs, and by the CLI, which makes plans and reads without it.
 """

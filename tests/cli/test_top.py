@@ -19,7 +19,7 @@ def view(name: str = "hello", *spent: Spent, traffic: Traffic = NONE) -> Deploym
         replace(one, spent=each, memory_bytes=10) for one, each in zip(running(made), spent, strict=False)
     )
     seen = ObservedDeployment(record=record(made), instances=instances, traffic=traffic)
-    return deployment_view(seen, SourceSeen(seen.record.source), lambda _artifact: None)
+    return deployment_view(seen, SourceSeen(seen.record.source), lambda _artifact: None, lambda _revision: ())
 
 
 def between(before: list[DeploymentView], now: list[DeploymentView]) -> Top:

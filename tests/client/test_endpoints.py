@@ -37,6 +37,7 @@ ASKS: dict[str, Any] = {  # for each endpoint, what asks it
     "DEPLOYMENTS": lambda client: client.deployments(),
     "SOURCES": lambda client: client.sources(),
     "ADD_SOURCE": lambda client: client.add_source(WISH),
+    "LOOK_AGAIN": lambda client: client.look_again(),
     "SUSPEND_SOURCE": lambda client: client.suspend_source("a b#c"),
     "RESUME_SOURCE": lambda client: client.resume_source("/srv"),
     "REMOVAL": lambda client: client.removal("/srv", prune=True),
@@ -71,7 +72,7 @@ PROBLEM = Problem(summary="not today", detail="it is Sunday", suggestion="Come b
 
 
 def served() -> list[Any]:
-    return Api(Served(*[None] * 5, Journals(), *[None] * 6)).application().routes  # type: ignore[arg-type]
+    return Api(Served(*[None] * 5, Journals(), *[None] * 7)).application().routes  # type: ignore[arg-type]
 
 
 class Refusing(BaseHTTPRequestHandler):

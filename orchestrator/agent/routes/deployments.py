@@ -27,9 +27,10 @@ class DeploymentRoutes:
     """The routes of deployments."""
 
     def __init__(
-        self, operations: Operations, controller: Controller, sources: Sources, compilations: Compilations
-    ) -> None:
-        self._operations, self._controller = operations, controller
+        self, operations: Operations, controller: Controller, sources: Sources, compilations: Compilations,
+        signed: views.SignedBy,
+    ) -> None:  # fmt: skip
+        self._operations, self._controller, self._signed = operations, controller, signed
         self._sources, self._compilations = sources, compilations
 
     @property
@@ -53,7 +54,9 @@ class DeploymentRoutes:
         return [self._view(seen, sources) for seen in observed.deployments]
 
     def _view(self, seen: ObservedDeployment, sources: dict[str, SourceSeen]) -> DeploymentView:
-        return views.deployment_view(seen, seen_source(sources, seen.record.source), self._compilations.of)
+        return views.deployment_view(
+            seen, seen_source(sources, seen.record.source), self._compilations.of, self._signed
+        )
 
     async def deployment(self, request: Request) -> Response:
         """Describe one deployment."""
@@ -61,7 +64,8 @@ class DeploymentRoutes:
         found = await run_in_threadpool(self._controller.observe_one, key)
         if found is None:
             raise Trouble(404, Problem(summary=f"no deployment {key}", suggestion="`airs get deployments` lists them."))
-        return json_answer(self._view(found, await run_in_threadpool(self._sources.seen)))
+        sources = await run_in_threadpool(self._sources.seen)
+        return json_answer(await run_in_threadpool(self._view, found, sources))
 
     async def history(self, request: Request) -> Response:
         """List a deployment's revisions and what was done to it by hand, oldest first; also of one that is gone."""

@@ -1,0 +1,18 @@
+"""A signer, as `status`, `sign` and `verify` show it."""
+
+from collections.abc import Iterator
+
+from orchestrator.cli.times import clock
+from orchestrator.contract.documents import SignerView
+from orchestrator.observe.events import printable
+
+STYLES = {"trusted": "green", "not-trusted": "yellow", "expired": "yellow", "revoked": "bold red"}
+
+
+def signer_parts(signer: SignerView) -> Iterator[str | tuple[str, str]]:
+    """Write a signer: who, the key, how it stands here, and until when."""
+    yield printable(f"{signer.name} ({signer.key_id})" if signer.name else signer.key_id)
+    yield ", "
+    yield (signer.state.replace("-", " "), STYLES[signer.state])
+    if signer.expires_at:
+        yield f", {'since' if signer.state == 'expired' else 'until'} {clock(signer.expires_at)}"
