@@ -11,7 +11,7 @@ from orchestrator.agent.exchange import Exchange
 from orchestrator.agent.jobs import StartedJob
 from orchestrator.agent.surroundings import HostSurroundings
 from orchestrator.audit.uses import Uses
-from orchestrator.concurrency.work import LOAD
+from orchestrator.concurrency.work import LOAD, START
 from orchestrator.execute.fleet import Fleet
 from orchestrator.host.context import GuestContext
 from orchestrator.host.messaging import messaging_imports
@@ -104,7 +104,7 @@ class Guests:
     async def _start(
         self, revision: Revision, instance: ComponentId, log: LineLog, sink: Sink, args: tuple[str, ...] | None = None
     ) -> Guest | Exited:
-        await LOAD
+        await (START if self._runtime.is_at_hand(revision.artifact) else LOAD)
         refused = self._given.attestation.refusal(instance.deployment, revision)
         if refused:
             return Exited(ExitReason(kind=ExitKind.HOST_FAULT, detail=refused))

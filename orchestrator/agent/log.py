@@ -10,6 +10,7 @@ import faulthandler
 import io
 import logging
 import os
+import stat
 import sys
 import threading
 import types
@@ -24,6 +25,7 @@ from orchestrator.observe.events import printable
 
 FILE_MAX_BYTES = 4 << 20
 OLD_FILES = 4  # agent.log.1 is the newest of them
+_DATE = len("2026-11-28T18:39:40")
 LINE_MAX = 8_192  # characters of one line
 CONTINUED = "    "  # before the further lines of an entry, so that nothing in one looks like another
 
@@ -37,10 +39,17 @@ class _Entry(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-8s %(name)s  %(message)s")
+        self._second = (-1, "", "")  # the last one, with its date and its zone: many entries are of one second
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         """Write local time with its zone."""
-        return datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
+        second = int(record.created)
+        at, date, zone = self._second
+        if at != second:
+            text = datetime.fromtimestamp(second).astimezone().isoformat()
+            date, zone = text[:_DATE], text[_DATE:]
+            self._second = second, date, zone
+        return f"{date}.{int((record.created - second) * 1_000):03d}{zone}"
 
     def format(self, record: logging.LogRecord) -> str:
         """Write one entry; a traceback's lines follow it."""
@@ -50,6 +59,8 @@ class _Entry(logging.Formatter):
 
 class _LogFile(RotatingFileHandler):
     """The newest file, opened again when somebody took it away. A disk that is full keeps nobody from anything."""
+
+    stream: io.TextIOWrapper
 
     def __init__(self, path: Path) -> None:
         self._is_ours_to_print = _is_output(path)
@@ -65,12 +76,28 @@ class _LogFile(RotatingFileHandler):
         return open(descriptor, "a", encoding="utf-8", errors="backslashreplace")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one entry."""
-        if self.stream is not None and not _is_at(self.baseFilename, self.stream.fileno()):
+        """Write one entry, which is formatted once; the base class does so twice, as it asks whether it fits."""
+        try:
+            text = self.format(record) + self.terminator
+            self._open_anew()
+            if self._size() + len(text) >= self.maxBytes:
+                self.doRollover()
+            self.stream.write(text)
+            self.stream.flush()
+        except Exception:  # noqa: BLE001 — as the base class does: an entry that cannot be written keeps nobody
+            self.handleError(record)
+
+    def _open_anew(self) -> None:
+        lost = self.stream
+        if not _is_at(self.baseFilename, lost.fileno()):
             with contextlib.suppress(OSError):  # its folder was taken away, too: the open file still takes entries
-                lost, self.stream = self.stream, self._open()
+                self.stream = self._open()
                 lost.close()
-        super().emit(record)
+
+    def _size(self) -> int:
+        """Return the size of the file, with everything that others print there; 0 for what is no file."""
+        status = os.fstat(self.stream.fileno())
+        return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Go on: events and status tell that nothing can be written, and the deployments keep running."""
@@ -142,7 +169,9 @@ def log_event(event: Event) -> None:
     level = logging.WARNING if event.type is EventType.WARNING else logging.INFO
     commit = f" [{event.commit}]" if event.commit and event.key else ""
     by = f" [by {event.by}]" if event.by else ""
-    EVENTS.log(level, "%s %s: %s%s%s", event.key or "-", event.reason, event.message, commit, by)
+    told = (event.key or "-", event.reason, event.message, commit, by)
+    # Not `log`, which looks through the stack for a line that nobody is shown.
+    EVENTS.handle(EVENTS.makeRecord(EVENTS.name, level, "", 0, "%s %s: %s%s%s", told, None))
 
 
 def log_source(status: SourceStatus) -> None:

@@ -1,7 +1,7 @@
 """Waits until what an apply changed has come to rest, and shows how far it is on a terminal."""
 
 import time
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from orchestrator.cli.compiling import under_way
@@ -19,7 +19,7 @@ from orchestrator.model.outcome import ActionOutcome, Status
 from orchestrator.observe.events import printable
 
 LOOK_S = 0.05
-LOOKING_SHARE = 0.2  # of the time, at most: a command that waits for thousands must not keep the agent from them
+LOOKING_SHARE = 0.05  # of the time, at most: a command that waits for thousands must not keep the agent from them
 ARRIVED = ("keeping", "succeeded", "failed")  # phases of a rollout in which nothing new is on its way
 
 
@@ -58,7 +58,21 @@ def wait_for(
                 _tell_new(console, waiting, told)
             else:
                 live.show("\n".join(progress(v) for v in waiting))
-            time.sleep(max(LOOK_S, (time.monotonic() - began) * (1 / LOOKING_SHARE - 1)))
+            pause_s = max(LOOK_S, (time.monotonic() - began) * (1 / LOOKING_SHARE - 1))
+            _wait(client, [key for key in map(key_of, waiting) if key not in gone], pause_s)
+
+
+def _wait(client: AgentClient, waiting: Sequence[DeploymentKey], pause_s: float) -> None:
+    """Wait for `pause_s`, or until the last of those `waiting` is at rest: looking at one costs the agent little."""
+    until_s = time.monotonic() + pause_s
+    while time.monotonic() + LOOK_S < until_s:
+        time.sleep(LOOK_S)
+        try:
+            if waiting and is_at_rest(client.deployment(waiting[-1])):
+                return
+        except Failure:  # it is gone, or the agent: the next look at all of them tells
+            return
+    time.sleep(max(0.0, until_s - time.monotonic()))
 
 
 def _left_undone(client: AgentClient, missing: Set[DeploymentKey]) -> dict[DeploymentKey, ActionOutcome]:

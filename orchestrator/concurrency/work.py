@@ -32,6 +32,7 @@ class _Named(Pause):
 
 GIVE_WAY = _Named("GIVE_WAY")  # has computed for long and would go on at once
 LOAD = _Named("LOAD")  # reads or compiles next
+START = _Named("START")  # starts next what is at hand
 
 
 class Until(Pause):

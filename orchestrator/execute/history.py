@@ -84,6 +84,8 @@ def beyond(history: Sequence[Number], retain: int) -> list[Number]:
 
     A failed entry takes no place of a good one. Neither the running nor an unfinished entry is ever among them.
     """
+    if len(history) <= min(max(retain, 1), ENTRIES_MAX):  # nothing can be over either bound
+        return []
     good = dict.fromkeys(n.revision.id for n in reversed(history) if n.outcome in GOOD)
     newest = {n.revision.id: n.number for n in history if n.outcome in GOOD}
     is_enough = len(good) >= max(retain, 1)

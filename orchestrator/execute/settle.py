@@ -189,15 +189,16 @@ class Settling:
 
     def _consequences(self, record: Record, rollout: Rollout, now: int) -> tuple[Record, list[Change]]:
         """Return what else changes with the rollout's phase: the stable revision, the rejected ones, the history."""
-        numbers = self._ledger.history(record.key)
         arrived = is_serving(record, rollout.target.revision.id)
         if has_arrived(rollout) and not arrived:
+            numbers = self._ledger.history(record.key)
             record = replace(record, stable=rollout.target, applied=record.attempted)
             return record, self._written(record, numbers, history.promoted(numbers, now))
         if rollout.phase is RolloutPhase.ROLLING_BACK and arrived and rollout.stable is not None:
-            old = rollout.old or _deployment_of(rollout.target, rollout.stable, numbers)
+            old = rollout.old or _deployment_of(rollout.target, rollout.stable, self._ledger.history(record.key))
             return replace(record, stable=old or record.stable), []
         if rollout.phase is RolloutPhase.FAILED:
+            numbers = self._ledger.history(record.key)
             record = _rejecting(record, rollout, now)
             ended = history.rejected(numbers, rollout.conclusion, now)
             return record, self._written(record, numbers, ended)

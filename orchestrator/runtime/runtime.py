@@ -59,6 +59,10 @@ class Runtime:
         """
         return self._loader.load(artifact, data, name)
 
+    def is_at_hand(self, artifact: str) -> bool:
+        """Whether `load` has nothing to read or compile; it may have when it is called."""
+        return self._loader.is_at_hand(artifact)
+
     async def start(self, request: Start) -> Guest | Exited:
         """Instantiate and initialize a component under its revision's limits; or say why it did not start."""
         return await guest.start(request)

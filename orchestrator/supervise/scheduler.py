@@ -4,8 +4,9 @@ Work is done in steps. Its first step is short, as a guest gives way at the next
 has the *turn*: one at a time, as short calls on several threads are slower than on one. A thread that submits work
 takes the turn if it is free, so that a message need not change threads; a worker takes over the rest. Work that gave
 way is long: it goes on among others of its kind on as many threads as there are cores. Work that waits for a moment is
-only an entry among the timers. Calls that hold their thread, and loading a component, get threads apart. A call that is
-over and does not return is given up: its work goes on without it, and another thread takes the place of its own.
+only an entry among the timers. Calls that hold their thread, and loading a component, get threads apart; a start that
+needs no loading goes to one thread, as several would only take the interpreter from each other. A call that is over and
+does not return is given up: its work goes on without it, and another thread takes the place of its own.
 Work of a higher priority has more of the turns, whether it is short or long.
 """
 
@@ -17,7 +18,7 @@ from time import monotonic_ns
 from typing import Any
 
 from orchestrator.concurrency.clock import Clock
-from orchestrator.concurrency.work import GIVE_WAY, LOAD, Held, Pause, Until, Work
+from orchestrator.concurrency.work import GIVE_WAY, LOAD, START, Held, Pause, Until, Work
 from orchestrator.model.spec import Priority
 from orchestrator.supervise.fair_queue import FairQueue
 from orchestrator.supervise.threads import LOST, ThreadPerJob, WorkerPool, report
@@ -50,6 +51,7 @@ class Scheduler:
         threading.Thread(target=self._work, name="airs-guest", daemon=True).start()
         self._long = WorkerPool("airs-long", cores or os.cpu_count() or 1, self._step_apart)
         self._loading = WorkerPool("airs-load", LOADERS, self._step_apart)
+        self._starting = WorkerPool("airs-start", 1, self._step_apart)
         self._held = ThreadPerJob("airs-hold", HELD_MAX)
         self._jobs = ThreadPerJob("airs-job", JOBS_MAX)
         self._holding: set[Held[Any]] = set()
@@ -76,7 +78,7 @@ class Scheduler:
     def close(self) -> None:
         """Let the threads end; does not wait."""
         self._wakes.put(False)
-        for threads in (self._long, self._loading, self._held, self._jobs):
+        for threads in (self._long, self._loading, self._starting, self._held, self._jobs):
             threads.close()
 
     def _wake(self) -> None:
@@ -150,6 +152,8 @@ class Scheduler:
             self._hold(pause, work, priority)
         elif pause is LOAD:
             self._loading.put(work, priority)
+        elif pause is START:
+            self._starting.put(work, priority)
         else:
             assert isinstance(pause, Until), pause
             delay_ms = max(0, pause.at_ns // 1_000_000 - self._clock.monotonic_ms())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.concurrency.work import GIVE_WAY, LOAD, GivenUp, Held, Until
+from orchestrator.concurrency.work import GIVE_WAY, LOAD, START, GivenUp, Held, Until
 from orchestrator.supervise import scheduler as turns
 from orchestrator.supervise.scheduler import GUEST_MAX, HELD_MAX, JOBS_MAX, Scheduler
 from orchestrator.supervise.threads import ThreadPerJob
@@ -65,7 +65,9 @@ def test_short_work_is_done_by_whoever_brings_it(scheduler):
     assert thread_of(scheduler) == threading.current_thread().name
 
 
-@pytest.mark.parametrize(("pause", "thread"), [(GIVE_WAY, "airs-long"), (LOAD, "airs-load"), (hold, "airs-hold")])
+@pytest.mark.parametrize(
+    ("pause", "thread"), [(GIVE_WAY, "airs-long"), (LOAD, "airs-load"), (START, "airs-start"), (hold, "airs-hold")]
+)
 def test_other_work_goes_on_among_its_kind(scheduler, pause, thread):
     assert thread_of(scheduler, pause) == thread
 

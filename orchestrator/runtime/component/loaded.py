@@ -195,6 +195,10 @@ class Loader:
         with self._turn(artifact):
             return self._at_hand(artifact) or self._compiled(artifact, data(), name)
 
+    def is_at_hand(self, artifact: str) -> bool:
+        """Whether the component is in memory."""
+        return artifact in self._held
+
     def inspect(self, artifact: str, data: bytes, name: str = "") -> World:
         """Return the component's world; it is compiled only if none of its imports rules out that it runs."""
         with self._turn(artifact):
