@@ -64,9 +64,9 @@ def wait_for(
 
 def _wait(client: AgentClient, waiting: Sequence[DeploymentKey], pause_s: float) -> None:
     """Wait for `pause_s`, or until the last of those `waiting` is at rest: looking at one costs the agent little."""
-    until_s = time.monotonic() + pause_s
-    while time.monotonic() + LOOK_S < until_s:
-        time.sleep(LOOK_S)
+    until_s, step_s = time.monotonic() + pause_s, max(LOOK_S, pause_s * LOOKING_SHARE)
+    while time.monotonic() + step_s < until_s:
+        time.sleep(step_s)
         try:
             if waiting and is_at_rest(client.deployment(waiting[-1])):
                 return
