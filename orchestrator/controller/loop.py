@@ -128,9 +128,9 @@ class Controller:
         """Return what is."""
         return self._observer.staying()
 
-    def observe_all(self) -> ObservedState:
-        """Return what is, what is being deleted included; for showing, from any thread."""
-        return self._observer.everything()
+    def observe_each(self) -> Iterator[ObservedDeployment]:
+        """Yield what is, what is being deleted included; for showing, from any thread."""
+        return self._observer.each()
 
     def observe_one(self, key: DeploymentKey) -> ObservedDeployment | None:
         """Return the state of one deployment, None where there is none; for showing, from any thread."""

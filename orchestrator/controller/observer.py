@@ -1,6 +1,6 @@
 """Observes: joins the records, the services and what is known elsewhere, for the controller and the API."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from orchestrator.execute.faults import Faults
 from orchestrator.execute.fleet import Fleet
@@ -8,7 +8,7 @@ from orchestrator.execute.ledger import Ledger
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedDeployment, ObservedState, Record
 from orchestrator.observe.message_rates import MessageRates
-from orchestrator.observe.state import Elsewhere, observe
+from orchestrator.observe.state import Elsewhere, observe, observe_each
 from orchestrator.plan.dependencies import needs_in_force
 
 
@@ -26,9 +26,9 @@ class Observer:
         """Observe everything but what is being deleted, as plans are made from it."""
         return self.some(record for record in self._ledger.records.values() if not record.deleted)
 
-    def everything(self) -> ObservedState:
-        """Observe everything; for showing, from any thread."""
-        return self.some(self._ledger.records.values())
+    def each(self) -> Iterator[ObservedDeployment]:
+        """Observe everything, one by one; for showing, from any thread."""
+        return observe_each(self._ledger.records.values(), self._fleet.services, self._elsewhere)
 
     def one(self, key: DeploymentKey) -> ObservedDeployment | None:
         """Observe one deployment, beside those that it depends on; for showing, from any thread."""

@@ -75,9 +75,10 @@ class DurableMail:
                 self._fault(f"messages to {route.key} cannot be read: {fault}")
                 return
             self._routes[route.key] = route
-            under_way = self._under_way.setdefault(route.key, set())
+            under_way = self._under_way.setdefault(route.key, set()) if found else frozenset[int]()
             mails = [(number, mail) for number, mail in found if number not in under_way]
-            under_way |= {number for number, _ in mails}
+            if mails:
+                self._under_way[route.key] |= {number for number, _ in mails}
         for number, mail in mails:
             self._send(route, number, mail)
 

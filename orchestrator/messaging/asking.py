@@ -5,8 +5,7 @@ it when it is free (`supervise.instance`). The host sets the ids; a guest choose
 """
 
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from orchestrator.concurrency.clock import Clock, Timer
 from orchestrator.messaging.endings import Ending, RequestCounters
@@ -58,7 +57,7 @@ class Requests:
             self._leave(requester, "it has ended")
             for _ in self._table.take_all(requester):
                 requester.counters.count(Ending.CANCELLED)
-            requester.answers.clear()
+            requester.answers = ()
             self._bytes_waiting -= requester.bytes_waiting
             requester.bytes_waiting = 0
 
@@ -113,7 +112,7 @@ class Requests:
             if request is not None:
                 requester.counters.count(Ending.CANCELLED)
             elif (unread := _find(requester.answers, id)) is not None:
-                requester.answers.remove(unread)
+                requester.drop(unread)
                 self._account(requester, -len(unread.message.payload))
             else:
                 return False
@@ -125,7 +124,7 @@ class Requests:
         with self._lock:
             if not requester.answers:
                 return None
-            answer = requester.answers.popleft()
+            answer = requester.take()
             self._account(requester, -len(answer.message.payload))
             return answer
 
@@ -162,7 +161,7 @@ class Requests:
             payload, content_type = _failure("resource-limit-exceeded", f"no room for an answer of {size} bytes")
         requester.counters.count(ending)
         message = self._message(requester, request, payload, content_type)
-        requester.answers.append(WaitingAnswer(message, ending, request.envelope.conversation, request.key))
+        requester.put(WaitingAnswer(message, ending, request.envelope.conversation, request.key))
         self._account(requester, len(payload))
 
     def _message(
@@ -236,5 +235,5 @@ def _failure(case: str, text: str) -> tuple[bytes, str]:
     return said[:FAILURE_MAX].encode("utf-8", "replace"), FAILURE
 
 
-def _find(answers: "deque[WaitingAnswer]", id: str) -> WaitingAnswer | None:
+def _find(answers: Iterable[WaitingAnswer], id: str) -> WaitingAnswer | None:
     return next((answer for answer in answers if answer.message.correlation_id == id), None)

@@ -4,7 +4,7 @@ An instance sends in the conversation of the message that it is at work on; a gu
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -47,11 +47,27 @@ class Requester:
         self.counters = counters
         self.wake = wake
         self.why_closed = ""  # to further requests
-        self.answers: deque[WaitingAnswer] = deque()
+        self.answers: Sequence[WaitingAnswer] = ()
         self.bytes_waiting = 0
         self.conversation: str | None = None
         self.trace: str | None = None
         self.key: str | None = None
+
+    def put(self, answer: WaitingAnswer) -> None:
+        """Let an answer wait."""
+        if not isinstance(self.answers, deque):  # the first: a queue takes a kilobyte, and most never ask
+            self.answers = deque()
+        self.answers.append(answer)
+
+    def take(self) -> WaitingAnswer:
+        """Take out the answer that has waited the longest."""
+        assert isinstance(self.answers, deque)
+        answer: WaitingAnswer = self.answers.popleft()
+        return answer
+
+    def drop(self, *dropped: WaitingAnswer) -> None:
+        """Forget some answers."""
+        self.answers = deque(one for one in self.answers if one not in dropped)
 
     @property
     def address(self) -> ComponentId:

@@ -38,8 +38,8 @@ class Subscriber:
     def __init__(self, id: ComponentId, granted: Granted) -> None:
         self.id = id
         self.granted = granted  # asked with the table's lock held
-        self.patterns: set[str] = set()
-        self.in_force: set[str] = set()
+        self.patterns: frozenset[str] = frozenset()  # the empty one is one for all
+        self.in_force: frozenset[str] = frozenset()
         self.has_left = False
 
 
@@ -118,7 +118,7 @@ class Topics:
                 mine = self._manifests[key] = Subscriber(ComponentId(key.namespace, key.name), granted)
                 self._subscribers.setdefault(key, {})[mine] = None
             if mine is not None:
-                mine.patterns, mine.granted = set(patterns), granted
+                mine.patterns, mine.granted = frozenset(patterns), granted
             self._look_anew(key)
 
     def subscribe(self, subscriber: Subscriber, pattern: str) -> str:
@@ -130,7 +130,7 @@ class Topics:
                 return f"capability denied: {subscriber.id.deployment} was not granted messaging.subscribe: [{pattern}]"
             if len(subscriber.patterns) >= PATTERNS_MAX and pattern not in subscriber.patterns:
                 return f"an instance subscribes to at most {PATTERNS_MAX} patterns"
-            subscriber.patterns.add(pattern)
+            subscriber.patterns |= {pattern}
             self._subscribers.setdefault(subscriber.id.deployment, {})[subscriber] = None
             self._change(subscriber, subscriber.in_force | {pattern})
         return ""
@@ -140,7 +140,7 @@ class Topics:
         with self._lock:
             if pattern not in subscriber.patterns:
                 return False
-            subscriber.patterns.remove(pattern)
+            subscriber.patterns -= {pattern}
             self._change(subscriber, subscriber.in_force - {pattern})
             if not subscriber.patterns:
                 self._forget(subscriber)
@@ -150,8 +150,8 @@ class Topics:
         """End everything that an instance subscribed to; it cannot subscribe again."""
         with self._lock:
             subscriber.has_left = True
-            subscriber.patterns.clear()
-            self._change(subscriber, set())
+            subscriber.patterns = frozenset()
+            self._change(subscriber, frozenset())
             self._forget(subscriber)
 
     def drop(self, key: DeploymentKey) -> None:
@@ -159,8 +159,8 @@ class Topics:
         with self._lock:
             self._manifests.pop(key, None)
             for subscriber in self._subscribers.pop(key, {}):
-                subscriber.patterns.clear()
-                self._change(subscriber, set())
+                subscriber.patterns = frozenset()
+                self._change(subscriber, frozenset())
 
     def look_anew(self, key: DeploymentKey) -> None:
         """Look anew at what a deployment's grants allow, which have changed."""
@@ -194,9 +194,9 @@ class Topics:
 
     def _look_anew(self, key: DeploymentKey) -> None:
         for subscriber in self._subscribers.get(key, ()):
-            self._change(subscriber, {pattern for pattern in subscriber.patterns if subscriber.granted(pattern)})
+            self._change(subscriber, frozenset(filter(subscriber.granted, subscriber.patterns)))
 
-    def _change(self, subscriber: Subscriber, allowed: set[str]) -> None:
+    def _change(self, subscriber: Subscriber, allowed: frozenset[str]) -> None:
         """Put these patterns of a subscriber in force, without asking for its grants, which may take long."""
         key = subscriber.id.deployment
         if allowed == subscriber.in_force:

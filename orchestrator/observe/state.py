@@ -1,6 +1,6 @@
 """Joins what is recorded and what runs into the observed state."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec.structs import replace
@@ -37,14 +37,18 @@ def observe(
     elsewhere: Elsewhere,
 ) -> ObservedState:
     """Return the observed deployments, sorted by key; a record without a service has no instances."""
+    deployments = tuple(observe_each(records, services, elsewhere))
+    return ObservedState(lineage=lineage, serial=serial, deployments=deployments, agent_running=True)
+
+
+def observe_each(
+    records: Iterable[Record], services: Mapping[DeploymentKey, Service], elsewhere: Elsewhere
+) -> Iterator[ObservedDeployment]:  # fmt: skip
+    """Yield the same deployments one by one, for somebody who keeps none of them."""
     ordered = sorted(records, key=lambda record: record.key)
     missing = missing_needs(ordered)
-    return ObservedState(
-        lineage=lineage,
-        serial=serial,
-        deployments=tuple(_look(r, services.get(r.key), elsewhere, missing.get(r.key, ())) for r in ordered),
-        agent_running=True,
-    )
+    for record in ordered:
+        yield _look(record, services.get(record.key), elsewhere, missing.get(record.key, ()))
 
 
 def _look(

@@ -32,7 +32,7 @@ def versions(world: World) -> dict[DeploymentKey, str]:
 
 
 def seen(world: World, key: DeploymentKey):
-    return world.controller.observe_all().by_key()[key]
+    return world.controller.observe_one(key)
 
 
 @pytest.fixture

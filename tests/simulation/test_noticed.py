@@ -77,7 +77,7 @@ def test_one_that_is_looked_at_alone_looks_as_it_does_among_all():
         return seen.record, seen.instances, seen.missing, seen.traffic
 
     def alone_and_among_all():
-        among = world.controller.observe_all().by_key()
+        among = {seen.record.key: seen for seen in world.controller.observe_each()}
         assert {key: told(observe_one(key)) for key in among} == {key: told(seen) for key, seen in among.items()}
 
     alone_and_among_all()

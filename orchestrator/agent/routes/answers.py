@@ -1,7 +1,7 @@
 """Values and outcomes → responses, and what went wrong → the status and the problem that say so."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -27,6 +27,11 @@ Serves = dict[Endpoint[Any], Callable[[Request], Awaitable[Response]]]
 def json_line(value: object) -> bytes:
     """Return a value as JSON on a line of its own."""
     return msgspec.json.encode(value) + b"\n"
+
+
+def json_list(values: Iterable[object]) -> bytes:
+    """Return values as a JSON list, each encoded as it comes."""
+    return b"[" + b",".join(map(msgspec.json.encode, values)) + b"]"
 
 
 def json_answer(value: object) -> Response:

@@ -8,12 +8,13 @@ from orchestrator.agent import views
 from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.describe_sources import SourceSeen, seen_source
 from orchestrator.agent.operations import Operations
-from orchestrator.agent.routes.answers import Serves, json_answer
+from orchestrator.agent.routes.answers import Serves, json_answer, json_list
 from orchestrator.agent.routes.manual import obey
 from orchestrator.agent.routes.parameters import NUMBER_DIGITS, is_set, key_in
 from orchestrator.agent.sources import Sources
 from orchestrator.agent.trouble import Trouble
 from orchestrator.contract import endpoints
+from orchestrator.contract.bodies import JSON
 from orchestrator.contract.codes import USAGE
 from orchestrator.contract.documents import DeploymentView
 from orchestrator.contract.problem import Problem
@@ -47,11 +48,12 @@ class DeploymentRoutes:
 
     async def deployments(self, _request: Request) -> Response:
         """List every deployment."""
-        return json_answer(await run_in_threadpool(self._described))
+        return Response(await run_in_threadpool(self._described), media_type=JSON)
 
-    def _described(self) -> list[DeploymentView]:
-        observed, sources = self._controller.observe_all(), self._sources.seen()
-        return [self._view(seen, sources) for seen in observed.deployments]
+    def _described(self) -> bytes:
+        """Describe each and forget it: views of thousands at once would be kept, and looked through, for nothing."""
+        sources = self._sources.seen()
+        return json_list(self._view(seen, sources) for seen in self._controller.observe_each())
 
     def _view(self, seen: ObservedDeployment, sources: dict[str, SourceSeen]) -> DeploymentView:
         return views.deployment_view(

@@ -72,7 +72,7 @@ class Dispatcher:
             return [self._queues.wait_for(taker, waiting)]
         weights = self.weights
         if self.hold or not weights:
-            self._queues.held.append(waiting)
+            self._queues.hold(waiting)
             return []
         if waiting.to or self.is_owned:
             return self._place_with_one(waiting)
@@ -87,12 +87,12 @@ class Dispatcher:
         for part in reversed(rest):
             self._queues.came(part)
             if self.hold or not self.weights:
-                self._queues.held.appendleft(part)
+                self._queues.hold(part, first=True)
             elif part.to or self.is_owned:
                 self._put_back_with_one(part)
             else:
                 for lane, piece in reversed(self._pieces(part)):
-                    self._queues.lane(lane).queue.appendleft(piece)
+                    self._queues.lane(lane).wait(piece, first=True)
 
     def why_nobody(self, name: str) -> Undelivered | None:
         """Say that there is no instance of a name, where that is what a message is addressed to."""
@@ -122,7 +122,7 @@ class Dispatcher:
             return
         lane, owner = self._owner(part)
         if owner is None:
-            self._queues.lane(lane).queue.appendleft(part)
+            self._queues.lane(lane).wait(part, first=True)
         else:
             self._queues.wait_for(owner, part, first=True)
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from orchestrator.messaging.mailbox.batch import Batch, Part
 from orchestrator.messaging.mailbox.counters import Counters
@@ -25,6 +25,18 @@ class Taker(Protocol):
         """Start working on it soon; must not block."""
 
 
+class _Empty(deque[Any]):
+    """A queue that nothing is put into."""
+
+    def append(self, _waiting: object) -> None:
+        raise AssertionError("this queue is everybody's")
+
+    appendleft = append
+
+
+EMPTY: Any = _Empty()  # shared by all in which nothing ever waited: a queue takes a kilobyte, and most never need one
+
+
 class Lane:
     """The queue of one revision, its idle instances (longest idle first) and how many are at work.
 
@@ -35,12 +47,21 @@ class Lane:
     __slots__ = ("busy", "counters", "idle", "members", "own", "queue")
 
     def __init__(self) -> None:
-        self.queue: deque[Waiting] = deque()
+        self.queue: deque[Waiting] = EMPTY
         self.own: dict[Taker, deque[Waiting]] = {}
-        self.idle: deque[Taker] = deque()
+        self.idle: list[Taker] = []  # and no queue, as mostly one is in it
         self.members: Members[Taker] = Members()
         self.busy = 0
         self.counters = Counters()
+
+    def wait(self, waiting: Waiting, *, first: bool = False) -> None:
+        """Queue something for any instance, `first` or last."""
+        if self.queue is EMPTY:
+            self.queue = deque()
+        if first:
+            self.queue.appendleft(waiting)
+        else:
+            self.queue.append(waiting)
 
     def wait_for(self, taker: Taker, waiting: Waiting, *, first: bool = False) -> None:
         """Queue something for one instance, `first` or last of its own."""

@@ -44,7 +44,7 @@ class Matcher:
         envelope.stage = Stage.STARTED
         self._at_work += 1
         lane.busy += 1
-        return lane.idle.popleft()
+        return lane.idle.pop(0)
 
     def over(self, lane: Lane, taker: Taker, *, is_idle: bool) -> None:
         """Note that `taker` is done with what it took, and whether it can take something else."""
@@ -66,7 +66,7 @@ class Matcher:
         queue, idle = lane.queue, lane.idle
         while queue and idle and not (self.alone and self._at_work):
             pairs.append((idle[0], self._take(lane, queue, idle[0])))
-            idle.popleft()
+            idle.pop(0)
         return pairs
 
     def match_all(self) -> Pairs:

@@ -8,7 +8,7 @@ from collections import deque
 
 from orchestrator.messaging.mailbox.counters import Counters
 from orchestrator.messaging.mailbox.envelope import Envelope, Stage
-from orchestrator.messaging.mailbox.lanes import Lane, Taker, Waiting
+from orchestrator.messaging.mailbox.lanes import EMPTY, Lane, Taker, Waiting
 from orchestrator.model.message import Undelivered
 
 Gone = list[tuple[Waiting, Undelivered]]  # out of the mailbox, and its sender is about to be told
@@ -20,7 +20,7 @@ class Queues:
     __slots__ = ("depth", "gone", "held", "lanes", "own", "past")
 
     def __init__(self) -> None:
-        self.held: deque[Waiting] = deque()  # messages are held, or nobody serves yet
+        self.held: deque[Waiting] = EMPTY  # messages are held, or nobody serves yet
         self.lanes: dict[str, Lane] = {}
         self.past = Counters()  # of revisions that have gone
         self.depth = 0
@@ -46,12 +46,21 @@ class Queues:
             found = self.lanes[name] = Lane()
         return found
 
+    def hold(self, waiting: Waiting, *, first: bool = False) -> None:
+        """Queue something for a revision that takes, `first` or last."""
+        if self.held is EMPTY:
+            self.held = deque()
+        if first:
+            self.held.appendleft(waiting)
+        else:
+            self.held.append(waiting)
+
     def wait_in(self, name: str, waiting: Waiting) -> Lane:
         """Queue something for any instance of a revision."""
         lane = self.lane(name)
         if type(waiting) is Envelope:
             waiting.lane = name
-        lane.queue.append(waiting)
+        lane.wait(waiting)
         return lane
 
     def wait_for(self, taker: Taker, waiting: Waiting, *, first: bool = False) -> Lane:

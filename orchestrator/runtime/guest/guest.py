@@ -239,14 +239,14 @@ class Guest:
         """Ask how it is; a component without a lifecycle is healthy while it lives.
 
         One that had no message since it was asked last gives back the memory kept for further ones, once; the memory
-        that asking it again and again takes is kept.
+        that asking it again and again takes is kept, unless it need not be asked often.
         """
         if not self._is_actor:
             return self._instance.exited or Health.HEALTHY
         answer = await self._unmetered(self._lifecycle(lifecycle.HEALTH, timeout_ms=timeout_ms))
         if self._has_worked:
             self._is_at_rest = False
-        elif not self._is_at_rest and not isinstance(answer, Exited):
+        elif (self.has_constant_health or not self._is_at_rest) and not isinstance(answer, Exited):
             self._instance.rest()
             self._is_at_rest = True
         self._has_worked = False
