@@ -155,6 +155,7 @@ GUESTS = (
         world="types",
         sdk=PLAIN_SDK,
     ),
+    Guest("examples/09-signed/components/counter/counter.wasm", "examples/02-counter/src/counter.c", versioned(0)),
     probe("probe", "job", "command"),
     probe("probe-calls", "callable", "reactor", "CALLABLE"),
     faulty("faulty"),
