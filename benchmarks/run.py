@@ -14,7 +14,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
-from benchmarks import actors, calls, hostcalls, instances, load, machine, many, plan, reconcile, starting, store
+from benchmarks import (
+    actors,
+    calls,
+    hostcalls,
+    instances,
+    load,
+    machine,
+    many,
+    plan,
+    reconcile,
+    signing,
+    starting,
+    store,
+)
 from benchmarks.goals import Goal, judged
 from benchmarks.measure import Effort, Row, Table
 
@@ -30,6 +43,7 @@ SUBJECTS: Mapping[str, Callable[[Effort], Table]] = {
     "reconcile": reconcile.measure,
     "plan": plan.measure,
     "store": store.measure,
+    "signing": signing.measure,
     "starting": starting.measure,
 }
 HEAD = ("", "airs", "beside it", "takes", "ratio")

@@ -19,6 +19,7 @@ EXPECTED = {
     "reconcile": ("manifest edited, new version answers", "wasm file rebuilt, new version answers"),
     "plan": ("1 documents loaded", "1 deployments: plan, all changed", "1 deployments: plan, nothing changed"),
     "store": ("write and fsync",),
+    "signing": ("a package of 1 MiB verified", "libsodium's verification alone"),
     "starting": ("airs status", "airs --help", "python -c pass"),
 }
 GOALS = {
