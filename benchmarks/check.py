@@ -7,7 +7,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 
-from benchmarks import run
+from benchmarks import machine, run
 from benchmarks.goals import is_missed, judged
 from benchmarks.measure import Effort, Table
 
@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     if unknown := set(asked.subjects) - set(SUBJECTS):
         parser.error(f"no goals for {', '.join(sorted(unknown))}; there are {', '.join(SUBJECTS)}")
+    print(machine.announced(), file=sys.stderr)
     missed = report(run.measured(asked.subjects or SUBJECTS, Effort()))
     sys.exit(missed and asked.check)
 

@@ -11,6 +11,7 @@ import argparse
 import gc
 import os
 import resource
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -19,7 +20,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple, TypeVar
 
-from benchmarks import stage, stock
+from benchmarks import machine, stage, stock
 from benchmarks.load import CALCULATOR, HELLO, REVISION, runtime_for
 from benchmarks.measure import Effort, Row, Table
 from benchmarks.stage import CLIENT, FAULTY
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("--crashes", type=int, default=100_000, help="of instances by themselves")
     parser.add_argument("--supervised", type=int, default=20_000, help="crashes that the supervisor answers")
     asked = parser.parse_args()
+    print(machine.announced(), file=sys.stderr)
     for path in (HELLO, CALCULATOR):
         taken = _alone(many, path, asked.instances)
         print(

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import peers, plugin
+from orchestrator import interpreter
+from orchestrator.model.calls import Calls
+from orchestrator.runtime import chosen
 
 VERSIONS = ("wasmtime", "rocksdict", "msgspec", "pyyaml")
 STAT = Path("/proc/stat")
@@ -28,14 +31,26 @@ class Used(NamedTuple):
 
 def described() -> tuple[str, ...]:
     """Describe what was measured on, a line each."""
+    path = chosen(calls_asked_for())
     packages = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
     beside = {"extism": plugin.version(), **{name: peers.version(name) for name in peers.PACKAGES}}
     packages += "".join(f", {name} {version}" for name, version in beside.items() if version is not None)
     return (
         f"{_processor()}, {os.cpu_count()} cores",
-        f"{platform.system()} {platform.release()}, {platform.python_implementation()} {platform.python_version()}",
+        f"{platform.system()} {platform.release()}, {platform.python_implementation()} {interpreter.found()}",
         f"airs {version('airs-orchestrator')}, {packages}",
+        f"calls go the {path.calls.value} path{f', as {path.why}' if path.why else ''}",
     )
+
+
+def calls_asked_for() -> Calls:
+    """Return the way that calls are to take, which AIRS_CALLS names."""
+    return Calls(os.environ.get("AIRS_CALLS") or Calls.NATIVE.value)
+
+
+def announced() -> str:
+    """Return the two lines of that which differ between environments: how Python was built, and the path of calls."""
+    return "\n".join(described()[1::2])
 
 
 def used() -> Used | None:

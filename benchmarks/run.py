@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     unknown = set(asked.subjects) - SUBJECTS.keys()
     if unknown:
         parser.error(f"no subject {', '.join(sorted(unknown))}; there are {', '.join(SUBJECTS)}")
+    print(machine.announced(), file=sys.stderr)
     load_before = os.getloadavg()[0]
     names = asked.subjects or [*SUBJECTS]
     tables = list(measured(names, Effort()))

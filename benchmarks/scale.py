@@ -76,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
     given, since = parser.parse_args(arguments), machine.used()
     taken: list[Taken] = []
+    print(machine.announced(), file=sys.stderr)
     print("  ".join(COLUMNS), flush=True)
     for size in given.sizes:
         taken.append(measure(size, given.components))

@@ -3,7 +3,6 @@
 The benchmarks of calls and of storage use it. Deployments come from manifests, as everything does.
 """
 
-import os
 import shutil
 import sys
 import tempfile
@@ -13,12 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.machine import calls_asked_for
 from orchestrator.agent.assembly import Agent
 from orchestrator.agent.process import SWITCH_S
 from orchestrator.agent.trouble import Trouble
 from orchestrator.host.context import GuestContext
 from orchestrator.manifest import references, resolve
-from orchestrator.model.calls import Calls
 from orchestrator.model.desired import DesiredState, Permissions
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Message, Outcome, Replied
@@ -116,8 +115,9 @@ def running_agent() -> Iterator[Stage]:
     """Run an agent until the block ends."""
     folder, switch_s = Path(tempfile.mkdtemp(prefix="airs-bench-")), sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)  # as the agent's process does
-    calls = Calls(os.environ.get("AIRS_CALLS") or Calls.NATIVE.value)
-    agent = Agent(StateDir(folder / "state"), folder / "agent.sock", lambda _event: None, lambda _status: None, calls)
+    agent = Agent(
+        StateDir(folder / "state"), folder / "agent.sock", lambda _event: None, lambda _status: None, calls_asked_for()
+    )  # fmt: skip
     stop = threading.Event()
     controller = threading.Thread(target=agent.controller.run, args=(stop,), name="controller")
     controller.start()

@@ -83,9 +83,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tree = asked.other.resolve()
     other = Side(tree, asked.python or tree / ".venv/bin/python", dict(each.split("=", 1) for each in asked.set))
     ours = Side(ROOT, Path(sys.executable), {})
+    for side, beside in ((ours, "here"), (other, "beside it")):
+        print(f"{beside}: Python {built(side.python)}", file=sys.stderr)
     clock = CPU if asked.cpu else WALL
     for found in compared(ours, other, asked.cases, asked.rounds, asked.slice, clock):
         print(found.line(), flush=True)
+
+
+def built(python: Path) -> str:
+    """Say how a Python was built."""
+    asked = [python, ROOT / "orchestrator" / "interpreter.py"]
+    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def compared(

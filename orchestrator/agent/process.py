@@ -17,15 +17,16 @@ from typing import NamedTuple, TypeVar
 import uvicorn
 from msgspec.structs import replace
 
-from orchestrator import __version__
+from orchestrator import __version__, interpreter
 from orchestrator.agent.api import Api, Served
 from orchestrator.agent.assembly import Agent
 from orchestrator.agent.framing import Framed
 from orchestrator.agent.listener import listening, refuse_if_served
 from orchestrator.agent.log import LOG, crashes_told, log_event, log_source, logging_to
 from orchestrator.agent.peer import PeerProtocol
-from orchestrator.contract.documents import AgentView
+from orchestrator.contract.documents import AgentView, Python
 from orchestrator.contract.problem import Failure
+from orchestrator.interpreter import Interpreter
 from orchestrator.model.calls import Calls, UnknownLayout
 from orchestrator.model.event import Event
 from orchestrator.model.source import SourceStatus
@@ -89,8 +90,13 @@ def run_agent(options: AgentOptions) -> None:
             lineage=state.lineage,
             calls=agent.runtime.path.calls,
             why_slower=agent.runtime.path.why,
+            python=_python(interpreter.found()),
         )
         asyncio.run(_serve(agent, about, listener, lock, options))
+
+
+def _python(found: Interpreter) -> Python:
+    return Python(version=found.version, optimised=found.is_optimised, costs=found.costs)
 
 
 def _close(agent: Agent, lock: StateLock) -> None:

@@ -65,6 +65,7 @@ def status(settings: Settings) -> None:
     console.print(f"since      {about.started_at}\nstate      {about.state_dir}\nsocket     {about.socket}")
     console.print(f"log        {about.log}")
     console.print(f"calls      {about.calls.value}{f': {about.why_slower}' if about.why_slower else ''}")
+    console.print(f"python     {about.python.version}, {about.python.costs or 'an optimised build'}")
     if about.condition:
         console.print(Text.assemble(("store      ", "bold red"), printable(about.condition)))
 

@@ -7,17 +7,15 @@ are put together and shown.
 import platform
 import shutil
 import subprocess
-import sys
-import sysconfig
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
 
-from orchestrator import __version__
+from orchestrator import __version__, interpreter
 from orchestrator.cli.context import Settings, command, runtime_dir
-from orchestrator.cli.machine import Capacity, Machine, capacity, interpreter, judged, read_machine
+from orchestrator.cli.machine import Capacity, Machine, capacity, judged, python, read_machine
 from orchestrator.cli.repairing import repaired
 from orchestrator.cli.terminal import Console, Text
 from orchestrator.client import AgentClient, NotAnswering
@@ -98,8 +96,7 @@ def _git() -> str:
 
 
 def _engine(asked: Calls) -> Iterator[Finding]:
-    configured = sysconfig.get_config_var("CONFIG_ARGS") or ""
-    yield interpreter(platform.python_version(), configured, sys.base_prefix)
+    yield python(interpreter.found())
     path = chosen(asked)
     if path.calls is Calls.STOCK:
         hint = "Unset AIRS_CALLS." if asked is Calls.STOCK else "Install the wasmtime that airs pins."

@@ -9,6 +9,7 @@ import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from orchestrator.interpreter import Interpreter
 from orchestrator.model.base import Value
 from orchestrator.model.finding import Finding, ok, problem, warning
 
@@ -21,7 +22,6 @@ SMALL_SPACE_BYTES = 3 << 20  # of address space: a stack, and room for a memory 
 FEW_FILES = 1_024
 FEW_PROCESSES = 1_024
 GUARDED_BYTES = 4 * GIB + 64 * MIB  # of address space
-DISTRIBUTION = "/usr"  # where Linux distributions install
 LITTLE_MEMORY = 256 * MIB
 
 
@@ -54,15 +54,10 @@ class Capacity(Value, frozen=True):
     with_guards: int | None
 
 
-def interpreter(version: str, configured: str, prefix: str) -> Finding:
-    """Say whether Python was compiled with profiles of itself, by what it was configured with and where it lies.
-
-    Distributions compile theirs so, in ways that it does not tell.
-    """
-    if prefix == DISTRIBUTION or "--enable-optimizations" in configured:
-        return ok("python", f"{version}, an optimised build")
-    told = f"{version}, built without --enable-optimizations: commands take up to half as long again"
-    return ok("python", told, "A distribution's Python is optimised; pyenv's with PYTHON_CONFIGURE_OPTS set to that.")
+def python(interpreter: Interpreter) -> Finding:
+    """Say how Python was built, and how to get one that is quicker."""
+    hint = "A distribution's Python is optimised; pyenv's with PYTHON_CONFIGURE_OPTS set to that."
+    return ok("python", str(interpreter), hint if interpreter.costs else "")
 
 
 def capacity(machine: Machine) -> Capacity:

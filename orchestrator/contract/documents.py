@@ -316,6 +316,14 @@ class UpLook(Value, frozen=True, tag_field="kind", tag="look"):
     status: SourceStatus
 
 
+class Python(Value, frozen=True):
+    """The interpreter of a process; `costs` says why it is slow, and is empty where it was compiled with profiles."""
+
+    version: str
+    optimised: bool
+    costs: str
+
+
 class AgentView(Value, frozen=True):
     """The agent process."""
 
@@ -328,6 +336,7 @@ class AgentView(Value, frozen=True):
     lineage: str
     calls: Calls
     why_slower: str  # empty where calls are the quickest
+    python: Python
     condition: str = ""  # what is wrong with its store for as long as it is, such as that nothing can be written
 
 

@@ -3,7 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.cli.machine import GIB, MIB, Capacity, Machine, capacity, interpreter, judged, read_machine
+from orchestrator.cli.machine import GIB, MIB, Capacity, Machine, capacity, judged, python, read_machine
+from orchestrator.interpreter import Interpreter, is_optimised
 from orchestrator.model.finding import Degree
 
 ROOMY = Machine(
@@ -35,7 +36,7 @@ def test_nothing_is_said_against_a_roomy_machine():
     ],
 )
 def test_a_python_built_without_profiles_is_a_hint_and_no_fault(configured, prefix, is_fast):
-    found = interpreter("3.11.7", configured, prefix)
+    found = python(Interpreter("3.11.7", is_optimised(configured, prefix)))
     assert found.verdict is Degree.OK
     assert ("optimised build" in found.summary) == is_fast
     assert ("half as long again" in found.summary) == (bool(found.detail)) == (not is_fast)

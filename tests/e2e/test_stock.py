@@ -8,6 +8,7 @@ import os
 
 import pytest
 
+from orchestrator import interpreter
 from orchestrator.contract.codes import FAILED, NO_AGENT
 
 from .conftest import REPOSITORY, Airs, wait_until
@@ -100,6 +101,9 @@ def test_without_the_extension_calls_go_by_ctypes_and_doctor_says_how_to_get_it(
     assert "Python.h" in found["summary"]
     about = json.loads(airs.run("agent", "status", "-o", "json").stdout)
     assert (about["calls"], about["whySlower"]) == ("fast", found["detail"])
+    ours = interpreter.found()
+    assert about["python"] == {"version": ours.version, "optimised": ours.is_optimised, "costs": ours.costs}
+    assert f"python     {ours}\n" in airs.run("agent", "status").stdout
     assert found["detail"].startswith("the extension is not built: ")
 
 
