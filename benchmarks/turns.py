@@ -115,7 +115,7 @@ def compared(
             for case in cases:
                 ratios[case].append(_ratio(sides, case, slice_ms, clock, first=number % 2))
     for case, each in ratios.items():
-        low, median, high = statistics.quantiles(each, n=4) if len(each) > 1 else each * 3
+        low, median, high = statistics.quantiles(each, n=4, method="inclusive") if len(each) > 1 else each * 3
         yield Found(case, low, median, high)
 
 
