@@ -210,6 +210,11 @@ LIMITS: tuple[tuple[str, str, tuple[tuple[str, str, str], ...]], ...] = (
         ("sources that an agent follows", "agent.sources", "FOLLOWED_MAX"),
         ("bytes of one file that git fetches", "source.command", "MAX_FILE_BYTES"),
         ("bytes of a saved plan", "plan.saved", "PLAN_MAX_BYTES"),
+        ("bytes of a registry's manifest", "fetch.limits", "DOCUMENT_MAX_BYTES"),
+        ("bytes of a component's signatures", "fetch.limits", "SIGNATURES_MAX_BYTES"),
+        ("files of a component's archive", "fetch.limits", "ENTRIES_MAX"),
+        ("unpacked bytes of an archive for each packed one", "fetch.limits", "RATIO_MAX"),
+        ("redirects of one download", "fetch.limits", "REDIRECTS_MAX"),
     )),
     ("Messages", "rejected, unless it says otherwise", (
         ("bytes of a message", "model.message", "MESSAGE_MAX_BYTES"),
@@ -247,7 +252,7 @@ LIMITS: tuple[tuple[str, str, tuple[tuple[str, str, str], ...]], ...] = (
         ("followers of a log or of events", "agent.following", "FOLLOWERS_MAX"),
         ("bytes of compiled code", "compiled.cache", "MAX_CACHE_BYTES"),
         ("bytes of worlds", "compiled.worlds", "MAX_WORLDS_BYTES"),
-        ("bytes of a mirror of a repository; then it is fetched anew", "source.git", "MAX_MIRROR_BYTES"),
+        ("bytes of a mirror of a repository; then it is fetched anew", "source.mirror", "MAX_MIRROR_BYTES"),
         ("bytes of one file of the agent's log", "agent.log", "FILE_MAX_BYTES"),
     )),
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Puts the parts of an agent together: the list of what there is, and the place to swap one of them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -9,6 +10,7 @@ from orchestrator.agent.auditing import Auditing
 from orchestrator.agent.collection import Collector
 from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.exchange import Exchange
+from orchestrator.agent.fetching import NOTHING_FETCHED, Fetching, tell_of_look
 from orchestrator.agent.followed import Reading
 from orchestrator.agent.guests import Given, Guests, host_imports
 from orchestrator.agent.messages import Messages
@@ -29,6 +31,9 @@ from orchestrator.execute.faults import Faults
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.settle import Settling
+from orchestrator.fetch.fetcher import Fetcher
+from orchestrator.fetch.files import PackageFiles
+from orchestrator.fetch.lookout import Lookout
 from orchestrator.host.wasi import forbidden_folders
 from orchestrator.manifest import Resolver
 from orchestrator.model.calls import Calls
@@ -41,6 +46,7 @@ from orchestrator.runtime import Runtime
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.store.decisions import Change
 from orchestrator.store.layout import SIGNATURES, TRUST
+from orchestrator.store.packages import Packages
 from orchestrator.store.signatures import KeptSignatures
 from orchestrator.store.state_dir import StateDir
 from orchestrator.store.store import Store
@@ -59,7 +65,7 @@ class Agent:
 
     def __init__(
         self, state: StateDir, socket_path: Path, say: Callable[[Event], None], report: Callable[[SourceStatus], None],
-        calls: Calls = Calls.NATIVE, passed_on: Mapping[str, str] | None = None,
+        calls: Calls = Calls.NATIVE, fetching: Fetching = NOTHING_FETCHED,
     ) -> None:  # fmt: skip
         self.state, self.store = state, Store.open(state)
         self.clock = SystemClock()
@@ -72,7 +78,8 @@ class Agent:
         self.exchange = Exchange(self.store, self.clock, self.journals, self.announcer)
         self.fleet = Fleet(self._environment(), self.exchange.router)
         self.ledger = Ledger(self.store)
-        self.collector = self._collector()
+        self.packages = Packages(state.path, state.artifacts)
+        self.collector = self._collector(fetching.retain_ms)
         self.ledger.decided = self._decided
         self.shutdown = Shutdown(self.ledger, self.fleet)
         self.runtime = self._runtime(calls)
@@ -80,7 +87,8 @@ class Agent:
         self.guests = self._guests(socket_path)
         self.controller = self._controller(report)
         artifacts = ArtifactCache(self.runtime.inspect)
-        self.sources = self._sources(artifacts, passed_on or {})
+        self.lookout = self._lookout(artifacts, fetching)
+        self.sources = self._sources(artifacts, fetching.passed_on)
         self.planning = self._planning(artifacts)
         self.operations = self._operations()
         self.messages = Messages(self.fleet, self.clock, self.exchange.letters)
@@ -107,8 +115,10 @@ class Agent:
             self.exchange.requests,
         )
 
-    def _collector(self) -> Collector:
-        collector = Collector(self.state.artifacts, self.store, self.clock, self.announcer.announce)
+    def _collector(self, retain_ms: int) -> Collector:
+        collector = Collector(
+            self.state.artifacts, self.packages, self.store, self.clock, self.announcer.announce, retain_ms
+        )
         return collector
 
     def _decided(self, changes: Sequence[Change]) -> None:
@@ -152,8 +162,14 @@ class Agent:
         self.announcer.look_at = controller.look_at
         return controller
 
+    def _lookout(self, artifacts: ArtifactCache, fetching: Fetching) -> Lookout:
+        settings, announce = fetching.settings, self.announcer.announce
+        fetcher = Fetcher(settings, self.state.path, lambda *_: None, passed_on=fetching.passed_on)
+        files = PackageFiles(self.packages, self.state.artifacts, artifacts)
+        return Lookout(fetcher, files, self.clock.wall_ms, settings.at_once, partial(tell_of_look, announce))
+
     def _sources(self, artifacts: ArtifactCache, passed_on: Mapping[str, str]) -> Sources:
-        reading = Reading(artifacts, self.state.path / "git", passed_on)
+        reading = Reading(artifacts, self.state.path / "git", passed_on, self.lookout)
         announce = self.announcer.announce
         return Sources(self.controller, self.ledger, self.store.notes, reading, self.clock, announce)
 
@@ -183,6 +199,7 @@ class Agent:
     def close(self) -> None:
         """Release what is held; only after the controller has ended."""
         self.sources.followed.close()
+        self.lookout.close()
         self.collector.close()
         self.workers.close()
         self.clock.close()

@@ -3,6 +3,8 @@
 A collection reads every row that may name an artifact, and so has a thread of its own. It spares an artifact until a
 decision was recorded after its last claim: before that, a saved plan that needs the artifact may still be applied. An
 agent does not know when decisions of an earlier agent were recorded, and collects nothing before the first of its own.
+
+The artifacts of the component store are spared; its packages are collected here, too, when nothing needs them for long.
 """
 
 import threading
@@ -13,21 +15,57 @@ from orchestrator.model.event import Announce
 from orchestrator.store.artifacts import Artifacts, Collected
 from orchestrator.store.database import DatabaseFault
 from orchestrator.store.decisions import Change, DeleteDesired, DeleteHistory, DeleteRecord, PutDesired
+from orchestrator.store.packages import Packages
 from orchestrator.store.store import Store
 
 CLAIM_MS = 300_000  # how long an artifact stays that was claimed, for a decision to name it
 LOOK_S = 60.0  # how long nothing may leave before it is looked all the same
+PACKAGES_MS = 600_000  # between two looks at the component store
 GATHER_S = 1.0  # how long a look waits for what leaves together, as many deployments do
 RESTS = 50  # times as long as a look read, and LOOK_S at most, the next waits: 10 000 deployments take it a second
 _LEAVE = (DeleteRecord, DeleteHistory, DeleteDesired, PutDesired)
 KIB = 1024
 
 
+class PackageCollector:
+    """Collects the packages of the component store that nothing has needed for `retain_ms`, now and then."""
+
+    def __init__(self, packages: Packages, store: Store, clock: Clock, announce: Announce, retain_ms: int) -> None:
+        self._packages, self._store, self._clock, self._announce = packages, store, clock, announce
+        self._retain_ms = retain_ms
+        self._looked_ms: float | None = None
+        self._fault = ""
+
+    def artifacts(self) -> set[str]:
+        """Name the artifacts that packages need."""
+        return self._packages.artifacts()
+
+    def look(self) -> None:
+        """Collect, if it is time."""
+        now_ms = self._clock.monotonic_ms()
+        if self._looked_ms is not None and now_ms - self._looked_ms < PACKAGES_MS:
+            return
+        self._looked_ms = now_ms
+        try:
+            collected = self._packages.collect(self._store.artifacts, (self._clock.wall_ms() - self._retain_ms) / 1000)
+        except (DatabaseFault, OSError) as fault:  # the next look tries again
+            if str(fault) != self._fault:
+                self._announce(None, "host-fault", f"components that nothing needs cannot be removed: {fault}")
+            self._fault = str(fault)
+            return
+        for package in collected.packages:
+            name = f"{package.name or package.artifact} {package.version}".rstrip()
+            self._announce(None, "components-removed", f"{name} left the component store: nothing needs it")
+
+
 class Collector:
     """The thread that collects. `decided` is told of every decision, on the thread that made it."""
 
-    def __init__(self, artifacts: Artifacts, store: Store, clock: Clock, announce: Announce) -> None:
+    def __init__(
+        self, artifacts: Artifacts, packages: Packages, store: Store, clock: Clock, announce: Announce, retain_ms: int
+    ) -> None:  # fmt: skip
         self._artifacts, self._store, self._clock, self._announce = artifacts, store, clock, announce
+        self._packages = PackageCollector(packages, store, clock, announce, retain_ms)
         self._asked, self._closing = threading.Event(), threading.Event()
         self._decided_ms = 0  # when the newest decision of this agent was recorded
         self._looked_ms = 0
@@ -59,6 +97,7 @@ class Collector:
                 self._closing.wait(self._rest_s)
                 self._asked.clear()
             if not self._closing.is_set():
+                self._packages.look()
                 self.look()
 
     def look(self) -> None:
@@ -76,7 +115,7 @@ class Collector:
 
     def _named(self) -> set[str]:
         began_ms = self._clock.monotonic_ms()
-        named = self._store.artifacts()
+        named = self._store.artifacts() | self._packages.artifacts()
         self._rest_s = rest_after((self._clock.monotonic_ms() - began_ms) / 1000)
         return named
 

@@ -15,9 +15,12 @@ from orchestrator.concurrency.clock import Clock
 from orchestrator.controller.loop import Controller
 from orchestrator.controller.watched import Watched
 from orchestrator.execute.ledger import Ledger
+from orchestrator.fetch.files import own_part
+from orchestrator.fetch.lookout import Lookout
 from orchestrator.manifest import references
 from orchestrator.model.desired import Permissions
 from orchestrator.model.event import Announce
+from orchestrator.model.snapshot import Snapshot
 from orchestrator.model.source import Follow, SourceNote, SourceRecord
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.folder import FolderSource
@@ -44,10 +47,15 @@ class FollowedSource(NamedTuple):
 
 
 class Reading:
-    """The means of reading sources: an inspector of components, a place for mirrors, and what git may see."""
+    """The means of reading sources: an inspector of components, a place for mirrors, what git may see, and a lookout
+    for the components that are fetched.
+    """
 
-    def __init__(self, artifacts: ArtifactCache, work_dir: Path, passed_on: Mapping[str, str]) -> None:
+    def __init__(
+        self, artifacts: ArtifactCache, work_dir: Path, passed_on: Mapping[str, str], lookout: Lookout
+    ) -> None:  # fmt: skip
         self._artifacts, self._work_dir, self._passed_on = artifacts, work_dir, passed_on
+        self.lookout = lookout
 
     def follow(self, record: SourceRecord, note: SourceNote | None, answered: Callable[[], None]) -> FollowedSource:
         """Start the threads of one source; `answered` is called after each look."""
@@ -58,9 +66,14 @@ class Reading:
         )  # fmt: skip
         stop = threading.Event()
         read = SettledSource(source.glance, stop.wait).read if isinstance(source, FolderSource) else source.read
+        read = self.lookout.wrapped(record.name, read, lambda: reader.ask())
         reader = SourceReader(record.name, read, answered)
         watching = watch(record.spec, stop, reader.ask, interval_s=record.interval_ms / 1000)
-        watched = Watched(record.name, reader, watching.update, record.permissions, note=note)
+
+        def seen(snapshot: Snapshot) -> None:
+            watching.update(own_part(snapshot))
+
+        watched = Watched(record.name, reader, seen, record.permissions, note=note)
         return FollowedSource(watched, stop, reader)
 
 
@@ -122,4 +135,5 @@ class FollowedSources:
         following = self._following.pop(name, None)
         if following is not None:
             following.end()
+            self._reading.lookout.unwanted(name)
             self._controller.sources.drop(name)

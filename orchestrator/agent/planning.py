@@ -2,7 +2,8 @@
 
 A folder is looked at anew for each plan; only the results of reading and resolving its files are kept, for as long as
 somebody asks now and then. A plan that the agent cannot make exactly as the command would is declined, and the command
-makes it: where the two see other files, and where a large component has to be compiled, which the command shows.
+makes it: where the two see other files, where a large component has to be compiled, which the command shows, and where
+components are fetched, with the caller's options and in the caller's sight.
 """
 
 import threading
@@ -21,6 +22,7 @@ from orchestrator.contract.bodies import PlanWish
 from orchestrator.contract.documents import Planned, SourceLine
 from orchestrator.contract.problem import Problem
 from orchestrator.contract.standpoint import standpoint
+from orchestrator.fetch.files import Wanted
 from orchestrator.manifest import Resolver
 from orchestrator.manifest.text import line_at
 from orchestrator.model.base import canonical_json
@@ -57,6 +59,7 @@ class _Folder:
         self.files = 0
         self.used_ms = 0
         self._resolver = Resolver(trust)
+        self._wanted = Wanted()
         self._source = FolderSource(spec, self._resolver.references, artifacts)
 
     def plan(self, observe: Callable[[], ObservedState], wish: PlanWish) -> tuple[Plan, Snapshot]:
@@ -64,6 +67,8 @@ class _Folder:
         answer = self._source.read()
         if isinstance(answer, Unknown):
             raise _Declined(answer.failure.summary)
+        if self._wanted.uses(answer.snapshot):
+            raise _Declined("components have to be fetched for it")
         self.files = len(answer.snapshot.files)
         observed = observe()
         known = [seen.record.key for seen in observed.deployments]

@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from orchestrator import __version__, interpreter
 from orchestrator.agent.api import Api, Served
 from orchestrator.agent.assembly import Agent
+from orchestrator.agent.fetching import NOTHING_FETCHED, Fetching
 from orchestrator.agent.framing import Framed
 from orchestrator.agent.listener import listening, refuse_if_served
 from orchestrator.agent.log import LOG, crashes_told, log_event, log_source, logging_to
@@ -55,7 +56,7 @@ class AgentOptions(NamedTuple):
     report: Callable[[SourceStatus], None]
     ready: Callable[[Agent], None]
     calls: Calls = Calls.NATIVE
-    passed_on: Mapping[str, str] | None = None
+    fetching: Fetching = NOTHING_FETCHED
 
 
 def run_agent(options: AgentOptions) -> None:
@@ -76,7 +77,7 @@ def run_agent(options: AgentOptions) -> None:
         sys.setswitchinterval(SWITCH_S)
         agent = Agent(
             state, options.socket_path, _both(log_event, options.say), _both(log_source, options.report),
-            options.calls, options.passed_on,
+            options.calls, options.fetching,
         )  # fmt: skip
         opened.callback(_close, agent, lock)
         listener = opened.enter_context(listening(options.socket_path))  # only now: a failure before touches no socket

@@ -36,6 +36,7 @@ class Settings:
         self.output = "text"
         self.color: bool | None = None
         self.verbose = False
+        self.plain_http = False  # to this machine, for one command
 
     @property
     def state_dir(self) -> Path:
@@ -211,6 +212,15 @@ def global_options(function: F) -> F:
     )):  # fmt: skip
         function = option(function)
     return function
+
+
+def plain_http_option(function: F) -> F:
+    """Add the option that lets one command speak to a registry on this machine without TLS."""
+    option = click.option(
+        "--plain-http", is_flag=True, default=None, expose_value=False, callback=_set("plain_http"),
+        help="Speak to a registry on this machine without TLS.",
+    )  # fmt: skip
+    return option(function)
 
 
 def command(*arguments: Any, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from orchestrator.agent.assembly import Agent
+from orchestrator.agent.fetching import Fetching
 from orchestrator.agent.process import AgentOptions, run_agent
 from orchestrator.agent.socket import socket_path
 from orchestrator.cli.context import Settings, runtime_dir
@@ -19,6 +20,7 @@ from orchestrator.cli.show import PHASE_STYLES, clock, show_diagnostics
 from orchestrator.cli.terminal import Console, Text
 from orchestrator.contract.codes import FAILED
 from orchestrator.contract.problem import Failure
+from orchestrator.fetch.limits import fetch_settings
 from orchestrator.model.event import Event
 from orchestrator.model.source import SourceStatus
 from orchestrator.store.lock import StateLocked
@@ -32,6 +34,7 @@ def run_here(settings: Settings, ready: Callable[[Agent], None] = lambda _: None
     Raises:
         Failure: one runs already.
     """
+    configured = settings.configured
     try:
         options = AgentOptions(
             settings.state_dir,
@@ -41,7 +44,7 @@ def run_here(settings: Settings, ready: Callable[[Agent], None] = lambda _: None
             report=aloud(settings, report_look) if is_aloud else _silent,
             ready=ready,
             calls=settings.calls,
-            passed_on=passed_to_git(),
+            fetching=Fetching(fetch_settings(configured), passed_to_git(), configured.store.retain),
         )
         run_agent(options)
     except StateLocked as locked:

@@ -8,7 +8,8 @@ from orchestrator.contract.codes import INVALID, USAGE
 from orchestrator.contract.problem import Failure
 from orchestrator.manifest import COMPONENT_MAX_BYTES
 from orchestrator.manifest.package import ComponentDocument, read_document
-from orchestrator.manifest.references import COMPONENT_FILE, signatures_path
+from orchestrator.manifest.references import signatures_path
+from orchestrator.model.component_source import COMPONENT_FILE
 from orchestrator.signing.dsse import FILE_MAX_BYTES
 from orchestrator.signing.statement import Subject
 from orchestrator.store.artifacts import digest_of_bytes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
-from orchestrator.cli.context import Settings, command
+from orchestrator.cli.context import Settings, command, plain_http_option
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.excerpts import Find, of_snapshot
 from orchestrator.cli.names import WORD
@@ -62,6 +62,7 @@ empty_option = click.option("--allow-empty", is_flag=True, help="Allow a source 
 @command()
 @click.argument("paths", nargs=-1, required=True)
 @root_option
+@plain_http_option
 def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> int:
     """Check manifests, components and artifacts; needs no agent."""
     diagnostics: list[Diagnostic] = []
@@ -94,6 +95,7 @@ def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> in
 @adopt_option
 @mass_prune_option
 @empty_option
+@plain_http_option
 def plan(
     settings: Settings, path: str, source: str | None, root: str | None, out: Path | None, force: bool,
     detailed_exitcode: bool, adopt: bool, allow_mass_prune: bool, allow_empty: bool,
@@ -140,6 +142,7 @@ def _save(state: "StateDir", planned: PlanMade, out: Path, settings: Settings) -
 @adopt_option
 @mass_prune_option
 @empty_option
+@plain_http_option
 def apply(settings: Settings, path: str, source: str | None, root: str | None, yes: bool, **options: Any) -> None:
     """Make it so: a folder, a file, REPOSITORY#ref:path or a saved plan."""
     from orchestrator.cli.background import ensure_agent  # which a plan does not need

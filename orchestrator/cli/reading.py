@@ -5,7 +5,7 @@ plan that it does not make as it would be made here is made here, against what t
 """
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +20,7 @@ from orchestrator.contract.codes import FAILED, INVALID, USAGE
 from orchestrator.contract.problem import Failure
 from orchestrator.contract.standpoint import standpoint
 from orchestrator.decoding import from_json
-from orchestrator.manifest import Resolver
+from orchestrator.manifest import Resolver, component_uses
 from orchestrator.model.audit import AuditKind
 from orchestrator.model.desired import Permissions, Resolution
 from orchestrator.model.diagnostic import Diagnostic
@@ -87,10 +87,10 @@ def read_source(place: NamedSource, settings: Settings, *, for_agent: bool = Fal
     spec, state_dir = place.spec(), settings.state_dir
     cache = state_of(settings).cache if for_agent else state_dir / CACHE
     with Progress(settings.err()) as progress:
-        return _read(spec, state_dir, Inspector(cache, progress.heard, settings.calls))
+        return _read(spec, state_dir, Inspector(cache, progress.heard, settings.calls), settings)
 
 
-def _read(spec: SourceSpec, state_dir: Path, inspector: Inspector) -> ReadSource:
+def _read(spec: SourceSpec, state_dir: Path, inspector: Inspector, settings: Settings) -> ReadSource:
     resolver = Resolver(TrustStore(state_dir / TRUST).read)
     try:
         artifacts = ArtifactCache(inspector.inspect)
@@ -99,12 +99,29 @@ def _read(spec: SourceSpec, state_dir: Path, inspector: Inspector) -> ReadSource
             passed_on=passed_to_git(),
         )  # fmt: skip
         answer = source.read()
+        if isinstance(answer, Unknown):
+            failure = answer.failure
+            raise Failure(failure.summary, failure.detail, failure.suggestion, FAILED)
+        return ReadSource(_with_components(answer.snapshot, settings, artifacts), resolver)
     finally:
         inspector.close()
-    if isinstance(answer, Unknown):
-        failure = answer.failure
-        raise Failure(failure.summary, failure.detail, failure.suggestion, FAILED)
-    return ReadSource(answer.snapshot, resolver)
+
+
+def _with_components(snapshot: Snapshot, settings: Settings, artifacts: ArtifactCache) -> Snapshot:
+    if not any(component_uses(path, entry.data) for path, entry in _manifests(snapshot)):
+        return snapshot
+    from orchestrator.cli.fetching import (
+        snapshot_with_components,
+    )  # with HTTP and TLS, for which nobody waits otherwise
+
+    return snapshot_with_components(settings, snapshot, artifacts)
+
+
+def _manifests(snapshot: Snapshot) -> Iterator[tuple[str, Content]]:
+    for path in snapshot.manifests:
+        entry = snapshot.files.get(path)
+        if isinstance(entry, Content):
+            yield path, entry
 
 
 def read_wasm(file: Path) -> bytes:

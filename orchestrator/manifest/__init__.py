@@ -7,7 +7,7 @@ snapshot always resolves to the same value.
 """
 
 from orchestrator.manifest.documents import FILE_MAX_BYTES as MANIFEST_MAX_BYTES
-from orchestrator.manifest.references import Reference, references
+from orchestrator.manifest.references import Reference, component_uses, references
 from orchestrator.manifest.resolve import Resolver, resolve
 from orchestrator.manifest.schema import schema_kinds, schema_text
 from orchestrator.manifest.toml import FILE_MAX_BYTES as COMPONENT_MAX_BYTES
@@ -17,6 +17,7 @@ __all__ = [
     "MANIFEST_MAX_BYTES",
     "Reference",
     "Resolver",
+    "component_uses",
     "references",
     "resolve",
     "schema_kinds",

@@ -4,6 +4,8 @@ Each file is read once however many deployments name it: its diagnostics stand a
 that names it gets the `Unusable` as one line of its own.
 """
 
+from collections.abc import Iterator
+
 import msgspec
 
 from orchestrator.interface.exports import Export, exported
@@ -17,6 +19,7 @@ from orchestrator.manifest.printable import excerpt
 from orchestrator.manifest.references import artifact_path, signatures_path
 from orchestrator.manifest.toml import read_toml
 from orchestrator.manifest.units import duration_ms, size_bytes
+from orchestrator.model.component_source import BARE_ARTIFACT, Fetched, Provenance
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.signed import Signer
 from orchestrator.model.snapshot import Artifact, Content, FileEntry, Unreadable
@@ -45,6 +48,7 @@ class Component(msgspec.Struct, frozen=True):
     needed: dict[str, str] = {}  # capabilities that an imported function is denied without, and the interface it is of
     manifest: str = ""  # sha256:<hex> of the canonical Component.toml, where there are signatures on it
     signers: tuple[Signer, ...] = ()  # whose keys nobody has looked up yet
+    origin: Provenance | None = None  # of one that was fetched
 
 
 class Unusable(msgspec.Struct, frozen=True):
@@ -53,6 +57,7 @@ class Unusable(msgspec.Struct, frozen=True):
     summary: str
     detail: str = ""
     suggestion: str = ""
+    is_error: bool = True  # not while it is being fetched
 
 
 class ComponentFile(msgspec.Struct, frozen=True):
@@ -68,18 +73,28 @@ def read_component(path: str, shown: str, files: dict[str, FileEntry], collided:
     if path in collided:
         return ComponentFile(Unusable(collision_summary(path, collided[path]), suggestion="rename one of them"))
     if isinstance(entry, Unreadable):
-        return ComponentFile(
-            Unusable(unreadable_summary(shown, entry, ROOT), entry.detail, unreadable_hint(entry, ROOT))
-        )
+        summary, hint = unreadable_summary(shown, entry, ROOT), unreadable_hint(entry, ROOT)
+        return ComponentFile(Unusable(summary, entry.detail, hint, entry.kind != "fetching"))
     read = read_toml(entry.data)
     if read.root is None:
         return _failed(shown, list(read.problems))
     problems = [*check("component", read.root), *written_twice(read.root)]
-    artifact, artifact_problems = _artifact(path, read.root, files, collided)
+    fetched = entry.fetched if isinstance(entry, Content) else None
+    artifact, artifact_problems = _artifact(path, read.root, fetched, files, collided)
     problems += artifact_problems
     if problems or artifact is None:
         return _failed(shown, problems)
-    return _with_signatures(path, shown, _component(read.root, artifact), plain(read.root), files)
+    component = _component(read.root, artifact)
+    if fetched is None:
+        return _with_signatures(path, shown, component, plain(read.root), files)
+    component = msgspec.structs.replace(component, origin=fetched.origin)
+    result = _with_signatures(path, shown, component, plain(read.root), files)
+    return ComponentFile(result.outcome, (*_told_of(fetched), *result.diagnostics))
+
+
+def _told_of(fetched: Fetched) -> Iterator[Diagnostic]:
+    if fetched.warning:
+        yield Unplaced(0, 0, fetched.warning, is_error=False).within(fetched.shown)
 
 
 def subject_of(component: Component, document: object) -> Subject:
@@ -142,6 +157,9 @@ _UNREADABLE = {
     "too-large": ("is too large", "make it smaller"),
     "not-a-file": ("is not a file", "name a file"),
     "io": ("could not be read", "check its name and its permissions"),
+    "fetching": ("is being fetched", "it is looked at again as soon as it is there"),
+    "unfetched": ("cannot be fetched", "it is tried again; a component that runs goes on"),
+    "unusable": ("was fetched, but is no component", "name another one"),
 }
 
 
@@ -165,11 +183,11 @@ def written_twice(root: Node) -> list[Unplaced]:
 
 
 def _artifact(
-    path: str, root: Node, files: dict[str, FileEntry], collided: dict[str, str]
+    path: str, root: Node, fetched: Fetched | None, files: dict[str, FileEntry], collided: dict[str, str]
 ) -> tuple[Artifact | None, list[Unplaced]]:
-    written = text_at(root, "artifact", "path")
+    written = text_at(root, "artifact", "path") or (BARE_ARTIFACT if fetched is not None else "")
     if not written:
-        return None, []
+        return None, [*_missing_path(root)]
     place = nearest(root, "artifact", "path")
     try:
         target = artifact_path(path, written)
@@ -185,6 +203,15 @@ def _artifact(
     if isinstance(entry, Content):
         return None, [Unplaced(*place, f"{excerpt(written)} is not a wasm file")]
     return entry, [*_digest_problems(root, entry), *_world_problems(root, target, entry.world, files)]
+
+
+def _missing_path(root: Node) -> Iterator[Unplaced]:
+    """Say that an artifact is not named; one that is named wrongly, the schema tells of."""
+    if find(root, "artifact") is None:
+        yield Unplaced(*root.place, "`artifact` is missing", suggestion="add `artifact`")
+    elif find(root, "artifact", "path") is None and isinstance(root.value, dict):
+        place = nearest(root, "artifact")
+        yield Unplaced(*place, "`artifact.path` is missing", suggestion="add `path`")
 
 
 def _digest_problems(root: Node, artifact: Artifact) -> list[Unplaced]:

@@ -14,6 +14,7 @@ import msgspec
 from orchestrator.manifest.capabilities import grant_problems, ungranted
 from orchestrator.manifest.check import check
 from orchestrator.manifest.component import Component
+from orchestrator.manifest.component_source import source_problems
 from orchestrator.manifest.documents import Document
 from orchestrator.manifest.health import health_of, health_problems
 from orchestrator.manifest.identity import identified
@@ -155,7 +156,7 @@ def _is_name(text: object) -> bool:
 
 
 def _contradictions(root: Node) -> list[Unplaced]:
-    found = (_rollout_contradictions, _backoff_contradictions, _range_problems, mount_problems)
+    found = (source_problems, _rollout_contradictions, _backoff_contradictions, _range_problems, mount_problems)
     return [problem for contradictions in found for problem in contradictions(root)]
 
 
@@ -320,6 +321,7 @@ def _revision(spec: Spec, component: Component, job: Job | None) -> Revision:
         accepts=component.accepts,
         mounts=mounts_of(spec.get("mounts", [])),
         manifest=component.manifest,
+        origin=component.origin,
     )
     return identified(content)
 

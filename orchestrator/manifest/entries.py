@@ -16,12 +16,12 @@ from orchestrator.manifest.component import (
     unreadable_hint,
     unreadable_summary,
 )
+from orchestrator.manifest.component_source import BadReferenceError, local_file, use_of
 from orchestrator.manifest.deployment import Draft, assemble, dependencies, disagreements, draft
-from orchestrator.manifest.node import Place, Unplaced, nearest, text_at
+from orchestrator.manifest.node import Node, Place, Unplaced, nearest, text_at
 from orchestrator.manifest.parsed import Parse
 from orchestrator.manifest.paths import BadPathError
 from orchestrator.manifest.printable import excerpt
-from orchestrator.manifest.references import component_path
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.snapshot import FileEntry, Unreadable
 from orchestrator.model.spec import Deployment
@@ -105,21 +105,37 @@ def _assembled(
     path: str, file: str, source: Draft, key: DeploymentKey, problems: list[Unplaced], components: Components
 ) -> Deployment | None:
     """Make the deployment with the component that it names, adding to `problems` all that is in the way."""
-    name = text_at(source.root, "spec", "component", "path")
-    if not name:
+    file_and_place = _component_file(path, source.root, problems)
+    if file_and_place is None:
         return None
-    place = nearest(source.root, "spec", "component", "path")
-    try:
-        outcome = components(component_path(path, name)).outcome
-    except BadPathError as error:
-        summary = f"`spec.component.path` is {excerpt(name)}: {error}"
-        problems.append(Unplaced(*place, summary, suggestion="name a folder inside the source's root"))
-        return None
+    component_file, place = file_and_place
+    outcome = components(component_file).outcome
     if isinstance(outcome, Unusable):
-        problems.append(Unplaced(*place, outcome.summary, outcome.detail, outcome.suggestion))
+        problems.append(Unplaced(*place, outcome.summary, outcome.detail, outcome.suggestion, outcome.is_error))
         return None
     told = {(problem.line, problem.column) for problem in problems if problem.is_error}
     found = disagreements(source, key, outcome)
     problems += (problem for problem in found if (problem.line, problem.column) not in told)
     is_sound = not any(problem.is_error for problem in problems)
     return assemble(source, key, outcome, file) if is_sound else None
+
+
+def _component_file(path: str, root: Node, problems: list[Unplaced]) -> tuple[str, Place] | None:
+    """Return the Component.toml that a document names, as the snapshot knows it, and where it is named."""
+    try:
+        use = use_of(root, path)
+        local = None if use is not None else local_file(root, path)
+    except BadPathError as error:
+        key = next((key for key in ("path", "manifest") if text_at(root, "spec", "component", key)), "git")
+        written = text_at(root, "spec", "component", key) or text_at(root, "spec", "component", "git", "path") or ""
+        name = f"spec.component.{key}" + (".path" if key == "git" else "")
+        summary = f"`{name}` is {excerpt(written)}: {error}"
+        place = nearest(root, *name.split("."))
+        problems.append(Unplaced(*place, summary, suggestion="name a folder inside the source's root"))
+        return None
+    except BadReferenceError:  # said to be one by what looks at the document alone
+        return None
+    if use is not None:
+        kind = use.remote.__struct_config__.tag
+        return use.file, nearest(root, "spec", "component", str(kind))
+    return None if local is None else (local, nearest(root, "spec", "component", "path"))

@@ -21,7 +21,7 @@ _ALWAYS_SAID = ((Limits, "storage_bytes"), (Job, "args"), (Job, "env"))
 
 def identified(content: Revision) -> Revision:
     """Return a revision with the id that its content has."""
-    said = {name: value for name, value in sorted(terse(content).items()) if name != "id"}
+    said = {name: value for name, value in sorted(terse(content).items()) if name not in ("id", "origin")}
     return msgspec.structs.replace(content, id=sha256(msgspec.json.encode(said)).hexdigest())
 
 

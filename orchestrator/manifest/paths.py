@@ -53,6 +53,8 @@ def collisions(paths: Iterable[str]) -> dict[str, str]:
     """Map each path to another one that some file systems could not tell from it (letter case, composed accents)."""
     groups: dict[str, list[str]] = {}
     for path in paths:
+        if "://" in path:  # of a fetched component, whose files lie in no file system
+            continue
         folded = path if path.isascii() else unicodedata.normalize("NFC", path)
         groups.setdefault(folded.casefold(), []).append(path)
     pairs: dict[str, str] = {}

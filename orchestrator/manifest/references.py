@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from orchestrator.manifest.component_source import BadReferenceError, local_file, use_of
 from orchestrator.manifest.documents import read_documents
 from orchestrator.manifest.node import Node, text_at
 from orchestrator.manifest.parsed import Parse
 from orchestrator.manifest.paths import BadPathError, folder_of, join_confined
 from orchestrator.manifest.toml import read_toml
+from orchestrator.model.component_source import ComponentUse
 from orchestrator.model.snapshot import Content, FileEntry
 from orchestrator.signing.dsse import SUFFIX as SIGNATURES_SUFFIX
-
-COMPONENT_FILE = "Component.toml"
 
 
 class Reference(msgspec.Struct, frozen=True, order=True):
@@ -47,18 +47,6 @@ def references(
     return tuple(sorted(found))
 
 
-def component_path(manifest: str, written: str) -> str:
-    """Return the root-relative path of the Component.toml that `written`, in `manifest`, means.
-
-    Raises:
-        BadPathError: it may not be followed.
-    """
-    path = join_confined(folder_of(manifest), written)
-    if path.endswith(".toml"):
-        return path
-    return f"{path}/{COMPONENT_FILE}" if path else COMPONENT_FILE
-
-
 def artifact_path(component: str, written: str) -> str:
     """Return the root-relative path of the artifact that `written`, in the Component.toml `component`, means.
 
@@ -74,16 +62,36 @@ def signatures_path(component: str) -> str:
     return component + SIGNATURES_SUFFIX
 
 
+def component_uses(manifest: str, data: bytes) -> tuple[ComponentUse, ...]:
+    """Return the components that the deployments of a manifest want fetched, each once."""
+    if not any(word in data for word in _REMOTE_WORDS):  # most manifests name none, and reading them takes long
+        return ()
+    found: dict[ComponentUse, None] = {}
+    for document in read_documents(data).documents:
+        try:
+            use = use_of(document.root, manifest) if document.root is not None else None
+        except (BadPathError, BadReferenceError):  # malformed, and said to be by `resolve`
+            continue
+        if use is not None:
+            found[use] = None
+    return tuple(found)
+
+
+_REMOTE_WORDS = (b"git", b"url", b"oci")
+
+
 def _components(manifest: str, entry: FileEntry | None, parse: Parse) -> Iterator[Reference]:
     if not isinstance(entry, Content):
         return
     for document in parse(entry.data).documents:
-        written = text_at(document.root, "spec", "component", "path")
-        if written is not None:
-            try:
-                yield Reference(component_path(manifest, written), False, "")
-            except BadPathError:
-                continue
+        if document.root is None:
+            continue
+        try:
+            path = local_file(document.root, manifest)
+        except BadPathError:
+            continue
+        if path is not None:
+            yield Reference(path, False, "")
 
 
 def _artifacts(component: str, entry: FileEntry) -> Iterator[Reference]:

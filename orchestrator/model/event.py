@@ -40,6 +40,11 @@ class EventReason(StrEnum):
     SOURCE_STALE = "source-stale"
     SOURCE_READABLE = "source-readable"
     COMMIT = "commit"
+    # of a component that is fetched
+    COMPONENT_FETCHED = "component-fetched"
+    COMPONENT_MOVED = "component-moved"
+    COMPONENTS_REMOVED = "components-removed"
+    FETCH_FAILED = "fetch-failed"
     # of what a plan or a person asked for
     REQUESTED = "requested"
     UPDATED = "updated"
@@ -91,7 +96,7 @@ _WARNINGS = frozenset({
     EventReason.FOLLOWER_DROPPED, EventReason.SOURCE_STALE, EventReason.WAITING, EventReason.BLOCKED, EventReason.HELD,
     EventReason.METADATA_DIFFERS, EventReason.SIGNATURE_FAULTY,
     EventReason.ROLLING_BACK, EventReason.FAILED, EventReason.EXITED,
-    EventReason.GAVE_UP, EventReason.DEGRADED, EventReason.UNHEALTHY, EventReason.UNDELIVERED,
+    EventReason.GAVE_UP, EventReason.FETCH_FAILED, EventReason.DEGRADED, EventReason.UNHEALTHY, EventReason.UNDELIVERED,
 })  # fmt: skip
 
 

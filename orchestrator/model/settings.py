@@ -7,6 +7,8 @@ in bytes here, under the key's own name.
 from enum import Enum
 from typing import Any
 
+import msgspec
+
 from orchestrator.model.base import Value
 
 
@@ -34,8 +36,44 @@ class SecretSettings(Value, frozen=True, rename="kebab"):
     dir: str
 
 
+class FetchSection(Value, frozen=True, rename="kebab"):
+    """The section `fetch`."""
+
+    max_bytes: int
+    timeout: int
+    attempts: int
+    at_once: int
+    proxy: str = ""
+    netrc: str = ""
+
+
+class RegistrySection(Value, frozen=True, rename="kebab"):
+    """A section of `registries`."""
+
+    credentials: str = ""
+    ca: str = ""
+    plain_http: bool = False
+    token_host: str = ""
+
+
+class GitHostSection(Value, frozen=True, rename="kebab"):
+    """A section of `git`."""
+
+    credentials: str = ""
+
+
+class StoreSection(Value, frozen=True, rename="kebab"):
+    """The section `store`."""
+
+    retain: int
+
+
 class AgentSettings(Value, frozen=True, rename="kebab"):
     """All settings, typed."""
 
     state_dir: str
     secrets: SecretSettings
+    fetch: FetchSection
+    store: StoreSection
+    registries: dict[str, RegistrySection] = msgspec.field(default_factory=dict)
+    git: dict[str, GitHostSection] = msgspec.field(default_factory=dict)

@@ -4,13 +4,15 @@ import msgspec
 
 from orchestrator.model.base import Value
 from orchestrator.model.commit import Commit
+from orchestrator.model.component_source import Fetched, is_virtual
 from orchestrator.model.world import ArtifactFault, World
 
 
 class Content(msgspec.Struct, frozen=True):
-    """A file that was read whole."""
+    """A file that was read whole; `fetched` is where it comes from, None for one of the source itself."""
 
     data: bytes
+    fetched: Fetched | None = None
 
 
 class Artifact(msgspec.Struct, frozen=True):
@@ -23,7 +25,8 @@ class Artifact(msgspec.Struct, frozen=True):
 
 class Unreadable(msgspec.Struct, frozen=True):
     """A path that could not be read. `kind` is `missing`, `submodule`, `escapes`, `link`, `too-large`, `not-a-file`,
-    `misnamed` (a manifest by its name, but for its case) or `io`.
+    `misnamed` (a manifest by its name, but for its case) or `io`; of a component that is fetched, `fetching`,
+    `unfetched` or `unusable`.
     """
 
     kind: str
@@ -36,7 +39,8 @@ FileEntry = Content | Artifact | Unreadable
 class Snapshot(msgspec.Struct, frozen=True):
     """The files a source held: manifests, and whatever those refer to (Component.toml, artifacts).
 
-    All paths are root-relative, `/`-separated and normalised. `manifests` lists the YAML files, sorted; `files` has
+    All paths are root-relative, `/`-separated and normalised, but for those of fetched components, which begin with
+    their references. `manifests` lists the YAML files, sorted; `files` has
     an entry for each of them and for every path they refer to, directly or through a Component.toml. `display` turns a
     root-relative path into one as the user would type it: it is put in front, after `here` (the directory below the
     root that the user stands in, ending in `/`) is taken off. `commit` is the git commit that was read, or at which the
@@ -60,6 +64,9 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     def shown(self, path: str) -> str:
         """Return the path as the user would type it."""
+        if is_virtual(path):
+            entry = self.files.get(path)
+            return entry.fetched.shown if isinstance(entry, Content) and entry.fetched is not None else path
         if self.here and path.startswith(self.here):
             return path.removeprefix(self.here)
         return self.display + path

@@ -4,6 +4,7 @@ from enum import Enum
 from typing import Any
 
 from orchestrator.model.base import Value
+from orchestrator.model.component_source import Provenance
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.signed import Signer
 
@@ -240,6 +241,7 @@ class Job(Value, frozen=True):
 class Revision(Value, frozen=True):
     """Everything that makes an instance what it is; `id` hashes all of it, so equal ids mean equal content.
 
+    All but `origin`, which is where the component was fetched: the same bytes from elsewhere need no new instance.
     `artifact` is `sha256:<hex>`; `config` is the canonical JSON text of the config mapping. Grants are sorted.
     `limits` are effective: the component's own, tightened by the deployment. `job` is None for one that stays.
     `accepts` are the codecs that its messages may have, sorted; none is any. `mounts` are in the order of the manifest.
@@ -258,6 +260,7 @@ class Revision(Value, frozen=True):
     accepts: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
     manifest: str = ""
+    origin: Provenance | None = None
 
     @property
     def is_job(self) -> bool:

@@ -67,6 +67,7 @@ class Reason(Enum):
     ROLLOUT_CHANGED = "rollout-changed"
     LABELS_CHANGED = "labels-changed"
     DEPENDS_ON_CHANGED = "depends-on-changed"
+    ORIGIN_CHANGED = "origin-changed"  # the component was fetched elsewhere, or its tag or branch has moved
     SUSPENDED = "suspended"
     RESUMED = "resumed"
     REMOVED_FROM_SOURCE = "removed-from-source"

@@ -42,6 +42,7 @@ REVISION = (
     ("mounts", Reason.MOUNTS_CHANGED),
     ("accepts", Reason.CODEC_CHANGED),
     ("manifest", Reason.MANIFEST_CHANGED),
+    ("origin", Reason.ORIGIN_CHANGED),
 )
 
 MANIFEST_NAMES = {
@@ -55,13 +56,16 @@ BYTE_UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
 
 
 def spec_digest(deployment: Deployment) -> str:
-    """Return the digest of everything a deployment asks for; where it is written and why do not count."""
-    return digest_of(msgspec.structs.replace(deployment, file="", line=0, rationale=(), signers=()))
+    """Return the digest of everything a deployment asks for; where it is written or fetched, and why, do not count."""
+    revision = msgspec.structs.replace(deployment.revision, origin=None)
+    return digest_of(msgspec.structs.replace(deployment, revision=revision, file="", line=0, rationale=(), signers=()))
 
 
 def in_place_reasons(old: Deployment, new: Deployment) -> tuple[Reason, ...]:
     """Name the differences apart from the revision; suspending and resuming come first."""
     reasons = [reason for name, _, reason in IN_PLACE if getattr(old, name) != getattr(new, name)]
+    if is_from_elsewhere(old.revision, new.revision):
+        reasons.append(Reason.ORIGIN_CHANGED)
     if old.suspend != new.suspend:
         reasons.insert(0, Reason.SUSPENDED if new.suspend else Reason.RESUMED)
     return tuple(reasons)
@@ -89,16 +93,23 @@ def in_place_changes(old: Deployment, new: Deployment) -> tuple[FieldChange, ...
         if getattr(old, name) != getattr(new, name)
         for change in changes_between(flatten(field, getattr(old, name)), flatten(field, getattr(new, name)))
     ]
+    if is_from_elsewhere(old.revision, new.revision):
+        changes += changes_between(origin_fields(old.revision), origin_fields(new.revision))
     if old.suspend != new.suspend:
         changes.insert(0, FieldChange(field="suspend", old=shown(old.suspend), new=shown(new.suspend)))
     return tuple(changes)
+
+
+def is_from_elsewhere(old: Revision, new: Revision) -> bool:
+    """Whether the same content was fetched elsewhere, or by a name that has moved since."""
+    return old.id == new.id and old.origin != new.origin
 
 
 def revision_changes(old: Revision, new: Revision) -> tuple[FieldChange, ...]:
     """List the differences between two revisions; the version and the grants have places of their own."""
     return tuple(
         change
-        for fields in (content_fields, config_fields, limit_fields, job_fields, mount_fields)
+        for fields in (content_fields, origin_fields, config_fields, limit_fields, job_fields, mount_fields)
         for change in changes_between(fields(old), fields(new))
     )
 
@@ -145,6 +156,15 @@ def content_fields(revision: Revision) -> dict[str, str]:
     return {"component": revision.component, "stateful": stateful, "artifact": artifact, "manifest": manifest}
 
 
+def origin_fields(revision: Revision) -> dict[str, str]:
+    """Write where a component was fetched, and the commit or digest that its name stood for."""
+    origin = revision.origin
+    if origin is None:
+        return {}
+    is_said = origin.reference.endswith(origin.short.rpartition(":")[2])
+    return {"origin": origin.reference if is_said else f"{origin.reference} ({origin.short})"}
+
+
 def config_fields(revision: Revision) -> dict[str, str]:
     """Write each top-level key of a revision's config with its value as JSON."""
     decoded = plain_from_json(revision.config) if revision.config else {}
@@ -169,9 +189,9 @@ def mount_fields(revision: Revision) -> dict[str, str]:
     return {f"mounts.{mount.guest_path}": mount.path for mount in revision.mounts}
 
 
-def mount_changes(new: Deployment) -> tuple[FieldChange, ...]:
-    """List what a new deployment mounts: where a guest finds what it is granted."""
-    return changes_between({}, mount_fields(new.revision))
+def news_of(new: Deployment) -> tuple[FieldChange, ...]:
+    """List what is worth knowing of a new deployment: where its component is fetched, and what it mounts."""
+    return changes_between({}, {**origin_fields(new.revision), **mount_fields(new.revision)})
 
 
 def changes_between(old: dict[str, str], new: dict[str, str]) -> tuple[FieldChange, ...]:

@@ -20,7 +20,7 @@ from orchestrator.plan.differences import (
     capability_changes,
     in_place_changes,
     in_place_reasons,
-    mount_changes,
+    news_of,
     revision_reasons,
     signer_changes,
 )
@@ -183,7 +183,7 @@ def action(case: Case, kind: ActionKind, *reasons: Reason, **more: object) -> Ac
 
 def create(case: Case) -> Action:
     capabilities = capability_changes(None, case.wanted)
-    changes = (*signer_changes(None, case.wanted), *mount_changes(case.wanted))
+    changes = (*signer_changes(None, case.wanted), *news_of(case.wanted))
     if case.seen is None:
         return action(case, ActionKind.CREATE, Reason.NEW, changes=changes, capabilities=capabilities)
     reasons, note = (Reason.NEW, *release(case)), ended_hold(case) or "recorded, but has never served"

@@ -15,6 +15,7 @@ from orchestrator.model.rollout import Cause
 from orchestrator.model.spec import Deployment, Limits, Revision
 from orchestrator.store.decisions import AppendHistory, Change, DeleteRecord, PutDesired, PutRecord
 from orchestrator.store.lock import Owner
+from orchestrator.store.packages import Packages
 from orchestrator.store.state_dir import StateDir
 from orchestrator.store.store import Store
 
@@ -44,7 +45,9 @@ class World:
         self.store = Store.open(self.state)
         self.clock = Standing()
         self.told: list[tuple[str, str]] = []
-        self.collector = Collector(self.state.artifacts, self.store, self.clock, self.announce)  # type: ignore[arg-type]
+        self.collector = Collector(
+            self.state.artifacts, Packages(path, self.state.artifacts), self.store, self.clock, self.announce, 0
+        )  # type: ignore[arg-type]
 
     def announce(
         self, key: DeploymentKey | None, reason: str, message: str, about: About = NOTHING_MORE, /

@@ -12,7 +12,7 @@ from orchestrator.model.snapshot import Artifact, Content, Known, KnownEmpty, Un
 from orchestrator.model.source import GitSpec
 from orchestrator.source import command as command_module
 from orchestrator.source import gather as gather_module
-from orchestrator.source import git as git_module
+from orchestrator.source import mirror as mirror_module
 from orchestrator.source.git import GitSource
 from orchestrator.source.objects import ObjectsBroken, parse_tree
 from orchestrator.source.open import open_source
@@ -267,7 +267,7 @@ def test_a_lock_left_behind_by_a_killed_fetch_does_not_stay_in_the_way(repositor
 
 
 def test_a_worn_mirror_is_made_anew(repository, source, tmp_path, monkeypatch):
-    monkeypatch.setattr(git_module, "MAX_PACKS", 2)
+    monkeypatch.setattr(mirror_module, "MAX_PACKS", 2)
     reading = source()
     for number in range(6):
         repository.write("manifests/a.yaml", f"{number}")
@@ -465,7 +465,7 @@ def test_a_repository_larger_than_its_limit_is_unknown(repository, source, monke
 
 
 def test_a_server_that_never_answers_is_given_up_on(source, repository, monkeypatch, tmp_path):
-    monkeypatch.setattr(git_module, "FETCH_LIMIT_S", 0.5)
+    monkeypatch.setattr(mirror_module, "FETCH_LIMIT_S", 0.5)
     listening = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)  # accepts, by the backlog, and says nothing
     answer = source(f"http://127.0.0.1:{listening.server_port}/repo.git").read()
     listening.server_close()

@@ -1,0 +1,107 @@
+"""Fetches components for a command, and shows how far that is: moving on a terminal, one line where nobody looks.
+
+`reading` calls it for the manifests that want components fetched, and the commands about the component store.
+"""
+
+import threading
+import time
+from types import TracebackType
+
+from orchestrator.cli.context import Settings
+from orchestrator.cli.reading import passed_to_git
+from orchestrator.cli.terminal import Console, Live
+from orchestrator.fetch.at_once import look_up
+from orchestrator.fetch.fetcher import Fetcher
+from orchestrator.fetch.files import PackageFiles, Wanted, with_files
+from orchestrator.fetch.http import Http
+from orchestrator.fetch.limits import FetchSettings, fetch_settings
+from orchestrator.model.compiling import MIB
+from orchestrator.model.snapshot import Snapshot
+from orchestrator.observe.events import printable
+from orchestrator.source.artifacts import ArtifactCache
+
+SHOWN_BYTES = MIB  # of a file that is told of where nobody looks
+LOOK_S = 0.1
+
+
+class FetchProgress:
+    """Downloads while the block runs, shown as they go on."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lock = threading.Lock()
+        self._running: dict[str, tuple[int, int | None]] = {}
+        self._told: set[str] = set()
+        self._over = threading.Event()
+        self._shown: threading.Thread | None = None
+
+    def __enter__(self) -> "FetchProgress":
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _problem: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        if self._shown is not None:
+            self._shown.join()
+
+    def heard(self, what: str, has: int, of: int | None) -> None:
+        """Show how much there is of a file; on any thread."""
+        with self._lock:
+            self._running[what] = (has, of)
+            if has == of:
+                self._running.pop(what)
+            elif self._console.is_drawable and self._shown is None:
+                self._shown = threading.Thread(target=self._show, daemon=True)
+                self._shown.start()
+            elif not self._console.is_drawable and what not in self._told and (of or 0) >= SHOWN_BYTES:
+                self._told.add(what)
+                self._console.print(f"Fetching {printable(what)} ({(of or 0) / MIB:.1f} MiB)")
+
+    def _show(self) -> None:
+        with Live(self._console) as live:
+            while not self._over.wait(LOOK_S):
+                with self._lock:
+                    running = [*self._running.items()]
+                live.show("\n".join(f"Fetching {printable(what)}  {_far(*far)}" for what, far in running))
+
+
+def _far(has: int, of: int | None) -> str:
+    return f"{has / MIB:.1f} MiB" if of is None else f"{has / MIB:.1f} of {of / MIB:.1f} MiB"
+
+
+def wall_ms() -> int:
+    """Return the time of day."""
+    return int(time.time() * 1000)
+
+
+def settings_of(settings: Settings) -> FetchSettings:
+    """Return how this command fetches.
+
+    Raises:
+        Failure: the settings cannot be used.
+    """
+    return fetch_settings(settings.configured)
+
+
+def http_of(settings: Settings) -> Http:
+    """Return the client of HTTP for a command that talks to a registry itself."""
+    return Http(settings_of(settings), plain_http=settings.plain_http)
+
+
+def fetcher_of(settings: Settings, progress: FetchProgress) -> Fetcher:
+    """Return what fetches components into the state directory."""
+    return Fetcher(
+        settings_of(settings), settings.state_dir, progress.heard, plain_http=settings.plain_http,
+        passed_on=passed_to_git(),
+    )  # fmt: skip
+
+
+def snapshot_with_components(settings: Settings, snapshot: Snapshot, cache: ArtifactCache) -> Snapshot:
+    """Fetch the components that a snapshot's manifests want, and return it with them."""
+    uses = Wanted().uses(snapshot)
+    with FetchProgress(settings.err()) as progress:
+        fetcher = fetcher_of(settings, progress)
+        files = PackageFiles(fetcher.packages, fetcher.artifacts, cache)
+        look_up(fetcher, files, uses, wall_ms, settings_of(settings).at_once)
+    return with_files(snapshot, uses, fetcher.packages, files)

@@ -1,0 +1,99 @@
+"""A reference → a package of the component store: what the name stands for now is looked up, and fetched if it is new.
+
+Commands call it and wait; `lookout.py` calls it on threads of the agent. Failures are noted beside what is known, which
+stays in force. It decides nothing about when.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from random import Random
+
+from msgspec.structs import replace
+
+from orchestrator.fetch.download import Downloads, Heard, with_attempts
+from orchestrator.fetch.git import GitFetcher
+from orchestrator.fetch.http import Http
+from orchestrator.fetch.limits import FetchedFiles, FetchFailed, FetchSettings
+from orchestrator.fetch.oci.pull import OciFetcher
+from orchestrator.fetch.url import fetch_url
+from orchestrator.manifest.component_source import package_name
+from orchestrator.model.component_source import GitComponent, OciComponent, RemoteComponent, UrlComponent
+from orchestrator.model.package import PackageReference
+from orchestrator.store.artifacts import Artifacts
+from orchestrator.store.packages import PackageDamaged, Packages
+
+
+class Fetcher:
+    """Looks references up and fetches components. Safe to use from several threads."""
+
+    def __init__(
+        self, settings: FetchSettings, state_dir: Path, heard: Heard, *,
+        plain_http: bool = False, passed_on: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        self._settings = settings
+        self.artifacts = Artifacts(state_dir / "artifacts" / "sha256")
+        self.packages = Packages(state_dir, self.artifacts)
+        http = Http(settings, plain_http=plain_http)
+        self._downloads = Downloads(http, state_dir / "incoming", heard)
+        self._oci = OciFetcher(http, self._downloads, self.artifacts, settings)
+        self._git = GitFetcher(state_dir / "git", settings, passed_on or {})
+        self._jitter = Random().random  # noqa: S311 — for waits that should not all end at once
+
+    def look(self, remote: RemoteComponent, now_ms: int) -> PackageReference:
+        """Look up what a reference stands for, fetch that where it is not here, and note it.
+
+        Raises:
+            FetchFailed: it cannot be; that is noted, too.
+        """
+        known = self.packages.reference(remote.reference) or PackageReference(reference=remote.reference)
+        attempts = (
+            1 if known.package else self._settings.attempts
+        )  # somebody waits, and there is something to go on with
+        try:
+            return self._attempted(lambda: self._look(remote, known, now_ms), attempts)
+        except FetchFailed as failed:
+            failures = known.failures + 1
+            failure = replace(known, failure=failed.sentence, failed_ms=now_ms, failures=failures)
+            self.packages.note(failure)
+            raise
+
+    def _attempted(self, look: Callable[[], PackageReference], attempts: int) -> PackageReference:
+        return with_attempts(look, attempts, self._settings.first_delay_s, self._jitter)
+
+    def _look(self, remote: RemoteComponent, known: PackageReference, now_ms: int) -> PackageReference:
+        resolved = self._resolved(remote)
+        looked = replace(known, looked_ms=now_ms, failure="", failed_ms=0, failures=0)
+        if resolved == known.resolved and self._has(known.package):
+            self.packages.note(looked)
+            return looked
+        files = self._fetched(remote, resolved)
+        if known.resolved and known.resolved != resolved:
+            looked = replace(looked, previous=known.origin)
+        looked = replace(looked, resolved=files.resolved, fetched_ms=now_ms)
+        named = package_name(files.manifest) if files.manifest else ("", "")
+        package = self.packages.put(files.artifact, files.manifest, files.signatures, named, looked)
+        return replace(looked, package=package.digest)
+
+    def _has(self, package: str) -> bool:
+        try:
+            return bool(package) and self.artifacts.has(self.packages.read(package).package.artifact)
+        except (FileNotFoundError, PackageDamaged):
+            return False
+
+    def _resolved(self, remote: RemoteComponent) -> str:
+        match remote:
+            case UrlComponent():
+                return f"sha256:{remote.sha256}"
+            case GitComponent():
+                return self._git.resolve(remote)
+            case OciComponent():
+                return self._oci.resolve(remote)
+
+    def _fetched(self, remote: RemoteComponent, resolved: str) -> FetchedFiles:
+        match remote:
+            case UrlComponent():
+                return fetch_url(remote, self._downloads, self._settings)
+            case GitComponent():
+                return self._git.fetch(remote, resolved)
+            case OciComponent():
+                return self._oci.fetch(remote, resolved)

@@ -1,0 +1,71 @@
+"""A component → a registry, so that `wkg` and we can pull it again."""
+
+from collections.abc import Callable
+
+from orchestrator.fetch.http import Http
+from orchestrator.fetch.limits import DOCUMENT_MAX_BYTES, FetchedFiles, FetchFailed, FetchSettings
+from orchestrator.fetch.oci.manifest import INDEX, MANIFEST, index_with, pushed
+from orchestrator.fetch.oci.registry import Registry, digest_of
+from orchestrator.model.component_source import OciComponent
+
+BOTH = "pull,push"
+
+
+def push(
+    http: Http, settings: FetchSettings, remote: OciComponent, files: FetchedFiles, notes: dict[str, str],
+    told: Callable[[str], None],
+) -> str:  # fmt: skip
+    """Push a component and return the digest of its manifest; `told` hears what is sent.
+
+    Raises:
+        FetchFailed: the registry did not take it.
+    """
+    registry = Registry(http, settings, remote)
+    made = pushed(files.artifact, files.manifest, files.signatures, digest_of, notes)
+    for digest, data in made.blobs.items():
+        if not _has(registry, f"/blobs/{digest}"):
+            told(f"{digest[:19]} ({len(data)} bytes)")
+            _upload(registry, digest, data)
+    digest = digest_of(made.manifest)
+    _put(registry, remote.version, made.manifest, MANIFEST)
+    companion = digest_of(made.companion)
+    if not _put(registry, companion, made.companion, MANIFEST):
+        _list_companion(registry, digest, made.companion)
+    return digest
+
+
+def _has(registry: Registry, path: str) -> bool:
+    with registry.asked("HEAD", path, {}, actions=BOTH) as answer:
+        return answer.status == 200
+
+
+def _upload(registry: Registry, digest: str, data: bytes) -> None:
+    with registry.asked("POST", "/blobs/uploads/", {"Content-Length": "0"}, b"", BOTH) as answer:
+        if answer.status != 202:
+            raise _refused(registry, "an upload", answer.status)
+        where = registry.joined(answer.header("Location"))
+    url = f"{where}{'&' if '?' in where else '?'}digest={digest}"
+    with registry.asked("PUT", url, {"Content-Type": "application/octet-stream"}, data, BOTH) as answer:
+        if answer.status != 201:
+            raise _refused(registry, f"blob {digest}", answer.status)
+
+
+def _put(registry: Registry, version: str, data: bytes, kind: str) -> bool:
+    """Put a manifest; whether the registry keeps lists of referrers itself."""
+    with registry.asked("PUT", f"/manifests/{version}", {"Content-Type": kind}, data, BOTH) as answer:
+        if answer.status != 201:
+            raise _refused(registry, f"the manifest {version}", answer.status)
+        return bool(answer.header("OCI-Subject"))
+
+
+def _list_companion(registry: Registry, digest: str, companion: bytes) -> None:
+    """Keep the list of referrers under a tag, as registries want it that have no API for it."""
+    tag = digest.replace(":", "-")
+    with registry.asked("GET", f"/manifests/{tag}", {"Accept": INDEX}, actions=BOTH) as answer:
+        existing = answer.body(DOCUMENT_MAX_BYTES) if answer.status == 200 else b""
+    _put(registry, tag, index_with(existing, companion, digest_of), INDEX)
+
+
+def _refused(registry: Registry, what: str, status: int) -> FetchFailed:
+    hint = "Name credentials that may write there." if status in (401, 403) else ""
+    return FetchFailed(f"{registry.remote.host} did not take {what}", f"status {status}", hint)

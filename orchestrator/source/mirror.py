@@ -1,0 +1,130 @@
+"""A bare mirror of one ref of a repository, in the state directory: one commit deep, made anew when it is broken.
+
+`git.py` reads manifests of it, `fetch/git.py` components. It never writes to the repository that it mirrors.
+"""
+
+import fcntl
+import hashlib
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from orchestrator.model.source import GitSpec
+from orchestrator.source.command import FETCH_LIMIT_S, GitCommand, GitFailed
+from orchestrator.source.objects import Objects
+from orchestrator.source.refs import candidates, full_name
+from orchestrator.source.spec import is_forbidden, is_loopback, plain_address
+
+MAX_PACKS = 50  # fetched into a mirror before it is made anew
+MAX_MIRROR_BYTES = 1024 * 1024 * 1024
+_FETCHED = "refs/airs/fetched"
+_PEELED = "^{}"  # behind the name of a tag: the commit that it names
+
+
+class Mirror:
+    """The mirror of one ref. `settings` are handed to git besides its own, such as where it finds a credential."""
+
+    def __init__(
+        self, spec: GitSpec, work_dir: Path, passed_on: Mapping[str, str], settings: Mapping[str, str] | None = None
+    ) -> None:
+        self.spec = spec
+        key = hashlib.sha256(f"{spec.repository}#{spec.ref}".encode()).hexdigest()[:16]
+        self.path = work_dir / f"{key}.git"
+        self._command = GitCommand(self.path, spec.transport, passed_on)
+        self._settings = settings or {}
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes with the same state directory off the mirror; git's limits bound how long."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self.path.with_suffix(".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def prepare(self) -> None:
+        """Make the mirror, where there is none that is worth going on with."""
+        if self.path.exists() and _is_worn(self.path):
+            self.remove()
+        if not (self.path / "HEAD").exists():
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._command.run("init", "--quiet", "--bare", "--template=")
+
+    def looked_up(self) -> tuple[str, str]:
+        """Ask what the ref is called in full and which commit it names; a commit is what it is called.
+
+        Raises:
+            RefRefused: it names nothing, or two things.
+        """
+        names = candidates(self.spec.ref)
+        if not names:
+            return self.spec.ref, ""
+        ask = ("ls-remote", "--quiet", "--upload-pack=git-upload-pack", "--end-of-options", self.spec.repository)
+        wanted = [asked for name in names for asked in (name, name + _PEELED)]
+        said = self._command.run(*ask, *wanted, settings=self._pinned(), limit_s=FETCH_LIMIT_S)
+        rows = (line.partition("\t") for line in said.splitlines())
+        advertised = {name: tip for tip, _, name in rows}
+        name = full_name(self.spec.ref, advertised, self.spec.repository)
+        return name, advertised.get(name + _PEELED, advertised[name])
+
+    def fetch(self, name: str) -> str:
+        """Bring the mirror up to date and return the commit."""
+        fetch = ("fetch", "--quiet", "--no-tags", "--depth=1", "--no-recurse-submodules")
+        tame = ("--no-write-fetch-head", "--no-auto-maintenance", "--upload-pack=git-upload-pack")
+        what = ("--end-of-options", self.spec.repository, f"+{name}:{_FETCHED}")
+        self._command.run(*fetch, *tame, *what, settings=self._pinned(), limit_s=FETCH_LIMIT_S)
+        return self._command.run("rev-parse", "--verify", f"{_FETCHED}^{{commit}}").strip()
+
+    @contextmanager
+    def objects(self) -> Iterator[Objects]:
+        """Read what was fetched, object by object."""
+        with self._command.talking("cat-file", "--batch") as (stdin, stdout):
+            yield Objects(stdin, stdout)
+
+    def is_sound(self) -> bool:
+        """Tell whether no killed fetch left a lock behind, and the disk lost nothing."""
+        if any(self.path.glob("*.lock")) or any((self.path / "refs").rglob("*.lock")):
+            return False
+        try:
+            self._command.run("fsck", "--connectivity-only", "--no-dangling")
+        except GitFailed:
+            return False
+        return True
+
+    def remove(self) -> None:
+        """Remove it, to be made anew."""
+        from shutil import rmtree  # with every kind of archive that Python knows, and a folder's reader needs none
+
+        rmtree(self.path)
+
+    def _pinned(self) -> dict[str, str]:
+        return {**pinned(self.spec), **self._settings}
+
+
+def _is_worn(mirror: Path) -> bool:
+    """Tell whether so much was fetched that a new mirror is cheaper than housekeeping."""
+    packs = list((mirror / "objects" / "pack").glob("*.pack"))
+    return len(packs) > MAX_PACKS or sum(pack.stat().st_size for pack in packs) > MAX_MIRROR_BYTES
+
+
+def pinned(spec: GitSpec) -> dict[str, str]:
+    """Look the host up, refuse where it may not lead, and pin git to what was looked up.
+
+    Raises:
+        GitFailed: the host has no address, or one that no git server has.
+    """
+    if not spec.host:
+        return {}
+    try:
+        found = socket.getaddrinfo(spec.host, spec.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        if spec.transport == "ssh":
+            return {}  # it may be an alias of the user's ssh configuration
+        raise GitFailed(f"Could not resolve host {spec.host}") from None
+    addresses = list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
+    for address in map(plain_address, addresses):
+        if is_forbidden(address) or (address.is_loopback and not is_loopback(spec.host)):
+            raise GitFailed(f"{spec.host} leads to {address}, where no git server may be")
+    if spec.transport == "ssh" or is_loopback(spec.host):
+        return {}
+    return {"http.curloptResolve": f"{spec.host}:{spec.port}:" + ",".join(addresses)}

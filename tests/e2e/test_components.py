@@ -1,0 +1,100 @@
+"""Components from a URL: deployed through `airs`, kept, started again without the network; failures change nothing."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fetch.web import Web, archive, component, serves, sha256
+from tests.fetch.web import web as served
+
+from .stage import Stage, wait_until
+
+HELLO = archive({f"hello-1.0.0/{name}": data for name, data in component("hello-1.0.0").items()})
+NEWER = archive(component("hello-1.1.0"))
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with served() as made:
+        yield made
+
+
+def want(stage: Stage, name: str, **component: object) -> None:
+    body = {
+        "apiVersion": "airs.dev/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": {"component": component},
+    }  # fmt: skip
+    (stage.manifests / f"{name}.yaml").write_text(json.dumps(body, indent=1))
+
+
+def url_of(web: Web, path: str, data: bytes) -> dict[str, str]:
+    return {"component": f"{web.url}{path}", "sha256": sha256(data)}
+
+
+def runs(stage: Stage, name: str, version: str) -> bool:
+    rows = stage.json("get", "deployments")
+    return any((row["name"], row["version"], row["phase"]) == (name, version, "running") for row in rows)
+
+
+def test_a_component_of_a_url_runs_and_starts_again_without_the_network(stage: Stage, web: Web) -> None:
+    web.routes["/hello.tgz"] = serves(HELLO)
+    want(stage, "hello", url=url_of(web, "/hello.tgz", HELLO))
+    planned = stage.run("plan", str(stage.manifests)).out
+    assert f" → {web.url}/hello.tgz#{sha256(HELLO)[:12]}\n" in planned
+    stage.apply()
+    assert stage.ask("hello", "Ada") == "Hello, Ada!"
+    assert [path for _, path, _ in web.asked] == ["/hello.tgz"]  # planned, planned again and applied, fetched once
+    web.close()
+    stage.kill()
+    stage.start()
+    wait_until(lambda: stage.is_running("hello", "1.0.0"))
+    assert stage.ask("hello", "Bob") == "Hello, Bob!"
+    assert "No changes." in stage.run("plan", str(stage.manifests)).out
+    web.__init__()  # for the fixture to close
+
+
+def test_a_followed_source_goes_on_while_a_component_cannot_be_fetched_and_takes_it_when_it_can(
+    stage: Stage, web: Web
+) -> None:
+    web.routes["/1.tgz"] = serves(HELLO)
+    want(stage, "hello", url=url_of(web, "/1.tgz", HELLO))
+    want(stage, "other", url=url_of(web, "/1.tgz", HELLO))
+    stage.run("source", "add", str(stage.manifests))
+    wait_until(lambda: runs(stage, "hello", "1.0.0") and runs(stage, "other", "1.0.0"))
+    want(stage, "hello", url=url_of(web, "/2.tgz", NEWER))
+    told = wait_until(lambda: "cannot be fetched" in (said := stage.run("status").out) and said)
+    assert "has no 2.tgz" in told
+    assert stage.is_running("hello", "1.0.0")
+    assert stage.ask("hello", "Ada") == "Hello, Ada!"
+    web.routes["/2.tgz"] = serves(NEWER)
+    wait_until(lambda: stage.is_running("hello", "1.1.0"))
+    assert stage.ask("hello", "Ada") == "Good day, Ada! (hello 1.1.0)"
+    reasons = [json.loads(line)["reason"] for line in stage.run("-o", "json", "events").out.splitlines()]
+    assert reasons.count("component-fetched") == 2
+    assert reasons.count("fetch-failed") == 1  # told once, however often it was attempted
+
+
+def test_other_bytes_than_were_named_are_refused_and_said(stage: Stage, web: Web) -> None:
+    web.routes["/hello.tgz"] = serves(NEWER)
+    want(stage, "hello", url=url_of(web, "/hello.tgz", HELLO))
+    refused = stage.apply(code=65)
+    assert "is another file than the one that was named" in refused.err
+    assert f"its digest is {sha256(NEWER)}" in refused.err
+    assert "hello.yaml:" in refused.err
+
+
+def test_an_artifact_alone_runs_by_the_component_toml_of_the_source(stage: Stage, web: Web) -> None:
+    files = component("hello-1.0.0")
+    web.routes["/hello.wasm"] = serves(files["hello.wasm"])
+    (stage.folder / "own").mkdir()
+    toml = files["Component.toml"].decode()
+    without = toml[: toml.index("[artifact]")] + toml[toml.index("[resources]") :]
+    (stage.folder / "own" / "Component.toml").write_text(without)
+    url = {"artifact": f"{web.url}/hello.wasm", "sha256": sha256(files["hello.wasm"])}
+    want(stage, "hello", url=url, manifest="../own")
+    stage.apply()
+    assert stage.ask("hello", "Ada") == "Hello, Ada!"
+    (stage.folder / "own" / "Component.toml").write_text(without.replace("memory", "memroy"))
+    refused = stage.run("plan", str(stage.manifests), code=65).err
+    assert "own/Component.toml:" in refused
+    assert "memroy" in refused
