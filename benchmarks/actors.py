@@ -73,7 +73,7 @@ def _raced(
         rows += [Row(label, took["airs"] / each, peers.PACKAGES[peer], took[peer] / each) for peer in beside] or [
             Row(label, took["airs"] / each)
         ]
-        figures |= {f"actor-{name}/{peer}": took[peer] / took["airs"] for peer in beside}
+        figures |= {f"actor-{name}/{peer}": took.ratio(peer, "airs") for peer in beside}
     return rows, figures
 
 

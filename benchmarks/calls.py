@@ -1,7 +1,7 @@
 """Request and reply: a message into a real guest and its answer back; and messages that want none.
 
     python -m benchmarks.calls           what is wanted, and what this machine gives, of everything there is a goal for
-    python -m benchmarks.calls --check   the same; exits 1 when a ratio is missed
+    python -m benchmarks.calls --check   the ratios of it, of what took turns; exits 1 when one is missed
 
 `request` goes the way of a guest's message to another: its grant is checked, the router finds the mailbox, an instance
 takes from it, and the sender waits for what the guest answers. The same guest alone, called on this thread; stock
@@ -109,7 +109,7 @@ def _request_rows(sides: _Sides, name: str, payload: bytes, effort: Effort) -> t
         Row(f"request {name}, {UNDER_WAY} under way", took["burst"] / UNDER_WAY, stock.NAME, took["stock"]),
         Row(f"request {name}, guest alone", took["guest"], raw.NAME, took["raw"]),
     ]
-    ratios = {f"request-{name}/{n}": took[n] / took["request"] for n in beside if n in took}
+    ratios = {f"request-{name}/{n}": took.ratio(n, "request") for n in beside if n in took}
     return rows, {f"request-{name}": took["request"] * 1e6, **ratios}
 
 
@@ -137,8 +137,8 @@ def _one_way_rows(sides: _Sides, effort: Effort) -> tuple[list[Row], dict[str, f
     ]
     return rows, {
         "messages-16B": 1 / each,
-        "messages-16B/stock": took["stock"] / each,
-        "messages-16B/raw": took["raw"] / each,
+        "messages-16B/stock": took.ratio("stock", "many") * MANY,
+        "messages-16B/raw": took.ratio("raw", "many") * MANY,
     }
 
 

@@ -5,7 +5,7 @@ Every benchmark uses it. It knows nothing of what it measures, and prints nothin
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Act = Callable[[], object]
@@ -77,8 +77,24 @@ class Each:
         return took
 
 
-def race(contenders: Mapping[str, Act | Each], effort: Effort) -> dict[str, float]:
-    """Return the median seconds of one call of each contender; they take turns, each round another one first."""
+class Raced(dict[str, float]):
+    """The median seconds of one call of each contender, and how they compare round by round."""
+
+    def __init__(self, took: Mapping[str, Sequence[float]]) -> None:
+        super().__init__({name: statistics.median(times) for name, times in took.items()})
+        self._took = took
+
+    def ratio(self, other: str, one: str) -> float:
+        """Return how many times as long `other` takes as `one`: the median of what lay side by side.
+
+        A busy moment of the machine is in both of a round, where it would move only one of two medians.
+        """
+        pairs = zip(self._took[other], self._took[one], strict=True)
+        return statistics.median(theirs / ours for theirs, ours in pairs)
+
+
+def race(contenders: Mapping[str, Act | Each], effort: Effort) -> Raced:
+    """Let contenders take turns, each round another one first, and return what one call of each took."""
     names = list(contenders)
     counts = {name: _count_for(contenders[name], effort.slice_s) for name in names}
     took: dict[str, list[float]] = {name: [] for name in names}
@@ -86,7 +102,7 @@ def race(contenders: Mapping[str, Act | Each], effort: Effort) -> dict[str, floa
         first = round_number % len(names)
         for name in names[first:] + names[:first]:
             took[name].append(_mean(contenders[name], counts[name]))
-    return {name: statistics.median(times) for name, times in took.items()}
+    return Raced(took)
 
 
 def timed(act: Act) -> float:

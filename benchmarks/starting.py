@@ -46,7 +46,7 @@ def measure(effort: Effort) -> Table:
         }
         times = race({BARE: partial(_python, environment, "-c", "pass"), **contenders}, _effort(effort))
     rows = tuple(Row(f"airs {' '.join(said)}", times[name], BARE, times[BARE]) for name, said in COMMANDS.items())
-    figures = {f"start-{name}/python": times[name] / times[BARE] for name in COMMANDS}
+    figures = {f"start-{name}/python": times.ratio(name, BARE) for name in COMMANDS}
     return Table("Starting: a command from its start to its end", rows, NOTES, figures)
 
 

@@ -41,11 +41,18 @@ def test_a_ratio_that_is_missed_fails_the_check(name: str, monkeypatch: pytest.M
     assert checked(monkeypatch, missed) == 0
 
 
+def test_a_check_looks_at_ratios_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    assert checked(monkeypatch, {"request-16B": 5.8, "request-16B/stock": 41}, "--check") == 0
+    assert capsys.readouterr().out == "goal request-16B/stock 41x >=40x ok\n"
+
+
 def test_seconds_that_are_missed_fail_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     plain = {name: value for name, value in REACHED.items() if not TARGETS[name].decides}
     missed = {name: TARGETS[name].limit * (0.5 if TARGETS[name].at_least else 2) for name in plain}
 
     assert checked(monkeypatch, {**REACHED, **missed}, "--check") == 0
+    assert " missed" not in capsys.readouterr().out
+    assert checked(monkeypatch, {**REACHED, **missed}) == 0
     assert capsys.readouterr().out.count(" missed\n") == len(missed) > 0
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import check, instances, machine, run
 from benchmarks.goals import TARGETS
-from benchmarks.measure import TINY, Each, Effort, Row, Table, race
+from benchmarks.measure import TINY, Each, Effort, Raced, Row, Table, race
 
 EXPECTED = {
     "calls": ("request 16B", "request 1KiB", "request 16KiB", "message 16B, many at a time"),
@@ -93,6 +93,12 @@ def test_contenders_take_turns_and_what_is_prepared_is_handed_on():
 
     assert "".join(order[-6:]) == "ab4b4a"
     assert took.keys() == {"a", "b"}
+
+
+def test_a_ratio_is_of_what_lay_side_by_side():
+    took = Raced({"airs": [1, 2, 30, 4, 5], "beside": [3, 6, 90, 4, 15]})  # one busy moment, one lucky one
+
+    assert (took["airs"], took["beside"], took.ratio("beside", "airs")) == (4, 6, 3)
 
 
 def test_unknown_subject_is_refused(capsys: pytest.CaptureFixture[str]):
