@@ -39,7 +39,7 @@ def schema_table(kind: str) -> str:
     schema = json.loads((ROOT / f"schemas/{kind}.schema.json").read_text(encoding="utf-8"))
     is_deployment = kind == "deployment"
     rows = "".join(
-        f"| `{name}` | {' | '.join((takes, default, *([change(name)] * is_deployment), says))} |\n"
+        f"| `{name}` | {' | '.join((takes, default, *([change(name)] if is_deployment else ()), says))} |\n"
         for name, takes, default, says in fields(schema, schema, "", "")
     )
     head, line = ("| field | takes | default | change | says |", "|---|---|---|---|---|") if is_deployment else (
@@ -377,6 +377,7 @@ MADE: dict[str, dict[str, Callable[[], str]]] = {
         "deployment fields": lambda: schema_table("deployment"),
     },
     "docs/configuration.md": {"settings": lambda: schema_table("airs")},
+    "docs/secrets.md": {"sealed fields": lambda: schema_table("sealed-secret")},
     "docs/rollouts.md": {"rollout phases": lambda: words(ROLLOUT_PHASES, "phase | a rollout")},
     "docs/limits.md": {"limits": limits},
     "docs/speed.md": {

@@ -156,6 +156,7 @@ GUESTS = (
         sdk=PLAIN_SDK,
     ),
     Guest("examples/09-signed/components/counter/counter.wasm", "examples/02-counter/src/counter.c", versioned(0)),
+    actor("11-secrets", "signer"),
     probe("probe", "job", "command"),
     probe("probe-calls", "callable", "reactor", "CALLABLE"),
     faulty("faulty"),

@@ -27,6 +27,7 @@ from orchestrator.agent.routes.messages import MessageRoutes
 from orchestrator.agent.routes.plan import PlanRoutes
 from orchestrator.agent.routes.recorded import AuditRoutes, recorded
 from orchestrator.agent.routes.rollouts import RolloutRoutes
+from orchestrator.agent.routes.secrets import SecretRoutes
 from orchestrator.agent.routes.sources import SourceRoutes
 from orchestrator.agent.routes.traces import TraceRoutes
 from orchestrator.agent.sources import Sources
@@ -64,6 +65,7 @@ class Api:
         self._serves: Serves = {
             **AgentRoutes(parts.about, parts.stop).serves,
             **PlanRoutes(parts.operations, parts.planning, parts.controller, bodies, parts.key).serves,
+            **SecretRoutes(parts.operations, bodies).serves,
             **DeploymentRoutes(
                 parts.operations, parts.controller, parts.sources, parts.compilations, parts.signed
             ).serves,

@@ -16,6 +16,7 @@ from orchestrator.agent.guests import Given, Guests, host_imports
 from orchestrator.agent.messages import Messages
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.planning import Planning, quietly
+from orchestrator.agent.secret_variables import SecretVariables
 from orchestrator.agent.shutdown import Shutdown
 from orchestrator.agent.sources import Sources
 from orchestrator.agent.surroundings import Announcer, HostSurroundings
@@ -43,6 +44,8 @@ from orchestrator.model.observed import ObservedState
 from orchestrator.model.source import SourceStatus
 from orchestrator.observe.events import Journals
 from orchestrator.runtime import Runtime
+from orchestrator.secrets.filling import WatchedSecrets
+from orchestrator.secrets.secrets import SecretPlaces, Secrets
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.store.decisions import Change
 from orchestrator.store.layout import SIGNATURES, TRUST
@@ -65,7 +68,7 @@ class Agent:
 
     def __init__(
         self, state: StateDir, socket_path: Path, say: Callable[[Event], None], report: Callable[[SourceStatus], None],
-        calls: Calls = Calls.NATIVE, fetching: Fetching = NOTHING_FETCHED,
+        calls: Calls = Calls.NATIVE, fetching: Fetching = NOTHING_FETCHED, places: SecretPlaces | None = None,
     ) -> None:  # fmt: skip
         self.state, self.store = state, Store.open(state)
         self.clock = SystemClock()
@@ -74,6 +77,7 @@ class Agent:
         self.announcer = Announcer(self.journals, say, self.clock)
         self._watch_the_store()
         self.auditing = Auditing(state, self.store.untold, self.announcer.announce)
+        self.secrets = WatchedSecrets(self._secrets(places), lambda: self.controller.wake())
         self.compilations = Compilations(self.announcer.announce)
         self.exchange = Exchange(self.store, self.clock, self.journals, self.announcer)
         self.fleet = Fleet(self._environment(), self.exchange.router)
@@ -103,6 +107,9 @@ class Agent:
             self.announcer.announce(None, "store-failing", condition)
         else:
             self.announcer.announce(None, "store-works", "the store can be written again")
+
+    def _secrets(self, places: SecretPlaces | None) -> Secrets:
+        return Secrets(places or SecretPlaces(self.state.path / "no-secrets", {}), self.state.path, self.state.key)
 
     def _environment(self) -> Environment:
         return Environment(
@@ -137,9 +144,11 @@ class Agent:
 
     def _guests(self, socket_path: Path) -> Guests:
         forbidden = forbidden_folders([str(self.state.path), str(socket_path)])
+        secrets = SecretVariables(self.secrets.secrets, self.announcer.announce)
         given = Given(
-            self.fleet, self.exchange.requests, self.journals.logs, forbidden, self.attestation, self.auditing.uses
-        )
+            self.fleet, self.exchange.requests, self.journals.logs, forbidden, self.attestation, self.auditing.uses,
+            secrets,
+        )  # fmt: skip
         return Guests(self.state.artifacts, self.runtime, given, self.announcer.announce)
 
     def _controller(self, report: Callable[[SourceStatus], None]) -> Controller:
@@ -160,6 +169,7 @@ class Agent:
         observer, outcomes = Observer(ledger, fleet, faults), PlanOutcomes(announce, faults)
         controller = Controller(watched, ledger, actions, settling, observer, outcomes, clock.monotonic_ms)
         self.announcer.look_at = controller.look_at
+        controller.secrets = self.secrets
         return controller
 
     def _lookout(self, artifacts: ArtifactCache, fetching: Fetching) -> Lookout:
@@ -178,12 +188,15 @@ class Agent:
             return self.controller.submit(self.controller.observe).result()
 
         inspect = quietly(self.runtime.inspect, Worlds(SealedFolder(self.state.cache)))
-        return Planning(observe, artifacts.inspected_by(inspect), self.guests.keep, self.clock, self.attestation.trust)
+        return Planning(
+            observe, artifacts.inspected_by(inspect), self.guests.keep, self.clock, self.attestation.trust,
+            self.secrets.secrets.filled,
+        )  # fmt: skip
 
     def _operations(self) -> Operations:
         is_kept, wants = self.state.artifacts.claim, self.controller.sources.wants
         commands = Commands(self.ledger, self.fleet, self.clock, self.announcer.announce, wants, is_kept)
-        return Operations(self.controller, commands, is_kept, self.sources.note_applied)
+        return Operations(self.controller, commands, is_kept, self.sources.note_applied, self.secrets.secrets)
 
     def _describe(self, key: DeploymentKey) -> tuple[str, str] | None:
         record = self.ledger.records.get(key)
@@ -200,6 +213,7 @@ class Agent:
         """Release what is held; only after the controller has ended."""
         self.sources.followed.close()
         self.lookout.close()
+        self.secrets.close()
         self.collector.close()
         self.workers.close()
         self.clock.close()

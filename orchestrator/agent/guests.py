@@ -9,6 +9,7 @@ from typing import NamedTuple
 from orchestrator.agent.attestation import Attestation
 from orchestrator.agent.exchange import Exchange
 from orchestrator.agent.jobs import StartedJob
+from orchestrator.agent.secret_variables import GivenSecrets, SecretVariables
 from orchestrator.agent.surroundings import HostSurroundings
 from orchestrator.audit.uses import Uses
 from orchestrator.concurrency.work import LOAD, START
@@ -61,6 +62,7 @@ class Given(NamedTuple):
     forbidden: tuple[str, ...]
     attestation: Attestation
     uses: Uses
+    secrets: SecretVariables
 
 
 class Guests:
@@ -82,8 +84,11 @@ class Guests:
 
     async def start(self, revision: Revision, instance: ComponentId) -> Guest | Exited:
         """Start an instance of a revision: from the compile cache, else from its stored artifact."""
-        log = self._log_of(instance, revision)
-        started = await self._start(revision, instance, log, log)
+        secrets = self._given.secrets.of(revision, instance.deployment)
+        if isinstance(secrets, Exited):
+            return secrets
+        log = self._log_of(instance, revision, secrets)
+        started = secrets.hidden(await self._start(revision, instance, log, log, secrets))
         if isinstance(started, Guest) and started.contradiction:
             self._note_contradiction(instance.deployment, revision, started.contradiction)
         return started
@@ -92,18 +97,22 @@ class Guests:
         self, revision: Revision, run: ComponentId, args: tuple[str, ...] | None, taker: OutputTaker | None
     ) -> StartedJob | Exited:
         """Start one run of a job; `taker` gets what it prints besides the log."""
-        log = self._log_of(run, revision)
+        secrets = self._given.secrets.of(revision, run.deployment)
+        if isinstance(secrets, Exited):
+            return secrets
+        log = self._log_of(run, revision, secrets)
         output = WatchedOutput(log, taker)
         if taker is not None:
             taker.attach(lambda: self._pipes.resume(output))
-        guest = finish(self._start(revision, run, log, output, args), apart)
+        guest = secrets.hidden(finish(self._start(revision, run, log, output, secrets, args), apart))
         if isinstance(guest, Exited):
             return guest
         return StartedJob(guest, output, taker, self._given.fleet.clock, revision.limits.timeout_ms)
 
     async def _start(
-        self, revision: Revision, instance: ComponentId, log: LineLog, sink: Sink, args: tuple[str, ...] | None = None
-    ) -> Guest | Exited:
+        self, revision: Revision, instance: ComponentId, log: LineLog, sink: Sink, secrets: GivenSecrets,
+        args: tuple[str, ...] | None = None,
+    ) -> Guest | Exited:  # fmt: skip
         await (START if self._runtime.is_at_hand(revision.artifact) else LOAD)
         refused = self._given.attestation.refusal(instance.deployment, revision)
         if refused:
@@ -115,13 +124,13 @@ class Guests:
         wasi = Wasi()
         if loaded.description.wants_wasi:
             output = Output(self._pipes, sink)
-            wasi = wasi_for(revision, context.grant_sets(), self._given.forbidden, output, args)
+            wasi = wasi_for(revision, context.grant_sets(), self._given.forbidden, output, args, secrets.variables)
             _note_given(context, wasi)
         topics = self._given.fleet.topics
         return await self._runtime.start(
             Start(
                 id=instance, revision=revision, loaded=loaded, context=context, wasi=wasi, current=context.current,
-                ended=lambda: topics.leave(context.subscriber),
+                ended=lambda: topics.leave(context.subscriber), secrets=secrets.variables,
             )
         )  # fmt: skip
 
@@ -142,8 +151,10 @@ class Guests:
             takes_messages=Drive.ACTOR in loaded.drives and revision.job is None, uses=self._given.uses,
         )  # fmt: skip
 
-    def _log_of(self, instance: ComponentId, revision: Revision) -> LineLog:
-        return LineLog(instance, revision.limits.log_per_s, self._given.logs, self._given.fleet.clock)
+    def _log_of(self, instance: ComponentId, revision: Revision, secrets: GivenSecrets) -> LineLog:
+        return LineLog(
+            instance, revision.limits.log_per_s, self._given.logs, self._given.fleet.clock, secrets.redaction
+        )
 
     def _note_contradiction(self, key: DeploymentKey, revision: Revision, what: str) -> None:
         """Warn of it once for each revision, not for each of its instances."""

@@ -10,17 +10,22 @@ from msgspec.structs import replace
 
 from orchestrator.agent.jobs import Watcher
 from orchestrator.agent.trouble import Trouble
+from orchestrator.contract.bodies import SecretsBody
 from orchestrator.contract.problem import Problem
 from orchestrator.controller.loop import Controller
 from orchestrator.execute.commands import Begun, Command, Commands, RunJob
 from orchestrator.execute.sharing import Pool
+from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.outcome import ActionOutcome
+from orchestrator.model.secret import SecretView
 from orchestrator.model.who import By, Verb
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
 from orchestrator.plan.saved import PlanRefused, check_fresh
 from orchestrator.rollout.commands import Refusal
+from orchestrator.secrets.listing import fingerprinted, listed
+from orchestrator.secrets.secrets import Secrets
 
 T = TypeVar("T")
 
@@ -30,9 +35,10 @@ class Operations:
 
     def __init__(
         self, controller: Controller, commands: Commands, has_artifact: Callable[[str], bool],
-        applied: Callable[[str], None],
+        applied: Callable[[str], None], secrets: Secrets | None = None,
     ) -> None:  # fmt: skip
         self._controller, self._commands, self._has_artifact = controller, commands, has_artifact
+        self._secrets = secrets
         self._applied = applied  # told which source was, on the controller's thread
 
     def apply(self, plan: Plan, by: By, *, fresh: bool) -> tuple[ActionOutcome, ...]:
@@ -61,6 +67,7 @@ class Operations:
     def _apply(self, plan: Plan, by: By, fresh: bool) -> tuple[ActionOutcome, ...]:
         observed = self._controller.observe()
         desired = replace(plan.desired, by=by)
+        self._refuse_other_secrets(desired)
         now = make_plan(desired, observed)
         if fresh or now.actions != plan.actions:
             try:
@@ -71,6 +78,26 @@ class Operations:
         self._controller.want(desired)
         self._applied(plan.source)
         return self._controller.execute(now)
+
+    def _refuse_other_secrets(self, desired: DesiredState) -> None:
+        """Refuse a plan that was made when a secret had another value, or could not be given."""
+        filled = desired if self._secrets is None else self._secrets.filled(desired)
+        pairs = zip(filled.deployments, desired.deployments, strict=True)
+        changed = [str(now.key) for now, then in pairs if now.revision.secrets != then.revision.secrets]
+        if changed or filled.lacking != desired.lacking:
+            told = f"for {', '.join(changed)}" if changed else ""
+            again = "Make the plan again, and look at it again."
+            problem = Problem(summary="a secret has changed since the plan was made", detail=told, suggestion=again)
+            raise Trouble(409, problem)
+
+    def secrets(self) -> list[SecretView]:
+        """List the secrets."""
+        wanted = self._command(lambda: [*self._controller.ledger.desired.values()])
+        return [] if self._secrets is None else listed(self._secrets, wanted)
+
+    def fingerprints(self, body: SecretsBody) -> list[SecretView]:
+        """Tell of secrets whether they can be given, and their fingerprints."""
+        return [] if self._secrets is None else fingerprinted(self._secrets, body.names, body.sealed)
 
     def obey(self, command: Command, by: By) -> Begun:
         """Carry a command out; returns what was done or begun.

@@ -27,6 +27,7 @@ from orchestrator.manifest import Resolver
 from orchestrator.manifest.text import line_at
 from orchestrator.model.base import canonical_json
 from orchestrator.model.compiling import SHOWN_BYTES
+from orchestrator.model.desired import DesiredState
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.observed import ObservedState
 from orchestrator.model.snapshot import Content, Snapshot, Unknown
@@ -45,6 +46,7 @@ UNUSED_MS = 600_000  # after which a folder is forgotten
 LINES_MAX_BYTES = 8 << 20
 
 Inspect = Callable[[bytes, str], World]
+Fill = Callable[[DesiredState], DesiredState]
 
 
 class _Declined(Exception):
@@ -54,12 +56,13 @@ class _Declined(Exception):
 class _Folder:
     """One folder, and what was made of its files when it was looked at last; one plan of it at a time."""
 
-    def __init__(self, spec: FolderSpec, artifacts: ArtifactCache, trust: Callable[[], Trust]) -> None:
+    def __init__(self, spec: FolderSpec, artifacts: ArtifactCache, trust: Callable[[], Trust], fill: Fill) -> None:
         self.lock = threading.Lock()
         self.files = 0
         self.used_ms = 0
         self._resolver = Resolver(trust)
         self._wanted = Wanted()
+        self._fill = fill
         self._source = FolderSource(spec, self._resolver.references, artifacts)
 
     def plan(self, observe: Callable[[], ObservedState], wish: PlanWish) -> tuple[Plan, Snapshot]:
@@ -73,8 +76,9 @@ class _Folder:
         observed = observe()
         known = [seen.record.key for seen in observed.deployments]
         resolution = self._resolver.resolve(answer.snapshot, known, wish.source.permissions)
+        desired = self._fill(resolution.desired)
         make = make_plan if wish.whole else plan_to_show
-        return make(resolution.desired, observed, resolution.diagnostics), answer.snapshot
+        return make(desired, observed, resolution.diagnostics), answer.snapshot
 
 
 class Planning:
@@ -82,9 +86,10 @@ class Planning:
 
     def __init__(
         self, observe: Callable[[], ObservedState], artifacts: ArtifactCache, keep: Callable[[Snapshot], None],
-        clock: Clock, trust: Callable[[], Trust],
+        clock: Clock, trust: Callable[[], Trust], fill: Fill,
     ) -> None:  # fmt: skip
-        """Set it up; `keep` puts a snapshot's artifacts into the store."""
+        """Set it up; `keep` puts a snapshot's artifacts into the store, `fill` fingerprints into what is wanted."""
+        self._fill = fill
         self._observe, self._artifacts, self._keep, self._clock = observe, artifacts, keep, clock
         self._standpoint, self._trust = standpoint(), trust
         self._turns = threading.Semaphore(AT_ONCE_MAX)
@@ -127,7 +132,7 @@ class Planning:
     def _folder(self, spec: FolderSpec) -> Iterator[_Folder]:
         """Yield the folder for this caller alone, and remember it."""
         with self._lock:
-            folder = self._folders.pop(spec, None) or _Folder(spec, self._artifacts, self._trust)
+            folder = self._folders.pop(spec, None) or _Folder(spec, self._artifacts, self._trust, self._fill)
             self._folders[spec] = folder
         with folder.lock:
             yield folder

@@ -31,6 +31,7 @@ from orchestrator.interpreter import Interpreter
 from orchestrator.model.calls import Calls, UnknownLayout
 from orchestrator.model.event import Event
 from orchestrator.model.source import SourceStatus
+from orchestrator.secrets.secrets import SecretPlaces
 from orchestrator.store.database import DatabaseFault
 from orchestrator.store.lock import Owner, StateLock
 from orchestrator.store.state_dir import StateDir
@@ -57,6 +58,7 @@ class AgentOptions(NamedTuple):
     ready: Callable[[Agent], None]
     calls: Calls = Calls.NATIVE
     fetching: Fetching = NOTHING_FETCHED
+    secrets: SecretPlaces | None = None
 
 
 def run_agent(options: AgentOptions) -> None:
@@ -66,6 +68,7 @@ def run_agent(options: AgentOptions) -> None:
         StateLocked: another agent has the state directory; the error names it.
     """
     _allow_many_files()
+    _write_no_core()
     state = StateDir(options.state_dir)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     owner = Owner(pid=os.getpid(), started_at=started_at, command=options.command, socket=str(options.socket_path))
@@ -77,7 +80,7 @@ def run_agent(options: AgentOptions) -> None:
         sys.setswitchinterval(SWITCH_S)
         agent = Agent(
             state, options.socket_path, _both(log_event, options.say), _both(log_source, options.report),
-            options.calls, options.fetching,
+            options.calls, options.fetching, options.secrets,
         )  # fmt: skip
         opened.callback(_close, agent, lock)
         listener = opened.enter_context(listening(options.socket_path))  # only now: a failure before touches no socket
@@ -143,6 +146,13 @@ def _allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+def _write_no_core() -> None:
+    """Keep the memory of this process, in which secrets are, out of core files, piped ones among them."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError):  # a system without /proc/self/coredump_filter has the limit alone
+        Path("/proc/self/coredump_filter").write_text("0")
+
+
 class _Ending:
     """The patience of a stopping agent with its guests; each request to stop may set it, also while it stops."""
 
@@ -187,6 +197,7 @@ async def _serve(
     agent.sources.followed.begin()
     agent.collector.begin()
     agent.auditing.begin()
+    agent.secrets.begin()
     options.ready(agent)
     controller.start()
     waits = {serving, asyncio.create_task(ending.wait())}

@@ -68,6 +68,9 @@ SECTIONS: dict[str, dict[str, CommandEntry]] = {
         "agent": CommandEntry("agent", "Start, stop or look at the background agent."),
         "config": CommandEntry("config", "Look at the settings in `airs.toml`, in variables and flags."),
         "component": CommandEntry("component", "Look into a component's file, or compare two."),
+        "secret": CommandEntry(
+            "secret", "List secrets, seal them so that they can be committed, and rotate the key that opens them."
+        ),
         "schema": CommandEntry("starting", "Print the JSON Schema of a KIND of document, or list the kinds."),
         "doctor": CommandEntry("doctor", "Check this machine and the state directory."),
         "completion": CommandEntry(

@@ -14,6 +14,7 @@ from orchestrator.audit.chain import Verified
 from orchestrator.cli.component import ComponentDiff, ComponentInfo
 from orchestrator.cli.config import ConfigurationView
 from orchestrator.cli.doctor import Doctor
+from orchestrator.cli.secret import SealingKeysView
 from orchestrator.cli.signing import KeyPair, SignedPackage, VerifiedPackage
 from orchestrator.cli.top import Top
 from orchestrator.cli.trust import Revocation, TrustView
@@ -37,6 +38,7 @@ from orchestrator.model.base import Value
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.event import Event, LogLine
 from orchestrator.model.hop import Conversation
+from orchestrator.model.secret import SecretView
 from orchestrator.plan.action import Action
 from orchestrator.plan.document import Summary
 
@@ -96,6 +98,8 @@ DOCUMENTS: dict[str, Any] = {
     "component-info": ComponentInfo,
     "component-diff": ComponentDiff,
     "config-show": ConfigurationView,
+    "secret-list": tuple[SecretView, ...],
+    "secret-rotate-key": SealingKeysView,
     "doctor": Doctor,
     "audit-show": AuditEntry,  # one line of it
     "audit-verify": Verified,

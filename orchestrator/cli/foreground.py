@@ -4,9 +4,11 @@ Only these two import the agent itself; everything else of the command line asks
 """
 
 import contextlib
+import os
 import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from orchestrator.agent.assembly import Agent
@@ -23,6 +25,8 @@ from orchestrator.contract.problem import Failure
 from orchestrator.fetch.limits import fetch_settings
 from orchestrator.model.event import Event
 from orchestrator.model.source import SourceStatus
+from orchestrator.secrets.secrets import SecretPlaces
+from orchestrator.secrets.variables import take_secrets
 from orchestrator.store.lock import StateLocked
 
 T = TypeVar("T")
@@ -45,6 +49,7 @@ def run_here(settings: Settings, ready: Callable[[Agent], None] = lambda _: None
             ready=ready,
             calls=settings.calls,
             fetching=Fetching(fetch_settings(configured), passed_to_git(), configured.store.retain),
+            secrets=SecretPlaces(Path(configured.secrets.dir), take_secrets(os.environ)),
         )
         run_agent(options)
     except StateLocked as locked:

@@ -174,6 +174,10 @@ def make_plan_for(settings: Settings, source: ReadSource, permissions: Permissio
     observed = observed_state(settings)
     known = [seen.record.key for seen in observed.deployments]
     resolution = source.resolution(known, permissions)
+    if any(deployment.revision.secrets for deployment in resolution.desired.deployments):
+        from orchestrator.cli.secrets_here import with_secrets  # which most sources name none of
+
+        resolution = with_secrets(settings, resolution)
     plan = make_plan(resolution.desired, observed, resolution.diagnostics)
     find, artifacts = of_snapshot(source.snapshot), artifacts_of(source.snapshot)
     return PlanMade(plan, len(plan.desired.deployments), find, artifacts, signatures_of(source.snapshot))

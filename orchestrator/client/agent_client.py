@@ -13,7 +13,7 @@ from orchestrator.client.folder import check_own
 from orchestrator.client.process import is_busy, is_stopped, pulse, why_silent
 from orchestrator.client.query import query, quoted
 from orchestrator.contract import endpoints as api
-from orchestrator.contract.bodies import NO_REPLY, PlanWish, RemoveBody, SourceWish
+from orchestrator.contract.bodies import NO_REPLY, PlanWish, RemoveBody, SecretsBody, SourceWish
 from orchestrator.contract.codes import NO_AGENT
 from orchestrator.contract.documents import (
     ActView,
@@ -47,6 +47,7 @@ from orchestrator.model.hop import Conversation
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.letter import Resent
 from orchestrator.model.observed import ObservedState
+from orchestrator.model.secret import SecretView
 from orchestrator.model.selection import Selection
 
 T = TypeVar("T")
@@ -140,6 +141,14 @@ class AgentClient:
     def apply(self, sealed: bytes, *, fresh: bool) -> Applied:
         """Apply a sealed plan; returns one outcome per action."""
         return self._get(api.APPLY, body=sealed, params={"fresh": _flag(fresh)})
+
+    def secrets(self) -> list[SecretView]:
+        """List the secrets that are named, and those that there is a value of."""
+        return self._get(api.SECRETS)
+
+    def fingerprints(self, body: SecretsBody) -> list[SecretView]:
+        """Ask for the fingerprints of the values in force."""
+        return self._get(api.FINGERPRINTS, body=msgspec.json.encode(body))
 
     def deployments(self) -> list[DeploymentView]:
         """List the deployments."""

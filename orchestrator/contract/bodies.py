@@ -9,6 +9,7 @@ from orchestrator.contract.standpoint import Standpoint
 from orchestrator.model.base import Value
 from orchestrator.model.desired import Permissions
 from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN
+from orchestrator.model.secret import SealedSecret, SecretName
 from orchestrator.model.source import INTERVAL_MS, FolderSpec
 
 JSON = "application/json"
@@ -19,6 +20,8 @@ MANY_MAX = 10_000  # messages sent in one request
 MANY_MAX_BYTES = 4 << 20
 ARGUMENTS_MAX = 256  # of a run, as in a manifest
 PATH_MAX = 4_096
+SECRETS_MAX = 10_000  # that one plan asks for
+SECRETS_MAX_BYTES = 64 << 20
 INTERVAL_MIN_MS, INTERVAL_MAX_MS = 10, 86_400_000
 Argument = Annotated[str, msgspec.Meta(max_length=4_096, pattern="^[^\\x00]*$")]
 Many = Annotated[list[bytes], msgspec.Meta(max_length=MANY_MAX)]
@@ -62,6 +65,13 @@ class RemoveBody(Value, frozen=True):
 
     shown: Removal
     prune: bool = False
+
+
+class SecretsBody(Value, frozen=True):
+    """Secrets that a plan names, and the sealed values that its source brings along."""
+
+    names: Annotated[tuple[SecretName, ...], msgspec.Meta(max_length=SECRETS_MAX)]
+    sealed: Annotated[tuple[SealedSecret, ...], msgspec.Meta(max_length=SECRETS_MAX)] = ()
 
 
 class RunBody(Value, frozen=True):

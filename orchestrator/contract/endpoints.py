@@ -5,7 +5,7 @@ The agent serves exactly these and the client asks exactly these; a test holds b
 
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from orchestrator.contract.bodies import CallBody, Many, PlanWish, RemoveBody, RunBody, SourceWish
+from orchestrator.contract.bodies import CallBody, Many, PlanWish, RemoveBody, RunBody, SecretsBody, SourceWish
 from orchestrator.contract.documents import (
     ActView,
     AgentView,
@@ -35,6 +35,7 @@ from orchestrator.model.event import Event, LogLine
 from orchestrator.model.hop import Conversation
 from orchestrator.model.letter import Resent
 from orchestrator.model.observed import ObservedState
+from orchestrator.model.secret import SecretView
 
 T = TypeVar("T")
 ANYTHING: Any = Any  # JSON
@@ -69,6 +70,8 @@ STOP = Endpoint("POST", "/v1/agent/stop", Done, (400,))
 STATE = Endpoint("GET", "/v1/state", ObservedState)
 PLAN = Endpoint("POST", "/v1/plan", Planned, (*BODY, 409), PlanWish)
 APPLY = Endpoint("POST", "/v1/apply", Applied, (*BODY, 409), bytes)
+SECRETS = Endpoint("GET", "/v1/secrets", list[SecretView])
+FINGERPRINTS = Endpoint("POST", "/v1/secrets/fingerprints", list[SecretView], BODY, SecretsBody)
 DEPLOYMENTS = Endpoint("GET", "/v1/deployments", list[DeploymentView])
 SOURCES = Endpoint("GET", "/v1/sources", list[SourceView])
 ADD_SOURCE = Endpoint("POST", "/v1/sources", SourceAdded, (*BODY, 409), SourceWish)

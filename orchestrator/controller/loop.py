@@ -7,7 +7,7 @@ only writer of the ledger and the only one that changes the fleet. Commands from
 import threading
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -31,6 +31,25 @@ from orchestrator.store.database import DatabaseFault
 from orchestrator.store.decisions import PutDesired, PutSource
 
 T = TypeVar("T")
+
+
+class SecretFilling(Protocol):
+    """Puts the fingerprints of secrets, as they are now, into what sources want."""
+
+    def filled(self, desired: DesiredState, /) -> DesiredState:
+        """Return what a source wants with them."""
+
+    def refilled(self, recorded: DesiredState, /) -> DesiredState:
+        """Return a recorded wish with them; the very same where it has them."""
+
+
+class _NoSecrets:
+    def filled(self, desired: DesiredState) -> DesiredState:
+        return desired
+
+    refilled = filled
+
+
 IDLE_LOOK_MS = 30_000  # how long nothing may wake the loop before it looks on its own
 FAULT_LOOK_MS = 2_000  # how soon to try again when the machine would not let us
 UNDER_WAY = (Status.WAITING, Status.FAILED, Status.IN_HAND)
@@ -52,6 +71,7 @@ class Controller:
         self._queue.add(ledger.records)
         self._inbox = Inbox()
         self._leaving: set[DeploymentKey] = set()  # those being removed
+        self.secrets: SecretFilling = _NoSecrets()
         self._granted: dict[str, Permissions] = {}  # by source: those of an apply, until it is carried out
 
     def step(self) -> int:
@@ -108,11 +128,14 @@ class Controller:
     def resolve(self) -> Iterator[tuple[DesiredState, Permissions]]:
         """Return each source's wish, as it is now or was when it was last known, and its permissions."""
         for desired in self.sources.resolved(self.ledger.records, self.ledger.names):
-            self._record_wanted(desired)
+            self._record_wanted(self.secrets.filled(desired))
         self.sources.tell()
-        for source, desired in sorted(self.ledger.desired.items()):
+        for source, recorded in sorted(self.ledger.desired.items()):
+            filled = self.secrets.refilled(recorded)
+            if filled is not recorded:
+                self.ledger.decide([PutDesired(desired=filled)])
             granted = self._granted.get(source, Permissions())
-            yield desired, either(granted, self.sources.permissions(source))
+            yield self.ledger.desired[source], either(granted, self.sources.permissions(source))
 
     def want(self, desired: DesiredState) -> None:
         """Record a source's wish; its operator's extra permissions hold until it is carried out."""

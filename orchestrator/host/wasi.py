@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from os import geteuid
 from os.path import join, realpath
 
+from orchestrator.model.secret import Secret
 from orchestrator.model.spec import Grant, Job, Mount, Revision
 from orchestrator.patterns.folders import FORBIDDEN, SECRETS_OF_A_HOME, is_within
 from orchestrator.runtime import Folder, Output, Wasi, environment
@@ -32,6 +33,7 @@ def wasi_for(
     forbidden: tuple[str, ...],
     output: Output,
     args: tuple[str, ...] | None = None,
+    secrets: tuple[tuple[str, Secret], ...] = (),
 ) -> Wasi:
     """Return the WASI of an instance; every one of `grant_sets` must allow it. `args` replace those of a job."""
     job = revision.job or Job()
@@ -39,6 +41,7 @@ def wasi_for(
     return Wasi(
         args=(revision.component, *(job.args if args is None else args)),
         env=tuple((dict(environment(revision.config)) | dict(job.env)).items()),
+        secrets=secrets,
         folders=(*_mounted(given, revision.mounts), *_unmoved(given, revision.mounts)),
         network=given.network,
         forbidden=forbidden,

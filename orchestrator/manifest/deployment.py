@@ -22,6 +22,8 @@ from orchestrator.manifest.job import job_of, job_problems
 from orchestrator.manifest.mounts import mount_problems, mounts_of
 from orchestrator.manifest.node import Node, Place, Unplaced, find, items, nearest, plain, text_at
 from orchestrator.manifest.printable import did_you_mean, excerpt
+from orchestrator.manifest.sealed import SEALED_KIND, sealed_problems
+from orchestrator.manifest.secrets import secret_problems, secrets_of
 from orchestrator.manifest.subscriptions import subscription_problems
 from orchestrator.manifest.units import duration_ms, size_bytes
 from orchestrator.manifest.versions import parse_range, parse_version
@@ -61,7 +63,8 @@ _NAME = re.compile(NAME_PATTERN)
 class Draft(msgspec.Struct, frozen=True):
     """A document read on its own: its key when it can be told, and everything wrong with it so far.
 
-    `is_other` says that the document is of a kind that owns no deployment. `is_whole` says that the tree is all of it.
+    `is_other` says that the document is of a kind that owns no deployment, `is_sealed` that it is a sealed secret.
+    `is_whole` says that the tree is all of it.
     """
 
     root: Node
@@ -71,6 +74,7 @@ class Draft(msgspec.Struct, frozen=True):
     problems: tuple[Unplaced, ...]
     is_other: bool = False
     is_whole: bool = True
+    is_sealed: bool = False
 
     @property
     def is_sound(self) -> bool:
@@ -89,6 +93,9 @@ def draft(document: Document) -> Draft:
     well_formed = document.whole and not any(problem.is_error for problem in document.problems)
     if not document.whole:
         return Draft(root, document.line, document.column, _key(root), document.problems, is_whole=False)
+    if text_at(root, "kind") == SEALED_KIND:
+        problems = (*document.problems, *sealed_problems(root))
+        return Draft(root, document.line, document.column, None, problems, True, well_formed, is_sealed=True)
     problem = _kind_problem(root)
     if problem is not None:
         is_other = text_at(root, "kind") in KINDS_TO_COME
@@ -139,7 +146,7 @@ def _kind_problem(root: Node) -> Unplaced | None:
     place = nearest(root, "kind")
     if kind in KINDS_TO_COME:
         return Unplaced(*place, f"kind {kind} is not implemented by this version", suggestion="remove the document")
-    return Unplaced(*place, f"unknown kind {excerpt(kind)}", suggestion=did_you_mean(kind, (KIND,)))
+    return Unplaced(*place, f"unknown kind {excerpt(kind)}", suggestion=did_you_mean(kind, (KIND, SEALED_KIND)))
 
 
 def _key(root: Node) -> DeploymentKey | None:
@@ -156,7 +163,10 @@ def _is_name(text: object) -> bool:
 
 
 def _contradictions(root: Node) -> list[Unplaced]:
-    found = (source_problems, _rollout_contradictions, _backoff_contradictions, _range_problems, mount_problems)
+    found = (
+        source_problems, _rollout_contradictions, _backoff_contradictions, _range_problems, mount_problems,
+        secret_problems,
+    )  # fmt: skip
     return [problem for contradictions in found for problem in contradictions(root)]
 
 
@@ -322,6 +332,7 @@ def _revision(spec: Spec, component: Component, job: Job | None) -> Revision:
         mounts=mounts_of(spec.get("mounts", [])),
         manifest=component.manifest,
         origin=component.origin,
+        secrets=secrets_of(spec.get("secrets", [])),
     )
     return identified(content)
 

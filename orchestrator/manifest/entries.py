@@ -22,7 +22,9 @@ from orchestrator.manifest.node import Node, Place, Unplaced, nearest, text_at
 from orchestrator.manifest.parsed import Parse
 from orchestrator.manifest.paths import BadPathError
 from orchestrator.manifest.printable import excerpt
+from orchestrator.manifest.sealed import sealed_of
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.secret import SealedSecret
 from orchestrator.model.snapshot import FileEntry, Unreadable
 from orchestrator.model.spec import Deployment
 
@@ -33,7 +35,7 @@ class DocumentEntry(msgspec.Struct, frozen=True, eq=False):
     """One document: the deployment it makes by itself, or what is wrong with it, and what others have to agree with.
 
     Two entries are never equal. `group_place` is where its group is written. `deployment` is None unless the
-    document is sound.
+    document is sound, and so is `sealed`, the value of a document that is a sealed secret.
     """
 
     file: str  # as people type it
@@ -43,6 +45,7 @@ class DocumentEntry(msgspec.Struct, frozen=True, eq=False):
     depends_on: tuple[tuple[DeploymentKey, Place], ...] = ()
     group_place: Place = (0, 0)
     deployment: Deployment | None = None
+    sealed: SealedSecret | None = None
 
 
 class ManifestFile(msgspec.Struct, frozen=True):
@@ -88,7 +91,8 @@ def _entry(path: str, file: str, source: Draft, collision: tuple[str, ...], comp
     problems = [*source.problems]
     problems += (Unplaced(*source.place, summary, suggestion="rename one of them") for summary in collision)
     if source.key is None:
-        return DocumentEntry(file, None, source.place, tuple(problems))
+        sealed = sealed_of(source.root) if source.is_sealed and source.is_sound and source.is_whole else None
+        return DocumentEntry(file, None, source.place, tuple(problems), sealed=sealed)
     deployment = _assembled(path, file, source, source.key, problems, components)
     return DocumentEntry(
         file=file,

@@ -18,6 +18,7 @@ from orchestrator.manifest.parsed import Parse, Parsed
 from orchestrator.manifest.paths import collisions
 from orchestrator.manifest.printable import did_you_mean, excerpt
 from orchestrator.manifest.references import Reference, references, signatures_path
+from orchestrator.manifest.sealed import written_twice
 from orchestrator.model.desired import DesiredState, Permissions, Resolution
 from orchestrator.model.diagnostic import Diagnostic, Location, Severity
 from orchestrator.model.ids import DeploymentKey
@@ -84,12 +85,15 @@ class Resolver:
         _refuse_dependencies(keyed, set(known), found)
         _refuse_groups(entries, found)
         _warn_of_twins(entries, found)
+        _refuse_twice_sealed(entries, found)
         diagnostics = [*_diagnostics(read, found)]
         diagnostics += (diagnostic for component in components.values() for diagnostic in component.diagnostics)
         diagnostics += _revoked(snapshot, components, trust)
         unreadable = tuple(sorted({one.file for one in read if one.result.is_unreadable}))
         desired = _desired(snapshot, keyed, found, unreadable, permissions or Permissions())
         desired = replace(desired, deployments=tuple(_recognised(one, trust) for one in desired.deployments))
+        sealed = (entry.sealed for entry in entries if entry.sealed is not None and entry not in found)
+        desired = replace(desired, sealed=tuple(sorted(sealed)))
         return Resolution(desired=desired, diagnostics=tuple(_limited(diagnostics)))
 
     def _read(self, snapshot: Snapshot, collided: dict[str, str], components: dict[str, ComponentFile]) -> list[_Read]:
@@ -208,6 +212,13 @@ def _disagreement(entry: DocumentEntry, group: Group, other: DocumentEntry) -> U
     summary = f"members of group {group.name} disagree about it, here and {other.key} in {where}"
     detail = "A group has one strategy, intensity and period, which every member writes down."
     return Unplaced(*entry.group_place, summary, detail, "write the same `group` in both")
+
+
+def _refuse_twice_sealed(entries: Iterable[DocumentEntry], found: Found) -> None:
+    """Refuse two values of one secret: neither can be known to be the newer."""
+    sealing = [(entry, entry.sealed) for entry in entries if entry.sealed is not None]
+    for index, problem in written_twice([(sealed, entry.file, entry.place) for entry, sealed in sealing]):
+        found[sealing[index][0]].append(problem)
 
 
 def _warn_of_twins(entries: Iterable[DocumentEntry], found: Found) -> None:

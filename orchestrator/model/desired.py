@@ -4,6 +4,7 @@ from orchestrator.model.base import Value
 from orchestrator.model.commit import Commit
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.secret import LackingSecret, SealedSecret
 from orchestrator.model.spec import Deployment
 from orchestrator.model.who import By
 
@@ -32,7 +33,8 @@ class DesiredState(Value, frozen=True):
     are manifests of which not even the names could be read (as shown to the user): the deployments they held stay.
     `empty` says that the source was read and held no deployment at all. `commit` is what was read, where that is known,
     and `revision` its id, with `-dirty` where the files differ from it.
-    `by` is who applied it, None where it is watched.
+    `by` is who applied it, None where it is watched. `sealed` are the values of secrets that it brings along, `lacking`
+    the secrets that its deployments name and the agent cannot give.
     """
 
     source: str
@@ -46,6 +48,8 @@ class DesiredState(Value, frozen=True):
     unreadable_files: tuple[str, ...] = ()
     empty: bool = False
     permissions: Permissions = Permissions()
+    sealed: tuple[SealedSecret, ...] = ()
+    lacking: tuple[LackingSecret, ...] = ()
 
 
 class Resolution(Value, frozen=True):

@@ -59,6 +59,7 @@ class EventReason(StrEnum):
     RECOVERED = "recovered"
     METADATA_DIFFERS = "metadata-differs"
     SIGNATURE_FAULTY = "signature-faulty"  # of a signed component that starts all the same
+    SECRET_DIFFERS = "secret-differs"  # noqa: S105 — a reason
     JOB_RAN = "job-ran"
     # of a rollout: its phases, and what it does in them
     ROLLOUT_STARTED = "rollout-started"
@@ -94,7 +95,7 @@ _WARNINGS = frozenset({
     EventReason.HOST_FAULT, EventReason.STATE_DIR_GONE, EventReason.STORE_DAMAGED, EventReason.STORE_FAILING,
     EventReason.AUDIT_FAILING,
     EventReason.FOLLOWER_DROPPED, EventReason.SOURCE_STALE, EventReason.WAITING, EventReason.BLOCKED, EventReason.HELD,
-    EventReason.METADATA_DIFFERS, EventReason.SIGNATURE_FAULTY,
+    EventReason.METADATA_DIFFERS, EventReason.SIGNATURE_FAULTY, EventReason.SECRET_DIFFERS,
     EventReason.ROLLING_BACK, EventReason.FAILED, EventReason.EXITED,
     EventReason.GAVE_UP, EventReason.FETCH_FAILED, EventReason.DEGRADED, EventReason.UNHEALTHY, EventReason.UNDELIVERED,
 })  # fmt: skip

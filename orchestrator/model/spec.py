@@ -6,6 +6,7 @@ from typing import Any
 from orchestrator.model.base import Value
 from orchestrator.model.component_source import Provenance
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.secret import SecretUse
 from orchestrator.model.signed import Signer
 
 LOG_PER_S = 100  # lines, for a component that does not say
@@ -246,6 +247,7 @@ class Revision(Value, frozen=True):
     `limits` are effective: the component's own, tightened by the deployment. `job` is None for one that stays.
     `accepts` are the codecs that its messages may have, sorted; none is any. `mounts` are in the order of the manifest.
     `manifest` is the digest of the canonical Component.toml where that is signed, else empty.
+    `secrets` are sorted; their values are no part of it, but for their fingerprints.
     """
 
     id: str
@@ -261,6 +263,7 @@ class Revision(Value, frozen=True):
     mounts: tuple[Mount, ...] = ()
     manifest: str = ""
     origin: Provenance | None = None
+    secrets: tuple[SecretUse, ...] = ()
 
     @property
     def is_job(self) -> bool:

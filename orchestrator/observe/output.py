@@ -15,6 +15,7 @@ from orchestrator.model.ids import ComponentId
 from orchestrator.observe.events import CONTEXT_MAX, LOG_LINE_MAX, printable
 from orchestrator.observe.journal import Journal
 from orchestrator.observe.rate import GAP_MS, Rate
+from orchestrator.observe.redaction import NOTHING_HIDDEN, Redaction
 
 LINE_MAX_BYTES = 4_096  # a longer line of output is continued in the next one
 LEVELS = {"stdout": "info", "stderr": "warn"}
@@ -24,8 +25,11 @@ Context = Sequence[tuple[str, str]]
 class LineLog:
     """The lines of one instance, at most `per_s` a second in the long run. Safe from any thread."""
 
-    def __init__(self, instance: ComponentId, per_s: int, log: Journal[LogLine], clock: Clock) -> None:
-        self._instance, self._log, self._clock = instance, log, clock
+    def __init__(
+        self, instance: ComponentId, per_s: int, log: Journal[LogLine], clock: Clock,
+        hide: Redaction = NOTHING_HIDDEN,
+    ) -> None:  # fmt: skip
+        self._instance, self._log, self._clock, self._hide = instance, log, clock, hide
         self._lock = threading.Lock()
         self._begun: dict[str, bytes] = {}
         self._rate = Rate(per_s, clock.monotonic_ms())
@@ -35,8 +39,9 @@ class LineLog:
         with self._lock:
             now = self._clock.monotonic_ms()
             if self._rate.admits(now):
-                text = printable(message)
-                self._append(level, text, _fitting(context or (), LOG_LINE_MAX - len(text)))
+                text = printable(self._hide(message))
+                context = [(name, self._hide(value)) for name, value in context or ()]
+                self._append(level, text, _fitting(context, LOG_LINE_MAX - len(text)))
             else:
                 self._drop(1, now)
 
@@ -83,7 +88,7 @@ class LineLog:
             self._put("warn", f"{lines} dropped: more than {self._rate.per_s} a second")
 
     def _tell(self, stream: str, line: bytes) -> None:
-        self._append(LEVELS[stream], printable(line.decode("utf-8", "replace").removesuffix("\r")))
+        self._append(LEVELS[stream], printable(self._hide(line.decode("utf-8", "replace").removesuffix("\r"))))
 
     def _append(self, level: str, text: str, context: tuple[tuple[str, str], ...] = ()) -> None:
         self._tell_dropped()  # the gap is over, and its timer late

@@ -55,6 +55,7 @@ class Reason(Enum):
     MOUNTS_CHANGED = "mounts-changed"
     CODEC_CHANGED = "codec-changed"
     MANIFEST_CHANGED = "manifest-changed"  # of a signed component
+    SECRETS_CHANGED = "secrets-changed"
     REPLICAS_CHANGED = "replicas-changed"
     MAILBOX_CHANGED = "mailbox-changed"
     SUBSCRIBE_CHANGED = "subscribe-changed"
@@ -77,6 +78,7 @@ class Reason(Enum):
     ROLLED_BACK = "rolled-back"
     HOLD_RELEASED = "hold-released"  # another revision is wanted than the one that was held
     OWNED_BY_OTHER_SOURCE = "owned-by-other-source"
+    MISSING_SECRET = "missing-secret"  # noqa: S105 — a reason
     MISSING_DEPENDENCY = "missing-dependency"
     MASS_PRUNE = "mass-prune"
     SOURCE_EMPTY = "source-empty"

@@ -9,6 +9,7 @@ import msgspec
 from orchestrator.decoding import plain_from_json
 from orchestrator.model.base import Value, canonical_json, digest_of
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.secret import SecretUse
 from orchestrator.model.signed import Signer
 from orchestrator.model.spec import Deployment, PauseStep, Revision, WeightStep
 from orchestrator.plan.action import CapabilityChange, FieldChange, Reason
@@ -43,6 +44,7 @@ REVISION = (
     ("accepts", Reason.CODEC_CHANGED),
     ("manifest", Reason.MANIFEST_CHANGED),
     ("origin", Reason.ORIGIN_CHANGED),
+    ("secrets", Reason.SECRETS_CHANGED),
 )
 
 MANIFEST_NAMES = {
@@ -111,7 +113,7 @@ def revision_changes(old: Revision, new: Revision) -> tuple[FieldChange, ...]:
         change
         for fields in (content_fields, origin_fields, config_fields, limit_fields, job_fields, mount_fields)
         for change in changes_between(fields(old), fields(new))
-    )
+    ) + secret_changes(old, new)
 
 
 def all_changes(old: Deployment, new: Deployment) -> tuple[FieldChange, ...]:
@@ -189,9 +191,31 @@ def mount_fields(revision: Revision) -> dict[str, str]:
     return {f"mounts.{mount.guest_path}": mount.path for mount in revision.mounts}
 
 
+def secret_changes(old: Revision | None, new: Revision) -> tuple[FieldChange, ...]:
+    """List the secrets that come, go or have another variable; one with another value is `changed`."""
+    before = {use.env: use for use in (old.secrets if old else ())}
+    after = {use.env: use for use in new.secrets}
+    changes = changes_between(secret_fields(before), secret_fields(after))
+    kept = ((use, before.get(env)) for env, use in after.items())
+    return changes + tuple(
+        FieldChange(field=f"secrets.{use.name}", old=use.env, new="changed")
+        for use, was in kept
+        if was is not None and was.name == use.name and was.fingerprint != use.fingerprint
+    )
+
+
+def secret_fields(uses: dict[str, SecretUse]) -> dict[str, str]:
+    """Write each secret and the variables that a guest finds it in."""
+    named: dict[str, list[str]] = {}
+    for use in uses.values():
+        named.setdefault(f"secrets.{use.name}", []).append(use.env)
+    return {name: ", ".join(variables) for name, variables in named.items()}
+
+
 def news_of(new: Deployment) -> tuple[FieldChange, ...]:
-    """List what is worth knowing of a new deployment: where its component is fetched, and what it mounts."""
-    return changes_between({}, {**origin_fields(new.revision), **mount_fields(new.revision)})
+    """List what is worth knowing of a new deployment: where its component is fetched, its mounts and secrets."""
+    fields = changes_between({}, {**origin_fields(new.revision), **mount_fields(new.revision)})
+    return (*fields, *secret_changes(None, new.revision))
 
 
 def changes_between(old: dict[str, str], new: dict[str, str]) -> tuple[FieldChange, ...]:

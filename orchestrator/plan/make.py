@@ -13,6 +13,7 @@ from orchestrator.model.desired import DesiredState
 from orchestrator.model.diagnostic import Diagnostic, Location, Severity
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedDeployment, ObservedState
+from orchestrator.model.secret import LackingSecret
 from orchestrator.model.spec import Deployment
 from orchestrator.plan.action import Action, ActionKind
 from orchestrator.plan.dependencies import Obstacle, find_obstacles, in_order
@@ -108,7 +109,7 @@ def decisions(
     desired: DesiredState, observed: ObservedState, obstacles: Mapping[DeploymentKey, Obstacle]
 ) -> list[Action]:
     """Decide about each deployment that is wanted."""
-    seen = observed.by_key()
+    seen, lacking = observed.by_key(), {(each.namespace, each.name): each for each in desired.lacking}
     cases = (
         Case(
             source=desired.source,
@@ -117,10 +118,18 @@ def decisions(
             obstacle=obstacles.get(deployment.key),
             may_adopt=desired.permissions.adopt,
             agent_running=observed.agent_running,
+            lacking=_lacking(deployment, lacking) if lacking else (),
         )
         for deployment in desired.deployments
     )
     return [action for case in cases for action in decide(case)]
+
+
+def _lacking(
+    deployment: Deployment, lacking: Mapping[tuple[str, str], LackingSecret]
+) -> tuple[LackingSecret, ...]:  # fmt: skip
+    names = dict.fromkeys((deployment.key.namespace, use.name) for use in deployment.revision.secrets)
+    return tuple(lacking[name] for name in names if name in lacking)
 
 
 def in_canonical_order(desired: DesiredState) -> DesiredState:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from orchestrator.model.observed import Hold, ObservedDeployment, Record, Rejection
+from orchestrator.model.secret import LackingSecret
 from orchestrator.model.source import NOBODY
 from orchestrator.model.spec import Deployment, Strategy
 from orchestrator.plan.action import Action, ActionKind, Reason
@@ -37,6 +38,7 @@ class Case(msgspec.Struct, frozen=True):
     obstacle: Obstacle | None
     may_adopt: bool
     agent_running: bool
+    lacking: tuple[LackingSecret, ...] = ()
 
     @property
     def record(self) -> Record:
@@ -120,6 +122,10 @@ def is_obstructed(case: Case) -> bool:
     return case.obstacle is not None
 
 
+def lacks_a_secret(case: Case) -> bool:
+    return bool(case.lacking)
+
+
 def differs_in_place(case: Case) -> bool:
     return edit(case) is not None
 
@@ -193,6 +199,14 @@ def create(case: Case) -> Action:
 def block_on_dependency(case: Case) -> Action:
     assert case.obstacle is not None
     return action(case, ActionKind.BLOCKED, case.obstacle.reason, note=case.obstacle.note)
+
+
+def block_on_secret(case: Case) -> Action:
+    """Leave it as it is: its revision cannot be told without the value."""
+    told = "; ".join(f"secret {each.name} {each.why}{f', {each.hint}' * bool(each.hint)}" for each in case.lacking)
+    file, line = case.wanted.file, case.wanted.line
+    where = f" ({file}:{line})" if line else f" ({file})" if file else ""
+    return action(case, ActionKind.BLOCKED, Reason.MISSING_SECRET, new_revision=None, note=told + where)
 
 
 def block_as_anothers(case: Case) -> Action:
@@ -298,6 +312,8 @@ def interruption(case: Case) -> str:
 RULES: tuple[Rule, ...] = (
     # As wanted: the rules below would come to the same, one after another. It is what most deployments are.
     (is_as_wanted, nothing),
+    # New, and names a secret that cannot be given: it could only fail.
+    (both(is_unknown, lacks_a_secret), block_on_secret),
     # New, but a dependency will not be there: creating it could only fail.
     (both(is_unknown, is_obstructed), block_on_dependency),
     # New.
@@ -308,6 +324,8 @@ RULES: tuple[Rule, ...] = (
     (both(is_anothers, lambda case: case.may_adopt), adopt),
     # Another source's: two sources that both want it would overwrite each other for ever.
     (is_anothers, block_as_anothers),
+    # Names a secret that cannot be given: without its value, not even the revision is known. Its instances run on.
+    (lacks_a_secret, block_on_secret),
     # Failed on its first try, and is the same revision: the same would happen again.
     (both(never_served, is_refused), hold),
     # Recorded but never tried to the end, and now something it depends on is gone.

@@ -133,9 +133,9 @@ def versions(action: Action) -> str:
         return old or new or ""
     if old != new:
         return f"{old} → {new}"
-    if action.old_revision == action.new_revision:
+    if action.old_revision == action.new_revision or action.new_revision is None:
         return new
-    return f"{new} ({(action.old_revision or '')[:10]} → {(action.new_revision or '')[:10]})"
+    return f"{new} ({(action.old_revision or '')[:10]} → {action.new_revision[:10]})"
 
 
 def detail_lines(action: Action, room: int, told: str) -> Iterator[Line]:

@@ -14,7 +14,7 @@ from starlette.routing import Match
 
 from orchestrator.agent.api import Api, Served
 from orchestrator.client import AgentClient
-from orchestrator.contract.bodies import PlanWish, SourceWish
+from orchestrator.contract.bodies import PlanWish, SecretsBody, SourceWish
 from orchestrator.contract.codes import EXIT_CODES, STATUSES
 from orchestrator.contract.documents import Removal
 from orchestrator.contract.endpoints import ENDPOINTS, Endpoint
@@ -43,6 +43,8 @@ ASKS: dict[str, Any] = {  # for each endpoint, what asks it
     "REMOVAL": lambda client: client.removal("/srv", prune=True),
     "REMOVE_SOURCE": lambda client: client.remove_source(Removal(source="/srv")),
     "UP": lambda client: list(client.up(WISH)),
+    "SECRETS": lambda client: client.secrets(),
+    "FINGERPRINTS": lambda client: client.fingerprints(SecretsBody(names=())),
     "DEPLOYMENT": lambda client: client.deployment(KEY),
     "DELETE": lambda client: client.delete(KEY),
     "HISTORY": lambda client: client.history(KEY),

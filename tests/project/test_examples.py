@@ -29,6 +29,9 @@ def test_the_commands_of_an_examples_readme_work(readme, tmp_path):
     assert any(command.startswith("airs apply ") for command, _ in shown)
     try:
         for command, code in shown:
+            if command.startswith("export "):
+                state |= [command.removeprefix("export ").split("=", 1)]
+                continue
             done = run("bash", "-c", command, cwd=clone, **state)
             assert done.returncode == code, f"$ {command}\n{done.stdout}"
     finally:

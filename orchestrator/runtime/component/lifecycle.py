@@ -3,12 +3,14 @@
 `description` checks the types when a component is read, so that `guest` can rely on them.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from orchestrator.decoding import plain_from_json
 from orchestrator.model.message import Health, Message
+from orchestrator.model.secret import Secret
 from orchestrator.model.spec import Limits, Revision
 from orchestrator.model.world import LIFECYCLE
 from orchestrator.runtime.call.layout import COMPONENT_ID
@@ -122,11 +124,14 @@ def message_value(message: Message) -> dict[str, Any]:
     }
 
 
-def config_value(revision: Revision) -> dict[str, Any]:
-    """Return `component-config` as a plain value: the config's top-level scalars as variables, all of it as data."""
+def config_value(revision: Revision, secrets: Sequence[tuple[str, Secret]] = ()) -> dict[str, Any]:
+    """Return `component-config` as a plain value: the config's top-level scalars as variables, all of it as data.
+
+    The variables of secrets are among them, and are no part of the data.
+    """
     config = plain_from_json(revision.config or "{}")
     return {
-        "env-vars": list(environment(revision.config)),
+        "env-vars": [*environment(revision.config), *((name, secret.reveal()) for name, secret in secrets)],
         "config-data": revision.config.encode() if config else None,
         "resource-limits": _limits_value(revision.limits),
     }

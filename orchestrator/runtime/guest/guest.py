@@ -33,6 +33,7 @@ from orchestrator.model.message import (
 )
 from orchestrator.model.observed import Spent
 from orchestrator.model.plain import Err
+from orchestrator.model.secret import Secret
 from orchestrator.model.spec import CheckCall, Json, Revision
 from orchestrator.model.world import Drive
 from orchestrator.runtime.adapter.text import FLAT
@@ -61,6 +62,7 @@ _CALLBACK = Export(f"{FLAT}#callback", FLAT, "callback", NO_VALUES)
 class Start(msgspec.Struct, frozen=True):
     """An instance to start: every host function it calls is handed `context`; `wasi` is what WASI gives it.
 
+    `secrets` are variables of its config.
     `current` is its work; `ended` is called when it has ended or was not started, perhaps twice.
     """
 
@@ -69,6 +71,7 @@ class Start(msgspec.Struct, frozen=True):
     loaded: Loaded
     context: object = None
     wasi: Wasi = Wasi()
+    secrets: tuple[tuple[str, Secret], ...] = ()
     current: Current = msgspec.field(default_factory=Current)
     ended: Callable[[], None] = lambda: None
 
@@ -325,7 +328,7 @@ class Guest:
         with self._instance.meter.stopped():
             return await work
 
-    async def begin(self, revision: Revision) -> Exited | None:
+    async def begin(self, revision: Revision, secrets: Sequence[tuple[str, Secret]] = ()) -> Exited | None:
         """Check what it says it is and initialize it; None when it is ready for messages."""
         if not self._is_actor:
             return None
@@ -336,7 +339,7 @@ class Guest:
             said, written = _word(metadata["stateful"]), _word(revision.stateful)
             return _not_started(f"metadata() says stateful = {said}, Component.toml says stateful = {written}")
         self.contradiction = _contradiction(metadata, revision)
-        answer = await self._unmetered(self._lifecycle(lifecycle.INITIALIZE, lifecycle.config_value(revision)))
+        answer = await self._unmetered(self._lifecycle(lifecycle.INITIALIZE, lifecycle.config_value(revision, secrets)))
         self._instance.rest()
         if isinstance(answer, Err):
             return _not_started(f"initialize refused: {_refused(answer)}")
@@ -353,7 +356,7 @@ async def start(request: Start) -> Guest | Exited:
     exited: Exited | None = None
     is_well = False
     try:
-        exited = await instance.instantiate() or await guest.begin(request.revision)
+        exited = await instance.instantiate() or await guest.begin(request.revision, request.secrets)
         is_well = exited is None
     finally:
         if not is_well:

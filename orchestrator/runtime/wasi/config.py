@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from wasmtime import WasiConfig, WasmtimeError
 
+from orchestrator.model.secret import Secret
 from orchestrator.model.world import World
 from orchestrator.patterns.folders import FORBIDDEN, forbidden_by
 from orchestrator.runtime.engine import capi
@@ -44,6 +45,7 @@ class Wasi(msgspec.Struct, frozen=True):
 
     args: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[tuple[str, Secret], ...] = ()  # further variables
     folders: tuple[Folder, ...] = ()
     network: bool = False
     forbidden: tuple[str, ...] = FORBIDDEN
@@ -82,13 +84,14 @@ def _set_texts(config: Any, wasi: Wasi) -> None:
     for text in (*wasi.args, *(part for pair in wasi.env for part in pair)):
         if "\0" in text:
             raise Denied(f"{text[:60]!a} holds a NUL, which an argument or a variable cannot")
-    for name, _ in wasi.env:
+    env = (*wasi.env, *((name, secret.reveal()) for name, secret in wasi.secrets))
+    for name, _ in env:
         if not name or "=" in name:
             raise Denied(f"{name[:60]!a} is no name for an environment variable")
     if wasi.args:
         config.argv = wasi.args
-    if wasi.env:
-        config.env = wasi.env
+    if env:
+        config.env = env
 
 
 def _preopen(config: Any, folder: Folder, descriptor: int) -> None:
