@@ -344,6 +344,7 @@ SUBJECTS = (
     "Supervision",
     "Calls into a guest",
     "Components before they run",
+    "Signatures, policies and secrets",
     "WASI and jobs",
     "Data on the disk",
     "Commands and their output",

@@ -123,10 +123,11 @@ class Agent:
         )
 
     def _collector(self, retain_ms: int) -> Collector:
-        collector = Collector(
-            self.state.artifacts, self.packages, self.store, self.clock, self.announcer.announce, retain_ms
-        )
-        return collector
+        artifacts, announce = self.state.artifacts, self.announcer.announce
+        return Collector(
+            artifacts, self.packages, self.store, self.clock, announce, retain_ms,
+            lambda: self.attestation.kept.collect(artifacts.digests),
+        )  # fmt: skip
 
     def _decided(self, changes: Sequence[Change]) -> None:
         self.collector.decided(changes)
@@ -139,7 +140,6 @@ class Agent:
 
     def _attestation(self) -> Attestation:
         kept, trust = KeptSignatures(self.state.path / SIGNATURES), TrustStore(self.state.path / TRUST)
-        self.collector.collected = lambda: kept.collect(self.state.artifacts.digests)
         return Attestation(kept, trust, self.clock.wall_ms, self.announcer.announce, self.auditing.note)
 
     def _guests(self, socket_path: Path) -> Guests:

@@ -55,7 +55,7 @@ class Attestation:
     def __init__(
         self, kept: KeptSignatures, trust: TrustStore, now_ms: Callable[[], int], announce: Announce, note: NoteDown
     ) -> None:
-        self._kept, self._trust, self._now_ms = kept, trust, now_ms
+        self.kept, self._trust, self._now_ms = kept, trust, now_ms
         self._announce, self._note = announce, note
         self.may_start: MayStart = nothing_required
         self._lock = threading.Lock()
@@ -79,7 +79,7 @@ class Attestation:
         files = [e.data for path, e in snapshot.files.items() if path.endswith(SUFFIX) and isinstance(e, Content)]
         if files:
             artifacts = {entry.digest for entry in snapshot.files.values() if isinstance(entry, Artifact)}
-            self._kept.keep(files, artifacts, self._note_kept)
+            self.kept.keep(files, artifacts, self._note_kept)
 
     def _note_kept(self, subject: Subject, signers: tuple[Signer, ...]) -> None:
         self._note(AuditKind.VERIFIED, f"{subject.name} {subject.version}", **verified_facts(subject, signers))
@@ -101,10 +101,10 @@ class Attestation:
         return refused if not refused or not attested.fault else f"{refused} ({attested.fault})"
 
     def _anew(self, revision: Revision) -> Signatures:
-        return signatures(self._kept.of(revision.artifact, revision.manifest), subject_of(revision))
+        return signatures(self.kept.of(revision.artifact, revision.manifest), subject_of(revision))
 
     def _remembered(self, revision: Revision) -> Signatures:
-        data, which = self._kept.of(revision.artifact, revision.manifest), (revision.artifact, revision.manifest)
+        data, which = self.kept.of(revision.artifact, revision.manifest), (revision.artifact, revision.manifest)
         with self._lock:
             known = self._checked.get(which)
             if known is not None and known[0] == data:

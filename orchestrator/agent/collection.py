@@ -25,13 +25,20 @@ GATHER_S = 1.0  # how long a look waits for what leaves together, as many deploy
 RESTS = 50  # times as long as a look read, and LOOK_S at most, the next waits: 10 000 deployments take it a second
 _LEAVE = (DeleteRecord, DeleteHistory, DeleteDesired, PutDesired)
 KIB = 1024
+Collect = Callable[[], None]
 
 
 class PackageCollector:
-    """Collects the packages of the component store that nothing has needed for `retain_ms`, now and then."""
+    """Collects the packages of the component store that nothing has needed for `retain_ms`, now and then.
 
-    def __init__(self, packages: Packages, store: Store, clock: Clock, announce: Announce, retain_ms: int) -> None:
+    With them go the `signatures` on artifacts that are not there any more.
+    """
+
+    def __init__(
+        self, packages: Packages, store: Store, clock: Clock, announce: Announce, retain_ms: int, signatures: Collect
+    ) -> None:
         self._packages, self._store, self._clock, self._announce = packages, store, clock, announce
+        self._signatures = signatures
         self._retain_ms = retain_ms
         self._looked_ms: float | None = None
         self._fault = ""
@@ -48,6 +55,7 @@ class PackageCollector:
         self._looked_ms = now_ms
         try:
             collected = self._packages.collect(self._store.artifacts, (self._clock.wall_ms() - self._retain_ms) / 1000)
+            self._signatures()
         except (DatabaseFault, OSError) as fault:  # the next look tries again
             if str(fault) != self._fault:
                 self._announce(None, "host-fault", f"components that nothing needs cannot be removed: {fault}")
@@ -62,16 +70,16 @@ class Collector:
     """The thread that collects. `decided` is told of every decision, on the thread that made it."""
 
     def __init__(
-        self, artifacts: Artifacts, packages: Packages, store: Store, clock: Clock, announce: Announce, retain_ms: int
+        self, artifacts: Artifacts, packages: Packages, store: Store, clock: Clock, announce: Announce, retain_ms: int,
+        signatures: Collect = lambda: None,
     ) -> None:  # fmt: skip
         self._artifacts, self._store, self._clock, self._announce = artifacts, store, clock, announce
-        self._packages = PackageCollector(packages, store, clock, announce, retain_ms)
+        self._packages = PackageCollector(packages, store, clock, announce, retain_ms, signatures)
         self._asked, self._closing = threading.Event(), threading.Event()
         self._decided_ms = 0  # when the newest decision of this agent was recorded
         self._looked_ms = 0
         self._fault = ""
         self._rest_s = GATHER_S
-        self.collected: Callable[[], None] = lambda: None  # what is done once artifacts went
         self._thread = threading.Thread(target=self._run, name="artifacts", daemon=True)
 
     def begin(self) -> None:
@@ -108,7 +116,6 @@ class Collector:
         try:
             before_s = min(decided_ms, now_ms - CLAIM_MS) / 1000
             self._tell(self._artifacts.collect(self._named, before_s))
-            self.collected()
             self._looked_ms, self._fault = now_ms, ""
         except (DatabaseFault, OSError) as fault:  # the next look tries again
             self._tell_fault(f"artifacts that are not needed cannot be removed: {fault}")

@@ -103,11 +103,6 @@ class Sources:
             name=name, at=now, told=(*_before_words(name, before), *_overlaps(self._ledger.sources, record))
         )
 
-    def look_again(self) -> None:
-        """Resolve again what was read of each source: what it means depends on more than its files."""
-        self._decide(self._controller.sources.resolve_again)
-        self._controller.wake()
-
     def begin_up(self, spec: SourceSpec, wish: SourceWish, by: By) -> bool:
         """Follow a source as long as an `up` runs; returns whether that ends with it, as an added source stays.
 

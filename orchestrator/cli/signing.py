@@ -56,7 +56,7 @@ class SignedPackage(Value, frozen=True):
     removed: tuple[BrokenSignature, ...]
 
 
-class Verdict(Enum):
+class Worth(Enum):
     """The worth of the signatures on a package on this machine; only `trusted` is a success."""
 
     TRUSTED = "trusted"
@@ -68,12 +68,12 @@ class Verdict(Enum):
 
 
 TOLD = {
-    Verdict.TRUSTED: "Trusted: signed by a key that this machine trusts.",
-    Verdict.NOT_TRUSTED: "Not trusted: signed, but by no key that this machine trusts.",
-    Verdict.EXPIRED: "Expired: the signatures of all trusted keys are over.",
-    Verdict.REVOKED: "Revoked: signed only with keys that this machine trusts no longer.",
-    Verdict.BROKEN: "Broken: there are signatures, and not one of them is good for what lies here.",
-    Verdict.UNSIGNED: "Unsigned: there are no signatures beside it.",
+    Worth.TRUSTED: "Trusted: signed by a key that this machine trusts.",
+    Worth.NOT_TRUSTED: "Not trusted: signed, but by no key that this machine trusts.",
+    Worth.EXPIRED: "Expired: the signatures of all trusted keys are over.",
+    Worth.REVOKED: "Revoked: signed only with keys that this machine trusts no longer.",
+    Worth.BROKEN: "Broken: there are signatures, and not one of them is good for what lies here.",
+    Worth.UNSIGNED: "Unsigned: there are no signatures beside it.",
 }
 
 
@@ -84,7 +84,7 @@ class VerifiedPackage(Value, frozen=True):
     version: str
     artifact: str
     manifest: str
-    verdict: Verdict
+    verdict: Worth
     signers: tuple[SignerView, ...]
     broken: tuple[BrokenSignature, ...]
 
@@ -199,14 +199,14 @@ def verify(settings: Settings, component: Path) -> int:
         settings.print_json(seen)
     else:
         _show_verified(settings, package, seen)
-    return OK if verdict is Verdict.TRUSTED else REFUSED
+    return OK if verdict is Worth.TRUSTED else REFUSED
 
 
-def verdict_of(signers: Sequence[SignerView], *, is_broken: bool) -> Verdict:
+def verdict_of(signers: Sequence[SignerView], *, is_broken: bool) -> Worth:
     """Say what signatures come to: the best of their states."""
     states = {signer.state for signer in signers}
     best = next((state for state in SIGNER_STATES if state in states), None)
-    return Verdict(best) if best else Verdict.BROKEN if is_broken else Verdict.UNSIGNED
+    return Worth(best) if best else Worth.BROKEN if is_broken else Worth.UNSIGNED
 
 
 def _views(settings: Settings, signers: Sequence[Signer]) -> tuple[SignerView, ...]:
@@ -232,7 +232,7 @@ def _show_verified(settings: Settings, package: LocalPackage, seen: VerifiedPack
         where, whose = f"{package.file}:{one.line}: ", f" (key {one.key_id})" * bool(one.key_id)
         told = Text.assemble((where, "bold"), ("signature broken: ", "bold red"), printable(f"{one.why}{whose}"))
         settings.err().print(told)
-    style = "green" if seen.verdict is Verdict.TRUSTED else "bold red"
+    style = "green" if seen.verdict is Worth.TRUSTED else "bold red"
     settings.out().print(Text(TOLD[seen.verdict], style=style))
-    if seen.verdict is Verdict.NOT_TRUSTED:
+    if seen.verdict is Worth.NOT_TRUSTED:
         settings.err().print("`airs trust add FILE.pub` trusts a key on this machine.", style="dim")

@@ -26,7 +26,7 @@ class KeySignature(msgspec.Struct, frozen=True, rename={"key_id": "keyid"}):
     key_id: str = ""
 
 
-class Envelope(msgspec.Struct, frozen=True, rename="camel"):
+class SignedEnvelope(msgspec.Struct, frozen=True, rename="camel"):
     """A payload, its type, and signatures on both. Fields that DSSE may get later are passed over."""
 
     payload: bytes
@@ -47,14 +47,14 @@ def lines_of(data: bytes) -> Iterator[tuple[int, bytes]]:
             yield number, line.strip()
 
 
-def read_envelope(line: bytes) -> Envelope:
+def read_envelope(line: bytes) -> SignedEnvelope:
     """Read one envelope.
 
     Raises:
         NotAnEnvelope: it is none.
     """
     try:
-        envelope = from_json(line, Envelope)
+        envelope = from_json(line, SignedEnvelope)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise NotAnEnvelope(f"it is no DSSE envelope: {problem}") from None
     if not 1 <= len(envelope.signatures) <= SIGNATURES_MAX:
@@ -62,6 +62,6 @@ def read_envelope(line: bytes) -> Envelope:
     return envelope
 
 
-def written(envelope: Envelope) -> bytes:
+def written(envelope: SignedEnvelope) -> bytes:
     """Write an envelope as a line, without its end."""
     return msgspec.json.encode(envelope)

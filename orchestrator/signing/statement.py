@@ -10,7 +10,7 @@ import msgspec
 
 from orchestrator.decoding import from_json
 from orchestrator.model.base import Value, canonical_json
-from orchestrator.signing.dsse import Envelope, KeySignature, signed_bytes
+from orchestrator.signing.dsse import KeySignature, SignedEnvelope, signed_bytes
 from orchestrator.signing.keys import key_id, public_of, sign
 
 LATEST_MS = 253_402_300_799_000  # the end of the year 9999
@@ -48,16 +48,16 @@ class NotAStatement(ValueError):
     """A payload that is no statement of ours; the message says why."""
 
 
-def signed(subject: Subject, seed: bytes, signed_ms: int, expires_ms: int = 0) -> Envelope:
+def signed(subject: Subject, seed: bytes, signed_ms: int, expires_ms: int = 0) -> SignedEnvelope:
     """Sign a package with a private key."""
     public = public_of(seed)
     statement = Statement(**subject._asdict(), public_key=public, signed_ms=signed_ms, expires_ms=expires_ms)
     payload = canonical_json(statement)
     signature = sign(seed, signed_bytes(PAYLOAD_TYPE, payload))
-    return Envelope(payload, PAYLOAD_TYPE, (KeySignature(signature, key_id(public)),))
+    return SignedEnvelope(payload, PAYLOAD_TYPE, (KeySignature(signature, key_id(public)),))
 
 
-def statement_of(envelope: Envelope) -> Statement:
+def statement_of(envelope: SignedEnvelope) -> Statement:
     """Read what an envelope states, good or not.
 
     Raises:

@@ -16,7 +16,7 @@ from orchestrator.agent.trouble import Trouble
 from orchestrator.contract import endpoints
 from orchestrator.contract.bodies import JSON
 from orchestrator.contract.codes import USAGE
-from orchestrator.contract.documents import DeploymentView
+from orchestrator.contract.documents import DeploymentView, Done
 from orchestrator.contract.problem import Problem
 from orchestrator.controller.loop import Controller
 from orchestrator.execute.commands import Delete, Restart
@@ -44,6 +44,7 @@ class DeploymentRoutes:
             endpoints.HISTORY: self.history,
             endpoints.REVISION: self.revision,
             endpoints.RESTART: self.restart,
+            endpoints.LOOK_AGAIN: self.look_again,
         }
 
     async def deployments(self, _request: Request) -> Response:
@@ -92,6 +93,12 @@ class DeploymentRoutes:
     async def restart(self, request: Request) -> Response:
         """Restart a deployment's instances."""
         return await obey(self._operations, request, Restart(key_in(request)))
+
+    async def look_again(self, _request: Request) -> Response:
+        """Resolve again what was read of each source: what it means depends on who is trusted, too."""
+        command = self._controller.submit(self._controller.sources.resolve_again)
+        await run_in_threadpool(command.result)
+        return json_answer(Done(message="looking again"))
 
     async def delete(self, request: Request) -> Response:
         """Remove a deployment; the others that are removed with it are named `beside` it."""

@@ -34,7 +34,6 @@ class SourceRoutes:
         return {
             endpoints.SOURCES: self.sources,
             endpoints.ADD_SOURCE: self.add_source,
-            endpoints.LOOK_AGAIN: self.look_again,
             endpoints.SUSPEND_SOURCE: self.suspend_source,
             endpoints.RESUME_SOURCE: self.resume_source,
             endpoints.REMOVAL: self.removal,
@@ -51,11 +50,6 @@ class SourceRoutes:
         wish = decoded(await self._bodies.read(request, CALL_MAX_BYTES), SourceWish)
         spec = await run_in_threadpool(spec_of, wish)
         return json_answer(await run_in_threadpool(self._sources.add, spec, wish, await by_whom(request)))
-
-    async def look_again(self, _request: Request) -> Response:
-        """Resolve every source again, as somebody else is trusted now."""
-        await run_in_threadpool(self._sources.look_again)
-        return json_answer(Done(message="looking again"))
 
     async def suspend_source(self, request: Request) -> Response:
         """Stop following a source until it is resumed."""
