@@ -24,6 +24,7 @@ from orchestrator.agent.fetching import NOTHING_FETCHED, Fetching
 from orchestrator.agent.framing import Framed
 from orchestrator.agent.listener import listening, refuse_if_served
 from orchestrator.agent.log import LOG, crashes_told, log_event, log_source, logging_to
+from orchestrator.agent.memory import give_back
 from orchestrator.agent.peer import PeerProtocol
 from orchestrator.contract.documents import AgentView, Python
 from orchestrator.contract.problem import Failure
@@ -202,9 +203,11 @@ async def _serve(
     controller.start()
     waits = {serving, asyncio.create_task(ending.wait())}
     leaving = asyncio.create_task(_leave_if_moved(agent, lock, ending))
+    giving_back = asyncio.create_task(give_back(lambda: agent.ledger.serial))
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     LOG.info("stopping: instances have up to %g s", ending.limit_s)
     leaving.cancel()
+    giving_back.cancel()
     stop.set()
     agent.controller.wake()
     await asyncio.to_thread(_end_guests, agent, controller, ending)

@@ -24,7 +24,7 @@ from rocksdict import (
     WriteOptions,
 )
 
-WRITE_BUFFER_BYTES = 16 << 20
+WRITE_BUFFER_BYTES = 4 << 20  # of which there are two, full: a state of thousands of deployments has tens
 WAL_MAX_BYTES = 64 << 20
 ROCKSDB_LOG_MAX_BYTES = 1 << 20
 ROCKSDB_LOGS_MAX = 3
