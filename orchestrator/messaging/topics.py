@@ -14,6 +14,7 @@ from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.patterns.topic import ONE, REST
 
 PATTERNS_MAX = 64  # that one instance subscribes to
+NO_PATTERNS: frozenset[str] = frozenset()  # one for all, as most subscribe to nothing
 REMEMBERED_MAX = 1_024  # topics whose subscribers are known without looking
 MANIFEST, GUEST = "manifest", "guest"
 K = TypeVar("K")
@@ -38,8 +39,8 @@ class Subscriber:
     def __init__(self, id: ComponentId, granted: Granted) -> None:
         self.id = id
         self.granted = granted  # asked with the table's lock held
-        self.patterns: frozenset[str] = frozenset()  # the empty one is one for all
-        self.in_force: frozenset[str] = frozenset()
+        self.patterns: frozenset[str] = NO_PATTERNS
+        self.in_force: frozenset[str] = NO_PATTERNS
         self.has_left = False
 
 
@@ -150,8 +151,8 @@ class Topics:
         """End everything that an instance subscribed to; it cannot subscribe again."""
         with self._lock:
             subscriber.has_left = True
-            subscriber.patterns = frozenset()
-            self._change(subscriber, frozenset())
+            subscriber.patterns = NO_PATTERNS
+            self._change(subscriber, NO_PATTERNS)
             self._forget(subscriber)
 
     def drop(self, key: DeploymentKey) -> None:
@@ -159,8 +160,8 @@ class Topics:
         with self._lock:
             self._manifests.pop(key, None)
             for subscriber in self._subscribers.pop(key, {}):
-                subscriber.patterns = frozenset()
-                self._change(subscriber, frozenset())
+                subscriber.patterns = NO_PATTERNS
+                self._change(subscriber, NO_PATTERNS)
 
     def look_anew(self, key: DeploymentKey) -> None:
         """Look anew at what a deployment's grants allow, which have changed."""

@@ -14,6 +14,7 @@ from orchestrator.model.message import Health, Replied, Returned
 from orchestrator.runtime import HostImport, Runtime, digest_of_bytes
 from orchestrator.runtime.engine.engines import SMALL_BYTES
 from tests.runtime.guests import MIB, ROOT, message, start, told, try_start, wasm
+from tests.runtime.test_within import ECHO, actor
 
 HELLO = (ROOT / "examples/01-hello/components/hello-1.0.0/hello.wasm").read_bytes()
 MANY = 20_000
@@ -120,7 +121,7 @@ def test_an_instance_without_work_gives_back_what_messages_lay_in(make_runtime):
 
 def test_an_instance_at_rest_is_asked_how_it_is_again_and_again_without_preparing_that_anew(make_runtime):
     runtime = make_runtime(everything())
-    guest = start(runtime, HELLO)
+    guest = start(runtime, actor(ECHO, health="(i32.load8_u (i32.const 8))"))
     guest.handle(message("Ada"))
     prepared = guest._guest._instance._entries
     for _ in range(3):
@@ -130,6 +131,13 @@ def test_an_instance_at_rest_is_asked_how_it_is_again_and_again_without_preparin
     assert guest.health() is Health.HEALTHY
     assert prepared == kept
     assert pages_of_adapters(runtime) == 0
+
+
+def test_an_instance_that_need_not_be_asked_often_keeps_nothing_for_it(make_runtime):
+    guest = start(make_runtime(everything()), HELLO)
+    for _ in range(2):
+        assert guest.health() is Health.HEALTHY
+        assert not guest._guest._instance._entries
 
 
 @pytest.mark.parametrize(("times", "pages"), [(3, 1), (40, 1), (5, 30), (1, 200)])

@@ -94,11 +94,12 @@ class Guest:
         self._exports = loaded.description.exports
         self._is_actor = Drive.ACTOR in loaded.drives
         self._is_adapted = loaded.is_adapted
-        self._has_worked = True  # since it was last asked how it is
         self._is_at_rest = False  # has nothing that was kept for messages
         self._sessions = Sessions(loaded.engine.handles)
         # A component without a lifecycle has nothing that could say otherwise.
         self.has_constant_health = loaded.description.has_constant_health or not self._is_actor
+        # Since it was last asked how it is; one that is asked seldom gives back right away what asking it took.
+        self._has_worked = not self.has_constant_health
         self.contradiction = ""  # how it is another component than its Component.toml says, empty where it is not
 
     def handle(self, message: Message) -> Work[Answer]:
