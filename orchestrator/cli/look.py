@@ -13,7 +13,7 @@ from orchestrator.cli.history import COLUMNS, history_table, row, show_revision
 from orchestrator.cli.keys import Pause, pausing
 from orchestrator.cli.names import NAME, key_argument, optional_key_argument
 from orchestrator.cli.show import PHASE_STYLES, clock, short, table
-from orchestrator.cli.signers import signer_parts
+from orchestrator.cli.signers import SIGNATURES_TOLD, signer_parts
 from orchestrator.cli.source_text import show_sources, source_table
 from orchestrator.cli.terminal import Console, Live, Text
 from orchestrator.cli.waiting import ARRIVED
@@ -141,7 +141,8 @@ def _show_everything(
 
 def _show_message(console: Console, view: DeploymentView) -> None:
     name = f"{view.namespace}/{view.name}"
-    for told in (under_way(view.compiling) if view.compiling else "", view.message):
+    compiling = under_way(view.compiling) if view.compiling else ""
+    for told in (compiling, view.message, SIGNATURES_TOLD.get(view.signature, "")):
         if told:
             console.print(Text.assemble(("\n" + name, "bold"), f"  {printable(told)}"))
     due = [instance.next_start_at for instance in view.instances if instance.next_start_at]
@@ -223,8 +224,6 @@ def _show_deployment(settings: Settings, console: Console, view: DeploymentView)
         console.print(Text(f"commit     applied {applied or 'none'}, attempted {attempted}", style="dim"))
     for signer in view.signers:
         console.print(Text.assemble(("signed by  ", "dim"), *signer_parts(signer)))
-    if view.signature == "broken":
-        console.print(Text("signed by  nobody any more: none of its signatures is good", style="bold red"))
     if view.job is None:
         console.print(Text(f"messages   {_traffic_words(view.traffic)}", style="dim"))
     if view.requests.sent:

@@ -7,6 +7,11 @@ from orchestrator.contract.documents import SignerView
 from orchestrator.observe.events import printable
 
 STYLES = {"trusted": "green", "not-trusted": "yellow", "expired": "yellow", "revoked": "bold red"}
+SIGNATURES_TOLD = {  # of a deployment, where somebody has to look at it
+    "expired": "its signature has ended: sign the component again",
+    "revoked": "it is signed with a revoked key alone: sign the component with another",
+    "broken": "none of its signatures is good any more",
+}
 
 
 def signer_parts(signer: SignerView) -> Iterator[str | tuple[str, str]]:

@@ -135,6 +135,8 @@ def resolve(
 
 def _recognised(deployment: Deployment, trust: Trust) -> Deployment:
     """Return the deployment with its signers as they are known here."""
+    if not deployment.signers:
+        return deployment
     known = trust.recognised(deployment.signers)
     return deployment if known == deployment.signers else replace(deployment, signers=known)
 

@@ -17,6 +17,7 @@ from orchestrator.signing.statement import NotAStatement, Subject, statement_of
 from orchestrator.signing.verify import signatures
 from orchestrator.store.files import have_private_folder, write_whole
 
+KNOWN_MAX = 10_000  # lines of which it is remembered that they were seen to
 Tell = Callable[[Subject, tuple[Signer, ...]], None]
 _NAME = re.compile(r"([0-9a-f]{64})\.[0-9a-f]{64}\.dsse")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -39,7 +40,12 @@ class KeptSignatures:
             for _, line in lines_of(data[:FILE_MAX_BYTES]):
                 if line not in self._known:
                     self._keep_line(line, artifacts, tell)
-                    self._known.add(line)
+                    self._remember(line)
+
+    def _remember(self, line: bytes) -> None:
+        if len(self._known) >= KNOWN_MAX:
+            self._known.clear()
+        self._known.add(line)
 
     def of(self, artifact: str, manifest: str) -> bytes:
         """Return the lines that were kept for a package; empty for none."""

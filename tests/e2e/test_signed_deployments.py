@@ -43,6 +43,7 @@ def test_a_signed_component_runs_as_who_signed_it_until_that_key_is_revoked(sign
     revoked = signed.json("trust", "revoke", "acme", "--reason", "the laptop was stolen")
     assert revoked["deployments"] == ["default/counter"]
     assert signature(signed) == ("revoked", ["revoked"])
+    assert "it is signed with a revoked key alone" in signed.run("status").out
     signed.run("restart", "counter")
     wait_until(lambda: "signature-faulty" in signed.events("counter"))
     assert signed.ask("counter", "add 1") == "1"  # without a policy, nothing is required
@@ -94,3 +95,12 @@ def test_what_is_changed_under_a_signature_of_a_followed_source_changes_nothing_
     assert signature(signed) == ("not-trusted", ["not-trusted"])
     wanted = signed.client.state().by_key()[DeploymentKey("default", "counter")].record.wanted
     assert [signer.key_id[:8] for signer in wanted.signers] == ["ed25519:"]
+
+
+def test_a_signature_that_comes_into_a_followed_folder_is_seen(stage: Stage):
+    stage.write("counter", "counter-1.0.0", grants=COUNTER_GRANTS)
+    stage.run("source", "add", str(stage.manifests))
+    assert signature(stage) == ("", [])
+    stage.run("sign", str(stage.folder / "components/counter-1.0.0"), "--key", str(keygen(stage, "acme")))
+    wait_until(lambda: signature(stage) == ("not-trusted", ["not-trusted"]))
+    assert stage.history("counter")[-1][3] in ("running", "")
