@@ -9,12 +9,22 @@ the tests run a sample.
 """
 
 import argparse
+import base64
 import random
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
+from orchestrator.model.secret import Secret, SecretName
+from orchestrator.secrets.resealing import reseal
+from orchestrator.secrets.sealing import SealingProblem, new_private_key, seal, unseal, written_public
+from orchestrator.secrets.sealing import public_of as sealing_public
+from orchestrator.secrets.sealing import read_public as read_sealing_key
+from orchestrator.settings import GivenSettings, resolve_settings
+from orchestrator.settings.file import parse_settings_file
 from orchestrator.signing.dsse import written
 from orchestrator.signing.keys import KeyRefused, private_pem, public_of, public_pem, read_private, read_public
 from orchestrator.signing.statement import Subject, signed
@@ -40,7 +50,34 @@ def _verified(data: bytes) -> None:
 
 _LINES = tuple(written(signed(SUBJECT, seed, 1, 9)) + b"\n" for seed in (SEED, SEED[::-1]))
 SIGNERS = {signer.key_id for line in _LINES for signer in signatures(line, SUBJECT).signers}
+_SEALING = new_private_key()
+_BOX = seal(sealing_public(_SEALING), SecretName(namespace="default", name="key"), Secret("value"))
+
+
+def _unsealed(data: bytes) -> None:
+    """Check that no box but the good one opens."""
+    box = replace(_BOX, sealed=base64.b64encode(data).decode())
+    assert data == base64.b64decode(_BOX.sealed) or not unseal({_BOX.key: _SEALING}, box), "a box was forged"
+
+
+def _settings(data: bytes) -> None:
+    """Read settings, of which whatever is wrong is told, and nothing is raised."""
+    given = GivenSettings({}, {}, {"state-dir": "/s", "secrets.dir": "/x"}, "/here", "/home")
+    resolved = resolve_settings(parse_settings_file("/airs.toml", data), given)
+    assert (resolved.values is None) == any(each.is_error for each in resolved.diagnostics)
+
+
+_SEALED = b"""apiVersion: airs.dev/v1
+kind: SealedSecret
+metadata: {name: key, namespace: default}
+spec: {key: "%s", sealed: %s}
+""" % (_BOX.key.encode(), _BOX.sealed.encode())
+_SETTINGS = b'state-dir = "~/s"\n[secrets]\ndir = "x"\n[registries."r.example"]\nplain-http = true\n'
 PARSERS: Mapping[str, Parser] = {
+    "sealed-box": Parser(_unsealed, (base64.b64decode(_BOX.sealed),), (SealingProblem,)),
+    "sealing-key": Parser(read_sealing_key, (written_public(sealing_public(_SEALING)).encode(),), (SealingProblem,)),
+    "sealed-secret": Parser(lambda data: reseal(data.decode(errors="replace"), {}, SEED), (_SEALED,)),
+    "settings": Parser(_settings, (_SETTINGS,)),
     "dsse": Parser(_verified, (*_LINES, b"".join(_LINES), b'{"payload":"","payloadType":"","signatures":[]}')),
     "public-pem": Parser(read_public, (public_pem(public_of(SEED)), private_pem(SEED)), (KeyRefused,)),
     "private-pem": Parser(read_private, (private_pem(SEED), public_pem(public_of(SEED))), (KeyRefused,)),

@@ -4,10 +4,14 @@ Only a `Secret` holds a value. It is no `Value`: nothing can encode, compare or 
 says `reveal` gets at its text.
 """
 
-from typing import NoReturn
+from typing import Annotated, NoReturn
+
+import msgspec
 
 from orchestrator.model.base import Value
+from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN
 
+PlainName = Annotated[str, msgspec.Meta(max_length=NAME_MAX_LENGTH, pattern=NAME_PATTERN)]
 REDACTED = "(redacted)"
 SECRET_MAX_BYTES = 64 << 10
 
@@ -44,8 +48,8 @@ class Secret:
 class SecretName(Value, frozen=True, order=True):
     """A secret of a namespace."""
 
-    namespace: str
-    name: str
+    namespace: PlainName
+    name: PlainName
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"

@@ -5,15 +5,17 @@ cannot be read is a refusal that says why.
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from orchestrator.model.ids import DEFAULT_NAMESPACE
+from orchestrator.model.ids import DEFAULT_NAMESPACE, NAME_MAX_LENGTH, NAME_PATTERN
 from orchestrator.model.secret import SECRET_MAX_BYTES, Secret, SecretName
 
 ENTRIES_MAX = 10_000  # of the folder that are looked at for changes
+_NAME = re.compile(NAME_PATTERN, re.ASCII)
 
 
 class RefusedSecret(NamedTuple):
@@ -86,8 +88,13 @@ def as_secret(data: bytes) -> Secret | RefusedSecret:
 
 
 def names_in(folder: Path) -> list[SecretName]:
-    """Return the secrets that the folder has files for, of all namespaces."""
-    return sorted({name for path, name in _files(folder) if not path.is_dir()})
+    """Return the secrets that the folder has files for, of all namespaces; files of other names are none."""
+    found = {name for path, name in _files(folder) if not path.is_dir()}
+    return sorted(name for name in found if _is_name(name.namespace) and _is_name(name.name))
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= NAME_MAX_LENGTH and _NAME.fullmatch(text) is not None
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, SecretName]]:
@@ -112,10 +119,11 @@ def _listed(folder: Path) -> list["os.DirEntry[str]"]:
 
 def signature(folder: Path) -> tuple[object, ...]:
     """Return something that differs once a file of the folder was changed, links and permissions among it."""
-    return (_standing(folder), *((str(path), _standing(path)) for path, _ in _files(folder)))
+    return (standing(folder), *((str(path), standing(path)) for path, _ in _files(folder)))
 
 
-def _standing(path: Path) -> tuple[int, ...]:
+def standing(path: Path) -> tuple[int, ...]:
+    """Return something that differs once a file was changed; nothing where there is none."""
     try:
         about = path.stat()
     except OSError:

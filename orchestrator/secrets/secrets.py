@@ -13,7 +13,15 @@ from typing import NamedTuple
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.secret import LackingSecret, SealedSecret, Secret, SecretName
 from orchestrator.secrets.filled import secret_names, with_fingerprints
-from orchestrator.secrets.folder import RefusedSecret, as_secret, file_of, names_in, read_secret_file, signature
+from orchestrator.secrets.folder import (
+    RefusedSecret,
+    as_secret,
+    file_of,
+    names_in,
+    read_secret_file,
+    signature,
+    standing,
+)
 from orchestrator.secrets.keys import FILE, read_keys
 from orchestrator.secrets.sealing import SealingProblem, unseal
 from orchestrator.secrets.variables import name_of, variable_name
@@ -102,9 +110,7 @@ class Secrets:
 
     def signature(self) -> tuple[object, ...]:
         """Return something that differs once a value in the folder, or a key, was changed."""
-        keys = self._state_dir / FILE
-        about = keys.stat() if keys.exists() else None
-        return (signature(self._places.folder), about and (about.st_ino, about.st_mtime_ns))
+        return (signature(self._places.folder), standing(self._state_dir / FILE))
 
     def _fingerprint(self, name: SecretName, value: Secret) -> str:
         if self._key is None:

@@ -107,6 +107,12 @@ def test_the_signature_differs_once_something_changed(folder: Path, change: Call
     assert signature(folder) != before
 
 
+def test_files_of_other_names_are_no_secrets(folder: Path):
+    for name in ("README.md", "API_KEY", ".hidden", "a--b"):
+        put(folder / name)
+    assert names_in(folder) == []
+
+
 def test_a_folder_that_is_not_there_holds_no_secret(tmp_path: Path):
     assert read_secret_file(tmp_path / "missing", NAME) is None
     assert names_in(tmp_path / "missing") == []

@@ -189,6 +189,20 @@ def test_a_file_that_others_may_read_is_refused_by_name(user: Airs):
     wait_until(lambda: env(user, "open", "OPEN") == "open-hunter2")
 
 
+def test_a_rollback_brings_the_older_value_back_while_the_agent_remembers_it(user: Airs):
+    put(user, "returning", "value-one")
+    have(user, "returning", secrets=["returning"])
+    put(user, "returning", "value-two")
+    wait_until(lambda: env(user, "returning", "RETURNING") == "value-two")
+    user.run("rollback", "returning")
+    assert env(user, "returning", "RETURNING") == "value-one"
+    user.run("agent", "stop")
+    user.run("agent", "start", env={"AIRS_SECRET_GIVEN": VARIABLE_VALUE})
+    wait_until(lambda: user.phase("returning") == "running")
+    assert env(user, "returning", "RETURNING") == "value-two", "the agent knows no other any more, and says so"
+    assert "secret-differs" in reasons(user, "returning")
+
+
 # ---- the search ----
 
 SEARCHED = {
