@@ -45,8 +45,9 @@ def calls() -> Calls:
 @pytest.fixture
 def make_runtime(calls: Calls) -> Iterator[MakeRuntime]:
     made: list[Runtime] = []
+    of_all_tests = Path(os.environ["AIRS_TESTS_COMPILED"])
 
-    def make(imports: Sequence[HostImport] = (), cache: Path | None = None) -> Runtime:
+    def make(imports: Sequence[HostImport] = (), cache: Path | None = of_all_tests) -> Runtime:
         made.append(Runtime(cache, imports, calls=calls))
         return made[-1]
 

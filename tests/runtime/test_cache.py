@@ -73,7 +73,7 @@ def test_bytes_are_not_asked_for_when_the_cache_has_the_component(make_runtime, 
 
 
 def test_a_component_in_memory_is_not_loaded_again(make_runtime):
-    runtime = make_runtime()
+    runtime = make_runtime(cache=None)
     origins = [runtime.load(digest_of_bytes(COMPONENT), lambda: COMPONENT).origin for _ in range(2)]
     assert origins == [CodeOrigin.COMPILED, CodeOrigin.MEMORY]
 
@@ -89,7 +89,7 @@ def test_what_the_cache_says_of_a_component_is_what_was_read_off_it(make_runtime
 
 
 def test_without_a_folder_nothing_is_kept(make_runtime):
-    assert [make_runtime().load(digest_of_bytes(COMPONENT), lambda: COMPONENT).origin for _ in range(2)] == [
+    assert [make_runtime(cache=None).load(digest_of_bytes(COMPONENT), lambda: COMPONENT).origin for _ in range(2)] == [
         CodeOrigin.COMPILED,
         CodeOrigin.COMPILED,
     ]
@@ -248,7 +248,7 @@ def test_loads_of_one_artifact_at_once_compile_it_once(make_runtime, folder):
 
 
 def test_a_component_pushed_out_of_memory_keeps_its_guests(make_runtime):
-    runtime = make_runtime()
+    runtime = make_runtime(cache=None)
     guest = start(runtime, COMPONENT)
     for number in range(70):
         runtime.inspect(wasm(f'(component (core module (func (export "f{number}"))))'))

@@ -53,7 +53,7 @@ def test_the_world_is_the_compiled_one_and_nothing_is_compiled(name: str, watche
     world = watched.inspect(component)
     assert heard == []
     assert unfitness(world)
-    assert world == make_runtime().load(digest_of_bytes(component), lambda: component).world
+    assert world == make_runtime(cache=None).load(digest_of_bytes(component), lambda: component).world
 
 
 def test_a_lifecycle_that_is_not_ours_is_refused_as_ever(watched: Runtime, heard, make_runtime):
@@ -62,7 +62,7 @@ def test_a_lifecycle_that_is_not_ours_is_refused_as_ever(watched: Runtime, heard
         watched.inspect(component)
     assert heard == []
     with pytest.raises(ArtifactFault) as late:
-        make_runtime().load(digest_of_bytes(component), lambda: component)
+        make_runtime(cache=None).load(digest_of_bytes(component), lambda: component)
     assert vars(early.value) == vars(late.value)
 
 
@@ -70,7 +70,7 @@ def test_a_lifecycle_that_is_not_ours_is_refused_as_ever(watched: Runtime, heard
 def test_every_component_here_is_inspected_as_it_is_loaded(path, runtime: Runtime, make_runtime):
     component = path.read_bytes()
     inspected = runtime.inspect(component)
-    assert inspected == make_runtime().load(digest_of_bytes(component), lambda: component).world
+    assert inspected == make_runtime(cache=None).load(digest_of_bytes(component), lambda: component).world
 
 
 def test_of_what_its_bytes_do_not_tell_a_component_is_compiled(watched: Runtime, heard):

@@ -106,7 +106,7 @@ def test_a_fault_is_never_kept(inspect: Inspect, folder: Path):
 
 
 def test_another_finding_in_the_same_bytes_has_another_version(make_runtime):
-    runtime = make_runtime()
+    runtime = make_runtime(cache=None)
     components = [f'(component {imports} {PLAIN} (export "f" (func $f)))' for imports in UNFIT.values()]
     worlds = [runtime.inspect(data) for data in (*map(wasm, components), COMPONENT, OF_OUR_TYPES.read_bytes())]
     found = [msgspec.json.encode(replace(world, refused=()), order="deterministic") for world in worlds]
