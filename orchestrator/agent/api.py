@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from orchestrator.agent.auditing import Auditing
+from orchestrator.agent.collection import Collector
 from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.messages import Messages
 from orchestrator.agent.operations import Operations
@@ -19,6 +20,7 @@ from orchestrator.agent.routes.agent import AgentRoutes
 from orchestrator.agent.routes.answers import FAULTS, Serves
 from orchestrator.agent.routes.bodies import Bodies
 from orchestrator.agent.routes.calls import CallRoutes
+from orchestrator.agent.routes.components import ComponentRoutes
 from orchestrator.agent.routes.dead_letters import DeadLetterRoutes
 from orchestrator.agent.routes.deployments import DeploymentRoutes
 from orchestrator.agent.routes.events import EventRoutes
@@ -54,6 +56,7 @@ class Served(NamedTuple):
     announce: Announce
     auditing: Auditing
     signed: SignedBy
+    collector: Collector
 
 
 class Api:
@@ -69,6 +72,7 @@ class Api:
             **DeploymentRoutes(
                 parts.operations, parts.controller, parts.sources, parts.compilations, parts.signed
             ).serves,
+            **ComponentRoutes(parts.collector).serves,
             **RolloutRoutes(parts.operations).serves,
             **JobRoutes(parts.operations, bodies).serves,
             **SourceRoutes(parts.sources, parts.journals, bodies).serves,

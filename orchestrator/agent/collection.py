@@ -15,7 +15,7 @@ from orchestrator.model.event import Announce
 from orchestrator.store.artifacts import Artifacts, Collected
 from orchestrator.store.database import DatabaseFault
 from orchestrator.store.decisions import Change, DeleteDesired, DeleteHistory, DeleteRecord, PutDesired
-from orchestrator.store.packages import Packages
+from orchestrator.store.packages import Packages, PackagesCollected
 from orchestrator.store.store import Store
 
 CLAIM_MS = 300_000  # how long an artifact stays that was claimed, for a decision to name it
@@ -47,6 +47,15 @@ class PackageCollector:
         """Name the artifacts that packages need."""
         return self._packages.artifacts()
 
+    def collect(self, retain_ms: int) -> tuple[PackagesCollected, int]:
+        """Collect what nothing has needed for so long; returns what went, and how many stayed.
+
+        Raises:
+            DatabaseFault, OSError: it cannot be done.
+        """
+        before_s = (self._clock.wall_ms() - retain_ms) / 1000
+        return self._packages.collect(self._store.artifacts, before_s), len(self._packages.all())
+
     def look(self) -> None:
         """Collect, if it is time."""
         now_ms = self._clock.monotonic_ms()
@@ -54,7 +63,7 @@ class PackageCollector:
             return
         self._looked_ms = now_ms
         try:
-            collected = self._packages.collect(self._store.artifacts, (self._clock.wall_ms() - self._retain_ms) / 1000)
+            collected, _ = self.collect(self._retain_ms)
             self._signatures()
         except (DatabaseFault, OSError) as fault:  # the next look tries again
             if str(fault) != self._fault:
@@ -85,6 +94,16 @@ class Collector:
     def begin(self) -> None:
         """Begin to collect."""
         self._thread.start()
+
+    def collect_packages(self, retain_ms: int) -> tuple[PackagesCollected, int]:
+        """Collect the component store now, on the caller's thread, and the artifacts soon after.
+
+        Raises:
+            DatabaseFault, OSError: it cannot be done.
+        """
+        collected = self._packages.collect(retain_ms)
+        self._asked.set()
+        return collected
 
     def close(self) -> None:
         """Collect no more, before the store is closed."""

@@ -186,7 +186,7 @@ async def _serve(
         Served(
             agent.operations, agent.planning, agent.sources, agent.messages, agent.controller, agent.journals,
             agent.compilations, lambda: replace(about, condition=agent.condition), agent.state.key, ending.ask,
-            agent.announcer.announce, agent.auditing, agent.attestation.views,
+            agent.announcer.announce, agent.auditing, agent.attestation.views, agent.collector,
         )
     )  # fmt: skip
     config = uvicorn.Config(

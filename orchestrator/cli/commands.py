@@ -65,9 +65,10 @@ SECTIONS: dict[str, dict[str, CommandEntry]] = {
         "trust": CommandEntry("trust", "Say whose signatures this machine trusts."),
     },
     "The agent, components, this machine": {
+        "push": CommandEntry("push", "Push the component in FOLDER to a registry: oci://HOST/NAME:TAG."),
         "agent": CommandEntry("agent", "Start, stop or look at the background agent."),
         "config": CommandEntry("config", "Look at the settings in `airs.toml`, in variables and flags."),
-        "component": CommandEntry("component", "Look into a component's file, or compare two."),
+        "component": CommandEntry("component", "Look into components, compare two, and manage the component store."),
         "secret": CommandEntry(
             "secret", "List secrets, seal them so that they can be committed, and rotate the key that opens them."
         ),

@@ -16,9 +16,10 @@ from orchestrator.cli.context import Settings, command, global_options
 from orchestrator.cli.inspecting import shared_runtime
 from orchestrator.cli.reading import read_wasm
 from orchestrator.cli.show import table
+from orchestrator.cli.stored import gc, install, list_, matching, packages_of, remove
 from orchestrator.cli.terminal import Console, Text
 from orchestrator.cli.visible import sink
-from orchestrator.contract.codes import FAILED, INVALID, OK
+from orchestrator.contract.codes import FAILED, INVALID, OK, USAGE
 from orchestrator.contract.problem import Failure
 from orchestrator.interface.anatomy import Producer, anatomy
 from orchestrator.interface.changes import Caller, ChangeKind, Comparison, Consequence, Side, WorldChange, compare
@@ -87,14 +88,18 @@ class ComponentDiff(Comparison, frozen=True):
 @click.group()
 @global_options
 def component() -> None:
-    """Look into a component's file, or compare two."""
+    """Look into components, compare two, and manage the component store."""
 
 
 @command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("named", metavar="COMPONENT")
 @click.option("--wit", is_flag=True, help="Print the world as WIT text, and nothing else.")
-def info(settings: Settings, file: Path, wit: bool) -> None:
-    """Say what a component FILE is: its world as WIT, sizes, producers, what it asks for, how it is driven."""
+def info(settings: Settings, named: str, wit: bool) -> None:
+    """Say what a component is: its world as WIT, sizes, producers, what it asks for, how it is driven.
+
+    COMPONENT is a file, or a component in the store: NAME, NAME@VERSION or a reference.
+    """
+    file = artifact_file(settings, named)
     data = read_wasm(file)
     found = _info(data, *_load(settings, file, data))
     if settings.is_json:
@@ -106,12 +111,15 @@ def info(settings: Settings, file: Path, wit: bool) -> None:
 
 
 @command()
-@click.argument("old", type=click.Path(path_type=Path, dir_okay=False))
-@click.argument("new", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("old")
+@click.argument("new")
 @click.option("--exit-code", is_flag=True, help="Exit 1 when callers of OLD cannot call NEW.")
-def diff(settings: Settings, old: Path, new: Path, exit_code: bool) -> int:
-    """Say what changed from component OLD to NEW, and whether callers of OLD can call NEW."""
-    files = [(file, read_wasm(file)) for file in (old, new)]
+def diff(settings: Settings, old: str, new: str, exit_code: bool) -> int:
+    """Say what changed from component OLD to NEW, and whether callers of OLD can call NEW.
+
+    Each is a file, or a component in the store: NAME, NAME@VERSION or a reference.
+    """
+    files = [(file, read_wasm(file)) for file in (artifact_file(settings, old), artifact_file(settings, new))]
     before, after = (_inspected(settings, file, data) for file, data in files)
     found = compare(before, after)
     if settings.is_json:
@@ -122,8 +130,28 @@ def diff(settings: Settings, old: Path, new: Path, exit_code: bool) -> int:
     return FAILED if exit_code and not found.compatible else OK
 
 
+component.add_command(install)
+component.add_command(list_)
 component.add_command(info)
 component.add_command(diff)
+component.add_command(remove)
+component.add_command(gc)
+
+
+def artifact_file(settings: Settings, named: str) -> Path:
+    """Return the file of a component: the one that is named, or its artifact in the store.
+
+    Raises:
+        Failure: it is neither, or several components have that name.
+    """
+    if Path(named).exists() or named.endswith(".wasm"):
+        return Path(named)
+    packages = packages_of(settings)
+    found = {package.artifact: package for package in matching(packages, named)}
+    if len(found) > 1:
+        names = ", ".join(sorted(f"{one.name}@{one.version}" for one in found.values()))
+        raise Failure(f"{named} means several components", f"There are {names}.", "Name one with its version.", USAGE)
+    return packages.artifact_path(next(iter(found)))
 
 
 def _load(settings: Settings, file: Path, data: bytes) -> tuple[Loaded, World]:

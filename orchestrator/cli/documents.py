@@ -14,13 +14,16 @@ from orchestrator.audit.chain import Verified
 from orchestrator.cli.component import ComponentDiff, ComponentInfo
 from orchestrator.cli.config import ConfigurationView
 from orchestrator.cli.doctor import Doctor
+from orchestrator.cli.push import PushedComponent
 from orchestrator.cli.secret import SealingKeysView
 from orchestrator.cli.signing import KeyPair, SignedPackage, VerifiedPackage
+from orchestrator.cli.stored import StoredComponent
 from orchestrator.cli.top import Top
 from orchestrator.cli.trust import Revocation, TrustView
 from orchestrator.contract.documents import (
     ActView,
     AgentView,
+    CollectedView,
     DeadLetterView,
     DeploymentView,
     GroupView,
@@ -97,6 +100,10 @@ DOCUMENTS: dict[str, Any] = {
     "trust-revoke": Revocation,
     "component-info": ComponentInfo,
     "component-diff": ComponentDiff,
+    "component-install": tuple[StoredComponent, ...],
+    "component-list": tuple[StoredComponent, ...],
+    "component-gc": CollectedView,
+    "push": PushedComponent,
     "config-show": ConfigurationView,
     "secret-list": tuple[SecretView, ...],
     "secret-rotate-key": SealingKeysView,

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from orchestrator.cli.context import Settings
 from orchestrator.cli.reading import read_wasm
 from orchestrator.contract.codes import INVALID, USAGE
 from orchestrator.contract.problem import Failure
@@ -10,9 +11,14 @@ from orchestrator.manifest import COMPONENT_MAX_BYTES
 from orchestrator.manifest.package import ComponentDocument, read_document
 from orchestrator.manifest.references import signatures_path
 from orchestrator.model.component_source import COMPONENT_FILE
+from orchestrator.model.signed import Signer
 from orchestrator.signing.dsse import FILE_MAX_BYTES
 from orchestrator.signing.statement import Subject
+from orchestrator.signing.verify import signatures
 from orchestrator.store.artifacts import digest_of_bytes
+from orchestrator.store.layout import TRUST
+from orchestrator.store.packages import StoredPackage
+from orchestrator.store.trust import TrustStore
 
 
 class LocalPackage(NamedTuple):
@@ -64,3 +70,23 @@ def _read(file: Path, limit: int, *, missing: str | None) -> bytes | None:
     if len(data) > limit:
         raise Failure(f"{file} has more than {limit >> 10} KiB", exit_code=INVALID)
     return data
+
+
+def read_bytes(path: Path) -> tuple[bytes, bytes]:
+    """Read the Component.toml of a package that `local_package` found to be one, and its artifact.
+
+    Raises:
+        Failure: they cannot be read.
+    """
+    toml = path / COMPONENT_FILE if path.is_dir() else path
+    data = _read(toml, COMPONENT_MAX_BYTES, missing="name a folder with a Component.toml, or that file") or b""
+    return data, read_wasm(toml.parent / _document(toml).artifact)
+
+
+def signers_of(settings: Settings, stored: StoredPackage) -> tuple[Signer, ...]:
+    """Return who signed a package in the store, as this machine knows them."""
+    document = read_document(stored.manifest)
+    if not stored.signatures or not isinstance(document, ComponentDocument):
+        return ()
+    found = signatures(stored.signatures, document.subject(stored.package.artifact)).signers
+    return TrustStore(settings.state_dir / TRUST).read().recognised(found)

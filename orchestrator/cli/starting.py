@@ -1,7 +1,7 @@
 """`airs init` (both manifests for a bare component) and `airs schema`."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from orchestrator.cli.compiling import Progress
-from orchestrator.cli.context import Settings, command
+from orchestrator.cli.context import Settings, command, plain_http_option
 from orchestrator.cli.inspecting import shared_runtime
 from orchestrator.cli.names import LABEL
 from orchestrator.cli.reading import read_wasm
@@ -45,27 +45,43 @@ _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)
 
 
 @command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", metavar="FILE|REFERENCE")
 @click.option("--name", type=LABEL, help="The component's and deployment's name; by default the file's.")
 @click.option("--force", is_flag=True, help="Overwrite manifests that are there.")
-def init(settings: Settings, file: Path, name: str | None, force: bool) -> None:
+@plain_http_option
+def init(settings: Settings, file: str, name: str | None, force: bool) -> None:
     """Write manifests for a bare component FILE, ready to apply.
 
-    They are a Component.toml beside it and a deployment.
+    They are a Component.toml beside it and a deployment. For a REFERENCE such as oci://HOST/NAME:TAG they are written
+    here, the Component.toml only where the component brings none.
     """
-    data = read_wasm(file)
+    if "://" in file or "#" in file:
+        from orchestrator.cli.beginning import begin_with  # with HTTP, for which nobody waits otherwise
+
+        begun = begin_with(settings, file)
+        data, folder, label = begun.artifact, Path(), name or begun.name
+        source, artifact = begun.source, None
+        needs_component = not begun.has_manifest
+    else:
+        data, folder, label = read_wasm(Path(file)), Path(file).parent, name or _name_from(Path(file))
+        source, artifact, needs_component = "path: .", Path(file).name, True
     with Progress(settings.err()) as progress:
         described = _describe(data, partial(shared_runtime, settings.state_dir / CACHE, progress.heard, settings.calls))
-    name = name or _name_from(file)
-    component, deployment = file.parent / "Component.toml", file.parent / f"{name}.yaml"
-    for path in (component, deployment):
+    files = {folder / f"{label}.yaml": _deployment_yaml(label, described, source, is_beside=needs_component)}
+    if needs_component:
+        files = {folder / "Component.toml": _component_toml(label, artifact, described), **files}
+    _write(settings, files, force)
+
+
+def _write(settings: Settings, files: Mapping[Path, str], force: bool) -> None:
+    for path in files:
         if path.exists() and not force:
-            hint = f"Move {file.name} into a folder of its own, or use --force to overwrite."
+            hint = "Work in a folder of its own, or use --force to overwrite."
             raise Failure(f"{path} exists already", suggestion=hint)
-    component.write_text(_component_toml(name, file.name, described), encoding="utf-8")
-    deployment.write_text(_deployment_yaml(name, described), encoding="utf-8")
-    settings.err().print(f"Wrote {component} and {deployment}.")
-    settings.err().print(f"Next: airs apply {deployment}", style="bold")
+    for path, text in files.items():
+        path.write_text(text, encoding="utf-8")
+    settings.err().print(f"Wrote {' and '.join(map(str, files))}.")
+    settings.err().print(f"Next: airs apply {[*files][-1]}", style="bold")
 
 
 def _name_from(file: Path) -> str:
@@ -121,7 +137,7 @@ def _one_line(text: str) -> str:
     return "".join(c for c in text if c.isprintable() and c not in '"\\')[:200]
 
 
-def _component_toml(name: str, artifact: str, described: BareComponent) -> str:
+def _component_toml(name: str, artifact: str | None, described: BareComponent) -> str:
     per = "run" if described.is_job else "call"
     described_as = f'description = "{described.description}"\n' if described.description else ""
     lines = [
@@ -134,9 +150,7 @@ def _component_toml(name: str, artifact: str, described: BareComponent) -> str:
         *described_as.splitlines(),
         f"stateful = {str(described.stateful).lower()}  # must agree with what its metadata() says",
         "",
-        "[artifact]",
-        f'path = "{artifact}"  # beside this file; it may not lie outside',
-        "",
+        *(["[artifact]", f'path = "{artifact}"  # beside this file; it may not lie outside', ""] if artifact else []),
         "# Nothing runs without limits. A deployment may only tighten them.",
         "[resources]",
         f'memory = "{MEMORY}"  # of linear memory, in total',
@@ -162,7 +176,7 @@ def _capabilities_toml(described: BareComponent) -> list[str]:
     return lines if len(lines) > 3 else []
 
 
-def _deployment_yaml(name: str, described: BareComponent) -> str:
+def _deployment_yaml(name: str, described: BareComponent, source: str, *, is_beside: bool) -> str:
     lines = [
         "# yaml-language-server: $schema=https://airs.dev/schemas/deployment.schema.json",
         "# The deployment: the operator's side. `airs schema deployment` lists every field and its default.",
@@ -171,8 +185,12 @@ def _deployment_yaml(name: str, described: BareComponent) -> str:
         f"metadata: {{name: {name}}}",
         "spec:",
         "  component:",
-        "    path: .                # the folder that holds Component.toml, relative to this file",
+        f"    {source}",
     ]
+    if source == "path: .":
+        lines[-1] += "                # the folder that holds Component.toml, relative to this file"
+    elif is_beside:
+        lines.append("    manifest: .            # the folder that holds Component.toml: the component brings none")
     if described.is_job:
         lines.append("  job: {args: []}          # run once for each revision; `airs run NAME -- ARG...` runs it again")
     else:

@@ -19,6 +19,7 @@ from orchestrator.contract.documents import (
     ActView,
     AgentView,
     Applied,
+    CollectedView,
     DeadLetterView,
     DeploymentView,
     Done,
@@ -165,6 +166,10 @@ class AgentClient:
     def add_source(self, wish: SourceWish) -> SourceAdded:
         """Follow a source from now on, also after a restart of the agent."""
         return self._get(api.ADD_SOURCE, body=msgspec.json.encode(wish))
+
+    def collect_components(self, retain_ms: int) -> CollectedView:
+        """Remove the components from the store that nothing has needed for so long; returns what was removed."""
+        return self._get(api.COLLECT_COMPONENTS, params={"retain": str(retain_ms)})
 
     def look_again(self) -> None:
         """Make the agent resolve every source again, as somebody else is trusted now."""

@@ -1,5 +1,7 @@
 """The agent's answers: flat documents for tools, also those that `-o json` prints. The agent makes them."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from orchestrator.model.base import Value
@@ -14,6 +16,7 @@ from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.observed import RequestCounts, Traffic
 from orchestrator.model.outcome import ActionOutcome
+from orchestrator.model.package import Package
 from orchestrator.model.signed import Signer
 from orchestrator.model.source import SourceStatus
 from orchestrator.model.spec import Revision
@@ -384,6 +387,19 @@ class Published(Value, frozen=True):
     topic: str
     deployments: int
     subscribers: int
+
+
+class CollectedView(Value, frozen=True):
+    """The components that a collection removed from the store, by name and version, and how many it kept."""
+
+    components: tuple[str, ...]
+    kept: int
+
+    @classmethod
+    def of(cls, removed: Iterable[Package], kept: int) -> "CollectedView":
+        """Describe what was collected."""
+        names = (f"{package.name or package.artifact} {package.version}".rstrip() for package in removed)
+        return cls(components=tuple(names), kept=kept)
 
 
 class Discarded(Value, frozen=True):

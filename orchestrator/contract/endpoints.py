@@ -10,6 +10,7 @@ from orchestrator.contract.documents import (
     ActView,
     AgentView,
     Applied,
+    CollectedView,
     DeadLetterView,
     DeploymentView,
     Discarded,
@@ -72,6 +73,7 @@ PLAN = Endpoint("POST", "/v1/plan", Planned, (*BODY, 409), PlanWish)
 APPLY = Endpoint("POST", "/v1/apply", Applied, (*BODY, 409), bytes)
 SECRETS = Endpoint("GET", "/v1/secrets", list[SecretView])
 FINGERPRINTS = Endpoint("POST", "/v1/secrets/fingerprints", list[SecretView], BODY, SecretsBody)
+COLLECT_COMPONENTS = Endpoint("POST", "/v1/components/collect", CollectedView, (400,))
 DEPLOYMENTS = Endpoint("GET", "/v1/deployments", list[DeploymentView])
 SOURCES = Endpoint("GET", "/v1/sources", list[SourceView])
 ADD_SOURCE = Endpoint("POST", "/v1/sources", SourceAdded, (*BODY, 409), SourceWish)

@@ -39,22 +39,22 @@ class Fetcher:
         self._git = GitFetcher(state_dir / "git", settings, passed_on or {})
         self._jitter = Random().random  # noqa: S311 — for waits that should not all end at once
 
-    def look(self, remote: RemoteComponent, now_ms: int) -> PackageReference:
-        """Look up what a reference stands for, fetch that where it is not here, and note it.
+    def look(self, remote: RemoteComponent, now_ms: int, *, keep: bool = False) -> PackageReference:
+        """Look up what a reference stands for, fetch that where it is not here, and note it; `keep` it for good.
 
         Raises:
             FetchFailed: it cannot be; that is noted, too.
         """
         known = self.packages.reference(remote.reference) or PackageReference(reference=remote.reference)
+        known = replace(known, is_installed=known.is_installed or keep)
         attempts = (
             1 if known.package else self._settings.attempts
         )  # somebody waits, and there is something to go on with
         try:
             return self._attempted(lambda: self._look(remote, known, now_ms), attempts)
         except FetchFailed as failed:
-            failures = known.failures + 1
-            failure = replace(known, failure=failed.sentence, failed_ms=now_ms, failures=failures)
-            self.packages.note(failure)
+            failure = replace(known, failure=failed.sentence, failed_ms=now_ms, failures=known.failures + 1)
+            self.packages.note(replace(failure, is_installed=known.is_installed and bool(known.package)))
             raise
 
     def _attempted(self, look: Callable[[], PackageReference], attempts: int) -> PackageReference:

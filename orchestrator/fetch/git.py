@@ -78,9 +78,9 @@ class GitFetcher:
             raise _failed(spec, fault) from None
 
     def _mirror(self, spec: GitSpec) -> Mirror:
-        return Mirror(spec, self._work_dir, self._passed_on, self._credential(spec))
+        return Mirror(spec, self._work_dir, self._passed_on, self.credential(spec))
 
-    def _credential(self, spec: GitSpec) -> dict[str, str]:
+    def credential(self, spec: GitSpec) -> dict[str, str]:
         """Let git read the file that the operator named for this host; it never writes to it."""
         file = self._settings.of(spec.host, spec.port).git_credentials if spec.transport == "https" else ""
         if not file:

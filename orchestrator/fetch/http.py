@@ -301,6 +301,9 @@ def _broken(target: Target, error: Exception) -> FetchFailed:
     if isinstance(error, ssl.SSLCertVerificationError):
         hint = "Name the authority that signed it in the agent's configuration, as `ca`."
         return FetchFailed(f"the certificate of {target.authority} is not trusted", error.verify_message, hint)
+    if isinstance(error, ssl.SSLError) and is_loopback(target.host):
+        hint = "If it speaks no TLS, use --plain-http, or write plain-http = true for it in the agent's configuration."
+        return FetchFailed(f"{target.authority} cannot be fetched from", str(error.reason or error), hint)
     detail = "it stopped sending" if isinstance(error, TimeoutError) else _shown(str(error) or type(error).__name__)
     return FetchFailed(f"{target.authority} cannot be fetched from", detail, is_passing=True)
 

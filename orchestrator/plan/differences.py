@@ -164,7 +164,7 @@ def origin_fields(revision: Revision) -> dict[str, str]:
     if origin is None:
         return {}
     is_said = origin.reference.endswith(origin.short.rpartition(":")[2])
-    return {"origin": origin.reference if is_said else f"{origin.reference} ({origin.short})"}
+    return {"origin": origin.reference if is_said else f"{origin.short} of {origin.reference}"}
 
 
 def config_fields(revision: Revision) -> dict[str, str]:

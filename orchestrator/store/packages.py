@@ -129,6 +129,10 @@ class Packages:
         """Name the artifacts that packages need."""
         return {package.artifact for package in self.all()}
 
+    def artifact_path(self, digest: str) -> Path:
+        """Name the file of a package's artifact."""
+        return self._artifacts.path(digest)
+
     def reference(self, reference: str) -> PackageReference | None:
         """Return what is known of a reference; None for one that was never looked at, or whose note is damaged."""
         try:
@@ -164,6 +168,17 @@ class Packages:
         """Forget a reference; its package stays until it is collected."""
         with self._locked():
             self._note_file(reference).unlink(missing_ok=True)
+
+    def remove(self, digest: str) -> None:
+        """Remove a package, and every reference that stands for it."""
+        with self._locked():
+            for note in self.references():
+                if note.package == digest:
+                    self._note_file(note.reference).unlink(missing_ok=True)
+            folder = self._folder(digest)
+            leaving = folder.with_name(_LEAVING + folder.name)
+            os.rename(folder, leaving)
+            _remove(leaving)
 
     def collect(self, needed: Callable[[], Set[str]], before_s: float) -> PackagesCollected:
         """Remove the references that nobody used since `before_s`, and the packages that are not needed any more.

@@ -37,6 +37,7 @@ ASKS: dict[str, Any] = {  # for each endpoint, what asks it
     "DEPLOYMENTS": lambda client: client.deployments(),
     "SOURCES": lambda client: client.sources(),
     "ADD_SOURCE": lambda client: client.add_source(WISH),
+    "COLLECT_COMPONENTS": lambda client: client.collect_components(5),
     "LOOK_AGAIN": lambda client: client.look_again(),
     "SUSPEND_SOURCE": lambda client: client.suspend_source("a b#c"),
     "RESUME_SOURCE": lambda client: client.resume_source("/srv"),

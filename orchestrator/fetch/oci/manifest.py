@@ -103,8 +103,9 @@ def parts_of(data: bytes) -> OciParts:
 
 
 class Pushed(NamedTuple):
-    """The documents of a component that is pushed, and the blobs that they name, by digest."""
+    """The documents of a component that is pushed, the manifest's digest, and the blobs that they name, by digest."""
 
+    digest: str
     manifest: bytes
     companion: bytes
     blobs: dict[str, bytes]
@@ -130,7 +131,7 @@ def pushed(artifact: bytes, manifest: bytes, signatures: bytes, digest_of: Any, 
         "subject": _described(MANIFEST, main, digest_of),
     })  # fmt: skip
     blobs = {digest_of(data): data for data in (artifact, config, b"{}", *(data for _, _, data in beside))}
-    return Pushed(main, companion, blobs)
+    return Pushed(digest_of(main), main, companion, blobs)
 
 
 def index_with(existing: bytes, companion: bytes, digest_of: Any) -> bytes:

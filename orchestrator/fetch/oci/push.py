@@ -4,38 +4,51 @@ from collections.abc import Callable
 
 from orchestrator.fetch.http import Http
 from orchestrator.fetch.limits import DOCUMENT_MAX_BYTES, FetchedFiles, FetchFailed, FetchSettings
-from orchestrator.fetch.oci.manifest import INDEX, MANIFEST, index_with, pushed
+from orchestrator.fetch.oci.manifest import ACCEPTED, INDEX, MANIFEST, Pushed, index_with, pushed
 from orchestrator.fetch.oci.registry import Registry, digest_of
 from orchestrator.model.component_source import OciComponent
 
 BOTH = "pull,push"
 
 
-def push(
-    http: Http, settings: FetchSettings, remote: OciComponent, files: FetchedFiles, notes: dict[str, str],
-    told: Callable[[str], None],
-) -> str:  # fmt: skip
-    """Push a component and return the digest of its manifest; `told` hears what is sent.
+def documents_of(files: FetchedFiles, notes: dict[str, str]) -> Pushed:
+    """Make the documents of a component; `notes` are annotations for people."""
+    return pushed(files.artifact, files.manifest, files.signatures, digest_of, notes)
+
+
+def standing(http: Http, settings: FetchSettings, remote: OciComponent) -> str:
+    """Return the digest that a tag stands for, empty for none.
+
+    Raises:
+        FetchFailed: the registry cannot be asked.
+    """
+    registry = Registry(http, settings, remote)
+    if not _has(registry, f"/manifests/{remote.version}", {"Accept": ", ".join(ACCEPTED)}):
+        return ""
+    return registry.digest(remote.version)
+
+
+def push_documents(
+    http: Http, settings: FetchSettings, remote: OciComponent, made: Pushed, told: Callable[[str], None]
+) -> None:  # fmt: skip
+    """Push a component; `told` hears what is sent. The tag is moved last, once everything that it names is there.
 
     Raises:
         FetchFailed: the registry did not take it.
     """
     registry = Registry(http, settings, remote)
-    made = pushed(files.artifact, files.manifest, files.signatures, digest_of, notes)
     for digest, data in made.blobs.items():
-        if not _has(registry, f"/blobs/{digest}"):
+        if not _has(registry, f"/blobs/{digest}", {}):
             told(f"{digest[:19]} ({len(data)} bytes)")
             _upload(registry, digest, data)
-    digest = digest_of(made.manifest)
+    _put(registry, made.digest, made.manifest, MANIFEST)
+    if not _put(registry, digest_of(made.companion), made.companion, MANIFEST):
+        _list_companion(registry, made.digest, made.companion)
     _put(registry, remote.version, made.manifest, MANIFEST)
-    companion = digest_of(made.companion)
-    if not _put(registry, companion, made.companion, MANIFEST):
-        _list_companion(registry, digest, made.companion)
-    return digest
 
 
-def _has(registry: Registry, path: str) -> bool:
-    with registry.asked("HEAD", path, {}, actions=BOTH) as answer:
+def _has(registry: Registry, path: str, headers: dict[str, str]) -> bool:
+    with registry.asked("HEAD", path, headers, actions=BOTH) as answer:
         return answer.status == 200
 
 
