@@ -14,7 +14,7 @@ from orchestrator.model.component_source import GitComponent, OciComponent, Remo
 from orchestrator.model.ids import NAME_MAX_LENGTH
 
 
-class Begun(NamedTuple):
+class FetchedStart(NamedTuple):
     """A component that was fetched; `source` is the line of `spec.component` that names it."""
 
     artifact: bytes
@@ -23,7 +23,7 @@ class Begun(NamedTuple):
     has_manifest: bool
 
 
-def begin_with(settings: Settings, reference: str) -> Begun:
+def begin_with(settings: Settings, reference: str) -> FetchedStart:
     """Fetch a component.
 
     Raises:
@@ -39,7 +39,7 @@ def begin_with(settings: Settings, reference: str) -> Begun:
             raise refused([failed]) from None
     package = fetcher.packages.read(note.package).package
     data = fetcher.artifacts.read(package.artifact)
-    return Begun(data, package.name or _name_of(remote), _source(remote), package.has_manifest)
+    return FetchedStart(data, package.name or _name_of(remote), _source(remote), package.has_manifest)
 
 
 def _source(remote: RemoteComponent) -> str:

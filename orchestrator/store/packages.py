@@ -118,9 +118,9 @@ class Packages:
     def all(self) -> list[Package]:
         """Return every package that is whole, by name and version."""
         found = []
-        for digest in self._digests():
+        for name in (path.name for path in _listed(self._packages) if len(path.name) == _HEX):
             try:
-                found.append(self.read(digest).package)
+                found.append(self.read(f"sha256:{name}").package)
             except (FileNotFoundError, PackageDamaged):  # it leaves, or is fetched again
                 continue
         return sorted(found, key=lambda one: (one.name, one.version, one.digest))
@@ -135,22 +135,13 @@ class Packages:
 
     def reference(self, reference: str) -> PackageReference | None:
         """Return what is known of a reference; None for one that was never looked at, or whose note is damaged."""
-        try:
-            note = from_json(self._note_file(reference).read_bytes(), PackageReference)
-        except (FileNotFoundError, msgspec.DecodeError):
-            return None
-        return note if note.reference == reference else None
+        note = _noted(self._note_file(reference))
+        return note if note is not None and note.reference == reference else None
 
     def references(self) -> list[PackageReference]:
         """Return what is known of every reference, sorted."""
-        found = (self._reference_in(path) for path in _listed(self._references) if path.suffix == ".json")
+        found = (_noted(path) for path in _listed(self._references) if path.suffix == ".json")
         return sorted((one for one in found if one is not None), key=lambda one: one.reference)
-
-    def _reference_in(self, path: Path) -> PackageReference | None:
-        try:
-            return from_json(path.read_bytes(), PackageReference)
-        except (FileNotFoundError, msgspec.DecodeError):
-            return None
 
     def note(self, note: PackageReference) -> None:
         """Keep what is known of a reference."""
@@ -218,10 +209,6 @@ class Packages:
         have_private_folder(self._references)
         write_whole(self._note_file(note.reference), canonical_json(note))
 
-    def _digests(self) -> list[str]:
-        names = (path.name for path in _listed(self._packages))
-        return sorted(f"sha256:{name}" for name in names if len(name) == _HEX and name.isalnum())
-
     def _folder(self, digest: str) -> Path:
         return self._packages / digest.removeprefix("sha256:")
 
@@ -234,6 +221,13 @@ class Packages:
         with (self._packages / ".lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _noted(path: Path) -> PackageReference | None:
+    try:
+        return from_json(path.read_bytes(), PackageReference)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
 
 
 def _digest(artifact: str, manifest: bytes, signatures: bytes) -> str:
