@@ -3,6 +3,7 @@
     python -m benchmarks.scale                           100 and 1 000
     python -m benchmarks.scale --sizes 100 1000 10000    about ten minutes; --write for docs/draw_scale.py
     python -m benchmarks.scale --sizes 1000 --components 1000
+    python -m benchmarks.scale --asked                   with guests whose health() looks at something
 
 Everything goes through the command line and an agent of its own: a manifest a file, ten components. It is no table of
 `make bench`: nothing stands beside it but its own smaller sizes. The ratios say whether cost follows what changed.
@@ -23,12 +24,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import machine
-from benchmarks.stage import HELLO, ROOT, wait_until
+from benchmarks.stage import EXAMPLES, HELLO, ROOT, wait_until
 from orchestrator.client import AgentClient
 from orchestrator.model.ids import DeploymentKey
 
 COMPONENTS = 10
+NOT_ASKED = HELLO / "components" / "hello-1.0.0"  # its `health()` is a constant
+ASKED = EXAMPLES / "05-supervision" / "components" / "worker-1.0.0"
 IDLE_S = 10.0
+QUIET_S = 8.0  # after which the agent has given memory back
 SETTLED_S = 2.5  # after which a file's times tell whether it is another
 TIMEOUT = "30m"
 ASK_EVERY_S = 0.002
@@ -73,13 +77,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--sizes", nargs="+", type=int, default=[100, 1_000], metavar="N")
     parser.add_argument("--components", type=int, default=COMPONENTS, metavar="N", help="how many distinct ones")
+    parser.add_argument("--asked", action="store_true", help="of guests that have to be asked how they are")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
     given, since = parser.parse_args(arguments), machine.used()
     taken: list[Taken] = []
     print(machine.announced(), file=sys.stderr)
     print("  ".join(COLUMNS), flush=True)
     for size in given.sizes:
-        taken.append(measure(size, given.components))
+        taken.append(measure(size, given.components, ASKED if given.asked else NOT_ASKED))
         print(taken[-1].line(taken[0]), flush=True)
     if given.write:
         others = machine.others(since, machine.used())
@@ -88,9 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         RESULTS.write_text(text + "\n", encoding="utf-8")
 
 
-def measure(size: int, components: int = COMPONENTS) -> Taken:
+def measure(size: int, components: int = COMPONENTS, component: Path = NOT_ASKED) -> Taken:
     """Apply so many deployments, leave them alone, then change one number of one of them: applied, and watched."""
-    with _folder(size, components) as folder:
+    with _folder(size, components, component) as folder:
         manifests, first = folder / "manifests", folder / "manifests" / "d0.yaml"
         _airs(folder, "agent", "start")
         try:
@@ -101,6 +106,7 @@ def measure(size: int, components: int = COMPONENTS) -> Taken:
             _write(first, 0, replicas=2)
             plan_s = _seconds(folder, "plan", str(manifests))
             change_s = _seconds(folder, "apply", str(manifests), "--timeout", TIMEOUT)
+            time.sleep(QUIET_S)
             memory_kib = _memory_kib(pid) - empty_kib
             saved_s = _saved_s(folder, first)
             return Taken(size, ready_s, idle_share, plan_s, change_s, saved_s, memory_kib)
@@ -128,15 +134,13 @@ def _wants(client: AgentClient, replicas: int) -> bool:
 
 
 @contextmanager
-def _folder(size: int, components: int = COMPONENTS) -> Iterator[Path]:
+def _folder(size: int, components: int = COMPONENTS, component: Path = NOT_ASKED) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="airs-bench-"))
     try:
         for number in range(components):
-            there = folder / "components" / f"hello-{number}"
-            shutil.copytree(HELLO / "components" / "hello-1.0.0", there)
-            toml = there / "Component.toml"
-            toml.write_text(toml.read_text().replace('version = "1.0.0"', f'version = "1.0.{number}"'))
-            wasm = there / "hello.wasm"
+            there = folder / "components" / str(number)
+            shutil.copytree(component, there)
+            (wasm,) = there.glob("*.wasm")
             custom = b"\0\5\1n" + number.to_bytes(3, "big")  # a section that makes it another digest
             wasm.write_bytes(wasm.read_bytes() + custom)
         (folder / "manifests").mkdir()
@@ -150,7 +154,7 @@ def _folder(size: int, components: int = COMPONENTS) -> Iterator[Path]:
 def _write(path: Path, component: int, replicas: int = 1) -> None:
     path.write_text(
         f"apiVersion: airs.dev/v1\nkind: Deployment\nmetadata: {{name: {path.stem}}}\n"
-        f"spec:\n  component: {{path: ../components/hello-{component}}}\n  replicas: {replicas}\n"
+        f"spec:\n  component: {{path: ../components/{component}}}\n  replicas: {replicas}\n"
     )
 
 

@@ -7,7 +7,8 @@ from benchmarks import scale
 
 def test_measures_each_size_beside_the_smallest(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(scale, "IDLE_S", 0.05)
-    scale.main(["--sizes", "2", "3"])
+    monkeypatch.setattr(scale, "QUIET_S", 0.05)
+    scale.main(["--sizes", "2", "3", "--asked"])
     head, first, second = capsys.readouterr().out.splitlines()
     assert "to Ready" in head
     assert first.split()[0] == "2"
