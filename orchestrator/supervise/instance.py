@@ -37,7 +37,7 @@ from orchestrator.supervise.mailbox_side import MailboxSide
 from orchestrator.supervise.ports import GuestPort
 from orchestrator.supervise.timers import OneTimer
 
-KNOWN_MS = 60_000  # between checks of a guest that can say nothing else than that it is well
+KNOWN_MS = 60_000  # between looks at a guest that can say nothing else than that it is well
 STOP_GRACE_MS = 1_000  # beyond the call's own deadline, before a stopping instance is interrupted
 _OFFERED = frozenset({State.IDLE, State.OVERDUE, State.DRAINING})  # states in which the route may have the guest
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.model.message import Health
 from orchestrator.runtime import digest_of_bytes
 from orchestrator.runtime.adapter.constant import MAX_STEPS, has_constant_health
-from tests.runtime.guests import start, told, wasm
+from tests.runtime.guests import message, start, told, wasm
 from tests.runtime.test_within import ECHO, MESSAGING, actor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +76,22 @@ def test_the_guest_says_so_also_when_it_comes_from_the_cache(make_runtime):
             runtime.load(digest_of_bytes(data), lambda data=data: data)
             description = runtime.load(digest_of_bytes(data), bytes).description
             assert description.has_constant_health is is_constant
+
+
+@pytest.mark.parametrize(("body", "is_asked"), [("(i32.const 0)", False), ("(i32.load8_u (i32.const 8))", True)])
+def test_a_constant_health_is_asked_once_and_any_other_every_time(runtime, body, is_asked):
+    guest = start(runtime, actor(ECHO, health=body))
+    assert guest.health() is Health.HEALTHY
+    guest.handle(message("x"))
+    fuel = guest.fuel_used  # of the last call
+    assert guest.health() is Health.HEALTHY
+    assert (guest.fuel_used != fuel) is is_asked
+
+
+def test_a_guest_that_has_ended_is_not_healthy_however_constant_that_was(runtime):
+    guest = start(runtime, actor("unreachable"))
+    assert guest.health() is Health.HEALTHY
+    assert guest.handle(message("x")) == guest.health()
 
 
 def test_a_component_without_lifecycle_can_say_nothing_else(runtime):

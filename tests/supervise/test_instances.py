@@ -223,7 +223,7 @@ def test_health_is_asked_again_and_again_and_enough_failures_in_a_row_end_the_in
     assert made.phases == ["backing-off"]
 
 
-def test_a_guest_that_can_say_nothing_else_than_that_it_is_well_is_asked_once_a_minute(monkeypatch):
+def test_a_guest_that_can_say_nothing_else_than_that_it_is_well_is_looked_at_once_a_minute(monkeypatch):
     monkeypatch.setattr(FakeGuest, "has_constant_health", True)
     made = running()
     for passed_ms, checks in ((HEALTH.interval_ms, 1), (KNOWN_MS - 2 * HEALTH.interval_ms, 1), (HEALTH.interval_ms, 2)):

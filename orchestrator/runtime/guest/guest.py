@@ -84,7 +84,7 @@ class Guest:
 
     __slots__ = (
         "_current", "_ended", "_exports", "_has_worked", "_instance", "_is_actor", "_is_adapted", "_is_at_rest",
-        "_sessions", "contradiction", "has_constant_health",
+        "_known_health", "_sessions", "contradiction", "has_constant_health",
     )  # fmt: skip
 
     def __init__(self, instance: GuestStore, request: Start) -> None:
@@ -98,7 +98,8 @@ class Guest:
         self._sessions = Sessions(loaded.engine.handles)
         # A component without a lifecycle has nothing that could say otherwise.
         self.has_constant_health = loaded.description.has_constant_health or not self._is_actor
-        # Since it was last asked how it is; one that is asked seldom gives back right away what asking it took.
+        self._known_health: Health | None = None  # of one whose health is constant, once it said it
+        # Since it was last asked how it is; one that is asked once gives back right away what asking it took.
         self._has_worked = not self.has_constant_health
         self.contradiction = ""  # how it is another component than its Component.toml says, empty where it is not
 
@@ -243,18 +244,24 @@ class Guest:
         """Ask how it is; a component without a lifecycle is healthy while it lives.
 
         One that had no message since it was asked last gives back the memory kept for further ones, once; the memory
-        that asking it again and again takes is kept, unless it need not be asked often.
+        that asking it again and again takes is kept. One that can give a single answer gives it once.
         """
         if not self._is_actor:
             return self._instance.exited or Health.HEALTHY
-        answer = await self._unmetered(self._lifecycle(lifecycle.HEALTH, timeout_ms=timeout_ms))
+        answer = self._instance.exited or self._known_health
+        if answer is None:
+            answer = await self._unmetered(self._lifecycle(lifecycle.HEALTH, timeout_ms=timeout_ms))
         if self._has_worked:
             self._is_at_rest = False
-        elif (self.has_constant_health or not self._is_at_rest) and not isinstance(answer, Exited):
+        elif not self._is_at_rest and not isinstance(answer, Exited):
             self._instance.rest()
             self._is_at_rest = True
         self._has_worked = False
-        return answer if isinstance(answer, Exited) else Health(answer)
+        if isinstance(answer, Exited):
+            return answer
+        health = Health(answer)
+        self._known_health = health if self.has_constant_health else None
+        return health
 
     async def check(self, work: Message | CheckCall, timeout_ms: int | None = None) -> Answer | CallAnswer:
         """Do as with any message or call, to see how it answers; nobody sent it, and it is counted nowhere."""
