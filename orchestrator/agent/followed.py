@@ -24,8 +24,8 @@ from orchestrator.model.snapshot import Snapshot
 from orchestrator.model.source import Follow, SourceNote, SourceRecord
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.folder import FolderSource
-from orchestrator.source.open import open_source
-from orchestrator.source.reader import SourceReader
+from orchestrator.source.open import Source, open_source
+from orchestrator.source.reader import Read, SourceReader
 from orchestrator.source.settled import SettledSource
 from orchestrator.source.watch import watch
 from orchestrator.store.database import DatabaseFault
@@ -65,8 +65,8 @@ class Reading:
             passed_on=self._passed_on,
         )  # fmt: skip
         stop = threading.Event()
-        read = SettledSource(source.glance, stop.wait).read if isinstance(source, FolderSource) else source.read
-        read = self.lookout.wrapped(record.name, read, lambda: reader.ask())
+        read = SettledSource(source.glance, stop.wait).read if isinstance(source, FolderSource) else _whole(source)
+        read = self.lookout.wrapped(record.name, read, lambda: reader.ask(()))
         reader = SourceReader(record.name, read, answered)
         watching = watch(record.spec, stop, reader.ask, interval_s=record.interval_ms / 1000)
 
@@ -75,6 +75,10 @@ class Reading:
 
         watched = Watched(record.name, reader, seen, record.permissions, note=note)
         return FollowedSource(watched, stop, reader)
+
+
+def _whole(source: Source) -> Read:
+    return lambda _changed, _more: source.read()
 
 
 class FollowedSources:

@@ -187,4 +187,4 @@ class WatchedSources:
 
 
 def _is(answer: Known | KnownEmpty, snapshot: Snapshot | None) -> bool:
-    return snapshot is not None and answer.snapshot == snapshot
+    return snapshot is not None and (answer.snapshot is snapshot or answer.snapshot == snapshot)

@@ -19,6 +19,8 @@ from orchestrator.fetch.limits import FetchFailed
 from orchestrator.model.component_source import ComponentUse, RemoteComponent
 from orchestrator.model.package import PackageReference
 from orchestrator.model.snapshot import Known, KnownEmpty, SourceAnswer
+from orchestrator.source.changes import Changed
+from orchestrator.source.reader import Read
 
 LOG = logging.getLogger("fetch")
 FIRST_RETRY_MS, LONGEST_RETRY_MS = 1_000, 300_000
@@ -60,14 +62,12 @@ class Lookout:
             self._changed.notify()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def wrapped(
-        self, source: str, read: Callable[[], SourceAnswer], wake: Callable[[], None]
-    ) -> Callable[[], SourceAnswer]:
+    def wrapped(self, source: str, read: Read, wake: Callable[[], None]) -> Read:
         """Return a `read` whose snapshots have the components that they want; `wake` asks for another reading."""
         wanted = Wanted()
 
-        def read_with_components() -> SourceAnswer:
-            answer = read()
+        def read_with_components(changed: Changed, more: Callable[[], Changed]) -> SourceAnswer:
+            answer = read(changed, more)
             if not isinstance(answer, Known | KnownEmpty):
                 return answer
             uses = wanted.uses(answer.snapshot)

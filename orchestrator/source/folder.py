@@ -10,12 +10,16 @@ import stat
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
-from orchestrator.model.snapshot import Snapshot, SourceAnswer, SourceFailure, Unknown
+from orchestrator.model.snapshot import FileEntry, Snapshot, SourceAnswer, SourceFailure, Unknown
 from orchestrator.model.source import FolderSpec
 from orchestrator.source.artifacts import ArtifactCache
+from orchestrator.source.changes import NOTHING, Changed
 from orchestrator.source.gather import (
     SUFFIXES,
+    Before,
+    Gathered,
     Manifests,
     References,
     Remembered,
@@ -23,8 +27,10 @@ from orchestrator.source.gather import (
     answer,
     gather,
     manifest_paths,
+    patch,
     printable,
 )
+from orchestrator.source.listing import About, FolderListing
 from orchestrator.source.walk import Directory, Kind, Listed, PathFault, fault_of, located_directory
 from orchestrator.source.work_tree import WorkTree
 
@@ -52,16 +58,35 @@ class FolderDirectory:
         status = os.fstat(self._descriptor)
         return status.st_dev, status.st_ino
 
-    def listed(self, suffixes: tuple[str, ...]) -> list[Listed]:
-        """List what is in it and not hidden, sorted, with the identity of files whose names end in `suffixes`."""
+    @property
+    def identity(self) -> Hashable | None:
+        """Which directory it is and when a name in it came or went; None while that is recent, as of a file."""
+        return _identity(os.fstat(self._descriptor), time.time_ns())
+
+    @contextmanager
+    def entries(self) -> Iterator[Iterator[os.DirEntry[str]]]:
+        """List all names in it."""
         descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS, dir_fd=self._descriptor)
-        now_ns = time.time_ns()
         try:
             with os.scandir(descriptor) as entries:
-                shown = (entry for entry in entries if not entry.name.startswith("."))
-                return sorted(_listed(entry, suffixes, now_ns) for entry in shown)
+                yield entries
         finally:
             os.close(descriptor)
+
+    def about(self, name: str) -> About | None:
+        """Return the inode and the identity of a file, None where there is none of this name any more."""
+        try:
+            status = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        return (status.st_ino, _identity(status, time.time_ns())) if stat.S_ISREG(status.st_mode) else (0, None)
+
+    def listed(self, suffixes: tuple[str, ...]) -> list[Listed]:
+        """List what is in it and not hidden, sorted, with the identity of files whose names end in `suffixes`."""
+        now_ns = time.time_ns()
+        with self.entries() as entries:
+            shown = (entry for entry in entries if not entry.name.startswith("."))
+            return sorted(_listed(entry, suffixes, now_ns) for entry in shown)
 
     def look(self, name: str) -> Kind:
         """Tell what `name` is, without following it."""
@@ -140,6 +165,14 @@ class FolderFile:
         return b"".join(chunks)
 
 
+class _Last(NamedTuple):
+    """The folder as it was read last."""
+
+    manifests: Manifests
+    gathered: Gathered
+    snapshot: Snapshot
+
+
 class FolderSource:
     """Reads one folder, as often as asked."""
 
@@ -147,20 +180,27 @@ class FolderSource:
         self.spec = spec
         self._remembered = Remembered(references)
         self._artifacts = artifacts
+        self._listing = FolderListing()
+        self._last: _Last | None = None  # while nothing but what is told of can have changed since
         self._work_tree = WorkTree(spec) if spec.work_tree else None
 
     def read(self) -> SourceAnswer:
         """Read the folder now; a failure is in the answer."""
-        return self._read(is_alone=True)
+        return self._read(None, is_alone=True)
 
-    def glance(self) -> SourceAnswer:
-        """Read the folder for a reader that compares two readings: manifests may come and go during this one."""
-        return self._read(is_alone=False)
+    def glance(self, changed: Changed = None) -> SourceAnswer:
+        """Read the folder for a reader that compares two readings: manifests may come and go during this one.
 
-    def _read(self, *, is_alone: bool) -> SourceAnswer:
+        Of the files that were there the last time, only those that may have `changed` are looked at. It is the very
+        same snapshot as then where none has.
+        """
+        return self._read(changed, is_alone=False)
+
+    def _read(self, changed: Changed, *, is_alone: bool) -> SourceAnswer:
+        last, self._last = self._last, None
         try:
             for _ in range(MAX_ATTEMPTS):
-                snapshot = self._read_once(is_alone=is_alone)
+                snapshot = self._read_once(last if changed is not None else None, changed, is_alone=is_alone)
                 if snapshot is not None:
                     return answer(snapshot)
         except PathFault as fault:
@@ -171,15 +211,43 @@ class FolderSource:
             return self._unknown(f"it holds {excess}", "Split it into several sources.")
         return self._unknown("files appear and disappear in it faster than it can be read")
 
-    def _read_once(self, *, is_alone: bool) -> Snapshot | None:
+    def _read_once(self, last: "_Last | None", changed: Changed, *, is_alone: bool) -> Snapshot | None:
         """Read it; None if the list of manifests was another one at the end, which nobody else sees if `is_alone`."""
         with opened_root(self.spec.root) as root:
-            before = listing(root, self.spec)
-            files = gather(root, before[1], self._remembered, self._artifacts)
-            if is_alone and not self._is_still(root, before):
+            inode, manifests = self._listed(root, changed if last is not None else None)
+            gathered = self._gathered(root, manifests, last, changed)
+            if is_alone and not self._is_still(root, inode, manifests):
                 return None
+        snapshot = self._snapshot(manifests, gathered.files, last)
+        self._last = _Last(manifests, gathered, snapshot)
+        return snapshot
+
+    def _gathered(
+        self, root: FolderDirectory, manifests: Manifests, last: "_Last | None", changed: Changed
+    ) -> Gathered:
+        if last is None or changed is None or not last.gathered.stands_alone:
+            return gather(root, manifests, self._remembered, self._artifacts)
+        before = Before(last.manifests, last.gathered, changed)
+        patched = patch(root, manifests, self._remembered, self._artifacts, before)
+        return patched or gather(root, manifests, self._remembered, self._artifacts, before)
+
+    def _listed(self, root: FolderDirectory, changed: Changed) -> tuple[tuple[int, int], Manifests]:
         spec = self.spec
-        manifests = tuple(sorted(printable(path) for path in before[1]))
+        if spec.file is not None:
+            return listing(root, spec)
+        with located_directory(root, spec.folder) as folder:
+            assert isinstance(folder, FolderDirectory)
+            return folder.inode, self._listing.look(folder, f"{spec.folder}/" if spec.folder else "", changed)
+
+    def _snapshot(self, paths: Manifests, files: dict[str, FileEntry], last: "_Last | None") -> Snapshot:
+        spec, before = self.spec, last.snapshot if last is not None else None
+        if last is not None and (paths is last.manifests or paths.keys() == last.manifests.keys()):
+            manifests = last.snapshot.manifests
+        else:
+            manifests = tuple(sorted(printable(path) for path in paths))
+        commit = self._work_tree.commit(manifests, files) if self._work_tree else None
+        if before is not None and (before.manifests, before.commit) == (manifests, commit) and before.files is files:
+            return before
         return Snapshot(
             source=spec.identity,
             root=spec.root,
@@ -188,13 +256,14 @@ class FolderSource:
             manifests=manifests,
             files=files,
             display=spec.display,
-            commit=self._work_tree.commit(manifests, files) if self._work_tree else None,
+            commit=commit,
             here=spec.here,
         )
 
-    def _is_still(self, root: FolderDirectory, before: tuple[tuple[int, int], Manifests]) -> bool:
+    def _is_still(self, root: FolderDirectory, inode: tuple[int, int], manifests: Manifests) -> bool:
         with opened_root(self.spec.root) as again:
-            return again.inode == root.inode and _same_names(listing(again, self.spec, ()), before)
+            folder, names = self._listed(again, NOTHING)
+            return again.inode == root.inode and folder == inode and names.keys() == manifests.keys()
 
     def _unknown(self, detail: str, suggestion: str = "Make it readable again; it is looked at again.") -> Unknown:
         where = self.spec.path
@@ -235,10 +304,6 @@ def listing(
         if folder.look(spec.file) is Kind.MISSING:
             raise PathFault("missing", f"there is no {spec.file}")
         return folder.inode, {prefix + spec.file: None}
-
-
-def _same_names(one: tuple[tuple[int, int], Manifests], other: tuple[tuple[int, int], Manifests]) -> bool:
-    return one[0] == other[0] and one[1].keys() == other[1].keys()
 
 
 def _listed(entry: os.DirEntry[str], suffixes: tuple[str, ...], now_ns: int) -> Listed:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import closing
 from difflib import get_close_matches
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from orchestrator.manifest import COMPONENT_MAX_BYTES, MANIFEST_MAX_BYTES
 from orchestrator.model.snapshot import (
@@ -91,6 +91,15 @@ class Remembered:
         self._found[path] = entry, found
         return found
 
+    def renew(self, manifests: "Manifests", files: Mapping[str, FileEntry]) -> None:
+        """Remember some manifests under these identities, and all else as it is remembered."""
+        for path, identity in manifests.items():
+            entry = files[path]
+            if identity is not None and isinstance(entry, Content):
+                self._texts[path] = identity, entry
+            else:
+                self._texts.pop(path, None)
+
     def keep(self, manifests: "Manifests", files: Mapping[str, FileEntry]) -> None:
         """Remember what was read under these identities, and nothing else."""
         before, self._texts = self._texts, {}
@@ -147,17 +156,57 @@ def _names_below(
             yield prefix + name, identity
 
 
+class Gathered(NamedTuple):
+    """The files of a snapshot, the reference by which each was read that is no manifest, and the bytes of all."""
+
+    files: dict[str, FileEntry]
+    references: Mapping[str, FileReference]
+    size_bytes: int
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether nothing in it can be another while no file of it is: a missing one is told with its neighbours."""
+        return all(
+            not isinstance(entry, Unreadable) or entry.kind == "misnamed" or self._may_be_missing(path, entry)
+            for path, entry in self.files.items()
+        )
+
+    def _may_be_missing(self, path: str, entry: Unreadable) -> bool:
+        reference = self.references.get(path)
+        return entry.kind == "missing" and reference is not None and reference.confined_to is None
+
+
+class Before(NamedTuple):
+    """The last reading of a source, of which only the files named by `changed` may be others now."""
+
+    manifests: Manifests
+    gathered: Gathered
+    changed: frozenset[str]
+
+    def manifest(self, path: str, identity: Hashable | None) -> FileEntry | None:
+        """Return what a manifest holds, None where it has to be read."""
+        is_same = path in self.manifests and self.manifests[path] == identity and path not in self.changed
+        return self.gathered.files.get(path) if is_same else None
+
+    def referred(self, reference: FileReference) -> FileEntry | None:
+        """Return what a file holds that is referred to, None where it has to be read."""
+        is_same = self.gathered.references.get(reference.path) == reference and reference.path not in self.changed
+        return self.gathered.files.get(reference.path) if is_same else None
+
+
 def gather(
-    root: Directory, manifests: Manifests, remembered: Remembered, artifacts: ArtifactCache
-) -> dict[str, FileEntry]:
+    root: Directory, manifests: Manifests, remembered: Remembered, artifacts: ArtifactCache,
+    before: Before | None = None,
+) -> Gathered:  # fmt: skip
     """Read the manifests and everything they refer to; the result has printable names (see `printable`).
 
     Raises:
         TooMuch: that is more than `MAX_FILES` or `MAX_TOTAL_BYTES`.
     """
-    files = _Files(root, artifacts)
+    files = _Files(root, artifacts, before)
     for path, identity in manifests.items():
-        files.add_manifest(path, remembered.text(path, identity))
+        known = before.manifest(path, identity) if before is not None else None
+        files.add_manifest(path, known if known is not None else remembered.text(path, identity))
     new: Mapping[str, FileEntry] = dict(files.entries)
     is_manifest = True
     for _ in range(MAX_ROUNDS):
@@ -170,7 +219,51 @@ def gather(
         if not new:
             break
     remembered.keep({path: identity for path, identity in manifests.items() if path in files.entries}, files.entries)
-    return files.entries
+    return Gathered(files.entries, files.references, files.size_bytes)
+
+
+def patch(
+    root: Directory, manifests: Manifests, remembered: Remembered, artifacts: ArtifactCache, before: Before
+) -> Gathered | None:  # fmt: skip
+    """Return what `gather` would, the very same as before where nothing differs; None where that takes more than this.
+
+    That is where other files than manifests differ, or a manifest came, went, or refers to something else.
+    """
+    touched = _touched(manifests, before)
+    if touched is None:
+        return None
+    last, files = before.gathered, _Files(root, artifacts, None)
+    for path in touched:
+        files.add_manifest(path, None)
+    others = {path: entry for path, entry in files.entries.items() if entry != last.files[path]}
+    for path, entry in others.items():
+        was = remembered.references(path, last.files[path], is_manifest=True)
+        if isinstance(entry, Unreadable) or remembered.references(path, entry, is_manifest=True) != was:
+            return None
+    now = {**last.files, **others} if others else last.files
+    remembered.renew({path: manifests[path] for path in touched}, now)
+    size_bytes = last.size_bytes + sum(_length(entry) - _length(last.files[path]) for path, entry in others.items())
+    if not others:
+        return last
+    return Gathered(now, last.references, size_bytes) if size_bytes <= MAX_TOTAL_BYTES else None
+
+
+def _touched(manifests: Manifests, before: Before) -> set[str] | None:
+    """Return the manifests to read again; None where something else is another, or may be."""
+    last = before.manifests
+    touched = before.changed & before.gathered.files.keys()
+    if not touched <= last.keys():
+        return None
+    if manifests is last:
+        return set(touched)
+    if manifests.keys() != last.keys():
+        return None
+    touched |= {path for path, identity in manifests.items() if identity != last[path]}
+    return set(touched) if all(path in before.gathered.files for path in touched) else None
+
+
+def _length(entry: FileEntry) -> int:
+    return len(entry.data) if isinstance(entry, Content) else 0
 
 
 def _neighbours(root: Directory, path: str) -> str:
@@ -204,11 +297,12 @@ def _loosest_first(reference: FileReference) -> tuple[str, bool, int]:
 class _Files:
     """The entries read so far, and how much they are together."""
 
-    def __init__(self, root: Directory, artifacts: ArtifactCache) -> None:
+    def __init__(self, root: Directory, artifacts: ArtifactCache, before: Before | None) -> None:
         self.entries: dict[str, FileEntry] = {}
+        self.references: dict[str, FileReference] = {}
+        self.size_bytes = 0
         self._root = root
-        self._artifacts = artifacts
-        self._bytes = 0
+        self._artifacts, self._before = artifacts, before
         self._counted: set[str] = set()
 
     def add_manifest(self, path: str, known: FileEntry | None) -> None:
@@ -225,7 +319,11 @@ class _Files:
     def add(self, reference: FileReference) -> None:
         if reference.path in self.entries:
             return
-        if reference.is_artifact:
+        self.references[reference.path] = reference
+        known = self._before.referred(reference) if self._before is not None else None
+        if known is not None:
+            self._put(reference.path, known)
+        elif reference.is_artifact:
             self._put(reference.path, self._artifact(reference.path, reference.confined_to))
         else:
             self.add_text(reference.path, COMPONENT_MAX_BYTES, reference.confined_to)
@@ -271,10 +369,10 @@ class _Files:
 
     def _put(self, path: str, entry: FileEntry) -> None:
         self.entries[path] = entry
-        self._bytes += self._weight(entry)
+        self.size_bytes += self._weight(entry)
         if len(self.entries) > MAX_FILES:
             raise TooMuch(f"more than {MAX_FILES} files")
-        if self._bytes > MAX_TOTAL_BYTES:
+        if self.size_bytes > MAX_TOTAL_BYTES:
             raise TooMuch(f"more than {MAX_TOTAL_BYTES // 2**20} MiB of files")
 
     def _weight(self, entry: FileEntry) -> int:

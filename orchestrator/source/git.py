@@ -100,7 +100,7 @@ class GitSource:
             root_reason="the repository",
             folder=self.spec.path,
             manifests=tuple(sorted(map(printable, manifests))),
-            files=gather(root, manifests, self._remembered, self._artifacts),
+            files=gather(root, manifests, self._remembered, self._artifacts).files,
             display=f"{self.spec.repository}@{commit.id[:SHORT]}:",
             commit=commit,
         )

@@ -5,28 +5,36 @@ One read at a time. Its answer waits until it is taken; a newer one takes its pl
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from orchestrator.model.snapshot import SourceAnswer, SourceFailure, Unknown
+from orchestrator.source.changes import Asked, Changed
 
 LOG = logging.getLogger("source")
+Read = Callable[[Changed, Callable[[], Changed]], SourceAnswer]
 
 
 class SourceReader:
-    """A thread that calls `read` whenever it is asked to, and `answered` after each answer."""
+    """A thread that calls `read` whenever it is asked to, and `answered` after each answer.
 
-    def __init__(self, name: str, read: Callable[[], SourceAnswer], answered: Callable[[], None]) -> None:
+    `read` is told what to look at, and what tells what else is asked for while it reads.
+    """
+
+    def __init__(self, name: str, read: Read, answered: Callable[[], None]) -> None:
         self._name, self._read, self._answered = name, read, answered
-        self._asked = threading.Event()
+        self._asked = Asked()
         self._lock = threading.Lock()
         self._answer: SourceAnswer | None = None
         self._is_closed = False
         self._thread = threading.Thread(target=self._go, name="airs-read-source", daemon=True)
         self._thread.start()
 
-    def ask(self) -> None:
-        """Ask for a reading of the source, one more if it is being read now; from any thread."""
-        self._asked.set()
+    def ask(self, changed: Collection[str] | None = None) -> None:
+        """Ask for a reading of the source, one more if it is being read now; from any thread.
+
+        With `changed`, the files that may have changed since the last, below the root.
+        """
+        self._asked.add(changed)
 
     def take(self) -> SourceAnswer | None:
         """Return the newest answer, once; None while there is no new one."""
@@ -37,24 +45,23 @@ class SourceReader:
     def close(self) -> None:
         """Read no more; an answer still to come is dropped. It does not wait for the read that is going on."""
         self._is_closed = True
-        self._asked.set()
+        self._asked.add(())
 
     def _go(self) -> None:
         while True:
             self._asked.wait()
-            self._asked.clear()
             if self._is_closed:
                 return
-            answer = self._attempt()
+            answer = self._attempt(self._asked.take())
             if self._is_closed:
                 return
             with self._lock:
                 self._answer = answer
             self._answered()
 
-    def _attempt(self) -> SourceAnswer:
+    def _attempt(self, changed: Changed) -> SourceAnswer:
         try:
-            return self._read()
+            return self._read(changed, self._asked.take)
         except Exception as bug:
             LOG.exception("%s could not be read for a fault of airs itself", self._name)
             return Unknown(

@@ -1,9 +1,9 @@
-"""Turns changes of a source into wake-ups that carry no meaning; the controller's `up` starts one per source.
+"""Turns changes of a source into wake-ups that say where to look; the agent starts one for each source that it follows.
 
 A folder wakes when the *contents* of a manifest, or of a file one refers to, differ from what the caller has seen, or
 when its work tree stands at another commit; a report of the kernel is only a reason to compare, and says which files.
 Everything is compared when that is not plain, and now and then. A repository wakes on an interval.
-It never reads a source for its caller, never says what changed, and waits for nothing that is half-written.
+It never reads a source for its caller, never says what became of a file, and waits for nothing that is half-written.
 """
 
 import hashlib
@@ -24,12 +24,13 @@ from orchestrator.source.work_tree import git_dir_of, head_of
 
 GIT_INTERVAL_S = 15.0
 STEP_MS = 20  # the kernel's reports are gathered until there is none for this long
-DEBOUNCE_MS = 400  # and no longer than this
+DEBOUNCE_MS = 50  # and no longer than this, so that a reader hears of what is still being written
 RECHECK_MS = 30_000  # compared anyway, for changes the kernel does not report (network file systems)
 POLL_S = 1.0  # compared this often where the kernel reports nothing at all
 REPORTED_MAX = 1_000  # files that are compared one by one; more are compared with all others
 MAX_WATCHED = 8_192  # directories; beyond that it polls, to leave inotify's limit to others
 
+Wake = Callable[[Collection[str] | None], None]  # told which files, below the root, may be others; None for any
 Reports = set[tuple[int, str]] | str  # of the kernel: what happened, and where; or why there are none
 
 
@@ -46,7 +47,7 @@ class Watch(Protocol):
 def watch(
     spec: SourceSpec,
     stop: threading.Event,
-    wake: Callable[[], None],
+    wake: Wake,
     *,
     interval_s: float = GIT_INTERVAL_S,
     force_polling: bool = False,
@@ -67,7 +68,7 @@ def watch(
 class GitWatch(threading.Thread):
     """Wakes every `interval_s`: whether there is a new commit is found by reading."""
 
-    def __init__(self, stop: threading.Event, wake: Callable[[], None], interval_s: float) -> None:
+    def __init__(self, stop: threading.Event, wake: Wake, interval_s: float) -> None:
         super().__init__(name="airs-watch-git", daemon=True)
         self._stop_asked, self._wake, self._interval_s = stop, wake, interval_s
 
@@ -77,15 +78,13 @@ class GitWatch(threading.Thread):
     def run(self) -> None:
         """Wake until stopped."""
         while not self._stop_asked.wait(self._interval_s):
-            self._wake()
+            self._wake(None)
 
 
 class FolderWatch(threading.Thread):
     """Wakes when contents differ from what was seen last."""
 
-    def __init__(
-        self, spec: FolderSpec, stop: threading.Event, wake: Callable[[], None], force_polling: bool = False
-    ) -> None:
+    def __init__(self, spec: FolderSpec, stop: threading.Event, wake: Wake, force_polling: bool = False) -> None:
         super().__init__(name="airs-watch-folder", daemon=True)
         self._spec, self._stop_asked, self._wake, self._polling = spec, stop, wake, force_polling
         self._contents = _Contents(spec)
@@ -112,7 +111,7 @@ class FolderWatch(threading.Thread):
         told = self._take_up()
         if len(told) > REPORTED_MAX:
             return False
-        self._wake_if(self._contents.differ_among(told))
+        self._wake_if(self._contents.differ_among(told), told)
         return self._places is not None and self._places.hold(told)
 
     def run(self) -> None:
@@ -131,7 +130,7 @@ class FolderWatch(threading.Thread):
         try:
             with places.watched() as watched:
                 told = self._take_up()
-                self._wake_if(self._contents.differ())
+                self._wake_if(self._contents.differ(), None)
                 is_whole = places.hold(told)
                 while is_whole and not self._stop_asked.is_set():
                     reports: Reports = watched.watch(DEBOUNCE_MS, STEP_MS, RECHECK_MS, self)
@@ -147,7 +146,7 @@ class FolderWatch(threading.Thread):
         if named is None or len(named) > REPORTED_MAX:
             self.look()
             return _Places(self._spec, self._contents.paths()) == places
-        self._wake_if(self._contents.differ_among(named))
+        self._wake_if(self._contents.differ_among(named), named)
         return True
 
     def _take_up(self) -> Collection[str]:
@@ -159,11 +158,11 @@ class FolderWatch(threading.Thread):
     def look(self) -> None:
         """Compare everything now, and wake if the contents differ from what was seen."""
         self._take_up()
-        self._wake_if(self._contents.differ())
+        self._wake_if(self._contents.differ(), None)
 
-    def _wake_if(self, differ: bool) -> None:
+    def _wake_if(self, differ: bool, among: Collection[str] | None) -> None:
         if differ or self._head.has_moved():
-            self._wake()
+            self._wake(among)
 
 
 class _Head:

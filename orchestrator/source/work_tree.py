@@ -29,6 +29,14 @@ HASHES_KEPT = 4096  # of artifacts that were read
 NO_TRANSPORT = "none"  # a commit is read where it lies: nothing is fetched, whatever the repository's settings say
 
 
+class _Compared:
+    """The commit that was compared last: its manifests, None for too many, and the files that were as it has them."""
+
+    def __init__(self, commit: str, manifests: set[str] | None) -> None:
+        self.commit, self.manifests = commit, manifests
+        self.agreeing: dict[str, FileEntry] = {}
+
+
 class WorkTree:
     """The git work tree around a folder."""
 
@@ -37,6 +45,7 @@ class WorkTree:
         self._git_dir = os.path.join(spec.work_tree, ".git")
         self._command = GitCommand(Path(self._git_dir), NO_TRANSPORT, {})
         self._hashes: OrderedDict[tuple[str, int], frozenset[str]] = OrderedDict()
+        self._compared = _Compared("", None)
 
     def commit(self, manifests: Collection[str], files: Mapping[str, FileEntry]) -> Commit | None:
         """Return the commit that HEAD names and whether what was read differs from it; None where git cannot say."""
@@ -45,18 +54,31 @@ class WorkTree:
                 objects = Objects(stdin, stdout)
                 id, data = objects.read("HEAD^{commit}", "commit", COMMIT_MAX_BYTES)
                 commit = read_commit(id, data)
+                if self._compared.commit != id:
+                    self._compared = _Compared(id, self._committed(GitDirectory(objects, f"{id}^{{tree}}")))
                 return replace(commit, dirty=self._differs(GitDirectory(objects, f"{id}^{{tree}}"), manifests, files))
         except (GitFailed, ObjectsBroken, PathFault, OSError):
             return (
                 None  # no commit yet, a repository of a newer git, one that was half copied: the folder is still read
             )
 
-    def _differs(self, tree: Directory, manifests: Collection[str], files: Mapping[str, FileEntry]) -> bool:
+    def _committed(self, tree: Directory) -> set[str] | None:
         try:
-            committed = self._manifests(tree)
+            return self._manifests(tree)
         except TooMuch:
+            return None
+
+    def _differs(self, tree: Directory, manifests: Collection[str], files: Mapping[str, FileEntry]) -> bool:
+        """Tell whether anything differs; of a commit that was compared before, only what was read since is compared."""
+        if self._compared.manifests is None or self._compared.manifests != set(manifests):
             return True
-        return committed != set(manifests) or any(not self._agrees(tree, path, each) for path, each in files.items())
+        before, agreeing = self._compared.agreeing, dict[str, FileEntry]()
+        self._compared.agreeing = agreeing
+        for path, entry in files.items():
+            if before.get(path) is not entry and not self._agrees(tree, path, entry):
+                return True
+            agreeing[path] = entry
+        return False
 
     def _manifests(self, tree: Directory) -> set[str]:
         """Return the manifests that the folder has in the commit, as paths below the source's root."""

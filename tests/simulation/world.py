@@ -191,7 +191,9 @@ class World:
         )
         commands = Commands(self.ledger, self.fleet, self.clock, _announce, self.sources.wants, _is_kept)
         self.operations = Operations(self.controller, commands, lambda _: True, _ignore)
-        settled = SettledSource(self.source.read, _ignore)  # no time passes between two looks, the other half is saved
+        settled = SettledSource(
+            lambda _: self.source.read(), _ignore
+        )  # no time passes between two looks, the other half is saved
         watched = Watched(SOURCE, ReaderAtOnce(settled.read), _ignore, Permissions())
         self.sources.add(watched)
         self.disturbed.update(self.ledger.records)

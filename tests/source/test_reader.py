@@ -15,7 +15,7 @@ class Place:
         self.begun, self.may_end, self.answered = threading.Semaphore(0), threading.Semaphore(0), threading.Semaphore(0)
         self.reads = 0
 
-    def read(self):
+    def read(self, _changed, _more):
         self.reads += 1
         self.begun.release()
         assert self.may_end.acquire(timeout=LIMIT_S)
@@ -72,7 +72,7 @@ def test_an_answer_that_comes_after_the_end_is_dropped(place, reader):
 def test_a_bug_in_reading_is_an_answer_and_is_tried_again(caplog):
     answered = threading.Semaphore(0)
 
-    def fail():
+    def fail(_changed, _more):
         raise KeyError("lost")
 
     reader = SourceReader("place", fail, answered.release)

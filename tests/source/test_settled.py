@@ -95,7 +95,7 @@ def test_equal_contents_are_settled_and_others_are_not(project, read):
 def scripted(*answers):
     """Read what is said here, one answer after the other; no time passes between two looks."""
     rest = list(answers)
-    return rest, SettledSource(lambda: rest.pop(0), lambda _seconds: False)
+    return rest, SettledSource(lambda _: rest.pop(0), lambda _seconds: False)
 
 
 def known(text):

@@ -23,7 +23,7 @@ class Watched:
         self.source = FolderSource(self.spec, references, artifacts)
         self.stop = threading.Event()
         self.woken = threading.Semaphore(0)
-        self.watch = watch(self.spec, self.stop, self.woken.release, force_polling=polling)
+        self.watch = watch(self.spec, self.stop, lambda _: self.woken.release(), force_polling=polling)
         self.see()
 
     def see(self):
@@ -189,7 +189,7 @@ def comparing(project, artifacts):
     """Compare once, in this thread: how often did it wake?"""
     spec = parse_source(str(project / "app/manifests"), root=str(project), cwd=project)
     woken = []
-    watching = FolderWatch(spec, threading.Event(), lambda: woken.append(1))
+    watching = FolderWatch(spec, threading.Event(), lambda _: woken.append(1))
 
     def compare():
         watching.look()
@@ -384,7 +384,7 @@ def test_one_changed_file_of_many_is_read_and_no_other_is_looked_at(project, art
 def test_a_repository_wakes_on_its_interval_until_stopped():
     stop, woken = threading.Event(), threading.Semaphore(0)
     spec = GitSpec(identity="x", repository="/x", ref="HEAD", path="", transport="file")
-    thread = watch(spec, stop, woken.release, interval_s=0.001)
+    thread = watch(spec, stop, lambda _: woken.release(), interval_s=0.001)
     for _ in range(3):
         assert woken.acquire(timeout=PATIENCE_S)
     stop.set()

@@ -1,0 +1,42 @@
+"""The files of a source that may be others now, from the thread that notices changes to the one that reads.
+
+`None` stands for any file. A change that is not named would be found only by the next reading of everything, so who is
+not sure names none.
+"""
+
+import threading
+from collections.abc import Collection
+
+Changed = frozenset[str] | None  # root-relative paths
+NOTHING: Changed = frozenset()
+
+
+def joined(one: Changed, other: Changed) -> Changed:
+    """Return the files that either names."""
+    return None if one is None or other is None else one | other
+
+
+class Asked:
+    """What somebody is to look at; asked from any thread, taken by one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._any = threading.Event()
+        self._changed: Changed = NOTHING
+
+    def add(self, changed: Collection[str] | None) -> None:
+        """Ask for a look, be it at nothing in particular."""
+        with self._lock:
+            self._changed = joined(self._changed, None if changed is None else frozenset(changed))
+            self._any.set()
+
+    def wait(self) -> None:
+        """Wait until somebody has asked."""
+        self._any.wait()
+
+    def take(self) -> Changed:
+        """Return what was asked for since this was called last, and forget it."""
+        with self._lock:
+            changed, self._changed = self._changed, NOTHING
+            self._any.clear()
+            return changed
