@@ -4,6 +4,7 @@ One bad document makes only its own deployment invalid. A file of which not ever
 unreadable, so that nobody takes what it used to say for removed.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -49,6 +50,21 @@ class _Component(msgspec.Struct, frozen=True):
     result: ComponentFile
 
 
+class _Resolved(msgspec.Struct):
+    """A snapshot as it was resolved, with all that one manifest more or less depends on.
+
+    `known` are the deployments that existed elsewhere; None where nothing depends on any.
+    """
+
+    snapshot: Snapshot
+    manifests: dict[str, _Read]
+    components: dict[str, ComponentFile]
+    collided: dict[str, str]
+    trust: Trust
+    known: frozenset[DeploymentKey] | None
+    resolution: Resolution
+
+
 class Resolver:
     """Resolves the snapshots of one source, one after another; of each only what changed since the last is read anew.
 
@@ -61,6 +77,7 @@ class Resolver:
         self._manifests: dict[str, _Read] = {}
         self._components: dict[str, _Component] = {}
         self._parsed = Parsed()
+        self._last: _Resolved | None = None
 
     def references(self, files: Mapping[str, FileEntry], manifests: Sequence[str]) -> tuple[Reference, ...]:
         """Return what the given files refer to, as `references` does; files that were parsed for it are parsed."""
@@ -73,11 +90,19 @@ class Resolver:
 
         Never raises, whatever the files hold.
         """
-        trust = self._trust()
+        permissions, trust, last = permissions or Permissions(), self._trust(), self._last
+        patched = None if last is None else _patched(last, snapshot, known, trust, self._parsed.documents)
+        if patched is None:
+            self._last = patched = self._resolved(snapshot, known, trust)
+        self._parsed.forget()
+        desired, diagnostics = patched.resolution.desired, patched.resolution.diagnostics
+        return Resolution(desired=replace(desired, permissions=permissions), diagnostics=diagnostics)
+
+    def _resolved(self, snapshot: Snapshot, known: Collection[DeploymentKey], trust: Trust) -> "_Resolved":
+        """Resolve everything; of files that are the same since the last time, what they held is known."""
         collided = collisions(snapshot.files)
         components: dict[str, ComponentFile] = {}
         read = self._read(snapshot, collided, components)
-        self._parsed.forget()
         entries = [entry for one in read for entry in one.result.entries]
         keyed = _by_key(entries)
         found: Found = defaultdict(list)
@@ -90,11 +115,16 @@ class Resolver:
         diagnostics += (diagnostic for component in components.values() for diagnostic in component.diagnostics)
         diagnostics += _revoked(snapshot, components, trust)
         unreadable = tuple(sorted({one.file for one in read if one.result.is_unreadable}))
-        desired = _desired(snapshot, keyed, found, unreadable, permissions or Permissions())
-        desired = replace(desired, deployments=tuple(_recognised(one, trust) for one in desired.deployments))
+        desired = _desired(snapshot, keyed, found, unreadable)
+        before = self._last.resolution.desired.deployments if self._last is not None else ()
+        desired = replace(desired, deployments=_all_recognised(desired.deployments, trust, before))
         sealed = (entry.sealed for entry in entries if entry.sealed is not None and entry not in found)
         desired = replace(desired, sealed=tuple(sorted(sealed)))
-        return Resolution(desired=desired, diagnostics=tuple(_limited(diagnostics)))
+        return _Resolved(
+            snapshot, self._manifests, components, collided, trust,
+            frozenset(known) if any(entry.depends_on for entry in entries) else None,
+            Resolution(desired=desired, diagnostics=tuple(_limited(diagnostics))),
+        )  # fmt: skip
 
     def _read(self, snapshot: Snapshot, collided: dict[str, str], components: dict[str, ComponentFile]) -> list[_Read]:
         """Read the manifests, in the order of their paths; fills in the `components` that they name."""
@@ -133,6 +163,17 @@ def resolve(
     return Resolver().resolve(snapshot, known, permissions)
 
 
+def _all_recognised(
+    deployments: Sequence[Deployment], trust: Trust, before: Sequence[Deployment]
+) -> tuple[Deployment, ...]:
+    """Return the deployments with their signers as they are known here; the very objects of `before` where equal."""
+    known = [_recognised(one, trust) for one in deployments]
+    if all(one is other for one, other in zip(known, deployments, strict=True)):
+        return tuple(known)
+    last = {one.key: one for one in before}
+    return tuple(was if (was := last.get(one.key)) is not None and was == one else one for one in known)
+
+
 def _recognised(deployment: Deployment, trust: Trust) -> Deployment:
     """Return the deployment with its signers as they are known here."""
     if not deployment.signers:
@@ -168,6 +209,86 @@ def _manifest(
     ):
         return before
     return _Read(file, content, collided_with, read_manifest(path, file, content, collided_with, components, parse))
+
+
+class _NamedAnew(Exception):
+    """A manifest names a component that no manifest has named before."""
+
+
+def _patched(
+    last: _Resolved, snapshot: Snapshot, known: Collection[DeploymentKey], trust: Trust, parse: Parse
+) -> _Resolved | None:
+    """Return a snapshot as resolved, made of the last one; None where more differs than what manifests say of theirs.
+
+    That is where another file differs, or something that a file says and others have to agree with.
+    """
+    changed = _changed(last.snapshot.files, snapshot.files)
+    if not (changed <= last.manifests.keys() and _is_alike(last, snapshot, known, trust)):
+        return None
+    read: dict[str, _Read] = {}
+    for path in changed:
+        again = _again(path, snapshot, last, parse)
+        if again is None or _concerning_others(again) != _concerning_others(last.manifests[path]):
+            return None
+        read[path] = again
+    desired = last.resolution.desired
+    deployments = _replaced(desired.deployments, read.values(), trust) if read else desired.deployments
+    last.manifests.update(read)
+    last.snapshot = snapshot
+    desired = replace(desired, deployments=deployments, revision=snapshot.revision, commit=snapshot.commit)
+    last.resolution = replace(last.resolution, desired=desired)
+    return last
+
+
+def _changed(before: Mapping[str, FileEntry], now: Mapping[str, FileEntry]) -> set[str]:
+    """Return the paths of files that came, went or are others."""
+    differing = {path for path, entry in now.items() if (was := before.get(path)) is not entry and was != entry}
+    return (
+        differing
+        if len(before) == len(now) and not differing - before.keys()
+        else differing | before.keys() ^ now.keys()
+    )
+
+
+def _is_alike(last: _Resolved, snapshot: Snapshot, known: Collection[DeploymentKey], trust: Trust) -> bool:
+    alike = replace(last.snapshot, files=snapshot.files, commit=snapshot.commit) == snapshot
+    return alike and trust == last.trust and (last.known is None or last.known == frozenset(known))
+
+
+def _again(path: str, snapshot: Snapshot, last: _Resolved, parse: Parse) -> _Read | None:
+    def component(name: str) -> ComponentFile:
+        found = last.components.get(name)
+        if found is None:
+            raise _NamedAnew
+        return found
+
+    try:
+        return _manifest(path, snapshot, last.collided.get(path), None, component, parse)
+    except _NamedAnew:
+        return None
+
+
+def _concerning_others(read: _Read) -> tuple[object, ...]:
+    """Return all of a manifest that the resolution of others depends on, and all that is told of it."""
+    result = read.result
+    names = [name for name, _ in result.used]
+    return (result.problems, result.is_unreadable, names, [_of_entry(entry) for entry in result.entries])
+
+
+def _of_entry(entry: DocumentEntry) -> tuple[object, ...]:
+    one = entry.deployment
+    made = one and (one.group, one.revision.component, one.revision.version, one.revision.artifact)
+    return (entry.key, entry.place, entry.problems, entry.depends_on, entry.group_place, entry.sealed, made)
+
+
+def _replaced(deployments: Sequence[Deployment], read: Iterable[_Read], trust: Trust) -> tuple[Deployment, ...]:
+    """Return the deployments with those of some manifests as these say now; one that is refused is not among them."""
+    made = [*deployments]
+    for one in (entry.deployment for each in read for entry in each.result.entries):
+        at = bisect_left(made, one.key, key=lambda each: each.key) if one is not None else len(made)
+        if one is not None and at < len(made) and made[at].key == one.key:
+            made[at] = _recognised(one, trust)
+    return tuple(made)
 
 
 def _standing(
@@ -288,9 +409,7 @@ def _diagnostics(read: Iterable[_Read], found: Found) -> Iterator[Diagnostic]:
                 yield from (problem.within(one.file) for problem in found[entry])
 
 
-def _desired(
-    snapshot: Snapshot, keyed: Keyed, found: Found, unreadable: tuple[str, ...], permissions: Permissions
-) -> DesiredState:
+def _desired(snapshot: Snapshot, keyed: Keyed, found: Found, unreadable: tuple[str, ...]) -> DesiredState:
     deployments: list[Deployment] = []
     invalid: list[DeploymentKey] = []
     for key, entries in keyed.items():
@@ -310,7 +429,6 @@ def _desired(
         invalid=tuple(invalid),
         unreadable_files=unreadable,
         empty=not keyed and not unreadable,
-        permissions=permissions,
     )
 
 

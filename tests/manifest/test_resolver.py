@@ -1,6 +1,9 @@
 """Resolving one snapshot after another costs what changed, and says what resolving the last by itself says."""
 
+from itertools import product
+
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,9 +16,11 @@ TEXTS = [
     deployment("a"),
     deployment("a", "  replicas: 2\n"),
     deployment("b", "  dependsOn: [a]\n"),
+    deployment("b", "  dependsOn: [x]\n"),
     deployment("a", "  dependsOn: [b]\n") + "---\n" + deployment("c"),
     deployment("c", GROUP % "one-for-all"),
     deployment("d", GROUP % "rest-for-one"),
+    deployment("d", GROUP % "one-for-all"),
     deployment("d", "  x: 1\n"),
     "kind: [",
     "",
@@ -42,6 +47,15 @@ def test_a_later_snapshot_resolves_as_it_does_by_itself(steps):
     for files, toml, wasm in steps:
         snap = snapshot(files, toml, wasm)
         assert resolver.resolve(snap) == resolve(snap)
+
+
+@pytest.mark.parametrize("beside", [deployment("a", "  dependsOn: [b]\n"), deployment("c", GROUP % "one-for-all")])
+def test_each_edit_of_a_manifest_resolves_as_it_does_by_itself(beside: str):
+    for one, other in product(TEXTS, TEXTS):
+        resolver = Resolver()
+        for text in (one, other):
+            snap = snapshot({"a.yaml": text, "b.yaml": beside})
+            assert resolver.resolve(snap) == resolve(snap)
 
 
 def test_only_what_changed_is_made_anew():
