@@ -379,6 +379,10 @@ MADE: dict[str, dict[str, Callable[[], str]]] = {
     },
     "docs/configuration.md": {"settings": lambda: schema_table("airs")},
     "docs/secrets.md": {"sealed fields": lambda: schema_table("sealed-secret")},
+    "docs/policy.md": {
+        "policy fields": lambda: schema_table("policy"),
+        "approval fields": lambda: schema_table("approval"),
+    },
     "docs/rollouts.md": {"rollout phases": lambda: words(ROLLOUT_PHASES, "phase | a rollout")},
     "docs/limits.md": {"limits": limits},
     "docs/speed.md": {

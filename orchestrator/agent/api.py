@@ -27,6 +27,7 @@ from orchestrator.agent.routes.events import EventRoutes
 from orchestrator.agent.routes.jobs import JobRoutes
 from orchestrator.agent.routes.messages import MessageRoutes
 from orchestrator.agent.routes.plan import PlanRoutes
+from orchestrator.agent.routes.policies import PolicyRoutes
 from orchestrator.agent.routes.recorded import AuditRoutes, recorded
 from orchestrator.agent.routes.rollouts import RolloutRoutes
 from orchestrator.agent.routes.secrets import SecretRoutes
@@ -36,6 +37,7 @@ from orchestrator.agent.sources import Sources
 from orchestrator.agent.views import SignedBy
 from orchestrator.contract.documents import AgentView
 from orchestrator.controller.loop import Controller
+from orchestrator.execute.ruling import Ruling
 from orchestrator.model.event import Announce
 from orchestrator.observe.events import Journals
 
@@ -57,6 +59,7 @@ class Served(NamedTuple):
     auditing: Auditing
     signed: SignedBy
     collector: Collector
+    ruling: Ruling
 
 
 class Api:
@@ -81,6 +84,7 @@ class Api:
             **DeadLetterRoutes(parts.operations, parts.messages).serves,
             **TraceRoutes(parts.journals).serves,
             **self._events.serves,
+            **PolicyRoutes(parts.operations, parts.controller, parts.ruling).serves,
             **AuditRoutes(parts.auditing).serves,
         }
         self._serves = recorded(self._serves, parts.auditing)

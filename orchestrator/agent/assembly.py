@@ -1,6 +1,7 @@
 """Puts the parts of an agent together: the list of what there is, and the place to swap one of them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import wait
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -16,6 +17,7 @@ from orchestrator.agent.guests import Given, Guests, host_imports
 from orchestrator.agent.messages import Messages
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.planning import Planning, quietly
+from orchestrator.agent.policies import PlaceReader, Policies
 from orchestrator.agent.secret_variables import SecretVariables
 from orchestrator.agent.shutdown import Shutdown
 from orchestrator.agent.sources import Sources
@@ -31,6 +33,7 @@ from orchestrator.execute.commands import Commands
 from orchestrator.execute.faults import Faults
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.ledger import Ledger
+from orchestrator.execute.ruling import Ruling
 from orchestrator.execute.settle import Settling
 from orchestrator.fetch.fetcher import Fetcher
 from orchestrator.fetch.files import PackageFiles
@@ -41,8 +44,11 @@ from orchestrator.model.calls import Calls
 from orchestrator.model.event import Event
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedState
+from orchestrator.model.policy import PolicySet
 from orchestrator.model.source import SourceStatus
 from orchestrator.observe.events import Journals
+from orchestrator.plan.action import ActionKind, Reason
+from orchestrator.plan.document import Plan
 from orchestrator.runtime import Runtime
 from orchestrator.secrets.filling import WatchedSecrets
 from orchestrator.secrets.secrets import SecretPlaces, Secrets
@@ -57,6 +63,8 @@ from orchestrator.store.trust import TrustStore
 from orchestrator.supervise.environment import Environment
 from orchestrator.supervise.scheduler import Scheduler
 from orchestrator.supervise.timers import SystemClock
+
+RULED_WAIT_S = 2.0  # for a controller that is busy to put other policies in force, before anybody is told
 
 
 class Agent:
@@ -85,6 +93,7 @@ class Agent:
         self.packages = Packages(state.path, state.artifacts)
         self.collector = self._collector(fetching.retain_ms)
         self.ledger.decided = self._decided
+        self.ruling = Ruling(self.ledger, self.clock.wall_ms)
         self.shutdown = Shutdown(self.ledger, self.fleet)
         self.runtime = self._runtime(calls)
         self.attestation = self._attestation()
@@ -95,6 +104,7 @@ class Agent:
         self.sources = self._sources(artifacts, fetching.passed_on)
         self.planning = self._planning(artifacts)
         self.operations = self._operations()
+        self.policies = self.policies_of("", {})
         self.messages = Messages(self.fleet, self.clock, self.exchange.letters)
 
     def _watch_the_store(self) -> None:
@@ -166,8 +176,9 @@ class Agent:
         actions = Actions(ledger, fleet, clock, announce, faults)
         settling = Settling(ledger, fleet, clock, announce, faults)
         settling.open_mailboxes()
-        observer, outcomes = Observer(ledger, fleet, faults), PlanOutcomes(announce, faults)
+        observer, outcomes = Observer(ledger, fleet, faults, self.ruling.told), PlanOutcomes(announce, faults)
         controller = Controller(watched, ledger, actions, settling, observer, outcomes, clock.monotonic_ms)
+        controller.judging, controller.refused = lambda: self.ruling.judging, self._note_refused
         self.announcer.look_at = controller.look_at
         controller.secrets = self.secrets
         return controller
@@ -177,6 +188,30 @@ class Agent:
         fetcher = Fetcher(settings, self.state.path, lambda *_: None, passed_on=fetching.passed_on)
         files = PackageFiles(self.packages, self.state.artifacts, artifacts)
         return Lookout(fetcher, files, self.clock.wall_ms, settings.at_once, partial(tell_of_look, announce))
+
+    def _note_refused(self, plan: Plan) -> None:
+        for action in plan.actions:
+            if action.kind is ActionKind.BLOCKED and {Reason.POLICY_REFUSED, Reason.NEEDS_APPROVAL} & {*action.reasons}:
+                self.auditing.uses.refused(action.key, action.reasons[0].value, action.note)
+            else:
+                self.auditing.uses.allowed(action.key)
+
+    def policies_of(self, place: str, passed_on: Mapping[str, str]) -> Policies:
+        """Return the keeper of the policies of a place, empty for none."""
+        read = PlaceReader(place, self.state.path / "git", passed_on).read
+        return Policies(place, read, self.state.path, self._rule_by, self.announcer.announce, self.auditing)
+
+    def _rule_by(self, rules: PolicySet) -> None:
+        """Put policies in force, and plan everything anew; returns when that is so, if the controller still runs."""
+
+        def put() -> None:
+            self.ruling.put(rules)
+            self.controller.plan_anew()
+            for key, why in self.ruling.violating():
+                self.announcer.announce(key, "policy-violated", why)
+                self.auditing.uses.refused(key, "runs", why)
+
+        wait([self.controller.submit(put)], timeout=RULED_WAIT_S)
 
     def _sources(self, artifacts: ArtifactCache, passed_on: Mapping[str, str]) -> Sources:
         reading = Reading(artifacts, self.state.path / "git", passed_on, self.lookout)
@@ -188,14 +223,16 @@ class Agent:
             return self.controller.submit(self.controller.observe).result()
 
         inspect = quietly(self.runtime.inspect, Worlds(SealedFolder(self.state.cache)))
-        return Planning(
+        planning = Planning(
             observe, artifacts.inspected_by(inspect), self.guests.keep, self.clock, self.attestation.trust,
             self.secrets.secrets.filled,
         )  # fmt: skip
+        planning.judging = lambda: self.ruling.judging
+        return planning
 
     def _operations(self) -> Operations:
         is_kept, wants = self.state.artifacts.claim, self.controller.sources.wants
-        commands = Commands(self.ledger, self.fleet, self.clock, self.announcer.announce, wants, is_kept)
+        commands = Commands(self.ledger, self.fleet, self.clock, self.announcer.announce, wants, is_kept, self.ruling)
         return Operations(self.controller, commands, is_kept, self.sources.note_applied, self.secrets.secrets)
 
     def _describe(self, key: DeploymentKey) -> tuple[str, str] | None:
@@ -211,6 +248,7 @@ class Agent:
 
     def close(self) -> None:
         """Release what is held; only after the controller has ended."""
+        self.policies.close()
         self.sources.followed.close()
         self.lookout.close()
         self.secrets.close()

@@ -53,7 +53,9 @@ def describe(seen: ObservedDeployment, source: SourceSeen) -> Described:
         ready=sum(each.ready for each in own_instances(record, seen.instances or ())),
         replicas=(record.stable or record.wanted).replicas,
         sync=sync_of(record, source),
-        conditions=tuple(filter(None, (seen.fault or _why(seen), why_invalid(record, source), _lack(seen)))),
+        conditions=tuple(
+            filter(None, (seen.fault or _why(seen), why_invalid(record, source), _lack(seen), seen.ruling))
+        ),
     )
 
 

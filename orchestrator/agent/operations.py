@@ -68,7 +68,7 @@ class Operations:
         observed = self._controller.observe()
         desired = replace(plan.desired, by=by)
         self._refuse_other_secrets(desired)
-        now = make_plan(desired, observed)
+        now = make_plan(desired, observed, judging=self._controller.judging())
         if fresh or now.actions != plan.actions:
             try:
                 check_fresh(plan, observed)
@@ -106,6 +106,16 @@ class Operations:
             Trouble: it is refused; the reason says why.
         """
         return _granted(self._command(lambda: self._commands.obey(command, by)))
+
+    def approve(self, key: DeploymentKey, subject: str, by: By) -> Begun:
+        """Approve exactly what a deployment waits for; it is planned again at once.
+
+        Raises:
+            Trouble: it waits for none, or for another by now.
+        """
+        begun = _granted(self._command(lambda: self._commands.approve(key, subject, by)))
+        self._controller.look_at(key)
+        return begun
 
     def run(
         self, key: DeploymentKey, arguments: tuple[str, ...] | None, watcher: Watcher, by: By

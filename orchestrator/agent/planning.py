@@ -35,6 +35,7 @@ from orchestrator.model.source import FolderSpec
 from orchestrator.model.world import World
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan, plan_to_show
+from orchestrator.plan.ruled import UNJUDGED, Judging
 from orchestrator.signing.trust import Trust
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.folder import FolderSource
@@ -65,7 +66,9 @@ class _Folder:
         self._fill = fill
         self._source = FolderSource(spec, self._resolver.references, artifacts)
 
-    def plan(self, observe: Callable[[], ObservedState], wish: PlanWish) -> tuple[Plan, Snapshot]:
+    def plan(
+        self, observe: Callable[[], ObservedState], wish: PlanWish, judging: Judging
+    ) -> tuple[Plan, Snapshot]:  # fmt: skip
         """Read, resolve and plan the folder as it is now."""
         answer = self._source.read()
         if isinstance(answer, Unknown):
@@ -78,7 +81,7 @@ class _Folder:
         resolution = self._resolver.resolve(answer.snapshot, known, wish.source.permissions)
         desired = self._fill(resolution.desired)
         make = make_plan if wish.whole else plan_to_show
-        return make(desired, observed, resolution.diagnostics), answer.snapshot
+        return make(desired, observed, resolution.diagnostics, judging), answer.snapshot
 
 
 class Planning:
@@ -92,6 +95,7 @@ class Planning:
         self._fill = fill
         self._observe, self._artifacts, self._keep, self._clock = observe, artifacts, keep, clock
         self._standpoint, self._trust = standpoint(), trust
+        self.judging: Callable[[], Judging] = lambda: UNJUDGED  # by policies, where there are any
         self._turns = threading.Semaphore(AT_ONCE_MAX)
         self._lock = threading.Lock()
         self._folders: OrderedDict[FolderSpec, _Folder] = OrderedDict()
@@ -105,7 +109,7 @@ class Planning:
         spec = self._checked(wish)
         try:
             with self._turn(), self._folder(spec) as folder:
-                plan, snapshot = folder.plan(self._observe, wish)
+                plan, snapshot = folder.plan(self._observe, wish, self.judging())
             if wish.kept:
                 self._keep(snapshot)
             return _planned(plan, snapshot, wish.whole)

@@ -60,6 +60,7 @@ class AgentOptions(NamedTuple):
     calls: Calls = Calls.NATIVE
     fetching: Fetching = NOTHING_FETCHED
     secrets: SecretPlaces | None = None
+    policy: str = ""
 
 
 def run_agent(options: AgentOptions) -> None:
@@ -83,6 +84,7 @@ def run_agent(options: AgentOptions) -> None:
             state, options.socket_path, _both(log_event, options.say), _both(log_source, options.report),
             options.calls, options.fetching, options.secrets,
         )  # fmt: skip
+        agent.policies = agent.policies_of(options.policy, options.fetching.passed_on)
         opened.callback(_close, agent, lock)
         listener = opened.enter_context(listening(options.socket_path))  # only now: a failure before touches no socket
         about = AgentView(
@@ -185,8 +187,8 @@ async def _serve(
     api = Api(
         Served(
             agent.operations, agent.planning, agent.sources, agent.messages, agent.controller, agent.journals,
-            agent.compilations, lambda: replace(about, condition=agent.condition), agent.state.key, ending.ask,
-            agent.announcer.announce, agent.auditing, agent.attestation.views, agent.collector,
+            agent.compilations, lambda: _about(about, agent), agent.state.key, ending.ask,
+            agent.announcer.announce, agent.auditing, agent.attestation.views, agent.collector, agent.ruling,
         )
     )  # fmt: skip
     config = uvicorn.Config(
@@ -199,6 +201,7 @@ async def _serve(
     agent.collector.begin()
     agent.auditing.begin()
     agent.secrets.begin()
+    agent.policies.begin(agent.ruling.put)
     options.ready(agent)
     controller.start()
     waits = {serving, asyncio.create_task(ending.wait())}
@@ -214,6 +217,13 @@ async def _serve(
     api.close()
     server.should_exit = True
     await serving
+
+
+def _about(about: AgentView, agent: Agent) -> AgentView:
+    policies = agent.policies
+    return replace(
+        about, condition=agent.condition, policy=policies.shown, policy_warning=policies.warning
+    )  # fmt: skip
 
 
 async def _leave_if_moved(agent: Agent, lock: StateLock, ending: _Ending) -> None:

@@ -34,6 +34,7 @@ class Uses:
         self._lock = threading.Lock()
         self._used: set[tuple[DeploymentKey, str, str]] = set()
         self._denied: dict[tuple[DeploymentKey, str], _Denials] = {}
+        self._refused: dict[DeploymentKey, str] = {}
         self._fresh: list[Note] = []
 
     def used(self, key: DeploymentKey, revision: str, capability: str, on: str) -> None:
@@ -63,6 +64,22 @@ class Uses:
         if is_first:
             self._wake()
 
+    def refused(self, key: DeploymentKey, reason: str, text: str) -> None:
+        """Note that a policy refuses what is wanted of a deployment, once for as long as it says the same."""
+        with self._lock:
+            if self._refused.get(key) == text or len(self._refused) >= LINES_MAX:
+                return
+            self._refused[key] = text
+            facts = {"rule": reason, "because": text}
+            self._fresh.append(Note(kind=AuditKind.DENIED, subject=str(key), at_ms=_now_ms(), facts=facts))
+        self._wake()
+
+    def allowed(self, key: DeploymentKey) -> None:
+        """Note that no policy refuses what is wanted any more."""
+        if key in self._refused:
+            with self._lock:
+                self._refused.pop(key, None)
+
     def take(self, *, is_last: bool = False) -> list[Note]:
         """Return what is to be told now, once; with `is_last`, the counts of which the time has not come as well."""
         with self._lock:
@@ -77,6 +94,7 @@ class Uses:
     def forget(self, key: DeploymentKey) -> None:
         """Forget a deployment that is no more, once its counts are told."""
         with self._lock:
+            self._refused.pop(key, None)
             self._used = {line for line in self._used if line[0] != key}
             for line in [line for line in self._denied if line[0] == key and not self._denied[line].untold]:
                 del self._denied[line]

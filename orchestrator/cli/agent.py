@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from orchestrator.cli.context import Settings, command, global_options
+from orchestrator.cli.context import Settings, command, global_options, policy_option
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.terminal import Text
 from orchestrator.contract.problem import Failure
@@ -21,6 +21,7 @@ def agent() -> None:
 
 
 @command()
+@policy_option
 def start(settings: Settings) -> None:
     """Start an agent in the background, if none runs."""
     from orchestrator.cli.background import start_agent  # here and below: with processes, which `status` starts none of
@@ -66,11 +67,16 @@ def status(settings: Settings) -> None:
     console.print(f"log        {about.log}")
     console.print(f"calls      {about.calls.value}{f': {about.why_slower}' if about.why_slower else ''}")
     console.print(f"python     {about.python.version}, {about.python.costs or 'an optimised build'}")
+    if about.policy:
+        console.print(Text(printable(f"policy     {about.policy}")))
+    if about.policy_warning:
+        console.print(Text.assemble(("policy     ", "bold red"), printable(about.policy_warning)))
     if about.condition:
         console.print(Text.assemble(("store      ", "bold red"), printable(about.condition)))
 
 
 @command(hidden=True)
+@policy_option
 def run(settings: Settings) -> None:
     """Run an agent in the foreground that watches nothing; what it does is in its log."""
     from orchestrator.cli.foreground import run_here  # with the agent itself, which nobody needs who only asks it

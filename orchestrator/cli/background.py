@@ -49,6 +49,7 @@ def start_agent(settings: Settings) -> AgentClient:
     command = [sys.executable, "-m", "orchestrator", "agent", "run", "--state-dir", str(settings.state_dir)]
     if settings.found.file is not None:
         command += ["--config", str(settings.found.file)]
+    command += [f"--policy={s.value}" for s in settings.resolved.settings if s.where == "--policy"]
     variables = {each.where: str(each.value) for each in settings.resolved.settings if each.origin is Origin.VARIABLE}
     log = os.open(state.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     begin = os.fstat(log).st_size

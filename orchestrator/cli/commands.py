@@ -53,6 +53,11 @@ SECTIONS: dict[str, dict[str, CommandEntry]] = {
         "delete": CommandEntry("act", "Remove deployments; their stored data are kept."),
     },
     "Permissions and the audit book": {
+        "approvals": CommandEntry("approving", "List the deployments that wait for an approval, and exactly what for."),
+        "approve": CommandEntry(
+            "approving",
+            "Approve what a deployment waits for: these capabilities, for this artifact, and nothing else.",
+        ),
         "audit": CommandEntry(
             "audit",
             "Look at the audit book, which tells who decided and was allowed what, and verify that nobody changed it.",

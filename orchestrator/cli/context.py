@@ -223,6 +223,14 @@ def plain_http_option(function: F) -> F:
     return option(function)
 
 
+def policy_option(function: F) -> F:
+    """Add the option that names the place of policies."""
+    return click.option(
+        "--policy", expose_value=False, callback=_flag("--policy"), metavar="PATH|GIT",
+        help="Where the policies are: a folder, a file or REPOSITORY#ref:path [env: AIRS_POLICY].",
+    )(function)  # fmt: skip
+
+
 def command(*arguments: Any, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
     """Declare a command that takes the global options and gets the `Settings` first."""
 

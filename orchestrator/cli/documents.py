@@ -23,9 +23,11 @@ from orchestrator.cli.trust import Revocation, TrustView
 from orchestrator.contract.documents import (
     ActView,
     AgentView,
+    ApprovalView,
     CollectedView,
     DeadLetterView,
     DeploymentView,
+    GrantView,
     GroupView,
     HistoryView,
     InstanceView,
@@ -108,6 +110,8 @@ DOCUMENTS: dict[str, Any] = {
     "secret-list": tuple[SecretView, ...],
     "secret-rotate-key": SealingKeysView,
     "doctor": Doctor,
+    "approvals": tuple[ApprovalView, ...],
+    "get-grants": tuple[GrantView, ...],
     "audit-show": AuditEntry,  # one line of it
     "audit-verify": Verified,
     "audit-head": AuditHead,

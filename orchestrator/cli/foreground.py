@@ -50,6 +50,7 @@ def run_here(settings: Settings, ready: Callable[[Agent], None] = lambda _: None
             calls=settings.calls,
             fetching=Fetching(fetch_settings(configured), passed_to_git(), configured.store.retain),
             secrets=SecretPlaces(Path(configured.secrets.dir), take_secrets(os.environ)),
+            policy=configured.policy,
         )
         run_agent(options)
     except StateLocked as locked:

@@ -22,6 +22,7 @@ from orchestrator.contract.codes import NO_AGENT, OK, USAGE
 from orchestrator.contract.documents import (
     DeadLetterView,
     DeploymentView,
+    GrantView,
     GroupView,
     HistoryView,
     InstanceView,
@@ -38,10 +39,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 WATCH_S = 0.5
-KINDS = ("deployments", "instances", "groups", "revisions", "sources", "dead-letters", "subscriptions")
+KINDS = ("deployments", "instances", "groups", "revisions", "sources", "dead-letters", "subscriptions", "grants")
 RECORDED = ("deployments", "sources")  # what can be shown without an agent
 NOTHING = "Nothing is deployed. `airs apply PATH` deploys a folder of manifests."
-NOT_OF_ONE = ("sources", "dead-letters", "subscriptions")  # what needs no deployment to be there
+NOT_OF_ONE = ("sources", "dead-letters", "subscriptions", "grants")  # what needs no deployment to be there
 
 
 @command()
@@ -88,10 +89,12 @@ def _with_condition(show: Show) -> Show:
     """Tell what is wrong with the agent's store, for as long as it is, above what is shown."""
 
     def show_both(settings: Settings, client: AgentClient, console: Console) -> None:
-        condition = client.about().condition
-        if condition:
-            told = settings.err() if settings.is_json else console
-            told.print(Text.assemble(("store  ", "bold red"), printable(condition)))
+        about = client.about()
+        told = settings.err() if settings.is_json else console
+        if about.condition:
+            told.print(Text.assemble(("store  ", "bold red"), printable(about.condition)))
+        if about.policy_warning:
+            told.print(Text.assemble(("policy  ", "bold red"), printable(about.policy_warning)))
         show(settings, client, console)
 
     return show_both
@@ -334,17 +337,26 @@ def _found(client: AgentClient, kind: str, name: str | None, key: DeploymentKey 
         case "revisions":
             keys = [DeploymentKey(namespace=v.namespace, name=v.name) for v in views]
             return [n for key in keys for n in client.history(key) if isinstance(n, HistoryView)]
-        case "dead-letters" | "subscriptions":
-            asked = client.dead_letters if kind == "dead-letters" else client.subscriptions
-            return _those_of(asked(key), views, key, only)
+        case "dead-letters" | "subscriptions" | "grants":
+            return _those_of(_asked(client, kind)(key), views, key, only)
         case _:
             return [source for source in client.sources() if name in (None, source.name)]
 
 
+OfOne = DeadLetterView | SubscriptionView | GrantView
+
+
+def _asked(client: AgentClient, kind: str) -> Callable[[DeploymentKey | None], Iterable[OfOne]]:
+    kinds: dict[str, Callable[[DeploymentKey | None], Iterable[OfOne]]] = {
+        "dead-letters": client.dead_letters, "subscriptions": client.subscriptions, "grants": client.grants,
+    }  # fmt: skip
+    return kinds[kind]
+
+
 def _those_of(
-    found: Iterable[DeadLetterView | SubscriptionView], views: Iterable[DeploymentView], key: DeploymentKey | None,
+    found: Iterable[OfOne], views: Iterable[DeploymentView], key: DeploymentKey | None,
     only: Filter,
-) -> list[DeadLetterView | SubscriptionView]:  # fmt: skip
+) -> list[OfOne]:  # fmt: skip
     """Return those of the deployments that are meant; of a namespace, also of deployments that are gone."""
     if key is not None or only.is_open:
         return [*found]
@@ -381,6 +393,12 @@ def _show_letters(console: Console, found: Sequence[Any]) -> None:
     show_letters(console, found)
 
 
+def _show_grants(console: Console, found: Sequence[Any]) -> None:
+    from orchestrator.cli.approving import show_grants
+
+    show_grants(console, found)
+
+
 def _show_subscriptions(console: Console, found: Sequence[Any]) -> None:
     from orchestrator.cli.topics import show_subscriptions
 
@@ -395,6 +413,7 @@ _TABLES: dict[str, Callable[[Console, Sequence[Any]], None]] = {
     "sources": source_table,
     "dead-letters": _show_letters,
     "subscriptions": _show_subscriptions,
+    "grants": _show_grants,
 }
 
 

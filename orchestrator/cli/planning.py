@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
-from orchestrator.cli.context import Settings, command, plain_http_option
+from orchestrator.cli.context import Settings, command, plain_http_option, policy_option
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.excerpts import Find, of_snapshot
 from orchestrator.cli.names import WORD
@@ -27,14 +27,14 @@ from orchestrator.cli.terminal import Console, Text
 from orchestrator.cli.visible import document
 from orchestrator.cli.waiting import Settled, ended, is_failure, key_of, wait_for, where_why
 from orchestrator.client import AgentClient
-from orchestrator.contract.codes import CHANGES, FAILED, INVALID, OK
+from orchestrator.contract.codes import CHANGES, FAILED, INVALID, OK, REFUSED
 from orchestrator.contract.documents import DeploymentView
 from orchestrator.contract.problem import Failure
 from orchestrator.model.desired import Permissions
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.observe.events import printable
-from orchestrator.plan.action import Action, ActionKind
+from orchestrator.plan.action import Action, ActionKind, Reason
 from orchestrator.plan.document import Plan, has_changes
 from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan, render_json, seal
 from orchestrator.plan.text import NO_DEPLOYMENTS, Style, styled_lines
@@ -42,6 +42,7 @@ from orchestrator.plan.text import NO_DEPLOYMENTS, Style, styled_lines
 if TYPE_CHECKING:
     from orchestrator.store.state_dir import StateDir
 
+RULED = frozenset({Reason.POLICY_REFUSED, Reason.NEEDS_APPROVAL})
 TOLD_MAX = 20  # deployments that an apply tells of one by one
 NAMED_MAX = 20  # deployments named in one error; the plan above it names all
 TOGETHER_MAX = 5  # deployments with one cause that are named
@@ -91,6 +92,7 @@ def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> in
 @root_option
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan to apply it later.")
 @click.option("--force", is_flag=True, help="Let --out overwrite a file that is there.")
+@policy_option
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
 @adopt_option
 @mass_prune_option
@@ -107,7 +109,8 @@ def plan(
         raise Failure(f"{out} exists already", suggestion="Use --force to overwrite it, or name another file.")
     state = state_of(settings) if out is not None else None  # a saved plan belongs to a state
     whole = settings.is_json or out is not None
-    planned = plan_by_agent(settings, place, permissions, whole=whole, kept=out is not None)
+    is_named = "--policy" in settings.flags
+    planned = None if is_named else plan_by_agent(settings, place, permissions, whole=whole, kept=out is not None)
     if planned is None:
         planned = make_plan_for(settings, read_source(place, settings), permissions)
     if settings.is_json:
@@ -270,14 +273,15 @@ def _not_done(
 
 
 def _left_alone(stopped: Sequence[Action]) -> Failure:
+    code = REFUSED if any(RULED & {*action.reasons} for action in stopped) else FAILED
     if len(stopped) == 1:
         reasons = ", ".join(reason.value for reason in stopped[0].reasons)
-        return Failure(f"left alone: {stopped[0].key} ({reasons})", stopped[0].note, exit_code=FAILED)
+        return Failure(f"left alone: {stopped[0].key} ({reasons})", stopped[0].note, exit_code=code)
     by_cause: dict[str, list[DeploymentKey]] = {}
     for action in stopped:
         by_cause.setdefault(_why_left(action), []).append(action.key)
     lines = [f"{_named(keys)}: {why}" for why, keys in by_cause.items()]  # one cause once, however many it concerns
-    return Failure(f"left alone: {len(stopped)} deployments", _some(lines), exit_code=FAILED)
+    return Failure(f"left alone: {len(stopped)} deployments", _some(lines), exit_code=code)
 
 
 def _named(keys: Sequence[DeploymentKey]) -> str:

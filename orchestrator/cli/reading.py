@@ -15,6 +15,7 @@ from orchestrator.cli.compiling import Progress
 from orchestrator.cli.context import Settings, silent_holder
 from orchestrator.cli.excerpts import Find, of_snapshot
 from orchestrator.cli.inspecting import Inspector
+from orchestrator.cli.judging import judging_for
 from orchestrator.contract.bodies import PlanWish, SourceWish
 from orchestrator.contract.codes import FAILED, INVALID, USAGE
 from orchestrator.contract.problem import Failure
@@ -178,7 +179,7 @@ def make_plan_for(settings: Settings, source: ReadSource, permissions: Permissio
         from orchestrator.cli.secrets_here import with_secrets  # which most sources name none of
 
         resolution = with_secrets(settings, resolution)
-    plan = make_plan(resolution.desired, observed, resolution.diagnostics)
+    plan = make_plan(resolution.desired, observed, resolution.diagnostics, judging_for(settings))
     find, artifacts = of_snapshot(source.snapshot), artifacts_of(source.snapshot)
     return PlanMade(plan, len(plan.desired.deployments), find, artifacts, signatures_of(source.snapshot))
 

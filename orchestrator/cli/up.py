@@ -7,7 +7,7 @@ import click
 from orchestrator.agent.assembly import Agent
 from orchestrator.agent.trouble import Trouble
 from orchestrator.cli.attached import Telling, watch_along
-from orchestrator.cli.context import Settings, command
+from orchestrator.cli.context import Settings, command, policy_option
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.foreground import aloud, report_look, run_here, say_event
 from orchestrator.cli.planning import empty_option, mass_prune_option, root_option, source_option
@@ -28,6 +28,7 @@ from orchestrator.observe.events import printable
 @root_option
 @mass_prune_option
 @empty_option
+@policy_option
 @click.option("--adopt", is_flag=True, help="Take over deployments that another source owns.")
 @click.option("--interval", type=DURATION, default="15s", help="How often a git repository is looked at.")
 def up(

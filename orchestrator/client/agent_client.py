@@ -19,11 +19,13 @@ from orchestrator.contract.documents import (
     ActView,
     AgentView,
     Applied,
+    ApprovalView,
     CollectedView,
     DeadLetterView,
     DeploymentView,
     Done,
     Ended,
+    GrantView,
     HistoryView,
     Planned,
     Printed,
@@ -48,6 +50,7 @@ from orchestrator.model.hop import Conversation
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.letter import Resent
 from orchestrator.model.observed import ObservedState
+from orchestrator.model.policy import PolicySet
 from orchestrator.model.secret import SecretView
 from orchestrator.model.selection import Selection
 
@@ -122,6 +125,23 @@ class AgentClient:
     def about(self) -> AgentView:
         """Ask who it is."""
         return self._get(api.AGENT)
+
+    def policy(self) -> PolicySet:
+        """Ask for the policies in force, with every approval."""
+        return self._get(api.POLICY)
+
+    def approvals(self) -> list[ApprovalView]:
+        """List the approvals that are waited for, and those that were given."""
+        return self._get(api.APPROVALS)
+
+    def approve(self, key: DeploymentKey, subject: str, reason: str | None = None) -> Done:
+        """Approve what a deployment waits for, if that is still what `subject` names."""
+        return self._done(api.APPROVE, key, params=_given(subject=subject, reason=reason))
+
+    def grants(self, key: DeploymentKey | None = None) -> list[GrantView]:
+        """List the capabilities of every deployment, or of one: asked for, granted, and in force."""
+        found = self._get(api.GRANTS)
+        return [one for one in found if key in (None, DeploymentKey(namespace=one.namespace, name=one.deployment))]
 
     def audit(self) -> AuditHead:
         """Bring everything that waits into the audit book, and return its end."""

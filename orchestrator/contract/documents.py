@@ -19,7 +19,7 @@ from orchestrator.model.outcome import ActionOutcome
 from orchestrator.model.package import Package
 from orchestrator.model.signed import Signer
 from orchestrator.model.source import SourceStatus
-from orchestrator.model.spec import Revision
+from orchestrator.model.spec import Grant, Revision
 from orchestrator.model.who import Peer, Verb
 
 
@@ -340,6 +340,8 @@ class AgentView(Value, frozen=True):
     calls: Calls
     why_slower: str  # empty where calls are the quickest
     python: Python
+    policy: str = ""  # where its policies are from
+    policy_warning: str = ""  # why somebody has to look at them
     condition: str = ""  # what is wrong with its store for as long as it is, such as that nothing can be written
 
 
@@ -379,6 +381,40 @@ class SubscriptionView(Value, frozen=True):
     by: str
     instance: str
     in_force: bool
+
+
+class ApprovalView(Value, frozen=True):
+    """An approval, waiting or given, of exactly these capabilities; `subject` names all of what it is for.
+
+    `file` is where it is written in the policy source, or the deployment that waits for it. Times are wall-clock
+    milliseconds.
+    """
+
+    kind: str
+    namespace: str
+    deployment: str
+    state: str
+    artifact: str
+    capabilities: tuple[Grant, ...]
+    subject: str
+    by: Peer | None
+    why: str
+    at: int
+    file: str
+
+
+class GrantView(Value, frozen=True):
+    """A pattern of a capability: whether the component asks for it, the deployment grants it, and it is in force."""
+
+    kind: str
+    namespace: str
+    deployment: str
+    capability: str
+    pattern: str
+    asked: bool
+    granted: bool
+    in_force: bool
+    why: str
 
 
 class Published(Value, frozen=True):

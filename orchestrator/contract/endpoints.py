@@ -10,12 +10,14 @@ from orchestrator.contract.documents import (
     ActView,
     AgentView,
     Applied,
+    ApprovalView,
     CollectedView,
     DeadLetterView,
     DeploymentView,
     Discarded,
     Done,
     Ended,
+    GrantView,
     HistoryView,
     Planned,
     Printed,
@@ -36,6 +38,7 @@ from orchestrator.model.event import Event, LogLine
 from orchestrator.model.hop import Conversation
 from orchestrator.model.letter import Resent
 from orchestrator.model.observed import ObservedState
+from orchestrator.model.policy import PolicySet
 from orchestrator.model.secret import SecretView
 
 T = TypeVar("T")
@@ -107,6 +110,10 @@ LAST_TRACES = Endpoint("GET", ONE + "/trace", list[Conversation], ASKED)
 PUBLISH = Endpoint("POST", "/v1/publish", Published, BODY, bytes)
 SUBSCRIPTIONS = Endpoint("GET", "/v1/subscriptions", list[SubscriptionView])
 LOGS = Endpoint("GET", "/v1/logs", LogLine, lines=True)
+POLICY = Endpoint("GET", "/v1/policy", PolicySet)
+APPROVALS = Endpoint("GET", "/v1/approvals", list[ApprovalView])
+APPROVE = Endpoint("POST", ONE + "/approve", Done, (*ASKED, 409))
+GRANTS = Endpoint("GET", "/v1/grants", list[GrantView])
 AUDIT = Endpoint("GET", "/v1/audit", AuditHead)
 EVENTS = Endpoint("GET", "/v1/events", Event, lines=True)
 

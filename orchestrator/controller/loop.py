@@ -27,6 +27,8 @@ from orchestrator.model.outcome import ActionOutcome, Status
 from orchestrator.plan.action import ActionKind
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import compare, compare_some
+from orchestrator.plan.ruled import UNJUDGED, Judging, standing_in
+from orchestrator.policy.limits import has_limits
 from orchestrator.store.database import DatabaseFault
 from orchestrator.store.decisions import PutDesired, PutSource
 
@@ -58,7 +60,10 @@ AGAIN_MS = 10  # how soon to look again after a pass that decided something: oth
 
 
 class Controller:
-    """The loop and what it goes round with."""
+    """The loop and what it goes round with.
+
+    Larger than most, as it is the one place at which other threads ask the deciding one for something.
+    """
 
     def __init__(
         self, sources: WatchedSources, ledger: Ledger, actions: Actions, settling: Settling, observer: Observer,
@@ -72,6 +77,8 @@ class Controller:
         self._inbox = Inbox()
         self._leaving: set[DeploymentKey] = set()  # those being removed
         self.secrets: SecretFilling = _NoSecrets()
+        self.judging: Callable[[], Judging] = lambda: UNJUDGED  # by policies, where there are any
+        self.refused: Callable[[Plan], None] = _nothing  # told of each plan that was carried out
         self._granted: dict[str, Permissions] = {}  # by source: those of an apply, until it is carried out
 
     def step(self) -> int:
@@ -111,15 +118,18 @@ class Controller:
         desired = replace(recorded, permissions=permissions)
         before, names = self._planned.get(desired.source), self.ledger.names
         now = (before.after if before is not None else PlannedSource)(recorded, permissions, names)
+        judging = self.judging()
         some = None if before is None else to_plan(before, now, keys, self.ledger.records)
         if some is None:
-            plan = compare(desired, self.observe())
+            plan = compare(desired, self.observe(), judging)
             now.has_removals = _removes(plan)
         else:
             records = self.ledger.records
             seen = (records[key] for key in some if key in records and not records[key].deleted)
             staying = records.keys() - self.ledger.deleted if some & now.depending else ()  # which takes a look at each
-            plan = compare_some(desired, (now.wanted[key] for key in some), self._observer.some(seen), staying)
+            standing = standing_in(records.values()) if has_limits(judging.rules) else {}
+            wanted = (now.wanted[key] for key in some)
+            plan = compare_some(desired, wanted, self._observer.some(seen), staying, judging, standing)
         self.outcomes.tell_commit(plan)
         outcomes = self.execute(plan, some) if some is None or some else ()
         self._planned[desired.source] = now
@@ -163,6 +173,7 @@ class Controller:
         """Carry a plan out as far as it goes in one pass; one for `only` some says nothing of the rest."""
         outcomes = self._actions.execute(plan, is_whole=only is None)
         self.outcomes.tell(plan, outcomes, only)
+        self.refused(plan)
         for outcome in outcomes:
             if outcome.status in UNDER_WAY:
                 self._queue.add_in(outcome.key, LATER_MS)
@@ -181,6 +192,11 @@ class Controller:
         if record is not None:
             self.ledger.decide([PutSource(source=replace(record, permissions=left))])
         self.sources.allow(source, left)
+
+    def plan_anew(self) -> None:
+        """Plan every source anew in the next pass, as other policies are in force. On the controller's thread."""
+        self._planned.clear()
+        self._queue.add(self.ledger.records)
 
     def forget(self, source: str) -> None:
         """Keep nothing of a source that was removed."""
@@ -222,6 +238,10 @@ class Controller:
     def submit(self, command: Callable[[], T]) -> "Future[T]":
         """Run `command` on the loop's thread between two passes."""
         return self._inbox.submit(command)
+
+
+def _nothing(_plan: Plan) -> None:
+    return
 
 
 def _removes(plan: Plan) -> bool:

@@ -1,6 +1,6 @@
 """Observes: joins the records, the services and what is known elsewhere, for the controller and the API."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from orchestrator.execute.faults import Faults
 from orchestrator.execute.fleet import Fleet
@@ -12,14 +12,20 @@ from orchestrator.observe.state import Elsewhere, observe, observe_each
 from orchestrator.plan.dependencies import needs_in_force
 
 
+def _nothing(_key: DeploymentKey) -> str:
+    return ""
+
+
 class Observer:
     """Observes the deployments of an agent."""
 
-    def __init__(self, ledger: Ledger, fleet: Fleet, faults: Faults) -> None:
+    def __init__(
+        self, ledger: Ledger, fleet: Fleet, faults: Faults, ruling: Callable[[DeploymentKey], str] = _nothing
+    ) -> None:  # fmt: skip
         self._ledger, self._fleet = ledger, fleet
         rates = MessageRates(fleet.clock.monotonic_ms)
         self._elsewhere = Elsewhere(
-            fleet.rates.limited, fleet.router.kept, fleet.router.dead_letters, rates.of, faults.of
+            fleet.rates.limited, fleet.router.kept, fleet.router.dead_letters, rates.of, faults.of, ruling
         )  # fmt: skip
 
     def staying(self) -> ObservedState:

@@ -14,10 +14,11 @@ from orchestrator.execute.history import RolloutOrigin
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.rollouts import ANNOUNCE, Rollouts
 from orchestrator.execute.workloads import workload_of
+from orchestrator.model.audit import AuditKind, Note
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.event import NOTHING_MORE, About
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.observed import Record
+from orchestrator.model.observed import Barred, Record
 from orchestrator.model.outcome import ActionOutcome, Status
 from orchestrator.model.rollout import Cause, Rollout
 from orchestrator.model.spec import Deployment
@@ -26,11 +27,12 @@ from orchestrator.plan.dependencies import free_to_end
 from orchestrator.plan.differences import spec_digest
 from orchestrator.plan.document import Plan
 from orchestrator.plan.removals import mass_prune_hold
+from orchestrator.plan.ruled import is_barring
 from orchestrator.plan.text import in_place
 from orchestrator.rollout.commands import Refusal
 from orchestrator.rollout.in_place import put_in_place
-from orchestrator.rollout.standing import is_in_force
-from orchestrator.store.decisions import Change, DeleteRecord, PutDesired, PutRecord
+from orchestrator.rollout.standing import is_in_force, leading_to
+from orchestrator.store.decisions import Change, DeleteRecord, PutDesired, PutRecord, Tell
 
 
 class Actions:
@@ -109,7 +111,7 @@ class Actions:
             case ActionKind.ROLL_OUT if wanted is not None:
                 status, detail = self._roll_out(action, wanted, plan)
             case ActionKind.UPDATE if wanted is not None:
-                status, detail = self._update(wanted, plan)
+                status, detail = self._bar(action) if is_barring(action) else self._update(wanted, plan)
             case ActionKind.ADOPT if wanted is not None:
                 status, detail = self._adopt(wanted, plan)
             case ActionKind.REMOVE:
@@ -153,6 +155,18 @@ class Actions:
         self._ledger.decide([PutRecord(record=put_in_place(record, wanted, self._clock.wall_ms()))])
         changed = "; ".join(in_place(action) for action in plan.actions if action.key == wanted.key)
         self._announce(wanted.key, "updated", f"updated in place: {changed}", _about(plan))
+        return Status.DONE, ""
+
+    def _bar(self, action: Action) -> tuple[Status, str]:
+        """Stop what a policy does not let run, or let it begin again; durable, with an entry in the audit book."""
+        record, is_stopped = self._ledger.records[action.key], Reason.POLICY_REFUSED in action.reasons
+        revision, now = leading_to(record).revision, self._clock.wall_ms()
+        barred = Barred(revision=revision.id, reason=action.note, at_ms=now) if is_stopped else None
+        facts = {"version": revision.version, "revision": revision.id, "because": action.note or "allowed again"}
+        note = Note(kind=AuditKind.STOPPED if is_stopped else AuditKind.ALLOWED, subject=str(action.key), facts=facts)
+        self._ledger.decide([PutRecord(record=replace(record, barred=barred)), Tell(note=note)])
+        told = action.note if is_stopped else f"{revision.version} may run again"
+        self._announce(action.key, "policy-stopped" if is_stopped else "policy-resumed", told)
         return Status.DONE, ""
 
     def _adopt(self, wanted: Deployment, plan: Plan) -> tuple[Status, str]:

@@ -17,20 +17,24 @@ from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.history import REJECTED, RolloutOrigin, acted, one_further_back, place_of
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.rollouts import ANNOUNCE, Rollouts
+from orchestrator.execute.ruling import Ruling
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.event import About
 from orchestrator.model.goal import Goal
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Hold, Number, Record
 from orchestrator.model.rollout import Cause, Rollout, RolloutPhase
+from orchestrator.model.spec import Deployment
 from orchestrator.model.who import By, Verb
 from orchestrator.plan.dependencies import dependents_of, names_of
+from orchestrator.policy.judge import ALLOWED
 from orchestrator.rollout.commands import Refusal, pause, promote, resume
-from orchestrator.rollout.standing import held_back, is_serving, is_suspended, released, under_way
-from orchestrator.store.decisions import AppendAct, DeleteAct, PutDesired, PutRecord
+from orchestrator.rollout.standing import held_back, is_barred, is_serving, is_suspended, released, under_way
+from orchestrator.store.decisions import AppendAct, DeleteAct, DeleteApproval, PutApproval, PutDesired, PutRecord
 from orchestrator.supervise.job import RUNS_MAX, Run
 from orchestrator.supervise.ports import OutputTaker
 
+APPROVALS_MAX = 10_000  # that are kept; the oldest is asked for again
 KNOWN_TOLD = 10  # deployments named to somebody who named none of them
 ABORTED = "aborted by request"
 
@@ -126,10 +130,11 @@ class Commands:
     def __init__(
         self, ledger: Ledger, fleet: Fleet, clock: Clock, announce: ANNOUNCE,
         still_wanted: Callable[[DeploymentKey, DesiredState], bool], is_kept: Callable[[str], bool],
+        ruling: Ruling | None = None,
     ) -> None:  # fmt: skip
         self._ledger, self._fleet, self._clock, self._announce = ledger, fleet, clock, announce
         self._rollouts = Rollouts(ledger, clock, announce)
-        self._still_wanted, self._is_kept = still_wanted, is_kept
+        self._still_wanted, self._is_kept, self._ruling = still_wanted, is_kept, ruling
         self._verbs: dict[type[Command], Callable[[Record, Any, By], Begun | Refusal]] = {
             Rollback: self._roll_back,
             Retry: self._retry,
@@ -187,12 +192,16 @@ class Commands:
         number = _rollback_target(record, self._ledger.history(key), command)
         if isinstance(number, Refusal):
             return number
-        if not is_serving(record, number.revision.id) and not self._is_kept(number.revision.artifact):
-            return _not_kept(key, number)
         if is_serving(record, number.revision.id):
             if rollout is not None:  # an abort leads to the serving revision; a rollout from it to itself never ends
                 return self._abort(record, command, by)
             return Begun(f"{key} already runs {number.revision.version}; nothing to do", is_done_already=True)
+        if not self._is_kept(number.revision.artifact):
+            return _not_kept(key, number)
+        return self._back_to(record, number, by)
+
+    def _back_to(self, record: Record, number: Number, by: By) -> Begun | Refusal:
+        key = record.key
         reason = f"rolled back to revision {number.number} ({number.revision.version}) on request"
         if record.wanted.revision.id == number.revision.id:
             record, target = released(record, number.revision.id), record.wanted
@@ -200,6 +209,9 @@ class Commands:
             wanted = record.wanted
             hold = Hold(revision=wanted.revision.id, reason=reason, at_ms=self._clock.wall_ms(), seen=wanted)
             record, target = held_back(record, hold), replace(record.stable or wanted, revision=number.revision)
+        why = self._refused(record, target)
+        if why is not None:
+            return why
         came_from = RolloutOrigin(number.source_revision, number.commit, by, place_of(number))
         begun = self._rollouts.begin(record, target, Cause.ROLLBACK, reason, came_from)
         said = f"{key}: going back to revision {number.number} ({number.revision.version})"
@@ -211,10 +223,37 @@ class Commands:
             return Refusal(f"{key} has a rollout in progress", "Wait for it, or `airs rollout abort` it first.")
         if is_serving(record, wanted.id):
             return Refusal(f"{key} runs what its source wants; there is nothing to retry")
+        why = self._refused(record, record.wanted)
+        if why is not None:
+            return why
         retried = released(record, wanted.id)
         origin = self._origin(record, by)
         begun = self._rollouts.begin(retried, record.wanted, Cause.RETRY, "retried on request", origin)
         return Begun(f"{key}: trying {wanted.version} again", Goal.ARRIVES, begun.number)
+
+    def _refused(self, record: Record, target: Deployment) -> Refusal | None:
+        """Refuse what no policy lets run, whoever asks for it by hand."""
+        verdict = self._ruling.of(target, record.source) if self._ruling is not None else ALLOWED
+        if verdict.is_allowed:
+            return None
+        hint = f"`airs approve {record.key}`, or another policy." if verdict.needs else "Another policy may allow it."
+        return Refusal(f"{record.key}: {target.revision.version} may not run: {verdict.text}", hint)
+
+    def approve(self, key: DeploymentKey, subject: str, by: By) -> Begun | Refusal:
+        """Approve exactly what a deployment waits for now, which `subject` names."""
+        waiting = self._ruling.of_wanted(key) if self._ruling is not None else None
+        if waiting is None:
+            return Refusal(f"{key} waits for no approval", "`airs approvals` lists those that do.", is_unknown=True)
+        if waiting.subject != subject:
+            return Refusal(f"{key} waits for another approval by now", "Look at it again: `airs approvals`.")
+        now = self._clock.wall_ms()
+        approval = replace(waiting, by=by.peer, why=by.why, at_ms=now, file="", line=0)
+        over = list(self._ledger.approvals)[: max(0, len(self._ledger.approvals) + 1 - APPROVALS_MAX)]
+        said = ", ".join(f"{grant.capability} on {', '.join(grant.patterns)}" for grant in approval.capabilities)
+        with self._ledger.together():
+            self._ledger.decide([PutApproval(approval=approval), *(DeleteApproval(subject=old) for old in over)])
+            self.note(key, Verb.APPROVE, by, said, now)
+        return Begun(f"{key}: approved {said}")
 
     def _origin(self, record: Record, by: By) -> RolloutOrigin:
         """Say where what a source wants of a deployment comes from."""
@@ -264,6 +303,8 @@ class Commands:
 
     def _restart(self, record: Record, _command: Restart, _by: By) -> Begun | Refusal:
         key, stable = record.key, record.stable
+        if is_barred(record) and record.barred is not None:
+            return Refusal(f"{key} was stopped by a policy: {record.barred.reason}", "Another policy may allow it.")
         if is_suspended(record):
             return Refusal(f"{key} is suspended", "Set `suspend: false` in its manifest.")
         if stable is None:

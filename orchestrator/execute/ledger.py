@@ -9,13 +9,16 @@ from orchestrator.execute.sharing import Pool
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
+from orchestrator.model.policy import Approval
 from orchestrator.model.source import SourceRecord
 from orchestrator.model.who import Act
 from orchestrator.store.decisions import (
     Change,
+    DeleteApproval,
     DeleteDesired,
     DeleteRecord,
     DeleteSource,
+    PutApproval,
     PutDesired,
     PutRecord,
     PutSource,
@@ -42,6 +45,9 @@ class Decisions(Protocol):
     def sources(self) -> Sequence[SourceRecord]:
         """Read how every source is followed."""
 
+    def approvals(self) -> Sequence[Approval]:
+        """Read every approval that was given."""
+
     def history(self, key: DeploymentKey) -> Sequence[Number]:
         """Read a deployment's history, oldest first."""
 
@@ -63,6 +69,8 @@ class Ledger:
             pool.see(desired)
         self._records = Table({record.key: pool.record(record) for record in store.records()})
         self._sources = Table({source.name: source for source in store.sources()})
+        self._approvals = Table({approval.subject: approval for approval in store.approvals()})
+        self.approvals_changed = 0  # how often
         self._deleted = {key for key, record in self._records.items() if record.deleted}
         self._changed: set[DeploymentKey] = set()
         self._names = 0
@@ -84,6 +92,11 @@ class Ledger:
     def sources(self) -> Mapping[str, SourceRecord]:
         """How each source is followed, by name."""
         return self._sources
+
+    @property
+    def approvals(self) -> Mapping[str, Approval]:
+        """The approvals that were given, by what they are for."""
+        return self._approvals
 
     @property
     def deleted(self) -> Set[DeploymentKey]:
@@ -172,6 +185,12 @@ class Ledger:
                     self._sources.put(followed.name, followed)
                 case DeleteSource(name=name):
                     self._sources.drop(name)
+                case PutApproval(approval=approval):
+                    self._approvals.put(approval.subject, approval)
+                    self.approvals_changed += 1
+                case DeleteApproval(subject=subject):
+                    self._approvals.drop(subject)
+                    self.approvals_changed += 1
 
     def _put(self, record: Record) -> None:
         self._names += record.key not in self._records

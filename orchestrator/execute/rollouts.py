@@ -29,7 +29,9 @@ class Rollouts:
         """Begin the way to `target`, in place of any that is under way; `record` is written with it."""
         now = self._clock.wall_ms()
         # A suspended revision serves nobody: it is neither started for the occasion nor kept warm.
-        old = record.stable if record.stable and not record.stable.suspend else None
+        stable = record.stable
+        is_stopped = stable is not None and (stable.suspend or _is_barred(record, stable))
+        old = None if is_stopped else stable
         history = self._ledger.history(record.key)
         rollout = begin(target, old.revision.id if old else None, cause, now, next_number(history), old)
         entries = begun(history, rollout, reason, origin, now)
@@ -54,3 +56,7 @@ class Rollouts:
         self._ledger.decide([PutRecord(record=replace(record, rollout=result))])
         self._announce(record.key, "rolling-back", reason, About(by=by, revision=rollout.target.revision.id))
         return result
+
+
+def _is_barred(record: Record, deployment: Deployment) -> bool:
+    return record.barred is not None and record.barred.revision == deployment.revision.id

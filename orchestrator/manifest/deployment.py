@@ -55,7 +55,8 @@ from orchestrator.model.spec import (
 )
 
 KIND = "Deployment"
-KINDS_TO_COME = ("Policy", "Route")
+KINDS_TO_COME = ("Route",)
+KINDS_ELSEWHERE = ("Policy", "Approval")
 Spec = dict[str, Any]
 _NAME = re.compile(NAME_PATTERN)
 
@@ -98,7 +99,7 @@ def draft(document: Document) -> Draft:
         return Draft(root, document.line, document.column, None, problems, True, well_formed, is_sealed=True)
     problem = _kind_problem(root)
     if problem is not None:
-        is_other = text_at(root, "kind") in KINDS_TO_COME
+        is_other = text_at(root, "kind") in (*KINDS_TO_COME, *KINDS_ELSEWHERE)
         problems = (*document.problems, problem)
         return Draft(root, document.line, document.column, None, problems, is_other, well_formed)
     # A value that could not be read stands as nothing in the tree: the problems that this makes are not news.
@@ -144,6 +145,14 @@ def _kind_problem(root: Node) -> Unplaced | None:
     if kind is None:
         return Unplaced(*nearest(root, "kind"), "`kind` is missing", suggestion="add `kind: Deployment`")
     place = nearest(root, "kind")
+    if kind in KINDS_ELSEWHERE:
+        return Unplaced(
+            *place,
+            f"a document of kind {kind} has no place in a source",
+            "They are read only from the place that the agent's own configuration names: "
+            "a person who may deploy could otherwise allow himself everything.",
+            "move it there: `policy` in airs.toml, or `--policy PATH`",
+        )
     if kind in KINDS_TO_COME:
         return Unplaced(*place, f"kind {kind} is not implemented by this version", suggestion="remove the document")
     return Unplaced(*place, f"unknown kind {excerpt(kind)}", suggestion=did_you_mean(kind, (KIND, SEALED_KIND)))
@@ -314,6 +323,7 @@ def assemble(source: Draft, key: DeploymentKey, component: Component, file: str)
         line=source.line,
         rationale=component.rationale,
         signers=component.signers,
+        asks=tuple(Grant(capability=name, patterns=asked) for name, asked in sorted(component.asks.items())),
     )
 
 

@@ -32,6 +32,11 @@ class AuditKind(StrEnum):
     KEY_TRUSTED = "key-trusted"
     KEY_REVOKED = "key-revoked"
     KEY_FORGOTTEN = "key-forgotten"
+    # of policies
+    APPROVED = "approved"
+    POLICY = "policy"  # another policy is in force
+    STOPPED = "stopped"  # by a policy
+    ALLOWED = "allowed"  # to run again
     # of capabilities
     GRANT_USED = "grant-used"
     DENIED = "denied"

@@ -45,6 +45,13 @@ class EventReason(StrEnum):
     COMPONENT_MOVED = "component-moved"
     COMPONENTS_REMOVED = "components-removed"
     FETCH_FAILED = "fetch-failed"
+    # of policies
+    POLICY_CHANGED = "policy-changed"
+    POLICY_FAULTY = "policy-faulty"
+    POLICY_VIOLATED = "policy-violated"
+    POLICY_STOPPED = "policy-stopped"
+    POLICY_RESUMED = "policy-resumed"
+    APPROVED = "approved"
     # of what a plan or a person asked for
     REQUESTED = "requested"
     UPDATED = "updated"
@@ -93,7 +100,8 @@ class EventReason(StrEnum):
 
 _WARNINGS = frozenset({
     EventReason.HOST_FAULT, EventReason.STATE_DIR_GONE, EventReason.STORE_DAMAGED, EventReason.STORE_FAILING,
-    EventReason.AUDIT_FAILING,
+    EventReason.AUDIT_FAILING, EventReason.POLICY_FAULTY, EventReason.POLICY_VIOLATED,
+    EventReason.POLICY_STOPPED,
     EventReason.FOLLOWER_DROPPED, EventReason.SOURCE_STALE, EventReason.WAITING, EventReason.BLOCKED, EventReason.HELD,
     EventReason.METADATA_DIFFERS, EventReason.SIGNATURE_FAULTY, EventReason.SECRET_DIFFERS,
     EventReason.ROLLING_BACK, EventReason.FAILED, EventReason.EXITED,

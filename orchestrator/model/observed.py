@@ -98,6 +98,14 @@ class Hold(Value, frozen=True):
     seen: Deployment | None = None
 
 
+class Barred(Value, frozen=True):
+    """A revision that a policy does not let run, with the policy's words; it is stopped, and stays so."""
+
+    revision: str
+    reason: str
+    at_ms: int
+
+
 class Number(Value, frozen=True):
     """One entry of a deployment's history: the n-th revision, what began it, and how it ended.
 
@@ -134,6 +142,7 @@ class Record(Value, frozen=True):
     the first set is Ready once), with the in-place fields in force. `generation` counts changed specs. `deleted` means
     that someone asked for its removal, which a restart of the agent does not forget.
     `attempted` and `applied` are source revisions (git commits). `job` is the newest result of a job.
+    `barred` is a revision that a policy stopped.
     """
 
     key: DeploymentKey
@@ -149,6 +158,7 @@ class Record(Value, frozen=True):
     attempted: str | None = None
     applied: str | None = None
     job: JobResult | None = None
+    barred: Barred | None = None
 
 
 class Traffic(Value, frozen=True):
@@ -198,7 +208,7 @@ class ObservedDeployment(Value, frozen=True):
 
     `fault` says what keeps the agent from looking after this one, empty while it can. `messages_per_s` is how many
     messages and calls came lately, None where that is not known. `missing` are those that it depends on and that are
-    not deployed. `restarting` while somebody's restart is not over.
+    not deployed. `restarting` while somebody's restart is not over. `ruling` are the rules of policies that it breaks.
     """
 
     record: Record
@@ -210,6 +220,7 @@ class ObservedDeployment(Value, frozen=True):
     messages_per_s: float | None = None
     missing: tuple[DeploymentKey, ...] = ()
     restarting: bool = False
+    ruling: str = ""
 
 
 class ObservedState(Value, frozen=True):

@@ -77,3 +77,4 @@ class AgentSettings(Value, frozen=True, rename="kebab"):
     store: StoreSection
     registries: dict[str, RegistrySection] = msgspec.field(default_factory=dict)
     git: dict[str, GitHostSection] = msgspec.field(default_factory=dict)
+    policy: str = ""

@@ -39,6 +39,7 @@ class Verb(Enum):
     RUN = "run"
     REPLAY = "replay"
     DISCARD = "discard"
+    APPROVE = "approve"
 
 
 class Act(Value, frozen=True):

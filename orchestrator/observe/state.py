@@ -19,7 +19,7 @@ class Elsewhere(msgspec.Struct, frozen=True):
 
     `limited` says how many messages somebody wanted to send beyond its rate limit, `kept` how many to it are kept,
     `dead_letters` how many of it are; `rate` how many came a second lately, of so many in all; `fault` what keeps airs
-    from looking after it.
+    from looking after it, `ruling` which rules of policies it breaks.
     """
 
     limited: Count
@@ -27,6 +27,7 @@ class Elsewhere(msgspec.Struct, frozen=True):
     dead_letters: Count
     rate: Callable[[Route, int], float | None]
     fault: Callable[[DeploymentKey], str]
+    ruling: Callable[[DeploymentKey], str] = lambda _key: ""
 
 
 def observe(
@@ -61,9 +62,11 @@ def _look(
         kept=elsewhere.kept(key),
         dead_letters=elsewhere.dead_letters(key),
     )
-    fault = elsewhere.fault(key)
+    fault, ruling = elsewhere.fault(key), elsewhere.ruling(key)
     if service is None:
-        return ObservedDeployment(record=record, instances=(), traffic=traffic, fault=fault, missing=missing)
+        return ObservedDeployment(
+            record=record, instances=(), traffic=traffic, fault=fault, missing=missing, ruling=ruling
+        )
     return ObservedDeployment(
         record=record,
         instances=service.observe(),
@@ -74,4 +77,5 @@ def _look(
         messages_per_s=elsewhere.rate(service.route, traffic.received),
         missing=missing,
         restarting=service.is_restarting,
+        ruling=ruling,
     )

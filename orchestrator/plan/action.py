@@ -84,6 +84,9 @@ class Reason(Enum):
     SOURCE_EMPTY = "source-empty"
     UNREADABLE_FILE = "unreadable-file"
     DEPENDENCY_BLOCKED = "dependency-blocked"
+    POLICY_REFUSED = "policy-refused"
+    NEEDS_APPROVAL = "needs-approval"
+    POLICY_ALLOWS = "policy-allows"  # what a policy had stopped
     REVERTED = "reverted"  # back to stable while a rollout to another was in progress
 
 

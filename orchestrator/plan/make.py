@@ -19,46 +19,91 @@ from orchestrator.plan.action import Action, ActionKind
 from orchestrator.plan.dependencies import Obstacle, find_obstacles, in_order
 from orchestrator.plan.document import Plan, summarize
 from orchestrator.plan.removals import removals
+from orchestrator.plan.ruled import (
+    TOUCHING,
+    UNJUDGED,
+    Judging,
+    beyond_limits,
+    has_barred,
+    policy_warnings,
+    ruled,
+    standing_in,
+)
 from orchestrator.plan.rules import Case, decide
 from orchestrator.plan.warnings import warnings
 
+NOTHING_STANDS: Mapping[DeploymentKey, Deployment] = {}
 
-def make_plan(desired: DesiredState, observed: ObservedState, diagnostics: Iterable[Diagnostic] = ()) -> Plan:
+
+def make_plan(
+    desired: DesiredState, observed: ObservedState, diagnostics: Iterable[Diagnostic] = (), judging: Judging = UNJUDGED
+) -> Plan:
     """Return the plan from `observed` to `desired`, to be shown or saved; warnings are added to `diagnostics`."""
-    plan = plan_to_show(desired, observed, diagnostics)
+    plan = plan_to_show(desired, observed, diagnostics, judging)
     return msgspec.structs.replace(plan, digest=digest_of(plan))
 
 
-def plan_to_show(desired: DesiredState, observed: ObservedState, diagnostics: Iterable[Diagnostic] = ()) -> Plan:
+def plan_to_show(
+    desired: DesiredState, observed: ObservedState, diagnostics: Iterable[Diagnostic] = (), judging: Judging = UNJUDGED
+) -> Plan:
     """Return the same plan without its digest, for which all of it has to be encoded."""
-    plan, seen = compare(desired, observed), observed.by_key()
-    told = (*diagnostics, *rebuilt(plan.desired, seen), *warnings(plan.desired.deployments, seen, plan.actions))
+    plan, seen = compare(desired, observed, judging), observed.by_key()
+    wanted = plan.desired.deployments
+    told = (
+        *diagnostics, *rebuilt(plan.desired, seen), *warnings(wanted, seen, plan.actions),
+        *policy_warnings(wanted, judging, desired.root),
+    )  # fmt: skip
     return msgspec.structs.replace(plan, diagnostics=tuple(sorted(told, key=diagnostic_order)))
 
 
-def compare(desired: DesiredState, observed: ObservedState) -> Plan:
+def compare(desired: DesiredState, observed: ObservedState, judging: Judging = UNJUDGED) -> Plan:
     """Return the same plan without warnings and digest, to be carried out at once."""
     desired = in_canonical_order(desired)
     seen = observed.by_key()
     leaving = removals(desired, [d.record for d in observed.deployments])
     removed = {action.key for action in leaving if action.kind is ActionKind.REMOVE}
     actions = decisions(desired, observed, obstacles_of(desired, frozenset(seen.keys() - removed)))
+    if judging.is_needed or has_barred(observed):
+        standing = standing_in(d.record for d in observed.deployments if d.record.key not in removed)
+        actions = [*as_ruled(desired, observed, actions, judging, standing)]
     needs = {action.key: seen[action.key].record.wanted.depends_on for action in leaving}
     needs |= {d.key: d.depends_on for d in desired.deployments}
     return _plan(desired, observed, in_execution_order((*actions, *leaving), needs))
 
 
 def compare_some(
-    desired: DesiredState, some: Iterable[Deployment], observed: ObservedState, staying: Collection[DeploymentKey]
-) -> Plan:
+    desired: DesiredState, some: Iterable[Deployment], observed: ObservedState, staying: Collection[DeploymentKey],
+    judging: Judging = UNJUDGED, standing: Mapping[DeploymentKey, Deployment] = NOTHING_STANDS,
+) -> Plan:  # fmt: skip
     """Return a plan for `some` of the desired deployments, and for nothing else.
 
-    `observed` holds those of them that exist; `staying` is everything that does. Only a whole plan removes.
+    `observed` holds those of them that exist; `staying` is everything that does, `standing` with its specs, for the
+    limits of `judging`. Only a whole plan removes.
     """
     part = msgspec.structs.replace(desired, deployments=tuple(sorted(some, key=lambda d: d.key)))
     needs = {d.key: d.depends_on for d in part.deployments}
     obstacles = obstacles_of(desired, frozenset(staying)) if any(needs.values()) else {}
-    return _plan(part, observed, in_execution_order(decisions(part, observed, obstacles), needs))
+    actions = decisions(part, observed, obstacles)
+    if judging.is_needed or has_barred(observed):
+        actions = [*as_ruled(part, observed, actions, judging, standing)]
+    return _plan(part, observed, in_execution_order(actions, needs))
+
+
+def as_ruled(
+    desired: DesiredState, observed: ObservedState, actions: Iterable[Action], judging: Judging,
+    standing: Mapping[DeploymentKey, Deployment],
+) -> Iterator[Action]:  # fmt: skip
+    """Yield the actions as the policies allow them, beside those that stop what runs and may not."""
+    seen, by_key = observed.by_key(), dict[DeploymentKey, list[Action]]()
+    for action in actions:
+        by_key.setdefault(action.key, []).append(action)
+    touched = [d for d in desired.deployments if any(a.kind in TOUCHING for a in by_key.get(d.key, ()))]
+    beyond = beyond_limits(touched, standing, judging)
+    for deployment in desired.deployments:
+        key = deployment.key
+        found, own = by_key.get(key, ()), seen.get(key)
+        is_ours = own is None or own.record.source == desired.source
+        yield from ruled(found, deployment, own if is_ours else None, judging, desired.root, beyond.get(key, ()))
 
 
 def _plan(desired: DesiredState, observed: ObservedState, ordered: tuple[Action, ...]) -> Plan:

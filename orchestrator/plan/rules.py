@@ -26,7 +26,7 @@ from orchestrator.plan.differences import (
     signer_changes,
 )
 from orchestrator.rollout.in_place import in_force, with_edits
-from orchestrator.rollout.standing import hold_of, is_going_back, refusals, under_way
+from orchestrator.rollout.standing import hold_of, is_barred, is_going_back, refusals, under_way
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -146,7 +146,7 @@ def edit(case: Case) -> tuple[Deployment, Deployment] | None:
 def is_not_running(case: Case) -> bool:
     """Whether an agent runs and has no instance at all; those backing off or given up are the supervisor's."""
     has_none = case.agent_running and case.seen is not None and case.seen.instances == ()
-    return has_none and not case.wanted.suspend and case.wanted.replicas > 0
+    return has_none and not case.wanted.suspend and case.wanted.replicas > 0 and not is_barred(case.record)
 
 
 def is_same_revision(wanted: Deployment, other: Deployment | None) -> bool:

@@ -96,8 +96,13 @@ def leading_to(record: Record) -> Deployment:
 
 
 def is_suspended(record: Record) -> bool:
-    """Whether what is in force or on its way says so."""
-    return leading_to(record).suspend
+    """Whether what is in force or on its way says so, or a policy does not let it run."""
+    return leading_to(record).suspend or is_barred(record)
+
+
+def is_barred(record: Record) -> bool:
+    """Whether a policy does not let run what is in force or on its way."""
+    return record.barred is not None and record.barred.revision == leading_to(record).revision.id
 
 
 def is_job(record: Record) -> bool:

@@ -114,8 +114,8 @@ def shown_key(key: Key) -> str:
 
 
 def _placed(field: dict[str, Any], value: Any, folder: str, home: str) -> Any:
-    """Make a path absolute; other values are as they are."""
-    if not field.get("x-path") or not isinstance(value, str):
+    """Make a path absolute; other values are as they are, places in repositories among them."""
+    if not field.get("x-path") or not isinstance(value, str) or "#" in value or "://" in value:
         return value
     if home and (value == "~" or value.startswith("~/")):
         value = home + value[1:]

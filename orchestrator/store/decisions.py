@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 import msgspec
 
+from orchestrator.model.audit import Note
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
+from orchestrator.model.policy import Approval
 from orchestrator.model.source import SourceRecord
 from orchestrator.model.who import Act
 from orchestrator.store import keys
@@ -83,6 +85,24 @@ class DeleteAct(msgspec.Struct, frozen=True):
     number: int
 
 
+class PutApproval(msgspec.Struct, frozen=True):
+    """Write an approval that a person gave."""
+
+    approval: Approval
+
+
+class DeleteApproval(msgspec.Struct, frozen=True):
+    """Forget the approval for this."""
+
+    subject: str
+
+
+class Tell(msgspec.Struct, frozen=True):
+    """Write nothing but a note for the audit book."""
+
+    note: Note
+
+
 class DeleteHistory(msgspec.Struct, frozen=True):
     """Drop the entry with this number."""
 
@@ -91,20 +111,31 @@ class DeleteHistory(msgspec.Struct, frozen=True):
 
 
 Entry = AppendHistory | UpdateHistory | DeleteHistory | AppendAct | DeleteAct
-Change = PutRecord | DeleteRecord | PutDesired | DeleteDesired | PutSource | DeleteSource | Entry
+Row = PutRecord | DeleteRecord | PutSource | DeleteSource | PutApproval | DeleteApproval | Entry
+Change = Row | PutDesired | DeleteDesired | Tell
 
 
-def as_write(change: PutRecord | DeleteRecord | PutSource | DeleteSource | Entry) -> Write:
+def as_write(change: Row) -> Write:
     """Turn a change into the row that it writes."""
+    match change:
+        case PutApproval(approval=approval):
+            return keys.APPROVALS + keys.part(approval.subject), keys.pack(approval)
+        case DeleteApproval(subject=subject):
+            return keys.APPROVALS + keys.part(subject), None
+        case PutSource(source=followed):
+            return keys.SOURCES + keys.part(followed.name), keys.pack(followed)
+        case DeleteSource(name=name):
+            return keys.SOURCES + keys.part(name), None
+        case _:
+            return _own_row(change)
+
+
+def _own_row(change: PutRecord | DeleteRecord | Entry) -> Write:
     match change:
         case PutRecord(record=record):
             return keys.of_deployment(keys.RECORDS, record.key), keys.pack(record)
         case DeleteRecord(key=key):
             return keys.of_deployment(keys.RECORDS, key), None
-        case PutSource(source=followed):
-            return keys.SOURCES + keys.part(followed.name), keys.pack(followed)
-        case DeleteSource(name=name):
-            return keys.SOURCES + keys.part(name), None
         case _:
             return _entry_row(change)
 
@@ -149,6 +180,12 @@ def read_sources(database: Rows) -> list[SourceRecord]:
     """Read how every source is followed, sorted by name."""
     found = [keys.unpack(row, SourceRecord) for _, row in database.scan(keys.SOURCES)]
     return sorted(found, key=lambda source: source.name)
+
+
+def read_approvals(database: Rows) -> list[Approval]:
+    """Read every approval that was given, the oldest first."""
+    found = [keys.unpack(row, Approval) for _, row in database.scan(keys.APPROVALS)]
+    return sorted(found, key=lambda approval: (approval.at_ms, approval.subject))
 
 
 def read_history(database: Rows, key: DeploymentKey) -> Sequence[Number]:

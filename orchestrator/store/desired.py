@@ -15,7 +15,7 @@ from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.spec import Deployment
 from orchestrator.store import keys
-from orchestrator.store.decisions import Change, DeleteDesired, PutDesired, as_write
+from orchestrator.store.decisions import Change, DeleteDesired, PutDesired, Tell, as_write
 from orchestrator.store.engine import DatabaseDamaged, Rows, Write
 
 HEAD_FORMAT = b"\x02"  # by which an older airs refuses a head without deployments, and does not take them for removed
@@ -99,6 +99,8 @@ def _rows_of(change: Change, known: dict[str, DesiredState], old: set[str]) -> I
             yield _head_name(source), None
             yield from _differing(source, () if source in old else before, ())
             old.discard(source)
+        case Tell():
+            return  # in the audit book alone
         case _:
             yield as_write(change)
 

@@ -25,6 +25,7 @@ MAIL = b"m"
 MAIL_IDS = b"i"
 LETTERS = b"l"
 LETTER_NUMBER = b"n"  # of the newest letter there ever was
+APPROVALS = b"v"
 UNTOLD = b"b"  # notes on a decision that are not in the audit book yet
 
 FORMAT = b"\x01"

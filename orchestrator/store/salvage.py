@@ -15,6 +15,7 @@ import msgspec
 from orchestrator.model.audit import Note
 from orchestrator.model.letter import DeadLetter
 from orchestrator.model.observed import Number, Record
+from orchestrator.model.policy import Approval
 from orchestrator.model.source import SourceNote, SourceRecord
 from orchestrator.model.spec import Deployment
 from orchestrator.store import keys
@@ -58,6 +59,7 @@ TABLES: dict[bytes, tuple[str, object]] = {  # what its rows are called, and wha
     keys.MAIL: ("messages", KeptMail),
     keys.MAIL_IDS: ("message ids", int),
     keys.LETTERS: ("dead letters", DeadLetter),
+    keys.APPROVALS: ("approvals", Approval),
     keys.UNTOLD: ("notes for the audit book", list[Note]),
     keys.SERIAL: ("", int),
     keys.LETTER_NUMBER: ("", int),

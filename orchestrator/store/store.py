@@ -7,6 +7,7 @@ from functools import cached_property
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
+from orchestrator.model.policy import Approval
 from orchestrator.model.source import SourceRecord
 from orchestrator.model.who import Act
 from orchestrator.store import keys
@@ -15,6 +16,7 @@ from orchestrator.store.database import Database
 from orchestrator.store.decisions import (
     Change,
     read_acts,
+    read_approvals,
     read_artifacts,
     read_history,
     read_records,
@@ -121,6 +123,10 @@ class Store:
     def sources(self) -> Sequence[SourceRecord]:
         """Read how every source is followed, sorted by name."""
         return read_sources(self._database)
+
+    def approvals(self) -> Sequence[Approval]:
+        """Read every approval that was given, the oldest first."""
+        return read_approvals(self._database)
 
     def history(self, key: DeploymentKey) -> Sequence[Number]:
         """Read a deployment's history, oldest first."""

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from orchestrator.model.audit import AuditKind, Note
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number
+from orchestrator.model.policy import Approval
 from orchestrator.model.who import By
 from orchestrator.store import keys
 from orchestrator.store.database import Database
@@ -21,8 +22,10 @@ from orchestrator.store.decisions import (
     Change,
     DeleteRecord,
     DeleteSource,
+    PutApproval,
     PutDesired,
     PutSource,
+    Tell,
     UpdateHistory,
 )
 from orchestrator.store.engine import Write
@@ -93,6 +96,10 @@ def _note(change: Change) -> Note | None:
             note = _by(AuditKind.WANTED, wanted.source, wanted.by, facts)
         case PutSource(source=source):
             note = Note(kind=AuditKind.SOURCE, subject=source.name, facts={"follow": source.follow.value})
+        case PutApproval(approval=approval):
+            note = _approval(approval)
+        case Tell(note=told):
+            note = told
         case DeleteSource(name=name):
             note = Note(kind=AuditKind.SOURCE, subject=name, facts={"follow": "removed"})
     return note
@@ -107,6 +114,14 @@ def _rollout(key: DeploymentKey, number: Number) -> Note:
         "commit": number.source_revision or "",
     }  # fmt: skip
     return _by(AuditKind.ROLLOUT, str(key), number.by, facts)
+
+
+def _approval(approval: Approval) -> Note:
+    facts = {
+        "artifact": approval.artifact,
+        "capabilities": " ".join(f"{g.capability}:{pattern}" for g in approval.capabilities for pattern in g.patterns),
+    }
+    return Note(kind=AuditKind.APPROVED, subject=str(approval.key), by=approval.by, why=approval.why, facts=facts)
 
 
 def _ended(key: DeploymentKey, number: Number) -> Note:

@@ -67,6 +67,10 @@ ASKS: dict[str, Any] = {  # for each endpoint, what asks it
     "LAST_TRACES": lambda client: client.last_traces(KEY, 3),
     "PUBLISH": lambda client: client.publish("a.b", b"x"),
     "SUBSCRIPTIONS": lambda client: client.subscriptions(KEY),
+    "POLICY": lambda client: client.policy(),
+    "APPROVALS": lambda client: client.approvals(),
+    "APPROVE": lambda client: client.approve(KEY, "s", "why"),
+    "GRANTS": lambda client: client.grants(),
     "AUDIT": lambda client: client.audit(),
     "LOGS": lambda client: list(client.logs(KEY)),
     "EVENTS": lambda client: list(client.events(follow=True)),
@@ -75,7 +79,7 @@ PROBLEM = Problem(summary="not today", detail="it is Sunday", suggestion="Come b
 
 
 def served() -> list[Any]:
-    return Api(Served(*[None] * 5, Journals(), *[None] * 8)).application().routes  # type: ignore[arg-type]
+    return Api(Served(*[None] * 5, Journals(), *[None] * 9)).application().routes  # type: ignore[arg-type]
 
 
 class Refusing(BaseHTTPRequestHandler):

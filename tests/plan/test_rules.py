@@ -172,7 +172,15 @@ def test_every_field_of_a_deployment_is_compared_or_known_not_to_matter() -> Non
         "rollout",
         "suspend",
     }
-    assert set(Deployment.__struct_fields__) - compared == {"key", "revision", "file", "line", "rationale", "signers"}
+    assert set(Deployment.__struct_fields__) - compared == {
+        "key",
+        "revision",
+        "file",
+        "line",
+        "rationale",
+        "signers",
+        "asks",
+    }
 
 
 @pytest.mark.parametrize(
@@ -489,4 +497,4 @@ def test_what_came_with_a_rejected_revision_does_not_reach_what_serves() -> None
 
 
 def test_every_reason_has_its_own_word() -> None:
-    assert len({reason.value for reason in Reason}) == len(Reason) == 40
+    assert len({reason.value for reason in Reason}) == len(Reason) == 43

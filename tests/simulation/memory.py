@@ -8,6 +8,7 @@ from orchestrator.model.base import canonical_json
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
+from orchestrator.model.policy import Approval
 from orchestrator.model.source import SourceRecord
 from orchestrator.model.who import Act
 from orchestrator.store.database import DamagedRow
@@ -16,10 +17,12 @@ from orchestrator.store.decisions import (
     AppendHistory,
     Change,
     DeleteAct,
+    DeleteApproval,
     DeleteDesired,
     DeleteHistory,
     DeleteRecord,
     DeleteSource,
+    PutApproval,
     PutDesired,
     PutRecord,
     PutSource,
@@ -37,6 +40,7 @@ class MemoryDecisions:
         self._desired: dict[str, bytes] = {}
         self._sources: dict[str, bytes] = {}
         self._history: dict[DeploymentKey, dict[int, bytes]] = {}
+        self._approvals: dict[str, bytes] = {}
         self._acts: dict[DeploymentKey, dict[int, bytes]] = {}
 
     def records(self) -> Sequence[Record]:
@@ -47,6 +51,9 @@ class MemoryDecisions:
 
     def sources(self) -> Sequence[SourceRecord]:
         return [from_json(self._sources[name], SourceRecord) for name in sorted(self._sources)]
+
+    def approvals(self) -> Sequence[Approval]:
+        return [from_json(row, Approval) for row in self._approvals.values()]
 
     def history(self, key: DeploymentKey) -> Sequence[Number]:
         return [from_json(row, Number) for _, row in sorted(self._history.get(key, {}).items())]
@@ -74,6 +81,10 @@ class MemoryDecisions:
                     self._history.setdefault(key, {})[number.number] = canonical_json(number)
                 case DeleteHistory(key=key, number=dropped):
                     self._history.get(key, {}).pop(dropped, None)
+                case PutApproval(approval=approval):
+                    self._approvals[approval.subject] = canonical_json(approval)
+                case DeleteApproval(subject=subject):
+                    self._approvals.pop(subject, None)
                 case AppendAct(key=key, act=act):
                     self._acts.setdefault(key, {})[act.number] = canonical_json(act)
                 case DeleteAct(key=key, number=dropped):

@@ -23,7 +23,8 @@ from orchestrator.observe.events import printable
 RECORDED: frozenset[Endpoint[Any]] = frozenset({
     endpoints.STOP, endpoints.APPLY, endpoints.ADD_SOURCE, endpoints.SUSPEND_SOURCE, endpoints.RESUME_SOURCE,
     endpoints.REMOVE_SOURCE, endpoints.UP, endpoints.DELETE, endpoints.RUN, endpoints.LET_GO, endpoints.RESTART,
-    endpoints.ROLLBACK, endpoints.ROLLOUT, endpoints.SEND_AGAIN, endpoints.DISCARD, endpoints.COLLECT_COMPONENTS,
+    endpoints.ROLLBACK, endpoints.APPROVE, endpoints.ROLLOUT, endpoints.SEND_AGAIN, endpoints.DISCARD,
+    endpoints.COLLECT_COMPONENTS,
 })  # fmt: skip
 QUERY_MAX = 200  # characters of a query in an entry
 Act = Callable[[Request], Awaitable[Response]]

@@ -1,0 +1,135 @@
+"""An action, and what the policies say of the deployment → the action, or a row that says why nothing is done.
+
+Called by `make.py`, after `rules.py` has decided as if there were no policy. A deployment that runs and breaks a rule
+is left alone, but for a policy that stops it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from msgspec.structs import replace
+
+from orchestrator.model.base import Value
+from orchestrator.model.diagnostic import Diagnostic, Location, Severity
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import ObservedDeployment, ObservedState, Record
+from orchestrator.model.policy import NO_POLICY, PolicySet
+from orchestrator.model.spec import Deployment
+from orchestrator.plan.action import Action, ActionKind, Reason
+from orchestrator.policy.judge import ALLOWED, Asked, Effect, Finding, Verdict, judge
+from orchestrator.policy.limits import over_limits
+from orchestrator.rollout.standing import is_barred, leading_to
+
+TOUCHING = (ActionKind.CREATE, ActionKind.ROLL_OUT, ActionKind.UPDATE, ActionKind.ADOPT)
+
+
+class Judging(Value, frozen=True):
+    """The policies in force, and the time of the judgement: a signature may have expired."""
+
+    rules: PolicySet = NO_POLICY
+    now_ms: int = 0
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is anything to judge by."""
+        return bool(self.rules.place)
+
+    def of(self, deployment: Deployment, root: str) -> Verdict:
+        """Judge one deployment of a source with this root."""
+        return judge(Asked(deployment=deployment, place=place_of(deployment, root)), self.rules, self.now_ms)
+
+
+UNJUDGED = Judging()
+
+
+def place_of(deployment: Deployment, root: str) -> str:
+    """Return where a deployment's component is from: its reference, or the root of the source that holds it."""
+    origin = deployment.revision.origin
+    return origin.reference if origin is not None else root
+
+
+def ruled(
+    actions: Iterable[Action], wanted: Deployment, seen: ObservedDeployment | None, judging: Judging, root: str,
+    beyond: tuple[Finding, ...] = (),
+) -> Iterator[Action]:  # fmt: skip
+    """Yield the actions on one deployment as the policies allow them; `beyond` are the limits that it would exceed."""
+    found = [*actions]
+    if seen is not None:
+        yield from barring(seen.record, judging.of(leading_to(seen.record), root))
+    touching = [action for action in found if action.kind in TOUCHING]
+    verdict = judging.of(wanted, root) if touching else ALLOWED
+    if beyond:
+        verdict = replace(verdict, findings=(*verdict.findings, *beyond))
+    for action in found:
+        is_held_back = action in touching and not verdict.is_allowed and not _only_stops(action, wanted)
+        yield _blocked(action, verdict) if is_held_back else action
+
+
+def barring(record: Record, now: Verdict) -> Iterator[Action]:
+    """Yield the action that stops what runs and may not, or lets it begin again once it may."""
+    leading, is_stopped = leading_to(record), is_barred(record)
+    if now.stops == is_stopped:
+        return
+    reason = Reason.POLICY_ALLOWS if is_stopped else Reason.POLICY_REFUSED
+    revision = leading.revision
+    yield Action(
+        kind=ActionKind.UPDATE, sigil=ActionKind.UPDATE.sigil, key=record.key, reasons=(reason,),
+        old_version=revision.version, new_version=revision.version, old_revision=revision.id, new_revision=revision.id,
+        interrupts="" if is_stopped else "stops every instance", note="" if is_stopped else now.text,
+    )  # fmt: skip
+
+
+def is_barring(action: Action) -> bool:
+    """Whether an action only stops, or lets begin again, what runs."""
+    return action.kind is ActionKind.UPDATE and action.reasons in ((Reason.POLICY_REFUSED,), (Reason.POLICY_ALLOWS,))
+
+
+def _only_stops(action: Action, wanted: Deployment) -> bool:
+    return action.kind is ActionKind.UPDATE and wanted.suspend
+
+
+def _blocked(action: Action, verdict: Verdict) -> Action:
+    is_waiting = not verdict.having(Effect.REFUSED)
+    reason = Reason.NEEDS_APPROVAL if is_waiting else Reason.POLICY_REFUSED
+    hint = f"; `airs approve {action.key}`, or a commit to the policies, approves it" if is_waiting else ""
+    return replace(
+        action, kind=ActionKind.BLOCKED, sigil=ActionKind.BLOCKED.sigil, reasons=(reason,), strategy=None,
+        interrupts="", note=verdict.text + hint,
+    )  # fmt: skip
+
+
+def beyond_limits(
+    wanted: Iterable[Deployment], standing: Mapping[DeploymentKey, Deployment], judging: Judging
+) -> dict[DeploymentKey, tuple[Finding, ...]]:
+    """Return the findings of those that would take their namespace over a limit."""
+    return over_limits(wanted, standing, judging.rules) if judging.is_needed else {}
+
+
+def standing_in(records: Iterable[Record]) -> dict[DeploymentKey, Deployment]:
+    """Return what there is and stays, by key, as limits count it."""
+    return {record.key: leading_to(record) for record in records if not record.deleted and _has_begun(record)}
+
+
+def has_barred(observed: ObservedState) -> bool:
+    """Whether a policy stopped anything: it begins again where there is no such policy any more."""
+    return any(seen.record.barred is not None for seen in observed.deployments)
+
+
+def _has_begun(record: Record) -> bool:
+    return record.stable is not None or record.rollout is not None
+
+
+def policy_warnings(wanted: Iterable[Deployment], judging: Judging, root: str) -> Iterator[Diagnostic]:
+    """Yield a warning for each rule that is broken and keeps nothing from running; a mode is told once."""
+    if not judging.is_needed:
+        return
+    told: set[tuple[str, int]] = set()
+    for deployment in wanted:
+        for finding in judging.of(deployment, root).having(Effect.WARNED):
+            where = Location(file=deployment.file, line=deployment.line, column=1)
+            if finding.rule == "mode":
+                if (finding.file, finding.line) in told:
+                    continue
+                told.add((finding.file, finding.line))
+                where = Location(file=finding.file, line=finding.line, column=1)
+            what = finding.text if finding.rule == "mode" else f"{deployment.key}: {finding}"
+            yield Diagnostic(severity=Severity.WARNING, summary=what, location=where)

@@ -1,0 +1,214 @@
+"""Policies and approvals, with a real agent, real components and real signatures."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.contract.codes import FAILED, INVALID, REFUSED, USAGE
+
+from .stage import COUNTER_GRANTS, Stage, wait_until
+
+
+class Ruled(Stage):
+    """A stage whose agent is configured with policies."""
+
+    def rule(self, name: str = "production", kind: str = "Policy", **spec: Any) -> None:
+        """Write one document of the policy source."""
+        body = {"apiVersion": "airs.dev/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+        self.write_policy(name, json.dumps(body, indent=1))
+
+    def write_policy(self, name: str, text: str) -> None:
+        draft = self.policies / f".{name}"
+        draft.write_text(text)
+        draft.rename(self.policies / f"{name}.yaml")
+
+    @property
+    def policies(self) -> Path:
+        return self.folder / "policies"
+
+    def message(self, name: str) -> str:
+        return self.view(name).message
+
+    def runs(self, name: str, version: str) -> bool:
+        views = {view.name: view for view in self.client.deployments()}
+        return name in views and (views[name].phase, views[name].version) == ("running", version)
+
+    def waits_for(self) -> list[str]:
+        return [each["deployment"] for each in self.json("approvals")]
+
+
+@pytest.fixture
+def ruled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ruled]:
+    made = Ruled(tmp_path)
+    made.policies.mkdir()
+    monkeypatch.setenv("AIRS_POLICY", str(made.policies))
+    try:
+        yield made
+        made.stop()
+    finally:
+        made.close()
+
+
+def test_a_capability_waits_for_a_person_and_an_approval_is_for_exactly_that(ruled: Ruled) -> None:
+    ruled.rule(approve={"storage.write": ["self"]})
+    ruled.start()
+    ruled.write("counter", "counter-1.0.0", grants=COUNTER_GRANTS)
+    plan = ruled.run("plan", str(ruled.manifests)).out
+    assert "! default/counter   1.0.0   blocked because needs-approval" in plan
+    assert f"{ruled.policies}/production.yaml:9" in plan
+    refused = ruled.apply(code=REFUSED).err
+    assert "wants storage.write on self approved" in refused
+    assert ruled.waits_for() == ["counter"]
+    listed = ruled.run("approvals").out
+    assert "storage.write  self" in listed
+    assert "sha256:" in listed
+    ruled.run("approve", "counter", code=USAGE)  # nobody approves without a reason
+
+    ruled.run("approve", "counter", "--reason", "reviewed in #812")
+    ruled.kill()  # at once: an approval that was told is durable
+    ruled.start()
+    wait_until(lambda: ruled.runs("counter", "1.0.0"))
+    assert ruled.ask("counter", "increment") == "1"
+    assert ruled.waits_for() == []
+    (given,) = ruled.json("approvals", "--given")
+    assert (given["why"], given["capabilities"][0]["capability"]) == ("reviewed in #812", "storage.write")
+    grants = {g["capability"]: (g["granted"], g["inForce"], g["why"]) for g in ruled.json("get", "grants", "counter")}
+    assert grants["storage.read"] == (True, True, "")
+    assert grants["storage.write"][:2] == (True, True)
+    assert "reviewed in #812" in grants["storage.write"][2]
+
+    ruled.write("counter", "counter-1.1.0", grants=COUNTER_GRANTS)  # another artifact: it asks again
+    ruled.apply(code=REFUSED)
+    assert ruled.is_running("counter", "1.0.0")
+    assert ruled.waits_for() == ["counter"]
+    ruled.run("approve", "nobody", "--reason", "x", code=FAILED)
+    (entry,) = [
+        json.loads(line) for line in ruled.run("-o", "json", "audit", "show", "--kind", "approved").out.splitlines()
+    ]
+    assert (entry["subject"], entry["why"]) == ("default/counter", "reviewed in #812")
+    ruled.run("audit", "verify")
+
+
+def test_a_commit_to_the_policies_is_an_approval(ruled: Ruled) -> None:
+    ruled.rule(approve={"storage.write": ["self"]})
+    repository = ruled.policies
+    ruled.start()
+    ruled.write("counter", "counter-1.0.0", grants=COUNTER_GRANTS)
+    ruled.apply(code=REFUSED)
+    document = ruled.run("approve", "counter", "--reason", "reviewed: it's fine", "--print").out
+    ruled.write_policy("counter", document)
+    subprocess.run(["git", "init", "-q", str(repository)], check=True)
+    wait_until(lambda: ruled.runs("counter", "1.0.0"))
+    (row,) = [g for g in ruled.json("get", "grants") if g["capability"] == "storage.write"]
+    assert row["why"] == f"approved by {ruled.policies}/counter.yaml:1: reviewed: it's fine"
+
+
+def test_a_component_runs_only_if_a_policy_knows_who_signed_it(ruled: Ruled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(ruled.folder / "config"))
+    key = ruled.json("keygen", "--name", "acme")["keyId"]
+    ruled.rule(signers=[{"components": ["hello"], "keys": [key]}])
+    ruled.start()
+    ruled.write("hello", "hello-1.0.0")
+    refused = ruled.apply(code=REFUSED).err
+    assert "not signed by anybody whom policy production trusts for hello (it is not signed)" in refused
+    ruled.run("sign", str(ruled.folder / "components" / "hello-1.0.0"), "--key", "acme")
+    ruled.apply()
+    assert ruled.ask("hello", "Ada") == "Hello, Ada!"
+
+    artifact = ruled.folder / "components" / "hello-1.0.0" / "Component.toml"
+    artifact.write_text(artifact.read_text().replace("memory = ", "log = 7\nmemory = ", 1))
+    ruled.run("plan", str(ruled.manifests), code=INVALID)  # a signature on something else is worse than none
+    assert ruled.is_running("hello", "1.0.0")
+
+
+def test_a_policy_that_changes_reports_or_stops_what_runs(ruled: Ruled) -> None:
+    ruled.rule()
+    ruled.start()
+    ruled.have("counter", "counter-1.0.0", grants=COUNTER_GRANTS)
+    forbid = {"storage.write": ["self"]}
+    ruled.rule(forbid=forbid)
+    wait_until(lambda: "forbids storage.write on self" in ruled.message("counter"))
+    assert ruled.view("counter").phase == "running"
+    assert "forbids storage.write" in ruled.run("status").out
+    assert "policy-violated" in ruled.events("counter")
+    ruled.write("counter", "counter-1.1.0", grants=COUNTER_GRANTS)
+    ruled.apply(code=REFUSED)  # what is planned next is refused
+
+    ruled.rule(forbid=forbid, onViolation="stop")
+    wait_until(lambda: ruled.view("counter").phase == "suspended" and not ruled.view("counter").ready)
+    ruled.run("request", "counter", "increment", code=FAILED)
+    assert "stopped by a policy" in ruled.run("restart", "counter", code=FAILED).err
+    ruled.stop()
+    ruled.start()  # it stays stopped
+    assert (ruled.view("counter").phase, ruled.view("counter").ready) == ("suspended", 0)
+
+    ruled.rule()
+    wait_until(lambda: ruled.is_running("counter", "1.1.0"))
+    kinds = [json.loads(line)["kind"] for line in ruled.run("-o", "json", "audit", "show", "counter").out.splitlines()]
+    assert "stopped" in kinds
+    assert "denied" in kinds
+
+
+def test_a_rollback_by_hand_is_judged_too(ruled: Ruled) -> None:
+    ruled.rule()
+    ruled.start()
+    ruled.have("counter", "counter-1.0.0", grants=COUNTER_GRANTS)
+    ruled.have("counter", "counter-1.1.0", grants={"storage.read": ["self"], "storage.write": []})
+    ruled.rule(forbid={"storage.write": ["self"]})
+    wait_until(lambda: ruled.run("events").out.count("policy-changed") == 2)
+    assert "may not run: policy production forbids" in ruled.run("rollback", "counter", code=FAILED).err
+    assert ruled.is_running("counter", "1.1.0")
+
+
+def test_policies_that_cannot_be_read_change_nothing_and_are_told(ruled: Ruled) -> None:
+    ruled.write_policy("production", "kind: Nonsense\n")
+    ruled.start()
+    ruled.write("hello", "hello-1.0.0")
+    assert "the policies cannot be known" in ruled.apply(code=REFUSED).err  # none were ever known: nothing new runs
+    ruled.rule()
+    wait_until(lambda: not ruled.json("agent", "status")["policyWarning"])
+    ruled.apply()
+    ruled.write_policy("production", "a: [")
+    wait_until(lambda: "those known last stay in force" in ruled.run("status").out)
+    ruled.stop()
+    ruled.start()
+    assert "those known last stay in force" in ruled.run("agent", "status").out
+    ruled.write("hello2", "hello-1.0.0")
+    ruled.apply()
+    ruled.rule(mode="development", sources=["/nowhere/**"])
+    wait_until(lambda: "is in mode development" in ruled.run("status").out)
+    ruled.write("hello3", "hello-1.0.0")
+    assert "is in mode development: it refuses nothing" in ruled.apply().err
+
+
+def test_limits_of_a_namespace_hold_for_all_its_deployments(ruled: Ruled) -> None:
+    ruled.rule(limits={"instances": 3})
+    ruled.start()
+    ruled.have("hello", "hello-1.0.0", replicas=2)
+    ruled.write("more", "hello-1.0.0", replicas=2)
+    assert "3 instances; with this, it would have 4" in ruled.apply(code=REFUSED).err
+    ruled.write("more", "hello-1.0.0", replicas=1)
+    ruled.apply()
+    ruled.write("hello", "hello-1.0.0", replicas=3)
+    assert "it would have 4" in ruled.apply(code=REFUSED).err
+    ruled.have("hello", "hello-1.0.0", replicas=1)
+
+
+def test_a_plan_is_judged_without_an_agent_and_no_source_may_hold_a_policy(ruled: Ruled) -> None:
+    ruled.rule(sources=["/nowhere/**"])
+    ruled.write("hello", "hello-1.0.0")
+    plan = ruled.run("plan", str(ruled.manifests), "--policy", str(ruled.policies)).out
+    assert "blocked because policy-refused" in plan
+    assert f"its component is from {ruled.folder}" in plan
+    assert "blocked because policy-refused" in ruled.run("plan", str(ruled.manifests)).out  # as configured
+    ruled.run("plan", str(ruled.manifests), "--policy", str(ruled.folder / "nothing"), code=USAGE)
+    (ruled.policies / "wrong.yaml").write_text("kind: Policy\n")
+    wrong = ruled.run("plan", str(ruled.manifests), code=INVALID).err
+    assert "wrong.yaml:1" in wrong
+    (ruled.manifests / "policy.yaml").write_text((ruled.policies / "production.yaml").read_text())
+    refused = ruled.run("validate", str(ruled.manifests), code=INVALID).err
+    assert "a document of kind Policy has no place in a source" in refused

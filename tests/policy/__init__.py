@@ -1,0 +1,1 @@
+"""Everything here is real: policies are judged by values alone."""
