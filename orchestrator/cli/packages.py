@@ -14,7 +14,7 @@ from orchestrator.model.component_source import COMPONENT_FILE
 from orchestrator.model.signed import Signer
 from orchestrator.signing.dsse import FILE_MAX_BYTES
 from orchestrator.signing.statement import Subject
-from orchestrator.signing.verify import signatures
+from orchestrator.signing.verify import Signatures, signatures
 from orchestrator.store.artifacts import digest_of_bytes
 from orchestrator.store.layout import TRUST
 from orchestrator.store.packages import StoredPackage
@@ -22,12 +22,29 @@ from orchestrator.store.trust import TrustStore
 
 
 class LocalPackage(NamedTuple):
-    """A package in a folder: what it is, its size, and its file of signatures with what that holds; None for none."""
+    """A package that is here: what it is, its size, and its file of signatures with what that holds; None for none.
+
+    The file's name is for people where the package lies in the component store.
+    """
 
     subject: Subject
     size_bytes: int
-    file: Path
+    file: str
     signatures: bytes | None
+
+    def checked(self) -> Signatures:
+        """Check its signatures."""
+        return Signatures() if self.signatures is None else signatures(self.signatures, self.subject)
+
+
+def stored_package(stored: StoredPackage, reference: str) -> LocalPackage | None:
+    """Return a package of the component store as one to verify; None where it has no Component.toml to sign."""
+    document = read_document(stored.manifest)
+    if not isinstance(document, ComponentDocument):
+        return None
+    package, file = stored.package, signatures_path(f"{reference}/{COMPONENT_FILE}")
+    data = stored.signatures if package.has_signatures else None
+    return LocalPackage(document.subject(package.artifact), package.size_bytes, file, data)
 
 
 def local_package(path: Path) -> LocalPackage:
@@ -43,8 +60,8 @@ def local_package(path: Path) -> LocalPackage:
     if document.pinned not in (None, digest):
         summary = f"the artifact is not the one that {toml} names"
         raise Failure(summary, f"`artifact.sha256` is {document.pinned}, the file is {digest}.", "", INVALID)
-    beside = Path(signatures_path(str(toml)))
-    return LocalPackage(document.subject(digest), len(data), beside, _read(beside, FILE_MAX_BYTES, missing=None))
+    beside = signatures_path(str(toml))
+    return LocalPackage(document.subject(digest), len(data), beside, _read(Path(beside), FILE_MAX_BYTES, missing=None))
 
 
 def _document(toml: Path) -> ComponentDocument:
@@ -85,8 +102,6 @@ def read_bytes(path: Path) -> tuple[bytes, bytes]:
 
 def signers_of(settings: Settings, stored: StoredPackage) -> tuple[Signer, ...]:
     """Return who signed a package in the store, as this machine knows them."""
-    document = read_document(stored.manifest)
-    if not stored.signatures or not isinstance(document, ComponentDocument):
-        return ()
-    found = signatures(stored.signatures, document.subject(stored.package.artifact)).signers
+    package = stored_package(stored, "")
+    found = package.checked().signers if package is not None else ()
     return TrustStore(settings.state_dir / TRUST).read().recognised(found)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.context import Settings, command
+from orchestrator.cli.context import Settings, command, plain_http_option
 from orchestrator.cli.durations import EXPIRY
 from orchestrator.cli.keypairs import ask_passphrase, keys_folder, signing_key
 from orchestrator.cli.names import WORD
-from orchestrator.cli.packages import LocalPackage, local_package
+from orchestrator.cli.packages import LocalPackage, local_package, stored_package
 from orchestrator.cli.signers import signer_parts
 from orchestrator.cli.terminal import Console, Text
 from orchestrator.cli.times import clock
@@ -150,8 +150,8 @@ def sign(settings: Settings, folder: Path, keys: Sequence[str], expires: int | N
     if len(lines) > ENVELOPES_MAX:
         raise Failure(f"{package.file} would have more than {ENVELOPES_MAX} signatures", "Remove lines of it.")
     data = b"".join(line + b"\n" for line in lines)
-    write_whole(package.file, data)
-    package.file.chmod(0o644)
+    write_whole(Path(package.file), data)
+    Path(package.file).chmod(0o644)
     _tell_signed(settings, package, signatures(data, package.subject), removed)
 
 
@@ -172,26 +172,30 @@ def _tell_signed(
     settings: Settings, package: LocalPackage, found: Signatures, removed: tuple[BrokenSignature, ...]
 ) -> None:
     signers = _views(settings, found.signers)
-    made = SignedPackage(**package.subject._asdict(), file=str(package.file), signers=signers, removed=removed)
+    made = SignedPackage(**package.subject._asdict(), file=package.file, signers=signers, removed=removed)
     if settings.is_json:
         settings.print_json(made)
         return
     _show_package(settings.out(), package, signers)
-    settings.out().print(Text.assemble((f"{'written':<{LABEL}} ", "bold"), printable(str(package.file))))
+    settings.out().print(Text.assemble((f"{'written':<{LABEL}} ", "bold"), printable(package.file)))
     for one in removed:
         told = f"removed a signature{f' of {one.key_id}' * bool(one.key_id)}: {one.why}"
         settings.err().print(Text(printable(told), style="yellow"))
 
 
 @command()
-@click.argument("component", type=click.Path(path_type=Path))
-def verify(settings: Settings, component: Path) -> int:
+@click.argument("component", type=WORD)
+@plain_http_option
+def verify(settings: Settings, component: str) -> int:
     """Say who signed a COMPONENT, until when, and whether they are trusted.
 
-    COMPONENT is a folder with a Component.toml, or that file. Exits 0 where a key that is trusted signed it, else 77.
+    COMPONENT is a folder with a Component.toml, that file, or a reference: oci://HOST/NAME:TAG,
+    https://HOST/FILE.tar.gz#SHA256, or REPOSITORY#ref:path, which is fetched. Exits 0 where a key that is trusted
+    signed it, else 77.
     """
-    package = local_package(component)
-    found = Signatures() if package.signatures is None else signatures(package.signatures, package.subject)
+    is_here = Path(component).exists() or "://" not in component
+    package = local_package(Path(component)) if is_here else _fetched(settings, component)
+    found = package.checked()
     signers = _views(settings, found.signers)
     verdict = verdict_of(signers, is_broken=bool(found.broken))
     seen = VerifiedPackage(**package.subject._asdict(), verdict=verdict, signers=signers, broken=found.broken)
@@ -200,6 +204,22 @@ def verify(settings: Settings, component: Path) -> int:
     else:
         _show_verified(settings, package, seen)
     return OK if verdict is Worth.TRUSTED else REFUSED
+
+
+def _fetched(settings: Settings, reference: str) -> LocalPackage:
+    """Fetch a component into the component store, which forgets it in time.
+
+    Raises:
+        Failure: it cannot be fetched, or has no Component.toml.
+    """
+    from orchestrator.cli.stored import fetched_package  # with what fetches
+
+    stored = fetched_package(settings, reference)
+    package = stored_package(stored, reference)
+    if package is None:
+        why = "A signature is on a Component.toml and its artifact; only its artifact was published."
+        raise Failure(f"{reference} has no Component.toml", why, "Pin its digest instead.", REFUSED)
+    return package
 
 
 def verdict_of(signers: Sequence[SignerView], *, is_broken: bool) -> Worth:

@@ -5,15 +5,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import click
+from msgspec.structs import replace
 
 from orchestrator.cli.context import Settings, command, plain_http_option
 from orchestrator.cli.fetching import FetchProgress, fetcher_of, settings_of, wall_ms
-from orchestrator.cli.packages import signers_of
+from orchestrator.cli.packages import signers_of, stored_package
 from orchestrator.cli.reading import observed_state, state_of
 from orchestrator.cli.show import table
 from orchestrator.cli.signers import signer_parts
 from orchestrator.cli.terminal import Text
-from orchestrator.contract.codes import FAILED, USAGE
+from orchestrator.contract.codes import FAILED, REFUSED, USAGE
 from orchestrator.contract.documents import CollectedView, SignerView
 from orchestrator.contract.problem import Failure
 from orchestrator.fetch.limits import FetchFailed
@@ -26,7 +27,8 @@ from orchestrator.model.observed import ObservedState
 from orchestrator.model.package import Package, PackageReference
 from orchestrator.model.spec import Deployment
 from orchestrator.observe.events import printable
-from orchestrator.store.packages import Packages
+from orchestrator.signing.verify import Signatures
+from orchestrator.store.packages import Packages, StoredPackage
 
 DIGITS = 12
 KIB, MIB = 1 << 10, 1 << 20
@@ -71,6 +73,7 @@ def install(settings: Settings, references: Sequence[str]) -> None:
             fetched = [pool.submit(fetcher.look, remote, wall_ms(), keep=True) for remote in remotes]
         failures = [failed for one in fetched if isinstance(failed := one.exception(), FetchFailed)]
         notes = [one.result() for one in fetched if one.exception() is None]
+    notes, broken = _with_good_signatures(settings, fetcher.packages, notes)
     if settings.is_json:
         settings.print_json(_described(settings, {note.package for note in notes}))
     else:
@@ -78,6 +81,52 @@ def install(settings: Settings, references: Sequence[str]) -> None:
             settings.out().print(Text(printable(f"Installed {_named(fetcher.packages, note)}")))
     if failures:
         raise refused(failures)
+    if broken:
+        raise _not_as_signed(broken)
+
+
+def _with_good_signatures(
+    settings: Settings, packages: Packages, notes: Sequence[PackageReference]
+) -> tuple[list[PackageReference], dict[str, str]]:
+    """Return the components that are what was signed, or are not signed, and by reference why the others are not.
+
+    Those are not installed, and leave the store in time. A bad signature beside a good one is told.
+    """
+    good, broken = [], {}
+    for note in notes:
+        package = stored_package(packages.read(note.package), note.reference)
+        found = package.checked() if package is not None else Signatures()
+        told = "; ".join(f"signature broken: {one.why}" for one in found.broken)
+        if told and not found.signers:
+            broken[note.reference] = told
+            packages.note(replace(note, is_installed=False))
+            continue
+        if told:
+            settings.err().print(Text(printable(f"{note.reference}: {told}"), style="yellow"))
+        good.append(note)
+    return good, broken
+
+
+def _not_as_signed(broken: dict[str, str]) -> Failure:
+    lines = "\n".join(f"{reference}: {why}" for reference, why in broken.items())
+    what = "1 component is" if len(broken) == 1 else f"{len(broken)} components are"
+    return Failure(f"{what} not what was signed, and not installed", lines, "Ask its author.", REFUSED)
+
+
+def fetched_package(settings: Settings, reference: str) -> StoredPackage:
+    """Fetch a component, without installing it.
+
+    Raises:
+        Failure: it cannot be.
+    """
+    remote = wanted(reference)
+    state_of(settings)  # whose folder it is
+    try:
+        with FetchProgress(settings.err()) as progress:
+            fetcher = fetcher_of(settings, progress)
+            return fetcher.packages.read(fetcher.look(remote, wall_ms()).package)
+    except FetchFailed as failed:
+        raise refused([failed]) from None
 
 
 def wanted(reference: str) -> RemoteComponent:

@@ -1,6 +1,7 @@
 """Components of a real registry and of a real git server: pushed, deployed, followed as their names move, collected."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,3 +178,16 @@ def test_git_is_given_the_login_of_its_host_and_of_no_other(tmp_path: Path) -> N
     assert "password=secret" in filled("https://git.example/x.git", "git.example")
     assert "password" not in filled("https://git.example/x.git", "evil.example")
     assert "password" not in filled("https://evil.example/x.git", "evil.example")
+
+
+def test_signatures_travel_with_a_component_through_a_registry(stage: Stage, host: str) -> None:
+    copy, keys, reference = stage.folder / "hello", stage.folder / "keys", f"oci://{host}/acme/signed:1"
+    shutil.copytree(HELLO, copy)
+    stage.run("keygen", "--name", "acme", "--out", str(keys))
+    stage.run("trust", "add", str(keys / "acme.pub"))
+    stage.run("sign", str(copy), "--key", str(keys / "acme.pem"))
+    stage.run("push", str(copy), reference)
+    assert stage.json("verify", reference)["verdict"] == "trusted"
+    want(stage, "hello", oci={"reference": reference.removeprefix("oci://")})
+    stage.apply()
+    assert [signer["name"] for signer in stage.json("status", "hello")["signers"]] == ["acme"]

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 from tests.e2e.conftest import EXAMPLES, REPOSITORY, Airs
+from tests.fetch.web import archive, serves, sha256, web
 
 COUNTER = EXAMPLES / "02-counter/components/counter-1.0.0"
 
@@ -171,3 +172,31 @@ def test_a_plan_tells_who_signed_and_blocks_what_was_changed_under_a_signature(a
     toml.write_text(toml.read_text().replace('memory = "', 'memory = "1'))
     refused = airs.quick("plan", example / "manifests", check=False)
     assert (refused.returncode, "signature broken: the Component.toml was changed" in refused.stderr) == (65, True)
+
+
+def packed(component: Path) -> bytes:
+    return archive({file.name: file.read_bytes() for file in component.iterdir()})
+
+
+def test_a_component_is_verified_and_installed_by_its_reference(airs: Airs, component: Path):
+    key = keygen(airs)
+    airs.quick("trust", "add", key.with_suffix(".pub"))
+    airs.quick("sign", component, "--key", key)
+    good = packed(component)
+    toml = component / "Component.toml"
+    toml.write_text(toml.read_text().replace('memory = "', 'memory = "1'))
+    widened = packed(component)
+    with web() as site:
+        for name, data in (("good", good), ("widened", widened)):
+            site.routes[f"/{name}.tgz"] = serves(data)
+        reference, other = f"{site.url}/good.tgz#{sha256(good)}", f"{site.url}/widened.tgz#{sha256(widened)}"
+        assert "trusted" in airs.quick("verify", "--plain-http", reference).stdout
+        assert "Installed counter 1.0.0" in airs.quick("component", "install", "--plain-http", reference).stdout
+        done = airs.quick("verify", "--plain-http", other, check=False)
+        assert (done.returncode, "the Component.toml was changed after it was signed" in done.stderr) == (77, True)
+        refused = airs.quick("component", "install", "--plain-http", other, check=False)
+        assert (refused.returncode, "is not what was signed, and not installed" in refused.stderr) == (77, True)
+        missing = airs.quick("verify", "--plain-http", f"{site.url}/none.tgz#{'0' * 64}", check=False)
+        assert (missing.returncode, "none.tgz" in missing.stderr) == (1, True)
+    installed = {one["source"][0]["installed"]: one["signers"] for one in airs.json("component", "list")}
+    assert (installed[True][0]["name"], installed[False]) == ("acme", [])
