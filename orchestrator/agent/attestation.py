@@ -50,7 +50,7 @@ class NoteDown(Protocol):
 
 
 class Attestation:
-    """What is known of signatures in an agent. Any thread may use it."""
+    """An agent's knowledge of signatures. Any thread may use it."""
 
     def __init__(
         self, kept: KeptSignatures, trust: TrustStore, now_ms: Callable[[], int], announce: Announce, note: NoteDown

@@ -1,4 +1,4 @@
-"""What a process may see of the machine's files, so that an agent can tell whether a command sees the same.
+"""The view that a process has of the machine's files, so that an agent can tell whether a command sees the same.
 
 Both ends ask `standpoint` of themselves. Two processes with equal standpoints find the same files under the same paths,
 and may read the same of them.

@@ -9,6 +9,7 @@ from orchestrator.model.message import Answer, BadCall, CallAnswer, Exited, Heal
 from orchestrator.model.spec import CheckCall, CheckMessage, HealthPolicy
 from orchestrator.supervise.ports import GuestPort
 
+KNOWN_MS = 60_000  # between looks at a guest that can say nothing else than that it is well
 SHOWN = 200  # characters of an answer
 
 
@@ -68,6 +69,12 @@ _NEWS = {
     Health.HEALTHY: "is healthy again",
     Health.DEGRADED: "says that it is degraded; it goes on",
 }
+
+
+def next_check_ms(policy: HealthPolicy, guest: GuestPort | None, found: HealthFinding) -> int:
+    """Return how long after a check the next one is made."""
+    is_known = guest is not None and guest.has_constant_health and policy.call is None and found.is_well
+    return max(policy.interval_ms, KNOWN_MS) if is_known else policy.interval_ms
 
 
 async def examined(

@@ -17,8 +17,8 @@ from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited
 from orchestrator.model.observed import ObservedInstance
-from orchestrator.model.spec import Deployment, HealthPolicy
-from orchestrator.supervise.checks import HealthFinding, HealthRecord
+from orchestrator.model.spec import Deployment
+from orchestrator.supervise.checks import HealthFinding, HealthRecord, next_check_ms
 from orchestrator.supervise.environment import Environment
 from orchestrator.supervise.failures import Escalate, FailureRecord
 from orchestrator.supervise.guest_side import GuestSide
@@ -37,7 +37,6 @@ from orchestrator.supervise.mailbox_side import MailboxSide
 from orchestrator.supervise.ports import GuestPort
 from orchestrator.supervise.timers import OneTimer
 
-KNOWN_MS = 60_000  # between looks at a guest that can say nothing else than that it is well
 STOP_GRACE_MS = 1_000  # beyond the call's own deadline, before a stopping instance is interrupted
 _OFFERED = frozenset({State.IDLE, State.OVERDUE, State.DRAINING})  # states in which the route may have the guest
 
@@ -156,7 +155,8 @@ class Instance:
             case Effect.DISARM:
                 self._timer.disarm()
             case Effect.ARM_CHECK:
-                self._timer.arm(self._interval_ms(self.deployment.health), self._is_due, self._environment.checks)
+                interval_ms = next_check_ms(self.deployment.health, self.guest_side.guest, self.health.found)
+                self._timer.arm(interval_ms, self._is_due, self._environment.checks)
             case Effect.ARM_BACKOFF:
                 self._timer.arm(self._record.left_ms, lambda: self.tell(LifeEvent.BACKOFF_OVER))
             case Effect.LIMIT_STOP:
@@ -266,18 +266,13 @@ class Instance:
     def _wait_anew(self, before: Deployment) -> tuple[str, Sequence[Effect]]:
         """Make its timer due as the policies in force say; returns what became of a back-off, if it changed."""
         after, state = self.deployment, self.state
-        interval_ms, before_ms = (self._interval_ms(one.health) for one in (after, before))
+        guest, found = self.guest_side.guest, self.health.found
+        interval_ms, before_ms = (next_check_ms(one.health, guest, found) for one in (after, before))
         if state in RUNNING and before_ms != interval_ms:
             self._timer.arm(max(0, self._timer.left_ms + interval_ms - before_ms), self._is_due)
         is_edited = (before.restart, before.group) != (after.restart, after.group)
         decided = self._record.decided_anew(after.restart) if state in REST and is_edited else None
         return ("", ()) if decided is None else (decided[1], self._note(decided[0]))
-
-    def _interval_ms(self, policy: HealthPolicy) -> int:
-        """Return how long after a check the next one is made."""
-        guest = self.guest_side.guest
-        is_known = guest is not None and guest.has_constant_health and policy.call is None and self.health.found.is_well
-        return max(policy.interval_ms, KNOWN_MS) if is_known else policy.interval_ms
 
     def _announce(self, reason: str, said: str) -> None:
         about = About(instance=self.id.instance)

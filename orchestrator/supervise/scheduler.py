@@ -49,9 +49,11 @@ class Scheduler:
         self._own = _Thread()
         self._wakes: SimpleQueue[bool] = SimpleQueue()
         threading.Thread(target=self._work, name="airs-guest", daemon=True).start()
-        self._long = WorkerPool("airs-long", cores or os.cpu_count() or 1, self._step_apart)
-        self._loading = WorkerPool("airs-load", LOADERS, self._step_apart)
-        self._starting = WorkerPool("airs-start", 1, self._step_apart)
+        self._apart: dict[Pause, WorkerPool] = {
+            GIVE_WAY: WorkerPool("airs-long", cores or os.cpu_count() or 1, self._step_apart),
+            LOAD: WorkerPool("airs-load", LOADERS, self._step_apart),
+            START: WorkerPool("airs-start", 1, self._step_apart),
+        }
         self._held = ThreadPerJob("airs-hold", HELD_MAX)
         self._jobs = ThreadPerJob("airs-job", JOBS_MAX)
         self._holding: set[Held[Any]] = set()
@@ -78,8 +80,10 @@ class Scheduler:
     def close(self) -> None:
         """Let the threads end; does not wait."""
         self._wakes.put(False)
-        for threads in (self._long, self._loading, self._starting, self._held, self._jobs):
-            threads.close()
+        for pool in self._apart.values():
+            pool.close()
+        self._held.close()
+        self._jobs.close()
 
     def _wake(self) -> None:
         """Let the worker look whether the turn is free."""
@@ -146,16 +150,11 @@ class Scheduler:
         self._step(work, priority)
 
     def _put(self, work: Work[Any], priority: Priority, pause: Pause) -> None:
-        if pause is GIVE_WAY:
-            self._long.put(work, priority)
-        elif isinstance(pause, Held):
+        if isinstance(pause, Held):
             self._hold(pause, work, priority)
-        elif pause is LOAD:
-            self._loading.put(work, priority)
-        elif pause is START:
-            self._starting.put(work, priority)
+        elif not isinstance(pause, Until):
+            self._apart[pause].put(work, priority)
         else:
-            assert isinstance(pause, Until), pause
             delay_ms = max(0, pause.at_ns // 1_000_000 - self._clock.monotonic_ms())
             timer = self._clock.call_later(delay_ms, pause.wake)
 

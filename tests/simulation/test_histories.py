@@ -1,4 +1,4 @@
-"""Random histories; `SEEDS=17` runs the one that failed, `SEEDS=0-9999` more than usual."""
+"""Random histories; `SEEDS=17` runs the one that failed, `SEEDS=0-9999` more than usual, as the soak does."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from orchestrator.store.state_dir import StateDir
 from orchestrator.store.store import Store
 from tests.simulation.history import History
 
-MANY, ON_DISK = 500, 12
+MANY, ON_DISK = 150, 12
 TRAIL_SHOWN = 60
 
 

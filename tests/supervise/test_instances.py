@@ -11,7 +11,8 @@ from orchestrator.model.exits import ExitKind
 from orchestrator.model.ids import ComponentId
 from orchestrator.model.message import Exited, Message, Refused, Replied, Returned
 from orchestrator.model.spec import Backoff, CheckMessage, HealthPolicy, Mailbox, RestartPolicy, RestartType
-from orchestrator.supervise.instance import KNOWN_MS, STOP_GRACE_MS
+from orchestrator.supervise.checks import KNOWN_MS
+from orchestrator.supervise.instance import STOP_GRACE_MS
 from tests.simulation.guest import FakeGuest, Script
 from tests.simulation.time import SeededWorkers
 from tests.supervise.stage import SENDER, Stage

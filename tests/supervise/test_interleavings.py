@@ -1,5 +1,6 @@
 """Everything that can be asked of a set of instances, at once, changing threads wherever a lock is taken or let go."""
 
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,7 @@ from orchestrator.supervise import check_rounds, instance, instances, rolling, s
 from tests.supervise.interleave import Interleaver
 from tests.supervise.stage import Stage
 
-SEEDS = range(250)
+SEEDS = range(int(os.environ.get("AIRS_INTERLEAVINGS", "80")))
 POLICIES = (RestartPolicy(type=RestartType.TEMPORARY), RestartPolicy(intensity=0), RestartPolicy(backoff=Backoff(1)))
 EAGER = HealthPolicy(interval_ms=10, timeout_ms=10, failure_threshold=1)
 

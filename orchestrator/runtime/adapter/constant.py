@@ -1,8 +1,8 @@
 """A component's bytes → whether its `health()` has but one answer: its code reads nothing that could ever change.
 
 Only that is found to be constant which is seen to be: constants, and calls of functions that are nothing else. A load
-from memory, a global, a loop or an import leave the answer open, and so do bytes that are not understood. What runs
-after the answer (`post-return`) has no part in it.
+from memory, a global, a loop or an import leave the answer open, and so do bytes that are not understood. Code that
+runs after the answer (`post-return`) has no part in it.
 """
 
 from collections.abc import Iterator, Sequence

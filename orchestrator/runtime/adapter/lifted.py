@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 Given = dict[bytes, tuple[bytes, int]]  # name → sort and index
 
 
-class Lifted(msgspec.Struct, frozen=True):
+class LiftedFunction(msgspec.Struct, frozen=True):
     """A core function, and the options of its lift: indexes into the core spaces."""
 
     function: int
@@ -58,7 +58,7 @@ class Layer:
 
     def __init__(self, sections: Sequence[Section]) -> None:
         self.counts: Counter[bytes] = Counter()
-        self.functions: list[Lifted | _Imported | None] = []
+        self.functions: list[LiftedFunction | _Imported | None] = []
         self.instances: list[_Instance | None] = []
         self.components: list[bytes | None] = []
         self.core_modules: list[bytes | None] = []
@@ -160,17 +160,17 @@ def _handler(layer: Layer, lifecycle: dict[bytes, int], name: bytes) -> Lift:
     if name not in lifecycle:
         raise Unread(f"its lifecycle has no {name.decode()}")
     found = _at(layer.functions, lifecycle[name])
-    lift = _lift(found) if isinstance(found, Lifted) else None
+    lift = _lift(found) if isinstance(found, LiftedFunction) else None
     if lift is None:
         raise Unread(f"its {name.decode()} is not lifted by itself, as UTF-8")
     return lift
 
 
-def lifecycle_lift(layer: Layer, name: bytes) -> Lifted | None:
+def lifecycle_lift(layer: Layer, name: bytes) -> LiftedFunction | None:
     """Return what a function of an actor's lifecycle is lifted from, with whatever options; None where it is none."""
     lifecycle = _lifecycle(layer)
     found = _at(layer.functions, lifecycle[name]) if name in lifecycle else None
-    return found if isinstance(found, Lifted) else None
+    return found if isinstance(found, LiftedFunction) else None
 
 
 def _lifecycle(layer: Layer) -> dict[bytes, int]:
@@ -240,7 +240,7 @@ class _Reader(SectionReader):
         self.many(lambda: (self.name(), self.byte(), self.number()))
         return module
 
-    def canon(self) -> tuple[bytes, Lifted | None]:
+    def canon(self) -> tuple[bytes, LiftedFunction | None]:
         """Read one canonical function; return its sort, and of a plain lift what it is made of."""
         tag = self.byte()
         if tag in (0, 1):
@@ -250,14 +250,14 @@ class _Reader(SectionReader):
             if tag:
                 return CORE_FUNC, None
             self.number()
-            return FUNC, Lifted(index, options)
+            return FUNC, LiftedFunction(index, options)
         if tag not in (2, 3, 4):  # resource.new, drop and rep
             raise Unread(f"canonical function {tag:#x} is unknown")
         self.number()
         return CORE_FUNC, None
 
 
-def _lift(lifted: Lifted) -> Lift | None:
+def _lift(lifted: LiftedFunction) -> Lift | None:
     options = lifted.options
     if not REACHES_MEMORY <= options.keys() <= {*REACHES_MEMORY, binary.UTF8, binary.POST_RETURN}:
         return None
