@@ -17,7 +17,7 @@ def joined(one: Changed, other: Changed) -> Changed:
 
 
 class Asked:
-    """What somebody is to look at; asked from any thread, taken by one."""
+    """The paths that a reader is to look at; asked from any thread, taken by one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
