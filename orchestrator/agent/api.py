@@ -58,6 +58,7 @@ class Served(NamedTuple):
     announce: Announce
     auditing: Auditing
     signed: SignedBy
+    look_again: Callable[[], None]
     collector: Collector
     ruling: Ruling
 
@@ -73,7 +74,7 @@ class Api:
             **PlanRoutes(parts.operations, parts.planning, parts.controller, bodies, parts.key).serves,
             **SecretRoutes(parts.operations, bodies).serves,
             **DeploymentRoutes(
-                parts.operations, parts.controller, parts.sources, parts.compilations, parts.signed
+                parts.operations, parts.controller, parts.sources, parts.compilations, parts.signed, parts.look_again
             ).serves,
             **ComponentRoutes(parts.collector).serves,
             **RolloutRoutes(parts.operations).serves,

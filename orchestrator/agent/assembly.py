@@ -93,10 +93,11 @@ class Agent:
         self.packages = Packages(state.path, state.artifacts)
         self.collector = self._collector(fetching.retain_ms)
         self.ledger.decided = self._decided
-        self.ruling = Ruling(self.ledger, self.clock.wall_ms)
+        self.attestation = self._attestation()
+        self.ruling = Ruling(self.ledger, self.clock.wall_ms, self.attestation)
+        self.attestation.may_start = self.ruling.refuses_start
         self.shutdown = Shutdown(self.ledger, self.fleet)
         self.runtime = self._runtime(calls)
-        self.attestation = self._attestation()
         self.guests = self._guests(socket_path)
         self.controller = self._controller(report)
         artifacts = ArtifactCache(self.runtime.inspect)
@@ -206,12 +207,24 @@ class Agent:
 
         def put() -> None:
             self.ruling.put(rules)
-            self.controller.plan_anew()
-            for key, why in self.ruling.violating():
-                self.announcer.announce(key, "policy-violated", why)
-                self.auditing.uses.refused(key, "runs", why)
+            self._judge_anew()
 
         wait([self.controller.submit(put)], timeout=RULED_WAIT_S)
+
+    def _judge_anew(self) -> None:
+        self.controller.plan_anew()
+        for key, why in self.ruling.violating():
+            self.announcer.announce(key, "policy-violated", why)
+            self.auditing.uses.refused(key, "runs", why)
+
+    def look_again(self) -> None:
+        """Resolve and judge everything anew, as somebody else is trusted now; returns when that is so."""
+
+        def look() -> None:
+            self.controller.sources.resolve_again()
+            self._judge_anew()
+
+        wait([self.controller.submit(look)], timeout=RULED_WAIT_S)
 
     def _sources(self, artifacts: ArtifactCache, passed_on: Mapping[str, str]) -> Sources:
         reading = Reading(artifacts, self.state.path / "git", passed_on, self.lookout)

@@ -188,7 +188,8 @@ async def _serve(
         Served(
             agent.operations, agent.planning, agent.sources, agent.messages, agent.controller, agent.journals,
             agent.compilations, lambda: _about(about, agent), agent.state.key, ending.ask,
-            agent.announcer.announce, agent.auditing, agent.attestation.views, agent.collector, agent.ruling,
+            agent.announcer.announce, agent.auditing, agent.attestation.views, agent.look_again, agent.collector,
+            agent.ruling,
         )
     )  # fmt: skip
     config = uvicorn.Config(

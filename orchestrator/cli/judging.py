@@ -18,6 +18,8 @@ from orchestrator.policy.read import read_policies
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import open_source
 from orchestrator.source.spec import SourceRefused, parse_source
+from orchestrator.store.layout import TRUST
+from orchestrator.store.trust import TrustStore
 
 FLAG, VARIABLE = "--policy", "AIRS_POLICY"
 
@@ -30,9 +32,9 @@ def judging_for(settings: Settings) -> Judging:
     """
     client = settings.connection()
     if FLAG not in settings.flags and client.answers():
-        return _judging(client.policy())
+        return _judging(settings, client.policy())
     place = configured_place(settings)
-    return _judging(policies_at(settings, place)) if place else UNJUDGED
+    return _judging(settings, policies_at(settings, place)) if place else UNJUDGED
 
 
 def configured_place(settings: Settings) -> str:
@@ -71,8 +73,9 @@ def read_place(place: str, cwd: Path, work_dir: Path) -> SourceAnswer:
     ).read()  # fmt: skip
 
 
-def _judging(rules: PolicySet) -> Judging:
-    return Judging(rules=replace(rules), now_ms=int(time.time() * 1000))
+def _judging(settings: Settings, rules: PolicySet) -> Judging:
+    trust = TrustStore(settings.state_dir / TRUST).read()
+    return Judging(rules=replace(rules), now_ms=int(time.time() * 1000), trust=trust)
 
 
 def _no_artifact(_data: bytes, _name: str) -> World:

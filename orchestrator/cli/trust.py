@@ -44,11 +44,19 @@ class TrustView(Value, frozen=True):
     public_key: str
 
 
+class ConcernedDeployment(Value, frozen=True):
+    """A deployment under a signature that counts no longer; `message` is what its status says, policies included."""
+
+    name: str
+    phase: str
+    message: str
+
+
 class Revocation(Value, frozen=True):
     """A key that was revoked, and the deployments that run under signatures of it."""
 
     key: TrustView
-    deployments: tuple[str, ...]
+    deployments: tuple[ConcernedDeployment, ...]
 
 
 @click.group()
@@ -109,8 +117,9 @@ def revoke(settings: Settings, key: str, reason: str) -> None:
         settings.print_json(Revocation(key=_view(revoked), deployments=concerned))
         return
     settings.out().print(Text(printable(f"{revoked.name} is revoked: {revoked.key_id}")))
-    for name in concerned:
-        settings.out().print(Text(printable(f"  {name} runs with a signature of it")))
+    for one in concerned:
+        told = one.message or "it goes on: no policy wants another signature"
+        settings.out().print(Text(printable(f"  {one.name} runs with a signature of it: {told}")))
     if not concerned:
         settings.out().print("No deployment runs with a signature of it.")
 
@@ -197,7 +206,7 @@ def _changed(settings: Settings, what: AuditKind, key: TrustedKey, change: Calla
         client.look_again()
 
 
-def _concerned(settings: Settings, key: str) -> tuple[str, ...]:
+def _concerned(settings: Settings, key: str) -> tuple[ConcernedDeployment, ...]:
     """Name the deployments that serve under a signature of a key."""
     client = settings.connection()
     if client.answers():
@@ -206,4 +215,8 @@ def _concerned(settings: Settings, key: str) -> tuple[str, ...]:
         return ()
     else:
         views = recorded_instead(settings).deployments
-    return tuple(f"{v.namespace}/{v.name}" for v in views if any(signer.key_id == key for signer in v.signers))
+    return tuple(
+        ConcernedDeployment(name=f"{view.namespace}/{view.name}", phase=view.phase, message=view.message)
+        for view in views
+        if any(signer.key_id == key for signer in view.signers)
+    )

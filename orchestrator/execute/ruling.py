@@ -4,6 +4,7 @@ The controller's thread changes it; any thread may ask. Policies are read elsewh
 """
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -11,18 +12,30 @@ from orchestrator.execute.ledger import Ledger
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Record
 from orchestrator.model.policy import NO_POLICY, Approval, PolicySet
-from orchestrator.model.spec import Deployment
+from orchestrator.model.signed import Signer
+from orchestrator.model.spec import Deployment, Revision
 from orchestrator.plan.ruled import Judging
 from orchestrator.policy.judge import ALLOWED, Verdict
 from orchestrator.rollout.standing import is_barred, leading_to
+from orchestrator.signing.trust import Trust
+
+
+class Evidence(Protocol):
+    """The signatures that are known now, of what was recorded some time ago."""
+
+    def trust(self) -> Trust:
+        """Return the keys that are trusted."""
+
+    def signers(self, revision: Revision) -> tuple[Signer, ...]:
+        """Return who signed a revision."""
 
 
 class Ruling:
     """The policies of one agent."""
 
-    def __init__(self, ledger: Ledger, now_ms: Callable[[], int]) -> None:
+    def __init__(self, ledger: Ledger, now_ms: Callable[[], int], evidence: Evidence) -> None:
         """Judge by no policy until there is one; `now_ms` is by the wall clock."""
-        self._ledger, self._now_ms = ledger, now_ms
+        self._ledger, self._now_ms, self._evidence = ledger, now_ms, evidence
         self._read = NO_POLICY
         self._merged: tuple[PolicySet, int, PolicySet] = (NO_POLICY, 0, NO_POLICY)
 
@@ -42,16 +55,35 @@ class Ruling:
 
     @property
     def judging(self) -> Judging:
-        """The policies in force, and the time."""
-        return Judging(rules=self.rules, now_ms=self._now_ms())
+        """The policies in force, the time, and the keys that are trusted."""
+        return Judging(rules=self.rules, now_ms=self._now_ms(), trust=self._evidence.trust())
 
     def of(self, deployment: Deployment, source: str) -> Verdict:
         """Judge a deployment of a source, by its name."""
         judging = self.judging
         if not judging.is_needed:
             return ALLOWED
+        if deployment.revision.manifest:
+            deployment = replace(deployment, signers=self._evidence.signers(deployment.revision))
+        return judging.of(deployment, self._root(source))
+
+    def _root(self, source: str) -> str:
         desired = self._ledger.desired.get(source)
-        return judging.of(deployment, desired.root if desired is not None else "")
+        return desired.root if desired is not None else ""
+
+    def refuses_start(self, key: DeploymentKey, revision: Revision, signers: tuple[Signer, ...]) -> str:
+        """Say why a revision, signed by these, may not start; empty where it may.
+
+        A policy that only reports lets go on what runs, and that includes another start.
+        """
+        record = self._ledger.records.get(key)
+        if record is None or not self._read.place:
+            return ""
+        leading = leading_to(record)
+        specs = (leading, record.stable, record.wanted)
+        own = next((spec for spec in specs if spec is not None and spec.revision.id == revision.id), leading)
+        verdict = self.judging.of(replace(own, signers=signers), self._root(record.source))
+        return verdict.text if verdict.stops else ""
 
     def told(self, key: DeploymentKey) -> str:
         """Say which rules a deployment breaks that runs, or is recorded; empty for none."""

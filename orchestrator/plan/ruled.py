@@ -18,15 +18,20 @@ from orchestrator.plan.action import Action, ActionKind, Reason
 from orchestrator.policy.judge import ALLOWED, Asked, Effect, Finding, Verdict, judge
 from orchestrator.policy.limits import over_limits
 from orchestrator.rollout.standing import is_barred, leading_to
+from orchestrator.signing.trust import Trust
 
 TOUCHING = (ActionKind.CREATE, ActionKind.ROLL_OUT, ActionKind.UPDATE, ActionKind.ADOPT)
 
 
 class Judging(Value, frozen=True):
-    """The policies in force, and the time of the judgement: a signature may have expired."""
+    """The policies in force, and the time of the judgement: a signature may have expired.
+
+    `trust` are the keys that are trusted at that time: one may have been revoked since a deployment was recorded.
+    """
 
     rules: PolicySet = NO_POLICY
     now_ms: int = 0
+    trust: Trust | None = None
 
     @property
     def is_needed(self) -> bool:
@@ -35,6 +40,8 @@ class Judging(Value, frozen=True):
 
     def of(self, deployment: Deployment, root: str) -> Verdict:
         """Judge one deployment of a source with this root."""
+        if deployment.signers and self.trust is not None and self.is_needed:
+            deployment = replace(deployment, signers=self.trust.recognised(deployment.signers))
         return judge(Asked(deployment=deployment, place=place_of(deployment, root)), self.rules, self.now_ms)
 
 
@@ -54,7 +61,7 @@ def ruled(
     """Yield the actions on one deployment as the policies allow them; `beyond` are the limits that it would exceed."""
     found = [*actions]
     if seen is not None:
-        yield from barring(seen.record, judging.of(leading_to(seen.record), root))
+        yield from barring(seen.record, judging.of(_leading(seen.record, wanted), root))
     touching = [action for action in found if action.kind in TOUCHING]
     verdict = judging.of(wanted, root) if touching else ALLOWED
     if beyond:
@@ -62,6 +69,12 @@ def ruled(
     for action in found:
         is_held_back = action in touching and not verdict.is_allowed and not _only_stops(action, wanted)
         yield _blocked(action, verdict) if is_held_back else action
+
+
+def _leading(record: Record, wanted: Deployment) -> Deployment:
+    """Return what is in force or on its way, with the signers that its source has now: one may have come since."""
+    leading = leading_to(record)
+    return replace(leading, signers=wanted.signers) if leading.revision.id == wanted.revision.id else leading
 
 
 def barring(record: Record, now: Verdict) -> Iterator[Action]:

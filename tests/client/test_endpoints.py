@@ -79,7 +79,7 @@ PROBLEM = Problem(summary="not today", detail="it is Sunday", suggestion="Come b
 
 
 def served() -> list[Any]:
-    return Api(Served(*[None] * 5, Journals(), *[None] * 9)).application().routes  # type: ignore[arg-type]
+    return Api(Served(*[None] * 5, Journals(), *[None] * 10)).application().routes  # type: ignore[arg-type]
 
 
 class Refusing(BaseHTTPRequestHandler):

@@ -125,6 +125,44 @@ def test_a_component_runs_only_if_a_policy_knows_who_signed_it(ruled: Ruled, mon
     assert ruled.is_running("hello", "1.0.0")
 
 
+def signed(ruled: Ruled, *keys: str) -> None:
+    component = str(ruled.folder / "components" / "hello-1.0.0")
+    ruled.run("sign", component, *(part for key in keys for part in ("--key", key)))
+
+
+def test_a_key_that_is_revoked_is_reported_or_stops_what_it_signed(
+    ruled: Ruled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(ruled.folder / "config"))
+    public = [ruled.json("keygen", "--name", name)["publicFile"] for name in ("acme", "second")]
+    rule = [{"components": ["hello"], "keys": ["acme", "second"]}]
+    ruled.rule(signers=rule)
+    ruled.start()
+    ruled.write("hello", "hello-1.0.0")
+    signed(ruled, "acme")
+    assert "not signed by anybody whom policy production trusts" in ruled.apply(code=REFUSED).err
+    ruled.run("trust", "add", public[0])
+    ruled.apply()
+
+    (concerned,) = ruled.json("trust", "revoke", "acme", "--reason", "stolen")["deployments"]
+    assert "revoked or expired: acme" in concerned["message"]  # reported, and no more
+    assert "policy-violated" in ruled.events("hello")
+    ruled.run("restart", "hello")
+    wait_until(lambda: "signature-faulty" in ruled.events("hello"))
+    assert ruled.ask("hello", "Ada") == "Hello, Ada!"
+
+    ruled.rule(signers=rule, onViolation="stop")
+    wait_until(lambda: ruled.view("hello").phase == "suspended" and not ruled.view("hello").ready)
+    signed(ruled, "second")
+    ruled.run("trust", "add", public[1])
+    ruled.apply()  # the same revision, which another key vouches for now
+    wait_until(lambda: ruled.is_running("hello", "1.0.0"))
+    before = ruled.view("hello").revision
+    ruled.run("trust", "revoke", "second")
+    wait_until(lambda: ruled.view("hello").phase == "suspended")
+    assert ruled.view("hello").revision == before
+
+
 def test_a_policy_that_changes_reports_or_stops_what_runs(ruled: Ruled) -> None:
     ruled.rule()
     ruled.start()

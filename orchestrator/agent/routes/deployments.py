@@ -1,5 +1,7 @@
 """Serves deployments and their instances: how they are, what they were, their restart and their deletion."""
 
+from collections.abc import Callable
+
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,9 +31,10 @@ class DeploymentRoutes:
 
     def __init__(
         self, operations: Operations, controller: Controller, sources: Sources, compilations: Compilations,
-        signed: views.SignedBy,
+        signed: views.SignedBy, look_again: Callable[[], None],
     ) -> None:  # fmt: skip
-        self._operations, self._controller, self._signed = operations, controller, signed
+        self._operations, self._controller = operations, controller
+        self._signed, self._look_again = signed, look_again
         self._sources, self._compilations = sources, compilations
 
     @property
@@ -95,9 +98,8 @@ class DeploymentRoutes:
         return await obey(self._operations, request, Restart(key_in(request)))
 
     async def look_again(self, _request: Request) -> Response:
-        """Resolve again what was read of each source: what it means depends on who is trusted, too."""
-        command = self._controller.submit(self._controller.sources.resolve_again)
-        await run_in_threadpool(command.result)
+        """Resolve and judge everything anew, as somebody else is trusted now."""
+        await run_in_threadpool(self._look_again)
         return json_answer(Done(message="looking again"))
 
     async def delete(self, request: Request) -> Response:
