@@ -12,14 +12,18 @@ from benchmarks import peers
 from benchmarks.calls import BATCH, Posted, json_of, request_of
 from benchmarks.measure import Effort, Row, Table, race
 from benchmarks.stage import FAULTY, GUEST, LIMIT_S, Stage, replied, running_agent
+from orchestrator.concurrency.clock import Clock
 from orchestrator.host.messaging import may_reach
+from orchestrator.messaging.mailbox.batch import Batch
 from orchestrator.messaging.mailbox.envelope import Envelope
+from orchestrator.messaging.mailbox.route import Route
 from orchestrator.model.ids import ComponentId, DeploymentKey
-from orchestrator.model.message import Message, Outcome
+from orchestrator.model.message import Handled, Message, Outcome, Replied
+from orchestrator.model.spec import Mailbox
 from orchestrator.runtime import Guest
 from orchestrator.runtime.call.finish import finish
 
-SENDS, FANS, RING = 1_000, (10, 100), 100
+SENDS, FANS, RING, END = 1_000, (10, 100), 100, "ring-end"
 PAYLOAD = json_of(16)
 SENDER = "\n  grants: {messaging.send: [echo, many, fan-10, fan-100]}"
 ONE_BY_ONE = "send, one by one"
@@ -34,7 +38,7 @@ NOTES = (
     "ask: 16 B of JSON there and back.",
     "fan out: as many messages to as many actors as it says, until all have answered.",
     f"ring: a message passes through {RING} actors. airs: each a deployment of its own, that sends what is left of its "
-    f"route, at most {RING * 17} B, to the next; a look every 50 µs tells whether the last is done.",
+    f"route, at most {RING * 17} B, to the next; the last sends to a mailbox whose taker tells the end.",
 )
 
 
@@ -133,20 +137,34 @@ def all_of(stage: Stage, sender: DeploymentKey, key: DeploymentKey, payloads: Se
 def _ring(stage: Stage, count: int) -> peers.Act:
     names = [f"ring-{number:02}" for number in range(count)]
     keys = stage.deploy_many(names, FAULTY, "\n  grants: {messaging.send: ['default/*']}")
-    route = b"".join(b"send %s " % name.encode() for name in names[1:]) + b"none"
-    context, last = stage.context(keys[0]), stage.agent.fleet.services[keys[-1]].route
+    route = b"".join(b"send %s " % name.encode() for name in [*names[1:], END]) + b"over"
+    context, router, end = stage.context(keys[0]), stage.agent.exchange.router, End(stage.agent.clock)
+    router.add(end.route)
 
     def ring() -> None:
-        before, until = last.traffic().handled, time.monotonic() + LIMIT_S
-        refused = stage.agent.exchange.router.deliver(
-            keys[0], Envelope(Message(context.id, route, time.time_ns()), _nothing)
-        )
+        refused = router.deliver(keys[0], Envelope(Message(context.id, route, time.time_ns()), _nothing))
         assert refused is None
-        while last.traffic().handled == before:
-            assert time.monotonic() < until, "the message was lost on its way"
-            time.sleep(50e-6)
+        end.over.get(timeout=LIMIT_S)
 
     return ring
+
+
+class End:
+    """The mailbox that the last actor of a ring sends to, which tells that it was reached."""
+
+    lane, name = "end", "end"
+
+    def __init__(self, clock: Clock) -> None:
+        self.over: SimpleQueue[bool] = SimpleQueue()
+        self.route = Route(DeploymentKey("default", END), Mailbox(), clock)
+        self.route.direct({self.lane: 100}, hold=False)
+        self.route.idle(self)
+
+    def take(self, work: Envelope | Batch) -> None:
+        """Take what comes, and be there for more."""
+        assert isinstance(work, Batch)
+        self.route.finished_batch(self, work, Handled([Replied(None)] * len(work)), is_idle=True)
+        self.over.put(True)
 
 
 def _nothing(_outcome: Outcome) -> None:

@@ -172,6 +172,8 @@ def _cases(stage: "object") -> dict[str, Act]:
         "request-1KiB": calls.request_of(stage, sender, echo, large),
         "sends-64": calls.burst_of(stage, sender, echo, small),
         "fan-out-10": actors.all_of(stage, sender, fan, [small] * FANS),
+        "ring-10": actors._ring(stage, FANS),
+        "spawn": actors._spawn(stage, echo),
     }
 
 

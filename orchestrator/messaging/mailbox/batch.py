@@ -78,7 +78,8 @@ class Batch:
         self.parts = parts
 
     def __len__(self) -> int:
-        return sum(map(len, self.parts))
+        parts = self.parts
+        return len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
 
     @property
     def mail(self) -> list[Mail]:

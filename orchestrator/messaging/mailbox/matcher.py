@@ -29,19 +29,13 @@ class Matcher:
         self.alone = False  # at most one message is at work, whichever revisions take
         self.batch = batch  # messages that one may take at once
 
-    def free_taker(self, envelope: Envelope) -> Taker | None:
-        """Start on a message that need not wait, where who takes it is decided by who is idle: a shortcut."""
+    def free_taker(self, waiting: Waiting) -> Taker | None:
+        """Start on what need not wait, where who takes it is decided by who is idle: a shortcut."""
         lane = self._dispatcher.only
         if lane is None or not lane.idle or lane.queue or lane.own or (self.alone and self._at_work):
             return None
-        if (
-            envelope.conversation is not None
-            or envelope.session is not None
-            or envelope.to
-            or self._dispatcher.is_owned
-        ):
+        if waiting.conversation is not None or waiting.session is not None or waiting.to or self._dispatcher.is_owned:
             return None
-        envelope.stage = Stage.STARTED
         self._at_work += 1
         lane.busy += 1
         return lane.idle.pop(0)

@@ -91,6 +91,8 @@ class Route:
             taker = self._matcher.free_taker(envelope)
             if taker is None:
                 pairs = self._came(envelope)
+            else:
+                envelope.stage = Stage.STARTED
         if taker is not None:
             taker.take(envelope)
         else:
@@ -112,6 +114,7 @@ class Route:
         Those that are not queued, its last ones, stay the caller's. Where the oldest make way, all are queued.
         """
         parcel.is_own = self._is_own(parcel.mail.sender)
+        pairs: Pairs = []
         with self._lock:
             if self._refusal is not None:
                 return 0, self._refusal
@@ -124,9 +127,14 @@ class Route:
                 return 0, self._capacity.full(is_own=parcel.is_own)
             part = Part(parcel, 0, count, self._sequence + 1)
             self._sequence += count
-            pairs = self._came(part)
-            self._capacity.make_way()
-        self._hand_over(pairs)
+            taker = self._matcher.free_taker(part) if count <= self._matcher.batch else None
+            if taker is None:
+                pairs = self._came(part)
+                self._capacity.make_way()
+        if taker is not None:
+            taker.take(Batch([part]))
+        else:
+            self._hand_over(pairs)
         return count, None if count == len(parcel) else self._capacity.full(is_own=parcel.is_own)
 
     def _is_own(self, sender: ComponentId) -> bool:
@@ -223,7 +231,7 @@ class Route:
 
     def finished_batch(self, taker: Taker, batch: Batch, handled: Handled, *, is_idle: bool = False) -> None:
         """Account for a batch, before its senders are told; messages no guest was given go back to the front."""
-        rest = batch.rest(len(handled.outcomes))
+        rest = batch.rest(len(handled.outcomes)) if len(handled.outcomes) < len(batch) else []
         with self._lock:
             lane = self._queues.lane(taker.lane)
             lane.counters.count_batch(handled)

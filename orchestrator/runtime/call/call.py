@@ -51,12 +51,8 @@ class Entry:
         self._arguments = create_string_buffer(max(1, VAL * len(signature.lower)))
         self._result = create_string_buffer(VAL)
         self._error = c_void_p()
-        self._sizes = count, results = len(signature.lower), 0 if signature.lift is None else 1
-        self._start: Callable[[], int] = capi.bound(
-            "wasmtime_component_func_call_async", c_void_p,
-            func, c_void_p(context), self._arguments, c_size_t(count), self._result, c_size_t(results),
-            byref(self._error),
-        )  # fmt: skip
+        self._sizes = len(signature.lower), 0 if signature.lift is None else 1
+        self._start: Callable[[], int] | None = None
 
     def prepare_crossing(self) -> None:
         """Let the extension make its calls, by `cross`."""
@@ -81,7 +77,17 @@ class Entry:
             Unfit: a value does not fit its parameter; nothing ran.
         """
         self._lower(values)
-        return self._start()
+        return (self._start or self._prepared())()
+
+    def _prepared(self) -> Callable[[], int]:
+        """Convert the arguments of a beginning once; of a call that crosses only where it is long."""
+        count, results = self._sizes
+        self._start = capi.bound(
+            "wasmtime_component_func_call_async", c_void_p,
+            self._func, c_void_p(self._context), self._arguments, c_size_t(count), self._result, c_size_t(results),
+            byref(self._error),
+        )  # fmt: skip
+        return self._start
 
     def end(self, future: int) -> None:
         """Drop a call, whether it has ended or not."""

@@ -58,7 +58,7 @@ class MessageEntry(_FramedEntry):
     def begin(self, values: Sequence[Any]) -> int:
         """Begin handling a message."""
         frames.put(self._memory.view, values)
-        return self._start()
+        return (self._start or self._prepared())()
 
     def result(self) -> Replied | Refused:
         """Take the answer, or raise `CallFailed`."""

@@ -160,6 +160,9 @@ class Guest:
 
         Those that are alike cross together, and share one timeout and their fuel.
         """
+        if len(mail) == 1 and len(mail[0].payloads) == 1:  # most, and in no need of being grouped
+            answer = await self.handle(mail[0].message(0))
+            return Handled([answer], answer if isinstance(answer, Exited) else None)
         outcomes: list[Answer] = []
         exited: Exited | None = None
         for group, count in frames.groups(mail):
