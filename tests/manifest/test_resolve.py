@@ -140,6 +140,7 @@ def test_what_is_not_written_is_the_models_default():
         file="./manifests/app.yaml",
         line=1,
         rationale=found.rationale,
+        asks=found.asks,
     )
     assert found.revision.config == "{}"
     assert found.revision.grants == ()
@@ -383,7 +384,16 @@ def test_a_document_whose_name_cannot_be_told_makes_its_file_unreadable():
         assert [d.key.name for d in desired.deployments] == ["counter"]
 
 
-@pytest.mark.parametrize("kind", ["Policy", "Route"])
+@pytest.mark.parametrize("kind", ["Policy", "Approval"])
+def test_documents_of_those_in_charge_have_no_place_in_a_source(kind):
+    text = f"apiVersion: airs.dev/v1\nkind: {kind}\nmetadata: {{name: x}}\n"
+    resolution = resolve(snapshot({"a.yaml": text, "b.yaml": deployment()}))
+    assert said(resolution) == [f"./manifests/a.yaml:2:7: a document of kind {kind} has no place in a source"]
+    assert resolution.desired.unreadable_files == ()
+    assert [d.key.name for d in resolution.desired.deployments] == ["counter"]
+
+
+@pytest.mark.parametrize("kind", ["Route"])
 def test_kinds_to_come_are_refused_in_so_many_words(kind):
     resolution = resolve(snapshot({"a.yaml": f"apiVersion: airs.dev/v1\nkind: {kind}\nmetadata: {{name: x}}\n"}))
     assert said(resolution) == [f"./manifests/a.yaml:2:7: kind {kind} is not implemented by this version"]

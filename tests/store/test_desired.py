@@ -18,7 +18,7 @@ from orchestrator.store.store import Store
 from tests.store.values import deployment
 
 SOURCE = "/srv/manifests"
-HEAD_AND_SERIAL = 2
+HEAD_AND_SERIAL = 3  # and the notes for the audit book
 
 
 def key(number):
