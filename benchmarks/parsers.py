@@ -23,8 +23,8 @@ from orchestrator.secrets.resealing import reseal
 from orchestrator.secrets.sealing import SealingProblem, new_private_key, seal, unseal, written_public
 from orchestrator.secrets.sealing import public_of as sealing_public
 from orchestrator.secrets.sealing import read_public as read_sealing_key
-from orchestrator.settings import GivenSettings, resolve_settings
 from orchestrator.settings.file import parse_settings_file
+from orchestrator.settings.resolve import GivenSettings, resolve_settings
 from orchestrator.signing.dsse import written
 from orchestrator.signing.keys import KeyRefused, private_pem, public_of, public_pem, read_private, read_public
 from orchestrator.signing.statement import Subject, signed

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.contract.codes import INVALID, USAGE
 from orchestrator.contract.problem import Failure
+from orchestrator.settings.paths import placed
 
 if TYPE_CHECKING:
     from orchestrator.model.diagnostic import Diagnostic
-    from orchestrator.settings import ResolvedSettings
+    from orchestrator.settings.resolve import ResolvedSettings
 
 FILE = "airs.toml"
 STATE_DIR, SECRETS_DIR = "state-dir", "secrets.dir"  # keys whose defaults depend on the user
@@ -50,8 +51,20 @@ def find(flags: Mapping[str, str]) -> Found:
             return Found(None, state_dir)
     if named:
         return Found(file, state_dir)
+    named = _state_dir_of(file)
+    if named is not None:
+        return Found(file, Path(placed(named, str(file.parent), str(Path.home()))) if named else state_dir)
     settings = _resolved(file, flags, state_dir)
     return Found(file, Path(settings.values.state_dir) if settings.values else state_dir, settings.diagnostics)
+
+
+def _state_dir_of(file: Path) -> str | None:
+    from orchestrator.settings.quick import state_dir_of  # with what reads TOML
+
+    try:
+        return state_dir_of(file)
+    except OSError as error:
+        raise _unreadable(file, error) from None
 
 
 def resolved(found: Found, flags: Mapping[str, str]) -> "ResolvedSettings":
@@ -63,21 +76,26 @@ def resolved(found: Found, flags: Mapping[str, str]) -> "ResolvedSettings":
     settings = _resolved(found.file, flags, found.state_dir)
     if settings.values is None or settings.values.state_dir == str(found.state_dir):
         return settings
-    from orchestrator.settings import misplaced_state_dir
+    from orchestrator.settings.resolve import misplaced_state_dir
 
     return misplaced_state_dir(settings, str(found.state_dir))
 
 
 def _resolved(file: Path | None, flags: Mapping[str, str], state_dir: Path) -> "ResolvedSettings":
-    from orchestrator.settings import GivenSettings, read_settings_file, resolve_settings  # with what reads TOML
+    from orchestrator.settings.file import read_settings_file  # with what reads manifests
+    from orchestrator.settings.resolve import GivenSettings, resolve_settings
 
     defaults = {STATE_DIR: str(state_dir), SECRETS_DIR: str(config_home() / "secrets")}
     given = GivenSettings(flags, os.environ, defaults, str(Path.cwd()), str(Path.home()))
     try:
         read = None if file is None else read_settings_file(file)
     except OSError as error:
-        raise Failure(f"{file} cannot be read", error.strerror or "", exit_code=USAGE) from None
+        raise _unreadable(file, error) from None
     return resolve_settings(read, given)
+
+
+def _unreadable(file: Path | None, error: OSError) -> Failure:
+    return Failure(f"{file} cannot be read", error.strerror or "", exit_code=USAGE)
 
 
 def invalid_settings(diagnostics: "tuple[Diagnostic, ...]") -> Failure:

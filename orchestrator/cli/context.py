@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.configured import Found
     from orchestrator.client import AgentClient, NotAnswering
     from orchestrator.model.settings import AgentSettings
-    from orchestrator.settings import ResolvedSettings
+    from orchestrator.settings.resolve import ResolvedSettings
 
 ANSWER_S = 70.0  # for the agent to answer what it has to do nothing for
 F = TypeVar("F", bound=Callable[..., Any])

@@ -2,13 +2,5 @@
 
 The command line finds the file and hands variables, flags and computed defaults in; the agent is handed the typed
 value. A key is described once, in `schemas/airs.schema.json`: its type, bounds and default, its variable (`x-variable`)
-and flag (`x-flag`), and whether it is a path (`x-path`).
+and flag (`x-flag`), and whether it is a path, or perhaps one (`x-path`).
 """
-
-from orchestrator.settings.file import SettingsFile, read_settings_file
-from orchestrator.settings.resolve import GivenSettings, ResolvedSettings, misplaced_state_dir, resolve_settings
-
-__all__ = [
-    "GivenSettings", "ResolvedSettings", "SettingsFile", "misplaced_state_dir", "read_settings_file",
-    "resolve_settings",
-]  # fmt: skip

@@ -1,7 +1,6 @@
 """Reads an `airs.toml` that nobody but its operator could have changed."""
 
 import os
-import stat
 from pathlib import Path
 
 from orchestrator.manifest.check import check
@@ -9,6 +8,7 @@ from orchestrator.manifest.node import Node
 from orchestrator.manifest.toml import FILE_MAX_BYTES, read_toml
 from orchestrator.model.base import Value
 from orchestrator.model.diagnostic import Diagnostic, Location, Severity
+from orchestrator.settings.quick import distrusted, opened
 
 KIND = "airs"
 
@@ -27,8 +27,8 @@ def read_settings_file(path: Path) -> SettingsFile:
     Raises:
         OSError: it cannot be read.
     """
-    with open(path, "rb", opener=_opened) as file:
-        problem = _distrusted(os.fstat(file.fileno()))
+    with open(path, "rb", opener=opened) as file:
+        problem = distrusted(os.fstat(file.fileno()))
         if problem:
             where = Location(file=str(path))
             hint = f"run `chmod go-w {path}`, or move the file"
@@ -46,17 +46,3 @@ def parse_settings_file(shown: str, data: bytes) -> SettingsFile:
     return SettingsFile(
         path=shown, root=parsed.root, diagnostics=tuple(problem.within(shown) for problem in sorted(problems))
     )
-
-
-def _opened(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe of that name is no reason to wait
-
-
-def _distrusted(about: os.stat_result) -> str:
-    if not stat.S_ISREG(about.st_mode):
-        return "is not an ordinary file"
-    if about.st_uid not in (0, os.geteuid()):
-        return f"belongs to user {about.st_uid}, who could name other secrets and policies in it"
-    if about.st_mode & stat.S_IWOTH or (about.st_mode & stat.S_IWGRP and about.st_gid != os.getegid()):
-        return "can be written by others, who could name other secrets and policies in it"
-    return ""

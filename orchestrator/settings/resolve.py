@@ -13,6 +13,7 @@ from orchestrator.model.base import Value
 from orchestrator.model.diagnostic import Diagnostic, Location, Severity
 from orchestrator.model.settings import AgentSettings, Origin, Setting
 from orchestrator.settings.file import KIND, SettingsFile
+from orchestrator.settings.paths import placed
 
 Key = tuple[str, ...]
 _MEASURES = {"duration": duration_ms, "size": size_bytes}
@@ -59,7 +60,10 @@ def resolve_settings(file: SettingsFile | None, given: GivenSettings) -> Resolve
 
 def misplaced_state_dir(resolved: ResolvedSettings, actual: str) -> ResolvedSettings:
     """Refuse settings whose file lies in the state directory `actual`, and names another."""
-    at = next(setting.where for setting in resolved.settings if setting.key == "state-dir").rsplit(":", 2)
+    setting = next(setting for setting in resolved.settings if setting.key == "state-dir")
+    if setting.origin is not Origin.FILE:  # written in another way, which is no other directory
+        return resolved
+    at = setting.where.rsplit(":", 2)
     location = Location(file=at[0], line=int(at[1]), column=int(at[2]))
     problem = Diagnostic(
         severity=Severity.ERROR,
@@ -115,11 +119,10 @@ def shown_key(key: Key) -> str:
 
 def _placed(field: dict[str, Any], value: Any, folder: str, home: str) -> Any:
     """Make a path absolute; other values are as they are, places in repositories among them."""
-    if not field.get("x-path") or not isinstance(value, str) or "#" in value or "://" in value:
+    kind = field.get("x-path")
+    if not kind or not isinstance(value, str) or (kind == "source" and ("#" in value or "://" in value)):
         return value
-    if home and (value == "~" or value.startswith("~/")):
-        value = home + value[1:]
-    return os.path.normpath(os.path.join(folder, value))
+    return placed(value, folder, home)
 
 
 def _converted(field: dict[str, Any], value: Any) -> Any:

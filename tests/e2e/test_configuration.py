@@ -52,17 +52,30 @@ def test_a_file_in_the_state_directory_comes_before_the_users_and_cannot_name_an
     assert f"{moved}/airs.toml:1:13: error: a file that lies in a state directory cannot name another" in refused.stderr
 
 
-@pytest.mark.parametrize("command", [["agent", "start"], ["status"]], ids=" ".join)
-def test_no_command_goes_on_with_settings_that_are_wrong(airs: Airs, command: list[str]):
+WRONG = {
+    "agent start": ("[secrets]\ndri = 'x'\n", "2:1: unknown key `dri` in `secrets` (did you mean `dir`?)"),
+    "status": ("state_dir = 'x'\n", "1:1: unknown key `state_dir` (did you mean `state-dir`?)"),
+}
+
+
+@pytest.mark.parametrize("command", WRONG)
+def test_no_command_goes_on_with_settings_that_it_needs_and_that_are_wrong(airs: Airs, command: str):
     del airs.env["AIRS_STATE_DIR"]
-    file = airs.folder / "bad.toml"
-    file.write_text("[secrets]\ndri = 'x'\n")
-    refused = airs.run(*command, check=False, env={"AIRS_CONFIG": str(file)})
+    file, (text, told) = airs.folder / "bad.toml", WRONG[command]
+    file.write_text(text)
+    refused = airs.run(*command.split(), check=False, env={"AIRS_CONFIG": str(file)})
     assert refused.returncode == 65
-    assert f"{file}:2:1: unknown key `dri` in `secrets` (did you mean `dir`?)" in refused.stderr
+    assert f"{file}:{told}" in refused.stderr
     shown = airs.run("config", "show", "--config", file, check=False)
     assert shown.returncode == 65
-    assert "2 │ dri = 'x'" in shown.stderr
+    assert f"│ {text.splitlines()[-1]}" in shown.stderr
+
+
+def test_a_state_directory_may_be_written_with_dots(airs: Airs):
+    written = f"{airs.state_dir.parent}/other/../state/"
+    assert origins(airs, env={"AIRS_STATE_DIR": written})["state-dir"][0] == str(airs.state_dir)
+    airs.run("agent", "start", env={"AIRS_STATE_DIR": written})
+    assert airs.json("agent", "status")["pid"]
 
 
 def test_a_file_that_was_named_must_be_there(airs: Airs):

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from orchestrator.manifest.schema import schema
 from orchestrator.model.settings import Origin
-from orchestrator.settings import GivenSettings, ResolvedSettings, read_settings_file, resolve_settings
-from orchestrator.settings.file import parse_settings_file
+from orchestrator.settings.file import parse_settings_file, read_settings_file
+from orchestrator.settings.quick import NOT_NAMED, state_dir_of
+from orchestrator.settings.resolve import GivenSettings, ResolvedSettings, resolve_settings
 
 DEFAULTS = {"state-dir": "/default/state", "secrets.dir": "/default/secrets"}
 FILE = "/etc/airs/airs.toml"
@@ -97,6 +98,28 @@ def test_the_schema_agrees_with_its_library():
 def test_any_bytes_are_settings_or_diagnostics(data):
     settings = resolved(data)
     assert (settings.values is None) == any(problem.is_error for problem in settings.diagnostics)
+
+
+QUICK = {
+    'state-dir = "x"\n[secrets]\ndir = "y"\n': "x",
+    "[secrets]\ndri = 'y'\n": NOT_NAMED,
+    "": NOT_NAMED,
+    "state_dir = 'x'\n": None,
+    "state-dir = ''\n": None,
+    "state-dir = 7\n": None,
+    'state-dir = "a\\u0000b"\n': None,
+    "state-dir = \n": None,
+    "a = " + "[" * 5_000: None,
+}
+
+
+@pytest.mark.parametrize("text", QUICK)
+def test_the_state_directory_alone_is_read_where_the_file_can_mean_nothing_else(tmp_path: Path, text: str):
+    file = tmp_path / "airs.toml"
+    file.write_text(text)
+    assert state_dir_of(file) == QUICK[text]
+    file.chmod(0o666)
+    assert state_dir_of(file) is None, "and who may write it is told"
 
 
 @pytest.mark.parametrize("mode", [0o602, 0o666])
