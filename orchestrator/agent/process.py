@@ -31,6 +31,7 @@ from orchestrator.contract.problem import Failure
 from orchestrator.interpreter import Interpreter
 from orchestrator.model.calls import Calls, UnknownLayout
 from orchestrator.model.event import Event
+from orchestrator.model.policy import MachineLimits
 from orchestrator.model.source import SourceStatus
 from orchestrator.secrets.secrets import SecretPlaces
 from orchestrator.store.database import DatabaseFault
@@ -61,6 +62,7 @@ class AgentOptions(NamedTuple):
     fetching: Fetching = NOTHING_FETCHED
     secrets: SecretPlaces | None = None
     policy: str = ""
+    machine: MachineLimits | None = None
 
 
 def run_agent(options: AgentOptions) -> None:
@@ -84,6 +86,7 @@ def run_agent(options: AgentOptions) -> None:
             state, options.socket_path, _both(log_event, options.say), _both(log_source, options.report),
             options.calls, options.fetching, options.secrets,
         )  # fmt: skip
+        agent.ruling.limit(options.machine)
         agent.policies = agent.policies_of(options.policy, options.fetching.passed_on)
         opened.callback(_close, agent, lock)
         listener = opened.enter_context(listening(options.socket_path))  # only now: a failure before touches no socket

@@ -17,6 +17,7 @@ from orchestrator.agent.process import AgentOptions, run_agent
 from orchestrator.agent.socket import socket_path
 from orchestrator.cli.context import Settings, runtime_dir
 from orchestrator.cli.excerpts import in_files, on_disk
+from orchestrator.cli.machine_limits import machine_limits
 from orchestrator.cli.reading import passed_to_git
 from orchestrator.cli.show import PHASE_STYLES, clock, show_diagnostics
 from orchestrator.cli.terminal import Console, Text
@@ -51,6 +52,7 @@ def run_here(settings: Settings, ready: Callable[[Agent], None] = lambda _: None
             fetching=Fetching(fetch_settings(configured), passed_to_git(), configured.store.retain),
             secrets=SecretPlaces(Path(configured.secrets.dir), take_secrets(os.environ)),
             policy=configured.policy,
+            machine=machine_limits(settings),
         )
         run_agent(options)
     except StateLocked as locked:

@@ -7,13 +7,14 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from orchestrator.cli.context import Settings
+from orchestrator.cli.machine_limits import machine_limits
 from orchestrator.cli.show import show_diagnostics
 from orchestrator.contract.codes import INVALID, USAGE
 from orchestrator.contract.problem import Failure
-from orchestrator.model.policy import PolicySet
+from orchestrator.model.policy import NO_POLICY, PolicySet
 from orchestrator.model.snapshot import SourceAnswer, Unknown
 from orchestrator.model.world import World
-from orchestrator.plan.ruled import UNJUDGED, Judging
+from orchestrator.plan.ruled import Judging
 from orchestrator.policy.read import read_policies
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import open_source
@@ -33,8 +34,9 @@ def judging_for(settings: Settings) -> Judging:
     client = settings.connection()
     if FLAG not in settings.flags and client.answers():
         return _judging(settings, client.policy())
-    place = configured_place(settings)
-    return _judging(settings, policies_at(settings, place)) if place else UNJUDGED
+    place, machine = configured_place(settings), machine_limits(settings)
+    rules = policies_at(settings, place) if place else NO_POLICY
+    return _judging(settings, replace(rules, machine=machine))
 
 
 def configured_place(settings: Settings) -> str:

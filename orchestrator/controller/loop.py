@@ -24,7 +24,7 @@ from orchestrator.model.desired import DesiredState, Permissions, either
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedDeployment, ObservedState
 from orchestrator.model.outcome import ActionOutcome, Status
-from orchestrator.plan.action import ActionKind
+from orchestrator.plan.action import ActionKind, Reason
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import compare, compare_some
 from orchestrator.plan.ruled import UNJUDGED, Judging, standing_in
@@ -55,6 +55,7 @@ class _NoSecrets:
 IDLE_LOOK_MS = 30_000  # how long nothing may wake the loop before it looks on its own
 FAULT_LOOK_MS = 2_000  # how soon to try again when the machine would not let us
 UNDER_WAY = (Status.WAITING, Status.FAILED, Status.IN_HAND)
+ROOM_LOOK_MS = 2_000  # how soon to look again at what a limit keeps from running
 LATER_MS = 100  # how soon to look again at what waits for others, besides when it changes
 AGAIN_MS = 10  # how soon to look again after a pass that decided something: others that waited for it may go on
 
@@ -177,6 +178,9 @@ class Controller:
         for outcome in outcomes:
             if outcome.status in UNDER_WAY:
                 self._queue.add_in(outcome.key, LATER_MS)
+        if has_limits(self.judging().rules):  # others may make room, of which nothing else tells
+            for key in _refused(plan):
+                self._queue.add_in(key, ROOM_LOOK_MS)
         self._leaving |= {action.key for action in plan.actions if action.kind is ActionKind.REMOVE}
         if not _removes(plan):
             self._granted.pop(plan.source, None)  # meant for that apply, not for every later pass
@@ -242,6 +246,10 @@ class Controller:
 
 def _nothing(_plan: Plan) -> None:
     return
+
+
+def _refused(plan: Plan) -> Iterator[DeploymentKey]:
+    return (action.key for action in plan.actions if Reason.POLICY_REFUSED in action.reasons)
 
 
 def _removes(plan: Plan) -> bool:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from orchestrator.execute.ledger import Ledger
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Record
-from orchestrator.model.policy import NO_POLICY, Approval, PolicySet
+from orchestrator.model.policy import NO_POLICY, Approval, MachineLimits, PolicySet
 from orchestrator.model.signed import Signer
 from orchestrator.model.spec import Deployment, Revision
 from orchestrator.plan.ruled import Judging
@@ -37,11 +37,17 @@ class Ruling:
         """Judge by no policy until there is one; `now_ms` is by the wall clock."""
         self._ledger, self._now_ms, self._evidence = ledger, now_ms, evidence
         self._read = NO_POLICY
+        self._machine: MachineLimits | None = None
         self._merged: tuple[PolicySet, int, PolicySet] = (NO_POLICY, 0, NO_POLICY)
 
     def put(self, rules: PolicySet) -> None:
         """Judge by these from now on."""
-        self._read = rules
+        self._read = replace(rules, machine=self._machine)
+
+    def limit(self, machine: MachineLimits | None) -> None:
+        """Let all deployments together have no more than this, whatever the policies; before anything is planned."""
+        self._machine = machine
+        self.put(self._read)
 
     @property
     def rules(self) -> PolicySet:

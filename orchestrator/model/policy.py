@@ -100,10 +100,18 @@ def approval_subject(key: DeploymentKey, artifact: str, capabilities: tuple[Gran
     return digest_of((key, artifact, capabilities))
 
 
+class MachineLimits(Value, frozen=True):
+    """The most that all deployments of an agent have together, as its operator set it in a file."""
+
+    limits: NamespaceLimits
+    file: str
+
+
 class PolicySet(Value, frozen=True):
     """All policies in force, the approvals written beside them, and the place that they were read from.
 
     `place` is empty where no policy was configured. `problem` says why they cannot be known: then nothing new runs.
+    `machine` is no policy: it limits all namespaces together, with or without policies.
     """
 
     place: str = ""
@@ -111,6 +119,7 @@ class PolicySet(Value, frozen=True):
     policies: tuple[Policy, ...] = ()
     approvals: tuple[Approval, ...] = ()
     problem: str = ""
+    machine: MachineLimits | None = None
 
 
 NO_POLICY = PolicySet()

@@ -62,6 +62,14 @@ class GitHostSection(Value, frozen=True, rename="kebab"):
     credentials: str = ""
 
 
+class LimitsSection(Value, frozen=True, rename="kebab"):
+    """The section `limits`; None for no limit."""
+
+    deployments: int | None = None
+    instances: int | None = None
+    memory: int | None = None
+
+
 class StoreSection(Value, frozen=True, rename="kebab"):
     """The section `store`."""
 
@@ -73,6 +81,7 @@ class AgentSettings(Value, frozen=True, rename="kebab"):
 
     state_dir: str
     secrets: SecretSettings
+    limits: LimitsSection
     fetch: FetchSection
     store: StoreSection
     registries: dict[str, RegistrySection] = msgspec.field(default_factory=dict)

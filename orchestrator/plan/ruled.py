@@ -36,7 +36,7 @@ class Judging(Value, frozen=True):
     @property
     def is_needed(self) -> bool:
         """Whether there is anything to judge by."""
-        return bool(self.rules.place)
+        return bool(self.rules.place) or self.rules.machine is not None
 
     def of(self, deployment: Deployment, root: str) -> Verdict:
         """Judge one deployment of a source with this root."""

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from orchestrator.model.base import Value
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.policy import Policy, PolicySet
+from orchestrator.model.policy import MachineLimits, Policy, PolicySet
 from orchestrator.model.spec import Deployment
-from orchestrator.policy.judge import Finding, finding_of
+from orchestrator.policy.judge import Effect, Finding, finding_of
 from orchestrator.policy.overlap import any_matches
 
 MEASURES = ("deployments", "instances", "memory_bytes", "storage_bytes", "fuel_per_s")
@@ -35,8 +35,10 @@ class Usage(Value, frozen=True):
 
 
 def has_limits(rules: PolicySet) -> bool:
-    """Whether any policy limits what a namespace takes."""
-    return any(_limit(policy, name) is not None for policy in rules.policies for name in MEASURES)
+    """Whether anything limits what a namespace takes, or all of them together."""
+    return rules.machine is not None or any(
+        _limit(policy, name) is not None for policy in rules.policies for name in MEASURES
+    )
 
 
 def usage_of(deployment: Deployment | None) -> Usage:
@@ -60,21 +62,26 @@ def over_limits(
     `standing` is what there is, and stays. Deployments are granted room in the order of their names; one that takes no
     more than it has always keeps it.
     """
-    limited = [policy for policy in rules.policies if any(_limit(policy, name) is not None for name in MEASURES)]
-    if not limited:
+    if not has_limits(rules):
         return {}
+    limited = [policy for policy in rules.policies if any(_limit(policy, name) is not None for name in MEASURES)]
     found: dict[DeploymentKey, tuple[Finding, ...]] = {}
     taken: dict[str, Usage] = {}
+    together = Usage()
     for key, deployment in standing.items():
-        taken[key.namespace] = taken.get(key.namespace, Usage()).plus(usage_of(deployment))
+        used = usage_of(deployment)
+        taken[key.namespace], together = taken.get(key.namespace, Usage()).plus(used), together.plus(used)
     for deployment in sorted(wanted, key=lambda one: one.key):
         key = deployment.key
         before, more = taken.get(key.namespace, Usage()), usage_of(deployment).minus(usage_of(standing.get(key)))
-        findings = tuple(_beyond(limited, key.namespace, before.plus(more), more))
+        findings = (
+            *_beyond(limited, key.namespace, before.plus(more), more),
+            *_beyond_machine(rules.machine, together.plus(more), more),
+        )
         if findings:
             found[key] = findings
         if not findings or all(finding.effect.value == "warned" for finding in findings):
-            taken[key.namespace] = before.plus(more)
+            taken[key.namespace], together = before.plus(more), together.plus(more)
     return found
 
 
@@ -90,6 +97,18 @@ def _beyond(policies: list[Policy], namespace: str, after: Usage, more: Usage) -
                     f"with this, it would have {getattr(after, name)}"
                 )
                 yield finding_of(policy, "limits", policy.limits.line, text)
+
+
+def _beyond_machine(machine: MachineLimits | None, after: Usage, more: Usage) -> Iterator[Finding]:
+    if machine is None:
+        return
+    for name in MEASURES:
+        limit = getattr(machine.limits, name)
+        if limit is not None and getattr(more, name) > 0 and getattr(after, name) > limit:
+            has = f"with this, it would have {getattr(after, name)}"
+            text = f"the settings allow this machine {limit} {WORDS[name]}; {has}"
+            file, line = machine.file, machine.limits.line
+            yield Finding(rule="limits", effect=Effect.REFUSED, policy="", file=file, line=line, text=text)
 
 
 def _limit(policy: Policy, name: str) -> int | None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from orchestrator.model.policy import MachineLimits, NamespaceLimits, PolicySet
 from orchestrator.policy.limits import has_limits, over_limits, usage_of
 from tests.policy.values import deployment, document, rules
 
@@ -54,6 +55,18 @@ def test_one_that_is_refused_leaves_room_to_the_next():
 
 def test_namespaces_are_counted_apart():
     assert over(limits(instances=1), [deployment("a"), deployment("b", namespace="other")]) == {}
+
+
+def test_a_machine_is_limited_over_all_namespaces_and_without_any_policy():
+    machine = MachineLimits(limits=NamespaceLimits(instances=3, line=7), file="/airs.toml")
+    policies = PolicySet(machine=machine)
+    wanted = [deployment("a", replicas=2), deployment("b", namespace="other", replicas=2), deployment("c")]
+    found = over_limits(wanted, {}, policies)
+    assert [(str(key), finding.text, finding.file, finding.line) for key, (finding,) in found.items()] == [
+        ("other/b", "the settings allow this machine 3 instances; with this, it would have 5", "/airs.toml", 7)
+    ]
+    assert has_limits(policies)
+    assert over_limits(wanted, {one.key: one for one in wanted}, policies) == {}, "nobody loses what it has"
 
 
 def test_policies_without_limits_are_not_counted_for():
