@@ -20,6 +20,8 @@ from orchestrator.observe.events import printable
 
 LOOK_S = 0.05
 LOOKING_SHARE = 0.05  # of the time, at most: a command that waits for thousands must not keep the agent from them
+LOOKING_SHARE_BLIND = 0.2  # where there is none of which it can be asked whether it has come to rest
+ASKED = 8  # of those waited for, of which one is asked for at a time between two looks
 ARRIVED = ("keeping", "succeeded", "failed")  # phases of a rollout in which nothing new is on its way
 
 
@@ -58,19 +60,23 @@ def wait_for(
                 _tell_new(console, waiting, told)
             else:
                 live.show("\n".join(progress(v) for v in waiting))
-            pause_s = max(LOOK_S, (time.monotonic() - began) * (1 / LOOKING_SHARE - 1))
-            _wait(client, [key for key in map(key_of, waiting) if key not in gone], pause_s)
+            coming = [key for key in map(key_of, waiting) if key not in gone]
+            share = LOOKING_SHARE if coming else LOOKING_SHARE_BLIND
+            _wait(client, coming, max(LOOK_S, (time.monotonic() - began) * (1 / share - 1)))
 
 
 def _wait(client: AgentClient, waiting: Sequence[DeploymentKey], pause_s: float) -> None:
-    """Wait for `pause_s`, or until the last of those `waiting` is at rest: looking at one costs the agent little."""
+    """Wait for `pause_s`, or until some of those `waiting` are at rest, the last too: a look at one costs little."""
+    asked = [*waiting[:: max(1, len(waiting) // ASKED)], *waiting[-1:]]
     until_s, step_s = time.monotonic() + pause_s, max(LOOK_S, pause_s * LOOKING_SHARE)
     while time.monotonic() + step_s < until_s:
         time.sleep(step_s)
         try:
-            if waiting and is_at_rest(client.deployment(waiting[-1])):
-                return
+            while asked and is_at_rest(client.deployment(asked[-1])):
+                asked.pop()
         except Failure:  # it is gone, or the agent: the next look at all of them tells
+            return
+        if waiting and not asked:
             return
     time.sleep(max(0.0, until_s - time.monotonic()))
 

@@ -71,7 +71,8 @@ class Settling:
         self._regroup(keys)
         self._let_begin()
         waits: dict[DeploymentKey, int] = {}
-        front = [key for key in keys if key in self._ledger.records and key not in leaving]
+        # In order, so that a command that waits knows which are the last.
+        front = [key for key in sorted(keys) if key in self._ledger.records and key not in leaving]
         for _ in range(ROUNDS_MAX):
             with self._ledger.together():
                 looked = [(key, self._guarded(self._ledger.records[key])) for key in front]
