@@ -9,9 +9,7 @@ import binascii
 import netrc
 from pathlib import Path
 
-import msgspec
-
-from orchestrator.decoding import plain_from_json
+from orchestrator.fetch.foreign import foreign_json
 from orchestrator.fetch.limits import FetchFailed, FetchSettings
 from orchestrator.store.files import NotPrivate, read_private
 
@@ -57,10 +55,7 @@ def docker_login(data: bytes, host: str) -> Login | None:
     Raises:
         ValueError: it is not in that format; the text never holds any of it.
     """
-    try:
-        document = plain_from_json(data)
-    except msgspec.DecodeError:
-        raise ValueError("it is not JSON") from None
+    document = foreign_json(data)
     if not isinstance(document, dict) or not isinstance(document.get("auths", {}), dict):
         raise ValueError("it is no mapping with `auths`")
     names = (*HUB,) if host in HUB else (host, f"https://{host}", f"https://{host}/", f"https://{host}/v2/")

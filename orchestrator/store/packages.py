@@ -107,7 +107,7 @@ class Packages:
         folder = self._folder(digest)
         try:
             package = from_json((folder / PACKAGE_FILE).read_bytes(), Package)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise PackageDamaged(f"{folder / PACKAGE_FILE}: {error}") from None
         manifest = _read(folder / COMPONENT_FILE) if package.has_manifest else b""
         signatures = _read(folder / SIGNATURES_FILE) if package.has_signatures else b""
@@ -226,7 +226,7 @@ class Packages:
 def _noted(path: Path) -> PackageReference | None:
     try:
         return from_json(path.read_bytes(), PackageReference)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

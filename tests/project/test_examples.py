@@ -10,7 +10,7 @@ import pytest
 
 from .tree import ROOT, run
 
-TAKEN = {"05-supervision"}  # by tests/docs, together with what they show
+TAKEN = {"05-supervision", "10-registry"}  # by tests/docs, with what they show, and tests/e2e, with a registry
 READMES = [path for path in sorted((ROOT / "examples").glob("*/README.md")) if path.parent.name not in TAKEN]
 COMMAND = re.compile(r"^\$ (.+)\n(?:# exits (\d+)\n)?", re.MULTILINE)
 

@@ -10,10 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import quote, urlencode, urljoin
 
-import msgspec
-
-from orchestrator.decoding import plain_from_json
 from orchestrator.fetch.credentials import Login, registry_login
+from orchestrator.fetch.foreign import NotJson, foreign_json
 from orchestrator.fetch.http import Http, HttpAnswer, check_status, target_of
 from orchestrator.fetch.limits import DOCUMENT_MAX_BYTES, FetchFailed, FetchSettings
 from orchestrator.fetch.oci.manifest import ACCEPTED
@@ -148,8 +146,8 @@ class Registry:
 
 def _token_in(data: bytes, host: str) -> str:
     try:
-        document = plain_from_json(data)
-    except msgspec.DecodeError:
+        document = foreign_json(data)
+    except NotJson:
         document = None
     found = document.get("token") or document.get("access_token") if isinstance(document, dict) else None
     if not isinstance(found, str) or not re.fullmatch(r"[!-~]{1,65536}", found):

@@ -1,0 +1,200 @@
+"""A registry's documents are read in the layouts that are known, and no others; a login goes where it belongs."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from orchestrator.fetch.download import Downloads
+from orchestrator.fetch.http import Http
+from orchestrator.fetch.limits import FetchedFiles, FetchFailed, FetchSettings, HostSettings
+from orchestrator.fetch.oci.manifest import CONFIG, INDEX, MANIFEST, WASM, chosen_manifest, index_with, pushed
+from orchestrator.fetch.oci.pull import OciFetcher
+from orchestrator.fetch.oci.registry import digest_of
+from orchestrator.manifest.component_source import BadReferenceError, oci_component
+from orchestrator.store.artifacts import Artifacts
+
+from .registry import SmallRegistry, layer, manifest
+from .web import Web, serves
+from .web import web as served
+
+WASM_BYTES = b"\0asm" * 100
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with served() as made:
+        yield made
+
+
+def fetcher(tmp_path, web: Web, **about: str) -> OciFetcher:
+    hosts = {f"127.0.0.1:{web.port}": HostSettings(plain_http=True, **about)}
+    settings = FetchSettings(max_bytes=1 << 20, timeout_s=10, stall_s=0.2, hosts=hosts)
+    http = Http(settings)
+    downloads = Downloads(http, tmp_path / "incoming", lambda *_: None)
+    return OciFetcher(http, downloads, Artifacts(tmp_path / "artifacts"), settings)
+
+
+def pulled(tmp_path, web: Web, tag: str = "1", **about: str) -> FetchedFiles:
+    remote = oci_component(f"127.0.0.1:{web.port}/acme/x:{tag}")
+    asked = fetcher(tmp_path, web, **about)
+    return asked.fetch(remote, asked.resolve(remote))
+
+
+def ours(toml: bytes = b"toml", signatures: bytes = b"") -> tuple[dict, list[bytes]]:
+    made = pushed(WASM_BYTES, toml, signatures, digest_of, {})
+    return json.loads(made.manifest), [*made.blobs.values()]
+
+
+def test_what_is_pushed_is_what_others_pull():
+    """The rules of `wkg` (bytecodealliance/rust-oci-wasm): one layer, of wasm, and its own type of config."""
+    made = pushed(WASM_BYTES, b"toml", b"signed", digest_of, {"org.opencontainers.image.title": "x"})
+    document = json.loads(made.manifest)
+    assert document["mediaType"] == MANIFEST
+    assert document["config"]["mediaType"] == CONFIG
+    assert [(one["mediaType"], one["digest"]) for one in document["layers"]] == [(WASM, digest_of(WASM_BYTES))]
+    config = json.loads(made.blobs[document["config"]["digest"]])
+    assert (config["architecture"], config["os"]) == ("wasm", "wasip2")
+    assert config["layerDigests"] == [digest_of(WASM_BYTES)]
+    companion = json.loads(made.companion)
+    assert companion["subject"]["digest"] == made.digest == digest_of(made.manifest)
+    assert {one["digest"] for one in companion["layers"]} == {digest_of(b"toml"), digest_of(b"signed")}
+    assert pushed(WASM_BYTES, b"toml", b"signed", digest_of, {"org.opencontainers.image.title": "x"}) == made
+
+
+def test_a_component_of_ours_comes_with_all_its_parts(tmp_path, web):
+    registry = SmallRegistry(web, "acme/x")
+    document, blobs = ours(b"toml", b"signed")
+    digest = registry.put("1", document, *blobs)
+    assert pulled(tmp_path, web) == FetchedFiles(digest, WASM_BYTES, b"toml", b"signed")
+
+
+def test_an_index_leads_to_the_component_for_wasm(tmp_path, web):
+    registry = SmallRegistry(web, "acme/x")
+    inner = registry.put("inner", manifest(CONFIG, layer(WASM, WASM_BYTES)), WASM_BYTES)
+    other = {"digest": digest_of(b"other"), "platform": {"architecture": "amd64", "os": "linux"}}
+    listed = [other, {"digest": inner, "platform": {"architecture": "wasm", "os": "wasip2"}}]
+    outer = registry.put("1", {"schemaVersion": 2, "mediaType": INDEX, "manifests": listed})
+    found = pulled(tmp_path, web)
+    assert (found.resolved, found.artifact) == (outer, WASM_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({}, "schemaVersion"),
+        ([], "a mapping is missing"),
+        (manifest(CONFIG), "no layer of wasm"),
+        (manifest(CONFIG, layer("application/vnd.oci.image.layer.v1.tar", b"x")), "no layer of wasm, but application"),
+        (manifest(CONFIG, layer(WASM, b"1"), layer(WASM, b"2")), "2 layers of wasm"),
+        (manifest(CONFIG, {**layer(WASM, b"1"), "size": "3"}), "has no size"),
+        (manifest(CONFIG, {**layer(WASM, b"1"), "size": -1}), "has no size"),
+        (manifest(CONFIG, {**layer(WASM, b"1"), "digest": "sha256:../../x"}), "a digest in it"),
+        (manifest(CONFIG, {**layer(WASM, b"1"), "digest": 7}), "a digest in it"),
+        (manifest(CONFIG, layer(WASM, b"1"), annotations={"dev.airs.component.manifest": "x"}), "a digest in it"),
+        (manifest(CONFIG, *[layer("x", b"")] * 300), "`layers` is no list"),
+        (manifest(CONFIG, {**layer(WASM, b"1"), "size": 1 << 40}), "is too large"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_manifest_that_is_no_component_is_refused(tmp_path, web, document, said):
+    SmallRegistry(web, "acme/x").put("1", document)
+    with pytest.raises(FetchFailed, match=said):
+        pulled(tmp_path, web)
+
+
+def test_an_index_of_several_components_is_refused():
+    entry = {"digest": digest_of(b"x"), "platform": {"architecture": "wasm"}}
+    with pytest.raises(FetchFailed, match="several components"):
+        chosen_manifest(json.dumps({"schemaVersion": 2, "manifests": [entry, entry]}).encode())
+
+
+def test_a_registry_that_lies_about_a_digest_is_found_out(tmp_path, web):
+    registry = SmallRegistry(web, "acme/x")
+    document, blobs = ours()
+    digest = registry.put("1", document, *blobs)
+    registry.blobs[digest_of(WASM_BYTES)] = b"other" * 80
+    with pytest.raises(FetchFailed, match="another file"):
+        pulled(tmp_path, web)
+    registry.manifests[digest] = registry.manifests["1"] + b" "
+    with pytest.raises(FetchFailed, match="served another manifest"):
+        fetcher(tmp_path, web).fetch(oci_component(f"127.0.0.1:{web.port}/acme/x@{digest}"), digest)
+
+
+def logins(tmp_path, host: str) -> str:
+    file = tmp_path / "logins.json"
+    file.write_text(json.dumps({"auths": {host: {"username": "ada", "password": "secret-word"}}}))
+    file.chmod(0o600)
+    return str(file)
+
+
+def test_a_login_goes_to_no_other_host_for_a_token(tmp_path, web):
+    """Neither where the registry sends for tokens, nor where it redirects."""
+    host = f"127.0.0.1:{web.port}"
+    with served() as thief:
+        thief.routes["/token"] = serves(b'{"token": "x"}')
+        challenge = f'Bearer realm="http://localhost:{thief.port}/token",service="x"'
+        web.routes["/v2/acme/x/manifests/1"] = serves(b"", 401, WWW_Authenticate=challenge)
+        with pytest.raises(FetchFailed, match="sends for a token to localhost"):
+            pulled(tmp_path, web, credentials=logins(tmp_path, host))
+        assert thief.asked == []
+
+
+@pytest.mark.parametrize(
+    ("challenge", "said"),
+    [
+        ("", "of a kind that airs does not have"),
+        ("Negotiate", "of a kind"),
+        ("Basic realm=x", "wants credentials"),
+        ('Bearer realm="file:///etc/passwd"', "file:// is not fetched"),
+        ('Bearer service="x"', "of a kind"),
+    ],
+)
+def test_a_challenge_that_cannot_be_met_is_told(tmp_path, web, challenge, said):
+    web.routes["/v2/acme/x/manifests/1"] = serves(b"", 401, WWW_Authenticate=challenge)
+    with pytest.raises(FetchFailed, match=said):
+        pulled(tmp_path, web)
+
+
+@pytest.mark.parametrize("token", [b"", b"[]", b'{"token": 1}', b'{"token": "a\\r\\nX: y"}', b"\xff"])
+def test_a_token_that_is_none_is_refused(tmp_path, web, token):
+    web.routes["/v2/acme/x/manifests/1"] = serves(b"", 401, WWW_Authenticate=f'Bearer realm="{web.url}/token"')
+    web.routes["/token?service=&scope=repository%3Aacme%2Fx%3Apull"] = serves(token)
+    with pytest.raises(FetchFailed, match="gave no token"):
+        pulled(tmp_path, web)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "x", "acme/x:1", "http://h.example/x:1", "h.example/x", "h.example/X:1", "h.example/x:",
+        "h.example/x@sha256:12",
+        "h.example/../x:1", "h.example//x:1", "user:word@h.example/x:1", "h.example/x:1\n", "-h.example:99999999/x:1",
+        "h.example/x:" + "t" * 129, "h.example/x?y:1",
+    ],
+)  # fmt: skip
+def test_a_reference_that_names_nothing_is_refused(text):
+    with pytest.raises(BadReferenceError):
+        oci_component(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("registry.example.org/acme/counter:1.0.0", "oci://registry.example.org/acme/counter:1.0.0"),
+        ("oci://localhost/x:y", "oci://localhost/x:y"),
+        ("registry:5000/a/b_c/d-e:V1", "oci://registry:5000/a/b_c/d-e:V1"),
+        (f"h.example/x:1@sha256:{'0' * 64}", f"oci://h.example/x@sha256:{'0' * 64}"),
+    ],
+)
+def test_a_reference_is_what_it_names(text, reference):
+    assert oci_component(text).reference == reference
+
+
+def test_a_companion_is_listed_once_beside_those_of_others():
+    other = {"digest": digest_of(b"other")}
+    existing = json.dumps({"schemaVersion": 2, "manifests": [other]}).encode()
+    once = index_with(existing, b"companion", digest_of)
+    assert index_with(once, b"companion", digest_of) == once
+    assert [one["digest"] for one in json.loads(once)["manifests"]] == [other["digest"], digest_of(b"companion")]
+    assert len(json.loads(index_with(b"\xff", b"c", digest_of))["manifests"]) == 1
