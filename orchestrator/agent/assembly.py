@@ -95,7 +95,7 @@ class Agent:
         self.ledger.decided = self._decided
         self.attestation = self._attestation()
         self.ruling = Ruling(self.ledger, self.clock.wall_ms, self.attestation)
-        self.attestation.may_start = self.ruling.refuses_start
+        self.attestation.may_start, self.attestation.naming = self.ruling.refuses_start, self.ruling.naming
         self.shutdown = Shutdown(self.ledger, self.fleet)
         self.runtime = self._runtime(calls)
         self.guests = self._guests(socket_path)

@@ -58,6 +58,7 @@ class Attestation:
         self.kept, self._trust, self._now_ms = kept, trust, now_ms
         self._announce, self._note = announce, note
         self.may_start: MayStart = nothing_required
+        self.naming: Callable[[Signer, str], tuple[str, ...]] = lambda *_: ()  # the policies that trust a key
         self._lock = threading.Lock()
         self._checked: dict[tuple[str, str], tuple[bytes, Signatures]] = {}
         self._told: dict[DeploymentKey, tuple[str, str]] = {}
@@ -90,8 +91,8 @@ class Attestation:
 
     def views(self, revision: Revision) -> tuple[SignerView, ...]:
         """Describe who signed a revision, as that stands now."""
-        now_ms = self._now_ms()
-        return tuple(SignerView.of(signer, now_ms) for signer in self.signers(revision))
+        now_ms, component = self._now_ms(), revision.component
+        return tuple(SignerView.of(one, now_ms, self.naming(one, component)) for one in self.signers(revision))
 
     def refusal(self, key: DeploymentKey, revision: Revision) -> str:
         """Check a revision's signatures anew, tell once what is wrong with them, and say why it may not start."""

@@ -18,6 +18,7 @@ def signer_parts(signer: SignerView) -> Iterator[str | tuple[str, str]]:
     """Write a signer: who, the key, how it stands here, and until when."""
     yield printable(f"{signer.name} ({signer.key_id})" if signer.name else signer.key_id)
     yield ", "
-    yield (signer.state.replace("-", " "), STYLES[signer.state])
+    by = f" by {' and '.join(signer.trusted_by)}" if signer.trusted_by else ""
+    yield (printable(signer.state.replace("-", " ") + (by if signer.state == "trusted" else "")), STYLES[signer.state])
     if signer.expires_at:
         yield f", {'since' if signer.state == 'expired' else 'until'} {clock(signer.expires_at)}"

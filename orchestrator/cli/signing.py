@@ -10,6 +10,7 @@ import click
 
 from orchestrator.cli.context import Settings, command, plain_http_option
 from orchestrator.cli.durations import EXPIRY
+from orchestrator.cli.judging import judging_for
 from orchestrator.cli.keypairs import ask_passphrase, keys_folder, signing_key
 from orchestrator.cli.names import WORD
 from orchestrator.cli.packages import LocalPackage, local_package, stored_package
@@ -20,8 +21,10 @@ from orchestrator.contract.codes import OK, REFUSED, USAGE
 from orchestrator.contract.documents import SIGNER_STATES, SignerView
 from orchestrator.contract.problem import Failure
 from orchestrator.model.base import Value
+from orchestrator.model.policy import NO_POLICY
 from orchestrator.model.signed import Signer
 from orchestrator.observe.events import printable
+from orchestrator.policy.judge import naming
 from orchestrator.signing.dsse import ENVELOPES_MAX, lines_of, written
 from orchestrator.signing.keys import key_id, private_pem, public_of, public_pem
 from orchestrator.signing.statement import signed
@@ -68,8 +71,8 @@ class Worth(Enum):
 
 
 TOLD = {
-    Worth.TRUSTED: "Trusted: signed by a key that this machine trusts.",
-    Worth.NOT_TRUSTED: "Not trusted: signed, but by no key that this machine trusts.",
+    Worth.TRUSTED: "Trusted: signed by a key that is trusted here.",
+    Worth.NOT_TRUSTED: "Not trusted: signed, but by no key that this machine or a policy trusts.",
     Worth.EXPIRED: "Expired: the signatures of all trusted keys are over.",
     Worth.REVOKED: "Revoked: signed only with keys that this machine trusts no longer.",
     Worth.BROKEN: "Broken: there are signatures, and not one of them is good for what lies here.",
@@ -171,7 +174,7 @@ def _others(package: LocalPackage, mine: dict[str, bytes]) -> tuple[list[bytes],
 def _tell_signed(
     settings: Settings, package: LocalPackage, found: Signatures, removed: tuple[BrokenSignature, ...]
 ) -> None:
-    signers = _views(settings, found.signers)
+    signers = _views(settings, found.signers, package.subject.name)
     made = SignedPackage(**package.subject._asdict(), file=package.file, signers=signers, removed=removed)
     if settings.is_json:
         settings.print_json(made)
@@ -196,7 +199,7 @@ def verify(settings: Settings, component: str) -> int:
     is_here = Path(component).exists() or "://" not in component
     package = local_package(Path(component)) if is_here else _fetched(settings, component)
     found = package.checked()
-    signers = _views(settings, found.signers)
+    signers = _views(settings, found.signers, package.subject.name)
     verdict = verdict_of(signers, is_broken=bool(found.broken))
     seen = VerifiedPackage(**package.subject._asdict(), verdict=verdict, signers=signers, broken=found.broken)
     if settings.is_json:
@@ -229,9 +232,11 @@ def verdict_of(signers: Sequence[SignerView], *, is_broken: bool) -> Worth:
     return Worth(best) if best else Worth.BROKEN if is_broken else Worth.UNSIGNED
 
 
-def _views(settings: Settings, signers: Sequence[Signer]) -> tuple[SignerView, ...]:
+def _views(settings: Settings, signers: Sequence[Signer], component: str) -> tuple[SignerView, ...]:
     trust, now_ms = TrustStore(settings.state_dir / TRUST).read(), time.time_ns() // 1_000_000
-    return tuple(SignerView.of(signer, now_ms) for signer in trust.recognised(signers))
+    rules = judging_for(settings).rules if signers else NO_POLICY
+    known = trust.recognised(signers)
+    return tuple(SignerView.of(signer, now_ms, naming(signer, component, rules)) for signer in known)
 
 
 def _show_package(console: Console, package: LocalPackage, signers: Sequence[SignerView]) -> None:

@@ -138,28 +138,32 @@ SIGNER_STATES = ("trusted", "expired", "not-trusted", "revoked")  # the best fir
 
 
 class SignerView(Value, frozen=True):
-    """A key that signed a component, and how it stands on this machine: trusted, not-trusted, expired or revoked.
+    """A key that signed a component, and how it stands here: trusted, not-trusted, expired or revoked.
 
-    `name` is empty where the machine does not know the key; `expires_at` is in wall-clock milliseconds, 0 for never.
+    `name` is empty where the machine does not know the key; `trusted_by` are the machine and the policies that name the
+    key for this component; `expires_at` is in wall-clock milliseconds, 0 for never.
     """
 
     key_id: str
     name: str
     state: str
+    trusted_by: tuple[str, ...]
     expires_at: int
 
     @classmethod
-    def of(cls, signer: Signer, now_ms: int) -> "SignerView":
-        """Describe a signer as it stands now."""
+    def of(cls, signer: Signer, now_ms: int, policies: tuple[str, ...] = ()) -> "SignerView":
+        """Describe a signer as it stands now, whom these policies name."""
+        trusted_by = (*(("this machine",) if signer.is_trusted else ()), *(() if signer.revoked else policies))
+        state = _standing(signer, now_ms, is_trusted=bool(trusted_by))
         return cls(
-            key_id=signer.key_id, name=signer.name, state=_standing(signer, now_ms), expires_at=signer.expires_ms
+            key_id=signer.key_id, name=signer.name, state=state, trusted_by=trusted_by, expires_at=signer.expires_ms
         )
 
 
-def _standing(signer: Signer, now_ms: int) -> str:
+def _standing(signer: Signer, now_ms: int, *, is_trusted: bool) -> str:
     if signer.revoked:
         return "revoked"
-    if not signer.name:
+    if not is_trusted:
         return "not-trusted"
     return "expired" if signer.has_expired(now_ms) else "trusted"
 

@@ -15,7 +15,7 @@ from orchestrator.model.policy import NO_POLICY, Approval, MachineLimits, Policy
 from orchestrator.model.signed import Signer
 from orchestrator.model.spec import Deployment, Revision
 from orchestrator.plan.ruled import Judging
-from orchestrator.policy.judge import ALLOWED, Verdict
+from orchestrator.policy.judge import ALLOWED, Verdict, naming
 from orchestrator.rollout.standing import is_barred, leading_to
 from orchestrator.signing.trust import Trust
 
@@ -76,6 +76,10 @@ class Ruling:
     def _root(self, source: str) -> str:
         desired = self._ledger.desired.get(source)
         return desired.root if desired is not None else ""
+
+    def naming(self, signer: Signer, component: str) -> tuple[str, ...]:
+        """Name the policies that trust a key for a component."""
+        return naming(signer, component, self._read)
 
     def refuses_start(self, key: DeploymentKey, revision: Revision, signers: tuple[Signer, ...]) -> str:
         """Say why a revision, signed by these, may not start; empty where it may.

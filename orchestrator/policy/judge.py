@@ -168,9 +168,22 @@ def _signature_findings(policy: Policy, deployment: Deployment, now_ms: int) -> 
             yield finding_of(policy, "signers", rule.line, _unsigned(policy, rule, deployment, count, now_ms))
 
 
+def naming(signer: Signer, component: str, rules: PolicySet) -> tuple[str, ...]:
+    """Name the policies that trust a key for a component, each with the place of the rule."""
+    return tuple(
+        f"policy {policy.name} ({policy.file}:{rule.line})"
+        for policy in rules.policies
+        for rule in policy.signers
+        if any_matches(rule.components, component) and _is_named(signer, rule)
+    )
+
+
+def _is_named(signer: Signer, rule: SignerRule) -> bool:
+    return signer.key_id in rule.keys or (signer.is_trusted and signer.name in rule.keys)
+
+
 def _counts(signer: Signer, rule: SignerRule, now_ms: int) -> bool:
-    is_named = signer.key_id in rule.keys or (signer.is_trusted and signer.name in rule.keys)
-    return is_named and not signer.revoked and not signer.has_expired(now_ms)
+    return _is_named(signer, rule) and not signer.revoked and not signer.has_expired(now_ms)
 
 
 def _unsigned(policy: Policy, rule: SignerRule, deployment: Deployment, count: int, now_ms: int) -> str:

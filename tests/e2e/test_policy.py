@@ -115,8 +115,12 @@ def test_a_component_runs_only_if_a_policy_knows_who_signed_it(ruled: Ruled, mon
     ruled.write("hello", "hello-1.0.0")
     refused = ruled.apply(code=REFUSED).err
     assert "not signed by anybody whom policy production trusts for hello (it is not signed)" in refused
-    ruled.run("sign", str(ruled.folder / "components" / "hello-1.0.0"), "--key", "acme")
+    component = str(ruled.folder / "components" / "hello-1.0.0")
+    ruled.run("sign", component, "--key", "acme")
+    by = f"policy production ({ruled.policies}/production.yaml:9)"
+    assert f"{key}, trusted by {by}\n" in ruled.run("verify", component).out
     ruled.apply()
+    assert [signer["trustedBy"] for signer in ruled.json("status", "hello")["signers"]] == [[by]]
     assert ruled.ask("hello", "Ada") == "Hello, Ada!"
 
     artifact = ruled.folder / "components" / "hello-1.0.0" / "Component.toml"
