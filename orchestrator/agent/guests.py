@@ -148,7 +148,7 @@ class Guests:
             requests.close(asker, "it does not export handle-callback")
         return GuestContext(
             instance, revision, lambda: fleet.grants_in_force(deployment), log.log, asker,
-            takes_messages=Drive.ACTOR in loaded.drives and revision.job is None, uses=self._given.uses,
+            takes_messages=Drive.ACTOR in loaded.drives and not revision.is_job, uses=self._given.uses,
         )  # fmt: skip
 
     def _log_of(self, instance: ComponentId, revision: Revision, secrets: GivenSecrets) -> LineLog:

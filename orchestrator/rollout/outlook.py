@@ -1,5 +1,7 @@
 """A canary's policy and a rate of messages → whether its analysis can come to a conclusion. Asked by plans."""
 
+from typing import assert_never
+
 from orchestrator.model.spec import PauseStep, RolloutPolicy, WeightStep
 from orchestrator.rollout.analysis import interval_ms, patience_ms, silence_limit, wanted_messages
 
@@ -29,6 +31,8 @@ def expected_messages(policy: RolloutPolicy, per_s: float) -> float | None:
                 return None
             case PauseStep(duration_ms=pause_ms):
                 span_ms = min(left_ms, pause_ms or 0)
+            case _:
+                assert_never(step)
         expected += per_s * weight / 100 * span_ms / 1000
         left_ms -= span_ms
         if not left_ms:
