@@ -30,7 +30,8 @@ def test_the_commands_of_an_examples_readme_work(readme, tmp_path):
     try:
         for command, code in shown:
             if command.startswith("export "):
-                state |= [command.removeprefix("export ").split("=", 1)]
+                name, _, written = command.removeprefix("export ").partition("=")
+                state[name] = run("bash", "-c", f"printf %s {written}", cwd=clone).stdout
                 continue
             done = run("bash", "-c", command, cwd=clone, **state)
             assert done.returncode == code, f"$ {command}\n{done.stdout}"
