@@ -170,7 +170,7 @@ def apply(settings: Settings, path: str, source: str | None, root: str | None, y
         keep_artifacts(state_of(settings), planned)  # now: an agent collects what nobody names in a while
         is_saved = False
     _tell_followed(settings, client, plan.source)
-    client.apply(seal(plan, state_of(settings).key), fresh=is_saved)
+    client.apply(seal(plan, state_of(settings).key, is_shown=False), fresh=is_saved)
     _see_through(settings, client, plan, options["wait"], options["timeout"])
     refuse_invalid(plan.diagnostics)
 

@@ -14,7 +14,7 @@ from orchestrator.model.base import canonical_json, digest_of
 from orchestrator.model.observed import ObservedState
 from orchestrator.plan.document import FORMAT_VERSION, Plan
 
-PLAN_MAX_BYTES = 64 << 20
+PLAN_MAX_BYTES = 256 << 20  # of a file; for an agent, 100 000 deployments take half of it
 INDENT = 2
 
 
@@ -43,13 +43,16 @@ def render_json(plan: Plan) -> bytes:
     return msgspec.json.format(canonical_json(plan), indent=INDENT) + b"\n"
 
 
-def seal(plan: Plan, key: bytes) -> bytes:
+def seal(plan: Plan, key: bytes, *, is_shown: bool = True) -> bytes:
     """Encode the plan for a file that `read_plan` believes; `key` is the state directory's.
+
+    One that nobody is shown, because it goes straight to an agent, is written without its indentation.
 
     Raises:
         PlanRefused: the document is over the size that would be read back.
     """
-    data = render_json(SealedPlan(**msgspec.structs.asdict(plan), seal=mac(plan, key)))
+    sealed = SealedPlan(**msgspec.structs.asdict(plan), seal=mac(plan, key))
+    data = render_json(sealed) if is_shown else canonical_json(sealed)
     check_size(data)
     return data
 

@@ -168,7 +168,17 @@ def test_garbage_is_refused(data: bytes) -> None:
 
 
 def test_an_oversized_document_is_refused_unread() -> None:
-    assert "too large" in refusal(b" " * (PLAN_MAX_BYTES + 1)).summary
+    class Oversized(bytes):
+        def __len__(self) -> int:
+            return PLAN_MAX_BYTES + 1
+
+    assert "too large" in refusal(Oversized(SAVED)).summary
+
+
+def test_a_plan_for_an_agent_is_the_same_without_indentation() -> None:
+    sealed = seal(PLAN, KEY, is_shown=False)
+    assert b"\n" not in sealed
+    assert read_plan(sealed, KEY) == PLAN
 
 
 def test_a_field_given_twice_counts_once_and_is_covered_by_the_seal() -> None:
