@@ -16,7 +16,7 @@ def joined(one: Changed, other: Changed) -> Changed:
     return None if one is None or other is None else one | other
 
 
-class Asked:
+class PendingLook:
     """The paths that a reader is to look at; asked from any thread, taken by one."""
 
     def __init__(self) -> None:

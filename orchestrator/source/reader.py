@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Collection
 
 from orchestrator.model.snapshot import SourceAnswer, SourceFailure, Unknown
-from orchestrator.source.changes import Asked, Changed
+from orchestrator.source.changes import PendingLook, Changed
 
 LOG = logging.getLogger("source")
 Read = Callable[[Changed, Callable[[], Changed]], SourceAnswer]
@@ -22,7 +22,7 @@ class SourceReader:
 
     def __init__(self, name: str, read: Read, answered: Callable[[], None]) -> None:
         self._name, self._read, self._answered = name, read, answered
-        self._asked = Asked()
+        self._asked = PendingLook()
         self._lock = threading.Lock()
         self._answer: SourceAnswer | None = None
         self._is_closed = False
