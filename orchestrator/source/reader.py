@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Collection
 
 from orchestrator.model.snapshot import SourceAnswer, SourceFailure, Unknown
-from orchestrator.source.changes import PendingLook, Changed
+from orchestrator.source.changes import Changed, PendingLook
 
 LOG = logging.getLogger("source")
 Read = Callable[[Changed, Callable[[], Changed]], SourceAnswer]
