@@ -7,6 +7,8 @@ new may run.
 
 import contextlib
 import logging
+import os
+import stat
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -44,6 +46,7 @@ class PlaceReader:
     def __init__(self, place: str, work_dir: Path, passed_on: Mapping[str, str]) -> None:
         self._place, self._work_dir, self._passed_on = place, work_dir, passed_on
         self._source: Source | None = None
+        self._folder = ""  # or the file; empty for a repository
 
     def read(self) -> SourceAnswer:
         """Read it as it is now."""
@@ -53,16 +56,37 @@ class PlaceReader:
             except SourceRefused as refused:
                 failure = SourceFailure(source=self._place, summary=refused.summary, detail=refused.detail)
                 return Unknown(failure)
+        distrusted = distrust_of(self._folder) if self._folder else ""
+        if distrusted:
+            return Unknown(
+                SourceFailure(source=self._place, summary="it is not only the operator's", detail=distrusted)
+            )
         return self._source.read()
 
     def _opened(self) -> Source:
         spec = parse_source(self._place, name=self._place, cwd=Path("/"))
         if isinstance(spec, FolderSpec):
             spec = replace(spec, display=spec.root.rstrip("/") + "/", here="")
+            self._folder = spec.path
         return open_source(
             spec, references=lambda _files, _manifests: (), artifacts=ArtifactCache(_no_artifact),
             work_dir=self._work_dir, passed_on=self._passed_on,
         )  # fmt: skip
+
+
+def distrust_of(place: str) -> str:
+    """Say who else could change the policies in a folder or file: a user who may deploy, say; empty for nobody."""
+    inside = (os.path.join(folder, name) for folder, names, files in os.walk(place) for name in (*names, *files))
+    for path in (place, *inside):
+        try:
+            about = os.stat(path)
+        except OSError:  # told by the reading
+            continue
+        if about.st_uid not in (0, os.geteuid()):
+            return f"{path} belongs to user {about.st_uid}"
+        if about.st_mode & stat.S_IWOTH:
+            return f"{path} can be written by everybody"
+    return ""
 
 
 def _no_artifact(_data: bytes, _name: str) -> World:

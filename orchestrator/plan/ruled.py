@@ -12,7 +12,7 @@ from orchestrator.model.base import Value
 from orchestrator.model.diagnostic import Diagnostic, Location, Severity
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedDeployment, ObservedState, Record
-from orchestrator.model.policy import NO_POLICY, PolicySet
+from orchestrator.model.policy import NO_POLICY, OnViolation, PolicySet
 from orchestrator.model.spec import Deployment
 from orchestrator.plan.action import Action, ActionKind, Reason
 from orchestrator.policy.judge import ALLOWED, Asked, Effect, Finding, Verdict, judge
@@ -38,6 +38,11 @@ class Judging(Value, frozen=True):
         """Whether there is anything to judge by."""
         return bool(self.rules.place) or self.rules.machine is not None
 
+    @property
+    def may_stop(self) -> bool:
+        """Whether any policy stops what runs."""
+        return any(policy.on_violation is OnViolation.STOP for policy in self.rules.policies)
+
     def of(self, deployment: Deployment, root: str) -> Verdict:
         """Judge one deployment of a source with this root."""
         if deployment.signers and self.trust is not None and self.is_needed:
@@ -60,7 +65,7 @@ def ruled(
 ) -> Iterator[Action]:  # fmt: skip
     """Yield the actions on one deployment as the policies allow them; `beyond` are the limits that it would exceed."""
     found = [*actions]
-    if seen is not None:
+    if seen is not None and (judging.may_stop or seen.record.barred is not None):
         yield from barring(seen.record, judging.of(_leading(seen.record, wanted), root))
     touching = [action for action in found if action.kind in TOUCHING]
     verdict = judging.of(wanted, root) if touching else ALLOWED

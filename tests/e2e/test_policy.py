@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from orchestrator.contract.codes import FAILED, INVALID, REFUSED, USAGE
+from tests.fetch.web import archive, component, serves, sha256
+from tests.fetch.web import web as served
 
 from .stage import COUNTER_GRANTS, Stage, wait_until
 
@@ -221,6 +223,9 @@ def test_policies_that_cannot_be_read_change_nothing_and_are_told(ruled: Ruled) 
     assert "those known last stay in force" in ruled.run("agent", "status").out
     ruled.write("hello2", "hello-1.0.0")
     ruled.apply()
+    ruled.policies.chmod(0o777)
+    wait_until(lambda: "can be written by everybody" in ruled.run("status").out)
+    ruled.policies.chmod(0o755)
     ruled.rule(mode="development", sources=["/nowhere/**"])
     wait_until(lambda: "is in mode development" in ruled.run("status").out)
     ruled.write("hello3", "hello-1.0.0")
@@ -254,3 +259,20 @@ def test_a_plan_is_judged_without_an_agent_and_no_source_may_hold_a_policy(ruled
     (ruled.manifests / "policy.yaml").write_text((ruled.policies / "production.yaml").read_text())
     refused = ruled.run("validate", str(ruled.manifests), code=INVALID).err
     assert "a document of kind Policy has no place in a source" in refused
+
+
+def test_a_component_from_elsewhere_is_judged_by_its_reference(ruled: Ruled) -> None:
+    packed = archive(component("hello-1.0.0"))
+    with served() as web:
+        web.routes["/acme/hello.tgz"] = serves(packed)
+        ruled.write("hello", "hello-1.0.0")
+        manifest = ruled.manifests / "hello.yaml"
+        body = json.loads(manifest.read_text())
+        body["spec"]["component"] = {"url": {"component": f"{web.url}/acme/hello.tgz", "sha256": sha256(packed)}}
+        manifest.write_text(json.dumps(body))
+        ruled.rule(sources=["oci://registry.example.org/**", f"{ruled.folder}/**", f"{web.url}/other/**"])
+        ruled.start()
+        assert f"its component is from {web.url}/acme/hello.tgz#" in ruled.apply(code=REFUSED).err
+        ruled.rule(sources=[f"{web.url}/acme/**"])
+        wait_until(lambda: ruled.runs("hello", "1.0.0"))
+        assert ruled.ask("hello", "Ada") == "Hello, Ada!"
