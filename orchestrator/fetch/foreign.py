@@ -7,7 +7,7 @@ import msgspec
 from orchestrator.decoding import plain_from_json
 
 
-class NotJson(ValueError):
+class ForeignJsonBroken(ValueError):
     """Bytes that are no JSON; the text says nothing of them."""
 
 
@@ -15,9 +15,9 @@ def foreign_json(data: bytes) -> Any:
     """Decode JSON.
 
     Raises:
-        NotJson: it is none, is not UTF-8, or is nested deeper than any document that is meant.
+        ForeignJsonBroken: it is none, is not UTF-8, or is nested deeper than any document that is meant.
     """
     try:
         return plain_from_json(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise NotJson("it is not JSON") from None
+        raise ForeignJsonBroken("it is not JSON") from None

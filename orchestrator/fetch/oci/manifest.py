@@ -9,7 +9,7 @@ and the first as its `subject`, which keeps a registry from collecting them. Pur
 import re
 from typing import Any, NamedTuple
 
-from orchestrator.fetch.foreign import NotJson, foreign_json
+from orchestrator.fetch.foreign import ForeignJsonBroken, foreign_json
 from orchestrator.fetch.limits import SIGNATURES_MAX_BYTES, TOML_MAX_BYTES, FetchFailed
 from orchestrator.model.base import canonical_json
 
@@ -150,7 +150,7 @@ def _described(kind: str, data: bytes, digest_of: Any) -> dict[str, Any]:
 def _document(data: bytes) -> dict[str, Any]:
     try:
         found = foreign_json(data)
-    except NotJson:
+    except ForeignJsonBroken:
         raise FetchFailed("the registry's manifest is not well formed", "it is no JSON") from None
     document = _mapping(found)
     if document.get("schemaVersion") != 2:

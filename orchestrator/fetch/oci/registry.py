@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from urllib.parse import quote, urlencode, urljoin
 
 from orchestrator.fetch.credentials import Login, registry_login
-from orchestrator.fetch.foreign import NotJson, foreign_json
+from orchestrator.fetch.foreign import ForeignJsonBroken, foreign_json
 from orchestrator.fetch.http import Http, HttpAnswer, check_status, target_of
 from orchestrator.fetch.limits import DOCUMENT_MAX_BYTES, FetchFailed, FetchSettings
 from orchestrator.fetch.oci.manifest import ACCEPTED
@@ -147,7 +147,7 @@ class Registry:
 def _token_in(data: bytes, host: str) -> str:
     try:
         document = foreign_json(data)
-    except NotJson:
+    except ForeignJsonBroken:
         document = None
     found = document.get("token") or document.get("access_token") if isinstance(document, dict) else None
     if not isinstance(found, str) or not re.fullmatch(r"[!-~]{1,65536}", found):
