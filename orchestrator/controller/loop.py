@@ -128,7 +128,8 @@ class Controller:
             records = self.ledger.records
             seen = (records[key] for key in some if key in records and not records[key].deleted)
             staying = records.keys() - self.ledger.deleted if some & now.depending else ()  # which takes a look at each
-            standing = standing_in(records.values()) if has_limits(judging.rules) else {}
+            is_needed = has_limits(judging.rules) or any(now.wanted[key].requires for key in some)
+            standing = standing_in(records.values()) if is_needed else {}
             wanted = (now.wanted[key] for key in some)
             plan = compare_some(desired, wanted, self._observer.some(seen), staying, judging, standing)
         self.outcomes.tell_commit(plan)

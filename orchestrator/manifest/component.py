@@ -19,6 +19,7 @@ from orchestrator.manifest.printable import excerpt
 from orchestrator.manifest.references import artifact_path, signatures_path
 from orchestrator.manifest.toml import read_toml
 from orchestrator.manifest.units import duration_ms, size_bytes
+from orchestrator.manifest.versions import parse_range
 from orchestrator.model.component_source import BARE_ARTIFACT, Fetched, Provenance
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.signed import Signer
@@ -49,6 +50,7 @@ class Component(msgspec.Struct, frozen=True):
     manifest: str = ""  # sha256:<hex> of the canonical Component.toml, where there are signatures on it
     signers: tuple[Signer, ...] = ()  # whose keys nobody has looked up yet
     origin: Provenance | None = None  # of one that was fetched
+    requires: tuple[tuple[str, str], ...] = ()  # components by name, and the range of versions of each
 
 
 class Unusable(msgspec.Struct, frozen=True):
@@ -78,7 +80,7 @@ def read_component(path: str, shown: str, files: dict[str, FileEntry], collided:
     read = read_toml(entry.data)
     if read.root is None:
         return _failed(shown, list(read.problems))
-    problems = [*check("component", read.root), *written_twice(read.root)]
+    problems = [*check("component", read.root), *written_twice(read.root), *_range_problems(read.root)]
     fetched = entry.fetched if isinstance(entry, Content) else None
     artifact, artifact_problems = _artifact(path, read.root, fetched, files, collided)
     problems += artifact_problems
@@ -261,8 +263,25 @@ def _component(root: Node, artifact: Artifact) -> Component:
         drives=artifact.world.drives if isinstance(artifact.world, World) else frozenset(),
         exports=_exports(artifact.world),
         accepts=tuple(sorted(str(one.value) for one in items(find(root, "codec", "accepts")))),
+        requires=tuple(sorted(_required(root))),
         needed=_needed(artifact.world),
     )
+
+
+def _required(root: Node) -> Iterator[tuple[str, str]]:
+    found = find(root, "dependencies")
+    if found is not None and isinstance(found.value, dict):
+        yield from ((name, node.value) for name, node in found.value.items() if isinstance(node.value, str))
+
+
+def _range_problems(root: Node) -> Iterator[Unplaced]:
+    for name, written in _required(root):
+        try:
+            parse_range(written)
+        except ValueError:
+            summary = f"`dependencies.{name}` is {excerpt(written)}, which is not a version range"
+            hint = "write `^2.1`, `~1.2.3`, `>=1, <2`, `1.4.0` or `*`"
+            yield Unplaced(*nearest(root, "dependencies", name), summary, suggestion=hint)
 
 
 def _exports(world: World | ArtifactFault) -> dict[str, Export]:

@@ -322,6 +322,7 @@ def assemble(source: Draft, key: DeploymentKey, component: Component, file: str)
         file=file,
         line=source.line,
         rationale=component.rationale,
+        requires=component.requires,
         signers=component.signers,
         asks=tuple(Grant(capability=name, patterns=asked) for name, asked in sorted(component.asks.items())),
     )

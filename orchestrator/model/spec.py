@@ -282,6 +282,7 @@ class Deployment(Value, frozen=True):
     `file` and `line` say where it was written, as the reader of the source would type it; they are not part of
     what is compared (see `plan`). `labels` are sorted pairs, `subscribe` sorted patterns. `rate_limit` is on what its
     instances send together. `rationale` is why the component asks for each capability, in its author's words.
+    `requires` are the components that it needs, by name, and a range of versions for each.
     `signers` signed the component, as of the reading of the source, and `asks` are the capabilities that it asks for;
     they are not compared either.
     """
@@ -306,6 +307,7 @@ class Deployment(Value, frozen=True):
     rationale: tuple[tuple[str, str], ...] = ()
     signers: tuple[Signer, ...] = ()
     asks: tuple[Grant, ...] = ()
+    requires: tuple[tuple[str, str], ...] = ()
 
 
 Json = Any  # a decoded JSON value: None, bool, int, float, str, list or dict of the same

@@ -84,6 +84,7 @@ class Reason(Enum):
     SOURCE_EMPTY = "source-empty"
     UNREADABLE_FILE = "unreadable-file"
     DEPENDENCY_BLOCKED = "dependency-blocked"
+    MISSING_COMPONENT = "missing-component"  # that its component needs, in a version that it takes
     POLICY_REFUSED = "policy-refused"
     NEEDS_APPROVAL = "needs-approval"
     POLICY_ALLOWS = "policy-allows"  # what a policy had stopped

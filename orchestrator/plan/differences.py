@@ -60,8 +60,8 @@ BYTE_UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
 def spec_digest(deployment: Deployment) -> str:
     """Return the digest of everything a deployment asks for; where it is written or fetched, and why, do not count."""
     revision = msgspec.structs.replace(deployment.revision, origin=None)
-    bare = msgspec.structs.replace(deployment, revision=revision, file="", line=0, rationale=(), signers=(), asks=())
-    return digest_of(bare)
+    told = {"file": "", "line": 0, "rationale": (), "signers": (), "asks": (), "requires": ()}
+    return digest_of(msgspec.structs.replace(deployment, revision=revision, **told))
 
 
 def in_place_reasons(old: Deployment, new: Deployment) -> tuple[Reason, ...]:

@@ -19,6 +19,7 @@ from orchestrator.plan.action import Action, ActionKind
 from orchestrator.plan.dependencies import Obstacle, find_obstacles, in_order
 from orchestrator.plan.document import Plan, summarize
 from orchestrator.plan.removals import removals
+from orchestrator.plan.requirements import unmet_requirements
 from orchestrator.plan.ruled import (
     TOUCHING,
     UNJUDGED,
@@ -62,9 +63,10 @@ def compare(desired: DesiredState, observed: ObservedState, judging: Judging = U
     seen = observed.by_key()
     leaving = removals(desired, [d.record for d in observed.deployments])
     removed = {action.key for action in leaving if action.kind is ActionKind.REMOVE}
-    actions = decisions(desired, observed, obstacles_of(desired, frozenset(seen.keys() - removed)))
+    standing = standing_in(d.record for d in observed.deployments if d.record.key not in removed)
+    unmet = unmet_requirements(desired.deployments, standing)
+    actions = decisions(desired, observed, {**obstacles_of(desired, frozenset(seen.keys() - removed)), **unmet})
     if judging.is_needed or has_barred(observed):
-        standing = standing_in(d.record for d in observed.deployments if d.record.key not in removed)
         actions = [*as_ruled(desired, observed, actions, judging, standing)]
     needs = {action.key: seen[action.key].record.wanted.depends_on for action in leaving}
     needs |= {d.key: d.depends_on for d in desired.deployments}
@@ -83,6 +85,8 @@ def compare_some(
     part = msgspec.structs.replace(desired, deployments=tuple(sorted(some, key=lambda d: d.key)))
     needs = {d.key: d.depends_on for d in part.deployments}
     obstacles = obstacles_of(desired, frozenset(staying)) if any(needs.values()) else {}
+    if any(deployment.requires for deployment in part.deployments):
+        obstacles |= unmet_requirements(part.deployments, {**standing, **{d.key: d for d in desired.deployments}})
     actions = decisions(part, observed, obstacles)
     if judging.is_needed or has_barred(observed):
         actions = [*as_ruled(part, observed, actions, judging, standing)]

@@ -16,7 +16,7 @@ from orchestrator.rollout.standing import is_serving, refusals, unfinished
 IN_PLACE = tuple(
     name
     for name in Deployment.__struct_fields__
-    if name not in ("key", "revision", "file", "line", "rationale", "signers", "asks")
+    if name not in ("key", "revision", "file", "line", "rationale", "signers", "asks", "requires")
 )  # fmt: skip
 OF_EVERY_KIND = ("labels", "depends_on", "suspend")  # what means the same for a job and for what goes on
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -98,3 +99,22 @@ def test_an_artifact_alone_runs_by_the_component_toml_of_the_source(stage: Stage
     refused = stage.run("plan", str(stage.manifests), code=65).err
     assert "own/Component.toml:" in refused
     assert "memroy" in refused
+
+
+def test_a_component_that_needs_another_waits_for_a_deployment_of_it(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.write("console", "hello-1.0.0")
+    toml = stage.folder / "components/hello-1.0.0/Component.toml"
+    plain = toml.read_text()
+    toml.write_text(f'{plain}\n[dependencies]\ncounter = "^1.0"\n')
+    planned = stage.run("plan", str(stage.manifests)).out
+    assert "! default/console" in planned
+    assert "missing-component" in planned
+    assert "hello needs component counter ^1.0, which nobody deploys" in planned
+    stage.write("numbers", "counter-1.0.0", grants={"storage.read": ["self"], "storage.write": ["self"]})
+    assert "2 to create" in stage.run("plan", str(stage.manifests)).out
+    toml.write_text(f'{plain}\n[dependencies]\ncounter = "^2.1"\n')
+    assert "and deployed is 1.0.0" in stage.run("plan", str(stage.manifests)).out
+    toml.write_text(f'{plain}\n[dependencies]\ncounter = "two"\n')
+    refused = stage.run("plan", str(stage.manifests), code=65).err
+    assert "`dependencies.counter` is `two`, which is not a version range" in refused
