@@ -180,6 +180,7 @@ def test_every_field_of_a_deployment_is_compared_or_known_not_to_matter() -> Non
         "rationale",
         "signers",
         "asks",
+        "requires",
     }
 
 
