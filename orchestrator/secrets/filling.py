@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from orchestrator.model.desired import DesiredState
-from orchestrator.secrets.filled import secret_names
+from orchestrator.secrets.filled import Before, secret_names
 from orchestrator.secrets.secrets import Secrets
 
 LOOK_S = 1.0  # how often the folder is looked at, while somebody names a secret
@@ -24,6 +24,7 @@ class WatchedSecrets:
         self._stop = threading.Event()
         self._looked: dict[str, tuple[int, DesiredState]] = {}
         self._made: dict[str, tuple[int, DesiredState, DesiredState]] = {}
+        self._before: dict[str, Before] = {}
         self._watching = threading.Thread(target=self._watch, name="secrets", daemon=True)
 
     def begin(self) -> None:
@@ -43,7 +44,10 @@ class WatchedSecrets:
         if made is not None and made[0] == self._generation and made[1] is desired:
             return made[2]
         generation = self._generation  # before reading, so that a change meanwhile is looked at again
-        filled = self._fill(desired)
+        before = self._before.setdefault(desired.source, {})
+        filled = self._fill(desired, before)
+        if len(before) > 2 * len(desired.deployments):  # of deployments that are gone
+            before.clear()
         self._made[desired.source] = (generation, desired, filled)
         return filled
 
@@ -58,9 +62,9 @@ class WatchedSecrets:
             self._looked[recorded.source] = (generation, recorded)
         return filled
 
-    def _fill(self, desired: DesiredState) -> DesiredState:
+    def _fill(self, desired: DesiredState, before: Before | None = None) -> DesiredState:
         self.secrets.note_sealed(desired.source, desired.sealed)
-        filled = self.secrets.filled(desired)
+        filled = self.secrets.filled(desired, before)
         if filled is not desired or secret_names(filled):
             self._is_named.set()
         return filled

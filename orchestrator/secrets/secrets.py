@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.secret import LackingSecret, SealedSecret, Secret, SecretName
-from orchestrator.secrets.filled import secret_names, with_fingerprints
+from orchestrator.secrets.filled import Before, secret_names, with_fingerprints
 from orchestrator.secrets.folder import (
     RefusedSecret,
     as_secret,
@@ -88,12 +88,12 @@ class Secrets:
         found = {name: self.find(name, brought) for name in names}
         return {name: one if isinstance(one, LackingSecret) else one.fingerprint for name, one in found.items()}
 
-    def filled(self, desired: DesiredState) -> DesiredState:
+    def filled(self, desired: DesiredState, before: Before | None = None) -> DesiredState:
         """Return what a source wants with the fingerprints in force; the very same where nothing is to be changed."""
         names = secret_names(desired)
         if not names and not desired.lacking:
             return desired
-        return with_fingerprints(desired, self.fingerprints(sorted(names), desired.sealed))
+        return with_fingerprints(desired, self.fingerprints(sorted(names), desired.sealed), before)
 
     def read(self, name: SecretName, fingerprint: str) -> FoundSecret | LackingSecret:
         """Return the value that a revision was made with while it is remembered, else the value in force."""

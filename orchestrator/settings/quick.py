@@ -1,7 +1,7 @@
 """Reads nothing but the state directory out of an `airs.toml`, as every command needs it, and most need no more.
 
-Where the file could mean anything else by it, this says nothing, and the whole file is read and checked. What else is
-in the file is checked by the commands that use it.
+Where the file could mean anything else by it, this says nothing, and the whole file is read and checked. The commands
+that use the rest of the file check it.
 """
 
 import os

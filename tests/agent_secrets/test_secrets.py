@@ -17,7 +17,7 @@ from orchestrator.model.secret import REDACTED, LackingSecret, Secret, SecretNam
 from orchestrator.model.spec import Deployment, Limits, Revision
 from orchestrator.observe.redaction import Redaction
 from orchestrator.secrets import keys as sealing
-from orchestrator.secrets.filled import with_fingerprints
+from orchestrator.secrets.filled import Before, with_fingerprints
 from orchestrator.secrets.sealing import seal
 from orchestrator.secrets.secrets import FoundSecret, SecretPlaces, Secrets
 from orchestrator.secrets.variables import name_of, secrets_among, take_secrets, variable_name
@@ -132,6 +132,17 @@ def test_a_fingerprint_changes_the_id_of_a_revision_and_an_equal_one_nothing():
     assert without.lacking == (lacking,)
     assert without.deployments[0].revision == plain.deployments[0].revision
     assert with_fingerprints(without, {NAME: "a"}) == first
+
+
+def test_a_deployment_that_did_not_change_is_the_very_same_when_others_did():
+    one, other = (deployment(SecretUse(name="api-key", env=env)) for env in ("K", "L"))
+    before: Before = {}
+    first = with_fingerprints(DesiredState(source="s", deployments=(one,)), {NAME: "a"}, before)
+    again = with_fingerprints(DesiredState(source="s", deployments=(one,), root="/"), {NAME: "a"}, before)
+    assert again.deployments[0] is first.deployments[0]
+    for wanted, fingerprint in ((one, "b"), (other, "a")):
+        changed = with_fingerprints(DesiredState(source="s", deployments=(wanted,)), {NAME: fingerprint}, before)
+        assert changed.deployments[0].revision.id != first.deployments[0].revision.id
 
 
 def test_a_secret_shows_itself_to_nothing_but_reveal():
