@@ -15,7 +15,7 @@ from orchestrator.model.policy import NO_POLICY, Approval, MachineLimits, Policy
 from orchestrator.model.signed import Signer
 from orchestrator.model.spec import Deployment, Revision
 from orchestrator.plan.ruled import Judging
-from orchestrator.policy.judge import ALLOWED, Verdict, naming
+from orchestrator.policy.judge import ALLOWED, Judgement, naming
 from orchestrator.rollout.standing import is_barred, leading_to
 from orchestrator.signing.trust import Trust
 
@@ -64,7 +64,7 @@ class Ruling:
         """The policies in force, the time, and the keys that are trusted."""
         return Judging(rules=self.rules, now_ms=self._now_ms(), trust=self._evidence.trust())
 
-    def of(self, deployment: Deployment, source: str) -> Verdict:
+    def of(self, deployment: Deployment, source: str) -> Judgement:
         """Judge a deployment of a source, by its name."""
         judging = self.judging
         if not judging.is_needed:

@@ -15,7 +15,7 @@ from orchestrator.model.observed import ObservedDeployment, ObservedState, Recor
 from orchestrator.model.policy import NO_POLICY, OnViolation, PolicySet
 from orchestrator.model.spec import Deployment
 from orchestrator.plan.action import Action, ActionKind, Reason
-from orchestrator.policy.judge import ALLOWED, Asked, Effect, Finding, Verdict, judge
+from orchestrator.policy.judge import ALLOWED, Asked, Breach, Judgement, RuleEffect, judge
 from orchestrator.policy.limits import over_limits
 from orchestrator.rollout.standing import is_barred, leading_to
 from orchestrator.signing.trust import Trust
@@ -43,7 +43,7 @@ class Judging(Value, frozen=True):
         """Whether any policy stops what runs."""
         return any(policy.on_violation is OnViolation.STOP for policy in self.rules.policies)
 
-    def of(self, deployment: Deployment, root: str) -> Verdict:
+    def of(self, deployment: Deployment, root: str) -> Judgement:
         """Judge one deployment of a source with this root."""
         if deployment.signers and self.trust is not None and self.is_needed:
             deployment = replace(deployment, signers=self.trust.recognised(deployment.signers))
@@ -61,7 +61,7 @@ def place_of(deployment: Deployment, root: str) -> str:
 
 def ruled(
     actions: Iterable[Action], wanted: Deployment, seen: ObservedDeployment | None, judging: Judging, root: str,
-    beyond: tuple[Finding, ...] = (),
+    beyond: tuple[Breach, ...] = (),
 ) -> Iterator[Action]:  # fmt: skip
     """Yield the actions on one deployment as the policies allow them; `beyond` are the limits that it would exceed."""
     found = [*actions]
@@ -82,7 +82,7 @@ def _leading(record: Record, wanted: Deployment) -> Deployment:
     return replace(leading, signers=wanted.signers) if leading.revision.id == wanted.revision.id else leading
 
 
-def barring(record: Record, now: Verdict) -> Iterator[Action]:
+def barring(record: Record, now: Judgement) -> Iterator[Action]:
     """Yield the action that stops what runs and may not, or lets it begin again once it may."""
     leading, is_stopped = leading_to(record), is_barred(record)
     if now.stops == is_stopped:
@@ -105,8 +105,8 @@ def _only_stops(action: Action, wanted: Deployment) -> bool:
     return action.kind is ActionKind.UPDATE and wanted.suspend
 
 
-def _blocked(action: Action, verdict: Verdict) -> Action:
-    is_waiting = not verdict.having(Effect.REFUSED)
+def _blocked(action: Action, verdict: Judgement) -> Action:
+    is_waiting = not verdict.having(RuleEffect.REFUSED)
     reason = Reason.NEEDS_APPROVAL if is_waiting else Reason.POLICY_REFUSED
     hint = f"; `airs approve {action.key}`, or a commit to the policies, approves it" if is_waiting else ""
     return replace(
@@ -117,7 +117,7 @@ def _blocked(action: Action, verdict: Verdict) -> Action:
 
 def beyond_limits(
     wanted: Iterable[Deployment], standing: Mapping[DeploymentKey, Deployment], judging: Judging
-) -> dict[DeploymentKey, tuple[Finding, ...]]:
+) -> dict[DeploymentKey, tuple[Breach, ...]]:
     """Return the findings of those that would take their namespace over a limit."""
     return over_limits(wanted, standing, judging.rules) if judging.is_needed else {}
 
@@ -142,7 +142,7 @@ def policy_warnings(wanted: Iterable[Deployment], judging: Judging, root: str) -
         return
     told: set[tuple[str, int]] = set()
     for deployment in wanted:
-        for finding in judging.of(deployment, root).having(Effect.WARNED):
+        for finding in judging.of(deployment, root).having(RuleEffect.WARNED):
             where = Location(file=deployment.file, line=deployment.line, column=1)
             if finding.rule == "mode":
                 if (finding.file, finding.line) in told:

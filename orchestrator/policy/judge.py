@@ -14,7 +14,7 @@ from orchestrator.model.spec import Deployment, Grant
 from orchestrator.policy.overlap import any_matches, overlaps, place_matches
 
 
-class Effect(Enum):
+class RuleEffect(Enum):
     """The effect of a rule that is broken."""
 
     REFUSED = "refused"
@@ -22,11 +22,11 @@ class Effect(Enum):
     WARNED = "warned"
 
 
-class Finding(Value, frozen=True):
+class Breach(Value, frozen=True):
     """A rule that is broken: its kind, the policy, its place, and in words how; `stops` where it ends what runs."""
 
     rule: str
-    effect: Effect
+    effect: RuleEffect
     policy: str
     file: str
     line: int
@@ -45,47 +45,47 @@ class Asked(Value, frozen=True):
     place: str = ""
 
 
-class Verdict(Value, frozen=True):
+class Judgement(Value, frozen=True):
     """All that speaks against a deployment; `needs` are the capabilities that wait for an approval."""
 
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Breach, ...] = ()
     needs: tuple[Grant, ...] = ()
 
-    def having(self, effect: Effect) -> tuple[Finding, ...]:
+    def having(self, effect: RuleEffect) -> tuple[Breach, ...]:
         """Return the findings with an effect."""
         return tuple(finding for finding in self.findings if finding.effect is effect)
 
     @property
     def is_allowed(self) -> bool:
         """Whether nothing keeps it from running."""
-        return all(finding.effect is Effect.WARNED for finding in self.findings)
+        return all(finding.effect is RuleEffect.WARNED for finding in self.findings)
 
     @property
     def stops(self) -> bool:
         """Whether what runs like this is stopped."""
-        return any(finding.stops and finding.effect is Effect.REFUSED for finding in self.findings)
+        return any(finding.stops and finding.effect is RuleEffect.REFUSED for finding in self.findings)
 
     @property
     def text(self) -> str:
         """The findings that keep it from running, in words; empty for none."""
-        return "; ".join(str(finding) for finding in self.findings if finding.effect is not Effect.WARNED)
+        return "; ".join(str(finding) for finding in self.findings if finding.effect is not RuleEffect.WARNED)
 
     @property
     def warning(self) -> str:
         """The findings that keep nothing from running, in words; empty for none."""
-        return "; ".join(map(str, self.having(Effect.WARNED)))
+        return "; ".join(map(str, self.having(RuleEffect.WARNED)))
 
 
-ALLOWED = Verdict()
+ALLOWED = Judgement()
 _SOFT = ("signers", "sources", "approve")  # what a permissive policy only warns of
 
 
-def judge(asked: Asked, rules: PolicySet, now_ms: int) -> Verdict:
+def judge(asked: Asked, rules: PolicySet, now_ms: int) -> Judgement:
     """Judge one deployment by every policy about it."""
     if rules.problem:
         text = f"the policies cannot be known: {rules.problem}"
-        return Verdict(
-            findings=(Finding(rule="unknown", effect=Effect.REFUSED, policy="", file="", line=0, text=text),)
+        return Judgement(
+            findings=(Breach(rule="unknown", effect=RuleEffect.REFUSED, policy="", file="", line=0, text=text),)
         )
     about = [policy for policy in rules.policies if any_matches(policy.namespaces, asked.deployment.key.namespace)]
     if not about:
@@ -93,7 +93,7 @@ def judge(asked: Asked, rules: PolicySet, now_ms: int) -> Verdict:
     needs = needing_approval(asked.deployment, about)
     is_approved = not needs or _is_approved(asked.deployment, needs, rules)
     findings = tuple(finding for policy in about for finding in _findings(policy, asked, now_ms, is_approved))
-    return Verdict(findings=findings, needs=needs) if findings or needs else ALLOWED
+    return Judgement(findings=findings, needs=needs) if findings or needs else ALLOWED
 
 
 def needing_approval(deployment: Deployment, policies: list[Policy]) -> tuple[Grant, ...]:
@@ -127,7 +127,7 @@ def _is_approved(deployment: Deployment, needs: tuple[Grant, ...], rules: Policy
     return any(approval.subject == subject for approval in rules.approvals)
 
 
-def _findings(policy: Policy, asked: Asked, now_ms: int, is_approved: bool) -> Iterator[Finding]:
+def _findings(policy: Policy, asked: Asked, now_ms: int, is_approved: bool) -> Iterator[Breach]:
     deployment = asked.deployment
     if policy.mode is Mode.DEVELOPMENT:
         yield finding_of(
@@ -147,16 +147,16 @@ def _findings(policy: Policy, asked: Asked, now_ms: int, is_approved: bool) -> I
             yield finding_of(policy, "approve", rule.line, text)
 
 
-def finding_of(policy: Policy, rule: str, line: int, text: str) -> Finding:
+def finding_of(policy: Policy, rule: str, line: int, text: str) -> Breach:
     """Return a finding with the effect that a policy's mode gives it."""
-    effect = Effect.NEEDS_APPROVAL if rule == "approve" else Effect.REFUSED
+    effect = RuleEffect.NEEDS_APPROVAL if rule == "approve" else RuleEffect.REFUSED
     if policy.mode is Mode.DEVELOPMENT or (policy.mode is Mode.PERMISSIVE and rule in _SOFT):
-        effect = Effect.WARNED
+        effect = RuleEffect.WARNED
     stops = policy.on_violation is OnViolation.STOP
-    return Finding(rule=rule, effect=effect, policy=policy.name, file=policy.file, line=line, text=text, stops=stops)
+    return Breach(rule=rule, effect=effect, policy=policy.name, file=policy.file, line=line, text=text, stops=stops)
 
 
-def _signature_findings(policy: Policy, deployment: Deployment, now_ms: int) -> Iterator[Finding]:
+def _signature_findings(policy: Policy, deployment: Deployment, now_ms: int) -> Iterator[Breach]:
     component = deployment.revision.component
     covering = [rule for rule in policy.signers if any_matches(rule.components, component)]
     if policy.signers and not covering:

@@ -6,7 +6,7 @@ from orchestrator.model.base import Value
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.policy import MachineLimits, Policy, PolicySet
 from orchestrator.model.spec import Deployment
-from orchestrator.policy.judge import Effect, Finding, finding_of
+from orchestrator.policy.judge import Breach, RuleEffect, finding_of
 from orchestrator.policy.overlap import any_matches
 
 MEASURES = ("deployments", "instances", "memory_bytes", "storage_bytes", "fuel_per_s")
@@ -16,7 +16,7 @@ WORDS = {
 }  # fmt: skip
 
 
-class Usage(Value, frozen=True):
+class NamespaceUsage(Value, frozen=True):
     """The most that some deployments take, by their limits; fuel as if each call took its whole timeout."""
 
     deployments: int = 0
@@ -25,13 +25,13 @@ class Usage(Value, frozen=True):
     storage_bytes: int = 0
     fuel_per_s: int = 0
 
-    def plus(self, other: "Usage") -> "Usage":
+    def plus(self, other: "NamespaceUsage") -> "NamespaceUsage":
         """Return both together."""
-        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in MEASURES})
+        return NamespaceUsage(**{name: getattr(self, name) + getattr(other, name) for name in MEASURES})
 
-    def minus(self, other: "Usage") -> "Usage":
+    def minus(self, other: "NamespaceUsage") -> "NamespaceUsage":
         """Return what is left of one without the other."""
-        return Usage(**{name: getattr(self, name) - getattr(other, name) for name in MEASURES})
+        return NamespaceUsage(**{name: getattr(self, name) - getattr(other, name) for name in MEASURES})
 
 
 def has_limits(rules: PolicySet) -> bool:
@@ -41,13 +41,13 @@ def has_limits(rules: PolicySet) -> bool:
     )
 
 
-def usage_of(deployment: Deployment | None) -> Usage:
+def usage_of(deployment: Deployment | None) -> NamespaceUsage:
     """Return what a deployment takes; nothing is taken by none."""
     if deployment is None:
-        return Usage()
+        return NamespaceUsage()
     limits = deployment.revision.limits
     instances = 0 if deployment.suspend else deployment.replicas
-    return Usage(
+    return NamespaceUsage(
         deployments=1, instances=instances, memory_bytes=instances * limits.memory_bytes,
         storage_bytes=limits.storage_bytes or 0,
         fuel_per_s=instances * limits.fuel * 1_000 // max(limits.timeout_ms, 1),
@@ -56,7 +56,7 @@ def usage_of(deployment: Deployment | None) -> Usage:
 
 def over_limits(
     wanted: Iterable[Deployment], standing: Mapping[DeploymentKey, Deployment], rules: PolicySet
-) -> dict[DeploymentKey, tuple[Finding, ...]]:
+) -> dict[DeploymentKey, tuple[Breach, ...]]:
     """Return the findings of those wanted deployments that would go over a limit of their namespace.
 
     `standing` is what there is, and stays. Deployments are granted room in the order of their names; one that takes no
@@ -65,15 +65,18 @@ def over_limits(
     if not has_limits(rules):
         return {}
     limited = [policy for policy in rules.policies if any(_limit(policy, name) is not None for name in MEASURES)]
-    found: dict[DeploymentKey, tuple[Finding, ...]] = {}
-    taken: dict[str, Usage] = {}
-    together = Usage()
+    found: dict[DeploymentKey, tuple[Breach, ...]] = {}
+    taken: dict[str, NamespaceUsage] = {}
+    together = NamespaceUsage()
     for key, deployment in standing.items():
         used = usage_of(deployment)
-        taken[key.namespace], together = taken.get(key.namespace, Usage()).plus(used), together.plus(used)
+        taken[key.namespace], together = taken.get(key.namespace, NamespaceUsage()).plus(used), together.plus(used)
     for deployment in sorted(wanted, key=lambda one: one.key):
         key = deployment.key
-        before, more = taken.get(key.namespace, Usage()), usage_of(deployment).minus(usage_of(standing.get(key)))
+        before, more = (
+            taken.get(key.namespace, NamespaceUsage()),
+            usage_of(deployment).minus(usage_of(standing.get(key))),
+        )
         findings = (
             *_beyond(limited, key.namespace, before.plus(more), more),
             *_beyond_machine(rules.machine, together.plus(more), more),
@@ -85,7 +88,7 @@ def over_limits(
     return found
 
 
-def _beyond(policies: list[Policy], namespace: str, after: Usage, more: Usage) -> Iterator[Finding]:
+def _beyond(policies: list[Policy], namespace: str, after: NamespaceUsage, more: NamespaceUsage) -> Iterator[Breach]:
     for policy in policies:
         if not any_matches(policy.namespaces, namespace):
             continue
@@ -99,7 +102,7 @@ def _beyond(policies: list[Policy], namespace: str, after: Usage, more: Usage) -
                 yield finding_of(policy, "limits", policy.limits.line, text)
 
 
-def _beyond_machine(machine: MachineLimits | None, after: Usage, more: Usage) -> Iterator[Finding]:
+def _beyond_machine(machine: MachineLimits | None, after: NamespaceUsage, more: NamespaceUsage) -> Iterator[Breach]:
     if machine is None:
         return
     for name in MEASURES:
@@ -108,7 +111,7 @@ def _beyond_machine(machine: MachineLimits | None, after: Usage, more: Usage) ->
             has = f"with this, it would have {getattr(after, name)}"
             text = f"the settings allow this machine {limit} {WORDS[name]}; {has}"
             file, line = machine.file, machine.limits.line
-            yield Finding(rule="limits", effect=Effect.REFUSED, policy="", file=file, line=line, text=text)
+            yield Breach(rule="limits", effect=RuleEffect.REFUSED, policy="", file=file, line=line, text=text)
 
 
 def _limit(policy: Policy, name: str) -> int | None:

@@ -9,7 +9,7 @@ from orchestrator.model.policy import Approval, PolicySet
 from orchestrator.model.signed import Signer
 from orchestrator.model.snapshot import Content, Snapshot
 from orchestrator.model.spec import Deployment, Grant, Limits, Revision
-from orchestrator.policy.judge import Asked, Effect, Verdict, judge
+from orchestrator.policy.judge import Asked, Judgement, RuleEffect, judge
 from orchestrator.policy.read import ReadPolicies, read_policies
 
 ACME, INTERNAL = "ed25519:" + "a" * 32, "ed25519:" + "b" * 32
@@ -51,11 +51,11 @@ def signed(key=ACME, name="", **more) -> Signer:
     return Signer(key_id=key, name=name, **more)
 
 
-def judged(policies: PolicySet, wanted: Deployment, place="/srv/manifests") -> Verdict:
+def judged(policies: PolicySet, wanted: Deployment, place="/srv/manifests") -> Judgement:
     return judge(Asked(deployment=wanted, place=place), policies, NOW)
 
 
-def effects(verdict: Verdict) -> list[tuple[str, str]]:
+def effects(verdict: Judgement) -> list[tuple[str, str]]:
     return [(finding.rule, finding.effect.value) for finding in verdict.findings]
 
 
@@ -68,4 +68,4 @@ def approved(policies: PolicySet, *approvals: Approval) -> PolicySet:
     return replace(policies, approvals=(*policies.approvals, *approvals))
 
 
-REFUSED, WAITS, WARNED = Effect.REFUSED.value, Effect.NEEDS_APPROVAL.value, Effect.WARNED.value
+REFUSED, WAITS, WARNED = RuleEffect.REFUSED.value, RuleEffect.NEEDS_APPROVAL.value, RuleEffect.WARNED.value
