@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import ssl
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -47,6 +48,11 @@ class Web:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def encrypt(self, context: ssl.SSLContext) -> None:
+        """Speak TLS from now on."""
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # of clients that hang up
 
     def close(self) -> None:
         self._server.shutdown()
