@@ -66,7 +66,7 @@ def real(folder: Path, calls: Calls) -> Iterator[Start]:
     agent.close()
 
 
-@pytest.fixture(params=["fake", *Calls], ids=["fake", "real", "stock"])
+@pytest.fixture(params=["fake", *Calls], ids=lambda kind: kind if isinstance(kind, str) else kind.value)
 def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
     """Start a guest of one kind: `start(component, timeout_ms=…, fuel=…)`."""
     yield from fake() if request.param == "fake" else real(tmp_path, request.param)
