@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import click
 from msgspec.structs import replace
@@ -18,6 +17,7 @@ from orchestrator.contract.codes import FAILED, REFUSED, USAGE
 from orchestrator.contract.documents import CollectedView, SignerView
 from orchestrator.contract.problem import Failure
 from orchestrator.fetch.limits import FetchFailed
+from orchestrator.fetch.parallel import all_at_once
 from orchestrator.fetch.reference import remote_of
 from orchestrator.manifest.component_source import BadReferenceError
 from orchestrator.model.base import Value
@@ -69,11 +69,15 @@ def install(settings: Settings, references: Sequence[str]) -> None:
     state_of(settings)  # whose folder it is
     with FetchProgress(settings.err()) as progress:
         fetcher = fetcher_of(settings, progress)
-        with ThreadPoolExecutor(max_workers=settings_of(settings).at_once) as pool:
-            fetched = [pool.submit(fetcher.look, remote, wall_ms(), keep=True) for remote in remotes]
-        failures = [failed for one in fetched if isinstance(failed := one.exception(), FetchFailed)]
-        notes = [one.result() for one in fetched if one.exception() is None]
-    notes, broken = _with_good_signatures(settings, fetcher.packages, notes)
+        at_once = settings_of(settings).at_once
+        fetched = all_at_once(lambda remote: fetcher.look(remote, wall_ms(), keep=True), remotes, at_once)
+    failures = [one for one in fetched if isinstance(one, FetchFailed)]
+    for raised in fetched:
+        if isinstance(raised, BaseException) and not isinstance(raised, FetchFailed):
+            raise raised
+    notes, broken = _with_good_signatures(
+        settings, fetcher.packages, [one for one in fetched if isinstance(one, PackageReference)]
+    )
     if settings.is_json:
         settings.print_json(_described(settings, {note.package for note in notes}))
     else:

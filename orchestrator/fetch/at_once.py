@@ -4,11 +4,11 @@ A component that cannot be fetched ends nothing: that is noted, and stands in th
 """
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 from orchestrator.fetch.fetcher import Fetcher
 from orchestrator.fetch.files import PackageFiles
 from orchestrator.fetch.limits import FetchFailed
+from orchestrator.fetch.parallel import all_at_once
 from orchestrator.model.component_source import ComponentUse, RemoteComponent
 
 
@@ -30,6 +30,6 @@ def look_up(
         except FetchFailed:
             return
 
-    if wanted:
-        with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="airs-fetch") as pool:
-            list(pool.map(look, wanted.values()))
+    for raised in all_at_once(look, [*wanted.values()], at_once):
+        if raised is not None:
+            raise raised

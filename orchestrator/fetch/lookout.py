@@ -8,7 +8,6 @@ import heapq
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 from msgspec.structs import replace
@@ -52,7 +51,7 @@ class Lookout:
         self._numbers = count()
         self._changed = threading.Condition()
         self._is_closed = False
-        self._pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="airs-fetch")
+        self._turns = threading.Semaphore(at_once)
         self._thread: threading.Thread | None = None
 
     def close(self) -> None:
@@ -60,7 +59,6 @@ class Lookout:
         with self._changed:
             self._is_closed = True
             self._changed.notify()
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def wrapped(self, source: str, read: Read, wake: Callable[[], None]) -> Read:
         """Return a `read` whose snapshots have the components that they want; `wake` asks for another reading."""
@@ -138,9 +136,17 @@ class Lookout:
                 if look is None or look.due_ms != due:  # nobody wants it any more, or at another time
                     continue
                 look.due_ms, look.is_running = None, True
-                self._pool.submit(self._attempt, reference, look)
+            self._turns.acquire()
+            # A daemon: an agent that ends does not wait for a slow server.
+            threading.Thread(target=self._attempt, args=(reference, look), name="airs-fetch", daemon=True).start()
 
     def _attempt(self, reference: str, look: _Look) -> None:
+        try:
+            self._look(reference, look)
+        finally:
+            self._turns.release()
+
+    def _look(self, reference: str, look: _Look) -> None:
         before = self._fetcher.packages.reference(reference)
         try:
             self._fetcher.look(look.remote, self._now_ms())

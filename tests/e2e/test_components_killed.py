@@ -11,6 +11,7 @@ from tests.fetch.web import archive, component, serves, sha256
 from tests.fetch.web import web as served
 
 from .stage import Stage, wait_until
+from .test_components import want
 
 PACKED = archive({**component("hello-1.0.0"), "filling": os.urandom(400_000)})
 
@@ -42,3 +43,19 @@ def test_a_fetch_that_is_killed_is_gone_on_with(tmp_path: Path) -> None:
         assert web.asked[-1][2]["Range"].startswith("bytes=")
     assert [one["version"] for one in stage.json("component", "list")] == ["1.0.0"]
     assert not [*(stage.state_dir / "incoming").glob("*.part")]
+
+
+def test_an_agent_that_fetches_from_a_server_that_says_nothing_ends_at_once(tmp_path: Path) -> None:
+    stage, go_on = Stage(tmp_path), threading.Event()
+    with served() as web:
+        web.routes["/hello.tgz"] = lambda to: go_on.wait()
+        url = {"component": f"{web.url}/hello.tgz", "sha256": sha256(PACKED)}
+        want(stage, "hello", url=url)
+        stage.start()
+        try:
+            stage.run("source", "add", str(stage.manifests))
+            wait_until(lambda: web.asked)
+            stage.stop()  # within the stage's limit, which is shorter than the server may say nothing for
+        finally:
+            go_on.set()
+            stage.close()
