@@ -407,7 +407,7 @@ def test_messages_and_answers_take_turns_and_each_is_cleaned_up_after(each_way, 
 def test_handlers_with_memories_of_their_own_have_their_adapter_beside_them():
     layer = lifted.Layer(binary.sections(actor(ECHO, callback=answer(0, 0, 0, 0))))
     has_memory = binary.MEMORY
-    lifts = [one for one in layer.functions if isinstance(one, lifted.Lifted) and has_memory in one.options]
+    lifts = [one for one in layer.functions if isinstance(one, lifted.LiftedFunction) and has_memory in one.options]
     moved = {**lifts[1].options, binary.REALLOC: lifts[1].options[binary.REALLOC] + 1}
     other = msgspec.structs.replace(lifts[1], options=moved)
     layer.functions[layer.functions.index(lifts[1])] = other
