@@ -5,6 +5,7 @@ import re
 import struct
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -330,10 +331,9 @@ def test_without_the_extension_the_fast_path_runs_and_says_so(monkeypatch):
 
 @pytest.mark.usefixtures("unbound")
 def test_an_extension_that_was_built_of_other_sources_is_not_used(monkeypatch):
-    monkeypatch.setattr(crossing, "VERSION", crossing.VERSION + 1)
-    assert chosen() == Path(
-        Calls.FAST, f"the extension is of version {crossing.VERSION - 1}, expected {crossing.VERSION}"
-    )
+    older = SimpleNamespace(VERSION=crossing.VERSION - 1)
+    monkeypatch.setitem(sys.modules, "orchestrator.runtime.engine._crossing", older)
+    assert chosen() == Path(Calls.FAST, f"the extension is of version {older.VERSION}, expected {crossing.VERSION}")
 
 
 def test_without_a_function_that_both_need_nothing_runs(monkeypatch):
