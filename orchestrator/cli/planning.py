@@ -17,6 +17,7 @@ from orchestrator.cli.reading import (
     PlanMade,
     keep_artifacts,
     make_plan_for,
+    not_fetched,
     plan_by_agent,
     read_source,
     refuse_invalid,
@@ -75,15 +76,21 @@ def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> in
             show_diagnostics(settings.err(), resolution.diagnostics, of_snapshot(source.snapshot))
         diagnostics += resolution.diagnostics
         count += len(resolution.desired.deployments)
-    errors = sum(diagnostic.is_error for diagnostic in diagnostics)
+    failures = [diagnostic for diagnostic in diagnostics if diagnostic.is_failure]
+    errors = sum(diagnostic.is_error for diagnostic in diagnostics) - len(failures)
     if settings.is_json:
-        settings.print_json({"valid": not errors, "deployments": count, "diagnostics": diagnostics})
+        settings.print_json({"valid": not (errors or failures), "deployments": count, "diagnostics": diagnostics})
     else:
         told = f"{count} deployment{'s' * (count != 1)} valid" if not errors else f"{errors} error{'s' * (errors != 1)}"
-        if not (count or errors):
+        if failures and not errors:
+            told = f"no errors found, but {not_fetched(failures)}"
+        elif not (count or errors):
             told = NO_DEPLOYMENTS
-        (settings.err() if errors else settings.out()).print(told, style="bold red" if errors else "green")
-    return INVALID if errors else OK
+        is_bad = bool(errors or failures)
+        (settings.err() if is_bad else settings.out()).print(told, style="bold red" if is_bad else "green")
+    if errors:
+        return INVALID
+    return FAILED if failures else OK
 
 
 @command()

@@ -249,11 +249,21 @@ def keep_signatures(state: "StateDir", planned: PlanMade) -> None:
 
 
 def refuse_invalid(diagnostics: Iterable[Diagnostic]) -> None:
-    """End with exit code 65 if there is any error.
+    """End with exit code 65 if there is any error in the manifests, with 1 if something was only not fetched.
 
     Raises:
         Failure: there is one; the diagnostics themselves are the caller's to print.
     """
-    errors = sum(diagnostic.is_error for diagnostic in diagnostics)
+    found = [diagnostic for diagnostic in diagnostics if diagnostic.is_error]
+    errors = sum(not diagnostic.is_failure for diagnostic in found)
     if errors:
         raise Failure(f"{errors} error{'s' if errors > 1 else ''} in the manifests", exit_code=INVALID)
+    if found:
+        detail = "What runs goes on. An agent that watches the source tries again by itself."
+        raise Failure(not_fetched(found), detail, "Run this again once the server answers.", FAILED)
+
+
+def not_fetched(failures: Iterable[Diagnostic]) -> str:
+    """Say how many components were not fetched, each counted once however many deployments name it."""
+    count = len({diagnostic.summary for diagnostic in failures})
+    return f"{count} components were not fetched" if count > 1 else "a component was not fetched"

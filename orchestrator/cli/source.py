@@ -98,9 +98,10 @@ def _tell(settings: Settings, view: SourceView, owned: list[DeploymentView]) -> 
     if view.stale_since:
         hint = f"It stays watched, and is tried again; `airs source remove {view.name}` ends that."
         raise Failure(f"{view.name} could not be read", "", hint, FAILED)
-    if any(each.is_error for each in view.diagnostics):
+    errors = [each for each in view.diagnostics if each.is_error]
+    if not all(each.is_failure for each in errors):
         return INVALID
-    return FAILED if view.not_done or any(map(is_failure, owned)) else OK
+    return FAILED if errors or view.not_done or any(map(is_failure, owned)) else OK
 
 
 @command("list")

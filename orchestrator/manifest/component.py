@@ -60,6 +60,7 @@ class Unusable(msgspec.Struct, frozen=True):
     detail: str = ""
     suggestion: str = ""
     is_error: bool = True  # not while it is being fetched
+    is_failure: bool = False  # it was not fetched
 
 
 class ComponentFile(msgspec.Struct, frozen=True):
@@ -76,7 +77,8 @@ def read_component(path: str, shown: str, files: dict[str, FileEntry], collided:
         return ComponentFile(Unusable(collision_summary(path, collided[path]), suggestion="rename one of them"))
     if isinstance(entry, Unreadable):
         summary, hint = unreadable_summary(shown, entry, ROOT), unreadable_hint(entry, ROOT)
-        return ComponentFile(Unusable(summary, entry.detail, hint, entry.kind != "fetching"))
+        kind = entry.kind
+        return ComponentFile(Unusable(summary, entry.detail, hint, kind != "fetching", kind == "unfetched"))
     read = read_toml(entry.data)
     if read.root is None:
         return _failed(shown, list(read.problems))

@@ -115,7 +115,8 @@ def _assembled(
     component_file, place = file_and_place
     outcome = components(component_file).outcome
     if isinstance(outcome, Unusable):
-        problems.append(Unplaced(*place, outcome.summary, outcome.detail, outcome.suggestion, outcome.is_error))
+        summary, detail, hint = outcome.summary, outcome.detail, outcome.suggestion
+        problems.append(Unplaced(*place, summary, detail, hint, outcome.is_error, outcome.is_failure))
         return None
     told = {(problem.line, problem.column) for problem in problems if problem.is_error}
     found = disagreements(source, key, outcome)

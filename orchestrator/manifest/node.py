@@ -37,11 +37,19 @@ class Unplaced(msgspec.Struct, frozen=True, order=True):
     detail: str = ""
     suggestion: str = ""
     is_error: bool = True
+    is_failure: bool = False  # the error is none of the files': something was not fetched
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is."""
+        if self.is_failure:
+            return Severity.FAILURE
+        return Severity.ERROR if self.is_error else Severity.WARNING
 
     def within(self, file: str) -> Diagnostic:
         """Return the diagnostic, in `file` as the user would type it."""
         return Diagnostic(
-            severity=Severity.ERROR if self.is_error else Severity.WARNING,
+            severity=self.severity,
             summary=self.summary,
             location=Location(file=file, line=self.line, column=self.column),
             detail=self.detail,

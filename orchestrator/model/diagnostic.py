@@ -6,9 +6,13 @@ from orchestrator.model.base import Value
 
 
 class Severity(Enum):
-    """How bad a diagnostic is: an error makes its deployment invalid, a warning does not."""
+    """How bad a diagnostic is: an error makes its deployment invalid, a warning does not.
+
+    A failure keeps its deployment from being used as well, but by what is elsewhere: its component was not fetched.
+    """
 
     ERROR = "error"
+    FAILURE = "failure"
     WARNING = "warning"
 
 
@@ -34,5 +38,10 @@ class Diagnostic(Value, frozen=True):
 
     @property
     def is_error(self) -> bool:
-        """Whether this makes its subject invalid."""
-        return self.severity is Severity.ERROR
+        """Whether this keeps its subject from being used."""
+        return self.severity is not Severity.WARNING
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether something elsewhere is to blame, and another attempt may go better."""
+        return self.severity is Severity.FAILURE

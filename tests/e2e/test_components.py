@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.contract.codes import FAILED, INVALID
 from tests.fetch.web import Web, archive, component, serves, sha256
 from tests.fetch.web import web as served
 
-from .stage import Stage, wait_until
+from .stage import COUNTER_GRANTS, Stage, wait_until
 
 HELLO = archive({f"hello-1.0.0/{name}": data for name, data in component("hello-1.0.0").items()})
 NEWER = archive(component("hello-1.1.0"))
@@ -78,10 +79,33 @@ def test_a_followed_source_goes_on_while_a_component_cannot_be_fetched_and_takes
 def test_other_bytes_than_were_named_are_refused_and_said(stage: Stage, web: Web) -> None:
     web.routes["/hello.tgz"] = serves(NEWER)
     want(stage, "hello", url=url_of(web, "/hello.tgz", HELLO))
-    refused = stage.apply(code=65)
+    refused = stage.apply(code=1)  # nobody knows whether the manifest is wrong, or the server
     assert "is another file than the one that was named" in refused.err
     assert f"its digest is {sha256(NEWER)}" in refused.err
     assert "hello.yaml:" in refused.err
+
+
+def test_a_component_that_is_not_there_is_no_error_of_the_manifests(stage: Stage, web: Web) -> None:
+    want(stage, "hello", url=url_of(web, "/gone.tgz", HELLO))
+    stage.write("counter", "counter-1.0.0", grants=COUNTER_GRANTS)
+    for command in ("plan", "apply"):
+        told = stage.run(command, str(stage.manifests), code=FAILED).err
+        assert "hello.yaml:9:" in told
+        assert ": failure: " in told
+        assert "a component was not fetched" in told
+        assert "What runs goes on. An agent that watches the source tries again by itself." in told
+    assert stage.is_running("counter", "1.0.0")  # the others are applied
+    assert (
+        "no errors found, but a component was not fetched"
+        in stage.run("validate", str(stage.manifests), code=FAILED).err
+    )
+    (found,) = json.loads(stage.run("-o", "json", "validate", str(stage.manifests), code=FAILED).out)["diagnostics"]
+    assert found["severity"] == "failure"
+    added = stage.run("source", "add", str(stage.manifests), code=FAILED)
+    assert "cannot be fetched" in added.err
+    (stage.manifests / "wrong.yaml").write_text("kind: Deployment\n")  # an error of the manifests beside it is one
+    assert "in the manifests" in stage.run("plan", str(stage.manifests), code=INVALID).err
+    stage.run("validate", str(stage.manifests), code=INVALID)
 
 
 def test_an_artifact_alone_runs_by_the_component_toml_of_the_source(stage: Stage, web: Web) -> None:
