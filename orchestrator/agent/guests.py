@@ -75,11 +75,12 @@ class Guests:
 
     def keep(self, snapshot: Snapshot) -> None:
         """Keep a snapshot's artifacts and signatures, so that what is wanted can be started after a restart."""
-        for entry in snapshot.files.values():
-            if not isinstance(entry, Artifact) or isinstance(entry.world, ArtifactFault):
-                continue
-            if not self._artifacts.claim(entry.digest):
-                self._artifacts.put(entry.data)
+        found = {
+            entry.digest: entry.data
+            for entry in snapshot.files.values()
+            if isinstance(entry, Artifact) and not isinstance(entry.world, ArtifactFault)
+        }
+        self._artifacts.keep(found, found)
         self._given.attestation.keep(snapshot)
 
     async def start(self, revision: Revision, instance: ComponentId) -> Guest | Exited:

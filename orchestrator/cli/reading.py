@@ -229,9 +229,8 @@ def state_of(settings: Settings) -> "StateDir":
 
 def keep_artifacts(state: "StateDir", planned: PlanMade) -> None:
     """Put what the plan's deployments run into the content-addressed store, so that the plan can be applied later."""
-    for digest in {deployment.revision.artifact for deployment in planned.plan.desired.deployments}:
-        if not state.artifacts.claim(digest):
-            state.artifacts.put(planned.artifacts[digest])
+    digests = {deployment.revision.artifact for deployment in planned.plan.desired.deployments}
+    state.artifacts.keep(digests, planned.artifacts)
     if planned.signatures:
         keep_signatures(state, planned)
 

@@ -7,11 +7,11 @@ is about to name one *claims* it, which its time of modification says; an old cl
 import hashlib
 import os
 import re
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
 from typing import NamedTuple
 
-from orchestrator.store.files import have_private_folder, write_whole
+from orchestrator.store.files import have_private_folder, write_each_whole
 
 ARTIFACT_MAX_BYTES = 256 << 20
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -48,11 +48,20 @@ class Artifacts:
         if len(data) > ARTIFACT_MAX_BYTES:
             raise ValueError(f"an artifact has at most {ARTIFACT_MAX_BYTES} bytes, this one {len(data)}")
         digest = digest_of_bytes(data)
-        if not self.claim(digest):
+        self.keep([digest], {digest: data})
+        return digest
+
+    def keep(self, digests: Iterable[str], found: Mapping[str, bytes]) -> None:
+        """Claim each of these; write those that are not here, or damaged, from `found`, where they lie by digest.
+
+        Raises:
+            KeyError: one is neither here nor `found`.
+        """
+        absent = {self.path(digest).name: found[digest] for digest in digests if not self.claim(digest)}
+        if absent:
             have_private_folder(self._folder.parent)
             have_private_folder(self._folder)
-            write_whole(self.path(digest), data)
-        return digest
+            write_each_whole(self._folder, absent)
 
     def read(self, digest: str) -> bytes:
         """Return an artifact's bytes, verified.

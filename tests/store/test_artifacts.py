@@ -44,6 +44,63 @@ def test_an_artifact_that_does_not_fit_on_the_disk_is_named_and_leaves_nothing(s
     assert [path.name for path in (state.path / "artifacts" / "sha256").iterdir()] == [DIGEST.removeprefix("sha256:")]
 
 
+MANY = {f"sha256:{hashlib.sha256(data).hexdigest()}": data for data in (WASM + bytes([number]) for number in range(40))}
+
+
+def test_artifacts_that_are_kept_together_are_claimed_written_or_healed(state):
+    here, damaged = list(MANY)[:2]
+    put(state, MANY[here])
+    put(state, MANY[damaged])
+    state.artifacts.path(damaged).write_bytes(b"!")
+    absent_here = {digest: data for digest, data in MANY.items() if digest != here}
+    state.artifacts.keep(MANY, absent_here)
+    assert {digest: state.artifacts.read(digest) for digest in state.artifacts.digests()} == MANY
+    assert {stat.S_IMODE(state.artifacts.path(digest).stat().st_mode) for digest in MANY} == {0o600}
+    assert len(names(state)) == len(MANY)
+    assert state.artifacts.collect(set, LATER_S) == NOTHING
+
+
+def test_each_of_many_artifacts_is_on_the_disk_before_it_has_its_name_and_their_folder_at_the_end(state, monkeypatch):
+    steps: list[tuple[str, int]] = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(descriptor: int) -> None:
+        fsync(descriptor)
+        steps.append(("synced", os.fstat(descriptor).st_ino))
+
+    def named(draft: Path, path: Path) -> None:
+        steps.append(("named", draft.stat().st_ino))
+        replace(draft, path)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", named)
+    state.artifacts.keep(MANY, MANY)
+    inodes = [state.artifacts.path(digest).stat().st_ino for digest in MANY]
+    assert all(steps.index(("synced", inode)) < steps.index(("named", inode)) for inode in inodes)
+    assert steps[-1] == ("synced", state.artifacts.path(DIGEST).parent.stat().st_ino)
+    assert len(steps) == 2 * len(MANY) + 1
+
+
+def test_artifacts_of_which_one_does_not_fit_on_the_disk_leave_only_whole_ones(state):
+    large = WASM + bytes(100_000)
+    found = {**MANY, f"sha256:{hashlib.sha256(large).hexdigest()}": large}
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError, match="artifacts/sha256/"):
+            state.artifacts.keep(found, found)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert len(names(state)) == len(state.artifacts.digests())
+    assert all(state.artifacts.has(digest) for digest in state.artifacts.digests())
+
+
+def test_an_artifact_that_is_neither_kept_nor_found_is_told_before_any_is_written(state):
+    with pytest.raises(KeyError, match=DIGEST):
+        state.artifacts.keep([*MANY, DIGEST], MANY)
+    assert state.artifacts.digests() == []
+
+
 def test_an_artifact_that_is_not_there_is_missing(state):
     assert not state.artifacts.has(DIGEST)
     with pytest.raises(ArtifactMissing):
