@@ -319,6 +319,7 @@ SYNCS = {  # in the order in which they are looked for
     Sync.HELD: "differs from the source, which wants a version that was rejected or rolled back",
     Sync.UNOWNED: "has no source: that was removed",
     Sync.INVALID: "was wanted before its manifest or component turned wrong; the message says where",
+    Sync.FETCHING: "was wanted before its component changed, which is being fetched or cannot be; it is tried again",
     Sync.OUT_OF_SYNC: "differs from the source, for now",
     Sync.SYNCED: "is what the source wants, and the source is watched",
     Sync.STALE: "is what the source wanted when it could be read last",

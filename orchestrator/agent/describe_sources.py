@@ -30,6 +30,7 @@ class Sync(Enum):
 
     HELD = "held"  # the revision that the source wants was rejected, or rolled back from
     INVALID = "invalid"  # its manifest or component turned wrong: the revision before still serves
+    FETCHING = "fetching"  # its component is being fetched, or cannot be: the revision before still serves
     OUT_OF_SYNC = "out-of-sync"  # something else serves, yet
     SYNCED = "synced"  # the source is watched, was read, and the revision that it wants serves
     STALE = "stale"  # the source cannot be read now; it serves what was wanted when it last could
@@ -76,7 +77,7 @@ def sync_of(record: Record, source: SourceSeen) -> Sync:
     if record.source == NOBODY:
         return Sync.UNOWNED
     if is_invalid(record, source.desired):
-        return Sync.INVALID
+        return Sync.FETCHING if _is_unfetched(record, source) else Sync.INVALID
     if not is_serving(record, record.wanted.revision.id):
         return Sync.OUT_OF_SYNC
     if source.is_watched:
@@ -98,9 +99,24 @@ def why_invalid(record: Record, source: SourceSeen) -> str:
     """Say where the manifest of a deployment is wrong and what is; empty where it is not."""
     if not is_invalid(record, source.desired):
         return ""
+    if _is_unfetched(record, source):
+        told = _first_of(_own(record, source))
+        return f"its component is not here yet: {told}; the revision before stays in force, and it is tried again"
     errors = [each for each in source.status.diagnostics if each.is_error]
     own = [each for each in errors if each.location.file == record.wanted.file]
     return f"its manifest is invalid: {_first_of(own or errors)}; the last valid one stays in force"
+
+
+def _is_unfetched(record: Record, source: SourceSeen) -> bool:
+    """Whether nothing is wrong with what cannot be used: all that is told of its file is no error of the manifests."""
+    own = _own(record, source)
+    return bool(own) and all(each.is_failure or not each.is_error for each in own)
+
+
+def _own(record: Record, source: SourceSeen) -> list[Diagnostic]:
+    """Return the diagnostics of a deployment's file, those first that keep it from being used."""
+    own = [each for each in source.status.diagnostics if each.location.file == record.wanted.file]
+    return sorted(own, key=lambda each: not each.is_error)
 
 
 def _first_of(errors: Sequence[Diagnostic]) -> str:

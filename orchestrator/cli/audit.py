@@ -23,6 +23,8 @@ from orchestrator.observe.events import printable
 
 KINDS = tuple(kind.value for kind in AuditKind)
 WARNED = (AuditKind.DENIED, AuditKind.REFUSED, AuditKind.DAMAGED, AuditKind.TRIMMED)
+DIGITS, SUBJECT_WIDTH = 12, 24  # of a digest in text, and of the column of subjects, most of which are shorter
+_DIGEST = re.compile(r"\b[0-9a-f]{64}\b", re.ASCII)
 _HEAD = re.compile(r"(\d{1,18}):([0-9a-f]{64})", re.ASCII)
 
 
@@ -76,14 +78,19 @@ def _is_wanted(entry: AuditEntry, subject: str | None, kinds: tuple[str, ...]) -
 
 
 def _text_of(entry: AuditEntry) -> Text:
-    facts = "  ".join(f"{name}={text}" for name, text in entry.facts.items())
+    """Write an entry on one line, with digests cut to what tells them apart; JSON has all of them."""
+    facts = "  ".join(f"{name}={_DIGEST.sub(_first_digits, text)}" for name, text in entry.facts.items())
     who = f"by {entry.by}" if entry.by else ""
     words = "  ".join(filter(None, (who, f'"{entry.why}"' if entry.why else "", facts)))
     style = "yellow" if entry.kind in WARNED else ""
     return Text.assemble(
         (f"{entry.number:>6}  {clock(entry.at_ms)}", "dim"), "  ", (f"{entry.kind:14}", style),
-        f"  {printable(entry.subject)}  {printable(words)}",
+        f"  {printable(entry.subject):<{SUBJECT_WIDTH}}  {printable(words)}",
     )  # fmt: skip
+
+
+def _first_digits(digest: re.Match[str]) -> str:
+    return digest[0][:DIGITS]
 
 
 @command("verify")

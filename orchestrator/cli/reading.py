@@ -258,7 +258,7 @@ def refuse_invalid(diagnostics: Iterable[Diagnostic]) -> None:
     if errors:
         raise Failure(f"{errors} error{'s' if errors > 1 else ''} in the manifests", exit_code=INVALID)
     if found:
-        detail = "What runs goes on. An agent that watches the source tries again by itself."
+        detail = "Instances go on as they are. An agent that watches the source tries again by itself."
         raise Failure(not_fetched(found), detail, "Run this again once the server answers.", FAILED)
 
 

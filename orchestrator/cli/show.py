@@ -21,7 +21,7 @@ PHASE_STYLES = {
     "running": "green", "ready": "green", "synced": "green", "succeeded": "green", "normal": "dim",
     "progressing": "cyan", "starting": "cyan", "keeping": "cyan", "suspended": "dim", "stopped": "dim",
     "degraded": "yellow", "restarting": "yellow", "group-restart": "yellow",
-    "backing-off": "yellow", "held": "yellow", "out-of-sync": "yellow", "warning": "yellow",
+    "backing-off": "yellow", "held": "yellow", "out-of-sync": "yellow", "fetching": "yellow", "warning": "yellow",
     "failed": "red", "blocked": "red", "waiting": "yellow", "gave-up": "red", "rejected": "red",
 }  # fmt: skip
 

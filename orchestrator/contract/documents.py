@@ -174,9 +174,10 @@ class DeploymentView(Value, frozen=True):
     `phase` is the one word of status: progressing, running, degraded, failed, stopped,
     suspended, removing; of a job running, succeeded, failed, suspended, removing. `ending` says how it came to rest:
     as-wanted, held, failed, paused, suspended or stopped; it is empty until then. `sync` is synced where its source is
-    watched and what serves is what that wants, else held, invalid, out-of-sync, stale, suspended, applied, not-watched
-    or unowned. Times are wall-clock milliseconds. `signature` is the worth of the signatures on what serves: trusted,
-    not-trusted, expired, revoked, broken where none is good any more, or empty where it was never signed.
+    watched and what serves is what that wants, else held, invalid, fetching, out-of-sync, stale, suspended, applied,
+    not-watched or unowned. Times are wall-clock milliseconds. `signature` is the worth of the signatures on what
+    serves: trusted, not-trusted, expired, revoked, broken where none is good any more, or empty where it was
+    never signed.
     """
 
     kind: str

@@ -46,7 +46,12 @@ def test_a_book_tells_who_asked_what_was_decided_and_what_was_denied(stage: Stag
     counted = shown(stage, "poor", "--kind", "denied")  # or when the agent ends
     assert counted[-1]["facts"]["total"] == "3"
     assert kinds(stage, "--tail", "1") == ["agent-stopped"]
-    assert "because I may" in stage.run("audit", "show", "counter").out
+    told = stage.run("audit", "show", "counter").out
+    assert "because I may" in told
+    digest = rollout["facts"]["artifact"].removeprefix("sha256:")
+    assert f"artifact=sha256:{digest[:12]}  " in told  # whole in JSON alone
+    assert digest not in told
+    assert len({line.index("by ") for line in told.splitlines() if "  by " in line}) == 1  # a column
 
 
 def test_a_book_is_verified_without_an_agent_and_elsewhere(stage: Stage, tmp_path: Path) -> None:

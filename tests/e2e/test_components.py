@@ -66,6 +66,10 @@ def test_a_followed_source_goes_on_while_a_component_cannot_be_fetched_and_takes
     want(stage, "hello", url=url_of(web, "/2.tgz", NEWER))
     told = wait_until(lambda: "cannot be fetched" in (said := stage.run("status").out) and said)
     assert "has no 2.tgz" in told
+    assert "its component is not here yet: " in stage.run("status", "hello").out
+    assert {row["name"]: row["sync"] for row in stage.json("get", "deployments")} == {
+        "hello": "fetching", "other": "synced",
+    }  # fmt: skip
     assert stage.is_running("hello", "1.0.0")
     assert stage.ask("hello", "Ada") == "Hello, Ada!"
     web.routes["/2.tgz"] = serves(NEWER)
@@ -93,7 +97,7 @@ def test_a_component_that_is_not_there_is_no_error_of_the_manifests(stage: Stage
         assert "hello.yaml:9:" in told
         assert ": failure: " in told
         assert "a component was not fetched" in told
-        assert "What runs goes on. An agent that watches the source tries again by itself." in told
+        assert "Instances go on as they are. An agent that watches the source tries again by itself." in told
     assert stage.is_running("counter", "1.0.0")  # the others are applied
     assert (
         "no errors found, but a component was not fetched"
