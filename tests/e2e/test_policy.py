@@ -12,6 +12,7 @@ from orchestrator.contract.codes import FAILED, INVALID, REFUSED, USAGE
 from tests.fetch.web import archive, component, serves, sha256
 from tests.fetch.web import web as served
 
+from .conftest import git
 from .stage import COUNTER_GRANTS, Stage, wait_until
 
 
@@ -107,6 +108,41 @@ def test_a_commit_to_the_policies_is_an_approval(ruled: Ruled) -> None:
     wait_until(lambda: ruled.runs("counter", "1.0.0"))
     (row,) = [g for g in ruled.json("get", "grants") if g["capability"] == "storage.write"]
     assert row["why"] == f"approved by {ruled.policies}/counter.yaml:1: reviewed: it's fine"
+
+
+def test_a_repository_of_policies_is_read_by_its_commits(ruled: Ruled, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(ruled.policies, "init", "--quiet", "--initial-branch=main")
+    place = f"{ruled.policies}#main"
+    monkeypatch.setenv("AIRS_POLICY", place)
+    ruled.rule(approve={"storage.write": ["self"]})
+    commit_all(ruled)
+    ruled.write("counter", "counter-1.0.0", grants=COUNTER_GRANTS)
+    assert "needs-approval" in ruled.run("plan", str(ruled.manifests), "--policy", place).out  # without an agent
+    ruled.start()
+    ruled.apply(code=REFUSED)
+    document = ruled.run("approve", "counter", "--reason", "reviewed", "--print").out
+    ruled.stop()  # an agent looks at a repository when it starts, and every 15 s
+
+    ruled.write_policy("counter", document)
+    commit_all(ruled)
+    ruled.start()
+    wait_until(lambda: ruled.runs("counter", "1.0.0"))
+    (row,) = [g for g in ruled.json("get", "grants") if g["capability"] == "storage.write"]
+    assert "approved by " in row["why"]
+    ruled.stop()
+
+    ruled.write_policy("production", "a: [")  # a commit that is refused leaves the set known last in force
+    commit_all(ruled)
+    ruled.start()
+    wait_until(lambda: "those known last stay in force" in ruled.run("status").out)
+    assert ruled.is_running("counter", "1.0.0")
+    ruled.write("other", "counter-1.0.0", grants=COUNTER_GRANTS)
+    assert "wants storage.write on self approved" in ruled.apply(code=REFUSED).err
+
+
+def commit_all(ruled: Ruled) -> None:
+    git(ruled.policies, "add", "--all")
+    git(ruled.policies, "commit", "--quiet", "--message", "change")
 
 
 def test_a_component_runs_only_if_a_policy_knows_who_signed_it(ruled: Ruled, monkeypatch: pytest.MonkeyPatch) -> None:
