@@ -208,7 +208,8 @@ def test_the_agents_own_log_tells_what_it_decided_and_for_whom(airs: Airs, manif
 def test_the_hint_of_a_failed_canary_leads_to_its_reason(stage: Stage):
     analysis = {"interval": "50ms", "minimumMessages": 5, "failureLimit": 0, "inconclusiveLimit": 1000}
     stage.have("hello", "hello-1.0.0")
-    stage.write("hello", "hello-1.2.0", rollout={"strategy": "canary", "steps": [{"weight": 90}], "analysis": analysis})
+    steps = [{"weight": 90}, {"pause": "1h"}]  # which it cannot pass before a message fails
+    stage.write("hello", "hello-1.2.0", rollout={"strategy": "canary", "steps": steps, "analysis": analysis})
     with stage.load("hello", may_fail=True):
         failed = stage.apply(code=1)
     why = "errors in"
