@@ -152,7 +152,7 @@ def _changed(folder: Path, count: int, source: Source) -> Resolution:
 
 def _resolved(snapshot: Snapshot) -> Resolution:
     resolution = resolve(snapshot, (), Permissions())
-    assert not resolution.diagnostics, resolution.diagnostics[0]
+    assert not any(each.is_error for each in resolution.diagnostics), resolution.diagnostics[0]
     return resolution
 
 
