@@ -3,13 +3,12 @@
 `reading` calls it for the manifests that want components fetched, and the commands about the component store.
 """
 
-import threading
 import time
-from types import TracebackType
 
 from orchestrator.cli.context import Settings
+from orchestrator.cli.live_lines import LiveLines
 from orchestrator.cli.reading import passed_to_git
-from orchestrator.cli.terminal import Console, Live
+from orchestrator.cli.terminal import Console
 from orchestrator.fetch.at_once import look_up
 from orchestrator.fetch.fetcher import Fetcher
 from orchestrator.fetch.files import PackageFiles, Wanted, with_files
@@ -21,49 +20,26 @@ from orchestrator.observe.events import printable
 from orchestrator.source.artifacts import ArtifactCache
 
 SHOWN_BYTES = MIB  # of a file that is told of where nobody looks
-LOOK_S = 0.1
 
 
-class FetchProgress:
+class FetchProgress(LiveLines):
     """Downloads while the block runs, shown as they go on."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._lock = threading.Lock()
-        self._running: dict[str, tuple[int, int | None]] = {}
+        super().__init__(console)
         self._told: set[str] = set()
-        self._over = threading.Event()
-        self._shown: threading.Thread | None = None
-
-    def __enter__(self) -> "FetchProgress":
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _problem: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        if self._shown is not None:
-            self._shown.join()
 
     def heard(self, what: str, has: int, of: int | None) -> None:
         """Show how much there is of a file; on any thread."""
-        with self._lock:
-            self._running[what] = (has, of)
-            if has == of:
-                self._running.pop(what)
-            elif self._console.is_drawable and self._shown is None:
-                self._shown = threading.Thread(target=self._show, daemon=True)
-                self._shown.start()
-            elif not self._console.is_drawable and what not in self._told and (of or 0) >= SHOWN_BYTES:
-                self._told.add(what)
-                self._console.print(f"Fetching {printable(what)} ({(of or 0) / MIB:.1f} MiB)")
+        if has == of:
+            self.drop(what)
+        elif not self.put(what, lambda: f"Fetching {printable(what)}  {_far(has, of)}") and what not in self._told:
+            self._tell(what, of or 0)
 
-    def _show(self) -> None:
-        with Live(self._console) as live:
-            while not self._over.wait(LOOK_S):
-                with self._lock:
-                    running = [*self._running.items()]
-                live.show("\n".join(f"Fetching {printable(what)}  {_far(*far)}" for what, far in running))
+    def _tell(self, what: str, size: int) -> None:
+        if size >= SHOWN_BYTES:
+            self._told.add(what)
+            self.console.print(f"Fetching {printable(what)} ({size / MIB:.1f} MiB)")
 
 
 def _far(has: int, of: int | None) -> str:

@@ -1,6 +1,7 @@
 """Components from a URL: deployed through `airs`, kept, started again without the network; failures change nothing."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,3 +147,15 @@ def test_a_component_that_needs_another_waits_for_a_deployment_of_it(tmp_path: P
     toml.write_text(f'{plain}\n[dependencies]\ncounter = "two"\n')
     refused = stage.run("plan", str(stage.manifests), code=65).err
     assert "`dependencies.counter` is `two`, which is not a version range" in refused
+
+
+def test_a_large_file_is_told_of_once_while_it_is_fetched(stage: Stage, web: Web) -> None:
+    files = component("hello-1.0.0")
+    section = b"\x04many" + os.urandom(2 << 20)  # of which a reader of components takes no notice
+    size = bytes((len(section) >> shift & 0x7F) | (0x80 if shift < 28 else 0) for shift in range(0, 35, 7))
+    large = archive({**files, "hello.wasm": files["hello.wasm"] + b"\0" + size + section})
+    web.routes["/large.tgz"] = serves(large)
+    want(stage, "hello", url=url_of(web, "/large.tgz", large))
+    told = stage.run("plan", str(stage.manifests)).err
+    assert told.count("Fetching large.tgz (2.0 MiB)") == 1
+    assert "Fetching" not in stage.run("plan", str(stage.manifests)).err  # it is in the store
