@@ -1,7 +1,8 @@
 """Run the few tests that failed in the run before once more, one at a time; exit 1 where any fails again.
 
-`.ci/run` calls it. More than `FEW` failures, a test that fails twice, or a run that ended without a list of failures
-stay failures. The tests that passed the second time are named: each is to be mended, as it hangs on time or chance.
+`make test` calls it after a run in which tests failed, not after one that was interrupted. More than `FEW` failures, a
+test that fails twice, or a run without a list of failures stay failures. The tests that passed the second time are
+named: each hangs on time or chance and is to be mended, but keeps nobody from merging a change apart from it.
 """
 
 import json
