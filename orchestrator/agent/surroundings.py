@@ -1,7 +1,6 @@
 """The process around guests and supervisors, as they see it: time, neighbours, events."""
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.concurrency.clock import Clock
@@ -13,6 +12,7 @@ from orchestrator.model.source import SourceStatus
 from orchestrator.observe.events import Journals, printable
 from orchestrator.observe.rate import GAP_MS, Rate
 from orchestrator.supervise.service import Service
+from orchestrator.time_of_day import wall_ns
 
 UNHEARD_PER_S = 10  # events about messages of one deployment whose sender does not wait; a guest can make any number
 
@@ -28,7 +28,7 @@ class HostSurroundings:
 
     def now_ns(self) -> int:
         """Return wall-clock nanoseconds since 1970."""
-        return time.time_ns()
+        return wall_ns()
 
     def components(self) -> Sequence[ComponentId]:
         """Name every instance that is Ready."""

@@ -10,7 +10,6 @@ import errno
 import fcntl
 import os
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from typing import NamedTuple
 from orchestrator.audit.chain import NOTHING, LineFault, after, entry_of, head_of, line_of, lines_of, read_line
 from orchestrator.model.audit import AuditEntry, AuditHead, AuditKind, Note, SegmentHead
 from orchestrator.store.files import check_own_folder, write_whole
+from orchestrator.time_of_day import wall_ms
 
 FOLDER = "audit"
 SEGMENT_BYTES = 1 << 20  # after which another one begins; one append is never split
@@ -152,7 +152,7 @@ class Book:
     def _begin_another(self, at: AuditHead) -> None:
         self._let_go()
         number = max((_number_of(path) for path in segments_in(self._folder)), default=0) + 1
-        head = head_of(number, self._lineage, at, now_ms())
+        head = head_of(number, self._lineage, at, wall_ms())
         write_whole(self._path(number), line_of(head))
         self._opened(self._path(number))
 
@@ -232,13 +232,8 @@ def told_of(state_dir: Path, decisions: frozenset[int]) -> dict[int, list[AuditE
     return found
 
 
-def now_ms() -> int:
-    """Return wall-clock milliseconds."""
-    return time.time_ns() // 1_000_000
-
-
 def _now(note: Note) -> Note:
-    return Note(kind=note.kind, subject=note.subject, at_ms=now_ms(), by=note.by, why=note.why, facts=note.facts)
+    return Note(kind=note.kind, subject=note.subject, at_ms=wall_ms(), by=note.by, why=note.why, facts=note.facts)
 
 
 def _last_readable(found: Sequence[Path]) -> AuditHead:

@@ -5,11 +5,11 @@ that was denied, and one for each revision and capability that was used.
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 from orchestrator.model.audit import AuditKind, Note
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.time_of_day import wall_ms
 
 LINES_MAX = 20_000  # of each kind; a guest chooses none of what they are counted by
 COUNT_EVERY_MS = 60_000  # how often the denials of one line are told after the first
@@ -47,7 +47,7 @@ class Uses:
                 return
             self._used.add(line)
             facts = {"capability": capability, "on": on, "revision": revision}
-            self._fresh.append(Note(kind=AuditKind.GRANT_USED, subject=str(key), at_ms=_now_ms(), facts=facts))
+            self._fresh.append(Note(kind=AuditKind.GRANT_USED, subject=str(key), at_ms=wall_ms(), facts=facts))
         self._wake()
 
     def denied(self, key: DeploymentKey, capability: str, on: str) -> None:
@@ -57,7 +57,7 @@ class Uses:
             if line is None:
                 if len(self._denied) >= LINES_MAX:
                     return
-                line = self._denied[key, capability] = _Denials(on, _now_ms())
+                line = self._denied[key, capability] = _Denials(on, wall_ms())
             line.count += 1
             line.untold += 1
             is_first = line.count == 1
@@ -71,7 +71,7 @@ class Uses:
                 return
             self._refused[key] = text
             facts = {"rule": reason, "because": text}
-            self._fresh.append(Note(kind=AuditKind.DENIED, subject=str(key), at_ms=_now_ms(), facts=facts))
+            self._fresh.append(Note(kind=AuditKind.DENIED, subject=str(key), at_ms=wall_ms(), facts=facts))
         self._wake()
 
     def allowed(self, key: DeploymentKey) -> None:
@@ -84,7 +84,7 @@ class Uses:
         """Return what is to be told now, once; with `is_last`, the counts of which the time has not come as well."""
         with self._lock:
             fresh, self._fresh = self._fresh, []
-            return [*fresh, *self._counted(_now_ms(), is_last)]
+            return [*fresh, *self._counted(wall_ms(), is_last)]
 
     def give_back(self, notes: list[Note]) -> None:
         """Take back what could not be told."""
@@ -105,7 +105,3 @@ class Uses:
                 facts = {"capability": capability, "on": line.on, "times": str(line.untold), "total": str(line.count)}
                 line.told_at_ms, line.untold = now_ms, 0
                 yield Note(kind=AuditKind.DENIED, subject=str(key), at_ms=now_ms, facts=facts)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from orchestrator.cli.context import Settings
-from orchestrator.cli.fetching import FetchProgress, fetcher_of, wall_ms
+from orchestrator.cli.fetching import FetchProgress, fetcher_of
 from orchestrator.cli.reading import state_of
 from orchestrator.cli.stored import refused, wanted
 from orchestrator.contract.codes import USAGE
@@ -12,6 +12,7 @@ from orchestrator.contract.problem import Failure
 from orchestrator.fetch.limits import FetchFailed
 from orchestrator.model.component_source import GitComponent, OciComponent, RemoteComponent, UrlComponent
 from orchestrator.model.ids import NAME_MAX_LENGTH
+from orchestrator.time_of_day import wall_ms
 
 
 class FetchedStart(NamedTuple):

@@ -1,11 +1,12 @@
 """Durations on the command line, written as in the manifests."""
 
 import re
-import time
 from datetime import datetime
 from typing import Any
 
 import click
+
+from orchestrator.time_of_day import wall_ms
 
 UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 _PATTERN = re.compile(r"(\d{1,9})(ms|s|m|h)", re.ASCII)
@@ -37,7 +38,7 @@ class Moment(click.ParamType[int]):
             return value
         ago = _AGO.fullmatch(value)
         if ago is not None:
-            return int(time.time() * 1000) - int(ago[1]) * AGO_MS[ago[2]]
+            return wall_ms() - int(ago[1]) * AGO_MS[ago[2]]
         try:
             return int(datetime.fromisoformat(value).timestamp() * 1000)
         except (ValueError, OverflowError, OSError):
@@ -53,7 +54,7 @@ class Expiry(click.ParamType[int]):
         """Read one; local time where no zone is given."""
         ahead = None if isinstance(value, int) else _AGO.fullmatch(value)
         if ahead is not None:
-            return int(time.time() * 1000) + int(ahead[1]) * AGO_MS[ahead[2]]
+            return wall_ms() + int(ahead[1]) * AGO_MS[ahead[2]]
         try:
             return value if isinstance(value, int) else int(datetime.fromisoformat(value).timestamp() * 1000)
         except (ValueError, OverflowError, OSError):

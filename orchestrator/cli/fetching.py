@@ -3,8 +3,6 @@
 `reading` calls it for the manifests that want components fetched, and the commands about the component store.
 """
 
-import time
-
 from orchestrator.cli.context import Settings
 from orchestrator.cli.live_lines import LiveLines
 from orchestrator.cli.reading import passed_to_git
@@ -18,6 +16,7 @@ from orchestrator.model.compiling import MIB
 from orchestrator.model.snapshot import Snapshot
 from orchestrator.observe.events import printable
 from orchestrator.source.artifacts import ArtifactCache
+from orchestrator.time_of_day import wall_ms
 
 SHOWN_BYTES = MIB  # of a file that is told of where nobody looks
 
@@ -44,11 +43,6 @@ class FetchProgress(LiveLines):
 
 def _far(has: int, of: int | None) -> str:
     return f"{has / MIB:.1f} MiB" if of is None else f"{has / MIB:.1f} of {of / MIB:.1f} MiB"
-
-
-def wall_ms() -> int:
-    """Return the time of day."""
-    return int(time.time() * 1000)
 
 
 def settings_of(settings: Settings) -> FetchSettings:

@@ -1,7 +1,6 @@
 """The policies that a plan on the command line is judged by: those named, else the agent's, else those configured."""
 
 import os
-import time
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -21,6 +20,7 @@ from orchestrator.source.open import open_source
 from orchestrator.source.spec import SourceRefused, parse_source
 from orchestrator.store.layout import TRUST
 from orchestrator.store.trust import TrustStore
+from orchestrator.time_of_day import wall_ms
 
 FLAG, VARIABLE = "--policy", "AIRS_POLICY"
 
@@ -77,7 +77,7 @@ def read_place(place: str, cwd: Path, work_dir: Path) -> SourceAnswer:
 
 def _judging(settings: Settings, rules: PolicySet) -> Judging:
     trust = TrustStore(settings.state_dir / TRUST).read()
-    return Judging(rules=replace(rules), now_ms=int(time.time() * 1000), trust=trust)
+    return Judging(rules=replace(rules), now_ms=wall_ms(), trust=trust)
 
 
 def _no_artifact(_data: bytes, _name: str) -> World:

@@ -1,6 +1,5 @@
 """The records of a state directory where no agent runs, as the same documents that an agent answers with."""
 
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from orchestrator.store.layout import SIGNATURES, TRUST
 from orchestrator.store.signatures import KeptSignatures
 from orchestrator.store.state_dir import Recorded, holder, read_all_recorded
 from orchestrator.store.trust import TrustStore
+from orchestrator.time_of_day import wall_ms
 
 
 class RecordedViews(NamedTuple):
@@ -45,7 +45,7 @@ def recorded_instead(settings: Settings) -> RecordedViews:
 def _signed(state_dir: Path) -> SignedBy:
     """Say who signed what, from the files of the state directory."""
     kept, trust = KeptSignatures(state_dir / SIGNATURES), TrustStore(state_dir / TRUST)
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_ms()
 
     def signed(revision: Revision) -> tuple[SignerView, ...]:
         data = kept.of(revision.artifact, revision.manifest) if revision.manifest else b""

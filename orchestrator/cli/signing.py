@@ -1,7 +1,6 @@
 """`airs keygen`, `airs sign` and `airs verify`: key pairs, and signatures beside a component."""
 
 import secrets
-import time
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
@@ -33,6 +32,7 @@ from orchestrator.signing.verify import BrokenSignature, Signatures, checked_lin
 from orchestrator.store.files import have_private_folder, write_once, write_whole
 from orchestrator.store.layout import TRUST
 from orchestrator.store.trust import TrustStore
+from orchestrator.time_of_day import wall_ms
 
 LABEL = len("signed by")
 
@@ -143,7 +143,7 @@ def sign(settings: Settings, folder: Path, keys: Sequence[str], expires: int | N
     The signatures are written beside it, to `Component.toml.dsse`. Those of other keys stay while they are good; those
     on what lay there before are removed.
     """
-    package, now_ms = local_package(folder), time.time_ns() // 1_000_000
+    package, now_ms = local_package(folder), wall_ms()
     if expires is not None and expires <= now_ms:
         raise Failure("the signature would have ended already", f"--expires is {clock(expires)}.", exit_code=USAGE)
     seeds = [signing_key(named) for named in keys]
@@ -233,7 +233,7 @@ def verdict_of(signers: Sequence[SignerView], *, is_broken: bool) -> Worth:
 
 
 def _views(settings: Settings, signers: Sequence[Signer], component: str) -> tuple[SignerView, ...]:
-    trust, now_ms = TrustStore(settings.state_dir / TRUST).read(), time.time_ns() // 1_000_000
+    trust, now_ms = TrustStore(settings.state_dir / TRUST).read(), wall_ms()
     rules = judging_for(settings).rules if signers else NO_POLICY
     known = trust.recognised(signers)
     return tuple(SignerView.of(signer, now_ms, naming(signer, component, rules)) for signer in known)

@@ -1,13 +1,12 @@
 """`airs component install|list|remove|gc`: the component store, which commands and the agent share as files."""
 
-import time
 from collections.abc import Iterator, Sequence
 
 import click
 from msgspec.structs import replace
 
 from orchestrator.cli.context import Settings, command, plain_http_option
-from orchestrator.cli.fetching import FetchProgress, fetcher_of, settings_of, wall_ms
+from orchestrator.cli.fetching import FetchProgress, fetcher_of, settings_of
 from orchestrator.cli.packages import signers_of, stored_package
 from orchestrator.cli.reading import observed_state, state_of
 from orchestrator.cli.show import table
@@ -29,6 +28,7 @@ from orchestrator.model.spec import Deployment
 from orchestrator.observe.events import printable
 from orchestrator.signing.verify import Signatures
 from orchestrator.store.packages import Packages, StoredPackage
+from orchestrator.time_of_day import wall_ms
 
 DIGITS = 12
 KIB, MIB = 1 << 10, 1 << 20
@@ -204,7 +204,7 @@ def packages_of(settings: Settings) -> Packages:
 
 
 def _described(settings: Settings, only: set[str] | None = None) -> list[StoredComponent]:
-    packages, now_ms = packages_of(settings), time.time_ns() // 1_000_000
+    packages, now_ms = packages_of(settings), wall_ms()
     notes, users = packages.references(), users_of(observed_state(settings))
     wanted = [package for package in packages.all() if only is None or package.digest in only]
     return [_one(settings, packages, package, notes, users.get(package.artifact, []), now_ms) for package in wanted]

@@ -22,6 +22,7 @@ from orchestrator.client import AgentClient, going
 from orchestrator.contract.documents import DeploymentView, InstanceView
 from orchestrator.model.base import Value
 from orchestrator.model.observed import Traffic
+from orchestrator.time_of_day import wall_ms
 
 SHORTEST_MS = 10  # between two looks
 WIDE = 100  # columns of a terminal that leave room for two spaces between columns
@@ -123,7 +124,7 @@ def _compared(client: AgentClient, interval_ms: int, pause: Pause) -> Iterator[T
 
 def _look(client: AgentClient) -> Look:
     views = client.deployments()
-    return Look(at_ms=time.time_ns() // 1_000_000, at_s=time.monotonic(), views=views)
+    return Look(at_ms=wall_ms(), at_s=time.monotonic(), views=views)
 
 
 def _print_lines(looks: Iterator[Top], sort: str, once: bool) -> None:

@@ -1,6 +1,5 @@
 """`airs trust`: the keys that this machine trusts to sign components."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from orchestrator.signing.trust import Trust, TrustedKey, is_key_id, is_name, wi
 from orchestrator.store.layout import TRUST
 from orchestrator.store.state_dir import read_recorded
 from orchestrator.store.trust import TrustStore
+from orchestrator.time_of_day import wall_ms
 
 REASON_MAX = 200
 
@@ -77,7 +77,7 @@ def add(settings: Settings, file: Path, name: str | None) -> None:
     known_as = name or file.name.removesuffix(".pub").removesuffix(".pem")
     if not is_name(known_as):
         raise Failure(f"{known_as!a} is no name for a key", "Letters, digits and `._@+-`.", "Use --name.", USAGE)
-    key = TrustedKey(key_id=key_id(public), name=known_as, public_key=public, added_ms=_now_ms())
+    key = TrustedKey(key_id=key_id(public), name=known_as, public_key=public, added_ms=wall_ms())
 
     def added(before: Trust) -> Trust:
         other = next((each for each in before.keys if each.name == known_as and each.key_id != key.key_id), None)
@@ -106,7 +106,7 @@ def revoke(settings: Settings, key: str, reason: str) -> None:
 
     The whole id of a key that this machine never trusted can be revoked, too.
     """
-    now_ms, before = _now_ms(), TrustStore(settings.state_dir / TRUST).read()
+    now_ms, before = wall_ms(), TrustStore(settings.state_dir / TRUST).read()
     found = before.find(key)
     if not found and is_key_id(key):
         found = (TrustedKey(key_id=key, name=key, public_key=b"", added_ms=now_ms),)
@@ -139,10 +139,6 @@ def show(settings: Settings) -> None:
 
 for each in (add, show, remove, revoke):
     trust.add_command(each)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _state(key: TrustedKey) -> str:

@@ -7,7 +7,6 @@ empty. It does not watch.
 
 import os
 import stat
-import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -33,6 +32,7 @@ from orchestrator.source.gather import (
 from orchestrator.source.listing import About, FolderListing
 from orchestrator.source.walk import Directory, Kind, Listed, PathFault, fault_of, located_directory
 from orchestrator.source.work_tree import WorkTree
+from orchestrator.time_of_day import wall_ns
 
 MAX_ATTEMPTS = 3  # at reading something that changes meanwhile
 YOUNG_NS = 2_000_000_000  # a file changed this lately may change again without its times showing it
@@ -61,7 +61,7 @@ class FolderDirectory:
     @property
     def identity(self) -> Hashable | None:
         """Which directory it is and when a name in it came or went; None while that is recent, as of a file."""
-        return _identity(os.fstat(self._descriptor), time.time_ns())
+        return _identity(os.fstat(self._descriptor), wall_ns())
 
     @contextmanager
     def entries(self) -> Iterator[Iterator[os.DirEntry[str]]]:
@@ -79,11 +79,11 @@ class FolderDirectory:
             status = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
         except FileNotFoundError:
             return None
-        return (status.st_ino, _identity(status, time.time_ns())) if stat.S_ISREG(status.st_mode) else (0, None)
+        return (status.st_ino, _identity(status, wall_ns())) if stat.S_ISREG(status.st_mode) else (0, None)
 
     def listed(self, suffixes: tuple[str, ...]) -> list[Listed]:
         """List what is in it and not hidden, sorted, with the identity of files whose names end in `suffixes`."""
-        now_ns = time.time_ns()
+        now_ns = wall_ns()
         with self.entries() as entries:
             shown = (entry for entry in entries if not entry.name.startswith("."))
             return sorted(_listed(entry, suffixes, now_ns) for entry in shown)
@@ -130,7 +130,7 @@ class FolderDirectory:
 class FolderFile:
     """One open regular file."""
 
-    def __init__(self, descriptor: int, now_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, descriptor: int, now_ns: Callable[[], int] = wall_ns) -> None:
         self._descriptor = descriptor
         self._now_ns = now_ns
 

@@ -4,7 +4,6 @@ So no decision is without its entry, and no entry without its decision, at whate
 """
 
 import threading
-import time
 from collections.abc import Sequence
 
 from msgspec.structs import replace
@@ -29,6 +28,7 @@ from orchestrator.store.decisions import (
     UpdateHistory,
 )
 from orchestrator.store.engine import Write
+from orchestrator.time_of_day import wall_ms
 
 _ENDED = ("running", "rejected", "replaced")  # outcomes of a rollout; a version that was superseded had ended well
 
@@ -76,7 +76,7 @@ class Untold:
 
 def notes_on(changes: Sequence[Change]) -> list[Note]:
     """Return what the book is to tell of a decision."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_ms()
     return [replace(note, at_ms=now_ms) for change in changes if (note := _note(change)) is not None]
 
 

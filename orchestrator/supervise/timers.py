@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from orchestrator.concurrency.clock import Clock, Timer
 from orchestrator.supervise.check_rounds import CheckRounds
+from orchestrator.time_of_day import wall_ms, wall_ns
 
 SWEEP_MIN = 1_024  # calls that are due, before those are swept out that were cancelled
 
@@ -42,11 +43,11 @@ class SystemClock:
 
     def wall_ms(self) -> int:
         """Return milliseconds since 1970."""
-        return time.time_ns() // 1_000_000
+        return wall_ms()
 
     def wall_ns(self) -> int:
         """Return nanoseconds since 1970."""
-        return time.time_ns()
+        return wall_ns()
 
     def call_later(self, delay_ms: int, call: Callable[[], None]) -> _Due:
         """Make a short call in `delay_ms`, never early."""

@@ -53,7 +53,6 @@ def test_a_component_of_a_url_runs_and_starts_again_without_the_network(stage: S
     wait_until(lambda: stage.is_running("hello", "1.0.0"))
     assert stage.ask("hello", "Bob") == "Hello, Bob!"
     assert "No changes." in stage.run("plan", str(stage.manifests)).out
-    web.__init__()  # for the fixture to close
 
 
 def test_a_followed_source_goes_on_while_a_component_cannot_be_fetched_and_takes_it_when_it_can(

@@ -55,6 +55,9 @@ class Web:
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # of clients that hang up
 
     def close(self) -> None:
+        """Stop serving; once more is nothing."""
+        if not self._thread.is_alive():
+            return
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
