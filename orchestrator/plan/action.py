@@ -2,9 +2,12 @@
 
 from enum import Enum
 
+from msgspec import UNSET, UnsetType, field
+
 from orchestrator.model.base import Value
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.spec import Strategy
+from orchestrator.plan.finding import PlanFinding
 
 
 class ActionKind(Enum):
@@ -111,7 +114,8 @@ class CapabilityChange(Value, frozen=True, order=True):
 class Action(Value, frozen=True):
     """One row of a plan. Versions and revision ids are None where there is none; `interrupts` is "" for nothing.
 
-    `changes` are the differences from the spec in force; `note` is a sentence for people.
+    `changes` are the differences from the spec in force; `note` is a sentence for people. `found` is written as
+    `findings`, and left out where nothing was found, so that such an action has the bytes that it always had.
     """
 
     kind: ActionKind
@@ -127,3 +131,9 @@ class Action(Value, frozen=True):
     changes: tuple[FieldChange, ...] = ()
     capabilities: tuple[CapabilityChange, ...] = ()
     note: str = ""
+    found: tuple[PlanFinding, ...] | UnsetType = field(default=UNSET, name="findings")
+
+    @property
+    def findings(self) -> tuple[PlanFinding, ...]:
+        """The facts that were found out about it."""
+        return () if self.found is UNSET else self.found

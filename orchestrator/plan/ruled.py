@@ -6,6 +6,7 @@ is left alone, but for a policy that stops it.
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from orchestrator.model.base import Value
@@ -15,6 +16,7 @@ from orchestrator.model.observed import ObservedDeployment, ObservedState, Recor
 from orchestrator.model.policy import NO_POLICY, OnViolation, PolicySet
 from orchestrator.model.spec import Deployment
 from orchestrator.plan.action import Action, ActionKind, Reason
+from orchestrator.plan.finding import FindingKind, PlanFinding
 from orchestrator.policy.judge import ALLOWED, Asked, Breach, Judgement, RuleEffect, judge
 from orchestrator.policy.limits import over_limits
 from orchestrator.rollout.standing import is_barred, leading_to
@@ -93,6 +95,7 @@ def barring(record: Record, now: Judgement) -> Iterator[Action]:
         kind=ActionKind.UPDATE, sigil=ActionKind.UPDATE.sigil, key=record.key, reasons=(reason,),
         old_version=revision.version, new_version=revision.version, old_revision=revision.id, new_revision=revision.id,
         interrupts="" if is_stopped else "stops every instance", note="" if is_stopped else now.text,
+        found=UNSET if is_stopped else _rules(record.key, now),
     )  # fmt: skip
 
 
@@ -111,8 +114,36 @@ def _blocked(action: Action, verdict: Judgement) -> Action:
     hint = f"; `airs approve {action.key}`, or a commit to the policies, approves it" if is_waiting else ""
     return replace(
         action, kind=ActionKind.BLOCKED, sigil=ActionKind.BLOCKED.sigil, reasons=(reason,), strategy=None,
-        interrupts="", note=verdict.text + hint,
+        interrupts="", note=verdict.text + hint, found=(*action.findings, *_rules(action.key, verdict)),
     )  # fmt: skip
+
+
+def _rules(key: DeploymentKey, verdict: Judgement) -> tuple[PlanFinding, ...]:
+    """Return the rules that keep a deployment from running."""
+    return tuple(_rule(key, breach) for breach in verdict.findings if breach.effect is not RuleEffect.WARNED)
+
+
+def _rule(key: DeploymentKey, breach: Breach) -> PlanFinding:
+    return PlanFinding(
+        kind=FindingKind.RULE, text=breach.text, blocks=True, unblock=_unblock(key, breach), rule=breach.rule,
+        policy=breach.policy, file=breach.file, line=breach.line,
+    )  # fmt: skip
+
+
+def _unblock(key: DeploymentKey, breach: Breach) -> str:
+    place = f"{breach.file}:{breach.line}" if breach.line else breach.file
+    return UNBLOCKS[breach.rule].format(key=key, rule=f"another rule at {place}" if place else "another rule")
+
+
+UNBLOCKS = {  # by rule, as `judge` names them
+    "unknown": "policies that can be read: `airs agent status` says what is wrong with them",
+    "mode": "{rule}",
+    "signers": "a signature by a key that the policy trusts (`airs sign`), or {rule}",
+    "sources": "the component from a place that the policy allows, or {rule}",
+    "forbid": "the deployment without this grant, or {rule}",
+    "approve": "`airs approve {key}`, or an Approval beside the policies",
+    "limits": "fewer replicas, lower limits or fewer deployments, or {rule}",
+}
 
 
 def beyond_limits(

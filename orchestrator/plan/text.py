@@ -10,6 +10,7 @@ import msgspec
 
 from orchestrator.plan.action import Action, CapabilityChange, FieldChange
 from orchestrator.plan.document import Plan, Summary, has_changes
+from orchestrator.plan.finding import FindingKind, PlanFinding
 
 DEFAULT_WIDTH = 120
 NARROWEST = 40  # below this, nothing is cut any shorter
@@ -150,8 +151,24 @@ def detail_lines(action: Action, room: int, told: str) -> Iterator[Line]:
         yield capability_line(capability, name, label, min(patterns, room // 2), room)
     if action.interrupts:
         yield labelled("interrupts", label, Segment(printable(action.interrupts), Style.WARNING))
-    if action.note != told and action.note:
+    if action.note and action.note != told and not tells_rules(action):
         yield labelled("note", label, Segment(printable(action.note)))
+    for finding in action.findings:
+        yield from finding_lines(finding, label)
+
+
+def tells_rules(action: Action) -> bool:
+    """Whether the note only says what the findings say, rule by rule."""
+    return any(finding.kind is FindingKind.RULE for finding in action.findings)
+
+
+def finding_lines(finding: PlanFinding, label: int) -> Iterator[Line]:
+    """Write a finding, its place, and what would unblock the action."""
+    style = Style.BLOCKED if finding.blocks else Style.PLAIN
+    place = f" ({finding.place})" if finding.place else ""
+    yield labelled(finding.kind.value, label, Segment(printable(f"{finding.text}{place}"), style))
+    if finding.unblock:
+        yield labelled("unblock", label, Segment(printable(finding.unblock)))
 
 
 def labelled(name: str, width: int, *segments: Segment) -> Line:

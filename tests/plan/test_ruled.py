@@ -1,12 +1,18 @@
 """What policies make of a plan: everything that would change a deployment is held back, and what runs is left alone."""
 
+import json
+
 import pytest
 from msgspec.structs import replace
 
+from orchestrator.decoding import from_json
 from orchestrator.model.observed import Barred, ObservedDeployment
 from orchestrator.plan.action import ActionKind, Reason
+from orchestrator.plan.finding import FindingKind
 from orchestrator.plan.make import compare_some, make_plan
 from orchestrator.plan.ruled import UNJUDGED, Judging, is_barring, standing_in
+from orchestrator.plan.saved import SealedPlan, render_json
+from orchestrator.plan.text import render_text
 from orchestrator.rollout.standing import leading_to
 from tests.policy.values import document, rules
 
@@ -36,6 +42,39 @@ def test_nothing_that_a_policy_refuses_is_begun(wanted, there, kind):
     (action,) = plan.actions
     assert "(p.yaml:" in action.note
     assert plan.summary.blocked == 1
+
+
+UNBLOCKED = {
+    "sources": ({"sources": ["/nowhere/**"]}, "a place that the policy allows, or another rule at p.yaml:"),
+    "signers": ({"signers": [{"components": ["*"], "keys": ["ed25519:" + "0" * 32]}]}, "`airs sign`"),
+    "limits": ({"limits": {"deployments": 0}}, "fewer replicas"),
+}
+
+
+@pytest.mark.parametrize("rule", UNBLOCKED)
+def test_a_blocked_action_names_the_rule_its_place_and_what_would_unblock_it(rule):
+    spec, unblock = UNBLOCKED[rule]
+    (action,) = make_plan(desired(OLD), observed(), judging=by(**spec)).actions
+    (finding,) = action.findings
+    assert (finding.kind, finding.blocks, finding.rule) == (FindingKind.RULE, True, rule)
+    assert finding.policy in finding.text
+    assert finding.place.startswith("p.yaml:")
+    assert unblock in finding.unblock
+
+
+def test_an_action_of_which_nothing_was_found_has_no_such_field():
+    plan = make_plan(desired(NEW), observed(OLD))
+    assert b'"findings"' not in render_json(plan)
+    ruled = make_plan(desired(NEW), observed(OLD), judging=by(**FORBID))
+    assert from_json(render_json(ruled), SealedPlan).actions == ruled.actions
+    names = {"blocks", "file", "kind", "line", "policy", "rule", "text", "unblock"}
+    assert json.loads(render_json(ruled))["actions"][0]["findings"][0].keys() == names
+
+
+def test_text_says_a_rule_once():
+    text = render_text(make_plan(desired(NEW), observed(OLD), judging=by(**FORBID)))
+    assert text.count("which policy") == 1
+    assert "    unblock " in text
 
 
 def test_a_plan_says_what_would_have_been_done():
