@@ -17,7 +17,7 @@ from orchestrator.agent.guests import Given, Guests, host_imports
 from orchestrator.agent.messages import Messages
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.planning import Planning, quietly
-from orchestrator.agent.policies import PlaceReader, Policies
+from orchestrator.agent.policies import FOLDER_LOOK_MS, PlaceReader, Policies, PolicySurroundings
 from orchestrator.agent.secret_variables import SecretVariables
 from orchestrator.agent.shutdown import Shutdown
 from orchestrator.agent.sources import Sources
@@ -105,7 +105,7 @@ class Agent:
         self.sources = self._sources(artifacts, fetching.passed_on)
         self.planning = self._planning(artifacts)
         self.operations = self._operations()
-        self.policies = self.policies_of("", {})
+        self.policies = self.policies_of("", {}, 0)
         self.messages = Messages(self.fleet, self.clock, self.exchange.letters)
 
     def _watch_the_store(self) -> None:
@@ -197,10 +197,12 @@ class Agent:
             else:
                 self.auditing.uses.allowed(action.key)
 
-    def policies_of(self, place: str, passed_on: Mapping[str, str]) -> Policies:
-        """Return the keeper of the policies of a place, empty for none."""
+    def policies_of(self, place: str, passed_on: Mapping[str, str], refresh_ms: int) -> Policies:
+        """Return the keeper of the policies of a place, empty for none; a repository is asked every `refresh_ms`."""
         read = PlaceReader(place, self.state.path / "git", passed_on).read
-        return Policies(place, read, self.state.path, self._rule_by, self.announcer.announce, self.auditing)
+        look_ms = refresh_ms if "#" in place else FOLDER_LOOK_MS
+        around = PolicySurroundings(self._rule_by, self.announcer.announce, self.auditing, self.clock.wall_ms)
+        return Policies(place, read, self.state.path, look_ms, around)
 
     def _rule_by(self, rules: PolicySet) -> None:
         """Put policies in force, and plan everything anew; returns when that is so, if the controller still runs."""

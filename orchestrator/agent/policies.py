@@ -12,7 +12,7 @@ import stat
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -33,7 +33,7 @@ from orchestrator.store.files import write_whole
 
 LOG = logging.getLogger("policy")
 FILE = "policy.json"  # in the state directory: the policies known last
-LOOK_S, REPOSITORY_LOOK_S = 1.0, 15.0
+FOLDER_LOOK_MS = 1_000
 
 
 class _Noting(Protocol):
@@ -93,23 +93,29 @@ def _no_artifact(_data: bytes, _name: str) -> World:
     raise AssertionError("a policy names no artifact")
 
 
-class Policies:
-    """The policies of an agent, and the thread that looks for others.
+class PolicySurroundings(NamedTuple):
+    """What policies act on: `put` is handed those that are to be in force, and returns once they are."""
 
-    `put` is handed policies that are to be in force, and returns once they are.
-    """
+    put: Callable[[PolicySet], None]
+    announce: Announce
+    audit: _Noting
+    wall_ms: Callable[[], int]
+
+
+class Policies:
+    """The policies of an agent, and the thread that looks for others."""
 
     def __init__(
-        self, place: str, read: Callable[[], SourceAnswer], state_dir: Path, put: Callable[[PolicySet], None],
-        announce: Announce, audit: _Noting,
-    ) -> None:  # fmt: skip
-        """Set it up for the source named `place`, empty for no policies."""
+        self, place: str, read: Callable[[], SourceAnswer], state_dir: Path, look_ms: int, around: PolicySurroundings
+    ) -> None:
+        """Set it up for the source named `place`, empty for no policies, which is looked at every `look_ms`."""
         self._place, self._read, self._file = place, read, state_dir / FILE
-        self._put, self._announce, self._audit = put, announce, audit
+        self._put, self._announce, self._audit, self._wall_ms = around
         self._known = NO_POLICY
-        self._fault = ""
+        self.fault = ""  # why those known last stay in force; empty for no reason
+        self.read_at_ms = 0  # when they were read last without a fault; 0 for never
         self._closing = threading.Event()
-        self._look_s = REPOSITORY_LOOK_S if "#" in place else LOOK_S
+        self._look_s = look_ms / 1000
         self._thread = threading.Thread(target=self._run, name="policies", daemon=True)
 
     def begin(self, put_first: Callable[[PolicySet], None]) -> None:
@@ -140,7 +146,7 @@ class Policies:
         """The reason why somebody has to look at the policies; empty for none."""
         loose = [policy.name for policy in self._known.policies if policy.mode is Mode.DEVELOPMENT]
         mode = f"policy {', '.join(loose)} is in mode development: nothing is refused" if loose else ""
-        return "; ".join(filter(None, (self._fault, mode)))
+        return "; ".join(filter(None, (self.fault, mode)))
 
     def _run(self) -> None:
         while not self._closing.wait(self._look_s):
@@ -157,7 +163,7 @@ class Policies:
             return
         if found != self._known:
             self._take(found)
-        self._fault = ""
+        self.fault, self.read_at_ms = "", self._wall_ms()
 
     def _keep(self, why: str) -> None:
         """Stay with what is known, and say why."""
@@ -167,8 +173,8 @@ class Policies:
             unknown = PolicySet(place=self._place, problem=why)
             self._put(unknown)
             self._known = unknown
-        if fault != self._fault:
-            self._fault = fault
+        if fault != self.fault:
+            self.fault = fault
             self._announce(None, "policy-faulty", fault)
 
     def _take(self, found: PolicySet) -> None:

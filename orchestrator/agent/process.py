@@ -62,6 +62,7 @@ class AgentOptions(NamedTuple):
     fetching: Fetching = NOTHING_FETCHED
     secrets: SecretPlaces | None = None
     policy: str = ""
+    policy_refresh_ms: int = 15_000
     machine: MachineLimits | None = None
 
 
@@ -87,7 +88,7 @@ def run_agent(options: AgentOptions) -> None:
             options.calls, options.fetching, options.secrets,
         )  # fmt: skip
         agent.ruling.limit(options.machine)
-        agent.policies = agent.policies_of(options.policy, options.fetching.passed_on)
+        agent.policies = agent.policies_of(options.policy, options.fetching.passed_on, options.policy_refresh_ms)
         opened.callback(_close, agent, lock)
         listener = opened.enter_context(listening(options.socket_path))  # only now: a failure before touches no socket
         about = AgentView(
@@ -226,7 +227,8 @@ async def _serve(
 def _about(about: AgentView, agent: Agent) -> AgentView:
     policies = agent.policies
     return replace(
-        about, condition=agent.condition, policy=policies.shown, policy_warning=policies.warning
+        about, condition=agent.condition, policy=policies.shown, policy_warning=policies.warning,
+        policy_fault=policies.fault, policy_read_at=policies.read_at_ms,
     )  # fmt: skip
 
 

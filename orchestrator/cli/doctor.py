@@ -1,7 +1,7 @@
 """`airs doctor`: what this machine allows, whether everything airs needs works here, and what is wrong with a state.
 
-It changes nothing, unless it is asked to repair. Facts come from `machine`, `store/examine` and `runtime`; here they
-are put together and shown.
+It changes nothing, unless it is asked to repair. Facts come from `machine`, `store/examine`,
+`operators_files` and `runtime`; here they are put together and shown.
 """
 
 import platform
@@ -16,10 +16,12 @@ import click
 from orchestrator import __version__, interpreter
 from orchestrator.cli.context import Settings, command, runtime_dir
 from orchestrator.cli.machine import Capacity, Machine, capacity, judged, python, read_machine
+from orchestrator.cli.operators_files import examine_files
 from orchestrator.cli.repairing import repaired
 from orchestrator.cli.terminal import Console, Text
 from orchestrator.client import AgentClient, NotAnswering
 from orchestrator.contract.codes import FAILED, OK
+from orchestrator.contract.documents import AgentView
 from orchestrator.model.base import Value
 from orchestrator.model.calls import Calls
 from orchestrator.model.finding import Degree, Finding, ok, problem, warning
@@ -32,7 +34,7 @@ PACKAGES = ("wasmtime", "rocksdict", "msgspec", "starlette", "uvicorn", "watchfi
 GIT_LIMIT_S = 5.0
 AGENT_LIMIT_S = 5.0  # for an agent to say that it is there
 STYLES = {Degree.OK: "green", Degree.WARNING: "bold yellow", Degree.PROBLEM: "bold red"}
-TITLES = (("engine", "Engine"), ("machine", "Machine"), ("state", "State"))
+TITLES = (("engine", "Engine"), ("machine", "Machine"), ("state", "State"), ("files", "Files of the operator"))
 NO_EXTENSION = (
     "A wheel for this platform has it; from a clone, `make` builds it once there is a C compiler and Python.h "
     "(Debian: apt install gcc python3-dev)."
@@ -49,6 +51,7 @@ class Doctor(Value, frozen=True):
     engine: tuple[Finding, ...]
     machine: tuple[Finding, ...]
     state: tuple[Finding, ...]
+    files: tuple[Finding, ...]
 
 
 @command()
@@ -64,11 +67,12 @@ def doctor(settings: Settings, repair: bool) -> int:
 
 
 def _examined(settings: Settings, done: tuple[Finding, ...]) -> Doctor:
-    limits = read_machine()
+    limits, state = read_machine(), _State(settings.found.state_dir)
     groups = {
         "engine": tuple(_engine(settings.calls)),
         "machine": tuple(judged(limits)),
-        "state": (*done, *_state(settings.state_dir)),
+        "state": (*done, *state.findings()),
+        "files": tuple(examine_files(settings, state.agent)),
     }
     healthy = not any(each.verdict is Degree.PROBLEM for group in groups.values() for each in group)
     return Doctor(healthy=healthy, versions=_versions(), limits=limits, capacity=capacity(limits), **groups)
@@ -118,29 +122,36 @@ def _engine(asked: Calls) -> Iterator[Finding]:
         yield warning("git", "not found", "Install git to read repositories; folders need none.")
 
 
-def _state(path: Path) -> Iterator[Finding]:
-    try:
-        client = AgentClient(path, runtime_dir(), answer_s=AGENT_LIMIT_S)
-    except (NotPrivate, OSError) as fault:
-        hint = "Remove or repair that folder, or name a --state-dir with a shorter path."
-        yield problem("socket", "there is no place for the agent's socket", hint, str(fault))
-        yield from examine(path, answers=lambda: False, socket=None)
-        return
-    try:
-        served = is_held(path) and _answers(client)
-        yield from examine(path, answers=lambda: served, socket=client.socket)
-        if served:
-            yield from _condition(client)
-    finally:
-        client.close()
+class _State:
+    """A state directory; `agent` is what the one that serves it says of itself, once it was looked at."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.agent: AgentView | None = None
+
+    def findings(self) -> Iterator[Finding]:
+        """Look at it, and ask its agent."""
+        try:
+            client = AgentClient(self._path, runtime_dir(), answer_s=AGENT_LIMIT_S)
+        except (NotPrivate, OSError) as fault:
+            hint = "Remove or repair that folder, or name a --state-dir with a shorter path."
+            yield problem("socket", "there is no place for the agent's socket", hint, str(fault))
+            yield from examine(self._path, answers=lambda: False, socket=None)
+            return
+        try:
+            self.agent = client.about() if is_held(self._path) and _answers(client) else None
+            yield from examine(self._path, answers=lambda: self.agent is not None, socket=client.socket)
+            if self.agent is not None:
+                yield from _condition(self.agent)
+        finally:
+            client.close()
 
 
-def _condition(client: AgentClient) -> Iterator[Finding]:
-    """Ask an agent what is wrong with its store, which nobody else can look at."""
-    condition = client.about().condition
+def _condition(agent: AgentView) -> Iterator[Finding]:
+    """Tell what an agent says is wrong with its store, which nobody else can look at."""
     hint = "If the disk is full, free some space. If it says damaged: `airs agent stop`, then `airs doctor --repair`."
-    if condition:
-        yield problem("store", "the agent cannot use it as it should", hint, condition)
+    if agent.condition:
+        yield problem("store", "the agent cannot use it as it should", hint, agent.condition)
 
 
 def _answers(client: AgentClient) -> bool:

@@ -347,6 +347,8 @@ class AgentView(Value, frozen=True):
     python: Python
     policy: str = ""  # where its policies are from
     policy_warning: str = ""  # why somebody has to look at them
+    policy_fault: str = ""  # why those known last are in force; part of the warning
+    policy_read_at: int = 0  # when they were read last, in wall-clock milliseconds; 0 for never
     condition: str = ""  # what is wrong with its store for as long as it is, such as that nothing can be written
 
 

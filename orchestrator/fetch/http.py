@@ -47,6 +47,18 @@ class Target(NamedTuple):
 _PORTS = {"https": 443, "http": 80}
 
 
+def trusted_by(ca: str) -> ssl.SSLContext:
+    """Return the encryption for hosts whose certificates an authority signed; for none named, the system's.
+
+    Raises:
+        FetchFailed: the file holds no certificates.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca or None)
+    except OSError as error:
+        raise FetchFailed(f"{ca} is no file of certificates", str(error)) from None
+
+
 def target_of(url: str) -> Target:
     """Read a URL.
 
@@ -213,11 +225,7 @@ class Http:
     def _encryption(self, target: Target) -> ssl.SSLContext | None:
         if target.scheme == "http":
             return None
-        ca = self._settings.of(target.host, target.port).ca
-        try:
-            return ssl.create_default_context(cafile=ca or None)
-        except OSError as error:
-            raise FetchFailed(f"{ca} is no file of certificates", str(error)) from None
+        return trusted_by(self._settings.of(target.host, target.port).ca)
 
     def _through_proxy(self, target: Target) -> socket.socket:
         proxy = target_of(self._settings.proxy)

@@ -84,6 +84,7 @@ class AgentSettings(Value, frozen=True, rename="kebab"):
     limits: LimitsSection
     fetch: FetchSection
     store: StoreSection
+    policy_refresh: int
     registries: dict[str, RegistrySection] = msgspec.field(default_factory=dict)
     git: dict[str, GitHostSection] = msgspec.field(default_factory=dict)
     policy: str = ""

@@ -319,3 +319,92 @@ def test_an_agent_that_accepts_and_says_nothing_does_not_hold_it_up(stopped: Air
         process.communicate("")
     code, found = looked_at(stopped)
     assert (code, found["agent"]["summary"], found["socket"]["verdict"]) == (0, "none runs", "warning")
+
+
+def files_of(user: Airs, home: Path) -> dict[str, dict[str, str]]:
+    """Return what is found of the operator's files: the worst about each."""
+    done = user.quick("doctor", "-o", "json", "--config", home / "airs.toml", check=False)
+    found: dict[str, dict[str, str]] = {}
+    for finding in json.loads(done.stdout)["files"]:
+        if finding["verdict"] != "ok" or finding["about"] not in found:
+            found[finding["about"]] = finding
+        assert finding["verdict"] == "ok" or finding["suggestion"], finding
+    assert (done.returncode == 1) >= any(each["verdict"] == "problem" for each in found.values())
+    return found
+
+
+def verdicts(found: dict[str, dict[str, str]]) -> dict[str, str]:
+    return {about: finding["verdict"] for about, finding in found.items()}
+
+
+ALLOWS_ALL = "apiVersion: airs.dev/v1\nkind: Policy\nmetadata: {name: all}\nspec: {mode: permissive}\n"
+LOGIN = json.dumps({"auths": {"registry.example.org": {"auth": "bWU6aHVudGVyMg=="}}})
+
+
+def operator(user: Airs) -> Path:
+    """Write every file that an operator may write, all of them right."""
+    home = user.folder / "operator"
+    (home / "secrets").mkdir(parents=True, mode=0o700)
+    (home / "policies").mkdir()
+    for name, text in {
+        "secrets/api-key": "abc", "policies/all.yaml": ALLOWS_ALL, "docker.json": LOGIN, "git": "https://me:hunter2@git.example.org",
+        "netrc": "machine files.example.org login me password hunter2",
+    }.items():  # fmt: skip
+        (home / name).write_text(text)
+        (home / name).chmod(0o600)
+    (home / "airs.toml").write_text(
+        'policy = "policies"\n[secrets]\ndir = "secrets"\n[fetch]\nnetrc = "netrc"\n'
+        '[registries."registry.example.org"]\ncredentials = "docker.json"\n'
+        '[git."git.example.org"]\ncredentials = "git"\n'
+    )
+    user.state_dir.mkdir(mode=0o700, exist_ok=True)
+    (user.state_dir / "trust.json").write_text('{"keys":[]}')
+    (user.state_dir / "trust.json").chmod(0o600)
+    return home
+
+
+FILES = {
+    "settings", "secrets", "policies", "credentials of registry.example.org", "git credentials of git.example.org",
+    "netrc", "trusted keys",
+}  # fmt: skip
+
+
+def test_the_files_of_the_operator_are_well(airs: Airs):
+    found = files_of(airs, operator(airs))
+    assert verdicts(found) == dict.fromkeys(FILES, "ok")
+    assert found["policies"]["summary"].startswith("1 policy in ")
+    assert found["secrets"]["summary"].startswith("1 file in ")
+
+
+@pytest.mark.parametrize(
+    ("name", "harm", "about", "told"),
+    [
+        ("airs.toml", lambda file: file.chmod(0o666), "settings", "written by others"),
+        ("airs.toml", lambda file: file.write_text("polici = 1\n"), "settings", "unknown key `polici`"),
+        ("secrets", lambda folder: folder.chmod(0o777), "secrets", "others may write to"),
+        ("secrets", lambda folder: folder.rename(folder.with_name("gone")), "secrets", "does not exist"),
+        ("secrets/api-key", lambda file: file.chmod(0o644), "secrets", "others may read"),
+        ("secrets/api-key", lambda file: file.write_bytes(b"\xff\0"), "secrets", "is not UTF-8"),
+        ("policies", lambda folder: folder.rename(folder.with_name("gone")), "policies", "does not exist"),
+        ("policies/all.yaml", lambda file: file.write_text("kind: Policy\n"), "policies", "cannot be used"),
+        ("policies/all.yaml", lambda file: file.chmod(0o666), "policies", "written by everybody"),
+        ("docker.json", lambda file: file.chmod(0o644), "credentials of registry.example.org", "mode 0600"),
+        ("docker.json", lambda file: file.write_text("{}"), "credentials of registry.example.org", "has no login"),
+        ("git", lambda file: file.unlink(), "git credentials of git.example.org", "does not exist"),
+        ("netrc", lambda file: file.write_text("machine"), "netrc", "is no .netrc"),
+        ("../state/trust.json", lambda file: file.write_text("x"), "trusted keys", "damaged"),
+        ("../state/trust.json", lambda file: file.chmod(0o666), "trusted keys", "others could change"),
+    ],
+)
+def test_a_file_of_the_operator_that_is_wrong_is_named(
+    airs: Airs, name: str, harm: Callable[[Path], None], about: str, told: str
+):
+    home = operator(airs)
+    path = airs.state_dir / "trust.json" if "trust" in name else home / name
+    harm(path)
+    found = files_of(airs, home)
+    assert verdicts(found)[about] == ("warning" if told == "does not exist" and about == "secrets" else "problem")
+    assert told in f"{found[about]['summary']} {found[about].get('detail', '')}"
+    others = {other: verdict for other, verdict in verdicts(found).items() if other != about}
+    assert set(others.values()) <= {"ok"}
+    assert "hunter2" not in json.dumps(found)

@@ -19,6 +19,8 @@ from .stage import COUNTER_GRANTS, Stage, wait_until
 class Ruled(Stage):
     """A stage whose agent is configured with policies."""
 
+    inside = ""  # the folder of the repository that they lie in, if they do
+
     def rule(self, name: str = "production", kind: str = "Policy", **spec: Any) -> None:
         """Write one document of the policy source."""
         body = {"apiVersion": "airs.dev/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
@@ -31,7 +33,7 @@ class Ruled(Stage):
 
     @property
     def policies(self) -> Path:
-        return self.folder / "policies"
+        return self.folder / "policies" / self.inside
 
     def message(self, name: str) -> str:
         return self.view(name).message
@@ -112,8 +114,12 @@ def test_a_commit_to_the_policies_is_an_approval(ruled: Ruled) -> None:
 
 def test_a_repository_of_policies_is_read_by_its_commits(ruled: Ruled, monkeypatch: pytest.MonkeyPatch) -> None:
     git(ruled.policies, "init", "--quiet", "--initial-branch=main")
-    place = f"{ruled.policies}#main"
+    place = f"{ruled.policies}#main:rules"
+    (ruled.policies / "beside.yaml").write_text("kind: Nothing\n")  # outside of the path: read by nobody
+    ruled.inside = "rules"
+    ruled.policies.mkdir()
     monkeypatch.setenv("AIRS_POLICY", place)
+    monkeypatch.setenv("AIRS_POLICY_REFRESH", "1s")
     ruled.rule(approve={"storage.write": ["self"]})
     commit_all(ruled)
     ruled.write("counter", "counter-1.0.0", grants=COUNTER_GRANTS)
@@ -121,23 +127,30 @@ def test_a_repository_of_policies_is_read_by_its_commits(ruled: Ruled, monkeypat
     ruled.start()
     ruled.apply(code=REFUSED)
     document = ruled.run("approve", "counter", "--reason", "reviewed", "--print").out
-    ruled.stop()  # an agent looks at a repository when it starts, and every 15 s
 
-    ruled.write_policy("counter", document)
+    ruled.write_policy("counter", document)  # a commit is noticed while the agent runs
     commit_all(ruled)
-    ruled.start()
     wait_until(lambda: ruled.runs("counter", "1.0.0"))
     (row,) = [g for g in ruled.json("get", "grants") if g["capability"] == "storage.write"]
     assert "approved by " in row["why"]
-    ruled.stop()
+    assert doctor(ruled)["verdict"] == "ok"
+    assert "read last 20" in doctor(ruled)["detail"]
 
     ruled.write_policy("production", "a: [")  # a commit that is refused leaves the set known last in force
     commit_all(ruled)
-    ruled.start()
     wait_until(lambda: "those known last stay in force" in ruled.run("status").out)
+    assert doctor(ruled)["verdict"] == "problem"
+    assert "production.yaml" in doctor(ruled)["summary"]
     assert ruled.is_running("counter", "1.0.0")
     ruled.write("other", "counter-1.0.0", grants=COUNTER_GRANTS)
     assert "wants storage.write on self approved" in ruled.apply(code=REFUSED).err
+
+
+def doctor(ruled: Ruled) -> dict[str, str]:
+    """Return what the doctor finds of policies."""
+    found = json.loads(ruled.run("-o", "json", "doctor", code=None).out)["files"]
+    (finding,) = (each for each in found if each["about"] == "policies")
+    return dict(finding)
 
 
 def commit_all(ruled: Ruled) -> None:
