@@ -178,6 +178,7 @@ def _view(seen: SourceSeen, others: Mapping[str, SourceRecord], not_done: tuple[
         since=record.since_ms if record is not None else None,
         not_watched_since=not_watched_since_ms(seen),
         revision=status.revision or (seen.desired.revision if seen.desired is not None else None),
+        commit=status.commit or (seen.desired.commit if seen.desired is not None else None),
         read_at=(seen.note.read_ms or None) if seen.note is not None else None,
         deployments=len(seen.desired.deployments) if seen.desired is not None else 0,
         stale_since=status.stale_since_ms,

@@ -18,6 +18,7 @@ from orchestrator.execute.ledger import Ledger
 from orchestrator.fetch.files import own_part
 from orchestrator.fetch.lookout import Lookout
 from orchestrator.manifest import references
+from orchestrator.model.commit import Commit
 from orchestrator.model.desired import Permissions
 from orchestrator.model.event import Announce
 from orchestrator.model.snapshot import Snapshot
@@ -57,12 +58,14 @@ class Reading:
         self._artifacts, self._work_dir, self._passed_on = artifacts, work_dir, passed_on
         self.lookout = lookout
 
-    def follow(self, record: SourceRecord, note: SourceNote | None, answered: Callable[[], None]) -> FollowedSource:
-        """Start the threads of one source; `answered` is called after each look."""
+    def follow(
+        self, record: SourceRecord, note: SourceNote | None, accepted: Commit | None, answered: Callable[[], None]
+    ) -> FollowedSource:
+        """Start the threads of one source, whose `accepted` was believed last; `answered` is called after each look."""
         assert record.spec is not None
         source = open_source(
             record.spec, references=references, artifacts=self._artifacts, work_dir=self._work_dir,
-            passed_on=self._passed_on,
+            passed_on=self._passed_on, accepted=accepted,
         )  # fmt: skip
         stop = threading.Event()
         read = SettledSource(source.glance, stop.wait).read if isinstance(source, FolderSource) else _whole(source)
@@ -99,7 +102,7 @@ class FollowedSources:
                 note = notes.get(record.name)
                 self.put_unwatched(record, max(note.watched_ms if note else 0, record.since_ms))
             elif record.follow is Follow.WATCHED:
-                self.follow(record, notes.get(record.name))
+                self.follow(record, notes.get(record.name), self.accepted(record.name))
 
     def close(self) -> None:
         """Follow nothing any more, once the controller has ended; an `up` in this process or another ends, too."""
@@ -127,10 +130,15 @@ class FollowedSources:
         """Record that nobody looks at a source any more, and what its operator allowed with that."""
         self.put(replace(record, follow=Follow.UNWATCHED, since_ms=since_ms, permissions=Permissions()))
 
-    def follow(self, record: SourceRecord, note: SourceNote | None) -> None:
+    def accepted(self, name: str) -> Commit | None:
+        """Return the commit of a source that was believed last; a range of versions does not go back behind it."""
+        desired = self._ledger.desired.get(name)
+        return desired.commit if desired is not None else None
+
+    def follow(self, record: SourceRecord, note: SourceNote | None, accepted: Commit | None) -> None:
         """Follow a source from now on, as its record says and no longer as before."""
         self.unfollow(record.name)
-        following = self._reading.follow(record, note, self._controller.wake)
+        following = self._reading.follow(record, note, accepted, self._controller.wake)
         self._following[record.name] = following
         self._controller.sources.add(following.watched)
 

@@ -97,7 +97,7 @@ class Sources:
             permissions=wish.permissions,
         )  # fmt: skip
         self.followed.put(record)
-        self.followed.follow(record, _afresh(self._notes.all().get(name)))
+        self.followed.follow(record, _afresh(self._notes.all().get(name)), accepted=None)
         self._announce(None, "source-added", f"{name} is watched", About(by=by))
         return SourceAdded(
             name=name, at=now, told=(*_before_words(name, before), *_overlaps(self._ledger.sources, record))
@@ -130,7 +130,7 @@ class Sources:
             permissions=wish.permissions,
         )  # fmt: skip
         self.followed.put(record)
-        self.followed.follow(record, _afresh(self._notes.all().get(name)))
+        self.followed.follow(record, _afresh(self._notes.all().get(name)), accepted=None)
         return True
 
     def end_up(self, name: str, by: By) -> None:
@@ -159,8 +159,9 @@ class Sources:
             self._forget_idle()
             self.followed.put(SourceRecord(name=name, follow=Follow.APPLIED, since_ms=now))
         desired = self._ledger.desired.get(name)
-        revision = desired.revision if desired is not None else None
-        self.followed.note(SourceNote(status=SourceStatus(source=name, revision=revision), read_ms=now))
+        revision, commit = (desired.revision, desired.commit) if desired is not None else (None, None)
+        status = SourceStatus(source=name, revision=revision, commit=commit)
+        self.followed.note(SourceNote(status=status, read_ms=now))
 
     def _forget_idle(self) -> None:
         """Forget sources that once applied something and own nothing any more, before there are too many of them."""
@@ -203,7 +204,7 @@ class Sources:
             return f"{name} is watched already"
         resumed = replace(record, follow=Follow.WATCHED, since_ms=self._clock.wall_ms())
         self.followed.put(resumed)
-        self.followed.follow(resumed, _afresh(self._notes.all().get(name)))
+        self.followed.follow(resumed, _afresh(self._notes.all().get(name)), self.followed.accepted(name))
         self._announce(None, "source-resumed", f"{name} is followed again", About(by=by))
         return f"{name} is watched again"
 

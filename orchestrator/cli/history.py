@@ -25,8 +25,12 @@ def row(each: HistoryView | ActView) -> tuple[str, ...]:
         return "", "", "", each.verb.value, "", "", str(each.by), clock(each.at), _told(each.detail, each.why)
     return (
         str(each.number), each.version, short(each.revision), each.cause, each.outcome or "in progress",
-        short(each.source_revision), _who(each), clock(each.started_at), _told(each.reason, each.why),
+        _commit(each), _who(each), clock(each.started_at), _told(each.reason, each.why),
     )  # fmt: skip
+
+
+def _commit(each: HistoryView) -> str:
+    return each.commit.named if each.commit is not None else short(each.source_revision)
 
 
 def _who(each: HistoryView) -> str:
@@ -57,6 +61,7 @@ def _contents(entry: HistoryView, content: Revision) -> Iterator[tuple[str, str]
     yield "began", f"{clock(entry.started_at)}, {_told(entry.reason or entry.cause, entry.why)}"
     yield "outcome", entry.outcome or "in progress"
     yield "commit", entry.source_revision or ""
+    yield "tag", entry.commit.tag if entry.commit is not None else ""
     yield "by", _who(entry)
     yield "limits", _limits(content.limits)
     for grant in content.grants:

@@ -38,7 +38,7 @@ def how_since(source: SourceView) -> str:
 def show_sources(console: Console, sources: Sequence[SourceView], told: Collection[str] = ()) -> None:
     """Show each source in a line, and what is wrong with it that was not `told` already."""
     for source in sources:
-        at = f" at {short(source.revision)}" if source.revision else ""
+        at = f" at {_commit(source)}" if source.revision else ""
         console.print(Text(f"\nsource {printable(source.name)}{at} ({how_since(source)})", style="dim"))
         show_problems(console, source, told)
 
@@ -58,12 +58,16 @@ def source_table(console: Console, sources: Sequence[SourceView]) -> None:
     """Show sources under columns."""
     rows = [
         (
-            s.name, how(s), short(s.revision), clock(s.read_at or 0), str(s.deployments), str(len(s.not_done) or ""),
+            s.name, how(s), _commit(s), clock(s.read_at or 0), str(s.deployments), str(len(s.not_done) or ""),
             _problem(s),
         )
         for s in sources
     ]  # fmt: skip
     table(console, COLUMNS, rows)
+
+
+def _commit(source: SourceView) -> str:
+    return source.commit.named if source.commit is not None else short(source.revision)
 
 
 def _problem(source: SourceView) -> str:
@@ -80,6 +84,7 @@ def show_source(console: Console, source: SourceView, deployments: Sequence[tupl
         ("reads", source.reads if source.reads != source.name else ""),
         ("state", how_since(source)),
         ("commit", source.revision or ""),
+        ("tag", source.commit.tag if source.commit is not None else ""),
         ("every", f"{source.interval_ms / 1000:g}s" if "#" in source.reads else ""),
         ("allowed", _allowed(source.permissions)),
         ("overlaps", ", ".join(source.overlaps)),

@@ -272,6 +272,7 @@ class SourceView(Value, frozen=True):
     since: int | None
     not_watched_since: int | None
     revision: str | None
+    commit: Commit | None
     read_at: int | None
     deployments: int
     stale_since: int | None

@@ -156,7 +156,9 @@ class WatchedSources:
         resolution = watched.resolve(snapshot, known, allowed)
         self._keep(snapshot)
         watched.resolution = (snapshot, names, allowed, resolution)
-        changes = {"diagnostics": resolution.diagnostics, "revision": snapshot.revision}
+        changes = {
+            "diagnostics": resolution.diagnostics, "revision": snapshot.revision, "commit": snapshot.commit,
+        }  # fmt: skip
         watched.status = msgspec.structs.replace(watched.status, **changes)
         return resolution
 

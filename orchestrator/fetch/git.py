@@ -51,7 +51,7 @@ class GitFetcher:
         try:
             with mirror.locked():
                 mirror.prepare()
-                return mirror.looked_up()[1]
+                return mirror.looked_up().tip
         except (GitFailed, RefRefused, OSError) as fault:
             raise _failed(spec, fault) from None
 
@@ -66,7 +66,7 @@ class GitFetcher:
         try:
             with mirror.locked():
                 mirror.prepare()
-                name = remote.ref if remote.is_fixed else mirror.looked_up()[0]
+                name = remote.ref if remote.is_fixed else mirror.looked_up().name
                 fetched = mirror.fetch(name)
                 with mirror.objects() as objects:
                     return _component(

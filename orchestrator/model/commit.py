@@ -1,5 +1,7 @@
 """A git commit as people read it: its id, its author and its subject, and whether the files read differ from it."""
 
+from msgspec import UNSET, UnsetType, field
+
 from orchestrator.model.base import Value
 
 SHORT = 10  # hex digits of an id as people see it
@@ -8,12 +10,21 @@ DIRTY = "-dirty"
 
 
 class Commit(Value, frozen=True):
-    """One commit. `dirty` says that the files read are not those of the commit; never so of a git source."""
+    """One commit. `dirty` says that the files read are not those of the commit; never so of a git source.
+
+    `read_by` is written as `tag`, and left out where it was read by no tag, so that plans keep the bytes they had.
+    """
 
     id: str
     author: str = ""  # `Name <address>`
     subject: str = ""
     dirty: bool = False
+    read_by: str | UnsetType = field(default=UNSET, name="tag")
+
+    @property
+    def tag(self) -> str:
+        """The tag by which it was read, empty for none."""
+        return "" if self.read_by is UNSET else self.read_by
 
     @property
     def revision(self) -> str:
@@ -28,7 +39,12 @@ class Commit(Value, frozen=True):
     def __str__(self) -> str:
         by = f" by {self.author_name}" if self.author else ""
         about = f": {self.subject}" if self.subject else ""
-        return f"{short(self.revision)}{by}{about}"
+        return f"{self.named}{by}{about}"
+
+    @property
+    def named(self) -> str:
+        """The id as people see it, and the tag."""
+        return f"{short(self.revision)}{f' ({self.tag})' if self.tag else ''}"
 
 
 def short(revision: str | None) -> str:

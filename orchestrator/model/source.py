@@ -3,6 +3,7 @@
 from enum import Enum
 
 from orchestrator.model.base import Value
+from orchestrator.model.commit import Commit
 from orchestrator.model.desired import Permissions
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.snapshot import SourceFailure
@@ -119,6 +120,7 @@ class SourceStatus(Value, frozen=True):
 
     source: str
     revision: str | None = None
+    commit: Commit | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
     failure: SourceFailure | None = None
     stale_since_ms: int | None = None

@@ -8,6 +8,9 @@ the repository it reads, and never decides when to look again.
 from collections.abc import Mapping
 from pathlib import Path
 
+from msgspec import UNSET
+from msgspec.structs import replace
+
 from orchestrator.model.commit import SHORT, Commit, read_commit
 from orchestrator.model.snapshot import Snapshot, SourceAnswer, SourceFailure, Unknown
 from orchestrator.model.source import GitSpec
@@ -26,7 +29,8 @@ from orchestrator.source.gather import (
 )
 from orchestrator.source.mirror import Mirror
 from orchestrator.source.objects import GitDirectory, ObjectsBroken
-from orchestrator.source.refs import RefRefused
+from orchestrator.source.ranges import TAGS
+from orchestrator.source.refs import NamedCommit, RefRefused
 from orchestrator.source.walk import Directory, PathFault, located, located_directory
 
 COMMIT_MAX_BYTES = 1024 * 1024
@@ -43,13 +47,15 @@ class GitSource:
         artifacts: ArtifactCache,
         *,
         passed_on: Mapping[str, str] | None = None,
+        accepted: Commit | None = None,
     ) -> None:
+        """Set it up; `accepted` is the commit of it that was believed last, by an agent before."""
         self.spec = spec
         self._remembered = Remembered(references)
         self._artifacts = artifacts
         self._mirror = Mirror(spec, work_dir, passed_on or {})
         self._last: Snapshot | None = None
-        self._tip = ""  # the object that the ref named when `_last` was read
+        self._accepted = NamedCommit(TAGS + accepted.tag, accepted.id) if accepted and accepted.tag else None
 
     def read(self) -> SourceAnswer:
         """Fetch and read the commit the ref names now; a failure is in the answer."""
@@ -80,16 +86,17 @@ class GitSource:
     def _read_ref(self) -> Snapshot:
         """Fetch and read; a ref that names what it named before needs neither."""
         self._mirror.prepare()
-        name, tip = self._mirror.looked_up()
-        if self._last is None or not tip or tip != self._tip:
-            self._last, self._tip = self._read_commit(self._mirror.fetch(name)), tip
+        named = self._mirror.looked_up(self._accepted)
+        if self._last is None or not named.tip or named != self._accepted:
+            self._last = self._read_commit(self._mirror.fetch(named.name), named.tag)
+            self._accepted = named
         return self._last
 
-    def _read_commit(self, commit: str) -> Snapshot:
+    def _read_commit(self, commit: str, tag: str) -> Snapshot:
         if self._last is not None and self._last.revision == commit:
-            return self._last
+            return _tagged(self._last, tag)
         with self._mirror.objects() as objects:
-            about = read_commit(*objects.read(commit, "commit", COMMIT_MAX_BYTES))
+            about = replace(read_commit(*objects.read(commit, "commit", COMMIT_MAX_BYTES)), read_by=tag or UNSET)
             return self._read_tree(about, GitDirectory(objects, f"{commit}^{{tree}}"))
 
     def _read_tree(self, commit: Commit, root: GitDirectory) -> Snapshot:
@@ -113,6 +120,13 @@ class GitSource:
                 source=self.spec.identity, summary=f"cannot read {where}", detail=detail, suggestion=suggestion
             )
         )
+
+
+def _tagged(snapshot: Snapshot, tag: str) -> Snapshot:
+    """Say that a commit was read by another tag."""
+    if snapshot.commit is None or snapshot.commit.tag == tag:
+        return snapshot
+    return replace(snapshot, commit=replace(snapshot.commit, read_by=tag or UNSET))
 
 
 def _manifests(root: Directory, path: str) -> Manifests:

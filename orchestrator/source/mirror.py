@@ -13,13 +13,12 @@ from pathlib import Path
 from orchestrator.model.source import GitSpec
 from orchestrator.source.command import FETCH_LIMIT_S, GitCommand, GitFailed
 from orchestrator.source.objects import Objects
-from orchestrator.source.refs import candidates, full_name
+from orchestrator.source.refs import NamedCommit, named_commit, patterns
 from orchestrator.source.spec import is_forbidden, is_loopback, plain_address
 
 MAX_PACKS = 50  # fetched into a mirror before it is made anew
 MAX_MIRROR_BYTES = 1024 * 1024 * 1024
 _FETCHED = "refs/airs/fetched"
-_PEELED = "^{}"  # behind the name of a tag: the commit that it names
 
 
 class Mirror:
@@ -50,22 +49,22 @@ class Mirror:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._command.run("init", "--quiet", "--bare", "--template=")
 
-    def looked_up(self) -> tuple[str, str]:
+    def looked_up(self, before: NamedCommit | None = None) -> NamedCommit:
         """Ask what the ref is called in full and which commit it names; a commit is what it is called.
 
+        `before` is what it named when it was believed: a range of versions does not go back behind that.
+
         Raises:
-            RefRefused: it names nothing, or two things.
+            RefRefused: it names nothing, two things, or something older.
         """
-        names = candidates(self.spec.ref)
-        if not names:
-            return self.spec.ref, ""
+        wanted = patterns(self.spec.ref)
+        if not wanted:
+            return NamedCommit(self.spec.ref, "")
         ask = ("ls-remote", "--quiet", "--upload-pack=git-upload-pack", "--end-of-options", self.spec.repository)
-        wanted = [asked for name in names for asked in (name, name + _PEELED)]
         said = self._command.run(*ask, *wanted, settings=self._pinned(), limit_s=FETCH_LIMIT_S)
         rows = (line.partition("\t") for line in said.splitlines())
         advertised = {name: tip for tip, _, name in rows}
-        name = full_name(self.spec.ref, advertised, self.spec.repository)
-        return name, advertised.get(name + _PEELED, advertised[name])
+        return named_commit(self.spec.ref, advertised, self.spec.repository, before)
 
     def fetch(self, name: str) -> str:
         """Bring the mirror up to date and return the commit."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from orchestrator.model.commit import Commit
 from orchestrator.model.snapshot import SourceAnswer
 from orchestrator.model.source import FolderSpec, SourceSpec
 from orchestrator.source.artifacts import ArtifactCache
@@ -26,8 +27,12 @@ def open_source(
     artifacts: ArtifactCache,
     work_dir: Path,
     passed_on: Mapping[str, str] | None = None,
+    accepted: Commit | None = None,
 ) -> Source:
-    """Return the source of `spec`; repositories are mirrored under `work_dir`, `passed_on` may hold SSH_AUTH_SOCK."""
+    """Return the source of `spec`; repositories are mirrored under `work_dir`, `passed_on` may hold SSH_AUTH_SOCK.
+
+    `accepted` is the commit of a repository that was believed last.
+    """
     if isinstance(spec, FolderSpec):
         return FolderSource(spec, references, artifacts)
-    return GitSource(spec, work_dir, references, artifacts, passed_on=passed_on)
+    return GitSource(spec, work_dir, references, artifacts, passed_on=passed_on, accepted=accepted)

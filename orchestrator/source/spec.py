@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from orchestrator.model.source import FolderSpec, GitSpec, SourceSpec
 from orchestrator.source.gather import SUFFIXES
+from orchestrator.source.ranges import version_range
 
 MAX_TEXT = 2048  # characters of a source as typed
 
@@ -200,9 +201,13 @@ def _path_in_tree(path: str) -> str:
 
 
 def _refuse_ref(ref: str) -> None:
+    if version_range(ref) is not None:
+        return
     if ref.startswith("-") or len(ref) > 255 or _REF_FORBIDDEN.search(ref):
         raise SourceRefused(
-            f"{ref} is not a ref", "git has no such names", "Name a branch, a tag, a full commit id or HEAD."
+            f"{ref} is not a ref",
+            "git has no such names, and it is no range of versions",
+            "Name a branch, a tag, a range of tags such as v1.x or ^1.2, a full commit id or HEAD.",
         )
 
 
