@@ -158,7 +158,7 @@ class Agent:
         secrets = SecretVariables(self.secrets.secrets, self.announcer.announce)
         given = Given(
             self.fleet, self.exchange.requests, self.journals.logs, forbidden, self.attestation, self.auditing.uses,
-            secrets,
+            secrets, self.ruling.folders,
         )  # fmt: skip
         return Guests(self.state.artifacts, self.runtime, given, self.announcer.announce)
 

@@ -18,7 +18,7 @@ from orchestrator.model.snapshot import Artifact, Content, Snapshot
 from orchestrator.model.spec import Revision
 from orchestrator.signing.dsse import SUFFIX
 from orchestrator.signing.statement import Subject
-from orchestrator.signing.trust import Trust
+from orchestrator.signing.trust import Trust, UnknownTrust
 from orchestrator.signing.verify import Signatures, signatures
 from orchestrator.store.files import NotPrivate
 from orchestrator.store.signatures import KeptSignatures
@@ -63,17 +63,26 @@ class Attestation:
         self._checked: dict[tuple[str, str], tuple[bytes, Signatures]] = {}
         self._told: dict[DeploymentKey, tuple[str, str]] = {}
         self._trust_fault = ""
+        self._trust_last: Trust = UnknownTrust()
 
     def trust(self) -> Trust:
-        """Return the keys that are trusted now; where the file of them cannot be read, nobody is, and that is told."""
+        """Return the keys that are trusted now; where their file cannot be read, those known last, and that is told.
+
+        Where none were ever known, any key may be one that was revoked, and no signature counts.
+        """
         try:
-            trust, fault = self._trust.read(), ""
+            self._trust_last, fault = self._trust.read(), ""
         except (TrustDamaged, NotPrivate, OSError) as problem:
-            trust, fault = Trust(), str(problem)
+            fault = str(problem)
         if fault != self._trust_fault and fault:
-            self._announce(None, "host-fault", f"no key is trusted: {fault}")
+            stays = (
+                "no signature counts"
+                if isinstance(self._trust_last, UnknownTrust)
+                else "the keys known last stay trusted"
+            )
+            self._announce(None, "host-fault", f"{stays}: {fault}")
         self._trust_fault = fault
-        return trust
+        return self._trust_last
 
     def keep(self, snapshot: Snapshot) -> None:
         """Keep the signatures of a snapshot's packages, for later starts."""

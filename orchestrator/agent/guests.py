@@ -4,6 +4,7 @@ Supervision calls it, by way of the `Environment`, whenever an instance or a job
 decided there; here is only with what. The hosts' interfaces themselves lie in `host/`.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from orchestrator.agent.attestation import Attestation
@@ -20,12 +21,13 @@ from orchestrator.host.pubsub import pubsub_imports
 from orchestrator.host.requests import request_imports
 from orchestrator.host.services import service_imports
 from orchestrator.host.storage import storage_imports
-from orchestrator.host.wasi import wasi_for
+from orchestrator.host.wasi import Never, wasi_for
 from orchestrator.messaging.asking import Requests
 from orchestrator.model.event import Announce, LogLine
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Exited
+from orchestrator.model.policy import RuledFolder
 from orchestrator.model.snapshot import Artifact, Snapshot
 from orchestrator.model.spec import Revision
 from orchestrator.model.world import ArtifactFault, Drive
@@ -53,7 +55,8 @@ def host_imports(data: Data, exchange: Exchange, fleet: Fleet, seen: HostSurroun
 class Given(NamedTuple):
     """The means of guests beside the hosts' interfaces; they get nothing `forbidden`, even where it was granted.
 
-    `uses` notes what they use and are denied.
+    `ruled` names the directories that policies have a rule on; no link leads there. `uses` notes what guests use and
+    are denied.
     """
 
     fleet: Fleet
@@ -63,6 +66,7 @@ class Given(NamedTuple):
     attestation: Attestation
     uses: Uses
     secrets: SecretVariables
+    ruled: Callable[[DeploymentKey], tuple[RuledFolder, ...]]
 
 
 class Guests:
@@ -125,7 +129,8 @@ class Guests:
         wasi = Wasi()
         if loaded.description.wants_wasi:
             output = Output(self._pipes, sink)
-            wasi = wasi_for(revision, context.grant_sets(), self._given.forbidden, output, args, secrets.variables)
+            never = Never(self._given.forbidden, self._given.ruled(instance.deployment))
+            wasi = wasi_for(revision, context.grant_sets(), never, output, args, secrets.variables)
             _note_given(context, wasi)
         topics = self._given.fleet.topics
         return await self._runtime.start(

@@ -86,6 +86,8 @@ def distrust_of(place: str) -> str:
             return f"{path} belongs to user {about.st_uid}"
         if about.st_mode & stat.S_IWOTH:
             return f"{path} can be written by everybody"
+        if about.st_mode & stat.S_IWGRP and about.st_gid != os.getegid():
+            return f"{path} can be written by group {about.st_gid}"
     return ""
 
 

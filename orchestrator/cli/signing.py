@@ -20,7 +20,7 @@ from orchestrator.contract.codes import OK, REFUSED, USAGE
 from orchestrator.contract.documents import SIGNER_STATES, SignerView
 from orchestrator.contract.problem import Failure
 from orchestrator.model.base import Value
-from orchestrator.model.policy import NO_POLICY
+from orchestrator.model.policy import NO_POLICY, PolicySet
 from orchestrator.model.signed import Signer
 from orchestrator.observe.events import printable
 from orchestrator.policy.judge import naming
@@ -174,7 +174,11 @@ def _others(package: LocalPackage, mine: dict[str, bytes]) -> tuple[list[bytes],
 def _tell_signed(
     settings: Settings, package: LocalPackage, found: Signatures, removed: tuple[BrokenSignature, ...]
 ) -> None:
-    signers = _views(settings, found.signers, package.subject.name)
+    try:
+        signers = _views(settings, found.signers, package.subject.name)
+    except Failure as unusable:  # policies say who trusts it here, which is no reason not to have signed it
+        settings.err().print(Text(printable(f"warning: {unusable.summary}: {unusable.detail}"), style="yellow"))
+        signers = _views(settings, found.signers, package.subject.name, NO_POLICY)
     made = SignedPackage(**package.subject._asdict(), file=package.file, signers=signers, removed=removed)
     if settings.is_json:
         settings.print_json(made)
@@ -232,9 +236,12 @@ def verdict_of(signers: Sequence[SignerView], *, is_broken: bool) -> Worth:
     return Worth(best) if best else Worth.BROKEN if is_broken else Worth.UNSIGNED
 
 
-def _views(settings: Settings, signers: Sequence[Signer], component: str) -> tuple[SignerView, ...]:
+def _views(
+    settings: Settings, signers: Sequence[Signer], component: str, rules: PolicySet | None = None
+) -> tuple[SignerView, ...]:
     trust, now_ms = TrustStore(settings.state_dir / TRUST).read(), wall_ms()
-    rules = judging_for(settings).rules if signers else NO_POLICY
+    if rules is None:
+        rules = judging_for(settings).rules if signers else NO_POLICY
     known = trust.recognised(signers)
     return tuple(SignerView.of(signer, now_ms, naming(signer, component, rules)) for signer in known)
 

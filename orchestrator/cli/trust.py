@@ -83,6 +83,11 @@ def add(settings: Settings, file: Path, name: str | None) -> None:
         other = next((each for each in before.keys if each.name == known_as and each.key_id != key.key_id), None)
         if other is not None:
             raise Failure(f"another key is known as {known_as}", other.key_id, "Use --name, or remove that first.")
+        revoked = next((each for each in before.keys if each.key_id == key.key_id and each.is_revoked), None)
+        if revoked is not None:
+            why = f"It was revoked on {clock(revoked.revoked_ms)}{f': {revoked.reason}' if revoked.reason else '.'}"
+            hint = f"Sign with another key; `airs trust remove {revoked.name}` forgets that it was revoked."
+            raise Failure(f"{revoked.name} is trusted never again: {key.key_id}", why, hint)
         return with_key(before, key)
 
     _changed(settings, AuditKind.KEY_TRUSTED, key, added)
@@ -192,6 +197,7 @@ def _changed(settings: Settings, what: AuditKind, key: TrustedKey, change: Calla
 
     state = state_of(settings)
     facts = {"key": key.key_id} | ({"reason": key.reason} if key.reason else {})
+    change(TrustStore(state.path / TRUST).read())  # a change that is refused is not noted
     note_down(state, what, key.name, **facts)
     try:
         TrustStore(state.path / TRUST).change(change)

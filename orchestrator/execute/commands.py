@@ -269,7 +269,7 @@ class Commands:
         return Begun(_promoted(record, result), goal, result.number)
 
     def _pause(self, record: Record, _command: PauseRollout, _by: By) -> Begun | Refusal:
-        result = self._moved(record, pause)
+        result = self._moved(record, pause, is_judged=False)
         if isinstance(result, Refusal):
             return result
         new, count = result.target.revision.version, len(result.target.rollout.steps)
@@ -282,13 +282,18 @@ class Commands:
         said = f"{record.key}: {result.target.revision.version} goes on, with {result.weight} %"
         return Begun(said, Goal.ARRIVES, result.number)
 
-    def _moved(self, record: Record, by: Callable[[Rollout, int], Rollout | Refusal]) -> Rollout | Refusal:
-        """Change a rollout, if there is one, as somebody says."""
+    def _moved(
+        self, record: Record, by: Callable[[Rollout, int], Rollout | Refusal], *, is_judged: bool = True
+    ) -> Rollout | Refusal:
+        """Change a rollout, if there is one, as somebody says; the policies of now judge what gives it more."""
         if record.rollout is None:
             return _no_rollout(record)
         result = by(record.rollout, self._clock.wall_ms())
         if isinstance(result, Refusal):
             return _of(record, result)
+        why = self._refused(record, result.target) if is_judged else None
+        if why is not None:
+            return why
         self._ledger.decide([PutRecord(record=replace(record, rollout=result))])
         return result
 
@@ -349,6 +354,9 @@ class Commands:
             return Refusal(f"{key} is no job", "It stays and is asked: `airs request` or `airs call`.")
         if record.deleted or is_suspended(record):
             return Refusal(f"{key} is {'being removed' if record.deleted else 'suspended'}")
+        why = self._refused(record, wanted)
+        if why is not None:
+            return why
 
         def end(run: Run) -> None:
             self._announce(key, "job-ran", f"{run.id.instance} of {wanted.revision.version}: {run.outcome}")

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 from orchestrator.execute.ledger import Ledger
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Record
-from orchestrator.model.policy import NO_POLICY, Approval, MachineLimits, PolicySet
+from orchestrator.model.policy import NO_POLICY, Approval, MachineLimits, PolicySet, RuledFolder
 from orchestrator.model.signed import Signer
 from orchestrator.model.spec import Deployment, Revision
 from orchestrator.plan.ruled import Judging
 from orchestrator.policy.judge import ALLOWED, Judgement, naming
+from orchestrator.policy.overlap import folders_ruled
 from orchestrator.rollout.standing import is_barred, leading_to
 from orchestrator.signing.trust import Trust
 
@@ -94,6 +95,10 @@ class Ruling:
         own = next((spec for spec in specs if spec is not None and spec.revision.id == revision.id), leading)
         verdict = self.judging.of(replace(own, signers=signers), self._root(record.source))
         return verdict.text if verdict.stops else ""
+
+    def folders(self, key: DeploymentKey) -> tuple[RuledFolder, ...]:
+        """Return the directories that a rule is about, for a deployment."""
+        return tuple(folders_ruled(self._read, key.namespace))
 
     def told(self, key: DeploymentKey) -> str:
         """Say which rules a deployment breaks that runs, or is recorded; empty for none."""

@@ -9,12 +9,21 @@ import pwd
 from collections.abc import Iterator, Sequence
 from os import geteuid
 from os.path import join, realpath
+from typing import NamedTuple
 
+from orchestrator.model.policy import RuledFolder
 from orchestrator.model.secret import Secret
 from orchestrator.model.spec import Grant, Job, Mount, Revision
 from orchestrator.patterns.folders import FORBIDDEN, SECRETS_OF_A_HOME, is_within
 from orchestrator.runtime import Folder, Output, Wasi, environment
 from orchestrator.security.grants import GivenAtStart, given_at_start
+
+
+class Never(NamedTuple):
+    """The directories that no guest gets, and those that policies have a rule on, where no link leads."""
+
+    forbidden: tuple[str, ...]
+    ruled: tuple[RuledFolder, ...] = ()
 
 
 def forbidden_folders(own: Sequence[str]) -> tuple[str, ...]:
@@ -30,7 +39,7 @@ def forbidden_folders(own: Sequence[str]) -> tuple[str, ...]:
 def wasi_for(
     revision: Revision,
     grant_sets: Sequence[tuple[Grant, ...]],
-    forbidden: tuple[str, ...],
+    never: Never,
     output: Output,
     args: tuple[str, ...] | None = None,
     secrets: tuple[tuple[str, Secret], ...] = (),
@@ -44,7 +53,8 @@ def wasi_for(
         secrets=secrets,
         folders=(*_mounted(given, revision.mounts), *_unmoved(given, revision.mounts)),
         network=given.network,
-        forbidden=forbidden,
+        forbidden=never.forbidden,
+        ruled=never.ruled,
         output=output,
     )
 

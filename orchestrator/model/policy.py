@@ -40,6 +40,14 @@ class CapabilityRule(Value, frozen=True):
     line: int
 
 
+class RuledFolder(Value, frozen=True):
+    """A directory that a rule is about: of guests that may change it, or of all; `rule` is its policy and place."""
+
+    path: str
+    only_writable: bool
+    rule: str
+
+
 class NamespaceLimits(Value, frozen=True):
     """The most that all deployments of one namespace have together; None for no limit. `lines` are of those set."""
 

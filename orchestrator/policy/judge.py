@@ -11,7 +11,7 @@ from orchestrator.model.base import Value
 from orchestrator.model.policy import CapabilityRule, Mode, OnViolation, Policy, PolicySet, SignerRule, approval_subject
 from orchestrator.model.signed import Signer
 from orchestrator.model.spec import Deployment, Grant
-from orchestrator.policy.overlap import any_matches, overlaps, place_matches
+from orchestrator.policy.overlap import any_matches, governs, overlaps, place_matches
 
 
 class RuleEffect(Enum):
@@ -106,7 +106,7 @@ def concerned(deployment: Deployment, rules: list[CapabilityRule]) -> tuple[Gran
     """Return the part of a deployment's grants that some rules are about, sorted."""
     found: list[Grant] = []
     for grant in deployment.revision.grants:
-        own = [rule for rule in rules if rule.capability == grant.capability]
+        own = [rule for rule in rules if governs(rule.capability, grant.capability)]
         patterns = [p for p in grant.patterns if any(_concerns(rule, p, deployment) for rule in own)]
         if patterns:
             found.append(Grant(capability=grant.capability, patterns=tuple(sorted(patterns))))
@@ -115,7 +115,7 @@ def concerned(deployment: Deployment, rules: list[CapabilityRule]) -> tuple[Gran
 
 def concerns(rule: CapabilityRule, capability: str, pattern: str, deployment: Deployment) -> bool:
     """Whether a rule is about one pattern of a grant."""
-    return rule.capability == capability and _concerns(rule, pattern, deployment)
+    return governs(rule.capability, capability) and _concerns(rule, pattern, deployment)
 
 
 def _concerns(rule: CapabilityRule, pattern: str, deployment: Deployment) -> bool:
@@ -139,12 +139,17 @@ def _findings(policy: Policy, asked: Asked, now_ms: int, is_approved: bool) -> I
         yield finding_of(policy, "sources", policy.sources_line, text)
     for rule in policy.forbid:
         for grant in concerned(deployment, [rule]):
-            text = f"policy {policy.name} forbids {grant.capability} on {', '.join(grant.patterns)}"
+            text = f"policy {policy.name} forbids {_named(rule, grant)} on {', '.join(grant.patterns)}"
             yield finding_of(policy, "forbid", rule.line, text)
     for rule in policy.approve if not is_approved or policy.mode is not Mode.STRICT else ():
         for grant in concerned(deployment, [rule]):
-            text = f"policy {policy.name} wants {grant.capability} on {', '.join(grant.patterns)} approved"
+            text = f"policy {policy.name} wants {_named(rule, grant)} on {', '.join(grant.patterns)} approved"
             yield finding_of(policy, "approve", rule.line, text)
+
+
+def _named(rule: CapabilityRule, grant: Grant) -> str:
+    """Name a capability that a rule is about, and the grant by which a deployment would have it."""
+    return rule.capability if rule.capability == grant.capability else f"{rule.capability}, as in {grant.capability},"
 
 
 def finding_of(policy: Policy, rule: str, line: int, text: str) -> Breach:

@@ -4,11 +4,12 @@ A rule concerns a grant as soon as both stand for one thing: a grant of all topi
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from urllib.parse import unquote
 
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.policy import Mode, PolicySet, RuledFolder
 from orchestrator.patterns.folders import folder_of, is_within
 from orchestrator.patterns.topic import ONE, REST
 
@@ -44,6 +45,22 @@ def overlaps(capability: str, granted: str, ruled: str, namespace: str) -> bool:
         one_key, other_key = DeploymentKey.parse(granted, namespace), DeploymentKey.parse(ruled, namespace)
         return _segments_meet(one_key.namespace, other_key.namespace) and _segments_meet(one_key.name, other_key.name)
     return granted == ruled or REST in (granted, ruled)
+
+
+def governs(ruled: str, granted: str) -> bool:
+    """Decide whether a rule on one capability is about a grant of another; a guest reads where it may write."""
+    return ruled == granted or (ruled, granted) == FOLDERS
+
+
+def folders_ruled(rules: PolicySet, namespace: str) -> Iterator[RuledFolder]:
+    """Yield the directories that guests of a namespace may not have, or only with an approval."""
+    for policy in rules.policies:
+        if policy.mode is Mode.DEVELOPMENT or not any_matches(policy.namespaces, namespace):
+            continue
+        for rule in (*policy.forbid, *(policy.approve if policy.mode is Mode.STRICT else ())):
+            where = f"policy {policy.name} ({policy.file}:{rule.line})"
+            for pattern in rule.patterns if rule.capability in FOLDERS else ():
+                yield RuledFolder(folder_of(pattern), rule.capability == FOLDERS[1], where)
 
 
 def any_matches(patterns: Iterable[str], name: str) -> bool:

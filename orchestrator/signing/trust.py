@@ -6,6 +6,8 @@
 import re
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from orchestrator.model.base import Value
 from orchestrator.model.signed import Signer
 
@@ -55,6 +57,14 @@ class Trust(Value, frozen=True):
         """Return the signers with their names, and those of revoked keys told so."""
         known = {key.key_id: key for key in self.keys}
         return tuple(_recognised(signer, known.get(signer.key_id)) for signer in signers)
+
+
+class UnknownTrust(Trust, frozen=True):
+    """The keys of a machine, where nobody can say which of them are revoked: no signature counts."""
+
+    def recognised(self, signers: Iterable[Signer]) -> tuple[Signer, ...]:
+        """Return the signers as if each key were revoked."""
+        return tuple(replace(signer, name="", revoked=True) for signer in signers)
 
 
 def with_key(trust: Trust, key: TrustedKey) -> Trust:

@@ -58,7 +58,7 @@ class TrustStore:
         except FileNotFoundError:
             return Trust()
         except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-            hint = "remove it, and add the keys again with `airs trust add`"
+            hint = "remove it, add the keys again with `airs trust add`, and revoke again those that were revoked"
             raise TrustDamaged(f"{self._path} does not say who is trusted: {problem}; {hint}") from None
 
     def _identity(self) -> tuple[int, int, int] | None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from orchestrator.model.policy import NO_POLICY, PolicySet
+from orchestrator.policy.overlap import folders_ruled
 from tests.policy.values import (
     ACME,
     ARTIFACT,
@@ -204,3 +205,33 @@ def test_only_a_policy_that_says_so_stops_what_runs():
     assert not judged(waiting, EVERYTHING).stops, "what waits for an approval was approved by nobody yet"
     soft = rules(document(onViolation="stop", mode="permissive", sources=["/opt/**"]))
     assert not judged(soft, EVERYTHING).stops
+
+
+@pytest.mark.parametrize(("ruled", "grants", "says"), [
+    ("filesystem.read", {"filesystem_write": ["/srv/in/**"]}, "filesystem.read, as in filesystem.write, on /srv/in/**"),
+    ("filesystem.read", {"filesystem_read": ["/srv/**"]}, "filesystem.read on /srv/**"),
+    ("filesystem.write", {"filesystem_read": ["/srv/**"]}, ""),
+])  # fmt: skip
+def test_a_rule_on_reading_is_about_directories_that_may_be_written_to_as_well(ruled, grants, says):
+    wanted = deployment(**grants)
+    for spec, effect in (({"forbid": {ruled: ["/srv/**"]}}, REFUSED), ({"approve": {ruled: ["/srv/**"]}}, WAITS)):
+        verdict = judged(rules(document(**spec)), wanted)
+        assert effects(verdict) == ([(next(iter(spec)), effect)] if says else [])
+        assert says in verdict.text
+    needs = judged(rules(document(approve={ruled: ["/srv/**"]})), wanted).needs
+    consent = approval(wanted, **{grant.capability.replace(".", "_"): grant.patterns for grant in needs})
+    assert not needs or judged(approved(rules(document(approve={ruled: ["/srv/**"]})), consent), wanted).is_allowed
+
+
+def test_the_directories_of_rules_are_those_of_policies_that_refuse_in_that_namespace():
+    both = {
+        "forbid": {"filesystem.write": ["/a/**"], "storage.read": ["self"]},
+        "approve": {"filesystem.read": ["/b/**"]},
+    }
+
+    def folders(**spec):
+        return [(each.path, each.only_writable) for each in folders_ruled(rules(document(**spec)), "shop")]
+
+    assert folders(**both) == [("/a", True), ("/b", False)]
+    assert folders(mode="permissive", **both) == [("/a", True)]
+    assert folders(mode="development", **both) == folders(namespaces=["other"], **both) == []

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from wasmtime import WasiConfig, WasmtimeError
 
+from orchestrator.model.policy import RuledFolder
 from orchestrator.model.secret import Secret
 from orchestrator.model.world import World
 from orchestrator.patterns.folders import FORBIDDEN, forbidden_by
@@ -41,7 +42,10 @@ class Output(msgspec.Struct, frozen=True):
 
 
 class Wasi(msgspec.Struct, frozen=True):
-    """The surroundings of one instance. `forbidden` are real paths that no directory may be, hold or lie in."""
+    """The surroundings of one instance. `forbidden` are real paths that no directory may be, hold or lie in.
+
+    Policies have rules on those `ruled`: a directory is judged as its grant names it, so that no link may lead there.
+    """
 
     args: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
@@ -49,6 +53,7 @@ class Wasi(msgspec.Struct, frozen=True):
     folders: tuple[Folder, ...] = ()
     network: bool = False
     forbidden: tuple[str, ...] = FORBIDDEN
+    ruled: tuple[RuledFolder, ...] = ()
     output: Output | None = None
 
 
@@ -73,7 +78,7 @@ def give(context: int, wasi: Wasi, world: World) -> None:
         raise Unable(f"the network was granted, but it can be opened to a guest with wasmtime {KNOWN} only")
     with ExitStack() as opened:
         for folder in wasi.folders:
-            _preopen(config, folder, opened.enter_context(_real(folder, wasi.forbidden)))
+            _preopen(config, folder, opened.enter_context(_real(folder, wasi)))
         if wasi.output is not None:
             _pipe(config, wasi.output, world, opened)
         error = capi.set_wasi(context, capi.address_of(config._consume()))
@@ -102,7 +107,7 @@ def _preopen(config: Any, folder: Folder, descriptor: int) -> None:
 
 
 @contextmanager
-def _real(folder: Folder, forbidden: tuple[str, ...]) -> Iterator[int]:
+def _real(folder: Folder, wasi: Wasi) -> Iterator[int]:
     """Open a directory, and decide by where it really is: the one that was looked at is the one that is opened."""
     try:
         descriptor = os.open(folder.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -111,16 +116,30 @@ def _real(folder: Folder, forbidden: tuple[str, ...]) -> Iterator[int]:
         raise kind(f"the granted directory {folder.path} cannot be used: {problem.strerror}") from None
     try:
         real = os.readlink(f"/proc/self/fd/{descriptor}")
-        by = forbidden_by(real, forbidden)
+        by = forbidden_by(real, wasi.forbidden)
         if by is not None:
             leads = "" if real == folder.path else f" leads to {real}, which"
             raise Denied(f"the granted directory {folder.path}{leads} is, holds or lies in {by}: never for guests")
+        ruled = _hidden_from(folder, real, wasi.ruled)
+        if ruled is not None:
+            rule = f"which {ruled.rule} has a rule on: grant the directory by its own path, so that it is judged"
+            raise Denied(f"the granted directory {folder.path} leads to {real}, {rule}")
         special = find_special(descriptor)
         if special is not None:
             raise Denied(f"the granted directory {folder.path} holds {special[0]}, {special[1]!r}: never for guests")
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _hidden_from(folder: Folder, real: str, ruled: tuple[RuledFolder, ...]) -> RuledFolder | None:
+    """Return the directory of a rule that a granted one is, holds or lies in, though nothing in its name says so."""
+    for each in ruled:
+        if (each.only_writable and not folder.writable) or forbidden_by(folder.path, (each.path,)):
+            continue
+        if forbidden_by(real, (os.path.realpath(each.path),)):
+            return each
+    return None
 
 
 def _pipe(config: Any, output: Output, world: World, opened: ExitStack) -> None:
