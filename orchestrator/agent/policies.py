@@ -96,7 +96,7 @@ def _no_artifact(_data: bytes, _name: str) -> World:
 
 
 class PolicySurroundings(NamedTuple):
-    """What policies act on: `put` is handed those that are to be in force, and returns once they are."""
+    """The surroundings of policies: `put` is handed those that are to be in force, and returns once they are."""
 
     put: Callable[[PolicySet], None]
     announce: Announce
@@ -112,7 +112,7 @@ class Policies:
     ) -> None:
         """Set it up for the source named `place`, empty for no policies, which is looked at every `look_ms`."""
         self._place, self._read, self._file = place, read, state_dir / FILE
-        self._put, self._announce, self._audit, self._wall_ms = around
+        self._around, self._put = around, around.put
         self._known = NO_POLICY
         self.fault = ""  # why those known last stay in force; empty for no reason
         self.read_at_ms = 0  # when they were read last without a fault; 0 for never
@@ -165,7 +165,7 @@ class Policies:
             return
         if found != self._known:
             self._take(found)
-        self.fault, self.read_at_ms = "", self._wall_ms()
+        self.fault, self.read_at_ms = "", self._around.wall_ms()
 
     def _keep(self, why: str) -> None:
         """Stay with what is known, and say why."""
@@ -177,19 +177,19 @@ class Policies:
             self._known = unknown
         if fault != self.fault:
             self.fault = fault
-            self._announce(None, "policy-faulty", fault)
+            self._around.announce(None, "policy-faulty", fault)
 
     def _take(self, found: PolicySet) -> None:
         try:
             write_whole(self._file, canonical_json(found))
             names = ", ".join(policy.name for policy in found.policies)
-            self._audit.note(AuditKind.POLICY, self._place, revision=found.revision, policies=names)
+            self._around.audit.note(AuditKind.POLICY, self._place, revision=found.revision, policies=names)
         except OSError as fault:  # rules that cannot be kept are in force all the same; the audit says so itself
             LOG.warning("the policies cannot be kept in %s: %s", self._file, fault)
         self._put(found)
         self._known = found  # only now: they are told of when they are in force
         names = ", ".join(f"{policy.name} ({policy.mode.value})" for policy in found.policies)
-        self._announce(None, "policy-changed", f"in force are now {names}, of {self._place}")
+        self._around.announce(None, "policy-changed", f"in force are now {names}, of {self._place}")
 
     def _kept(self) -> PolicySet:
         """Return the policies that an agent before knew last of the same place."""
