@@ -19,7 +19,7 @@ def look_up(
     wanted: dict[str, RemoteComponent] = {}
     for use in uses:
         note = fetcher.packages.reference(use.remote.reference)
-        if not files.is_here(note) or not (use.remote.is_fixed or use.refresh_ms == 0):
+        if not files.is_here(note) or (use.refresh_ms and not files.is_settled(use.remote, note)):
             wanted[use.remote.reference] = use.remote
         else:
             fetcher.packages.touch(use.remote.reference, now_ms() / 1000)

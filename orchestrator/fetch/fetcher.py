@@ -20,7 +20,7 @@ from orchestrator.manifest.component_source import package_name
 from orchestrator.model.component_source import GitComponent, OciComponent, RemoteComponent, UrlComponent
 from orchestrator.model.package import PackageReference
 from orchestrator.store.artifacts import Artifacts
-from orchestrator.store.packages import PackageDamaged, Packages
+from orchestrator.store.packages import PackageDamaged, Packages, StoredPackage
 
 
 class Fetcher:
@@ -53,6 +53,10 @@ class Fetcher:
         try:
             return self._attempted(lambda: self._look(remote, known, now_ms), attempts)
         except FetchFailed as failed:
+            if remote.is_fixed and self._stored(known.package) is not None:  # it cannot have moved
+                known = replace(known, looked_ms=now_ms)
+                self.packages.note(known)
+                return known
             failure = replace(known, failure=failed.sentence, failed_ms=now_ms, failures=known.failures + 1)
             self.packages.note(replace(failure, is_installed=known.is_installed and bool(known.package)))
             raise
@@ -63,9 +67,9 @@ class Fetcher:
     def _look(self, remote: RemoteComponent, known: PackageReference, now_ms: int) -> PackageReference:
         resolved = self._resolved(remote)
         looked = replace(known, looked_ms=now_ms, failure="", failed_ms=0, failures=0)
-        if resolved == known.resolved and self._has(known.package):
-            self.packages.note(looked)
-            return looked
+        stored = self._stored(known.package) if resolved == known.resolved else None
+        if stored is not None:
+            return self._signed_now(remote, stored, looked)
         files = self._fetched(remote, resolved)
         if known.resolved and known.resolved != resolved:
             looked = replace(looked, previous=known.origin)
@@ -74,11 +78,25 @@ class Fetcher:
         package = self.packages.put(files.artifact, files.manifest, files.signatures, named, looked)
         return replace(looked, package=package.digest)
 
-    def _has(self, package: str) -> bool:
+    def _signed_now(self, remote: RemoteComponent, stored: StoredPackage, looked: PackageReference) -> PackageReference:
+        """Note a look that found the package that is here, with signatures that were attached to it since."""
+        found = stored.signatures
+        if isinstance(remote, OciComponent):
+            found = self._oci.signed_now(remote, looked.resolved, stored)
+        if found == stored.signatures:
+            self.packages.note(looked)
+            return looked
+        package, artifact = stored.package, self.artifacts.read(stored.package.artifact)
+        signed = self.packages.put(artifact, stored.manifest, found, (package.name, package.version), looked)
+        return replace(looked, package=signed.digest)
+
+    def _stored(self, package: str) -> StoredPackage | None:
+        """Return a package that is here whole; None for none."""
         try:
-            return bool(package) and self.artifacts.has(self.packages.read(package).package.artifact)
+            stored = self.packages.read(package) if package else None
         except (FileNotFoundError, PackageDamaged):
-            return False
+            return None
+        return stored if stored is not None and self.artifacts.has(stored.package.artifact) else None
 
     def _resolved(self, remote: RemoteComponent) -> str:
         match remote:

@@ -13,6 +13,8 @@ from orchestrator.model.component_source import (
     SIGNATURES_FILE,
     ComponentUse,
     Fetched,
+    OciComponent,
+    RemoteComponent,
     is_virtual,
 )
 from orchestrator.model.package import PackageReference
@@ -82,6 +84,13 @@ class PackageFiles:
             return bool(note and note.package) and self._artifacts.path(self._artifact(note)).exists()
         except (FileNotFoundError, PackageDamaged):
             return False
+
+    def is_settled(self, remote: RemoteComponent, note: PackageReference | None) -> bool:
+        """Whether another look at a component that is here would find the same: signatures may come to it later."""
+        if not remote.is_fixed or note is None:
+            return False
+        package = self._packages.read(note.package).package
+        return not isinstance(remote, OciComponent) or package.has_signatures or not package.has_manifest
 
     def _artifact(self, note: PackageReference | None) -> str:
         assert note is not None

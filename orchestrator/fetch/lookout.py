@@ -32,7 +32,7 @@ class _Look:
 
     def __init__(self, use: ComponentUse) -> None:
         self.remote: RemoteComponent = use.remote
-        self.refresh_ms = 0 if use.remote.is_fixed else use.refresh_ms
+        self.refresh_ms = use.refresh_ms
         self.sources: dict[str, Callable[[], None]] = {}
         self.due_ms: int | None = None  # None: never, or it is being looked up
         self.is_running = False
@@ -90,11 +90,7 @@ class Lookout:
             for reference, use in wanted.items():
                 look = self._looks.setdefault(reference, _Look(use))
                 look.sources[source] = wake
-                if (
-                    not use.remote.is_fixed
-                    and use.refresh_ms
-                    and use.refresh_ms < (look.refresh_ms or use.refresh_ms + 1)
-                ):
+                if use.refresh_ms and use.refresh_ms < (look.refresh_ms or use.refresh_ms + 1):
                     look.refresh_ms = use.refresh_ms
                 self._plan(reference, look)
 
@@ -122,7 +118,8 @@ class Lookout:
             return min(note.failed_ms, now) + wait
         if note is None or not self._files.is_here(note):
             return now
-        return min(note.looked_ms, now) + look.refresh_ms if look.refresh_ms else None
+        is_over = not look.refresh_ms or self._files.is_settled(look.remote, note)
+        return None if is_over else min(note.looked_ms, now) + look.refresh_ms
 
     def _go(self) -> None:
         while True:

@@ -191,3 +191,35 @@ def test_signatures_travel_with_a_component_through_a_registry(stage: Stage, hos
     want(stage, "hello", oci={"reference": reference.removeprefix("oci://")})
     stage.apply()
     assert [signer["name"] for signer in stage.json("status", "hello")["signers"]] == ["acme"]
+
+
+def test_a_signature_that_is_attached_later_lets_a_component_run(
+    tmp_path: Path, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    trust(stage, host)
+    key = stage.json("keygen", "--name", "acme")["keyId"]
+    policy = {"signers": [{"components": ["hello"], "keys": [key]}]}
+    body = {"apiVersion": "airs.dev/v1", "kind": "Policy", "metadata": {"name": "production"}, "spec": policy}
+    (tmp_path / "policy.yaml").write_text(json.dumps(body))
+    monkeypatch.setenv("AIRS_POLICY", str(tmp_path / "policy.yaml"))
+    folder, reference = shutil.copytree(HELLO, tmp_path / "hello"), f"oci://{host}/later/hello:1"
+    digest = stage.json("push", str(folder), reference)["digest"]
+    want(stage, "hello", oci={"reference": f"{host}/later/hello:1"}, refresh="1s")
+    want(stage, "fixed", oci={"reference": f"{host}/later/hello@{digest}"}, refresh="1s")
+    stage.start()
+    try:
+        stage.run("source", "add", str(stage.manifests))
+        wait_until(lambda: stage.run("plan", str(stage.manifests)).out.count("blocked because policy-refused") == 2)
+        assert "nothing to attach" in stage.run("push", "--attach", str(folder), reference, code=64).err
+        stage.run("sign", str(folder), "--key", "acme")
+        newer = shutil.copytree(NEWER, tmp_path / "newer")
+        stage.run("sign", str(newer), "--key", "acme")
+        assert "is another component" in stage.run("push", "--attach", str(newer), reference, code=1).err
+        assert stage.json("push", "--attach", str(folder), reference)["digest"] == digest  # which stays what it is
+        wait_until(lambda: runs(stage, "hello", "1.0.0") and runs(stage, "fixed", "1.0.0"))
+        assert [one["keyId"] for one in stage.json("status", "hello")["signers"]] == [key]
+        assert f"{key}, trusted by policy production" in stage.run("verify", reference).out
+    finally:
+        stage.close()

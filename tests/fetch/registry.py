@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.fetch.oci.manifest import INDEX, MANIFEST
 from orchestrator.fetch.oci.registry import digest_of
 
 from .web import Web, not_found, serves
@@ -69,9 +70,13 @@ def answers(url: str) -> bool:
 
 
 class SmallRegistry:
-    """A registry of one repository in memory, over a `Web`; with a `login`, it hands out tokens for that alone."""
+    """A registry of one repository in memory, over a `Web`; with a `login`, it hands out tokens for that alone.
+
+    `referrers`, once it is a dictionary, is its API of them: lists by the digest that they are about.
+    """
 
     def __init__(self, web: Web, name: str, login: str = "") -> None:
+        self.referrers: dict[str, bytes] | None = None
         self.web, self.name, self.login = web, name, login
         self.manifests: dict[str, bytes] = {}
         self.blobs: dict[str, bytes] = {}
@@ -88,6 +93,18 @@ class SmallRegistry:
         self.blobs |= {digest_of(blob): blob for blob in blobs}
         return digest_of(data)
 
+    def attach(self, subject: dict, kind: str, *layers: tuple[str, bytes], **more: object) -> str:
+        """Attach a manifest with layers to another; it is listed by the API, or under a tag where there is none."""
+        described = {"mediaType": MANIFEST, **subject}
+        made = {**manifest(kind, *(layer(*one) for one in layers)), "artifactType": kind, "subject": described, **more}
+        digest = self.put(digest_of(json.dumps(made).encode()), made, *(data for _, data in layers))
+        lists = self.manifests if self.referrers is None else self.referrers
+        where = subject["digest"].replace(":", "-") if self.referrers is None else subject["digest"]
+        before = json.loads(lists[where])["manifests"] if where in lists else []
+        listed = [*before, {"mediaType": MANIFEST, "digest": digest, "artifactType": kind}]
+        lists[where] = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": listed}).encode()
+        return digest
+
     def answer(self, to: BaseHTTPRequestHandler) -> None:
         path = to.path.partition("?")[0]
         if path == "/token":
@@ -95,8 +112,9 @@ class SmallRegistry:
         if self.login and to.headers.get("Authorization") != "Bearer right":
             challenge = f'Bearer realm="{self.web.url}/token",service="small"'
             return serves(b"", 401, WWW_Authenticate=challenge)(to)
-        found = re.fullmatch(rf"/v2/{self.name}/(manifests|blobs)/(.+)", path)
-        held = {"manifests": self.manifests, "blobs": self.blobs}[found[1]].get(found[2]) if found else None
+        found = re.fullmatch(rf"/v2/{self.name}/(manifests|blobs|referrers)/(.+)", path)
+        lists = {"manifests": self.manifests, "blobs": self.blobs, "referrers": self.referrers or {}}
+        held = lists[found[1]].get(found[2]) if found else None
         return not_found(to) if held is None else serves(held)(to)
 
     def _token(self, to: BaseHTTPRequestHandler) -> None:

@@ -8,14 +8,30 @@ import pytest
 from orchestrator.fetch.download import Downloads
 from orchestrator.fetch.http import Http
 from orchestrator.fetch.limits import FetchedFiles, FetchFailed, FetchSettings, HostSettings
-from orchestrator.fetch.oci.manifest import CONFIG, INDEX, MANIFEST, WASM, chosen_manifest, index_with, pushed
+from orchestrator.fetch.oci.manifest import (
+    COMPANION,
+    CONFIG,
+    INDEX,
+    MANIFEST,
+    SIGNATURES,
+    TOML,
+    WASM,
+    chosen_manifest,
+    index_with,
+    pushed,
+)
 from orchestrator.fetch.oci.pull import OciFetcher
 from orchestrator.fetch.oci.registry import digest_of
 from orchestrator.manifest.component_source import BadReferenceError, oci_component
+from orchestrator.manifest.package import read_document
+from orchestrator.signing.dsse import written
+from orchestrator.signing.keys import key_id, public_of
+from orchestrator.signing.statement import signed
+from orchestrator.signing.verify import signatures
 from orchestrator.store.artifacts import Artifacts
 
 from .registry import SmallRegistry, layer, manifest
-from .web import Web, serves
+from .web import Web, component, serves
 from .web import web as served
 
 WASM_BYTES = b"\0asm" * 100
@@ -198,3 +214,64 @@ def test_a_companion_is_listed_once_beside_those_of_others():
     assert index_with(once, b"companion", digest_of) == once
     assert [one["digest"] for one in json.loads(once)["manifests"]] == [other["digest"], digest_of(b"companion")]
     assert len(json.loads(index_with(b"\xff", b"c", digest_of))["manifests"]) == 1
+
+
+HELLO = component("hello-1.0.0")
+SUBJECT = read_document(HELLO["Component.toml"]).subject(digest_of(HELLO["hello.wasm"]))
+
+
+def line(seed: bytes, subject=SUBJECT) -> bytes:
+    return written(signed(subject, seed, 1)) + b"\n"
+
+
+def signed_later(web: Web, *, has_api: bool) -> tuple[SmallRegistry, dict]:
+    """A registry with an unsigned component, and the descriptor of that."""
+    registry = SmallRegistry(web, "acme/x")
+    registry.referrers = {} if has_api else None
+    made = pushed(HELLO["hello.wasm"], HELLO["Component.toml"], b"", digest_of, {})
+    registry.put("1", json.loads(made.manifest), *made.blobs.values())
+    registry.manifests["1"] = registry.manifests[made.digest] = made.manifest
+    return registry, {"digest": made.digest, "size": len(made.manifest)}
+
+
+@pytest.mark.parametrize("has_api", [True, False], ids=["by the API of referrers", "by a tag of the digest"])
+def test_signatures_that_were_attached_later_are_found(tmp_path, web, has_api):
+    registry, subject = signed_later(web, has_api=has_api)
+    assert pulled(tmp_path, web).signatures == b""
+    registry.attach(subject, SIGNATURES, (SIGNATURES, line(b"1" * 32)))
+    registry.attach(subject, COMPANION, (TOML, HELLO["Component.toml"]), (SIGNATURES, line(b"2" * 32)))
+    registry.attach(subject, "application/vnd.example.sbom", ("application/json", b"{}"))
+    found = signatures(pulled(tmp_path, web).signatures, SUBJECT)
+    assert {one.key_id for one in found.signers} == {key_id(public_of(seed * 32)) for seed in (b"1", b"2")}
+    assert found.broken == ()
+
+
+def test_what_a_stranger_attaches_neither_breaks_a_component_nor_signs_it(tmp_path, web):
+    registry, subject = signed_later(web, has_api=True)
+    other = SUBJECT._replace(version="2.0.0")
+    registry.attach(subject, SIGNATURES, (SIGNATURES, b"nonsense\n" + line(b"1" * 32, other)))
+    registry.attach(subject, SIGNATURES, ("application/json", line(b"3" * 32)))
+    elsewhere = registry.attach({"digest": digest_of(b"x"), "size": 1}, SIGNATURES, (SIGNATURES, line(b"4" * 32)))
+    listed = json.loads(registry.referrers[subject["digest"]])
+    listed["manifests"] += [
+        {"digest": elsewhere, "artifactType": SIGNATURES},
+        7,
+        {"artifactType": SIGNATURES, "digest": digest_of(b"gone")},
+    ]
+    registry.referrers[subject["digest"]] = json.dumps(listed).encode()
+    assert pulled(tmp_path, web).signatures == b""
+
+
+@pytest.mark.parametrize("served_as_list", [b"", b"[]", b"<html>", b'{"schemaVersion": 2}', b"\xff" * 100])
+def test_a_registry_without_lists_of_referrers_serves_components_all_the_same(tmp_path, web, served_as_list):
+    registry, subject = signed_later(web, has_api=True)
+    registry.referrers[subject["digest"]] = served_as_list
+    assert pulled(tmp_path, web).artifact == HELLO["hello.wasm"]
+
+
+def test_a_registry_that_serves_other_signatures_than_it_names_is_found_out(tmp_path, web):
+    registry, subject = signed_later(web, has_api=True)
+    registry.attach(subject, SIGNATURES, (SIGNATURES, line(b"1" * 32)))
+    registry.blobs[digest_of(line(b"1" * 32))] = line(b"2" * 32)
+    with pytest.raises(FetchFailed, match="served other signatures"):
+        pulled(tmp_path, web)

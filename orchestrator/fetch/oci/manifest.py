@@ -36,6 +36,7 @@ CREATED = "1970-01-01T00:00:00Z"  # the same component is the same digest, whene
 
 LAYERS_MAX = 256
 MANIFESTS_MAX = 256
+REFERRERS_MAX = 32  # of one component that are looked at for signatures
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -109,6 +110,14 @@ class Pushed(NamedTuple):
     blobs: dict[str, bytes]
 
 
+class Attached(NamedTuple):
+    """The documents of attached signatures: the digest that they are about, their manifest, and its blobs by digest."""
+
+    subject: str
+    manifest: bytes
+    blobs: dict[str, bytes]
+
+
 def pushed(artifact: bytes, manifest: bytes, signatures: bytes, digest_of: Any, notes: dict[str, str]) -> Pushed:
     """Make the documents for a component; `notes` are further annotations, `digest_of` hashes bytes."""
     wasm = _described(WASM, artifact, digest_of)
@@ -132,9 +141,48 @@ def pushed(artifact: bytes, manifest: bytes, signatures: bytes, digest_of: Any, 
     return Pushed(digest_of(main), main, companion, blobs)
 
 
-def index_with(existing: bytes, companion: bytes, digest_of: Any) -> bytes:
-    """Return the index of referrers, as registries without an API for them want it, with a companion in it."""
-    entry = {**_described(MANIFEST, companion, digest_of), "artifactType": COMPANION}
+def attached(main: bytes, signatures: bytes, digest_of: Any) -> Attached:
+    """Make the documents of signatures that are attached to the component with the manifest `main`."""
+    kind = _document(main).get("mediaType")
+    subject = _described(kind if kind in ACCEPTED else MANIFEST, main, digest_of)
+    document = canonical_json({
+        "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": SIGNATURES,
+        "config": _described(EMPTY, b"{}", digest_of), "layers": [_described(SIGNATURES, signatures, digest_of)],
+        "subject": subject,
+    })  # fmt: skip
+    return Attached(subject["digest"], document, {digest_of(data): data for data in (b"{}", signatures)})
+
+
+def referrers_in(data: bytes) -> tuple[str, ...]:
+    """Return the digests of the manifests in a list of referrers that may hold signatures: the newest of many.
+
+    Raises:
+        FetchFailed: it is no such list.
+    """
+    listed = _document(data).get("manifests")
+    if not isinstance(listed, list):
+        raise FetchFailed("the registry's list of referrers is not well formed", "`manifests` is no list")
+    ours = [each for each in listed if isinstance(each, dict) and each.get("artifactType") in (COMPANION, SIGNATURES)]
+    return tuple(_digest_in(each) for each in ours[-REFERRERS_MAX:])
+
+
+def attached_blob(data: bytes, subject: str) -> Blob | None:
+    """Return the signatures that a referrer of `subject` holds; None where it holds none, or is of another.
+
+    Raises:
+        FetchFailed: it is no manifest.
+    """
+    document = _document(data)
+    layers = document.get("layers")
+    if _mapping(document.get("subject")).get("digest") != subject or not isinstance(layers, list):
+        return None
+    found = [layer for layer in layers[:LAYERS_MAX] if isinstance(layer, dict) and layer.get("mediaType") == SIGNATURES]
+    return _blob_in(found[0]) if found else None
+
+
+def index_with(existing: bytes, companion: bytes, digest_of: Any, kind: str = COMPANION) -> bytes:
+    """Return the index of referrers, as registries without an API for them want it, with one more of this kind."""
+    entry = {**_described(MANIFEST, companion, digest_of), "artifactType": kind}
     try:
         listed = _document(existing).get("manifests", []) if existing else []
     except FetchFailed:  # somebody else's, and of no use

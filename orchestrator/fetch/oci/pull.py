@@ -12,9 +12,11 @@ from orchestrator.fetch.limits import (
     FetchSettings,
 )
 from orchestrator.fetch.oci.manifest import Blob, chosen_manifest, parts_of
+from orchestrator.fetch.oci.referrers import attached_signatures, with_attached
 from orchestrator.fetch.oci.registry import Registry
 from orchestrator.model.component_source import OciComponent
 from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing, Artifacts
+from orchestrator.store.packages import StoredPackage
 
 
 class OciFetcher:
@@ -43,12 +45,18 @@ class OciFetcher:
         if inner is not None:
             document, _ = registry.manifest(inner)
         parts = parts_of(document)
-        return FetchedFiles(
-            digest,
-            self._blob(registry, parts.artifact, self._settings.max_bytes, remote.name),
-            self._blob(registry, parts.manifest, TOML_MAX_BYTES, "its Component.toml"),
-            self._blob(registry, parts.signatures, SIGNATURES_MAX_BYTES, "its signatures"),
-        )
+        artifact = self._blob(registry, parts.artifact, self._settings.max_bytes, remote.name)
+        toml = self._blob(registry, parts.manifest, TOML_MAX_BYTES, "its Component.toml")
+        signatures = self._blob(registry, parts.signatures, SIGNATURES_MAX_BYTES, "its signatures")
+        return FetchedFiles(digest, artifact, toml, _signed(registry, digest, signatures, toml, parts.artifact.digest))
+
+    def signed_now(self, remote: OciComponent, digest: str, stored: StoredPackage) -> bytes:
+        """Return the signatures of a package that is here, with those attached to it in the registry since.
+
+        Raises:
+            FetchFailed: the registry cannot be asked.
+        """
+        return _signed(self._registry(remote), digest, stored.signatures, stored.manifest, stored.package.artifact)
 
     def _blob(self, registry: Registry, blob: Blob | None, max_bytes: int, what: str) -> bytes:
         if blob is None:
@@ -75,3 +83,9 @@ class OciFetcher:
 
     def _registry(self, remote: OciComponent) -> Registry:
         return Registry(self._http, self._settings, remote)
+
+
+def _signed(registry: Registry, digest: str, signatures: bytes, toml: bytes, artifact: str) -> bytes:
+    if not toml:  # the signatures of a component of others lie beside the Component.toml that the source has for it
+        return signatures
+    return with_attached(signatures, attached_signatures(registry, digest), toml, artifact)

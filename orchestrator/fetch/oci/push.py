@@ -4,7 +4,18 @@ from collections.abc import Callable
 
 from orchestrator.fetch.http import Http
 from orchestrator.fetch.limits import DOCUMENT_MAX_BYTES, FetchedFiles, FetchFailed, FetchSettings
-from orchestrator.fetch.oci.manifest import ACCEPTED, INDEX, MANIFEST, Pushed, index_with, pushed
+from orchestrator.fetch.oci.manifest import (
+    ACCEPTED,
+    COMPANION,
+    INDEX,
+    MANIFEST,
+    SIGNATURES,
+    Pushed,
+    attached,
+    index_with,
+    parts_of,
+    pushed,
+)
 from orchestrator.fetch.oci.registry import Registry, digest_of
 from orchestrator.model.component_source import OciComponent
 
@@ -37,14 +48,38 @@ def push_documents(
         FetchFailed: the registry did not take it.
     """
     registry = Registry(http, settings, remote)
-    for digest, data in made.blobs.items():
+    _upload_blobs(registry, made.blobs, told)
+    _put(registry, made.digest, made.manifest, MANIFEST)
+    if not _put(registry, digest_of(made.companion), made.companion, MANIFEST):
+        _list_referrer(registry, made.digest, made.companion, COMPANION)
+    _put(registry, remote.version, made.manifest, MANIFEST)
+
+
+def attach_signatures(
+    http: Http, settings: FetchSettings, remote: OciComponent, signatures: bytes, artifact: str
+) -> str:
+    """Attach signatures to a component that is there, of this artifact; returns the digest that they are about.
+
+    Raises:
+        FetchFailed: there is none, or the registry did not take them.
+    """
+    registry = Registry(http, settings, remote)
+    main, _ = registry.manifest(remote.version)
+    there = parts_of(main).artifact.digest
+    if there != artifact:
+        raise FetchFailed(f"{remote.reference} is another component", f"its artifact is {there}, not {artifact}")
+    made = attached(main, signatures, digest_of)
+    _upload_blobs(registry, made.blobs, lambda _: None)
+    if not _put(registry, digest_of(made.manifest), made.manifest, MANIFEST):
+        _list_referrer(registry, made.subject, made.manifest, SIGNATURES)
+    return made.subject
+
+
+def _upload_blobs(registry: Registry, blobs: dict[str, bytes], told: Callable[[str], None]) -> None:
+    for digest, data in blobs.items():
         if not _has(registry, f"/blobs/{digest}", {}):
             told(f"{digest[:19]} ({len(data)} bytes)")
             _upload(registry, digest, data)
-    _put(registry, made.digest, made.manifest, MANIFEST)
-    if not _put(registry, digest_of(made.companion), made.companion, MANIFEST):
-        _list_companion(registry, made.digest, made.companion)
-    _put(registry, remote.version, made.manifest, MANIFEST)
 
 
 def _has(registry: Registry, path: str, headers: dict[str, str]) -> bool:
@@ -71,12 +106,12 @@ def _put(registry: Registry, version: str, data: bytes, kind: str) -> bool:
         return bool(answer.header("OCI-Subject"))
 
 
-def _list_companion(registry: Registry, digest: str, companion: bytes) -> None:
+def _list_referrer(registry: Registry, digest: str, referrer: bytes, kind: str) -> None:
     """Keep the list of referrers under a tag, as registries want it that have no API for it."""
     tag = digest.replace(":", "-")
     with registry.asked("GET", f"/manifests/{tag}", {"Accept": INDEX}, actions=BOTH) as answer:
         existing = answer.body(DOCUMENT_MAX_BYTES) if answer.status == 200 else b""
-    _put(registry, tag, index_with(existing, companion, digest_of), INDEX)
+    _put(registry, tag, index_with(existing, referrer, digest_of, kind), INDEX)
 
 
 def _refused(registry: Registry, what: str, status: int) -> FetchFailed:
