@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
+from orchestrator.fetch.guarded import Guarded
 from orchestrator.fetch.limits import REDIRECTS_MAX, FetchFailed, FetchSettings
 from orchestrator.source.spec import Address, is_forbidden, is_loopback, plain_address
 
@@ -85,8 +86,8 @@ def target_of(url: str) -> Target:
 class HttpAnswer:
     """An answer whose body has not been read yet."""
 
-    def __init__(self, target: Target, response: http.client.HTTPResponse, deadline: float) -> None:
-        self.target, self._response, self._deadline = target, response, deadline
+    def __init__(self, target: Target, response: http.client.HTTPResponse, guarded: Guarded) -> None:
+        self.target, self._response, self._guarded = target, response, guarded
         self.status = response.status
 
     def header(self, name: str) -> str:
@@ -109,11 +110,9 @@ class HttpAnswer:
         length, taken = self.length, 0
         if length is not None and length > max_bytes:
             raise _too_large(self.target, max_bytes)
+        self._guarded.allow(2 * max_bytes)  # pieces of a body have lengths of their own
         while True:
-            if time.monotonic() > self._deadline:
-                raise FetchFailed(
-                    f"{self.target.authority} is too slow", "the time for one fetch is over", is_passing=True
-                )
+            self._guarded.patience()
             try:
                 chunk = self._response.read1(CHUNK_BYTES)
             except (OSError, http.client.HTTPException, ValueError) as error:
@@ -152,22 +151,26 @@ class Http:
 
     @contextmanager
     def send(
-        self, method: str, url: str, headers: Mapping[str, str], *, authorization: str = "", body: bytes | None = None
-    ) -> Iterator[HttpAnswer]:
+        self, method: str, url: str, headers: Mapping[str, str], *, authorization: str = "",
+        body: bytes | None = None, led_by: str = "",
+    ) -> Iterator[HttpAnswer]:  # fmt: skip
         """Send a request and yield the answer, whatever its status; a GET follows redirects.
+
+        `led_by` is the address whose answer named this one, which is then followed to as a redirect is.
 
         Raises:
             FetchFailed: the host cannot be reached, or is not one to be reached.
         """
         target, deadline = target_of(url), time.monotonic() + self._settings.timeout_s
         first = target
-        is_inside: bool | None = None  # whether the first host lies in this machine or its network
+        # whether the first host lies in this machine or its network
+        is_inside = self._is_inside(target_of(led_by)) if led_by else None
         for _ in range(REDIRECTS_MAX + 1):
             sent = dict(headers)
             if authorization and target.is_same_host(first):
                 sent["Authorization"] = authorization
-            connection, is_inside = self._connected(target, is_inside)
-            asked = self._asked(connection, method, target, sent, body, deadline)
+            connection, guarded, is_inside = self._connected(target, is_inside, deadline)
+            asked = self._asked(connection, guarded, method, target, sent, body)
             with closing(connection), closing(asked) as answer:
                 if method not in ("GET", "HEAD") or answer.status not in _MOVED or not answer.header("Location"):
                     yield answer
@@ -180,8 +183,8 @@ class Http:
         return self._settings.of(host, port).plain_http or (self._plain_http and is_loopback(host))
 
     def _asked(
-        self, connection: http.client.HTTPConnection, method: str, target: Target, headers: Mapping[str, str],
-        body: bytes | None, deadline: float,
+        self, connection: http.client.HTTPConnection, guarded: Guarded, method: str, target: Target,
+        headers: Mapping[str, str], body: bytes | None,
     ) -> HttpAnswer:  # fmt: skip
         plain_proxy = self._settings.proxy and target.scheme == "http" and not is_loopback(target.host)
         path = f"http://{target.authority}{target.path}" if plain_proxy else target.path
@@ -192,9 +195,14 @@ class Http:
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()
             raise _broken(target, error) from None
-        return HttpAnswer(target, response, deadline)
+        except FetchFailed:
+            connection.close()
+            raise
+        return HttpAnswer(target, response, guarded)
 
-    def _connected(self, target: Target, is_inside: bool | None) -> tuple[http.client.HTTPConnection, bool]:
+    def _connected(
+        self, target: Target, is_inside: bool | None, deadline: float
+    ) -> tuple[http.client.HTTPConnection, Guarded, bool]:
         """Connect, and return whether the host lies inside, if it is the first."""
         if target.scheme == "http" and not self._may_be_plain(target):
             detail = "http:// is neither encrypted nor authenticated"
@@ -202,22 +210,30 @@ class Http:
             raise FetchFailed(f"{target.authority} is not fetched from by http://", detail, hint)
         connection, encryption = http.client.HTTPConnection(target.host, target.port), self._encryption(target)
         try:
-            if self._settings.proxy and not is_loopback(target.host):
+            if self._is_beyond_proxy(target):
                 sock = self._through_proxy(target)
                 inside = False
             else:
                 addresses = addresses_of(target.host, target.port)
-                inside = any(address.is_private or address.is_loopback for address in addresses)
+                inside = _is_any_inside(addresses)
                 if inside and is_inside is False:
                     raise FetchFailed(
-                        f"{target.authority} is not followed to", "a host outside redirects into this network"
+                        f"{target.authority} is not followed to", "a host outside leads into this network"
                     )
                 sock = _opened([str(address) for address in addresses], target.port)
             sock.settimeout(self._settings.stall_s)
-            connection.sock = encryption.wrap_socket(sock, server_hostname=target.host) if encryption else sock
+            wire = encryption.wrap_socket(sock, server_hostname=target.host) if encryption else sock
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise _broken(target, error) from None
-        return connection, inside if is_inside is None else is_inside
+        guarded = Guarded(wire, target.authority, self._settings.stall_s, deadline)
+        connection.sock = guarded
+        return connection, guarded, inside if is_inside is None else is_inside
+
+    def _is_beyond_proxy(self, target: Target) -> bool:
+        return bool(self._settings.proxy) and not is_loopback(target.host)
+
+    def _is_inside(self, target: Target) -> bool:
+        return not self._is_beyond_proxy(target) and _is_any_inside(addresses_of(target.host, target.port))
 
     def _may_be_plain(self, target: Target) -> bool:
         return is_loopback(target.host) or self._settings.of(target.host, target.port).plain_http
@@ -260,6 +276,11 @@ def addresses_of(host: str, port: int) -> list[Address]:
         if is_forbidden(address) or (address.is_loopback and not is_loopback(host)):
             raise FetchFailed(f"{host} is not fetched from", f"it leads to {address}, where no server for others is")
     return addresses
+
+
+def _is_any_inside(addresses: list[Address]) -> bool:
+    """Decide whether one of some addresses is of this machine or of a network around it, and not of the Internet."""
+    return any(not address.is_global for address in addresses)
 
 
 def check_status(answer: HttpAnswer, what: str) -> None:

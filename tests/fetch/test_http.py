@@ -13,7 +13,7 @@ from orchestrator.fetch.limits import FetchFailed, FetchSettings, HostSettings
 from orchestrator.fetch.url import fetch_url
 from orchestrator.model.component_source import UrlComponent
 
-from .web import Web, archive, endless, redirects, serves, sha256, silent, truncates
+from .web import Web, archive, endless, redirects, serves, sha256, silent, truncates, without_end
 from .web import web as served
 
 DATA = bytes(range(256)) * 1_000
@@ -88,6 +88,53 @@ def test_one_that_sends_a_byte_now_and_then_is_given_up_at_the_deadline(web, tmp
     failed = refused(web, tmp_path, settings=settings)
     assert "is too slow" in failed.summary
     assert failed.is_passing
+
+
+OK_IN_PIECES = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "more", "said"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n", "sends too much"),
+        (b"HTTP/1.1 200 OK\r\n", b"a: b\r\n", "cannot be fetched from"),
+        (OK_IN_PIECES + b"1\r\na\r\n0\r\n", b"a: b\r\n", "sends too much"),
+        (b"", b"", "is too slow"),
+        (b"HTTP/1.1 200 OK\r\nA", b"", "is too slow"),
+        (OK_IN_PIECES + b"1", b"", "is too slow"),
+        (OK_IN_PIECES + b"1\r\na\r\n0\r\n", b"", "is too slow"),
+    ],
+)
+def test_no_part_of_an_answer_is_waited_for_longer_or_read_further_than_the_whole(web, tmp_path, begin, more, said):
+    web.routes["/file"] = without_end(begin, more)
+    settings = FetchSettings(max_bytes=1 << 20, timeout_s=10 if more else 0.2, stall_s=10)
+    assert said in refused(web, tmp_path, settings=settings).sentence
+
+
+def test_no_answer_from_outside_leads_into_this_network(web, tmp_path):
+    """A host that is reached through a proxy lies outside."""
+    hosts = {"outside.example": HostSettings(plain_http=True)}
+    http = Http(FetchSettings(proxy=web.url, hosts=hosts))
+    web.routes["http://outside.example/"] = redirects(f"{web.url}/inside")
+    web.routes["/inside"] = serves(b"")
+    asked = http.send("GET", "http://outside.example/", {})
+    with pytest.raises(FetchFailed, match="a host outside leads into this network"), asked:
+        pass
+    led = http.send("GET", f"{web.url}/inside", {}, led_by="http://outside.example/")
+    with pytest.raises(FetchFailed, match="a host outside leads into this network"), led:
+        pass
+    with http.send("GET", f"{web.url}/inside", {}, led_by=web.url) as answer:
+        assert answer.status == 200
+    assert [path for _, path, _ in web.asked] == ["http://outside.example/", "/inside"]
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "100.64.0.1", "fd00::1", "198.18.0.1", "::ffff:192.168.0.1"])
+def test_a_network_that_is_not_the_internet_is_not_led_into(monkeypatch, address):
+    found = {"x.example": address, "outside.example": "1.1.1.1"}
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: [(2, 1, 6, "", (found[host], 443))])
+    led = Http(SETTINGS).send("GET", "https://x.example/", {}, led_by="https://outside.example/")
+    with pytest.raises(FetchFailed, match="a host outside leads into this network"), led:
+        pass
 
 
 @pytest.mark.parametrize("url", ["http://example.org/x", "ftp://example.org/x", "https:///x", "https://a b/x"])

@@ -275,3 +275,22 @@ def test_a_registry_that_serves_other_signatures_than_it_names_is_found_out(tmp_
     registry.blobs[digest_of(line(b"1" * 32))] = line(b"2" * 32)
     with pytest.raises(FetchFailed, match="served other signatures"):
         pulled(tmp_path, web)
+
+
+@pytest.mark.parametrize(("named", "said"), [("", "leads into this network"), ("127.0.0.1", "")])
+def test_a_registry_outside_sends_for_no_token_into_this_network(tmp_path, web, named, said):
+    """A host that is reached through a proxy lies outside; what it would be given is in the token."""
+    challenge = f'Bearer realm="{web.url}/inside",service="x"'
+    at = "http://outside.example/v2/acme/x/manifests/1"
+    web.routes[at] = serves(b"", 401, WWW_Authenticate=challenge)
+    web.routes["/inside?service=x&scope=repository%3Aacme%2Fx%3Apull"] = serves(b'{"token": "of-an-inner-service"}')
+    hosts = {"outside.example": HostSettings(plain_http=True, token_host=named)}
+    settings = FetchSettings(proxy=web.url, hosts=hosts)
+    remote = oci_component("outside.example/acme/x:1")
+    asked = OciFetcher(
+        Http(settings), Downloads(Http(settings), tmp_path, lambda *_: None), Artifacts(tmp_path), settings
+    )
+    with pytest.raises(FetchFailed, match=said or "wants credentials"):
+        asked.resolve(remote)
+    sent = [headers.get("Authorization") for _, path, headers in web.asked if path == at]
+    assert any(sent) == (not said)

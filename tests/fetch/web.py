@@ -133,6 +133,22 @@ def silent(to: BaseHTTPRequestHandler) -> None:
     to.rfile.read(1)
 
 
+def without_end(begin: bytes, more: bytes) -> Route:
+    """Send some bytes in place of an answer, and then others until the other side hangs up."""
+
+    def route(to: BaseHTTPRequestHandler) -> None:
+        try:
+            to.wfile.write(begin)
+            while more:
+                to.wfile.write(more * 1_000)
+            to.wfile.flush()
+            to.rfile.read(1)
+        except OSError:
+            return
+
+    return route
+
+
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 

@@ -127,7 +127,9 @@ class Registry:
             raise FetchFailed(f"{self._host} sends for a token to {realm.host}", detail, hint)
         query = {"service": asked.get("service", ""), "scope": f"repository:{self.remote.name}:{actions}"}
         url = f"{asked['realm']}{'&' if '?' in asked['realm'] else '?'}{urlencode(query, quote_via=quote)}"
-        with self._http.send("GET", url, {}, authorization=login) as answer:
+        is_named = realm.host == self._settings.of(self.remote.host).token_host
+        led_by = "" if is_named else self._base  # which may not lead us into a network that it is outside of
+        with self._http.send("GET", url, {}, authorization=login, led_by=led_by) as answer:
             check_status(answer, f"a token for {self.remote.name}")
             data = answer.body(_TOKEN_MAX_BYTES)
         return _token_in(data, realm.host)
