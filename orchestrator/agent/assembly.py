@@ -22,6 +22,8 @@ from orchestrator.agent.secret_variables import SecretVariables
 from orchestrator.agent.shutdown import Shutdown
 from orchestrator.agent.sources import Sources
 from orchestrator.agent.surroundings import Announcer, HostSurroundings
+from orchestrator.agent.webhook_secrets import WebhookSecrets
+from orchestrator.agent.webhooks import LookedAt, Webhooks
 from orchestrator.compiled.sealed import SealedFolder
 from orchestrator.compiled.worlds import Worlds
 from orchestrator.controller.loop import Controller
@@ -45,6 +47,7 @@ from orchestrator.model.event import Event
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedState
 from orchestrator.model.policy import PolicySet
+from orchestrator.model.settings import WebhooksSection
 from orchestrator.model.source import SourceStatus
 from orchestrator.observe.events import Journals
 from orchestrator.plan.action import ActionKind, Reason
@@ -106,6 +109,7 @@ class Agent:
         self.planning = self._planning(artifacts)
         self.operations = self._operations()
         self.policies = self.policies_of("", {}, 0)
+        self.webhooks = self.webhooks_of(WebhooksSection())
         self.messages = Messages(self.fleet, self.clock, self.exchange.letters)
 
     def _watch_the_store(self) -> None:
@@ -204,6 +208,12 @@ class Agent:
         around = PolicySurroundings(self._rule_by, self.announcer.announce, self.auditing, self.clock.wall_ms)
         return Policies(place, read, self.state.path, look_ms, around)
 
+    def webhooks_of(self, section: WebhooksSection) -> Webhooks:
+        """Return the listener that forges tell of pushes; it begins later, and not at all where none is asked for."""
+        secrets = WebhookSecrets(self.secrets.secrets, self.clock)
+        looked_at = LookedAt(self.sources.followed_specs, self.controller.sources.ask)
+        return Webhooks(section, secrets, looked_at, self.clock, self.announcer.announce)
+
     def _rule_by(self, rules: PolicySet) -> None:
         """Put policies in force, and plan everything anew; returns when that is so, if the controller still runs."""
 
@@ -263,6 +273,7 @@ class Agent:
 
     def close(self) -> None:
         """Release what is held; only after the controller has ended."""
+        self.webhooks.close()
         self.policies.close()
         self.sources.followed.close()
         self.lookout.close()

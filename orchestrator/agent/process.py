@@ -32,6 +32,7 @@ from orchestrator.interpreter import Interpreter
 from orchestrator.model.calls import Calls, UnknownLayout
 from orchestrator.model.event import Event
 from orchestrator.model.policy import MachineLimits
+from orchestrator.model.settings import WebhooksSection
 from orchestrator.model.source import SourceStatus
 from orchestrator.secrets.secrets import SecretPlaces
 from orchestrator.store.database import DatabaseFault
@@ -64,6 +65,7 @@ class AgentOptions(NamedTuple):
     policy: str = ""
     policy_refresh_ms: int = 15_000
     machine: MachineLimits | None = None
+    webhooks: WebhooksSection = WebhooksSection()
 
 
 def run_agent(options: AgentOptions) -> None:
@@ -89,6 +91,7 @@ def run_agent(options: AgentOptions) -> None:
         )  # fmt: skip
         agent.ruling.limit(options.machine)
         agent.policies = agent.policies_of(options.policy, options.fetching.passed_on, options.policy_refresh_ms)
+        agent.webhooks = agent.webhooks_of(options.webhooks)
         opened.callback(_close, agent, lock)
         listener = opened.enter_context(listening(options.socket_path))  # only now: a failure before touches no socket
         about = AgentView(
@@ -207,6 +210,7 @@ async def _serve(
     agent.auditing.begin()
     agent.secrets.begin()
     agent.policies.begin(agent.ruling.put)
+    agent.webhooks.begin()
     options.ready(agent)
     controller.start()
     waits = {serving, asyncio.create_task(ending.wait())}
@@ -229,6 +233,7 @@ def _about(about: AgentView, agent: Agent) -> AgentView:
     return replace(
         about, condition=agent.condition, policy=policies.shown, policy_warning=policies.warning,
         policy_fault=policies.fault, policy_read_at=policies.read_at_ms,
+        webhooks=agent.webhooks.view(),
     )  # fmt: skip
 
 

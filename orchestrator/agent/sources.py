@@ -259,6 +259,11 @@ class Sources:
         owners = {record.source for record in self._ledger.records.values()}
         return seen_sources(self._ledger.sources, notes, self._ledger.desired, owners, is_agent_running=True)
 
+    def followed_specs(self) -> dict[str, SourceSpec]:
+        """Return what is read of each source that is looked at now, by name; from any thread."""
+        records = [*self._ledger.sources.values()]
+        return {each.name: each.spec for each in records if each.follow.is_watched and each.spec is not None}
+
     def views(self) -> list[SourceView]:
         """Describe every source, sorted by name."""
         return source_views(self.seen(), self._controller.outcomes.not_done)

@@ -73,6 +73,10 @@ def status(settings: Settings) -> None:
         console.print(Text.assemble(("policy     ", "bold red"), printable(about.policy_warning)))
     if about.condition:
         console.print(Text.assemble(("store      ", "bold red"), printable(about.condition)))
+    if about.webhooks is not None:
+        from orchestrator.cli.outward import show_webhooks  # which most agents have no use for
+
+        show_webhooks(console, about.webhooks)
 
 
 @command(hidden=True)

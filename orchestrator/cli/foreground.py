@@ -54,6 +54,7 @@ def run_here(settings: Settings, ready: Callable[[Agent], None] = lambda _: None
             policy=configured.policy,
             policy_refresh_ms=configured.policy_refresh,
             machine=machine_limits(settings),
+            webhooks=configured.webhooks,
         )
         run_agent(options)
     except StateLocked as locked:

@@ -333,6 +333,40 @@ class Python(Value, frozen=True):
     costs: str
 
 
+class WebhookEndpointView(Value, frozen=True):
+    """An endpoint of the webhook listener: its counts since the agent started, and the times of its last requests.
+
+    `forge` is the kind of its signatures, `refused` counts by reason, `problem` is why it has no secret. Times are
+    wall-clock milliseconds, 0 for none. No `sources` means every followed repository.
+    """
+
+    name: str
+    path: str
+    forge: str
+    sources: tuple[str, ...]
+    accepted: int
+    accepted_at: int
+    refused: dict[str, int]
+    refused_at: int
+    problem: str
+
+
+class WebhooksView(Value, frozen=True):
+    """The webhook listener: where it listens, empty while it does not, and `problem` says why.
+
+    `looks` were asked of sources, `merged` were asked for while one was pending. `refused` counts requests that named
+    no endpoint, by reason.
+    """
+
+    listening: str
+    problem: str
+    encrypted: bool
+    looks: int
+    merged: int
+    refused: dict[str, int]
+    endpoints: tuple[WebhookEndpointView, ...]
+
+
 class AgentView(Value, frozen=True):
     """The agent process."""
 
@@ -351,6 +385,7 @@ class AgentView(Value, frozen=True):
     policy_fault: str = ""  # why those known last are in force; part of the warning
     policy_read_at: int = 0  # when they were read last, in wall-clock milliseconds; 0 for never
     condition: str = ""  # what is wrong with its store for as long as it is, such as that nothing can be written
+    webhooks: WebhooksView | None = None  # where the settings ask for a listener
 
 
 class DeadLetterView(Value, frozen=True):

@@ -97,6 +97,12 @@ class WatchedSources:
         for watched in self._watched.values():
             watched.reader.ask()
 
+    def ask(self, source: str) -> None:
+        """Look at one source again, if it is watched; from any thread."""
+        watched = self._watched.get(source)
+        if watched is not None:
+            watched.reader.ask()
+
     def resolve_again(self) -> None:
         """Resolve every snapshot anew in the next pass."""
         for watched in self._watched.values():

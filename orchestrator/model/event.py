@@ -40,6 +40,10 @@ class EventReason(StrEnum):
     SOURCE_STALE = "source-stale"
     SOURCE_READABLE = "source-readable"
     COMMIT = "commit"
+    # of the listener that forges tell of pushes
+    WEBHOOKS_LISTEN = "webhooks-listen"
+    WEBHOOKS_CLOSED = "webhooks-closed"
+    WEBHOOK_REFUSED = "webhook-refused"
     # of a component that is fetched
     COMPONENT_FETCHED = "component-fetched"
     COMPONENT_MOVED = "component-moved"
@@ -102,7 +106,8 @@ _WARNINGS = frozenset({
     EventReason.HOST_FAULT, EventReason.STATE_DIR_GONE, EventReason.STORE_DAMAGED, EventReason.STORE_FAILING,
     EventReason.AUDIT_FAILING, EventReason.POLICY_FAULTY, EventReason.POLICY_VIOLATED,
     EventReason.POLICY_STOPPED,
-    EventReason.FOLLOWER_DROPPED, EventReason.SOURCE_STALE, EventReason.WAITING, EventReason.BLOCKED, EventReason.HELD,
+    EventReason.FOLLOWER_DROPPED, EventReason.WEBHOOKS_CLOSED, EventReason.WEBHOOK_REFUSED,
+    EventReason.SOURCE_STALE, EventReason.WAITING, EventReason.BLOCKED, EventReason.HELD,
     EventReason.METADATA_DIFFERS, EventReason.SIGNATURE_FAULTY, EventReason.SECRET_DIFFERS,
     EventReason.ROLLING_BACK, EventReason.FAILED, EventReason.EXITED,
     EventReason.GAVE_UP, EventReason.FETCH_FAILED, EventReason.DEGRADED, EventReason.UNHEALTHY, EventReason.UNDELIVERED,

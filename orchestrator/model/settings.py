@@ -76,6 +76,34 @@ class StoreSection(Value, frozen=True, rename="kebab"):
     retain: int
 
 
+class WebhookEndpoint(Value, frozen=True, rename="kebab"):
+    """An entry of `webhooks.endpoints`: who may ask for a look, by which secret, at which sources."""
+
+    name: str
+    kind: str
+    path: str = ""
+    secret_file: str = ""
+    secret_name: str = ""
+    header: str = ""
+    sources: tuple[str, ...] = ()
+
+    @property
+    def at(self) -> str:
+        """The path that requests name."""
+        return self.path or f"/{self.name}"
+
+
+class WebhooksSection(Value, frozen=True, rename="kebab"):
+    """The section `webhooks`."""
+
+    listen: str = ""
+    certificate: str = ""
+    key: str = ""
+    max_bytes: int = 0
+    min_interval: int = 0
+    endpoints: tuple[WebhookEndpoint, ...] = ()
+
+
 class AgentSettings(Value, frozen=True, rename="kebab"):
     """All settings, typed."""
 
@@ -88,3 +116,4 @@ class AgentSettings(Value, frozen=True, rename="kebab"):
     registries: dict[str, RegistrySection] = msgspec.field(default_factory=dict)
     git: dict[str, GitHostSection] = msgspec.field(default_factory=dict)
     policy: str = ""
+    webhooks: WebhooksSection = WebhooksSection()

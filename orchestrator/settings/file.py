@@ -9,6 +9,7 @@ from orchestrator.manifest.toml import FILE_MAX_BYTES, read_toml
 from orchestrator.model.base import Value
 from orchestrator.model.diagnostic import Diagnostic, Location, Severity
 from orchestrator.settings.quick import distrusted, opened
+from orchestrator.settings.rules import rule_problems
 
 KIND = "airs"
 
@@ -42,7 +43,7 @@ def read_settings_file(path: Path) -> SettingsFile:
 def parse_settings_file(shown: str, data: bytes) -> SettingsFile:
     """Check the bytes of a file; never raises, whatever the bytes."""
     parsed = read_toml(data)
-    problems = parsed.problems if parsed.root is None else check(KIND, parsed.root)
+    problems = parsed.problems if parsed.root is None else check(KIND, parsed.root) or [*rule_problems(parsed.root)]
     return SettingsFile(
         path=shown, root=parsed.root, diagnostics=tuple(problem.within(shown) for problem in sorted(problems))
     )

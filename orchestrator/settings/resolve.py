@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from orchestrator.decoding import from_plain
 from orchestrator.manifest.check import check
-from orchestrator.manifest.node import Node, plain
+from orchestrator.manifest.node import Node, items, plain
 from orchestrator.manifest.schema import schema
 from orchestrator.manifest.units import duration_ms, size_bytes
 from orchestrator.model.base import Value
@@ -15,7 +15,7 @@ from orchestrator.model.settings import AgentSettings, Origin, Setting
 from orchestrator.settings.file import KIND, SettingsFile
 from orchestrator.settings.paths import placed
 
-Key = tuple[str, ...]
+Key = tuple[str | int, ...]  # a number names an entry of a list of tables
 _MEASURES = {"duration": duration_ms, "size": size_bytes}
 
 
@@ -50,12 +50,12 @@ def resolve_settings(file: SettingsFile | None, given: GivenSettings) -> Resolve
         return ResolvedSettings(values=None, settings=(), diagnostics=tuple(diagnostics))
     whole = schema(KIND)
     settings: list[Setting] = []
-    tree: dict[str, Any] = {}
+    tree: dict[str | int, Any] = {}
     for leaf in _leaves(whole, whole, file.root if file else None, ()):
         setting = _in_force(leaf, file.path if file else "", given)
         settings.append(setting)
         _put(tree, leaf.key, _converted(leaf.field, setting.value))
-    return ResolvedSettings(values=from_plain(tree, AgentSettings), settings=tuple(settings))
+    return ResolvedSettings(values=from_plain(_with_lists(tree), AgentSettings), settings=tuple(settings))
 
 
 def misplaced_state_dir(resolved: ResolvedSettings, actual: str) -> ResolvedSettings:
@@ -76,11 +76,18 @@ def misplaced_state_dir(resolved: ResolvedSettings, actual: str) -> ResolvedSett
 
 
 def _leaves(raw: dict[str, Any], whole: dict[str, Any], node: Node | None, key: Key) -> Iterator[_Leaf]:
-    """Yield every key that has a value of its own, those of named sections (`[registries."host"]`) as written."""
+    """Yield every key that has a value of its own, those of named sections (`[registries."host"]`) as written.
+
+    Of a list of tables (`[[webhooks.endpoints]]`), each entry's keys are yielded, those that it leaves out as well.
+    """
     field = _followed(raw, whole)
     inside = node.value if node is not None and isinstance(node.value, dict) else {}
     named = _followed(extra, whole) if isinstance(extra := field.get("additionalProperties"), dict) else {}
-    if "properties" in named:
+    entry = _followed(field.get("items", {}), whole)
+    if "properties" in entry:
+        for index, child in enumerate(items(node)):
+            yield from _leaves(entry, whole, child, (*key, index))
+    elif "properties" in named:
         for name, child in inside.items():
             yield from _leaves(named, whole, child, (*key, name))
     elif "properties" in field:
@@ -113,8 +120,14 @@ def _in_force(leaf: _Leaf, path: str, given: GivenSettings) -> Setting:
 
 
 def shown_key(key: Key) -> str:
-    """Write a key as TOML does."""
-    return ".".join(part if part.replace("-", "").replace("_", "").isalnum() else f'"{part}"' for part in key)
+    """Write a key as TOML does, and the number of a list's entry in brackets behind the list's name."""
+    return "".join(map(_shown_part, key)).removeprefix(".")
+
+
+def _shown_part(part: str | int) -> str:
+    if isinstance(part, int):
+        return f"[{part}]"
+    return f".{part}" if part.replace("-", "").replace("_", "").isalnum() else f'."{part}"'
 
 
 def _placed(field: dict[str, Any], value: Any, folder: str, home: str) -> Any:
@@ -130,11 +143,19 @@ def _converted(field: dict[str, Any], value: Any) -> Any:
     return measure(value) if measure is not None and isinstance(value, str) else value
 
 
-def _put(tree: dict[str, Any], key: Key, value: Any) -> None:
+def _put(tree: dict[str | int, Any], key: Key, value: Any) -> None:
     for part in key[:-1]:
         tree = tree.setdefault(part, {})
     if value is not None:
         tree[key[-1]] = value
+
+
+def _with_lists(tree: Any) -> Any:
+    """Make lists of the mappings whose keys are numbers."""
+    if not isinstance(tree, dict):
+        return tree
+    inside = {part: _with_lists(child) for part, child in tree.items()}
+    return [inside[index] for index in sorted(inside)] if any(isinstance(part, int) for part in inside) else inside
 
 
 def _variable_problems(given: GivenSettings) -> Iterator[Diagnostic]:
@@ -146,5 +167,5 @@ def _variable_problems(given: GivenSettings) -> Iterator[Diagnostic]:
         if text:
             node = Node(text, 0, 0)
             for part in reversed(leaf.key):
-                node = Node({part: node}, 0, 0)
+                node = Node({str(part): node}, 0, 0)
             yield from (problem.within(variable) for problem in check(KIND, node))

@@ -132,3 +132,75 @@ def test_a_file_that_others_may_write_to_is_refused(tmp_path: Path, mode: int):
     assert "can be written by others" in read.diagnostics[0].summary
     file.chmod(0o644)
     assert read_settings_file(file).diagnostics == ()
+
+
+# ---- lists of tables ----
+
+HOOKS = """
+[webhooks]
+listen = "127.0.0.1:8420"
+[[webhooks.endpoints]]
+name = "a"
+kind = "github"
+secret-file = "a.secret"
+[[webhooks.endpoints]]
+name = "b"
+kind = "generic"
+secret-name = "airs/hook"
+header = "X-Mine"
+sources = ["shop"]
+"""
+
+
+def test_each_entry_of_a_list_of_tables_has_its_own_values_and_defaults():
+    settings = resolved(HOOKS)
+    assert settings.values is not None
+    first, second = settings.values.webhooks.endpoints
+    assert (first.name, first.at, first.secret_file, first.sources) == ("a", "/a", "/etc/airs/a.secret", ())
+    assert (second.kind, second.secret_name, second.header, second.sources) == (
+        "generic",
+        "airs/hook",
+        "X-Mine",
+        ("shop",),
+    )
+    assert settings.values.webhooks.min_interval == 1_000
+    assert in_force(settings, "webhooks.endpoints[0].secret-file") == (
+        "/etc/airs/a.secret", Origin.FILE, f"{FILE}:7:15",
+    )  # fmt: skip
+    assert in_force(settings, "webhooks.endpoints[1].path") == (None, Origin.DEFAULT, "")
+    none = resolved("").values
+    assert none is not None
+    assert none.webhooks.endpoints == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "summary"),
+    [
+        ("listen", "max-bytes = '1MiB' #", 2, "`webhooks.endpoints` without `webhooks.listen`: nothing listens"),
+        (
+            '"127.0.0.1:8420"',
+            '"example.org:8420"',
+            3,
+            "`webhooks.listen` is `example.org:8420`, which is not an address",
+        ),
+        ('secret-file = "a.secret"', "", 4, "the webhook `a` has no secret"),
+        (
+            'secret-name = "airs/hook"',
+            'secret-name = "airs/hook"\nsecret-file = "x"',
+            8,
+            "the webhook `b` has two secrets",
+        ),
+        ('kind = "generic"', 'kind = "github"', 8, "the webhook `b` has a `header`"),
+        ('name = "b"', 'name = "a"', 8, "`a` is in `webhooks.endpoints` twice"),
+        ('name = "b"', 'name = "b"\npath = "/a"', 8, "two webhooks have the path `/a`"),
+        ('kind = "github"', 'kind = "git"', 6, "`webhooks.endpoints[0].kind` is `git`; it must be `github` or"),
+        ('kind = "github"', 'kind = "github"\nsecret = "hunter2"', 7, "unknown key `secret`"),
+        ("listen", 'certificate = "x"\nlisten', 2, "`webhooks.certificate` and `webhooks.key` are given together"),
+    ],
+)
+def test_entries_that_contradict_themselves_or_each_other_are_refused(old, new, line, summary):
+    assert old in HOOKS
+    settings = resolved(HOOKS.replace(old, new, 1))
+    assert settings.values is None
+    found = {(each.location.line, each.summary) for each in settings.diagnostics}
+    assert any(at == line and said.startswith(summary) for at, said in found), found

@@ -1,0 +1,57 @@
+"""How the agent hears of forges, in lines of `airs agent status` and in findings of `airs doctor`."""
+
+from collections.abc import Iterator
+
+from orchestrator.cli.show import clock
+from orchestrator.cli.terminal import Console, Text
+from orchestrator.contract.documents import WebhookEndpointView, WebhooksView
+from orchestrator.model.finding import Finding, ok, problem, warning
+from orchestrator.observe.events import printable
+
+_LOOPBACK = ("127.", "[::1]")
+
+
+def show_webhooks(console: Console, view: WebhooksView) -> None:
+    """Print where the webhook listener is, and what was asked of it."""
+    if not view.listening:
+        console.print(Text.assemble(("webhooks   ", "bold red"), printable(f"not listening: {view.problem}")))
+        return
+    scheme = "https" if view.encrypted else "http"
+    nowhere = f"; without an endpoint: {_refused(view.refused)}" if view.refused else ""
+    looks = f"{view.looks} look{'s' * (view.looks != 1)} at sources, {view.merged} merged into another"
+    console.print(Text(f"webhooks   {scheme}://{view.listening}: {looks}{nowhere}"))
+    for endpoint in view.endpoints:
+        console.print(Text(f"           {printable(_told(endpoint))}", style="bold red" if endpoint.problem else ""))
+
+
+def _told(endpoint: WebhookEndpointView) -> str:
+    told = f"{endpoint.path} ({endpoint.forge}) accepted {endpoint.accepted}"
+    if endpoint.accepted_at:
+        told += f", the last {clock(endpoint.accepted_at)}"
+    if endpoint.refused:
+        told += f"; refused {_refused(endpoint.refused)}, the last {clock(endpoint.refused_at)}"
+    return f"{told}; {endpoint.problem}" if endpoint.problem else told
+
+
+def _refused(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {why}" for why, count in counts.items())
+
+
+def webhook_findings(view: WebhooksView) -> Iterator[Finding]:
+    """Say how the webhook listener is, as far as it can be known on this machine."""
+    about = "webhooks"
+    if not view.listening:
+        hint = "Mend that; it is tried again every second. Sources are still read at their intervals."
+        yield problem(about, "nothing listens, so pushes are noticed late", hint, view.problem)
+        return
+    yield ok(about, f"pushes may be told at {view.listening}")
+    for endpoint in view.endpoints:
+        if endpoint.problem:
+            hint = "Write the secret there, in a file with mode 0600."
+            yield problem(about, f"{endpoint.path} refuses every request", hint, endpoint.problem)
+        elif endpoint.refused.get("wrong-signature") and not endpoint.accepted:
+            hint = f"Compare its secret here with that of the webhook at the forge; the kind here is {endpoint.forge}."
+            yield warning(about, f"{endpoint.path} refused every request so far for a wrong signature", hint)
+    if not view.encrypted and not view.listening.startswith(_LOOPBACK):
+        hint = "Name a `certificate`, or listen at 127.0.0.1 behind a proxy that speaks TLS."
+        yield warning(about, "it speaks no TLS, and not to this machine alone", hint)

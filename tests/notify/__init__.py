@@ -1,0 +1,1 @@
+"""Everything is real: these packages are pure."""
