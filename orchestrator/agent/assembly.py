@@ -49,9 +49,11 @@ from orchestrator.model.observed import ObservedState
 from orchestrator.model.policy import PolicySet
 from orchestrator.model.settings import WebhooksSection
 from orchestrator.model.source import SourceStatus
+from orchestrator.model.spec import Grant, Revision
 from orchestrator.observe.events import Journals
 from orchestrator.plan.action import ActionKind, Reason
 from orchestrator.plan.document import Plan
+from orchestrator.rollout.standing import leading_to
 from orchestrator.runtime import Runtime
 from orchestrator.secrets.filling import WatchedSecrets
 from orchestrator.secrets.secrets import SecretPlaces, Secrets
@@ -162,7 +164,7 @@ class Agent:
         secrets = SecretVariables(self.secrets.secrets, self.announcer.announce)
         given = Given(
             self.fleet, self.exchange.requests, self.journals.logs, forbidden, self.attestation, self.auditing.uses,
-            secrets, self.ruling.folders,
+            secrets, self.ruling.folders, self._asks,
         )  # fmt: skip
         return Guests(self.state.artifacts, self.runtime, given, self.announcer.announce)
 
@@ -259,6 +261,11 @@ class Agent:
         is_kept, wants = self.state.artifacts.claim, self.controller.sources.wants
         commands = Commands(self.ledger, self.fleet, self.clock, self.announcer.announce, wants, is_kept, self.ruling)
         return Operations(self.controller, commands, is_kept, self.sources.note_applied, self.secrets.secrets)
+
+    def _asks(self, key: DeploymentKey, revision: Revision) -> Sequence[Grant]:
+        record = self.ledger.records.get(key)
+        known = () if record is None else (leading_to(record), record.stable, record.wanted)
+        return next((each.asks for each in known if each is not None and each.revision.id == revision.id), ())
 
     def _describe(self, key: DeploymentKey) -> tuple[str, str] | None:
         record = self.ledger.records.get(key)

@@ -24,6 +24,11 @@ GATHER_S = 0.05  # how long decisions gather, which are durable without the book
 AGAIN_S = 1.0  # how soon to try again while it cannot be written
 
 
+def told(error: OSError) -> str:
+    """Say in words why a file could not be written."""
+    return f"{error.strerror} ({error.filename})" if error.strerror and error.filename else str(error)
+
+
 class Auditing:
     """The book of an agent. Methods may be called from any thread."""
 
@@ -76,8 +81,7 @@ class Auditing:
         try:
             self._book.append([Told(note)])
         except OSError as error:
-            self._fail(error)
-            raise
+            raise OSError(self._fail(error)) from error
 
     def decided(self, changes: Sequence[Change]) -> None:
         """Take note that something was decided, with the notes on it."""
@@ -138,11 +142,14 @@ class Auditing:
         except OSError as error:
             self._fail(error)
 
-    def _fail(self, error: OSError) -> None:
-        was, self.condition = self.condition, f"the audit book cannot be written: {error}"
+    def _fail(self, error: OSError) -> str:
+        """Say that nothing can be written, for as long as that is so; returns the words for it."""
+        why = f"the audit book cannot be written: {told(error)}"
+        was, self.condition = self.condition, why
         if not was:
-            self._announce(None, "audit-failing", self.condition)
+            self._announce(None, "audit-failing", why)
         self._woken.set()
+        return why
 
     def _recover(self) -> None:
         was, self.condition = self.condition, ""

@@ -4,7 +4,7 @@ Supervision calls it, by way of the `Environment`, whenever an instance or a job
 decided there; here is only with what. The hosts' interfaces themselves lie in `host/`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from orchestrator.agent.attestation import Attestation
@@ -21,7 +21,7 @@ from orchestrator.host.pubsub import pubsub_imports
 from orchestrator.host.requests import request_imports
 from orchestrator.host.services import service_imports
 from orchestrator.host.storage import storage_imports
-from orchestrator.host.wasi import Never, wasi_for
+from orchestrator.host.wasi import Never, wasi_for, withheld
 from orchestrator.messaging.asking import Requests
 from orchestrator.model.event import Announce, LogLine
 from orchestrator.model.exits import ExitKind, ExitReason
@@ -29,7 +29,7 @@ from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Exited
 from orchestrator.model.policy import RuledFolder
 from orchestrator.model.snapshot import Artifact, Snapshot
-from orchestrator.model.spec import Revision
+from orchestrator.model.spec import Grant, Revision
 from orchestrator.model.world import ArtifactFault, Drive
 from orchestrator.observe.journal import Journal
 from orchestrator.observe.output import LineLog, WatchedOutput
@@ -56,7 +56,7 @@ class Given(NamedTuple):
     """The means of guests beside the hosts' interfaces; they get nothing `forbidden`, even where it was granted.
 
     `ruled` names the directories that policies have a rule on; no link leads there. `uses` notes what guests use and
-    are denied.
+    are denied; `asks` tells what the component of a revision asks for.
     """
 
     fleet: Fleet
@@ -67,6 +67,7 @@ class Given(NamedTuple):
     uses: Uses
     secrets: SecretVariables
     ruled: Callable[[DeploymentKey], tuple[RuledFolder, ...]]
+    asks: Callable[[DeploymentKey, Revision], Sequence[Grant]]
 
 
 class Guests:
@@ -131,7 +132,7 @@ class Guests:
             output = Output(self._pipes, sink)
             never = Never(self._given.forbidden, self._given.ruled(instance.deployment))
             wasi = wasi_for(revision, context.grant_sets(), never, output, args, secrets.variables)
-            _note_given(context, wasi)
+            _note_given(context, wasi, self._given.asks(instance.deployment, revision))
         topics = self._given.fleet.topics
         return await self._runtime.start(
             Start(
@@ -169,8 +170,13 @@ class Guests:
             self._announce(key, "metadata-differs", f"{revision.version} runs, although {what}")
 
 
-def _note_given(context: GuestContext, wasi: Wasi) -> None:
-    """Note the directories and the network that a guest is handed as it starts: it is not seen to use them."""
+def _note_given(context: GuestContext, wasi: Wasi, asks: Sequence[Grant]) -> None:
+    """Note the directories and the network that a guest is handed as it starts, and those that it is not.
+
+    It is seen neither to use them nor to be refused.
+    """
+    for capability, pattern in withheld(asks, wasi):
+        context.note_denied(capability, pattern)
     for folder in wasi.folders:
         context.note_used("filesystem.write" if folder.writable else "filesystem.read", folder.path)
     if wasi.network:

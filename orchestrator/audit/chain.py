@@ -100,6 +100,17 @@ class Flaw(Value, frozen=True):
         return f"{place}entry {self.entry} {self.what}"
 
 
+class KeptHead(Value, frozen=True):
+    """A head that was kept elsewhere and the book agrees with: `since` entries were written after it.
+
+    `trimmed` says that its own entry was removed with old segments, so that its hash was compared with nothing.
+    """
+
+    number: int
+    since: int
+    trimmed: bool = False
+
+
 class Verified(Value, frozen=True):
     """The result of verifying a book: its end, how many entries and segments it has, and its flaws.
 
@@ -111,6 +122,7 @@ class Verified(Value, frozen=True):
     segments: int
     flaws: tuple[Flaw, ...] = ()
     unfinished: bool = False
+    kept: tuple[KeptHead, ...] = ()
 
 
 class Verifier:
@@ -144,11 +156,10 @@ class Verifier:
             gone = "segment 1 is" if first == 2 else f"segments 1 to {first - 1} are"
             what = f"is missing: {gone} not there, and no entry says that they were removed"
             self._flaws.insert(0, Flaw(file=file, line=1, entry=1, what=what))
-        for head in self._kept:
-            self._compare(head)
+        kept = tuple(found for head in self._kept if (found := self._compared(head)) is not None)
         return Verified(
             head=self._at, entries=self._entries, segments=self._segments, flaws=tuple(self._flaws),
-            unfinished=self._unfinished,
+            unfinished=self._unfinished, kept=kept,
         )  # fmt: skip
 
     def _line(self, file: str, number: int, line: bytes) -> None:
@@ -202,13 +213,17 @@ class Verifier:
         if len(self._flaws) < FLAWS_MAX:
             self._flaws.append(Flaw(file=file, line=line, entry=entry, what=what))
 
-    def _compare(self, head: AuditHead) -> None:
+    def _compared(self, head: AuditHead) -> KeptHead | None:
+        """Find a head that was kept; None where the book does not agree with it, which is a flaw."""
         at = self._at.number
         if head.number > at:
             what = f"is missing: the book ends at {at}, before the head that was kept ({head.number})"
             self._flaw("", 0, at + 1, what)
         elif self._hashes.get(head.number, head.hash) != head.hash:
             self._flaw("", 0, head.number, "is not the one whose hash was kept: it, or one before it, was replaced")
+        else:
+            return KeptHead(number=head.number, since=at - head.number, trimmed=head.number not in self._hashes)
+        return None
 
 
 def verify(files: Iterable[tuple[str, bytes]], kept: Sequence[AuditHead] = ()) -> Verified:

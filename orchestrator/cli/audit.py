@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from orchestrator.audit.book import FOLDER, read_book, segments_in
-from orchestrator.audit.chain import Verified, entries_in, verify
+from orchestrator.audit.chain import KeptHead, Verified, entries_in, verify
 from orchestrator.cli.context import Settings, command, global_options
 from orchestrator.cli.durations import MOMENT
 from orchestrator.cli.names import WORD
@@ -122,7 +122,17 @@ def _show_verified(settings: Settings, found: Verified) -> None:
         hint = "Compare it with an export from before, and find out who could write to the state directory."
         raise Failure(f"the audit book is not as it was written ({counted})", "", hint, INVALID)
     settings.out().print(Text(f"{counted} are as they were written", style="green"))
+    for kept in found.kept:
+        settings.out().print(Text(_told_of(kept)))
     settings.out().print(Text(f"head {found.head}"))
+
+
+def _told_of(kept: KeptHead) -> str:
+    """Say how far a book has gone on since a head of it was kept."""
+    grown = f"{kept.since} entr{'y' if kept.since == 1 else 'ies'} since" if kept.since else "nothing since"
+    if kept.trimmed:
+        return f"kept head {kept.number}: {grown}; that entry was removed with old segments, and not compared"
+    return f"kept head {kept.number}: it is in the book as it was, {grown}"
 
 
 @command()

@@ -14,6 +14,7 @@ from orchestrator.cli.show import table
 from orchestrator.cli.terminal import Text
 from orchestrator.contract.codes import FAILED, OK, USAGE
 from orchestrator.contract.problem import Failure
+from orchestrator.model.audit import AuditKind
 from orchestrator.model.base import Value
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.secret import SECRET_MAX_BYTES, SealedSecret, Secret, SecretName, SecretView
@@ -225,9 +226,11 @@ def rotate_key(settings: Settings, drop_old: bool) -> None:
     try:
         if drop_old:
             _refuse_if_needed(settings, before.ids[0])
+            _note_rotation(settings, AuditKind.KEYS_DROPPED, key=before.ids[0], dropped=" ".join(before.ids[1:]))
             after = sealing.drop_old(settings.state_dir)
         else:
             after = sealing.rotate(settings.state_dir)
+            _note_rotation(settings, AuditKind.KEY_ROTATED, key=after.ids[0], before=before.ids[0])
     except SealingProblem as problem:
         raise Failure("the keys for sealing cannot be used", str(problem), problem.hint) from None
     assert after.public is not None
@@ -238,6 +241,14 @@ def rotate_key(settings: Settings, drop_old: bool) -> None:
     newest, *older = after.ids
     told = f"{len(older)} older key{'s open' if len(older) > 1 else ' opens'} what was sealed before"
     settings.err().print(f"Sealing is for key {newest} now; {told}." if older else "No older key is left.")
+
+
+def _note_rotation(settings: Settings, what: AuditKind, **facts: str) -> None:
+    """Note it in the audit book, before keys are lost and once there is one more."""
+    from orchestrator.cli.audited import note_down
+    from orchestrator.store.state_dir import StateDir
+
+    note_down(StateDir(settings.state_dir), what, "sealing", **facts)
 
 
 def _refuse_if_needed(settings: Settings, newest: str) -> None:

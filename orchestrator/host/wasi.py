@@ -14,7 +14,7 @@ from typing import NamedTuple
 from orchestrator.model.policy import RuledFolder
 from orchestrator.model.secret import Secret
 from orchestrator.model.spec import Grant, Job, Mount, Revision
-from orchestrator.patterns.folders import FORBIDDEN, SECRETS_OF_A_HOME, is_within
+from orchestrator.patterns.folders import FORBIDDEN, SECRETS_OF_A_HOME, folder_of, is_within
 from orchestrator.runtime import Folder, Output, Wasi, environment
 from orchestrator.security.grants import GivenAtStart, given_at_start
 
@@ -71,3 +71,26 @@ def _unmoved(given: GivenAtStart, mounts: Sequence[Mount]) -> Iterator[Folder]:
     moved = {mount.path for mount in mounts}
     for folders, writable in ((given.writable, True), (given.readable, False)):
         yield from (Folder(folder, writable, folder) for folder in folders if folder not in moved)
+
+
+def withheld(asks: Sequence[Grant], wasi: Wasi) -> Iterator[tuple[str, str]]:
+    """Yield each directory, and the network, that a component asks for and its instance gets nothing of.
+
+    The attempts of a guest are refused within wasmtime, which tells nobody: this is as much as the host can see.
+    """
+    for grant in asks:
+        for pattern in grant.patterns:
+            if grant.capability == "network.connect" and not wasi.network:
+                yield grant.capability, pattern
+            elif grant.capability in ("filesystem.read", "filesystem.write"):
+                is_write = grant.capability == "filesystem.write"
+                if not _has_some_of(folder_of(pattern), wasi, is_write=is_write):
+                    yield grant.capability, pattern
+
+
+def _has_some_of(asked: str, wasi: Wasi, *, is_write: bool) -> bool:
+    return any(
+        is_within(given.path, asked) or is_within(asked, given.path)
+        for given in wasi.folders
+        if given.writable or not is_write
+    )

@@ -32,6 +32,9 @@ class AuditKind(StrEnum):
     KEY_TRUSTED = "key-trusted"
     KEY_REVOKED = "key-revoked"
     KEY_FORGOTTEN = "key-forgotten"
+    # of the keys that sealed secrets are opened with
+    KEY_ROTATED = "key-rotated"
+    KEYS_DROPPED = "keys-dropped"
     # of policies
     APPROVED = "approved"
     POLICY = "policy"  # another policy is in force

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.audit.chain import FLAWS_MAX, NOTHING, after, entries_in, entry_of, line_of, read_line, verify
+from orchestrator.audit.chain import (
+    FLAWS_MAX,
+    NOTHING,
+    KeptHead,
+    after,
+    entries_in,
+    entry_of,
+    line_of,
+    read_line,
+    verify,
+)
 from orchestrator.model.audit import AuditEntry, AuditHead, AuditKind, Note
 from tests.audit.books import files, lines, note
 
@@ -167,6 +177,9 @@ def test_a_book_that_goes_on_after_a_kept_head_verifies():
     head = entry_in(1, 3)
     kept = AuditHead(number=head.number, hash=head.hash)
     assert verify(files(WHOLE), [kept]).flaws == ()
+    assert verify(files(WHOLE), [kept]).kept == (KeptHead(number=head.number, since=ENTRIES - head.number),)
+    newest = verify(files(WHOLE)).head
+    assert verify(files(WHOLE), [newest]).kept == (KeptHead(number=ENTRIES, since=0),)
 
 
 def test_a_line_that_was_never_finished_is_no_flaw_at_the_end():
@@ -184,6 +197,10 @@ def test_old_segments_may_be_missing_where_an_entry_says_that_they_were_removed(
     book = copy()
     book[-1].append(line_of(trimmed))
     assert verify(files(book[1:])).flaws == ()
+    old = entry_in(0, 2)
+    kept = AuditHead(number=old.number, hash=old.hash)
+    (told,) = verify(files(book[1:]), [kept]).kept
+    assert (told.since, told.trimmed) == (ENTRIES + 1 - old.number, True)
     assert verify(files(book[2:])).flaws  # it says so of one, and two are missing
 
 

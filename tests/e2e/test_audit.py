@@ -65,7 +65,11 @@ def test_a_book_is_verified_without_an_agent_and_elsewhere(stage: Stage, tmp_pat
     stage.run("audit", "verify", str(export), "--head", head)
     stage.run("restart", "counter")
     stage.kill()  # at whatever it was
-    stage.run("audit", "verify", "--head", head)
+    older = stage.run("audit", "verify", "--head", head).out
+    entries = int(older.split(" entries in ")[0].split()[-1])
+    since = entries - int(head.partition(":")[0])
+    assert since > 0
+    assert f"it is in the book as it was, {since} entr{'y' if since == 1 else 'ies'} since\n" in older
     stage.start()
     stage.stop()
     assert stage.json("audit", "verify", "--head", head)["flaws"] == []

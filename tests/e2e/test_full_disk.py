@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.audit.book import Book, Told
+from orchestrator.model.audit import AuditKind, Note
+from orchestrator.store.state_dir import StateDir
 from tests.e2e.conftest import AIRS, Airs, wait_until
 
 FAILED = 1
@@ -147,3 +150,32 @@ def test_an_agent_that_was_started_without_any_stream_opens_nothing_in_their_pla
     finally:
         agent.kill()
         agent.wait()
+
+
+def test_an_audit_book_that_cannot_be_written_is_told_in_words_and_catches_up(airs: Airs) -> None:
+    """The book alone: its segment is longer than the agent may write any file, the store's log is not."""
+    airs.run("apply", airs.copy_example("02-counter") / "manifests")
+    airs.run("agent", "stop")
+    state = StateDir(airs.state_dir)
+    note = Note(kind=AuditKind.ACT, subject="default/counter", facts={"verb": "x" * 900})
+    with contextlib.closing(Book(state.path, state.lineage)) as book:
+        book.append([Told(note)] * 600)
+    airs.run("agent", "start")
+    wait_until(lambda: airs.quick("request", "counter", "get", check=False).returncode == 0)
+    pid = airs.json("agent", "status")["pid"]
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
+    refused = airs.quick("restart", "counter", check=False)
+    assert refused.returncode == FAILED
+    assert "the audit book cannot be written: File too large" in refused.stderr
+    for command in (("status",), ("agent", "status"), ("doctor",)):
+        said = airs.quick(*command, check=False).stdout
+        assert f"the audit book cannot be written: File too large ({airs.state_dir}/audit/0" in said, command
+        assert "Errno" not in said
+    assert airs.quick("request", "counter", "increment").returncode == 0  # guests go on
+
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    wait_until(lambda: condition(airs) == "")
+    airs.quick("restart", "counter")
+    events = [json.loads(line)["reason"] for line in airs.quick("events", "-o", "json").stdout.splitlines()]
+    assert (events.count("audit-failing"), events.count("audit-works")) == (1, 1)
+    assert "as they were written" in airs.quick("audit", "verify").stdout

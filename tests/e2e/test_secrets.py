@@ -139,6 +139,12 @@ def test_a_sealed_secret_is_committed_opened_and_sealed_anew(user: Airs):
     assert "No changes" in user.run("plan", folder).stdout, "the value is the same"
     have(user, "sealed", secrets=["sealed-key"])
     user.run("secret", "rotate-key", "--drop-old")
+    lines = map(json.loads, user.run("audit", "show", "-o", "json").stdout.splitlines())
+    noted = [entry for entry in lines if entry["subject"] == "sealing"]
+    assert [entry["kind"] for entry in noted] == ["key-rotated", "keys-dropped"]
+    assert noted[1]["facts"]["key"] == noted[0]["facts"]["key"]
+    assert noted[1]["facts"]["dropped"] == noted[0]["facts"]["before"]
+    assert noted[0]["by"]["uid"] == os.getuid()
     listed = {each["name"]: each for each in user.json("secret", "list", check=False)}
     assert listed["sealed-key"]["origin"] == "sealed"
     assert listed["sealed-key"]["usedBy"] == ["default/sealed"]

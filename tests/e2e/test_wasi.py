@@ -193,9 +193,14 @@ def test_the_network_is_shut_unless_it_is_granted(stage: Stage):
         have(stage)
         assert not do(stage, f"connect {port}").startswith("connected")
         assert do(stage, "resolve localhost").startswith("refused")
+        lines = map(json.loads, stage.run("-o", "json", "audit", "show", "one", "--kind", "denied").out.splitlines())
+        denied = {(entry["facts"]["capability"], entry["facts"]["on"]) for entry in lines}
+        assert {("network.connect", "**"), ("filesystem.write", "/tmp/**")} <= denied  # asked for, and not given
         have(stage, grants={"network.connect": ["**"]})
         assert do(stage, f"connect {port}") == "connected"
         assert do(stage, "resolve localhost") == "resolving"
+        used = stage.run("-o", "json", "audit", "show", "one", "--kind", "grant-used").out
+        assert '"capability":"network.connect"' in used
         have(stage)
         assert not do(stage, f"connect {port}").startswith("connected")
 
