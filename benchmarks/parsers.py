@@ -13,20 +13,39 @@ import base64
 import random
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from typing import Any, NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
-from orchestrator.model.secret import Secret, SecretName
+from orchestrator.exported.document import ExportedSource, ExportedState
+from orchestrator.exported.signed import PAYLOAD_TYPE, StateRefused, opened_state, sealed_state
+from orchestrator.exported.standing import with_secrets_of
+from orchestrator.manifest.identity import identified
+from orchestrator.model.base import canonical_json
+from orchestrator.model.desired import DesiredState
+from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.observed import Hold, ObservedDeployment, ObservedState, Record
+from orchestrator.model.rollout import Cause, Rollout
+from orchestrator.model.secret import Secret, SecretName, SecretUse
+from orchestrator.model.signed import Signer
+from orchestrator.model.spec import Deployment, Grant, Limits, Revision, RolloutPolicy, WeightStep
+from orchestrator.model.world import Drive, Function, World
+from orchestrator.plan.against import Against, AgainstKind
+from orchestrator.plan.make import make_plan
+from orchestrator.plan.ruled import Judging
+from orchestrator.plan.saved import render_json
+from orchestrator.plan.text import render_text
 from orchestrator.secrets.resealing import reseal
 from orchestrator.secrets.sealing import SealingProblem, new_private_key, seal, unseal, written_public
 from orchestrator.secrets.sealing import public_of as sealing_public
 from orchestrator.secrets.sealing import read_public as read_sealing_key
 from orchestrator.settings.file import parse_settings_file
 from orchestrator.settings.resolve import GivenSettings, resolve_settings
-from orchestrator.signing.dsse import written
-from orchestrator.signing.keys import KeyRefused, private_pem, public_of, public_pem, read_private, read_public
+from orchestrator.signing.dsse import KeySignature, SignedEnvelope, signed_bytes, written
+from orchestrator.signing.keys import KeyRefused, private_pem, public_of, public_pem, read_private, read_public, sign
 from orchestrator.signing.statement import Subject, signed
 from orchestrator.signing.verify import signatures
 
@@ -73,6 +92,80 @@ metadata: {name: key, namespace: default}
 spec: {key: "%s", sealed: %s}
 """ % (_BOX.key.encode(), _BOX.sealed.encode())
 _SETTINGS = b'state-dir = "~/s"\n[secrets]\ndir = "x"\n[registries."r.example"]\nplain-http = true\n'
+
+
+def _state(config: str, version: str) -> ExportedState:
+    """Return a state with one deployment of everything that is read of it."""
+    key, limits = DeploymentKey(namespace="default", name="counter"), Limits(memory_bytes=1 << 20, fuel=9, timeout_ms=9)
+    secret, signer = SecretUse(name="token", env="TOKEN", fingerprint="ab"), Signer(key_id=KEY_ID, name="ann")
+    revision = Revision(
+        id="", component="counter", version=version, artifact=SUBJECT.artifact, stateful=True, config=config,
+        grants=(Grant(capability="storage.read", patterns=("self",)),), limits=limits, secrets=(secret,),
+    )  # fmt: skip
+    spec = Deployment(
+        key=key, revision=identified(revision), labels=(("a", "b"),), requires=(("other", "^1.0"),), signers=(signer,),
+        rollout=RolloutPolicy(steps=(WeightStep(weight=10),)), file="a.yaml", line=3,
+    )  # fmt: skip
+    going = Rollout(target=spec, stable=spec.revision.id, cause=Cause.APPLY, conclusion="slow: x")
+    held = Hold(revision=spec.revision.id, reason="on request", at_ms=5, seen=spec)
+    record = Record(key=key, source="/s", generation=1, wanted=spec, stable=spec, rollout=going, held=held)
+    seen = ObservedDeployment(record=record, instances=(), messages_per_s=0.5)
+    source = ExportedSource(name="/s", place="/", path="s", revision="abc", read_ms=7)
+    world = World(imports=(), exports=(Function(name="f", signature="func()"),), drives=frozenset({Drive.CALLABLE}))
+    return ExportedState(
+        state=ObservedState(lineage="l", serial=4, deployments=(seen,), agent_running=True), made_ms=5, airs="0.1.0",
+        sources=(source,), worlds={SUBJECT.artifact: world}, public_key=public_of(SEED),
+    )  # fmt: skip
+
+
+KEY_ID = "ed25519:" + "a1" * 16
+_STATES = (_state('{"a": {"b": [1]}}', "1.0.0"), _state("{}", "2.0.0"))
+_WANTED = DesiredState(
+    source="/s", root="/", deployments=(_state('{"c": 1}', "3.0.0").state.deployments[0].record.wanted,)
+)
+
+
+def _planned_against(payload: bytes) -> None:
+    """Plan against a state that somebody signed who is not the agent, and write the plan in every form."""
+    envelope = SignedEnvelope(payload, PAYLOAD_TYPE, (KeySignature(sign(SEED, signed_bytes(PAYLOAD_TYPE, payload))),))
+    state = opened_state(written(envelope))
+    for wanted in (_WANTED, replace(_WANTED, deployments=()), as_wanted(state)):
+        plan = make_plan(with_secrets_of(wanted, state.state), state.state, (), Judging(rules=state.rules, now_ms=8))
+        against = Against(kind=AgainstKind.FILE, place="x", made_ms=state.made_ms)
+        render_text(replace(plan, against=against))
+        render_json(plan)
+
+
+_ODD: tuple[Any, ...] = (
+    0, -1, 10**18, 2**63 - 1, 2**70, 0.5, 1e308, "", "x", "\x1b[2J\n|`<@all>", "[1]", "{", "nan", "^1 ||", "a/../b",
+    None, True, [], [[]], {}, {"a": 1}, "sha256:" + "a1" * 32,
+)  # fmt: skip
+
+
+def _odd_values(data: bytes) -> None:
+    """Plan against a state in which values were replaced by odd ones, wherever `data` says so."""
+    chance, state = random.Random(data), msgspec.json.decode(canonical_json(_STATES[0]))
+    for _ in range(chance.randint(1, 3)):
+        inner, at = chance.choice([*_places(state)])
+        alike = [odd for odd in _ODD if type(odd) is type(inner[at])]
+        inner[at] = deepcopy(chance.choice(alike or _ODD))
+    _planned_against(msgspec.json.encode(state))
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the container and the key of everything in a decoded document."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for at, inner in [*pairs]:
+        yield value, at
+        yield from _places(inner)
+
+
+def as_wanted(state: ExportedState) -> DesiredState:
+    """Return a wish for what a state says is wanted, but for a version."""
+    specs = (seen.record.wanted for seen in state.state.deployments)
+    return replace(_WANTED, deployments=tuple(replace(one, replicas=one.replicas + 1, requires=()) for one in specs))
+
+
 PARSERS: Mapping[str, Parser] = {
     "sealed-box": Parser(_unsealed, (base64.b64decode(_BOX.sealed),), (SealingProblem,)),
     "sealing-key": Parser(read_sealing_key, (written_public(sealing_public(_SEALING)).encode(),), (SealingProblem,)),
@@ -80,6 +173,9 @@ PARSERS: Mapping[str, Parser] = {
     "settings": Parser(_settings, (_SETTINGS,)),
     "dsse": Parser(_verified, (*_LINES, b"".join(_LINES), b'{"payload":"","payloadType":"","signatures":[]}')),
     "public-pem": Parser(read_public, (public_pem(public_of(SEED)), private_pem(SEED)), (KeyRefused,)),
+    "state": Parser(opened_state, tuple(sealed_state(one, SEED) for one in _STATES), (StateRefused,)),
+    "state-planned": Parser(_planned_against, tuple(map(canonical_json, _STATES)), (StateRefused,)),
+    "state-values": Parser(_odd_values, (b"0123456789" * 9,), (StateRefused,)),
     "private-pem": Parser(read_private, (private_pem(SEED), public_pem(public_of(SEED))), (KeyRefused,)),
 }
 

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from orchestrator.agent.auditing import Auditing
 from orchestrator.agent.collection import Collector
 from orchestrator.agent.compilations import Compilations
+from orchestrator.agent.exporting import Exporting
 from orchestrator.agent.messages import Messages
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.planning import Planning
@@ -24,6 +25,7 @@ from orchestrator.agent.routes.components import ComponentRoutes
 from orchestrator.agent.routes.dead_letters import DeadLetterRoutes
 from orchestrator.agent.routes.deployments import DeploymentRoutes
 from orchestrator.agent.routes.events import EventRoutes
+from orchestrator.agent.routes.exports import ExportRoutes
 from orchestrator.agent.routes.jobs import JobRoutes
 from orchestrator.agent.routes.messages import MessageRoutes
 from orchestrator.agent.routes.plan import PlanRoutes
@@ -61,6 +63,7 @@ class Served(NamedTuple):
     look_again: Callable[[], None]
     collector: Collector
     ruling: Ruling
+    exporting: Exporting
 
 
 class Api:
@@ -72,6 +75,7 @@ class Api:
         self._serves: Serves = {
             **AgentRoutes(parts.about, parts.stop).serves,
             **PlanRoutes(parts.operations, parts.planning, parts.controller, bodies, parts.key).serves,
+            **ExportRoutes(parts.exporting).serves,
             **SecretRoutes(parts.operations, bodies).serves,
             **DeploymentRoutes(
                 parts.operations, parts.controller, parts.sources, parts.compilations, parts.signed, parts.look_again

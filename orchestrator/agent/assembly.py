@@ -11,6 +11,7 @@ from orchestrator.agent.auditing import Auditing
 from orchestrator.agent.collection import Collector
 from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.exchange import Exchange
+from orchestrator.agent.exporting import ArtifactWorlds, Exporting
 from orchestrator.agent.fetching import NOTHING_FETCHED, Fetching, tell_of_look
 from orchestrator.agent.followed import Reading
 from orchestrator.agent.guests import Given, Guests, host_imports
@@ -109,6 +110,7 @@ class Agent:
         self.lookout = self._lookout(artifacts, fetching)
         self.sources = self._sources(artifacts, fetching.passed_on)
         self.planning = self._planning(artifacts)
+        self.exporting = self._exporting()
         self.operations = self._operations()
         self.policies = self.policies_of("", {}, 0)
         self.webhooks = self.webhooks_of(WebhooksSection())
@@ -256,6 +258,13 @@ class Agent:
         )  # fmt: skip
         planning.judging = lambda: self.ruling.judging
         return planning
+
+    def _exporting(self) -> Exporting:
+        worlds = ArtifactWorlds(self.state.artifacts, self.runtime.inspect)
+        return Exporting(
+            lambda: self.controller.submit(self.controller.observe).result(), self.sources.seen,
+            lambda: self.ruling.judging, worlds, self.state.key, self.clock.wall_ms,
+        )  # fmt: skip
 
     def _operations(self) -> Operations:
         is_kept, wants = self.state.artifacts.claim, self.controller.sources.wants

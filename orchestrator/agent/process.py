@@ -196,7 +196,7 @@ async def _serve(
             agent.operations, agent.planning, agent.sources, agent.messages, agent.controller, agent.journals,
             agent.compilations, lambda: _about(about, agent), agent.state.key, ending.ask,
             agent.announcer.announce, agent.auditing, agent.attestation.views, agent.look_again, agent.collector,
-            agent.ruling,
+            agent.ruling, agent.exporting,
         )
     )  # fmt: skip
     config = uvicorn.Config(

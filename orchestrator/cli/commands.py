@@ -20,6 +20,9 @@ SECTIONS: dict[str, dict[str, CommandEntry]] = {
         "plan": CommandEntry("planning", "Show what would change, and why."),
         "apply": CommandEntry("planning", "Make it so: a folder, a file, REPOSITORY#ref:path or a saved plan."),
         "up": CommandEntry("up", "Watch a source until Ctrl-C, and tell what happens."),
+        "state": CommandEntry(
+            "state", "Export what the agent runs, so that `airs plan --against` compares with it on any machine."
+        ),
         "source": CommandEntry("source", "Let the agent follow folders, files and git repositories, for good."),
     },
     "Look": {

@@ -17,6 +17,7 @@ from orchestrator.cli.doctor import Doctor
 from orchestrator.cli.push import PushedComponent
 from orchestrator.cli.secret import SealingKeysView
 from orchestrator.cli.signing import KeyPair, SignedPackage, VerifiedPackage
+from orchestrator.cli.state import StateKeyView
 from orchestrator.cli.stored import StoredComponent
 from orchestrator.cli.top import Top
 from orchestrator.cli.trust import Revocation, TrustView
@@ -38,6 +39,7 @@ from orchestrator.contract.documents import (
     SourceView,
     SubscriptionView,
 )
+from orchestrator.exported.document import ExportedState
 from orchestrator.model.audit import AuditEntry, AuditHead
 from orchestrator.model.base import Value
 from orchestrator.model.diagnostic import Diagnostic
@@ -104,6 +106,8 @@ DOCUMENTS: dict[str, Any] = {
     "component-diff": ComponentDiff,
     "component-install": tuple[StoredComponent, ...],
     "component-list": tuple[StoredComponent, ...],
+    "state-show": ExportedState,
+    "state-key": StateKeyView,
     "component-gc": CollectedView,
     "push": PushedComponent,
     "config-show": ConfigurationView,

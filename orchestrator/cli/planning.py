@@ -28,7 +28,7 @@ from orchestrator.cli.terminal import Console, Text
 from orchestrator.cli.visible import document
 from orchestrator.cli.waiting import Settled, ended, is_failure, key_of, wait_for, where_why
 from orchestrator.client import AgentClient
-from orchestrator.contract.codes import CHANGES, FAILED, INVALID, OK, REFUSED
+from orchestrator.contract.codes import CHANGES, FAILED, INVALID, OK, REFUSED, USAGE
 from orchestrator.contract.documents import DeploymentView
 from orchestrator.contract.problem import Failure
 from orchestrator.model.desired import Permissions
@@ -39,6 +39,7 @@ from orchestrator.plan.action import Action, ActionKind, Reason
 from orchestrator.plan.document import Plan, has_changes
 from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan, render_json, seal
 from orchestrator.plan.text import NO_DEPLOYMENTS, Style, styled_lines
+from orchestrator.time_of_day import wall_ms
 
 if TYPE_CHECKING:
     from orchestrator.store.state_dir import StateDir
@@ -100,6 +101,12 @@ def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> in
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan to apply it later.")
 @click.option("--force", is_flag=True, help="Let --out overwrite a file that is there.")
 @policy_option
+@click.option(
+    "--against", metavar="STATE", help="Compare with an exported state (FILE or URL), a git REVISION, or `empty`."
+)
+@click.option(
+    "--state-key", metavar="KEY", help="The key that STATE must be signed by: its file, or its id (ed25519:…)."
+)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
 @adopt_option
 @mass_prune_option
@@ -107,19 +114,23 @@ def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> in
 @plain_http_option
 def plan(
     settings: Settings, path: str, source: str | None, root: str | None, out: Path | None, force: bool,
-    detailed_exitcode: bool, adopt: bool, allow_mass_prune: bool, allow_empty: bool,
+    against: str | None, state_key: str | None, detailed_exitcode: bool, **allowed: bool,
 ) -> int:  # fmt: skip
-    """Show what would change, and why. Touches nothing."""
-    permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
-    place = NamedSource(path, source, root)
+    """Show what would change, and why. Touches nothing.
+
+    With --against, no agent is asked and no state directory is needed: what runs is what STATE says.
+    """
+    permissions, place = _permissions(allowed), NamedSource(path, source, root)
     if out is not None and out.exists() and not force:
         raise Failure(f"{out} exists already", suggestion="Use --force to overwrite it, or name another file.")
-    state = state_of(settings) if out is not None else None  # a saved plan belongs to a state
-    whole = settings.is_json or out is not None
-    is_named = "--policy" in settings.flags
-    planned = None if is_named else plan_by_agent(settings, place, permissions, whole=whole, kept=out is not None)
-    if planned is None:
-        planned = make_plan_for(settings, read_source(place, settings), permissions)
+    if state_key is not None and against is None:
+        raise Failure("--state-key is for --against", "Nothing that is signed is read.", exit_code=USAGE)
+    if against is None:
+        planned = _planned_here(settings, place, permissions, is_saved=out is not None)
+    else:
+        from orchestrator.cli.against import plan_against  # with what reads a state, which is rarely named
+
+        planned = plan_against(settings, place, permissions, against, state_key)
     if settings.is_json:
         sys.stdout.buffer.write(document(render_json(planned.plan), sys.stdout))
         sys.stdout.buffer.flush()
@@ -127,9 +138,25 @@ def plan(
         _show_plan(settings.out(), planned.plan, planned.wanted)
     show_diagnostics(settings.err(), planned.plan.diagnostics, planned.find)
     refuse_invalid(planned.plan.diagnostics)
-    if out is not None and state is not None:
-        _save(state, planned, out, settings)
+    if out is not None:
+        _save(state_of(settings), planned, out, settings)
     return CHANGES if detailed_exitcode and has_changes(planned.plan) else OK
+
+
+def _permissions(allowed: Mapping[str, Any]) -> Permissions:
+    names = ("adopt", "allow_mass_prune", "allow_empty")
+    return Permissions(**{name: allowed[name] for name in names})
+
+
+def _planned_here(
+    settings: Settings, place: NamedSource, permissions: Permissions, *, is_saved: bool
+) -> PlanMade:  # fmt: skip
+    """Plan against what runs here, or is recorded."""
+    if is_saved:
+        state_of(settings)  # a saved plan belongs to a state
+    whole, is_named = settings.is_json or is_saved, "--policy" in settings.flags
+    planned = None if is_named else plan_by_agent(settings, place, permissions, whole=whole, kept=is_saved)
+    return planned or make_plan_for(settings, read_source(place, settings), permissions)
 
 
 def _save(state: "StateDir", planned: PlanMade, out: Path, settings: Settings) -> None:
@@ -157,9 +184,7 @@ def apply(settings: Settings, path: str, source: str | None, root: str | None, y
     """Make it so: a folder, a file, REPOSITORY#ref:path or a saved plan."""
     from orchestrator.cli.background import ensure_agent  # which a plan does not need
 
-    permissions = Permissions(
-        adopt=options["adopt"], allow_mass_prune=options["allow_mass_prune"], allow_empty=options["allow_empty"]
-    )
+    permissions = _permissions(options)
     if _is_saved_plan(Path(path)):
         plan = _read_saved(Path(path), state_of(settings).key)
         client = ensure_agent(settings, may_start=not options["no_start"])
@@ -184,7 +209,7 @@ def apply(settings: Settings, path: str, source: str | None, root: str | None, y
 
 def plan_lines(plan: Plan, wanted: int | None = None) -> Iterator[Text]:
     """Yield a plan's lines as people read them; its diagnostics are for stderr, with what to do about them."""
-    for line in styled_lines(replace(plan, diagnostics=()), wanted=wanted):
+    for line in styled_lines(replace(plan, diagnostics=()), wanted=wanted, now_ms=wall_ms()):
         yield Text.assemble(*((segment.text, PLAN_STYLES[segment.style]) for segment in line))
 
 

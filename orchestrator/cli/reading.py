@@ -5,7 +5,8 @@ plan that it does not make as it would be made here is made here, against what t
 """
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,10 +31,12 @@ from orchestrator.model.observed import ObservedState
 from orchestrator.model.signed import Signer
 from orchestrator.model.snapshot import Artifact, Content, Snapshot, Unknown
 from orchestrator.model.source import FolderSpec, SourceSpec
+from orchestrator.model.world import World
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
 from orchestrator.signing.dsse import SUFFIX
 from orchestrator.signing.statement import Subject
+from orchestrator.signing.trust import Trust
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import open_source
 from orchestrator.source.spec import SourceRefused, parse_source
@@ -77,35 +80,49 @@ class ReadSource(NamedTuple):
         return self.resolver.resolve(self.snapshot, known, permissions)
 
 
-def read_source(place: NamedSource, settings: Settings, *, for_agent: bool = False) -> ReadSource:
+def read_source(
+    place: NamedSource, settings: Settings, *, for_agent: bool = False, trust: Trust | None = None
+) -> ReadSource:  # fmt: skip
     """Read a source once, showing the compilations for that; the state directory need not exist.
 
-    `for_agent` makes it, so that an agent that is about to start finds the compiled code.
+    `for_agent` makes it, so that an agent that is about to start finds the compiled code. Signers go by the names that
+    `trust` has for them, by default those of the state directory.
 
     Raises:
         Failure: it cannot be read, which says nothing about what it holds.
     """
-    spec, state_dir = place.spec(), settings.state_dir
-    cache = state_of(settings).cache if for_agent else state_dir / CACHE
+    spec = place.spec()
+    cache = state_of(settings).cache if for_agent else None
+    keys = TrustStore(settings.state_dir / TRUST).read if trust is None else lambda: trust
+    with inspected_by(settings, cache) as inspect:
+        artifacts = ArtifactCache(inspect)
+        return _read(spec, settings, Resolver(keys), artifacts)
+
+
+@contextmanager
+def inspected_by(settings: Settings, cache: Path | None = None) -> Iterator[Callable[[bytes, str], World]]:
+    """Yield what inspects artifacts while the block runs, and show what is compiled for that.
+
+    Code and worlds are shared in `cache`, by default the state directory's, if there is one.
+    """
     with Progress(settings.err()) as progress:
-        return _read(spec, state_dir, Inspector(cache, progress.heard, settings.calls), settings)
+        inspector = Inspector(cache or settings.state_dir / CACHE, progress.heard, settings.calls)
+        try:
+            yield inspector.inspect
+        finally:
+            inspector.close()
 
 
-def _read(spec: SourceSpec, state_dir: Path, inspector: Inspector, settings: Settings) -> ReadSource:
-    resolver = Resolver(TrustStore(state_dir / TRUST).read)
-    try:
-        artifacts = ArtifactCache(inspector.inspect)
-        source = open_source(
-            spec, references=resolver.references, artifacts=artifacts, work_dir=state_dir / "git",
-            passed_on=passed_to_git(),
-        )  # fmt: skip
-        answer = source.read()
-        if isinstance(answer, Unknown):
-            failure = answer.failure
-            raise Failure(failure.summary, failure.detail, failure.suggestion, FAILED)
-        return ReadSource(_with_components(answer.snapshot, settings, artifacts), resolver)
-    finally:
-        inspector.close()
+def _read(spec: SourceSpec, settings: Settings, resolver: Resolver, artifacts: ArtifactCache) -> ReadSource:
+    source = open_source(
+        spec, references=resolver.references, artifacts=artifacts, work_dir=settings.state_dir / "git",
+        passed_on=passed_to_git(),
+    )  # fmt: skip
+    answer = source.read()
+    if isinstance(answer, Unknown):
+        failure = answer.failure
+        raise Failure(failure.summary, failure.detail, failure.suggestion, FAILED)
+    return ReadSource(_with_components(answer.snapshot, settings, artifacts), resolver)
 
 
 def _with_components(snapshot: Snapshot, settings: Settings, artifacts: ArtifactCache) -> Snapshot:

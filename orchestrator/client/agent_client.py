@@ -155,6 +155,10 @@ class AgentClient:
         """Ask for the observed state."""
         return self._get(api.STATE)
 
+    def export(self) -> bytes:
+        """Ask for the state as it is exported: the bytes of its file."""
+        return self._ask(api.EXPORT, wait_s=PLAN_S).content
+
     def plan(self, wish: PlanWish) -> Planned:
         """Ask for the plan of a folder, which the agent reads as it is now."""
         return self._get(api.PLAN, body=msgspec.json.encode(wish), wait_s=PLAN_S)

@@ -72,6 +72,7 @@ ONE = "/v1/deployments/{namespace}/{name}"
 AGENT = Endpoint("GET", "/v1/agent", AgentView)
 STOP = Endpoint("POST", "/v1/agent/stop", Done, (400,))
 STATE = Endpoint("GET", "/v1/state", ObservedState)
+EXPORT = Endpoint("GET", "/v1/state/export", bytes, (409,))
 PLAN = Endpoint("POST", "/v1/plan", Planned, (*BODY, 409), PlanWish)
 APPLY = Endpoint("POST", "/v1/apply", Applied, (*BODY, 409), bytes)
 SECRETS = Endpoint("GET", "/v1/secrets", list[SecretView])

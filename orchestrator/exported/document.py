@@ -16,9 +16,10 @@ from orchestrator.model.job import JobOutcome
 from orchestrator.model.observed import ObservedDeployment, ObservedInstance, ObservedState, Record, Rejection
 from orchestrator.model.policy import NO_POLICY, PolicySet
 from orchestrator.model.rollout import Rollout
-from orchestrator.model.source import Follow, FolderSpec, SourceNote, SourceRecord
+from orchestrator.model.source import FolderSpec, Follow, SourceNote, SourceRecord
 from orchestrator.model.spec import Deployment
 from orchestrator.model.world import World
+from orchestrator.plan.ruled import Judging
 from orchestrator.signing.statement import LATEST_MS
 from orchestrator.signing.trust import Trust
 
@@ -64,6 +65,17 @@ class SourceFacts(NamedTuple):
     records: Mapping[str, SourceRecord]
     notes: Mapping[str, SourceNote]
     desired: Mapping[str, DesiredState]
+
+
+def export(
+    observed: ObservedState, facts: SourceFacts, judging: Judging, world: Callable[[str], World | None]
+) -> ExportedState:
+    """Return the state that is exported of all that, without when and by what it was made."""
+    worlds, left_out = fitting_worlds(artifacts_of(observed), world)
+    return ExportedState(
+        state=exported_state(observed), sources=exported_sources(facts), rules=exported_rules(judging.rules),
+        trust=judging.trust or Trust(), worlds=worlds, worlds_left_out=left_out,
+    )  # fmt: skip
 
 
 def exported_sources(facts: SourceFacts) -> tuple[ExportedSource, ...]:
@@ -172,5 +184,3 @@ def _outcome(outcome: JobOutcome) -> JobOutcome:
 def _own_words(reason: str) -> str:
     """Return the words of airs: those of a guest, or of a person, follow a colon."""
     return reason.partition(": ")[0]
-
-

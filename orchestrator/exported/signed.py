@@ -9,6 +9,7 @@ import hmac
 import msgspec
 
 from orchestrator.decoding import T, from_json
+from orchestrator.exported.checked import problem_in
 from orchestrator.exported.document import FORMAT_VERSION, ExportedState
 from orchestrator.model.base import canonical_json
 from orchestrator.signing.dsse import KeySignature, NotAnEnvelope, SignedEnvelope, read_envelope, signed_bytes, written
@@ -71,7 +72,11 @@ def opened_state(data: bytes, wanted_key: str = "") -> ExportedState:
     _check_signature(envelope, header.public_key)
     _check_key(key_id(header.public_key), wanted_key)
     _check_version(header)
-    return _decoded(envelope.payload, ExportedState)
+    state = _decoded(envelope.payload, ExportedState)
+    problem = problem_in(state)
+    if problem:
+        raise _not_a_state(problem)
+    return state
 
 
 def _check_size(data: bytes) -> None:

@@ -3,11 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from msgspec import UNSET, UnsetType
+
 from orchestrator.model.base import Value
 from orchestrator.model.commit import Commit
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.plan.action import Action, ActionKind
+from orchestrator.plan.against import Against
 
 FORMAT_VERSION = "1.0"
 
@@ -30,7 +33,8 @@ class Plan(Value, frozen=True):
 
     `lineage` and `serial` name the observation it was made from. `desired` is the state that it leads to, `commit` the
     one that this was read from, where it is known: `source_revision` is its id, with `-dirty` where the files differ
-    from it. `digest` covers every other field.
+    from it. `digest` covers every other field. `against` is what it was compared with where no agent and no record here
+    was asked; it is left out otherwise.
     """
 
     source: str
@@ -47,6 +51,7 @@ class Plan(Value, frozen=True):
     commit: Commit | None = None
     format_version: str = FORMAT_VERSION
     digest: str = ""
+    against: Against | UnsetType = UNSET
 
 
 def summarize(actions: Iterable[Action]) -> Summary:

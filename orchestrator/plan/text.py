@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 
 import msgspec
+from msgspec import UNSET
 
 from orchestrator.plan.action import Action, CapabilityChange, FieldChange
+from orchestrator.plan.against import signed_by, told_against
 from orchestrator.plan.document import Plan, Summary, has_changes
 from orchestrator.plan.finding import FindingKind, PlanFinding
 
@@ -51,17 +53,20 @@ def render_text(plan: Plan, width: int = DEFAULT_WIDTH) -> str:
     return "\n".join(lines) + "\n"
 
 
-def styled_lines(plan: Plan, width: int = DEFAULT_WIDTH, wanted: int | None = None) -> tuple[Line, ...]:
+def styled_lines(
+    plan: Plan, width: int = DEFAULT_WIDTH, wanted: int | None = None, now_ms: int = 0
+) -> tuple[Line, ...]:  # fmt: skip
     """Write the plan as lines of segments, of which `render_text` is the plain form.
 
-    `wanted` is how many deployments the source wants, for a plan that came without them.
+    `wanted` is how many deployments the source wants, for a plan that came without them; at `now_ms`, a state that it
+    was compared with is so old, which is left out for 0.
     """
     room = max(width, NARROWEST) - len(INDENT)
     rows = tuple(action_lines(plan.actions, room))
     gap: tuple[Line, ...] = ((),)
     diagnostics = tuple(diagnostic_lines(plan))
     return (
-        *header_lines(plan),
+        *header_lines(plan, now_ms),
         *gap,
         *diagnostics,
         *(gap if diagnostics else ()),
@@ -71,15 +76,23 @@ def styled_lines(plan: Plan, width: int = DEFAULT_WIDTH, wanted: int | None = No
     )
 
 
-def header_lines(plan: Plan) -> Iterator[Line]:
+def header_lines(plan: Plan, now_ms: int = 0) -> Iterator[Line]:
     """Say which source was compared with what."""
     yield heading("source", plan.source)
     if plan.commit:
         yield heading("commit", str(plan.commit))
     if plan.root:
         yield heading("root", f"{plan.root} ({plan.root_reason})" if plan.root_reason else plan.root)
-    running = "what the agent runs" if plan.agent_running else "the recorded state: no agent is running"
-    yield (Segment(f"compared with {running}", Style.DIM),)
+    yield (Segment(printable(f"compared with {compared_with(plan, now_ms)}"), Style.DIM),)
+    if plan.against is not UNSET and plan.against.key_id:
+        yield (Segment(f"signed by {signed_by(plan.against)}", Style.DIM),)
+
+
+def compared_with(plan: Plan, now_ms: int = 0) -> str:
+    """Say what a plan was compared with."""
+    if plan.against is not UNSET:
+        return told_against(plan.against, plan.serial, now_ms)
+    return "what the agent runs" if plan.agent_running else "the recorded state: no agent is running"
 
 
 def heading(name: str, text: str) -> Line:

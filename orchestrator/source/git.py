@@ -100,7 +100,7 @@ class GitSource:
             return self._read_tree(about, GitDirectory(objects, f"{commit}^{{tree}}"))
 
     def _read_tree(self, commit: Commit, root: GitDirectory) -> Snapshot:
-        manifests = _manifests(root, self.spec.path)
+        manifests = manifests_at(root, self.spec.path)
         return Snapshot(
             source=self.spec.identity,
             root=self.spec.repository,
@@ -129,7 +129,8 @@ def _tagged(snapshot: Snapshot, tag: str) -> Snapshot:
     return replace(snapshot, commit=replace(snapshot.commit, read_by=tag or UNSET))
 
 
-def _manifests(root: Directory, path: str) -> Manifests:
+def manifests_at(root: Directory, path: str) -> Manifests:
+    """Return the manifests of a folder, or of a path that is one itself."""
     if path.endswith(SUFFIXES):
         try:
             with located(root, path):

@@ -32,6 +32,7 @@ ASKS: dict[str, Any] = {  # for each endpoint, what asks it
     "AGENT": lambda client: client.about(),
     "STOP": lambda client: client.stop(1.5),
     "STATE": lambda client: client.state(),
+    "EXPORT": lambda client: client.export(),
     "PLAN": lambda client: client.plan(PlanWish(source=WISH, spec=SPEC, standpoint=HERE)),
     "APPLY": lambda client: client.apply(b"{}", fresh=True),
     "DEPLOYMENTS": lambda client: client.deployments(),
@@ -79,7 +80,7 @@ PROBLEM = Problem(summary="not today", detail="it is Sunday", suggestion="Come b
 
 
 def served() -> list[Any]:
-    return Api(Served(*[None] * 5, Journals(), *[None] * 10)).application().routes  # type: ignore[arg-type]
+    return Api(Served(*[None] * 5, Journals(), *[None] * 11)).application().routes  # type: ignore[arg-type]
 
 
 class Refusing(BaseHTTPRequestHandler):
