@@ -30,8 +30,8 @@ def problem_in(state: ExportedState) -> str:
 
 def _all_specs(record: Record) -> Iterator[Deployment]:
     yield from specs_of(record)
-    refused = [*record.rejected, *([record.held] if record.held is not None else [])]
-    yield from (one.seen for one in refused if one.seen is not None)
+    refused = [one.seen for one in record.rejected] + ([record.held.seen] if record.held is not None else [])
+    yield from (spec for spec in refused if spec is not None)
     if record.rollout is not None and record.rollout.old is not None:
         yield record.rollout.old
 

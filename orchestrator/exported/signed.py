@@ -73,9 +73,9 @@ def opened_state(data: bytes, wanted_key: str = "") -> ExportedState:
     _check_key(key_id(header.public_key), wanted_key)
     _check_version(header)
     state = _decoded(envelope.payload, ExportedState)
-    problem = problem_in(state)
-    if problem:
-        raise _not_a_state(problem)
+    why = problem_in(state)
+    if why:
+        raise _not_a_state(why)
     return state
 
 
