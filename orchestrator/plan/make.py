@@ -31,7 +31,7 @@ from orchestrator.plan.ruled import (
     standing_in,
 )
 from orchestrator.plan.rules import Case, decide
-from orchestrator.plan.warnings import warnings
+from orchestrator.plan.warnings import expiring, warnings
 
 NOTHING_STANDS: Mapping[DeploymentKey, Deployment] = {}
 
@@ -52,7 +52,7 @@ def plan_to_show(
     wanted = plan.desired.deployments
     told = (
         *diagnostics, *rebuilt(plan.desired, seen), *warnings(wanted, seen, plan.actions),
-        *policy_warnings(wanted, judging, desired.root),
+        *policy_warnings(wanted, judging, desired.root), *expiring(wanted, judging.now_ms),
     )  # fmt: skip
     return msgspec.structs.replace(plan, diagnostics=tuple(sorted(told, key=diagnostic_order)))
 

@@ -40,6 +40,10 @@ def test_a_signed_component_runs_as_who_signed_it_until_that_key_is_revoked(sign
     assert signature(signed) == ("trusted", ["trusted"])
     assert "signed by  acme (ed25519:" in signed.run("status", "counter").out
     assert "verified" in kinds(signed)
+    component, key = signed.folder / "components/counter-1.0.0", signed.folder / "keys/acme.pem"
+    assert "the signature on counter" not in signed.run("plan", str(signed.manifests)).err
+    signed.run("sign", str(component), "--key", str(key), "--expires", "10d")
+    assert "the signature on counter 1.0.0 expires soon, on 20" in signed.run("plan", str(signed.manifests)).err
     revoked = signed.json("trust", "revoke", "acme", "--reason", "the laptop was stolen")
     assert [(one["name"], one["phase"]) for one in revoked["deployments"]] == [("default/counter", "running")]
     assert signature(signed) == ("revoked", ["revoked"])
