@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.signing.trust import KEYS_MAX, Trust, TrustedKey, with_key, without_key
+from orchestrator.signing.verify import signatures
 from orchestrator.store.files import NotPrivate
 from orchestrator.store.signatures import KeptSignatures
 from orchestrator.store.trust import TrustDamaged, TrustStore
@@ -105,6 +106,29 @@ def test_signatures_go_with_their_artifact_and_can_come_back(tmp_path: Path):
     assert not kept.of(SUBJECT.artifact, SUBJECT.manifest)
     kept.keep([line()], {SUBJECT.artifact})
     assert kept.of(SUBJECT.artifact, SUBJECT.manifest)
+
+
+def test_a_signature_that_is_renewed_takes_the_place_of_the_one_before(tmp_path: Path):
+    kept = KeptSignatures(tmp_path / "signatures")
+    for month in range(1, 100):
+        renewed = line(expires_ms=month * 1_000)
+        kept.keep([renewed], {SUBJECT.artifact})
+        assert kept.of(SUBJECT.artifact, SUBJECT.manifest) == renewed
+    kept.keep([line(expires_ms=5)], {SUBJECT.artifact})  # one that ends before
+    assert kept.of(SUBJECT.artifact, SUBJECT.manifest) == renewed
+    other = line(seed=OTHER_SEED)
+    kept.keep([line() + other], {SUBJECT.artifact})  # for ever
+    assert kept.of(SUBJECT.artifact, SUBJECT.manifest) == line() + other
+
+
+def test_strangers_with_many_keys_keep_no_signature_out(tmp_path: Path):
+    kept = KeptSignatures(tmp_path / "signatures")
+    for n in range(2, 100):
+        kept.keep([line(seed=bytes([n]) * 32)], {SUBJECT.artifact})
+    kept.keep([line()], {SUBJECT.artifact})
+    found = signatures(kept.of(SUBJECT.artifact, SUBJECT.manifest), SUBJECT)
+    assert KEY in {signer.key_id for signer in found.signers}
+    assert found.broken == ()
 
 
 def test_more_lines_than_fit_are_not_kept(tmp_path: Path):
