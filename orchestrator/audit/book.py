@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from orchestrator.audit.chain import NOTHING, LineFault, after, entry_of, head_of, line_of, lines_of, read_line
+from orchestrator.audit.chain import NOTHING, Line, LineFault, after, entry_of, head_of, line_of, lines_of, read_line
 from orchestrator.model.audit import AuditEntry, AuditHead, AuditKind, Note, SegmentHead
 from orchestrator.store.files import check_own_folder, write_whole
 from orchestrator.time_of_day import wall_ms
@@ -52,6 +52,7 @@ class Book:
         self._segment_bytes, self._segments_kept = segment_bytes, kept
         self._writing = threading.Lock()
         self._open: _Open | None = None
+        self._end = NOTHING  # of the book, as this process wrote or found it last
 
     def append(self, told: Sequence[Told]) -> AuditHead:
         """Write entries, in this order; they are on the disk when this returns the end of the book.
@@ -97,18 +98,18 @@ class Book:
 
     def _catch_up(self) -> None:
         """Make sure that the end is known: another process may have written since."""
-        known = self._open
-        if known is not None and self._is_newest(known):
+        if self._open is not None and self._is_newest(self._open):
             return
         self._let_go()
-        found = segments_in(self._folder)
-        if not found:
+        found, end = segments_in(self._folder), self._end
+        head = self._opened(found[-1]) if found else None
+        if head is None and not found and end is NOTHING:
             self._begin_another(NOTHING)
-            return
-        head = self._opened(found[-1])
-        if head is None:  # it was tampered with, or the disk lost some of it: nothing is written after that
-            self._begin_another(_last_readable(found))
-            self._write([Told(Note(kind=AuditKind.DAMAGED, subject=found[-1].name))])
+        elif head is None or not _holds(found, end):
+            # It was tampered with, or the disk lost some of it: nothing is written after that, and the next segment
+            # follows on the last entry that this process knows of, so that a verification misses what is not there.
+            self._begin_another(end if end is not NOTHING else _last_readable(found))
+            self._write([Told(Note(kind=AuditKind.DAMAGED, subject=found[-1].name if found else str(self._folder)))])
 
     def _is_newest(self, known: _Open) -> bool:
         try:
@@ -194,6 +195,7 @@ class Book:
     def _let_go(self) -> None:
         known, self._open = self._open, None
         if known is not None:
+            self._end = known.head
             os.close(known.descriptor)
 
 
@@ -246,6 +248,21 @@ def _last_readable(found: Sequence[Path]) -> AuditHead:
         if head is not None:
             return head
     return NOTHING
+
+
+def _holds(found: Sequence[Path], end: AuditHead) -> bool:
+    """Whether segments hold the line that a book once ended with, or begin behind it, as far as one sees."""
+    if end is NOTHING:
+        return True
+    line: Line | None = None
+    for path in reversed(found):
+        for data in reversed(lines_of(path.read_bytes())):
+            with contextlib.suppress(LineFault):
+                line = read_line(data)
+                at = after(line, end)
+                if (at.number, at.hash) == (end.number, end.hash):
+                    return True
+    return isinstance(line, SegmentHead) and line.first > end.number + 1
 
 
 def _number_of(path: Path) -> int:

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from orchestrator.audit.book import Book, Told, read_book, segments_in
-from orchestrator.audit.chain import entries_in, verify
+from orchestrator.audit.chain import NOTHING, after, entries_in, entry_of, line_of, lines_of, read_line, verify
 from orchestrator.model.audit import AuditKind, Note
 from tests.audit.books import LINEAGE, note
 
@@ -150,3 +150,56 @@ def test_a_book_is_its_users_own(folder):
 def test_a_note_without_a_time_gets_that_of_now(folder):
     book(folder).append([Told(Note(kind=AuditKind.ACT, subject="x"))])
     assert entries(folder)[0].at_ms > 1_700_000_000_000
+
+
+def cut_newest(folder):
+    segments_in(folder / "audit")[-1].unlink()
+
+
+def cut_entries(folder):
+    newest = segments_in(folder / "audit")[-1]
+    newest.write_bytes(b"".join(newest.read_bytes().splitlines(keepends=True)[:2]))
+
+
+def cut_all(folder):
+    for path in segments_in(folder / "audit"):
+        path.unlink()
+
+
+def written_anew(folder):
+    """Write the newest segment anew from its second entry on, with right hashes and as many lines."""
+    newest = segments_in(folder / "audit")[-1]
+    head, first, *others = (read_line(line) for line in lines_of(newest.read_bytes()))
+    lines, at = [head, first], after(first, after(head, NOTHING))
+    for _ in others:
+        lines.append(entry_of(note(999), at))
+        at = after(lines[-1], at)
+    data = b"".join(map(line_of, lines))
+    newest.unlink()
+    newest.write_bytes(data)
+
+
+@pytest.mark.parametrize("tamper", [cut_newest, cut_entries, cut_all, written_anew])
+def test_a_book_that_was_cut_or_written_anew_under_its_writer_shows_it(folder, tamper):
+    one = book(folder, segment_bytes=1_000)
+    for number in range(1, 12):
+        head = append(one, number)
+    tamper(folder)
+    append(one, 12)
+    append(one, 13)
+    found = verify(read_book(folder))
+    assert found.flaws, "what is missing is told, with no head that was kept elsewhere"
+    assert found.head.number == head.number + 3
+    kinds = [entry.kind for entry in entries(folder)]
+    assert kinds[-3:] == [AuditKind.DAMAGED, AuditKind.ACT, AuditKind.ACT]
+    assert AuditKind.DAMAGED not in kinds[:-3]
+
+
+def test_a_writer_beside_another_takes_no_ones_entries_for_a_cut(folder):
+    mine, theirs = book(folder, segment_bytes=1_000), book(folder, segment_bytes=1_000)
+    append(mine, 1)
+    for number in range(2, 30):  # into other segments
+        append(theirs, number)
+    append(mine, 30)
+    assert verify(read_book(folder)).flaws == ()
+    assert AuditKind.DAMAGED not in {entry.kind for entry in entries(folder)}
