@@ -8,8 +8,9 @@ from enum import Enum
 from typing import NamedTuple
 
 from orchestrator.contract.documents import SourceView
-from orchestrator.model.desired import DesiredState, Permissions
+from orchestrator.model.desired import AwaitedComponent, DesiredState, Permissions
 from orchestrator.model.diagnostic import Diagnostic
+from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Record
 from orchestrator.model.outcome import ActionOutcome
 from orchestrator.model.source import (
@@ -105,6 +106,39 @@ def why_invalid(record: Record, source: SourceSeen) -> str:
     errors = [each for each in source.status.diagnostics if each.is_error]
     own = [each for each in errors if each.location.file == record.wanted.file]
     return f"its manifest is invalid: {_first_of(own or errors)}; the last valid one stays in force"
+
+
+class AwaitedDeployment(NamedTuple):
+    """A deployment that never ran, as its component is not here yet: why, and whether fetching it failed."""
+
+    key: DeploymentKey
+    source: str
+    why: str
+    has_failed: bool
+
+
+def awaited_in(sources: Mapping[str, SourceSeen], records: Mapping[DeploymentKey, Record]) -> list[AwaitedDeployment]:
+    """Return the deployments of watched sources that never ran, as their components are being fetched, by key."""
+    found = [
+        _awaited(each, source)
+        for source in sources.values()
+        if source.is_watched and source.desired is not None
+        for each in source.desired.awaited or ()
+        if each.key not in records
+    ]
+    return sorted(found)
+
+
+def _awaited(awaited: AwaitedComponent, source: SourceSeen) -> AwaitedDeployment:
+    own = [
+        each
+        for each in source.status.diagnostics
+        if (each.location.file, each.location.line) == (awaited.file, awaited.line)
+    ]
+    has_failed = any(each.is_failure for each in own)
+    more = f": {own[0].detail}" if own and own[0].detail else ""
+    told = f"{own[0].location}: {own[0].summary}{more}" if own else f"{awaited.file}:{awaited.line}"
+    return AwaitedDeployment(awaited.key, source.name, f"its component is not here yet: {told}", has_failed)
 
 
 def _is_unfetched(record: Record, source: SourceSeen) -> bool:

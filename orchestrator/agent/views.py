@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from orchestrator.agent.describe import Described, describe, describe_recorded
-from orchestrator.agent.describe_sources import SourceSeen
+from orchestrator.agent.describe_sources import AwaitedDeployment, SourceSeen, Sync
 from orchestrator.contract.documents import (
     SIGNER_STATES,
     ActView,
@@ -33,11 +33,15 @@ from orchestrator.model.observed import (
     ObservedSession,
     Phase,
     Record,
+    RequestCounts,
+    Traffic,
 )
 from orchestrator.model.spec import Deployment, Revision
 from orchestrator.model.who import Act
 from orchestrator.rollout.analysis import wanted_messages
 from orchestrator.rollout.standing import (
+    Conclusion,
+    DeploymentPhase,
     end_of,
     is_job,
 )
@@ -56,6 +60,18 @@ def deployment_view(
 def recorded_view(seen: ObservedDeployment, source: SourceSeen, signed: SignedBy) -> DeploymentView:
     """Describe a deployment from its record alone, where no agent runs and so nothing of it does."""
     return _deployment_view(seen, describe_recorded(seen, source), _no_compilation, signed)
+
+
+def awaited_view(awaited: AwaitedDeployment) -> DeploymentView:
+    """Describe a deployment that never ran, as its component is not here yet; nothing more is known of it."""
+    return DeploymentView(
+        kind="Deployment", namespace=awaited.key.namespace, name=awaited.key.name, version="", revision="",
+        phase=DeploymentPhase.FETCHING.value, ending=Conclusion.FAILED.value if awaited.has_failed else "",
+        ready=0, replicas=0, sync=Sync.FETCHING.value, wanted_version="", wanted_revision="", message=awaited.why,
+        missing_dependencies=(), source=awaited.source, source_revision=None, attempted_revision=None, generation=0,
+        restarts=0, mailbox=0, mailbox_capacity=0, traffic=Traffic(), accepts=(), signature="", signers=(),
+        requests=RequestCounts(), labels={}, instances=(), rollout=None, compiling=None, job=None, group=None,
+    )  # fmt: skip
 
 
 def signature_of(revision: Revision, signers: tuple[SignerView, ...]) -> str:

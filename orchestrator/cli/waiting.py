@@ -134,6 +134,8 @@ def ended(view: DeploymentView) -> str:
     name = f"{view.namespace}/{view.name}"
     if view.ending == "paused":
         return progress(view).strip()
+    if view.phase == "fetching":
+        return f"{name} does not run yet: {view.message}"
     if view.phase in ("suspended", "stopped"):
         return f"{name} is {view.phase}"
     if view.phase == "succeeded":

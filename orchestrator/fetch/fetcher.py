@@ -5,6 +5,7 @@ stays in force. It decides nothing about when.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -17,7 +18,7 @@ from orchestrator.fetch.limits import FetchedFiles, FetchFailed, FetchSettings
 from orchestrator.fetch.oci.pull import OciFetcher
 from orchestrator.fetch.url import fetch_url
 from orchestrator.manifest.component_source import package_name
-from orchestrator.model.component_source import GitComponent, OciComponent, RemoteComponent, UrlComponent
+from orchestrator.model.component_source import DIGITS, GitComponent, OciComponent, RemoteComponent, UrlComponent
 from orchestrator.model.package import PackageReference
 from orchestrator.store.artifacts import Artifacts
 from orchestrator.store.packages import PackageDamaged, Packages, StoredPackage
@@ -70,13 +71,27 @@ class Fetcher:
         stored = self._stored(known.package) if resolved == known.resolved else None
         if stored is not None:
             return self._signed_now(remote, stored, looked)
-        files = self._fetched(remote, resolved)
         if known.resolved and known.resolved != resolved:
             looked = replace(looked, previous=known.origin)
-        looked = replace(looked, resolved=files.resolved, fetched_ms=now_ms)
+        looked = replace(looked, fetched_ms=now_ms)
+        return self._kept(looked, self._fetched(remote, resolved, partial(self._kept, looked)))
+
+    def _kept(self, looked: PackageReference, files: FetchedFiles) -> PackageReference:
+        looked = replace(looked, resolved=files.resolved)
         named = package_name(files.manifest) if files.manifest else ("", "")
         package = self.packages.put(files.artifact, files.manifest, files.signatures, named, looked)
         return replace(looked, package=package.digest)
+
+    def _held(self, remote: UrlComponent) -> FetchedFiles | None:
+        """Return the component that another URL with the same digest brought, if it is here."""
+        for note in self.packages.references():
+            is_url = note.reference.startswith("http") and note.reference.endswith(f"#{remote.sha256[:DIGITS]}")
+            if is_url and note.resolved == f"sha256:{remote.sha256}":
+                stored = self._stored(note.package)
+                if stored is not None and stored.package.has_manifest is not remote.is_bare:
+                    artifact = self.artifacts.read(stored.package.artifact)
+                    return FetchedFiles(note.resolved, artifact, stored.manifest, stored.signatures)
+        return None
 
     def _signed_now(self, remote: RemoteComponent, stored: StoredPackage, looked: PackageReference) -> PackageReference:
         """Note a look that found the package that is here, with signatures that were attached to it since."""
@@ -107,10 +122,10 @@ class Fetcher:
             case OciComponent():
                 return self._oci.resolve(remote)
 
-    def _fetched(self, remote: RemoteComponent, resolved: str) -> FetchedFiles:
+    def _fetched(self, remote: RemoteComponent, resolved: str, keep: Callable[[FetchedFiles], object]) -> FetchedFiles:
         match remote:
             case UrlComponent():
-                return fetch_url(remote, self._downloads, self._settings)
+                return fetch_url(remote, self._downloads, self._settings, keep, partial(self._held, remote))
             case GitComponent():
                 return self._git.fetch(remote, resolved)
             case OciComponent():

@@ -1,6 +1,6 @@
 """A URL and its digest → the files of a component: an archive with a Component.toml, or a .wasm file alone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from orchestrator.fetch.archive import files_of, unpacked
@@ -18,8 +18,11 @@ from orchestrator.manifest.component_source import artifact_name
 from orchestrator.model.component_source import COMPONENT_FILE, SIGNATURES_FILE, UrlComponent
 
 
-def fetch_url(remote: UrlComponent, downloads: Downloads, settings: FetchSettings) -> FetchedFiles:
-    """Fetch what a URL names.
+def fetch_url(
+    remote: UrlComponent, downloads: Downloads, settings: FetchSettings,
+    keep: Callable[[FetchedFiles], object] = lambda _: None, held: Callable[[], FetchedFiles | None] = lambda: None,
+) -> FetchedFiles:  # fmt: skip
+    """Fetch what a URL names, unless it is `held` by another URL's name; `keep` makes it so before anybody asks again.
 
     Raises:
         FetchFailed: it cannot be fetched, or is no component.
@@ -31,10 +34,14 @@ def fetch_url(remote: UrlComponent, downloads: Downloads, settings: FetchSetting
 
     def taken(path: Path) -> FetchedFiles:
         if remote.is_bare:
-            return FetchedFiles(resolved, path.read_bytes())
-        return component_in(files_of(unpacked(_chunks(path), 2 * settings.max_bytes), settings.max_bytes), resolved)
+            found = FetchedFiles(resolved, path.read_bytes())
+        else:
+            unpacking = unpacked(_chunks(path), 2 * settings.max_bytes)
+            found = component_in(files_of(unpacking, settings.max_bytes), resolved)
+        keep(found)
+        return found
 
-    return downloads.fetch(wanted, taken)
+    return downloads.fetch(wanted, taken, held)
 
 
 def component_in(files: Mapping[str, bytes], resolved: str) -> FetchedFiles:

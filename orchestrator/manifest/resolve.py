@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from orchestrator.manifest.component import ComponentFile, Unusable, read_component
@@ -20,7 +21,7 @@ from orchestrator.manifest.paths import collisions
 from orchestrator.manifest.printable import did_you_mean, excerpt
 from orchestrator.manifest.references import Reference, references, signatures_path
 from orchestrator.manifest.sealed import written_twice
-from orchestrator.model.desired import DesiredState, Permissions, Resolution
+from orchestrator.model.desired import AwaitedComponent, DesiredState, Permissions, Resolution
 from orchestrator.model.diagnostic import Diagnostic, Location, Severity
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.snapshot import Artifact, FileEntry, Snapshot, Unreadable
@@ -412,11 +413,14 @@ def _diagnostics(read: Iterable[_Read], found: Found) -> Iterator[Diagnostic]:
 def _desired(snapshot: Snapshot, keyed: Keyed, found: Found, unreadable: tuple[str, ...]) -> DesiredState:
     deployments: list[Deployment] = []
     invalid: list[DeploymentKey] = []
+    awaited: list[AwaitedComponent] = []
     for key, entries in keyed.items():
         first = entries[0]
         refused = first in found and any(problem.is_error for problem in found[first])
         if first.deployment is None or refused:
             invalid.append(key)
+            if len(entries) == 1 and not refused and _is_awaited(first):
+                awaited.append(AwaitedComponent(key=key, file=first.file, line=first.problems[-1].line))
         else:
             deployments.append(first.deployment)
     return DesiredState(
@@ -429,7 +433,13 @@ def _desired(snapshot: Snapshot, keyed: Keyed, found: Found, unreadable: tuple[s
         invalid=tuple(invalid),
         unreadable_files=unreadable,
         empty=not keyed and not unreadable,
+        awaited=tuple(awaited) or UNSET,
     )
+
+
+def _is_awaited(entry: DocumentEntry) -> bool:
+    """Whether all that is wrong with a deployment is that its component is not here yet; that is told last."""
+    return bool(entry.problems) and all(one.is_failure or not one.is_error for one in entry.problems)
 
 
 def _where(entry: DocumentEntry, place: Place) -> Location:

@@ -1,5 +1,7 @@
 """The desired state of a source, resolved."""
 
+from msgspec import UNSET, UnsetType
+
 from orchestrator.model.base import Value
 from orchestrator.model.commit import Commit
 from orchestrator.model.diagnostic import Diagnostic
@@ -26,6 +28,14 @@ def either(first: Permissions, second: Permissions) -> Permissions:
     )
 
 
+class AwaitedComponent(Value, frozen=True):
+    """A deployment of which nothing is wrong but that its component is not here yet, and where that is named."""
+
+    key: DeploymentKey
+    file: str
+    line: int
+
+
 class DesiredState(Value, frozen=True):
     """Everything one source wants, sorted by key.
 
@@ -34,7 +44,8 @@ class DesiredState(Value, frozen=True):
     `empty` says that the source was read and held no deployment at all. `commit` is what was read, where that is known,
     and `revision` its id, with `-dirty` where the files differ from it.
     `by` is who applied it, None where it is watched. `sealed` are the values of secrets that it brings along, `lacking`
-    the secrets that its deployments name and the agent cannot give.
+    the secrets that its deployments name and the agent cannot give. `awaited` are those of the `invalid` whose
+    components are being fetched, or cannot be; a plan leaves them out, whose bytes they do not change.
     """
 
     source: str
@@ -50,6 +61,7 @@ class DesiredState(Value, frozen=True):
     permissions: Permissions = Permissions()
     sealed: tuple[SealedSecret, ...] = ()
     lacking: tuple[LackingSecret, ...] = ()
+    awaited: tuple[AwaitedComponent, ...] | UnsetType = UNSET
 
 
 class Resolution(Value, frozen=True):

@@ -193,6 +193,7 @@ def in_canonical_order(desired: DesiredState) -> DesiredState:
         deployments=tuple(unique.values()),
         invalid=tuple(sorted(invalid)),
         unreadable_files=tuple(sorted(set(desired.unreadable_files))),
+        awaited=msgspec.UNSET,
     )
 
 

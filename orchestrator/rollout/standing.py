@@ -21,6 +21,7 @@ REJECTED_MAX = 20  # revisions of a deployment that are remembered as bad
 class DeploymentPhase(Enum):
     """The phase of a deployment, the one word that status shows."""
 
+    FETCHING = "fetching"  # it never ran, and its component is not here yet
     PROGRESSING = "progressing"
     RUNNING = "running"
     DEGRADED = "degraded"

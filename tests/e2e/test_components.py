@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from orchestrator.contract.codes import FAILED, INVALID
 from tests.fetch.web import Web, archive, component, serves, sha256
 from tests.fetch.web import web as served
 
-from .stage import COUNTER_GRANTS, Stage, wait_until
+from .stage import COUNTER_GRANTS, LIMIT_S, Stage, wait_until
 
 HELLO = archive({f"hello-1.0.0/{name}": data for name, data in component("hello-1.0.0").items()})
 NEWER = archive(component("hello-1.1.0"))
@@ -55,6 +56,29 @@ def test_a_component_of_a_url_runs_and_starts_again_without_the_network(stage: S
     assert "No changes." in stage.run("plan", str(stage.manifests)).out
 
 
+def test_one_digest_under_two_urls_is_downloaded_once(stage: Stage, web: Web) -> None:
+    begun, both = threading.Event(), threading.Event()
+
+    def slowly(to):
+        begun.set()
+        both.wait(LIMIT_S)  # the other one is being looked up meanwhile
+        serves(HELLO)(to)
+
+    web.routes["/a.tgz"] = web.routes["/b.tgz"] = slowly
+    want(stage, "one", url=url_of(web, "/a.tgz", HELLO))
+    want(stage, "two", url=url_of(web, "/b.tgz", HELLO))
+    stage.run("source", "add", str(stage.manifests), "--no-wait")
+    begun.wait(LIMIT_S)
+    wait_until(lambda: len([*(stage.state_dir / "incoming").glob("*.lock")]) == 1)
+    both.set()
+    wait_until(lambda: runs(stage, "one", "1.0.0") and runs(stage, "two", "1.0.0"))
+    want(stage, "three", url=url_of(web, "/c.tgz", HELLO))  # nobody serves it
+    wait_until(lambda: runs(stage, "three", "1.0.0"))
+    assert len(web.asked) == 1
+    (listed,) = stage.json("component", "list")
+    assert len(listed["source"]) == 3
+
+
 def test_a_followed_source_goes_on_while_a_component_cannot_be_fetched_and_takes_it_when_it_can(
     stage: Stage, web: Web
 ) -> None:
@@ -70,6 +94,14 @@ def test_a_followed_source_goes_on_while_a_component_cannot_be_fetched_and_takes
     assert {row["name"]: row["sync"] for row in stage.json("get", "deployments")} == {
         "hello": "fetching", "other": "synced",
     }  # fmt: skip
+    want(stage, "later", url=url_of(web, "/3.tgz", NEWER))  # it never ran
+    (later,) = wait_until(lambda: [row for row in stage.json("get", "deployments") if row["name"] == "later"])
+    assert (later["phase"], later["version"], later["sync"]) == ("fetching", "", "fetching")
+    wait_until(lambda: "has no 3.tgz" in stage.json("status", "later")["message"])
+    assert "default/later" in stage.run("status").out
+    assert f"its component is not here yet: {stage.manifests}/later.yaml:9" in stage.run("status", "later").out
+    (stage.manifests / "later.yaml").unlink()
+    wait_until(lambda: stage.run("status", "later", code=None).code != 0)
     assert stage.is_running("hello", "1.0.0")
     assert stage.ask("hello", "Ada") == "Hello, Ada!"
     web.routes["/2.tgz"] = serves(NEWER)
@@ -77,7 +109,7 @@ def test_a_followed_source_goes_on_while_a_component_cannot_be_fetched_and_takes
     assert stage.ask("hello", "Ada") == "Good day, Ada! (hello 1.1.0)"
     reasons = [json.loads(line)["reason"] for line in stage.run("-o", "json", "events").out.splitlines()]
     assert reasons.count("component-fetched") == 2
-    assert reasons.count("fetch-failed") == 1  # told once, however often it was attempted
+    assert reasons.count("fetch-failed") == 2  # told once of each, however often it was attempted
 
 
 def test_other_bytes_than_were_named_are_refused_and_said(stage: Stage, web: Web) -> None:

@@ -1,6 +1,7 @@
 """Serves deployments and their instances: how they are, what they were, their restart and their deletion."""
 
 from collections.abc import Callable
+from itertools import chain
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -8,7 +9,7 @@ from starlette.responses import Response
 
 from orchestrator.agent import views
 from orchestrator.agent.compilations import Compilations
-from orchestrator.agent.describe_sources import SourceSeen, seen_source
+from orchestrator.agent.describe_sources import SourceSeen, awaited_in, seen_source
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.routes.answers import Serves, json_answer, json_list
 from orchestrator.agent.routes.manual import obey
@@ -57,7 +58,9 @@ class DeploymentRoutes:
     def _described(self) -> bytes:
         """Describe each and forget it: views of thousands at once would be kept, and looked through, for nothing."""
         sources = self._sources.seen()
-        return json_list(self._view(seen, sources) for seen in self._controller.observe_each())
+        awaited = awaited_in(sources, self._controller.ledger.records)
+        there = (self._view(seen, sources) for seen in self._controller.observe_each())
+        return json_list(chain(there, map(views.awaited_view, awaited)))
 
     def _view(self, seen: ObservedDeployment, sources: dict[str, SourceSeen]) -> DeploymentView:
         return views.deployment_view(
@@ -68,9 +71,12 @@ class DeploymentRoutes:
         """Describe one deployment."""
         key = key_in(request)
         found = await run_in_threadpool(self._controller.observe_one, key)
-        if found is None:
-            raise Trouble(404, Problem(summary=f"no deployment {key}", suggestion="`airs get deployments` lists them."))
         sources = await run_in_threadpool(self._sources.seen)
+        if found is None:
+            awaited = [each for each in awaited_in(sources, self._controller.ledger.records) if each.key == key]
+            if awaited:
+                return json_answer(views.awaited_view(awaited[0]))
+            raise Trouble(404, Problem(summary=f"no deployment {key}", suggestion="`airs get deployments` lists them."))
         return json_answer(await run_in_threadpool(self._view, found, sources))
 
     async def history(self, request: Request) -> Response:
