@@ -48,6 +48,8 @@ from orchestrator.signing.dsse import KeySignature, SignedEnvelope, signed_bytes
 from orchestrator.signing.keys import KeyRefused, private_pem, public_of, public_pem, read_private, read_public, sign
 from orchestrator.signing.statement import Subject, signed
 from orchestrator.signing.verify import signatures
+from orchestrator.source.signatures import NotSigned, parents, signed_commit, signed_tag, tagged
+from orchestrator.source.signers import dearmored
 
 INPUTS = 100_000
 SEED = bytes(range(32))
@@ -91,6 +93,10 @@ kind: SealedSecret
 metadata: {name: key, namespace: default}
 spec: {key: "%s", sealed: %s}
 """ % (_BOX.key.encode(), _BOX.sealed.encode())
+_SIGNATURE = b"-----BEGIN SSH SIGNATURE-----\n U1NI\n -----END SSH SIGNATURE-----\n"
+_COMMIT = b"tree 1\nparent 2\nauthor a <a> 1 +0000\ngpgsig " + _SIGNATURE + b"\nsubject\n"
+_TAG = b"object 1\ntype commit\ntag v1\n\nmessage\n" + _SIGNATURE.replace(b"\n ", b"\n")
+_PGP_KEYS = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDMEawu4\n=abcd\n-----END PGP PUBLIC KEY BLOCK-----\n"
 _SETTINGS = b'state-dir = "~/s"\n[secrets]\ndir = "x"\n[registries."r.example"]\nplain-http = true\n'
 
 
@@ -176,6 +182,9 @@ PARSERS: Mapping[str, Parser] = {
     "state": Parser(opened_state, tuple(sealed_state(one, SEED) for one in _STATES), (StateRefused,)),
     "state-planned": Parser(_planned_against, tuple(map(canonical_json, _STATES)), (StateRefused,)),
     "state-values": Parser(_odd_values, (b"0123456789" * 9,), (StateRefused,)),
+    "signed-commit": Parser(lambda data: (signed_commit(data, "a" * 40), parents(data)), (_COMMIT,), (NotSigned,)),
+    "signed-tag": Parser(lambda data: (tagged(data), signed_tag(data)), (_TAG,), (NotSigned,)),
+    "openpgp-keys": Parser(dearmored, (_PGP_KEYS,), (ValueError,)),
     "private-pem": Parser(read_private, (private_pem(SEED), public_pem(public_of(SEED))), (KeyRefused,)),
 }
 

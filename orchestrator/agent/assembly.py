@@ -175,6 +175,7 @@ class Agent:
 
         def looked(status: SourceStatus) -> None:
             self.announcer.looked(status)
+            self.auditing.looked(status)
             report(status)
 
         faults = Faults(clock, announce)

@@ -5,9 +5,12 @@ for that. A call is in the book before it is carried out. While the book cannot 
 agent, calls that would change something are refused, and everything else waits until it can be.
 """
 
+import contextlib
 import os
 import threading
 from collections.abc import Sequence
+
+from msgspec.structs import replace
 
 from orchestrator import __version__
 from orchestrator.agent.peer import peer_of
@@ -15,6 +18,8 @@ from orchestrator.audit.book import Book, Told, told_of
 from orchestrator.audit.uses import COUNT_EVERY_MS, Uses
 from orchestrator.model.audit import AuditHead, AuditKind, Note
 from orchestrator.model.event import Announce
+from orchestrator.model.snapshot import RefusedCommit
+from orchestrator.model.source import SourceStatus
 from orchestrator.store.database import DatabaseFault
 from orchestrator.store.decisions import Change, DeleteRecord
 from orchestrator.store.state_dir import StateDir
@@ -38,6 +43,7 @@ class Auditing:
         self._woken, self._closing = threading.Event(), threading.Event()
         self._draining = threading.Lock()
         self._to_remove: set[int] = set()  # decisions that the book tells, and whose notes are still there
+        self._refused: dict[str, RefusedCommit] = {}  # by source; the newest that was noted
         self.condition = ""  # why nothing can be written, for as long as it is so; empty for nothing
         self.uses = Uses(self._woken.set)
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
@@ -82,6 +88,17 @@ class Auditing:
             self._book.append([Told(note)])
         except OSError as error:
             raise OSError(self._fail(error)) from error
+
+    def looked(self, status: SourceStatus) -> None:
+        """Note that a commit of a source is refused, once; a book that cannot be written is a condition by itself."""
+        refused = status.failure.refused if status.failure is not None else None
+        if refused is None or self._refused.get(status.source) == refused:
+            return
+        facts = {"commit": refused.commit.id, "author": refused.commit.author, "claims": refused.claims}
+        note = Note(kind=AuditKind.COMMIT_REFUSED, subject=status.source, by=peer_of(os.getuid()), why=refused.why)
+        with contextlib.suppress(OSError):  # nothing waits for this note; `condition` says that it is missing
+            self.record(replace(note, facts={name: fact for name, fact in facts.items() if fact}))
+            self._refused[status.source] = refused
 
     def decided(self, changes: Sequence[Change]) -> None:
         """Take note that something was decided, with the notes on it."""

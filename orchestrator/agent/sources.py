@@ -28,6 +28,7 @@ from orchestrator.model.source import (
     NOBODY,
     FolderSpec,
     Follow,
+    GitSpec,
     SourceNote,
     SourceRecord,
     SourceSpec,
@@ -53,7 +54,7 @@ def spec_of(wish: SourceWish) -> SourceSpec:
     try:
         if not (wish.name or "named").isprintable():
             raise SourceRefused("the source's name has control characters")
-        return parse_source(wish.path, name=wish.name, root=wish.root, cwd=Path(wish.cwd))
+        return parse_source(wish.path, name=wish.name, root=wish.root, cwd=Path(wish.cwd), verify=wish.verify)
     except SourceRefused as refused:
         raise Trouble(400, Problem(
             summary=refused.summary, detail=refused.detail, suggestion=refused.suggestion, exit_code=USAGE,
@@ -100,8 +101,11 @@ class Sources:
         self.followed.follow(record, _afresh(self._notes.all().get(name)), accepted=None)
         self._announce(None, "source-added", f"{name} is watched", About(by=by))
         return SourceAdded(
-            name=name, at=now, told=(*_before_words(name, before), *_overlaps(self._ledger.sources, record))
-        )
+            name=name, at=now,
+            told=(
+                *_before_words(name, before), *_less_verified(before, spec), *_overlaps(self._ledger.sources, record),
+            ),
+        )  # fmt: skip
 
     def begin_up(self, spec: SourceSpec, wish: SourceWish, by: By) -> bool:
         """Follow a source as long as an `up` runs; returns whether that ends with it, as an added source stays.
@@ -329,6 +333,13 @@ def _before_words(name: str, before: SourceRecord | None) -> tuple[str, ...]:
         case Follow.UP:
             return ("the `airs up` that watches it may end; it stays watched",)
     return ()
+
+
+def _less_verified(before: SourceRecord | None, spec: SourceSpec) -> tuple[str, ...]:
+    """Warn that commits need no signature any more."""
+    was = isinstance(before.spec, GitSpec) and before.spec.verify is not None if before is not None else False
+    is_left = was and isinstance(spec, GitSpec) and spec.verify is None
+    return ("its commits were verified, and are not any more: it was added without --verify",) if is_left else ()
 
 
 def _afresh(note: SourceNote | None) -> SourceNote | None:

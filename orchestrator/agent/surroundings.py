@@ -8,6 +8,7 @@ from orchestrator.model.event import NOTHING_MORE, About, Event, EventReason, Lo
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Exited, Outcome, Refused, Undelivered
+from orchestrator.model.snapshot import SourceFailure
 from orchestrator.model.source import SourceStatus
 from orchestrator.observe.events import Journals, printable
 from orchestrator.observe.rate import GAP_MS, Rate
@@ -56,7 +57,7 @@ class Announcer:
     def __init__(self, journals: Journals, say: Callable[[Event], None], clock: Clock) -> None:
         self._journals, self._say, self._clock = journals, say, clock
         self._lock = threading.Lock()
-        self._stale: dict[str, bool] = {}  # by source; as many as were looked at
+        self._stale: dict[str, SourceFailure | None] = {}  # by source; as many as were looked at
         self._unheard: dict[DeploymentKey, Rate] = {}  # by who sent
         self.look_at: Callable[[DeploymentKey], None] = _nothing
 
@@ -73,16 +74,17 @@ class Announcer:
         self._say(event)
 
     def looked(self, status: SourceStatus) -> None:
-        """Keep what a look at a source found, and record when it becomes stale or readable again."""
-        was_stale = self._stale.get(status.source, False)
-        self._stale[status.source] = status.failure is not None
+        """Keep what a look at a source found, and record when it becomes stale or readable again, or is refused."""
+        before, failure = self._stale.get(status.source), status.failure
+        self._stale[status.source] = failure
         self._journals.looks.append(status)
-        if status.failure is not None and not was_stale:
-            why = printable(f"{status.source}: {status.failure.summary}: {status.failure.detail}")
-            what = EventReason.SOURCE_STALE
-            stale = Event(at_ms=self._clock.wall_ms(), reason=what, message=why, type=what.severity)
+        if failure is not None and (before is None or failure.refused not in (None, before.refused)):
+            why = printable(f"{status.source}: {failure.summary}: {failure.detail}")
+            what = EventReason.COMMIT_REFUSED if failure.refused else EventReason.SOURCE_STALE
+            commit = failure.refused.commit if failure.refused else None
+            stale = Event(at_ms=self._clock.wall_ms(), reason=what, message=why, type=what.severity, commit=commit)
             self._journals.events.append(stale)  # and not said: the report on sources says more
-        if status.failure is None and was_stale:
+        if failure is None and before is not None:
             self.announce(None, "source-readable", f"{status.source} is readable again")
 
     def changed(self, key: DeploymentKey) -> None:

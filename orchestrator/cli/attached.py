@@ -16,7 +16,7 @@ from orchestrator.model.source import SourceStatus
 
 LET_GO_S = 10.0  # for the agent to record that nobody looks any more
 LOOK_S = 0.02
-TOLD_AS_LOOK = "source-stale"  # an event whose look says more
+TOLD_AS_LOOK = ("source-stale", "commit-refused")  # events whose look says more
 
 
 class Telling:
@@ -59,7 +59,7 @@ def _tell(told: UpBegan | UpEvent | UpLook, telling: Telling) -> None:
     match told:
         case UpBegan():
             telling.began(told)
-        case UpEvent(event=event) if event.reason != TOLD_AS_LOOK:
+        case UpEvent(event=event) if event.reason.value not in TOLD_AS_LOOK:
             telling.event(event)
         case UpLook(status=status):
             telling.look(status)

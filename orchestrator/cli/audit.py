@@ -22,7 +22,7 @@ from orchestrator.model.audit import AuditEntry, AuditHead, AuditKind
 from orchestrator.observe.events import printable
 
 KINDS = tuple(kind.value for kind in AuditKind)
-WARNED = (AuditKind.DENIED, AuditKind.REFUSED, AuditKind.DAMAGED, AuditKind.TRIMMED)
+WARNED = (AuditKind.DENIED, AuditKind.REFUSED, AuditKind.COMMIT_REFUSED, AuditKind.DAMAGED, AuditKind.TRIMMED)
 DIGITS, SUBJECT_WIDTH = 12, 24  # of a digest in text, and of the column of subjects, most of which are shorter
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b", re.ASCII)
 _HEAD = re.compile(r"(\d{1,18}):([0-9a-f]{64})", re.ASCII)

@@ -37,6 +37,9 @@ class Settings:
         self.color: bool | None = None
         self.verbose = False
         self.plain_http = False  # to this machine, for one command
+        self.verify = ""  # how commits have to be signed, with the two below: `verifying.py`
+        self.signers: tuple[str, ...] = ()
+        self.revoked = ""
 
     @property
     def state_dir(self) -> Path:
@@ -168,7 +171,9 @@ class PathArgument(click.Path):
         return super().convert(value, param, ctx)
 
 
-def _set(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+def setting(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Return a callback of an option that is remembered under that name in the `Settings`."""
+
     def remember(context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
         if value is not None:
             setattr(context.ensure_object(Settings), name, value)
@@ -198,15 +203,15 @@ def global_options(function: F) -> F:
             callback=_flag("--config"), help="The file of settings [env: AIRS_CONFIG].",
         ),
         click.option(
-            "-o", "--output", type=click.Choice(["text", "json"]), expose_value=False, callback=_set("output"),
+            "-o", "--output", type=click.Choice(["text", "json"]), expose_value=False, callback=setting("output"),
             help="Text for people, JSON for tools.",
         ),
         click.option(
             "--no-color", "color", flag_value=False, type=bool, default=None, expose_value=False,
-            callback=_set("color"), help="Print no colours.",
+            callback=setting("color"), help="Print no colours.",
         ),
         click.option(
-            "-v", "--verbose", is_flag=True, default=None, expose_value=False, callback=_set("verbose"),
+            "-v", "--verbose", is_flag=True, default=None, expose_value=False, callback=setting("verbose"),
             help="Show the requests to the agent, too.",
         ),
     )):  # fmt: skip
@@ -217,7 +222,7 @@ def global_options(function: F) -> F:
 def plain_http_option(function: F) -> F:
     """Add the option that lets one command speak to a registry on this machine without TLS."""
     option = click.option(
-        "--plain-http", is_flag=True, default=None, expose_value=False, callback=_set("plain_http"),
+        "--plain-http", is_flag=True, default=None, expose_value=False, callback=setting("plain_http"),
         help="Speak to a registry on this machine without TLS.",
     )  # fmt: skip
     return option(function)

@@ -28,6 +28,8 @@ from orchestrator.model.calls import Calls
 from orchestrator.model.finding import Degree, Finding, ok, problem, warning
 from orchestrator.observe.events import printable
 from orchestrator.runtime import chosen, trial
+from orchestrator.source.verify import PACKAGES as PACKAGES_OF
+from orchestrator.source.verify import PROGRAMS, program
 from orchestrator.store.examine import examine, is_held
 from orchestrator.store.files import NotPrivate
 
@@ -121,6 +123,10 @@ def _engine(asked: Calls) -> Iterator[Finding]:
         yield ok("trial", "a component was compiled and called")
     if not _git():
         yield warning("git", "not found", "Install git to read repositories; folders need none.")
+    for name, kind in PROGRAMS.items():
+        if program(name) is None:
+            how = f"`apt install {PACKAGES_OF[name]}` on Debian"
+            yield ok(name, f"not found: a source with `--verify` refuses commits that are signed with {kind}; {how}")
 
 
 class _State:

@@ -91,7 +91,8 @@ def report_look(console: Console, status: SourceStatus) -> None:
     """Print what a look at a source found wrong."""
     if status.failure is not None:
         failure = status.failure
-        console.print(Text.assemble(("stale: ", "bold yellow"), f"{failure.summary}: {failure.detail}"))
+        held = "refused: " if failure.refused is not None else "stale: "
+        console.print(Text.assemble((held, "bold yellow"), f"{failure.summary}: {failure.detail}"))
         console.print(Text("    the deployments keep running", style="dim"))
     is_git = "#" in status.source
     show_diagnostics(console, status.diagnostics, None if is_git else in_files(on_disk))

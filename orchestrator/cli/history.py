@@ -36,6 +36,8 @@ def _commit(each: HistoryView) -> str:
 def _who(each: HistoryView) -> str:
     """Name the user who asked for it by hand and, where somebody else wrote the commit, that author."""
     author = each.commit.author_name if each.commit else ""
+    if each.commit and each.commit.signer:
+        author += f", signed by {each.commit.signer}"
     if each.by is None:
         return author
     return f"{each.by}, commit by {author}" if author else str(each.by)

@@ -25,6 +25,7 @@ from orchestrator.cli.reading import (
 )
 from orchestrator.cli.show import show_diagnostics
 from orchestrator.cli.terminal import Console, Text
+from orchestrator.cli.verifying import verification, verify_options
 from orchestrator.cli.visible import document
 from orchestrator.cli.waiting import Settled, ended, is_failure, key_of, wait_for, where_why
 from orchestrator.client import AgentClient
@@ -65,13 +66,14 @@ empty_option = click.option("--allow-empty", is_flag=True, help="Allow a source 
 @command()
 @click.argument("paths", nargs=-1, required=True)
 @root_option
+@verify_options
 @plain_http_option
 def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> int:
     """Check manifests, components and artifacts; needs no agent."""
     diagnostics: list[Diagnostic] = []
     count = 0
     for path in paths:
-        source = read_source(NamedSource(path, root=root), settings)
+        source = read_source(NamedSource(path, root=root, verify=verification(settings)), settings)
         resolution = source.resolution()
         if not settings.is_json:
             show_diagnostics(settings.err(), resolution.diagnostics, of_snapshot(source.snapshot))
@@ -98,6 +100,7 @@ def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> in
 @click.argument("path")
 @source_option
 @root_option
+@verify_options
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan to apply it later.")
 @click.option("--force", is_flag=True, help="Let --out overwrite a file that is there.")
 @policy_option
@@ -120,7 +123,7 @@ def plan(
 
     With --against, no agent is asked and no state directory is needed: what runs is what STATE says.
     """
-    permissions, place = _permissions(allowed), NamedSource(path, source, root)
+    permissions, place = _permissions(allowed), NamedSource(path, source, root, verification(settings))
     if out is not None and out.exists() and not force:
         raise Failure(f"{out} exists already", suggestion="Use --force to overwrite it, or name another file.")
     if state_key is not None and against is None:
@@ -172,6 +175,7 @@ def _save(state: "StateDir", planned: PlanMade, out: Path, settings: Settings) -
 @click.argument("path")
 @source_option
 @root_option
+@verify_options
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--wait/--no-wait", default=True, help="Wait until everything is Ready.")
 @click.option("--timeout", type=DURATION, default="5m", help="How long to wait.")
@@ -192,7 +196,7 @@ def apply(settings: Settings, path: str, source: str | None, root: str | None, y
         is_saved = True
     else:
         read = read_source(
-            NamedSource(path, source, root), settings, for_agent=not options["no_start"]
+            NamedSource(path, source, root, verification(settings)), settings, for_agent=not options["no_start"]
         )  # before anything is started
         client = ensure_agent(settings, may_start=not options["no_start"])
         planned = make_plan_for(settings, read, permissions)

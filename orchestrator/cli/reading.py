@@ -32,6 +32,7 @@ from orchestrator.model.signed import Signer
 from orchestrator.model.snapshot import Artifact, Content, Snapshot, Unknown
 from orchestrator.model.source import FolderSpec, SourceSpec
 from orchestrator.model.world import World
+from orchestrator.model.verification import Verification
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
 from orchestrator.signing.dsse import SUFFIX
@@ -56,6 +57,7 @@ class NamedSource(msgspec.Struct, frozen=True):
     path: str
     source: str | None = None
     root: str | None = None
+    verify: Verification | None = None
 
     def spec(self) -> SourceSpec:
         """Decide what it names.
@@ -64,7 +66,7 @@ class NamedSource(msgspec.Struct, frozen=True):
             Failure: it is nothing that can be read.
         """
         try:
-            return parse_source(self.path, name=self.source, root=self.root, cwd=Path.cwd())
+            return parse_source(self.path, name=self.source, root=self.root, cwd=Path.cwd(), verify=self.verify)
         except SourceRefused as refused:
             raise Failure(refused.summary, refused.detail, refused.suggestion, USAGE) from None
 

@@ -14,6 +14,7 @@ from orchestrator.cli.names import WORD
 from orchestrator.cli.recorded import recorded_instead
 from orchestrator.cli.source_text import show_problems, show_source, source_table
 from orchestrator.cli.terminal import Text
+from orchestrator.cli.verifying import verification, verify_options
 from orchestrator.cli.waiting import ended, is_at_rest, is_failure
 from orchestrator.client import AgentClient
 from orchestrator.contract.bodies import SourceWish
@@ -43,6 +44,7 @@ def source() -> None:
 @click.option("--name", type=WORD, help="The source's name, instead of its path.")
 @click.option("--root", help="The folder that nothing outside of is read.")
 @click.option("--interval", type=DURATION, default="15s", help="How often a git repository is looked at.")
+@verify_options
 @click.option("--adopt", is_flag=True, help="Take over, once, deployments that another source owns.")
 @click.option("--allow-mass-prune", is_flag=True, help="Allow removing more than half at once, from now on.")
 @click.option("--allow-empty", is_flag=True, help="Allow it to become empty, which removes all, from now on.")
@@ -56,7 +58,8 @@ def add(
     """Follow a folder, a file or REPOSITORY#ref:path from now on, also after a restart."""
     permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
     wish = SourceWish(
-        path=path, cwd=str(Path.cwd()), name=name, root=root, interval_ms=interval, permissions=permissions
+        path=path, cwd=str(Path.cwd()), name=name, root=root, interval_ms=interval, permissions=permissions,
+        verify=verification(settings),
     )  # fmt: skip
     client = ensure_agent(settings, may_start=not no_start)
     added = client.add_source(wish)
@@ -95,6 +98,9 @@ def _tell(settings: Settings, view: SourceView, owned: list[DeploymentView]) -> 
     for each in owned:
         _say(settings, ended(each))
     show_problems(settings.err(), view)
+    if view.refused is not None:
+        hint = f"It stays watched; a commit that is signed as wanted is accepted. `airs source show {view.name}` tells."
+        raise Failure(f"a commit of {view.name} is refused, so nothing was read", "", hint, FAILED)
     if view.stale_since:
         hint = f"It stays watched, and is tried again; `airs source remove {view.name}` ends that."
         raise Failure(f"{view.name} could not be read", "", hint, FAILED)

@@ -6,6 +6,7 @@ from orchestrator.cli.show import clock, short, show_diagnostics, table
 from orchestrator.cli.terminal import Console, Text
 from orchestrator.contract.documents import SourceView
 from orchestrator.model.desired import Permissions
+from orchestrator.model.verification import Verification
 from orchestrator.observe.events import printable
 
 COLUMNS = ("SOURCE", "HOW", "COMMIT", "READ", "DEPLOYMENTS", "NOT DONE", "PROBLEM")
@@ -14,7 +15,7 @@ COLUMNS = ("SOURCE", "HOW", "COMMIT", "READ", "DEPLOYMENTS", "NOT DONE", "PROBLE
 def how(source: SourceView) -> str:
     """Say in a word how a source is looked at."""
     if source.watched:
-        return "stale" if source.stale_since else "watched"
+        return "refused" if source.refused else "stale" if source.stale_since else "watched"
     return source.follow if source.follow in ("applied", "suspended") else "not watched"
 
 
@@ -38,7 +39,7 @@ def how_since(source: SourceView) -> str:
 def show_sources(console: Console, sources: Sequence[SourceView], told: Collection[str] = ()) -> None:
     """Show each source in a line, and what is wrong with it that was not `told` already."""
     for source in sources:
-        at = f" at {_commit(source)}" if source.revision else ""
+        at = f" at {_commit(source)}{_signed(source)}" if source.revision else ""
         console.print(Text(f"\nsource {printable(source.name)}{at} ({how_since(source)})", style="dim"))
         show_problems(console, source, told)
 
@@ -47,7 +48,7 @@ def show_problems(console: Console, source: SourceView, told: Collection[str] = 
     """Show why a source is stale, what of it could not be done, and what is wrong with its manifests."""
     if source.stale_since:
         since = clock(source.stale_since)
-        console.print(Text(f"  stale since {since}: {printable(source.failure)}", style="yellow"))
+        console.print(Text(f"  {_held(source)} since {since}: {printable(source.failure)}", style="yellow"))
     for left in source.not_done:
         if str(left.key) not in told:
             console.print(Text(f"  ! {left.key} {left.status.value}: {printable(left.detail)}", style="yellow"))
@@ -66,13 +67,23 @@ def source_table(console: Console, sources: Sequence[SourceView]) -> None:
     table(console, COLUMNS, rows)
 
 
+def _signed(source: SourceView) -> str:
+    signer = source.commit.signer if source.commit is not None else None
+    return f", signed by {signer}" if signer is not None else ""
+
+
+def _held(source: SourceView) -> str:
+    """Say why what was read before stays in force."""
+    return "refused" if source.refused else "stale"
+
+
 def _commit(source: SourceView) -> str:
     return source.commit.named if source.commit is not None else short(source.revision)
 
 
 def _problem(source: SourceView) -> str:
     if source.stale_since:
-        return f"stale since {clock(source.stale_since)}: {source.failure}"
+        return f"{_held(source)} since {clock(source.stale_since)}: {source.failure}"
     errors = [each for each in source.diagnostics if each.is_error]
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"{errors[0].location}: {errors[0].summary}{more}" if errors else ""
@@ -85,6 +96,8 @@ def show_source(console: Console, source: SourceView, deployments: Sequence[tupl
         ("state", how_since(source)),
         ("commit", source.revision or ""),
         ("tag", source.commit.tag if source.commit is not None else ""),
+        ("signed by", _signer(source)),
+        ("verified", _verified(source.verify)),
         ("every", f"{source.interval_ms / 1000:g}s" if "#" in source.reads else ""),
         ("allowed", _allowed(source.permissions)),
         ("overlaps", ", ".join(source.overlaps)),
@@ -97,6 +110,18 @@ def show_source(console: Console, source: SourceView, deployments: Sequence[tupl
     if deployments:
         console.print()
         table(console, ("DEPLOYMENT", "PHASE", "SYNC"), deployments)
+
+
+def _signer(source: SourceView) -> str:
+    signer = source.commit.signer if source.commit is not None else None
+    return f"{signer.name} ({signer.key})" if signer is not None else ""
+
+
+def _verified(verify: Verification | None) -> str:
+    if verify is None:
+        return ""
+    revoked = f", but those of {verify.revoked}" if verify.revoked else ""
+    return f"{verify.mode.value}, by keys of {', '.join(verify.signers)}{revoked}"
 
 
 def _allowed(permissions: Permissions) -> str:

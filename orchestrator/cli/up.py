@@ -13,6 +13,7 @@ from orchestrator.cli.foreground import aloud, report_look, run_here, say_event
 from orchestrator.cli.planning import empty_option, mass_prune_option, root_option, source_option
 from orchestrator.cli.reading import NamedSource
 from orchestrator.cli.terminal import Console, Text
+from orchestrator.cli.verifying import verification, verify_options
 from orchestrator.client import AgentClient
 from orchestrator.contract.bodies import SourceWish
 from orchestrator.contract.documents import UpBegan
@@ -26,6 +27,7 @@ from orchestrator.observe.events import printable
 @click.argument("path")
 @source_option
 @root_option
+@verify_options
 @mass_prune_option
 @empty_option
 @policy_option
@@ -40,11 +42,13 @@ def up(
     PATH is a folder, a file or REPOSITORY#ref:path. A running agent watches it, beside its other work. Where none runs,
     this is the agent, in the foreground.
     """
-    spec = NamedSource(path, source, root).spec()
+    verify = verification(settings)
+    spec = NamedSource(path, source, root, verify).spec()
     permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
 
     wish = SourceWish(
-        path=path, cwd=str(Path.cwd()), name=source, root=root, interval_ms=interval, permissions=permissions
+        path=path, cwd=str(Path.cwd()), name=source, root=root, interval_ms=interval, permissions=permissions,
+        verify=verify,
     )  # fmt: skip
 
     client = settings.connection()

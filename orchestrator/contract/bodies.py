@@ -11,6 +11,7 @@ from orchestrator.model.desired import Permissions
 from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN
 from orchestrator.model.secret import SealedSecret, SecretName
 from orchestrator.model.source import INTERVAL_MS, FolderSpec
+from orchestrator.model.verification import Verification
 
 JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
@@ -36,7 +37,10 @@ class CallBody(Value, frozen=True):
 
 
 class SourceWish(Value, frozen=True):
-    """A source to follow, as typed in the folder `cwd`; `interval_ms` is between two looks at a repository."""
+    """A source to follow, as typed in the folder `cwd`; `interval_ms` is between two looks at a repository.
+
+    `verify` is how its commits have to be signed, by keys in files that the agent reads.
+    """
 
     path: Annotated[str, msgspec.Meta(min_length=1, max_length=PATH_MAX)]
     cwd: Annotated[str, msgspec.Meta(max_length=PATH_MAX, pattern="^/[^\\x00]*$")]
@@ -44,6 +48,7 @@ class SourceWish(Value, frozen=True):
     root: Annotated[str, msgspec.Meta(min_length=1, max_length=PATH_MAX)] | None = None
     interval_ms: Annotated[int, msgspec.Meta(ge=INTERVAL_MIN_MS, le=INTERVAL_MAX_MS)] = INTERVAL_MS
     permissions: Permissions = Permissions()
+    verify: Verification | None = None
 
 
 class PlanWish(Value, frozen=True):

@@ -18,8 +18,10 @@ from orchestrator.model.observed import RequestCounts, Traffic
 from orchestrator.model.outcome import ActionOutcome
 from orchestrator.model.package import Package
 from orchestrator.model.signed import Signer
+from orchestrator.model.snapshot import RefusedCommit
 from orchestrator.model.source import SourceStatus
 from orchestrator.model.spec import Grant, Revision
+from orchestrator.model.verification import Verification
 from orchestrator.model.who import Peer, Verb
 
 
@@ -262,7 +264,8 @@ class SourceView(Value, frozen=True):
 
     `follow` is watched, up (watched as long as an `airs up` runs), suspended, not-watched (its `airs up` has ended) or
     applied (read once), since `since`; `watched` says whether anybody looks now. `reads` is what is read, empty where
-    the agent never did. `overlaps` are sources that read some of the same files. Times are wall-clock milliseconds.
+    the agent never did. `overlaps` are sources that read some of the same files. `refused` is the newest commit, where
+    it is not signed as `verify` wants. Times are wall-clock milliseconds.
     """
 
     kind: str
@@ -278,6 +281,8 @@ class SourceView(Value, frozen=True):
     deployments: int
     stale_since: int | None
     failure: str
+    refused: RefusedCommit | None
+    verify: Verification | None
     diagnostics: tuple[Diagnostic, ...]
     not_done: tuple[ActionOutcome, ...]
     interval_ms: int

@@ -35,6 +35,7 @@ class AuditKind(StrEnum):
     # of the keys that sealed secrets are opened with
     KEY_ROTATED = "key-rotated"
     KEYS_DROPPED = "keys-dropped"
+    COMMIT_REFUSED = "commit-refused"  # of a source, as it is not signed as the operator wants
     # of policies
     APPROVED = "approved"
     POLICY = "policy"  # another policy is in force

@@ -3,6 +3,7 @@
 from msgspec import UNSET, UnsetType, field
 
 from orchestrator.model.base import Value
+from orchestrator.model.verification import CommitSigner
 
 SHORT = 10  # hex digits of an id as people see it
 TEXT_MAX = 200  # characters of an author or a subject that are kept
@@ -12,7 +13,8 @@ DIRTY = "-dirty"
 class Commit(Value, frozen=True):
     """One commit. `dirty` says that the files read are not those of the commit; never so of a git source.
 
-    `read_by` is written as `tag`, and left out where it was read by no tag, so that plans keep the bytes they had.
+    `read_by` is written as `tag`, and `verified` as `signedBy`: both are left out where there is none, so that plans
+    keep the bytes they had.
     """
 
     id: str
@@ -20,11 +22,17 @@ class Commit(Value, frozen=True):
     subject: str = ""
     dirty: bool = False
     read_by: str | UnsetType = field(default=UNSET, name="tag")
+    verified: CommitSigner | UnsetType = field(default=UNSET, name="signedBy")
 
     @property
     def tag(self) -> str:
         """The tag by which it was read, empty for none."""
         return "" if self.read_by is UNSET else self.read_by
+
+    @property
+    def signer(self) -> CommitSigner | None:
+        """The verified signer of it, or of the tag by which it was read."""
+        return None if self.verified is UNSET else self.verified
 
     @property
     def revision(self) -> str:
@@ -38,8 +46,9 @@ class Commit(Value, frozen=True):
 
     def __str__(self) -> str:
         by = f" by {self.author_name}" if self.author else ""
+        signed = f"{',' * bool(by)} signed by {self.signer}" if self.signer else ""
         about = f": {self.subject}" if self.subject else ""
-        return f"{self.named}{by}{about}"
+        return f"{self.named}{by}{signed}{about}"
 
     @property
     def named(self) -> str:

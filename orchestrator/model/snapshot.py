@@ -72,13 +72,22 @@ class Snapshot(msgspec.Struct, frozen=True):
         return self.display + path
 
 
+class RefusedCommit(Value, frozen=True):
+    """A commit that is not signed as the operator wants, `why`, and whose signature it `claims` to have, if any."""
+
+    commit: Commit
+    why: str
+    claims: str = ""
+
+
 class SourceFailure(Value, frozen=True):
-    """Why a source could not be read; what it said last still stands."""
+    """Why a source could not be read, or its commit was `refused`; what it said last still stands."""
 
     source: str
     summary: str
     detail: str = ""
     suggestion: str = ""
+    refused: RefusedCommit | None = None
 
 
 class Known(msgspec.Struct, frozen=True):

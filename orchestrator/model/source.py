@@ -7,6 +7,7 @@ from orchestrator.model.commit import Commit
 from orchestrator.model.desired import Permissions
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.snapshot import SourceFailure
+from orchestrator.model.verification import Verification
 
 NOBODY = ""  # the source of a deployment whose source was removed
 INTERVAL_MS = 15_000  # between two looks at a repository
@@ -37,7 +38,8 @@ class FolderSpec(Value, frozen=True, tag="folder"):
 class GitSpec(Value, frozen=True, tag="git"):
     """The directory (or one file) `path` at `ref` of `repository`; `transport` is `file`, `https`, `http` or `ssh`.
 
-    `host` and `port` are where it is fetched from, empty and 0 for a local repository.
+    `host` and `port` are where it is fetched from, empty and 0 for a local repository. `verify` says how its commits
+    have to be signed, None for not at all.
     """
 
     identity: str
@@ -47,6 +49,7 @@ class GitSpec(Value, frozen=True, tag="git"):
     transport: str
     host: str = ""
     port: int = 0
+    verify: Verification | None = None
 
     @property
     def place(self) -> str:

@@ -27,13 +27,12 @@ from orchestrator.source.gather import (
     manifest_paths,
     printable,
 )
+from orchestrator.source.guard import COMMIT_MAX_BYTES, CommitRefused, Guard
 from orchestrator.source.mirror import Mirror
 from orchestrator.source.objects import GitDirectory, ObjectsBroken
 from orchestrator.source.ranges import TAGS
 from orchestrator.source.refs import NamedCommit, RefRefused
 from orchestrator.source.walk import Directory, PathFault, located, located_directory
-
-COMMIT_MAX_BYTES = 1024 * 1024
 
 
 class GitSource:
@@ -54,7 +53,10 @@ class GitSource:
         self._remembered = Remembered(references)
         self._artifacts = artifacts
         self._mirror = Mirror(spec, work_dir, passed_on or {})
+        commits = Mirror(spec, work_dir, passed_on or {}, part="-commits")
+        self._guard = Guard(spec, work_dir, commits, accepted.id if accepted else "")
         self._last: Snapshot | None = None
+        self._keys = ""  # by which `_last` was verified
         self._accepted = NamedCommit(TAGS + accepted.tag, accepted.id) if accepted and accepted.tag else None
 
     def read(self) -> SourceAnswer:
@@ -62,12 +64,12 @@ class GitSource:
         try:
             with self._mirror.locked():
                 return answer(self._snapshot())
-        except GitFailed as failure:
-            return Unknown(explained(self.spec, failure.said))
-        except ObjectsBroken as broken:
-            return Unknown(explained(self.spec, str(broken)))
+        except (GitFailed, ObjectsBroken) as failure:
+            return Unknown(explained(self.spec, str(failure)))
         except RefRefused as refused:
             return Unknown(refused.failure(self.spec.identity))
+        except CommitRefused as refused:
+            return Unknown(refused.failure(self.spec))
         except (PathFault, TooMuch) as fault:
             return self._unknown_place(fault.detail if isinstance(fault, PathFault) else f"it holds {fault}")
         except OSError as error:
@@ -86,18 +88,21 @@ class GitSource:
     def _read_ref(self) -> Snapshot:
         """Fetch and read; a ref that names what it named before needs neither."""
         self._mirror.prepare()
-        named = self._mirror.looked_up(self._accepted)
-        if self._last is None or not named.tip or named != self._accepted:
-            self._last = self._read_commit(self._mirror.fetch(named.name), named.tag)
-            self._accepted = named
+        named, keys = self._mirror.looked_up(self._accepted), self._guard.keys()
+        if self._last is None or not named.tip or (named, keys) != (self._accepted, self._keys):
+            self._guard.refuse_again(named, keys)
+            self._last = self._read_commit(self._mirror.fetch(named.name), named)
+            self._accepted, self._keys = named, keys
         return self._last
 
-    def _read_commit(self, commit: str, tag: str) -> Snapshot:
-        if self._last is not None and self._last.revision == commit:
-            return _tagged(self._last, tag)
+    def _read_commit(self, id: str, named: NamedCommit) -> Snapshot:
         with self._mirror.objects() as objects:
-            about = replace(read_commit(*objects.read(commit, "commit", COMMIT_MAX_BYTES)), read_by=tag or UNSET)
-            return self._read_tree(about, GitDirectory(objects, f"{commit}^{{tree}}"))
+            raw = objects.read(id, "commit", COMMIT_MAX_BYTES)
+            about = replace(read_commit(*raw), read_by=named.tag or UNSET)
+            about = self._guard.check(named, about, raw[1], objects, self._mirror.fetched_kind)
+            if self._last is not None and self._last.revision == id:
+                return _about(self._last, about)
+            return self._read_tree(about, GitDirectory(objects, f"{id}^{{tree}}"))
 
     def _read_tree(self, commit: Commit, root: GitDirectory) -> Snapshot:
         manifests = manifests_at(root, self.spec.path)
@@ -122,11 +127,9 @@ class GitSource:
         )
 
 
-def _tagged(snapshot: Snapshot, tag: str) -> Snapshot:
-    """Say that a commit was read by another tag."""
-    if snapshot.commit is None or snapshot.commit.tag == tag:
-        return snapshot
-    return replace(snapshot, commit=replace(snapshot.commit, read_by=tag or UNSET))
+def _about(snapshot: Snapshot, commit: Commit) -> Snapshot:
+    """Say of what was read already that it was read by another tag, or that another verified it."""
+    return snapshot if snapshot.commit == commit else replace(snapshot, commit=commit)
 
 
 def manifests_at(root: Directory, path: str) -> Manifests:

@@ -18,18 +18,23 @@ from orchestrator.source.spec import is_forbidden, is_loopback, plain_address
 
 MAX_PACKS = 50  # fetched into a mirror before it is made anew
 MAX_MIRROR_BYTES = 1024 * 1024 * 1024
-_FETCHED = "refs/airs/fetched"
+FETCHED = "refs/airs/fetched"
+_PROMISOR = "airs"  # a remote of one fetch
 
 
 class Mirror:
-    """The mirror of one ref. `settings` are handed to git besides its own, such as where it finds a credential."""
+    """The mirror of one ref. `settings` are handed to git besides its own, such as where it finds a credential.
+
+    `part` tells it from another mirror of the same ref, which holds other objects.
+    """
 
     def __init__(
-        self, spec: GitSpec, work_dir: Path, passed_on: Mapping[str, str], settings: Mapping[str, str] | None = None
-    ) -> None:
+        self, spec: GitSpec, work_dir: Path, passed_on: Mapping[str, str], settings: Mapping[str, str] | None = None,
+        *, part: str = "",
+    ) -> None:  # fmt: skip
         self.spec = spec
         key = hashlib.sha256(f"{spec.repository}#{spec.ref}".encode()).hexdigest()[:16]
-        self.path = work_dir / f"{key}.git"
+        self.path = work_dir / f"{key}{part}.git"
         self._command = GitCommand(self.path, spec.transport, passed_on)
         self._settings = settings or {}
 
@@ -66,13 +71,22 @@ class Mirror:
         advertised = {name: tip for tip, _, name in rows}
         return named_commit(self.spec.ref, advertised, self.spec.repository, before)
 
-    def fetch(self, name: str) -> str:
-        """Bring the mirror up to date and return the commit."""
-        fetch = ("fetch", "--quiet", "--no-tags", "--depth=1", "--no-recurse-submodules")
+    def fetch(self, name: str, *, depth: int = 1, only: str = "") -> str:
+        """Bring the mirror up to date and return the commit; `only` is a filter of objects, where the server has it."""
+        promised = _promised(self.spec.repository, only) if only else {}
+        fetch = ("fetch", "--quiet", "--no-tags", f"--depth={depth}", "--no-recurse-submodules")
         tame = ("--no-write-fetch-head", "--no-auto-maintenance", "--upload-pack=git-upload-pack")
-        what = ("--end-of-options", self.spec.repository, f"+{name}:{_FETCHED}")
-        self._command.run(*fetch, *tame, *what, settings=self._pinned(), limit_s=FETCH_LIMIT_S)
-        return self._command.run("rev-parse", "--verify", f"{_FETCHED}^{{commit}}").strip()
+        what = ("--end-of-options", _PROMISOR if only else self.spec.repository, f"+{name}:{FETCHED}")
+        self._command.run(*fetch, *tame, *what, settings=self._pinned() | promised, limit_s=FETCH_LIMIT_S)
+        return self._command.run("rev-parse", "--verify", f"{FETCHED}^{{commit}}").strip()
+
+    def first_parents(self) -> list[str]:
+        """Return the commits that were fetched, from the newest back by their first parents."""
+        return self._command.run("rev-list", "--first-parent", FETCHED).split()
+
+    def fetched_kind(self) -> str:
+        """Tell whether a commit or an annotated tag was fetched."""
+        return self._command.run("cat-file", "-t", FETCHED).strip()
 
     @contextmanager
     def objects(self) -> Iterator[Objects]:
@@ -98,6 +112,12 @@ class Mirror:
 
     def _pinned(self) -> dict[str, str]:
         return {**pinned(self.spec), **self._settings}
+
+
+def _promised(repository: str, only: str) -> dict[str, str]:
+    """Name the repository, for one fetch, as one that may leave objects out; none is fetched later by itself."""
+    named = f"remote.{_PROMISOR}"
+    return {f"{named}.url": repository, f"{named}.promisor": "true", f"{named}.partialclonefilter": only}
 
 
 def _is_worn(mirror: Path) -> bool:

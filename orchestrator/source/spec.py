@@ -11,9 +11,13 @@ import socket
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from msgspec.structs import replace
+
 from orchestrator.model.source import FolderSpec, GitSpec, SourceSpec
+from orchestrator.model.verification import Verification, VerifyMode
 from orchestrator.source.gather import SUFFIXES
 from orchestrator.source.ranges import version_range
+from orchestrator.source.refs import candidates
 
 MAX_TEXT = 2048  # characters of a source as typed
 
@@ -32,15 +36,38 @@ class SourceRefused(Exception):
 
 
 def parse_source(
-    text: str, *, name: str | None = None, root: str | None = None, cwd: Path, home: Path | None = None
-) -> SourceSpec:
+    text: str, *, name: str | None = None, root: str | None = None, cwd: Path, home: Path | None = None,
+    verify: Verification | None = None,
+) -> SourceSpec:  # fmt: skip
     """Decide what `text` names: a folder, a file, or `REPOSITORY#ref:path` (ref HEAD and the whole tree by default).
 
-    `name` becomes the identity, `root` overrides where a folder's root lies, relative paths start at `cwd`.
+    `name` becomes the identity, `root` overrides where a folder's root lies, relative paths start at `cwd`. `verify` is
+    how the commits of a repository have to be signed.
 
     Raises:
         SourceRefused: it does not exist, or is nothing that may be read.
     """
+    spec = _parsed(text, name, root, cwd, home)
+    return spec if verify is None else _verified(spec, verify)
+
+
+def _verified(spec: SourceSpec, verify: Verification) -> GitSpec:
+    if isinstance(spec, FolderSpec):
+        raise SourceRefused(
+            f"{spec.path} is a folder", "only the commits of a repository are signed", "Name REPOSITORY#ref:path."
+        )
+    if verify.mode is VerifyMode.TAG and not _may_be_tag(spec.ref):
+        raise SourceRefused(
+            f"{spec.ref} is no tag", "with `tag`, only a signed tag is accepted", "Name a tag, or a range such as v1.x."
+        )
+    return replace(spec, verify=verify)
+
+
+def _may_be_tag(ref: str) -> bool:
+    return ref.startswith("refs/tags/") or (ref != "HEAD" and bool(candidates(ref)) and not ref.startswith("refs/"))
+
+
+def _parsed(text: str, name: str | None, root: str | None, cwd: Path, home: Path | None) -> SourceSpec:
     _refuse_odd_text(text)
     repository, hash_mark, place = _parted(text, cwd)
     local = os.path.join(cwd, text)
