@@ -31,8 +31,8 @@ from orchestrator.model.observed import ObservedState
 from orchestrator.model.signed import Signer
 from orchestrator.model.snapshot import Artifact, Content, Snapshot, Unknown
 from orchestrator.model.source import FolderSpec, SourceSpec
-from orchestrator.model.world import World
 from orchestrator.model.verification import Verification
+from orchestrator.model.world import World
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
 from orchestrator.signing.dsse import SUFFIX

@@ -32,10 +32,10 @@ class AuditKind(StrEnum):
     KEY_TRUSTED = "key-trusted"
     KEY_REVOKED = "key-revoked"
     KEY_FORGOTTEN = "key-forgotten"
+    COMMIT_REFUSED = "commit-refused"  # of a source, as it is not signed as the operator wants
     # of the keys that sealed secrets are opened with
     KEY_ROTATED = "key-rotated"
     KEYS_DROPPED = "keys-dropped"
-    COMMIT_REFUSED = "commit-refused"  # of a source, as it is not signed as the operator wants
     # of policies
     APPROVED = "approved"
     POLICY = "policy"  # another policy is in force

@@ -12,7 +12,8 @@ from orchestrator.model.snapshot import KnownEmpty, Snapshot, SourceAnswer, Sour
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.command import GitCommand, GitFailed
 from orchestrator.source.gather import References, Remembered, TooMuch, answer, gather, printable
-from orchestrator.source.git import COMMIT_MAX_BYTES, manifests_at
+from orchestrator.source.git import manifests_at
+from orchestrator.source.guard import COMMIT_MAX_BYTES
 from orchestrator.source.objects import GitDirectory, Objects, ObjectsBroken
 from orchestrator.source.walk import PathFault
 
