@@ -184,6 +184,8 @@ def _credentials(configured: AgentSettings) -> Iterator[Finding]:
             yield _checked(
                 f"git credentials of {host}", about.git_credentials, partial(check_private, about.git_credentials)
             )
+        if about.git_ca:
+            yield _checked(f"git authority of {host}", about.git_ca, partial(trusted_by, about.git_ca))
         if about.ca:
             yield _checked(f"authority of {host}", about.ca, partial(trusted_by, about.ca))
     if fetching.netrc:

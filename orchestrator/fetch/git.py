@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from orchestrator.fetch.credentials import check_private
+from orchestrator.fetch.http import trusted_by
 from orchestrator.fetch.limits import (
     SIGNATURES_MAX_BYTES,
     TOML_MAX_BYTES,
@@ -78,16 +79,29 @@ class GitFetcher:
             raise _failed(spec, fault) from None
 
     def _mirror(self, spec: GitSpec) -> Mirror:
-        return Mirror(spec, self._work_dir, self._passed_on, self.credential(spec))
+        return Mirror(spec, self._work_dir, self._passed_on, self.of_host(spec))
 
-    def credential(self, spec: GitSpec) -> dict[str, str]:
-        """Let git read the file that the operator named for this host; it never writes to it."""
-        file = self._settings.of(spec.host, spec.port).git_credentials if spec.transport == "https" else ""
-        if not file:
+    def of_host(self, spec: GitSpec) -> dict[str, str]:
+        """Let git read the files that the operator named for this host, and no other; it never writes to them."""
+        if spec.transport != "https":
             return {}
-        check_private(file)
-        only_get = f'!f() {{ test "$1" = get && git credential-store --file={shlex.quote(file)} get; }}; f'
-        return {f"credential.https://{spec.host}.helper": only_get}
+        about, site, found = self._settings.of(spec.host, spec.port), site_of(spec), dict[str, str]()
+        if about.git_ca:
+            trusted_by(about.git_ca)  # git would only say that it failed
+            found[f"http.{site}.sslCAInfo"] = about.git_ca
+        if about.git_credentials:
+            check_private(about.git_credentials)
+            file = shlex.quote(about.git_credentials)
+            found[f"credential.{site}.helper"] = (
+                f'!f() {{ test "$1" = get && git credential-store --file={file} get; }}; f'
+            )
+        return found
+
+
+def site_of(spec: GitSpec) -> str:
+    """Name a host by https as git's settings have to: with the port where that is not the usual one."""
+    host = f"[{spec.host}]" if ":" in spec.host else spec.host
+    return f"https://{host}" if spec.port in (0, 443) else f"https://{host}:{spec.port}"
 
 
 def spec_of(remote: GitComponent) -> GitSpec:

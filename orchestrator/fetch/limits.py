@@ -26,6 +26,7 @@ class HostSettings(Value, frozen=True):
     plain_http: bool = False
     token_host: str = ""
     git_credentials: str = ""
+    git_ca: str = ""
 
 
 class FetchSettings(Value, frozen=True):
@@ -54,7 +55,7 @@ def fetch_settings(settings: AgentSettings) -> FetchSettings:
         about, git = settings.registries.get(host, RegistrySection()), settings.git.get(host, GitHostSection())
         hosts[host.lower()] = HostSettings(
             credentials=about.credentials, ca=about.ca, plain_http=about.plain_http, token_host=about.token_host,
-            git_credentials=git.credentials,
+            git_credentials=git.credentials, git_ca=git.ca,
         )  # fmt: skip
     return FetchSettings(
         max_bytes=own.max_bytes, timeout_s=own.timeout / 1000, attempts=own.attempts, at_once=own.at_once,

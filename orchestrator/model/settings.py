@@ -60,6 +60,7 @@ class GitHostSection(Value, frozen=True, rename="kebab"):
     """A section of `git`."""
 
     credentials: str = ""
+    ca: str = ""
 
 
 class LimitsSection(Value, frozen=True, rename="kebab"):

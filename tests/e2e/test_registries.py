@@ -1,5 +1,6 @@
 """Components of a real registry and of a real git server: pushed, deployed, followed as their names move, collected."""
 
+import base64
 import json
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 
 from tests.fetch.registry import SmallRegistry, docker_registry, layer, manifest
 from tests.fetch.repository import repository
-from tests.fetch.web import COMPONENTS, component
+from tests.fetch.web import COMPONENTS, certificate, component, server_side
 from tests.fetch.web import web as served
 
 from .stage import Stage, wait_until
@@ -168,7 +169,7 @@ def test_git_is_given_the_login_of_its_host_and_of_no_other(tmp_path: Path) -> N
     fetcher = GitFetcher(tmp_path, settings, {})
 
     def filled(url: str, host: str) -> str:
-        given = fetcher.credential(spec_of(GitComponent(url=url, ref="main")))
+        given = fetcher.of_host(spec_of(GitComponent(url=url, ref="main")))
         options = [part for key, value in given.items() for part in ("-c", f"{key}={value}")]
         asked = f"protocol=https\nhost={host}\n\n".encode()
         quiet = {"GIT_TERMINAL_PROMPT": "0", "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "GIT_ASKPASS": "false"}
@@ -223,3 +224,44 @@ def test_a_signature_that_is_attached_later_lets_a_component_run(
         assert f"{key}, trusted by policy production" in stage.run("verify", reference).out
     finally:
         stage.close()
+
+
+def test_a_private_repository_by_https_is_read_with_the_credentials_and_authority_of_its_host(tmp_path: Path) -> None:
+    """A git server with a login, behind TLS of its own authority; both come from `airs.toml`."""
+    stage, cert = Stage(tmp_path), certificate(tmp_path)
+    with repository(tmp_path / "repo") as repo:
+        repo.web.encrypt(server_side(cert))
+        repo.login = "Basic " + base64.b64encode(b"ada:secret-word").decode()
+        repo.commit({f"components/hello/{name}": data for name, data in component("hello-1.0.0").items()})
+        logins, host = tmp_path / "logins", f"127.0.0.1:{repo.web.port}"
+        logins.write_text(f"https://ada:secret-word@{host}\nhttps://eve:other@evil.example\n")
+        logins.chmod(0o600)
+        want(stage, "hello", git={"url": repo.url, "ref": "main", "path": "components/hello"}, refresh="1s")
+        stage.state_dir.mkdir(mode=0o700)
+        for lines, told in (
+            ([], "certificate"),
+            ([f'ca = "{cert[1]}"'], "could not read Username"),
+            ([f'ca = "{tmp_path}/gone.pem"'], "is no file of certificates"),
+        ):
+            settings(stage, host, *lines)
+            assert told in stage.run("plan", str(stage.manifests), code=1).err
+        settings(stage, host, f'ca = "{cert[1]}"', f'credentials = "{logins}"')
+        stage.start()
+        try:
+            stage.run("source", "add", str(stage.manifests), "--no-wait")  # it failed a moment ago, and is tried again
+            wait_until(lambda: runs(stage, "hello", "1.0.0"))
+            repo.commit({f"components/hello/{name}": data for name, data in component("hello-1.1.0").items()})
+            wait_until(lambda: runs(stage, "hello", "1.1.0"))
+            said = b"".join(path.read_bytes() for path in stage.state_dir.rglob("*") if path.is_file())
+            assert b"secret-word" not in said
+            assert base64.b64encode(b"ada:secret-word") not in said
+            logins.chmod(0o644)
+            wait_until(lambda: "is not used for credentials" in stage.run("status").out)
+            assert stage.ask("hello", "Ada") == "Good day, Ada! (hello 1.1.0)"
+        finally:
+            stage.close()
+
+
+def settings(stage: Stage, host: str, *lines: str) -> None:
+    attempts = "[fetch]\nattempts = 1\n"
+    (stage.state_dir / "airs.toml").write_text(attempts + "\n".join([f'[git."{host}"]', *lines]) + "\n")

@@ -1,9 +1,6 @@
 """TLS by a private authority, and the way through a proxy: only where the operator's settings say so."""
 
-import shutil
 import socket
-import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +10,8 @@ import pytest
 from orchestrator.fetch.http import Http, check_status
 from orchestrator.fetch.limits import FetchFailed, FetchSettings, HostSettings
 
-from .web import Web, serves
+from .web import Web, server_side, serves
+from .web import certificate as make_certificate
 from .web import web as served
 
 NAME = "private.test"
@@ -21,24 +19,13 @@ NAME = "private.test"
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed, which makes the certificate")
-    folder = tmp_path_factory.mktemp("ca")
-    key, cert = folder / "key.pem", folder / "cert.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={NAME}",
-         "-addext", f"subjectAltName=DNS:{NAME},IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return key, cert
+    return make_certificate(tmp_path_factory.mktemp("ca"), NAME)
 
 
 @pytest.fixture
 def web(certificate: tuple[Path, Path]) -> Iterator[Web]:
     with served() as made:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate[1], certificate[0])
-        made.encrypt(context)
+        made.encrypt(server_side(certificate))
         made.routes["/x"] = serves(b"hello")
         yield made
 

@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import shutil
 import ssl
+import subprocess
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +12,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 Route = Callable[[BaseHTTPRequestHandler], None]
 COMPONENTS = Path(__file__).parents[2] / "examples"
@@ -19,6 +23,7 @@ class Web:
     """The server: `routes` by path, and the requests that came, in order, as (method, path, headers)."""
 
     def __init__(self) -> None:
+        self._scheme = "http"
         self.routes: dict[str, Route] = {}
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         web = self
@@ -47,10 +52,11 @@ class Web:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def encrypt(self, context: ssl.SSLContext) -> None:
         """Speak TLS from now on."""
+        self._scheme = "https"
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # of clients that hang up
 
@@ -70,6 +76,25 @@ def web() -> Iterator[Web]:
         yield made
     finally:
         made.close()
+
+
+def certificate(folder: Path, name: str = "localhost") -> tuple[Path, Path]:
+    """Make a key and a certificate of its own authority, for a name and this machine's address."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed, which makes the certificate")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+         "-addext", f"subjectAltName=DNS:{name},IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return key, cert
+
+
+def server_side(made: tuple[Path, Path]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made[1], made[0])
+    return context
 
 
 def not_found(to: BaseHTTPRequestHandler) -> None:
