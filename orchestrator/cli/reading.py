@@ -22,7 +22,7 @@ from orchestrator.contract.codes import FAILED, INVALID, USAGE
 from orchestrator.contract.problem import Failure
 from orchestrator.contract.standpoint import standpoint
 from orchestrator.decoding import from_json
-from orchestrator.manifest import Resolver, component_uses
+from orchestrator.manifest import Resolver, component_uses, may_hold_overlays, overlay_uses
 from orchestrator.model.audit import AuditKind
 from orchestrator.model.desired import Permissions, Resolution
 from orchestrator.model.diagnostic import Diagnostic
@@ -128,13 +128,20 @@ def _read(spec: SourceSpec, settings: Settings, resolver: Resolver, artifacts: A
 
 
 def _with_components(snapshot: Snapshot, settings: Settings, artifacts: ArtifactCache) -> Snapshot:
-    if not any(component_uses(path, entry.data) for path, entry in _manifests(snapshot)):
+    if not any(_wants(path, entry.data, snapshot) for path, entry in _manifests(snapshot)):
         return snapshot
     from orchestrator.cli.fetching import (
         snapshot_with_components,
     )  # with HTTP and TLS, for which nobody waits otherwise
 
     return snapshot_with_components(settings, snapshot, artifacts)
+
+
+def _wants(path: str, data: bytes, snapshot: Snapshot) -> bool:
+    """Whether a manifest wants components fetched, by itself or for what its overlays come to."""
+    if component_uses(path, data):
+        return True
+    return may_hold_overlays(data) and bool(overlay_uses(path, snapshot.files).components)
 
 
 def _manifests(snapshot: Snapshot) -> Iterator[tuple[str, Content]]:

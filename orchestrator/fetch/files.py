@@ -4,10 +4,11 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from orchestrator.manifest import component_uses, references
+from orchestrator.manifest import component_uses, may_hold_overlays, overlay_uses, references
 from orchestrator.model.component_source import (
     BARE_ARTIFACT,
     SIGNATURES_FILE,
@@ -23,34 +24,53 @@ from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing, Artifacts
 from orchestrator.store.packages import PackageDamaged, Packages, StoredPackage
 
+_MISSING = Unreadable("missing", "")
+
+
+class _Known(NamedTuple):
+    """What was found of a manifest, and all that it was found in."""
+
+    files: Mapping[str, FileEntry]
+    uses: tuple[ComponentUse, ...]
+
 
 class Wanted:
     """The components that a source's manifests want fetched; a manifest is read once for each content."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[FileEntry, tuple[ComponentUse, ...]]] = {}
+        self._known: dict[str, _Known] = {}
 
     def uses(self, snapshot: Snapshot) -> tuple[ComponentUse, ...]:
         """Return them, each once; of one that is wanted with several times between looks, the shortest counts."""
         before, self._known = self._known, {}
         found: dict[str, ComponentUse] = {}
         for path in snapshot.manifests:
-            for use in self._of(path, snapshot.files.get(path), before):
+            for use in self._of(path, snapshot, before.get(path)):
                 other = found.get(use.folder)
                 if other is None or _is_sooner(use, other):
                     found[use.folder] = use
         return tuple(found.values())
 
-    def _of(
-        self, path: str, entry: FileEntry | None, before: Mapping[str, tuple[FileEntry, tuple[ComponentUse, ...]]]
-    ) -> tuple[ComponentUse, ...]:
+    def _of(self, path: str, snapshot: Snapshot, known: _Known | None) -> tuple[ComponentUse, ...]:
+        entry = snapshot.files.get(path)
         if not isinstance(entry, Content):
             return ()
-        known = before.get(path)
-        if known is None or not (known[0] is entry or known[0] == entry):
-            known = entry, component_uses(path, entry.data)
+        if known is None or not _holds(known.files, snapshot.files):
+            known = _found(path, entry, snapshot.files)
         self._known[path] = known
-        return known[1]
+        return known.uses
+
+
+def _holds(before: Mapping[str, FileEntry], now: Mapping[str, FileEntry]) -> bool:
+    return all((entry := now.get(path, _MISSING)) is was or entry == was for path, was in before.items())
+
+
+def _found(path: str, entry: Content, files: Mapping[str, FileEntry]) -> _Known:
+    uses = component_uses(path, entry.data)
+    if not may_hold_overlays(entry.data):
+        return _Known({path: entry}, uses)
+    more = overlay_uses(path, files)
+    return _Known({path: entry, **more.needs}, tuple(dict.fromkeys((*uses, *more.components))))
 
 
 def _is_sooner(use: ComponentUse, other: ComponentUse) -> bool:

@@ -7,6 +7,7 @@ snapshot always resolves to the same value.
 """
 
 from orchestrator.manifest.documents import FILE_MAX_BYTES as MANIFEST_MAX_BYTES
+from orchestrator.manifest.overlay.render import may_hold_overlays, overlay_uses
 from orchestrator.manifest.references import Reference, component_uses, references
 from orchestrator.manifest.resolve import Resolver, resolve
 from orchestrator.manifest.schema import schema_kinds, schema_text
@@ -18,6 +19,8 @@ __all__ = [
     "Reference",
     "Resolver",
     "component_uses",
+    "may_hold_overlays",
+    "overlay_uses",
     "references",
     "resolve",
     "schema_kinds",

@@ -23,7 +23,7 @@ from orchestrator.manifest.versions import parse_range
 from orchestrator.model.component_source import BARE_ARTIFACT, Fetched, Provenance
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.signed import Signer
-from orchestrator.model.snapshot import Artifact, Content, FileEntry, Unreadable
+from orchestrator.model.snapshot import Artifact, Content, FileEntry, Listing, Unreadable
 from orchestrator.model.spec import LOG_PER_S, Limits
 from orchestrator.model.world import ArtifactFault, Drive, World
 from orchestrator.signing.canonical import manifest_digest
@@ -79,6 +79,7 @@ def read_component(path: str, shown: str, files: dict[str, FileEntry], collided:
         summary, hint = unreadable_summary(shown, entry, ROOT), unreadable_hint(entry, ROOT)
         kind = entry.kind
         return ComponentFile(Unusable(summary, entry.detail, hint, kind != "fetching", kind == "unfetched"))
+    assert not isinstance(entry, Listing)  # which stands where no file can
     read = read_toml(entry.data)
     if read.root is None:
         return _failed(shown, list(read.problems))
@@ -117,6 +118,7 @@ def _with_signatures(
             return ComponentFile(component)
         summary, hint = unreadable_summary(beside, entry, ROOT), unreadable_hint(entry, ROOT)
         return _failed(beside, [Unplaced(0, 0, summary, entry.detail, hint)])
+    assert not isinstance(entry, Listing)
     subject = subject_of(component, document)
     found = signatures(entry.data, subject)
     problems = [_broken(one, is_error=not found.signers) for one in found.broken]
@@ -204,7 +206,7 @@ def _artifact(
     if isinstance(entry, Unreadable):
         summary = unreadable_summary(written, entry, _OWN_FOLDER)
         return None, [Unplaced(*place, summary, entry.detail, unreadable_hint(entry, _OWN_FOLDER))]
-    if isinstance(entry, Content):
+    if not isinstance(entry, Artifact):
         return None, [Unplaced(*place, f"{excerpt(written)} is not a wasm file")]
     return entry, [*_digest_problems(root, entry), *_world_problems(root, target, entry.world, files)]
 

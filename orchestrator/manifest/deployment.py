@@ -21,6 +21,7 @@ from orchestrator.manifest.identity import identified
 from orchestrator.manifest.job import job_of, job_problems
 from orchestrator.manifest.mounts import mount_problems, mounts_of
 from orchestrator.manifest.node import Node, Place, Unplaced, find, items, nearest, plain, text_at
+from orchestrator.manifest.overlay.document import KIND as OVERLAY_KIND
 from orchestrator.manifest.printable import did_you_mean, excerpt
 from orchestrator.manifest.sealed import SEALED_KIND, sealed_problems
 from orchestrator.manifest.secrets import secret_problems, secrets_of
@@ -93,10 +94,12 @@ def draft(document: Document) -> Draft:
     root = document.root if document.root is not None else Node(None, document.line, document.column)
     well_formed = document.whole and not any(problem.is_error for problem in document.problems)
     if not document.whole:
-        return Draft(root, document.line, document.column, _key(root), document.problems, is_whole=False)
+        return Draft(root, document.line, document.column, key_of(root), document.problems, is_whole=False)
     if text_at(root, "kind") == SEALED_KIND:
         problems = (*document.problems, *sealed_problems(root))
         return Draft(root, document.line, document.column, None, problems, True, well_formed, is_sealed=True)
+    if text_at(root, "kind") == OVERLAY_KIND:  # one that could not be read well enough to be rendered
+        return Draft(root, document.line, document.column, None, document.problems)
     problem = _kind_problem(root)
     if problem is not None:
         is_other = text_at(root, "kind") in (*KINDS_TO_COME, *KINDS_ELSEWHERE)
@@ -106,7 +109,7 @@ def draft(document: Document) -> Draft:
     told = {(problem.line, problem.column) for problem in document.problems if problem.is_error}
     found = [problem for problem in check("deployment", root) if (problem.line, problem.column) not in told]
     problems = (*document.problems, *found, *_contradictions(root))
-    return Draft(root, document.line, document.column, _key(root), problems, is_whole=well_formed)
+    return Draft(root, document.line, document.column, key_of(root), problems, is_whole=well_formed)
 
 
 def disagreements(source: Draft, key: DeploymentKey, component: Component) -> list[Unplaced]:
@@ -155,10 +158,13 @@ def _kind_problem(root: Node) -> Unplaced | None:
         )
     if kind in KINDS_TO_COME:
         return Unplaced(*place, f"kind {kind} is not implemented by this version", suggestion="remove the document")
-    return Unplaced(*place, f"unknown kind {excerpt(kind)}", suggestion=did_you_mean(kind, (KIND, SEALED_KIND)))
+    return Unplaced(
+        *place, f"unknown kind {excerpt(kind)}", suggestion=did_you_mean(kind, (KIND, SEALED_KIND, OVERLAY_KIND))
+    )
 
 
-def _key(root: Node) -> DeploymentKey | None:
+def key_of(root: Node) -> DeploymentKey | None:
+    """Return the key that a deployment's document gives it; None where it gives none that can be one."""
     name = text_at(root, "metadata", "name")
     namespace = find(root, "metadata", "namespace")
     where = DEFAULT_NAMESPACE if namespace is None else namespace.value

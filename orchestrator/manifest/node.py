@@ -8,6 +8,7 @@ from orchestrator.model.diagnostic import Diagnostic, Location, Severity
 
 Scalar = None | bool | int | float | str
 Place = tuple[int, int]
+LINES = 1 << 32  # more than a file has: a line beyond is one of another file (see `overlay/places.py`)
 
 
 class Node(msgspec.Struct, gc=False):

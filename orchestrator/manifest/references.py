@@ -3,13 +3,14 @@
 The source reader calls `references` while it reads. It says nothing about what is wrong: `resolve` does, later.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from orchestrator.manifest.component_source import BadReferenceError, local_file, use_of
+from orchestrator.manifest.component_source import BadReferenceError, component_path, local_file, use_of
 from orchestrator.manifest.documents import read_documents
 from orchestrator.manifest.node import Node, text_at
+from orchestrator.manifest.overlay.document import component_nodes, folders_of, is_overlay
 from orchestrator.manifest.parsed import Parse
 from orchestrator.manifest.paths import BadPathError, folder_of, join_confined
 from orchestrator.manifest.toml import read_toml
@@ -21,12 +22,14 @@ from orchestrator.signing.dsse import SUFFIX as SIGNATURES_SUFFIX
 class Reference(msgspec.Struct, frozen=True, order=True):
     """A root-relative path to read. `confined_to` is the folder it may not leave, links included; empty is the root.
 
-    It is None for a file below the root that need not be there.
+    It is None for a file below the root that need not be there. A folder of manifests, which an overlay names, has a
+    slash at its end.
     """
 
     path: str
     is_artifact: bool
     confined_to: str | None
+    is_folder: bool = False
 
 
 def references(
@@ -63,13 +66,21 @@ def signatures_path(component: str) -> str:
 
 
 def component_uses(manifest: str, data: bytes) -> tuple[ComponentUse, ...]:
-    """Return the components that the deployments of a manifest want fetched, each once."""
-    if not any(word in data for word in _REMOTE_WORDS):  # most manifests name none, and reading them takes long
+    """Return the components that the deployments in a manifest want fetched, each once.
+
+    Those of its overlays are not among them: `overlay.uses` knows them, and `may_hold_overlays` whether to ask.
+    """
+    if not any(word in data for word in REMOTE_WORDS):  # most manifests name none, and reading them takes long
         return ()
+    return uses_of(manifest, (one.root for one in read_documents(data).documents if not is_overlay(one.root)))
+
+
+def uses_of(manifest: str, roots: Iterable[Node | None]) -> tuple[ComponentUse, ...]:
+    """Return the components that documents of a manifest want fetched, each once."""
     found: dict[ComponentUse, None] = {}
-    for document in read_documents(data).documents:
+    for root in roots:
         try:
-            use = use_of(document.root, manifest) if document.root is not None else None
+            use = use_of(root, manifest) if root is not None else None
         except (BadPathError, BadReferenceError):  # malformed, and said to be by `resolve`
             continue
         if use is not None:
@@ -77,7 +88,7 @@ def component_uses(manifest: str, data: bytes) -> tuple[ComponentUse, ...]:
     return tuple(found)
 
 
-_REMOTE_WORDS = (b"git", b"url", b"oci")
+REMOTE_WORDS = (b"git", b"url", b"oci")
 
 
 def _components(manifest: str, entry: FileEntry | None, parse: Parse) -> Iterator[Reference]:
@@ -86,12 +97,29 @@ def _components(manifest: str, entry: FileEntry | None, parse: Parse) -> Iterato
     for document in parse(entry.data).documents:
         if document.root is None:
             continue
+        if is_overlay(document.root):
+            yield from _of_overlay(document.root, manifest)
+            continue
         try:
             path = local_file(document.root, manifest)
         except BadPathError:
             continue
         if path is not None:
             yield Reference(path, False, "")
+
+
+def _of_overlay(root: Node, manifest: str) -> Iterator[Reference]:
+    for folder, _ in folders_of(root, manifest):
+        yield Reference(folder, False, "", is_folder=True)
+    for component in component_nodes(root):
+        for key in ("path", "manifest"):
+            written = text_at(component, key)
+            try:
+                found = None if written is None else component_path(manifest, written)
+            except BadPathError:
+                continue
+            if found is not None:
+                yield Reference(found, False, "")
 
 
 def _artifacts(component: str, entry: FileEntry) -> Iterator[Reference]:

@@ -13,10 +13,14 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from orchestrator.manifest.component import ComponentFile, Unusable, read_component
-from orchestrator.manifest.entries import Components, DocumentEntry, ManifestFile, read_manifest
+from orchestrator.manifest.entries import ManifestFile, read_manifest
+from orchestrator.manifest.entry import Components, DocumentEntry
 from orchestrator.manifest.graph import cycle_through, knots, written
-from orchestrator.manifest.node import Place, Unplaced
-from orchestrator.manifest.parsed import Parse, Parsed
+from orchestrator.manifest.node import Unplaced
+from orchestrator.manifest.overlay.environment import ManifestReading
+from orchestrator.manifest.overlay.layers import Around
+from orchestrator.manifest.overlay.outlines import Outlines
+from orchestrator.manifest.parsed import Parsed
 from orchestrator.manifest.paths import collisions
 from orchestrator.manifest.printable import did_you_mean, excerpt
 from orchestrator.manifest.references import Reference, references, signatures_path
@@ -29,6 +33,7 @@ from orchestrator.model.spec import Deployment, Group
 from orchestrator.signing.trust import Trust
 
 DIAGNOSTICS_MAX = 100  # of one file; the rest is counted
+MANIFEST_SUFFIXES = (".yaml", ".yml")
 _ABSENT = Unreadable("missing", "")
 
 Keyed = dict[DeploymentKey, list[DocumentEntry]]
@@ -54,7 +59,8 @@ class _Component(msgspec.Struct, frozen=True):
 class _Resolved(msgspec.Struct):
     """A snapshot as it was resolved, with all that one manifest more or less depends on.
 
-    `known` are the deployments that existed elsewhere; None where nothing depends on any.
+    `known` are the deployments that existed elsewhere; None where nothing depends on any. `users` are the manifests
+    whose overlays have a file among their bases, by its path.
     """
 
     snapshot: Snapshot
@@ -64,6 +70,7 @@ class _Resolved(msgspec.Struct):
     trust: Trust
     known: frozenset[DeploymentKey] | None
     resolution: Resolution
+    users: dict[str, set[str]]
 
 
 class Resolver:
@@ -78,6 +85,7 @@ class Resolver:
         self._manifests: dict[str, _Read] = {}
         self._components: dict[str, _Component] = {}
         self._parsed = Parsed()
+        self._outlines = Outlines(self._parsed.documents)
         self._last: _Resolved | None = None
 
     def references(self, files: Mapping[str, FileEntry], manifests: Sequence[str]) -> tuple[Reference, ...]:
@@ -92,10 +100,11 @@ class Resolver:
         Never raises, whatever the files hold.
         """
         permissions, trust, last = permissions or Permissions(), self._trust(), self._last
-        patched = None if last is None else _patched(last, snapshot, known, trust, self._parsed.documents)
+        patched = None if last is None else self._patched(last, snapshot, known, trust)
         if patched is None:
             self._last = patched = self._resolved(snapshot, known, trust)
         self._parsed.forget()
+        self._outlines.keep(snapshot.files)
         desired, diagnostics = patched.resolution.desired, patched.resolution.diagnostics
         return Resolution(desired=replace(desired, permissions=permissions), diagnostics=diagnostics)
 
@@ -124,8 +133,26 @@ class Resolver:
         return _Resolved(
             snapshot, self._manifests, components, collided, trust,
             frozenset(known) if any(entry.depends_on for entry in entries) else None,
-            Resolution(desired=desired, diagnostics=tuple(_limited(diagnostics))),
+            Resolution(desired=desired, diagnostics=tuple(_limited(diagnostics))), _users(self._manifests),
         )  # fmt: skip
+
+    def _patched(
+        self, last: _Resolved, snapshot: Snapshot, known: Collection[DeploymentKey], trust: Trust
+    ) -> _Resolved | None:
+        def component(name: str) -> ComponentFile:
+            found = last.components.get(name)
+            if found is None:
+                raise _NamedAnew
+            return found
+
+        return _patched(last, snapshot, known, trust, self._reading(snapshot, component))
+
+    def _reading(self, snapshot: Snapshot, components: Components) -> ManifestReading:
+        def shown(path: str) -> str:
+            return _shown(snapshot, path)
+
+        around = Around(snapshot.files, shown, self._outlines, frozenset(snapshot.manifests))
+        return ManifestReading(components, self._parsed.documents, around)
 
     def _read(self, snapshot: Snapshot, collided: dict[str, str], components: dict[str, ComponentFile]) -> list[_Read]:
         """Read the manifests, in the order of their paths; fills in the `components` that they name."""
@@ -137,10 +164,9 @@ class Resolver:
             return found
 
         before, self._manifests = self._manifests, {}
+        reading = self._reading(snapshot, component)
         for path in sorted(snapshot.manifests):
-            self._manifests[path] = _manifest(
-                path, snapshot, collided.get(path), before.get(path), component, self._parsed.documents
-            )
+            self._manifests[path] = _manifest(path, snapshot, collided.get(path), before.get(path), reading)
         self._components = {path: one for path, one in self._components.items() if path in components}
         return [*self._manifests.values()]
 
@@ -198,18 +224,37 @@ _REVOKED = "The signature counts for nothing here; `airs trust list` says when t
 
 
 def _manifest(
-    path: str, snapshot: Snapshot, collided_with: str | None, before: _Read | None, components: Components, parse: Parse
+    path: str, snapshot: Snapshot, collided_with: str | None, before: _Read | None, reading: ManifestReading
 ) -> _Read:
-    """Read a manifest, or return what it was `before` where it, and every component that it names, is the same."""
+    """Read a manifest, or return what it was `before` where it, and all that it names, is the same."""
     file, content = _shown(snapshot, path), snapshot.files.get(path, _ABSENT)
-    if (
+    is_alike = (
         before is not None
         and (before.file, before.collided_with) == (file, collided_with)
         and before.content == content
-        and all(components(name) is component for name, component in before.result.used)
-    ):
+    )
+    if before is None or not is_alike:
+        return _Read(file, content, collided_with, read_manifest(path, file, content, collided_with, reading))
+    if _has_same(before.result, snapshot, reading):
         return before
-    return _Read(file, content, collided_with, read_manifest(path, file, content, collided_with, components, parse))
+    result = read_manifest(path, file, content, collided_with, reading, before.result)
+    return _Read(file, content, collided_with, result)
+
+
+def _has_same(before: ManifestFile, snapshot: Snapshot, reading: ManifestReading) -> bool:
+    """Whether the bases of a manifest's overlays, and the components that it names, are what they were."""
+    files = snapshot.files
+    return all((now := files.get(path, _ABSENT)) is entry or now == entry for path, entry in before.needs) and all(
+        reading.components(name) is component for name, component in before.used
+    )
+
+
+def _users(manifests: Mapping[str, _Read]) -> dict[str, set[str]]:
+    users: dict[str, set[str]] = {}
+    for path, one in manifests.items():
+        for name, _ in one.result.needs:
+            users.setdefault(name, set()).add(path)
+    return users
 
 
 class _NamedAnew(Exception):
@@ -217,18 +262,18 @@ class _NamedAnew(Exception):
 
 
 def _patched(
-    last: _Resolved, snapshot: Snapshot, known: Collection[DeploymentKey], trust: Trust, parse: Parse
+    last: _Resolved, snapshot: Snapshot, known: Collection[DeploymentKey], trust: Trust, reading: ManifestReading
 ) -> _Resolved | None:
     """Return a snapshot as resolved, made of the last one; None where more differs than what manifests say of theirs.
 
     That is where another file differs, or something that a file says and others have to agree with.
     """
     changed = _changed(last.snapshot.files, snapshot.files)
-    if not (changed <= last.manifests.keys() and _is_alike(last, snapshot, known, trust)):
+    if not (all(_is_manifest(path, last) for path in changed) and _is_alike(last, snapshot, known, trust)):
         return None
     read: dict[str, _Read] = {}
-    for path in changed:
-        again = _again(path, snapshot, last, parse)
+    for path in {user for each in changed for user in ({each} & last.manifests.keys()) | last.users.get(each, set())}:
+        again = _again(path, snapshot, last, reading)
         if again is None or _concerning_others(again) != _concerning_others(last.manifests[path]):
             return None
         read[path] = again
@@ -256,15 +301,14 @@ def _is_alike(last: _Resolved, snapshot: Snapshot, known: Collection[DeploymentK
     return alike and trust == last.trust and (last.known is None or last.known == frozenset(known))
 
 
-def _again(path: str, snapshot: Snapshot, last: _Resolved, parse: Parse) -> _Read | None:
-    def component(name: str) -> ComponentFile:
-        found = last.components.get(name)
-        if found is None:
-            raise _NamedAnew
-        return found
+def _is_manifest(path: str, last: _Resolved) -> bool:
+    """Whether a file deploys something, by itself or through an overlay, and nothing else depends on it."""
+    return path in last.manifests or (path in last.users and path.endswith(MANIFEST_SUFFIXES))
 
+
+def _again(path: str, snapshot: Snapshot, last: _Resolved, reading: ManifestReading) -> _Read | None:
     try:
-        return _manifest(path, snapshot, last.collided.get(path), None, component, parse)
+        return _manifest(path, snapshot, last.collided.get(path), last.manifests[path], reading)
     except _NamedAnew:
         return None
 
@@ -314,7 +358,7 @@ def _refuse_duplicates(keyed: Keyed, found: Found) -> None:
     for key, entries in keyed.items():
         for index, entry in enumerate(entries if len(entries) > 1 else ()):
             other = entries[1 if index == 0 else 0]
-            summary = f"deployment {key} is written down twice, here and in {_where(other, other.place)}"
+            summary = f"deployment {key} is written down twice, here and in {other.where(other.place)}"
             found[entry].append(Unplaced(*entry.place, summary, suggestion="rename or remove one"))
 
 
@@ -332,7 +376,7 @@ def _refuse_groups(entries: Iterable[DocumentEntry], found: Found) -> None:
 
 
 def _disagreement(entry: DocumentEntry, group: Group, other: DocumentEntry) -> Unplaced:
-    where = _where(other, other.group_place)
+    where = other.where(other.group_place)
     summary = f"members of group {group.name} disagree about it, here and {other.key} in {where}"
     detail = "A group has one strategy, intensity and period, which every member writes down."
     return Unplaced(*entry.group_place, summary, detail, "write the same `group` in both")
@@ -356,7 +400,7 @@ def _warn_of_twins(entries: Iterable[DocumentEntry], found: Found) -> None:
     for (component, version), artifacts in versions.items():
         first, *others = artifacts.values()
         for entry in others:
-            what = f"component {component} {version} has another artifact in {_where(first, first.place)}"
+            what = f"component {component} {version} has another artifact in {first.where(first.place)}"
             found[entry].append(Unplaced(*entry.place, what, _ONE_VERSION, _NEW_VERSION, is_error=False))
 
 
@@ -405,9 +449,9 @@ def _diagnostics(read: Iterable[_Read], found: Found) -> Iterator[Diagnostic]:
     for one in read:
         yield from (problem.within(one.file) for problem in one.result.problems)
         for entry in one.result.entries:
-            yield from (problem.within(one.file) for problem in entry.problems)
+            yield from (entry.within(problem) for problem in entry.problems)
             if entry in found:
-                yield from (problem.within(one.file) for problem in found[entry])
+                yield from (entry.within(problem) for problem in found[entry])
 
 
 def _desired(snapshot: Snapshot, keyed: Keyed, found: Found, unreadable: tuple[str, ...]) -> DesiredState:
@@ -440,10 +484,6 @@ def _desired(snapshot: Snapshot, keyed: Keyed, found: Found, unreadable: tuple[s
 def _is_awaited(entry: DocumentEntry) -> bool:
     """Whether all that is wrong with a deployment is that its component is not here yet; that is told last."""
     return bool(entry.problems) and all(one.is_failure or not one.is_error for one in entry.problems)
-
-
-def _where(entry: DocumentEntry, place: Place) -> Location:
-    return Location(file=entry.file, line=place[0], column=place[1])
 
 
 def _shown(snapshot: Snapshot, path: str) -> str:

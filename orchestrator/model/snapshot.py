@@ -33,11 +33,20 @@ class Unreadable(msgspec.Struct, frozen=True):
     detail: str
 
 
-FileEntry = Content | Artifact | Unreadable
+class Listing(msgspec.Struct, frozen=True):
+    """The manifests in a folder that an overlay names as a base, and below it: root-relative paths, sorted.
+
+    It stands in a snapshot under the folder's path with `/` at the end, where no file can stand.
+    """
+
+    paths: tuple[str, ...]
+
+
+FileEntry = Content | Artifact | Unreadable | Listing
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """The files a source held: manifests, and whatever those refer to (Component.toml, artifacts).
+    """The files a source held: manifests, and whatever those refer to (bases of overlays, Component.toml, artifacts).
 
     All paths are root-relative, `/`-separated and normalised, but for those of fetched components, which begin with
     their references. `manifests` lists the YAML files, sorted; `files` has

@@ -26,7 +26,7 @@ from orchestrator.model.policy import (
     PolicySet,
     SignerRule,
 )
-from orchestrator.model.snapshot import Snapshot, Unreadable
+from orchestrator.model.snapshot import Listing, Snapshot, Unreadable
 from orchestrator.model.spec import Grant
 
 KINDS = {"Policy": "policy", "Approval": "approval"}
@@ -75,6 +75,7 @@ def _read_file(snapshot: Snapshot, path: str) -> Iterator[Policy | Approval | Un
     if isinstance(content, Unreadable):
         yield Unplaced(0, 0, f"the file cannot be read: {content.kind}", content.detail)
         return
+    assert not isinstance(content, Listing)  # of a base, which no policy has
     documents = read_documents(content.data)
     yield from documents.problems
     for document in documents.documents:

@@ -29,7 +29,7 @@ from orchestrator.source.gather import (
     patch,
     printable,
 )
-from orchestrator.source.listing import About, FolderListing
+from orchestrator.source.listing import About, FolderListing, FolderListings
 from orchestrator.source.walk import Directory, Kind, Listed, PathFault, fault_of, located_directory
 from orchestrator.source.work_tree import WorkTree
 from orchestrator.time_of_day import wall_ns
@@ -178,7 +178,7 @@ class FolderSource:
 
     def __init__(self, spec: FolderSpec, references: References, artifacts: ArtifactCache) -> None:
         self.spec = spec
-        self._remembered = Remembered(references)
+        self._remembered = Remembered(references, FolderListings().look)
         self._artifacts = artifacts
         self._listing = FolderListing()
         self._last: _Last | None = None  # while nothing but what is told of can have changed since

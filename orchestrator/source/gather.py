@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import closing
 from difflib import get_close_matches
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from orchestrator.manifest import COMPONENT_MAX_BYTES, MANIFEST_MAX_BYTES
@@ -16,12 +17,14 @@ from orchestrator.model.snapshot import (
     FileEntry,
     Known,
     KnownEmpty,
+    Listing,
     Snapshot,
     SourceAnswer,
     Unreadable,
 )
 from orchestrator.patterns.folders import is_within
 from orchestrator.source.artifacts import ArtifactCache
+from orchestrator.source.changes import Changed
 from orchestrator.source.walk import Directory, Kind, PathFault, fault_of, located, located_directory
 
 MAX_MANIFESTS = 100_000
@@ -30,7 +33,7 @@ MAX_NAMES = 500_000  # looked at while listing manifests; a tree can name one su
 MAX_ARTIFACT_BYTES = 128 * 1024 * 1024
 MAX_FILES = 200_000  # manifests and all they refer to
 MAX_TOTAL_BYTES = 1024 * 1024 * 1024  # of one snapshot
-MAX_ROUNDS = 8  # manifest → Component.toml → artifact takes two
+MAX_ROUNDS = 16  # manifest → Component.toml → artifact takes two, each overlay that is another's base one more
 
 SUFFIXES = (".yaml", ".yml")
 GITMODULES = ".gitmodules"
@@ -49,6 +52,10 @@ class FileReference(Protocol):
     @property
     def is_artifact(self) -> bool:
         """Whether it is a wasm file; otherwise it is a Component.toml."""
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder of manifests, with a slash at its end."""
 
     @property
     def confined_to(self) -> str | None:
@@ -70,8 +77,10 @@ class Remembered:
     content is. Files that a later reading does not come across are forgotten.
     """
 
-    def __init__(self, references: References) -> None:
+    def __init__(self, references: References, lists: "Lists | None" = None) -> None:
+        """Remember nothing yet; `lists` lists a folder of manifests, `manifest_paths` where it is not given."""
         self._references = references
+        self._lists = lists or (lambda folder, prefix, _changed: manifest_paths(folder, prefix))
         self._texts: dict[str, tuple[Hashable, FileEntry]] = {}
         self._found: dict[str, tuple[FileEntry, Sequence[FileReference]]] = {}
         self._shared: dict[tuple[FileReference, ...], tuple[FileReference, ...]] = {}  # thousands name one component
@@ -90,6 +99,16 @@ class Remembered:
         found = self._shared.setdefault(read, read)
         self._found[path] = entry, found
         return found
+
+    def listed(self, root: Directory, folder: str, changed: Changed) -> "Manifests":
+        """List the manifests of a folder that is no source's own; `folder` ends in a slash.
+
+        Raises:
+            PathFault: it cannot be read.
+            TooMuch: it holds more than a source may.
+        """
+        with located_directory(root, folder) as directory:
+            return self._lists(directory, folder.lstrip("/"), changed)
 
     def renew(self, manifests: "Manifests", files: Mapping[str, FileEntry]) -> None:
         """Remember some manifests under these identities, and all else as it is remembered."""
@@ -115,6 +134,7 @@ class Remembered:
 
 
 Manifests = Mapping[str, Hashable | None]  # root-relative paths, sorted, and the identity of each where that is known
+Lists = Callable[[Directory, str, Changed], Manifests]  # told the prefix of its paths, and which files may be others
 
 
 def manifest_paths(
@@ -157,11 +177,19 @@ def _names_below(
 
 
 class Gathered(NamedTuple):
-    """The files of a snapshot, the reference by which each was read that is no manifest, and the bytes of all."""
+    """The files of a snapshot, the reference by which each was read that is no manifest, and the bytes of all.
+
+    `bases` are the manifests of each folder that an overlay names.
+    """
 
     files: dict[str, FileEntry]
     references: Mapping[str, FileReference]
     size_bytes: int
+    bases: Mapping[str, Manifests] = {}
+
+    def base(self, path: str) -> Manifests | None:
+        """Return the manifests of a folder that an overlay names and in which `path` is one; None for none."""
+        return next((listed for listed in self.bases.values() if path in listed), None)
 
     @property
     def stands_alone(self) -> bool:
@@ -185,7 +213,8 @@ class Before(NamedTuple):
 
     def manifest(self, path: str, identity: Hashable | None) -> FileEntry | None:
         """Return what a manifest holds, None where it has to be read."""
-        is_same = path in self.manifests and self.manifests[path] == identity and path not in self.changed
+        known = self.manifests if path in self.manifests else self.gathered.base(path)
+        is_same = known is not None and known[path] == identity and path not in self.changed
         return self.gathered.files.get(path) if is_same else None
 
     def referred(self, reference: FileReference) -> FileEntry | None:
@@ -203,23 +232,19 @@ def gather(
     Raises:
         TooMuch: that is more than `MAX_FILES` or `MAX_TOTAL_BYTES`.
     """
-    files = _Files(root, artifacts, before)
-    for path, identity in manifests.items():
-        known = before.manifest(path, identity) if before is not None else None
-        files.add_manifest(path, known if known is not None else remembered.text(path, identity))
-    new: Mapping[str, FileEntry] = dict(files.entries)
-    is_manifest = True
+    files = _Files(root, artifacts, remembered, before)
+    files.add_manifests(manifests)
+    new = files.taken()
     for _ in range(MAX_ROUNDS):
-        lists = (remembered.references(path, entry, is_manifest=is_manifest) for path, entry in new.items())
+        lists = (remembered.references(path, entry, is_manifest=files.is_manifest(path)) for path, entry in new.items())
         found = {one for each in {id(found): found for found in lists}.values() for one in each}
-        wanted = {one.path: one for one in sorted(found, key=_loosest_first) if one.path not in files.entries}
-        for reference in wanted.values():
+        for reference in {one.path: one for one in sorted(found, key=_loosest_first)}.values():
             files.add(reference)
-        new, is_manifest = {path: files.entries[path] for path in wanted}, False
+        new = files.taken()
         if not new:
             break
-    remembered.keep({path: identity for path, identity in manifests.items() if path in files.entries}, files.entries)
-    return Gathered(files.entries, files.references, files.size_bytes)
+    remembered.keep({path: is_of for path, is_of in files.manifests.items() if path in files.entries}, files.entries)
+    return Gathered(files.entries, files.references, files.size_bytes, files.bases)
 
 
 def patch(
@@ -229,10 +254,11 @@ def patch(
 
     That is where other files than manifests differ, or a manifest came, went, or refers to something else.
     """
-    touched = _touched(manifests, before)
+    bases = _bases(root, remembered, before)
+    touched = None if bases is None else _touched([manifests, *bases], before)
     if touched is None:
         return None
-    last, files = before.gathered, _Files(root, artifacts, None)
+    last, files = before.gathered, _Files(root, artifacts, remembered, None)
     for path in touched:
         files.add_manifest(path, None)
     others = {path: entry for path, entry in files.entries.items() if entry != last.files[path]}
@@ -241,25 +267,38 @@ def patch(
         if isinstance(entry, Unreadable) or remembered.references(path, entry, is_manifest=True) != was:
             return None
     now = {**last.files, **others} if others else last.files
-    remembered.renew({path: manifests[path] for path in touched}, now)
+    known = [manifests, *(bases or ())]
+    remembered.renew({path: next(one[path] for one in known if path in one) for path in touched}, now)
     size_bytes = last.size_bytes + sum(_length(entry) - _length(last.files[path]) for path, entry in others.items())
     if not others:
         return last
-    return Gathered(now, last.references, size_bytes) if size_bytes <= MAX_TOTAL_BYTES else None
+    return last._replace(files=now, size_bytes=size_bytes) if size_bytes <= MAX_TOTAL_BYTES else None
 
 
-def _touched(manifests: Manifests, before: Before) -> set[str] | None:
-    """Return the manifests to read again; None where something else is another, or may be."""
-    last = before.manifests
-    touched = before.changed & before.gathered.files.keys()
-    if not touched <= last.keys():
+def _bases(root: Directory, remembered: Remembered, before: Before) -> list[Manifests] | None:
+    """Return the manifests of the bases as they are now; None where one cannot be listed any more."""
+    try:
+        return [remembered.listed(root, folder, before.changed) for folder in before.gathered.bases]
+    except (PathFault, OSError):
         return None
-    if manifests is last:
-        return set(touched)
-    if manifests.keys() != last.keys():
+
+
+def _touched(manifests: Sequence[Manifests], before: Before) -> set[str] | None:
+    """Return the manifests to read again; None where something else is another, or may be.
+
+    `manifests` are those of the source itself, then those of each base.
+    """
+    last = before.gathered
+    touched = set(before.changed & last.files.keys())
+    if not all(path in before.manifests or last.base(path) is not None for path in touched):
         return None
-    touched |= {path for path, identity in manifests.items() if identity != last[path]}
-    return set(touched) if all(path in before.gathered.files for path in touched) else None
+    for now, was in zip(manifests, (before.manifests, *last.bases.values()), strict=True):
+        if now is was:
+            continue
+        if now.keys() != was.keys():
+            return None
+        touched |= {path for path, identity in now.items() if identity != was[path]}
+    return touched if all(path in last.files for path in touched) else None
 
 
 def _length(entry: FileEntry) -> int:
@@ -297,13 +336,37 @@ def _loosest_first(reference: FileReference) -> tuple[str, bool, int]:
 class _Files:
     """The entries read so far, and how much they are together."""
 
-    def __init__(self, root: Directory, artifacts: ArtifactCache, before: Before | None) -> None:
+    def __init__(
+        self, root: Directory, artifacts: ArtifactCache, remembered: Remembered, before: Before | None
+    ) -> None:
         self.entries: dict[str, FileEntry] = {}
         self.references: dict[str, FileReference] = {}
+        self.manifests: dict[str, Hashable | None] = {}
+        self.bases: dict[str, Manifests] = {}
         self.size_bytes = 0
-        self._root = root
+        self._root, self._remembered = root, remembered
         self._artifacts, self._before = artifacts, before
         self._counted: set[str] = set()
+        self._taken = 0
+
+    def taken(self) -> dict[str, FileEntry]:
+        """Return the entries that came since this was called last."""
+        new = dict(islice(self.entries.items(), self._taken, None))
+        self._taken = len(self.entries)
+        return new
+
+    def is_manifest(self, path: str) -> bool:
+        """Tell whether a file is read as one that deploys something."""
+        return path in self.manifests
+
+    def add_manifests(self, manifests: Manifests) -> None:
+        """Read the manifests that are not there yet."""
+        before = self._before
+        for path, identity in manifests.items():
+            if path not in self.manifests:
+                self.manifests[path] = identity
+                known = before.manifest(path, identity) if before is not None else None
+                self.add_manifest(path, known if known is not None else self._remembered.text(path, identity))
 
     def add_manifest(self, path: str, known: FileEntry | None) -> None:
         name = printable(path)
@@ -319,6 +382,9 @@ class _Files:
     def add(self, reference: FileReference) -> None:
         if reference.path in self.entries:
             return
+        if reference.is_folder:
+            self._add_folder(reference.path)
+            return
         self.references[reference.path] = reference
         known = self._before.referred(reference) if self._before is not None else None
         if known is not None:
@@ -327,6 +393,19 @@ class _Files:
             self._put(reference.path, self._artifact(reference.path, reference.confined_to))
         else:
             self.add_text(reference.path, COMPONENT_MAX_BYTES, reference.confined_to)
+
+    def _add_folder(self, path: str) -> None:
+        changed = self._before.changed if self._before is not None else None
+        try:
+            listed = self._remembered.listed(self._root, path, changed)
+        except PathFault as fault:
+            self._put(path, self._explained(path.rstrip("/"), fault.entry))
+        except OSError as error:
+            self._put(path, fault_of(error).entry)
+        else:
+            self.bases[path] = listed
+            self._put(path, Listing(tuple(sorted(map(printable, listed)))))
+            self.add_manifests(listed)
 
     def add_text(self, path: str, limit: int, confined_to: str | None = None) -> None:
         self._put(path, self._text(path, limit, confined_to))
@@ -377,6 +456,8 @@ class _Files:
 
     def _weight(self, entry: FileEntry) -> int:
         """Return the bytes it adds; one artifact at several paths is held once."""
+        if isinstance(entry, Listing):
+            return sum(map(len, entry.paths))
         if isinstance(entry, Unreadable) or (isinstance(entry, Artifact) and entry.digest in self._counted):
             return 0
         if isinstance(entry, Artifact):

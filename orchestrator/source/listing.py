@@ -7,7 +7,7 @@ Folder reading keeps one for each folder. Names are taken as by `gather.manifest
 import os
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from orchestrator.source import gather
 from orchestrator.source.changes import Changed
@@ -15,7 +15,9 @@ from orchestrator.source.gather import SUFFIXES, Manifests, TooMuch
 
 if TYPE_CHECKING:
     from orchestrator.source.folder import FolderDirectory
+    from orchestrator.source.walk import Directory
 
+LISTINGS_MAX = 1_000  # folders that are remembered; beyond that each is listed anew
 
 About = tuple[int, Hashable | None]  # of a file: its inode, 0 where it is no plain one, and its identity where known
 
@@ -65,6 +67,19 @@ class FolderListing:
     def forget(self) -> None:
         """List everything the next time."""
         self._directories = {}
+
+
+class FolderListings:
+    """The folders that overlays name as their bases, each as it was listed last; there may be any number of them."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, FolderListing] = {}
+
+    def look(self, folder: "Directory", prefix: str, changed: Changed) -> Manifests:
+        """List a folder as `FolderListing.look` does; the folders are told apart by their prefixes."""
+        if prefix not in self._of and len(self._of) >= LISTINGS_MAX:
+            self._of.clear()
+        return self._of.setdefault(prefix, FolderListing()).look(cast("FolderDirectory", folder), prefix, changed)
 
 
 def _are_same(before: Mapping[str, _Listed], now: Mapping[str, _Listed]) -> bool:

@@ -15,11 +15,11 @@ from typing import Protocol
 
 from watchfiles._rust_notify import RustNotify
 
-from orchestrator.model.snapshot import Artifact, Content, FileEntry, Snapshot, Unreadable
+from orchestrator.model.snapshot import Artifact, Content, FileEntry, Listing, Snapshot, Unreadable
 from orchestrator.model.source import FolderSpec, SourceSpec
 from orchestrator.source.folder import FolderDirectory, listing, opened_root
-from orchestrator.source.gather import MAX_ARTIFACT_BYTES, SUFFIXES, TooMuch, printable
-from orchestrator.source.walk import PathFault, fault_of, located
+from orchestrator.source.gather import MAX_ARTIFACT_BYTES, SUFFIXES, TooMuch, manifest_paths, printable
+from orchestrator.source.walk import PathFault, fault_of, located, located_directory
 from orchestrator.source.work_tree import git_dir_of, head_of
 
 GIT_INTERVAL_S = 15.0
@@ -195,7 +195,13 @@ def _same(one: FileEntry | None, other: FileEntry) -> bool:
 def _print_of(entry: FileEntry) -> str:
     if isinstance(entry, Artifact):
         return entry.digest
+    if isinstance(entry, Listing):
+        return _digest_of(entry.paths)
     return _digest(entry.data) if isinstance(entry, Content) else ""
+
+
+def _digest_of(paths: Iterable[str]) -> str:
+    return _digest("\n".join(paths).encode("utf-8", "surrogateescape"))
 
 
 def _digest(data: bytes) -> str:
@@ -211,6 +217,7 @@ class _Contents:
     def __init__(self, spec: FolderSpec) -> None:
         self._spec = spec
         self._seen: Mapping[str, FileEntry] = {}
+        self._bases: list[str] = []  # folders that overlays name
         self._noted: dict[str, str] = {}  # prints of files that were not seen so, by path; the folder's fault by ""
         self._stands: dict[str, int] = {}  # by path, the identity with which a file was found to be as it was seen
         self._is_told = False
@@ -225,6 +232,7 @@ class _Contents:
         changed = {path for path, entry in files.items() if path in noted or not _same(before.get(path), entry)}
         gone = before.keys() - files.keys()
         self._seen, self._noted, self._is_told = files, {}, True
+        self._bases = [path for path in files if path.endswith("/")]  # as no file's does
         others = (
             {path for path in changed if noted.get(path, "") != _print_of(files[path])}
             | gone
@@ -262,6 +270,7 @@ class _Contents:
     def differ_among(self, paths: Collection[str]) -> bool:
         """Compare these files; one that is no file of the source does not differ."""
         mine = [path for path in paths if path in self._seen or path in self._noted or self._is_manifest(path)]
+        mine += [folder for folder in self._bases if any(_is_in_base(folder, path) for path in paths)]
         if not mine:
             return False
         try:
@@ -274,11 +283,7 @@ class _Contents:
     def _is_manifest(self, path: str) -> bool:
         """Whether a file that was not seen would be one of the source's."""
         spec, prefix = self._spec, f"{self._spec.folder}/" if self._spec.folder else ""
-        if spec.file is not None:
-            return path == prefix + spec.file
-        parts = path.removeprefix(prefix).split("/")
-        is_shown = not any(part.startswith(".") or part == "lost+found" for part in parts)
-        return path.startswith(prefix) and is_shown and path.lower().endswith(SUFFIXES) and path.isprintable()
+        return path == prefix + spec.file if spec.file is not None else _is_manifest_below(prefix, path)
 
     def _is_faulty(self, fault: str) -> bool:
         is_new = self._noted.get("") != fault
@@ -304,6 +309,8 @@ class _Contents:
     def _print(self, root: FolderDirectory, path: str) -> str | None:
         """Return the content's digest, or what keeps it from being read; None where it is as it was found last."""
         stood = self._stands.pop(path, None)
+        if path.endswith("/"):
+            return _listed(root, path)
         try:
             with located(root, path) as (directory, name), directory.opened(name) as file:
                 identity = file.identity
@@ -318,6 +325,30 @@ class _Contents:
         if identity is not None:
             self._stands[path] = hash(identity)
         return digest
+
+
+def _is_manifest_below(prefix: str, path: str) -> bool:
+    """Whether a path is that of a manifest in a folder or below it, no name of it hidden."""
+    parts = path.removeprefix(prefix).split("/")
+    is_shown = not any(part.startswith(".") or part == "lost+found" for part in parts)
+    return path.startswith(prefix) and is_shown and path.lower().endswith(SUFFIXES) and path.isprintable()
+
+
+def _is_in_base(folder: str, path: str) -> bool:
+    return _is_manifest_below(folder.lstrip("/"), path)
+
+
+def _listed(root: FolderDirectory, folder: str) -> str:
+    """Return the digest of the names of a base's manifests, or what keeps it from being read."""
+    try:
+        with located_directory(root, folder) as directory:
+            return _digest_of(sorted(map(printable, manifest_paths(directory, folder.lstrip("/"), ()))))
+    except PathFault as fault:
+        return fault.kind
+    except OSError as error:
+        return fault_of(error).kind
+    except TooMuch as excess:
+        return str(excess)
 
 
 def _inode(root: str, path: str) -> str:
@@ -337,13 +368,15 @@ class _Places:
 
     def __init__(self, spec: FolderSpec, paths: Iterable[str]) -> None:
         root, folder = spec.root, os.path.join(spec.root, spec.folder).rstrip("/") or "/"
-        named = [os.path.join(root, path) for path in paths]
+        named = [os.path.join(root, path.lstrip("/")) for path in paths]
         folders = {os.path.dirname(path) for path in named} | {folder}
         real = {os.path.realpath(directory) for directory in folders}
         links = [path for path in named if os.path.islink(path)]
         holding = {*folders, *real, *(os.path.dirname(os.path.realpath(path)) for path in links)}
         if spec.file is None:
             holding.update(_directories_below(os.path.realpath(folder)))
+        for base in (path for path in named if path.endswith("/")):
+            holding.update(_directories_below(os.path.realpath(base)))
         self._holding = {d for d in holding if d == root or d.startswith(root.rstrip("/") + "/")}
         self._chain = {above for directory in self._holding for above in _down_from(root, directory)}
         around = {os.path.dirname(directory) for directory in self._chain}

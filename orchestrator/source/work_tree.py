@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from orchestrator.model.commit import Commit, read_commit
-from orchestrator.model.snapshot import Artifact, FileEntry, Unreadable
+from orchestrator.model.snapshot import Artifact, FileEntry, Listing, Unreadable
 from orchestrator.model.source import FolderSpec
 from orchestrator.source.command import GitCommand, GitFailed
 from orchestrator.source.gather import TooMuch, manifest_paths, printable
@@ -99,6 +99,8 @@ class WorkTree:
         if isinstance(entry, Unreadable) and entry.kind == "misnamed":  # which is not read
             return True
         inside = self._inside(path)
+        if isinstance(entry, Listing):
+            return inside is not None and _listing(tree, inside, path.lstrip("/")) == entry
         blob = None if inside is None else _blob(tree, inside)
         if isinstance(entry, Unreadable) or blob is None:
             return isinstance(entry, Unreadable) and blob is None
@@ -121,6 +123,15 @@ class WorkTree:
         if whole == top:
             return ""
         return whole.removeprefix(top.rstrip("/") + "/") if whole.startswith(top.rstrip("/") + "/") else None
+
+
+def _listing(tree: Directory, folder: str, prefix: str) -> Listing | None:
+    """Return the manifests that a commit has in a folder, None where it has no such folder."""
+    try:
+        with located_directory(tree, folder) as found:
+            return Listing(tuple(sorted(map(printable, manifest_paths(found, prefix)))))
+    except (PathFault, TooMuch):
+        return None
 
 
 def _blob(tree: Directory, path: str) -> str | None:

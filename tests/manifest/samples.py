@@ -1,7 +1,7 @@
 """Snapshots built in memory: a good Component.toml, a good deployment, and what goes around them."""
 
-from orchestrator.manifest import resolve
-from orchestrator.model.snapshot import Artifact, Content, FileEntry, Snapshot
+from orchestrator.manifest import references, resolve
+from orchestrator.model.snapshot import Artifact, Content, FileEntry, Listing, Snapshot, Unreadable
 from orchestrator.model.world import Drive, Import, World
 
 ACTOR = World(imports=(), exports=(), drives=frozenset({Drive.ACTOR}))
@@ -72,3 +72,32 @@ def said(resolution) -> list[str]:
 
 def diagnose(manifests, toml: str | bytes | FileEntry = TOML, wasm: FileEntry = WASM, **extra: FileEntry) -> list[str]:
     return said(resolve(snapshot(manifests, toml, wasm, **extra)))
+
+
+def overlay(spec: str, name: str = "dev") -> str:
+    """Write an overlay; `spec` is written without indentation."""
+    head = "apiVersion: airs.dev/v1\nkind: Overlay\nmetadata: {name: " + name + "}\nspec:\n"
+    return head + "".join(f"  {line}\n" for line in spec.splitlines())
+
+
+def repository(texts: dict[str, str | bytes], *manifests: str, **extra: FileEntry) -> Snapshot:
+    """Build the snapshot of a folder in a repository, as a source reads it: bases are listed, what is named is read.
+
+    `texts` are files by path, to which the good component is added; `manifests` are those that the source deploys,
+    all but those in `base/` if none is named.
+    """
+    held: dict[str, FileEntry] = {path: _entry(text) for path, text in texts.items()}
+    held = {TOML_PATH: Content(TOML.encode()), WASM_PATH: WASM, **held, **extra}
+    names = tuple(sorted(manifests or (path for path in texts if not path.startswith(("base", "components")))))
+    files = {path: held[path] for path in names}
+    asked: set[str] = set()
+    while new := files.keys() - asked:
+        asked |= new
+        for one in references({path: files[path] for path in sorted(new)}, [p for p in new if p.endswith(".yaml")]):
+            if one.is_folder:
+                listed = sorted(p for p in held if p.startswith(one.path.lstrip("/")) and p.endswith(".yaml"))
+                files.setdefault(one.path, Listing(tuple(listed)) if listed else Unreadable("missing", ""))
+                files |= {path: held[path] for path in listed if path not in files}
+            elif one.path in held or one.confined_to is not None:
+                files.setdefault(one.path, held.get(one.path, Unreadable("missing", "")))
+    return Snapshot(source="test", root="/r", root_reason="given", folder="", manifests=names, files=files)

@@ -1,7 +1,7 @@
 """What is real here: directories, links, pipes, git and its repositories, inotify. What is not: manifests and wasm.
 
-A "manifest" is lines `component DIR`, a "Component.toml" is lines `artifact NAME`, and a "wasm file" is any bytes
-whose world exports the functions it names; so that these tests do not depend on how manifests are written.
+A "manifest" is lines `component DIR` and `base DIR`, a "Component.toml" is lines `artifact NAME`, and a "wasm file" is
+any bytes whose world exports the functions it names; so that these tests do not depend on how manifests are written.
 """
 
 import os
@@ -24,6 +24,7 @@ class Wanted:
     path: str
     is_artifact: bool
     confined_to: str | None
+    is_folder: bool = False
 
 
 def references(files: Mapping[str, FileEntry], manifests: Sequence[str]) -> tuple[Wanted, ...]:
@@ -33,6 +34,8 @@ def references(files: Mapping[str, FileEntry], manifests: Sequence[str]) -> tupl
         for kind, _, name in (line.partition(" ") for line in _lines(entry)):
             if kind == "component" and path in manifests:
                 found.append(Wanted(f"{name}/Component.toml", False, ""))
+            if kind == "base" and path in manifests:
+                found.append(Wanted(f"{name}/", False, "", is_folder=True))
             if kind == "artifact" and path.endswith(".toml"):
                 found.append(Wanted(f"{folder}/{name}", True, folder))
     return tuple(found)

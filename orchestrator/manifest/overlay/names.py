@@ -1,0 +1,104 @@
+"""How an overlay calls the deployments of its bases, and how what they say of each other follows.
+
+References that follow: `dependsOn`, targets of `messaging.send`, and the name of a group. Topics do not: they are
+words of the components themselves, and so is whatever `config` and arguments hold.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from orchestrator.manifest.node import Node, Place, find
+from orchestrator.model.ids import DeploymentKey
+
+
+class Naming(msgspec.Struct, frozen=True):
+    """The prefixes and the namespace that an overlay gives, each empty for none, and where they are written."""
+
+    name_prefix: str = ""
+    namespace: str = ""
+    namespace_prefix: str = ""
+    place: Place = (0, 0)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every deployment keeps its name."""
+        return not (self.name_prefix or self.namespace or self.namespace_prefix)
+
+    def of(self, key: DeploymentKey) -> DeploymentKey:
+        """Return what a deployment is called."""
+        return DeploymentKey(namespace=self.namespace_of(key.namespace), name=self.name_prefix + key.name)
+
+    def namespace_of(self, namespace: str) -> str:
+        """Return where the deployments of a namespace lie."""
+        return self.namespace or self.namespace_prefix + namespace
+
+
+class Renamed:
+    """The deployments of an overlay's bases under the names that it gives them."""
+
+    def __init__(self, naming: Naming, keys: Iterable[DeploymentKey]) -> None:
+        self._naming = naming
+        self._keys = frozenset(keys)
+        self._namespaces = frozenset(key.namespace for key in self._keys)
+
+    def document(self, root: Node, key: DeploymentKey) -> Node:
+        """Return the deployment `key` under its new name, with what it says of others."""
+        naming = self._naming
+        if naming.is_plain or not isinstance(root.value, dict):
+            return root
+        now = naming.of(key)
+        root = with_value(root, ("metadata", "name"), Node(now.name, *_place(root, naming.place, "metadata", "name")))
+        if naming.namespace or naming.namespace_prefix:
+            place = _place(root, naming.place, "metadata", "namespace")
+            root = with_value(root, ("metadata", "namespace"), Node(now.namespace, *place))
+        for path in (("spec", "dependsOn"), ("spec", "grants", "messaging.send")):
+            root = self._list(root, path, key.namespace)
+        return self._group(root)
+
+    def text(self, written: str, namespace: str) -> str:
+        """Return how a reference is written now that stands in a deployment of `namespace`.
+
+        One to no deployment of the bases stays as it is; a bare one then means the namespace of its deployment.
+        """
+        head, slash, tail = written.partition("/")
+        if slash and tail == "*":
+            return f"{self._naming.namespace_of(head)}/*" if head in self._namespaces else written
+        key = DeploymentKey.parse(written, namespace)
+        if key not in self._keys:
+            return written
+        now = self._naming.of(key)
+        return str(now) if slash else now.name
+
+    def _list(self, root: Node, path: tuple[str, ...], namespace: str) -> Node:
+        found = find(root, *path)
+        if found is None or not isinstance(found.value, list):
+            return root
+        items = [
+            Node(self.text(item.value, namespace), *item.place) if isinstance(item.value, str) else item
+            for item in found.value
+        ]
+        return with_value(root, path, Node(items, *found.place))
+
+    def _group(self, root: Node) -> Node:
+        name = find(root, "spec", "group", "name")
+        if name is None or not isinstance(name.value, str) or not self._naming.name_prefix:
+            return root
+        return with_value(root, ("spec", "group", "name"), Node(self._naming.name_prefix + name.value, *name.place))
+
+
+def _place(root: Node, otherwise: Place, *path: str) -> Place:
+    found = find(root, *path)
+    return found.place if found is not None else otherwise
+
+
+def with_value(root: Node, path: tuple[str, ...], value: Node) -> Node:
+    """Return a tree with a value at `path`; every step of the path but the last has to be a mapping."""
+    if not path:
+        return value
+    if not isinstance(root.value, dict):
+        return root
+    key, *rest = path
+    inner = root.value.get(key, Node({}, *value.place, {}))
+    keys: Mapping[str, Place] = root.keys if key in root.value else {**root.keys, key: value.place}
+    return Node({**root.value, key: with_value(inner, tuple(rest), value)}, *root.place, dict(keys))

@@ -1,0 +1,88 @@
+"""A source with overlays → the documents that they come to, for `airs render`, and the components to fetch for them."""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from orchestrator.manifest.documents import read_documents
+from orchestrator.manifest.node import LINES, Node
+from orchestrator.manifest.overlay.document import is_overlay
+from orchestrator.manifest.overlay.environment import Made, rendered
+from orchestrator.manifest.overlay.layers import Around
+from orchestrator.manifest.overlay.outlines import Outlines, is_well_formed
+from orchestrator.manifest.references import REMOTE_WORDS, uses_of
+from orchestrator.model.component_source import ComponentUse
+from orchestrator.model.snapshot import Content, FileEntry, Listing, Snapshot
+
+_WORD = b"Overlay"
+
+
+class OverlayUses(msgspec.Struct, frozen=True):
+    """The components that the overlays of a manifest want fetched, and the files of the source that say so."""
+
+    components: tuple[ComponentUse, ...]
+    needs: dict[str, FileEntry]
+
+
+class SourceDocument(msgspec.Struct, frozen=True, eq=False):
+    """A document as its source comes to it: its tree, the manifest that deploys it, and where each part was written.
+
+    `origins` are files as people type them, that of the document first, then those of overlays on it.
+    """
+
+    root: Node
+    manifest: str
+    origins: tuple[str, ...]
+
+
+def may_hold_overlays(data: bytes) -> bool:
+    """Whether it is worth looking for an overlay in a manifest."""
+    return _WORD in data
+
+
+def overlay_uses(manifest: str, files: Mapping[str, FileEntry]) -> OverlayUses:
+    """Return the components that the overlays in a manifest want fetched, each once."""
+    entry = files.get(manifest)
+    bases = _bases(files)
+    if not any(_has_word(one) for one in (entry, *bases.values())):  # most name none, and rendering takes long
+        return OverlayUses((), bases)
+    around = Around(files, str, Outlines(read_documents))
+    made: list[Made] = []
+    needs: dict[str, FileEntry] = {}
+    for index, document in enumerate(read_documents(entry.data).documents if isinstance(entry, Content) else ()):
+        if is_overlay(document.root) and is_well_formed(document):
+            found = rendered(manifest, document, index, read_documents, around)
+            made += found.documents
+            needs |= found.needs
+    return OverlayUses(uses_of(manifest, (one.root for one in made)), needs)
+
+
+def _bases(files: Mapping[str, FileEntry]) -> dict[str, FileEntry]:
+    """Return every folder that an overlay of a source names, and the manifests in them."""
+    folders = {path: entry for path, entry in files.items() if isinstance(entry, Listing)}
+    return folders | {path: files[path] for listing in folders.values() for path in listing.paths if path in files}
+
+
+def _has_word(entry: FileEntry | None) -> bool:
+    return isinstance(entry, Content) and any(word in entry.data for word in REMOTE_WORDS)
+
+
+def written(snapshot: Snapshot) -> Iterator[SourceDocument]:
+    """Yield every document of a source, in the order of its manifests; for an overlay, those that it comes to."""
+    around = Around(snapshot.files, snapshot.shown, Outlines(read_documents))
+    for path in snapshot.manifests:
+        entry = snapshot.files.get(path)
+        for index, document in enumerate(read_documents(entry.data).documents if isinstance(entry, Content) else ()):
+            if document.root is None:
+                continue
+            if is_overlay(document.root):
+                for made in rendered(path, document, index, read_documents, around).documents:
+                    yield SourceDocument(made.root, path, _origins(made))
+            else:
+                yield SourceDocument(document.root, path, (snapshot.shown(path),))
+
+
+def _origins(made: Made) -> tuple[str, ...]:
+    own = made.files[made.line // LINES]
+    overlays = (made.files[layer.overlay.place[0] // LINES] for layer in made.item.layers)
+    return (own, *dict.fromkeys(overlays))
