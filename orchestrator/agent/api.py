@@ -36,7 +36,7 @@ from orchestrator.agent.routes.secrets import SecretRoutes
 from orchestrator.agent.routes.sources import SourceRoutes
 from orchestrator.agent.routes.traces import TraceRoutes
 from orchestrator.agent.sources import Sources
-from orchestrator.agent.views import SignedBy
+from orchestrator.agent.views import Dated, SignedBy
 from orchestrator.contract.documents import AgentView
 from orchestrator.controller.loop import Controller
 from orchestrator.execute.ruling import Ruling
@@ -60,6 +60,7 @@ class Served(NamedTuple):
     announce: Announce
     auditing: Auditing
     signed: SignedBy
+    dated: Dated
     look_again: Callable[[], None]
     collector: Collector
     ruling: Ruling
@@ -78,7 +79,13 @@ class Api:
             **ExportRoutes(parts.exporting).serves,
             **SecretRoutes(parts.operations, bodies).serves,
             **DeploymentRoutes(
-                parts.operations, parts.controller, parts.sources, parts.compilations, parts.signed, parts.look_again
+                parts.operations,
+                parts.controller,
+                parts.sources,
+                parts.compilations,
+                parts.signed,
+                parts.dated,
+                parts.look_again,
             ).serves,
             **ComponentRoutes(parts.collector).serves,
             **RolloutRoutes(parts.operations).serves,

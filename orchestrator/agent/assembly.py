@@ -10,6 +10,7 @@ from orchestrator.agent.attestation import Attestation
 from orchestrator.agent.auditing import Auditing
 from orchestrator.agent.collection import Collector
 from orchestrator.agent.compilations import Compilations
+from orchestrator.agent.condition_times import ConditionTimes
 from orchestrator.agent.exchange import Exchange
 from orchestrator.agent.exporting import ArtifactWorlds, Exporting
 from orchestrator.agent.fetching import NOTHING_FETCHED, Fetching, tell_of_look
@@ -109,6 +110,7 @@ class Agent:
         artifacts = ArtifactCache(self.runtime.inspect)
         self.lookout = self._lookout(artifacts, fetching)
         self.sources = self._sources(artifacts, fetching.passed_on)
+        self.times = self._condition_times()
         self.planning = self._planning(artifacts)
         self.exporting = self._exporting()
         self.operations = self._operations()
@@ -248,6 +250,11 @@ class Agent:
         announce = self.announcer.announce
         return Sources(self.controller, self.ledger, self.store.notes, reading, self.clock, announce)
 
+    def _condition_times(self) -> ConditionTimes:
+        times = ConditionTimes(self.controller.observe_one, self.sources.seen, self.store.stalls, self.clock)
+        self.controller.settled = times.settled
+        return times
+
     def _planning(self, artifacts: ArtifactCache) -> Planning:
         def observe() -> ObservedState:
             return self.controller.submit(self.controller.observe).result()
@@ -296,6 +303,7 @@ class Agent:
         self.lookout.close()
         self.secrets.close()
         self.collector.close()
+        self.times.close()
         self.workers.close()
         self.clock.close()
         self.auditing.close()

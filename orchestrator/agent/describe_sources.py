@@ -42,14 +42,21 @@ class Sync(Enum):
     UNOWNED = "unowned"  # its source was removed; no manifest says what it should be
 
 
+_NOTHING_LEFT: Mapping[DeploymentKey, ActionOutcome] = {}
+
+
 class SourceSeen(NamedTuple):
-    """All that is known of one source; each part may be missing but its name."""
+    """All that is known of one source; each part may be missing but its name.
+
+    `left` are the actions of its last plan that were not done, by deployment.
+    """
 
     name: str
     record: SourceRecord | None = None
     note: SourceNote | None = None
     desired: DesiredState | None = None
     is_agent_running: bool = True
+    left: Mapping[DeploymentKey, ActionOutcome] = _NOTHING_LEFT
 
     @property
     def follow(self) -> Follow:

@@ -195,8 +195,8 @@ async def _serve(
         Served(
             agent.operations, agent.planning, agent.sources, agent.messages, agent.controller, agent.journals,
             agent.compilations, lambda: _about(about, agent), agent.state.key, ending.ask,
-            agent.announcer.announce, agent.auditing, agent.attestation.views, agent.look_again, agent.collector,
-            agent.ruling, agent.exporting,
+            agent.announcer.announce, agent.auditing, agent.attestation.views, agent.times.dated, agent.look_again,
+            agent.collector, agent.ruling, agent.exporting,
         )
     )  # fmt: skip
     config = uvicorn.Config(
@@ -207,6 +207,7 @@ async def _serve(
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     agent.sources.followed.begin()
     agent.collector.begin()
+    agent.times.begin()
     agent.auditing.begin()
     agent.secrets.begin()
     agent.policies.begin(agent.ruling.put)

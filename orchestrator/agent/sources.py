@@ -261,7 +261,12 @@ class Sources:
         """Return what is known of every source, by name."""
         notes = self._notes.all() | self._controller.sources.notes()
         owners = {record.source for record in self._ledger.records.values()}
-        return seen_sources(self._ledger.sources, notes, self._ledger.desired, owners, is_agent_running=True)
+        seen = seen_sources(self._ledger.sources, notes, self._ledger.desired, owners, is_agent_running=True)
+        left = self._controller.outcomes.not_done
+        return {
+            name: each._replace(left={outcome.key: outcome for outcome in left.get(name, ())})
+            for name, each in seen.items()
+        }
 
     def followed_specs(self) -> dict[str, SourceSpec]:
         """Return what is read of each source that is looked at now, by name; from any thread."""

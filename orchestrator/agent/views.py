@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
+from orchestrator.agent.conditions import Conditions, conditions_of
 from orchestrator.agent.describe import Described, describe, describe_recorded
 from orchestrator.agent.describe_sources import AwaitedDeployment, SourceSeen, Sync
 from orchestrator.contract.documents import (
@@ -47,19 +48,24 @@ from orchestrator.rollout.standing import (
 )
 
 SignedBy = Callable[[Revision], tuple[SignerView, ...]]
+Dated = Callable[[DeploymentKey, Conditions], Conditions]  # says since when each is so
 
 
 def deployment_view(
     seen: ObservedDeployment, source: SourceSeen, compiling: Callable[[str], CompilingView | None],
-    signed: SignedBy,
+    signed: SignedBy, dated: Dated,
 ) -> DeploymentView:  # fmt: skip
     """Describe a deployment of `source`; `compiling` tells whether an artifact is being compiled."""
-    return _deployment_view(seen, describe(seen, source), compiling, signed)
+    described = describe(seen, source)
+    conditions = dated(seen.record.key, conditions_of(seen, described, source))
+    return _deployment_view(seen, described, compiling, signed, conditions)
 
 
-def recorded_view(seen: ObservedDeployment, source: SourceSeen, signed: SignedBy) -> DeploymentView:
+def recorded_view(seen: ObservedDeployment, source: SourceSeen, signed: SignedBy, dated: Dated) -> DeploymentView:
     """Describe a deployment from its record alone, where no agent runs and so nothing of it does."""
-    return _deployment_view(seen, describe_recorded(seen, source), _no_compilation, signed)
+    described = describe_recorded(seen, source)
+    conditions = dated(seen.record.key, conditions_of(seen, described, source))
+    return _deployment_view(seen, described, _no_compilation, signed, conditions)
 
 
 def awaited_view(awaited: AwaitedDeployment) -> DeploymentView:
@@ -83,8 +89,9 @@ def signature_of(revision: Revision, signers: tuple[SignerView, ...]) -> str:
 
 
 def _deployment_view(
-    seen: ObservedDeployment, described: Described, compiling: Callable[[str], CompilingView | None], signed: SignedBy
-) -> DeploymentView:
+    seen: ObservedDeployment, described: Described, compiling: Callable[[str], CompilingView | None], signed: SignedBy,
+    conditions: Conditions,
+) -> DeploymentView:  # fmt: skip
     record = seen.record
     instances = seen.instances or ()
     shown = record.stable or record.wanted
@@ -97,6 +104,7 @@ def _deployment_view(
         revision=shown.revision.id,
         phase=described.phase.value,
         ending=described.ending.value if described.ending else "",
+        conditions=conditions,
         ready=described.ready,
         replicas=described.replicas,
         sync=described.sync.value,

@@ -28,6 +28,9 @@ SECTIONS: dict[str, dict[str, CommandEntry]] = {
     "Look": {
         "status": CommandEntry("look", "Show how everything is, or one deployment in detail."),
         "get": CommandEntry("look", "List things of one kind."),
+        "wait": CommandEntry(
+            "wait", "Wait until deployments are ready, synced, at rest or gone, and say how that ended."
+        ),
         "history": CommandEntry("look", "List a deployment's revisions, or show what one contained."),
         "logs": CommandEntry("journals", "Print what a deployment's guests logged."),
         "events": CommandEntry("journals", "Print what happened since the agent started."),
@@ -94,7 +97,7 @@ COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in sect
 HABITS = {
     "describe": "airs status NAME", "show": "airs status NAME", "inspect": "airs component info FILE",
     "ps": "airs status", "list": "airs get deployments", "ls": "airs get deployments", "pods": "airs get instances",
-    "watch": "airs status -w", "wait": "airs apply PATH, which waits",
+    "watch": "airs status -w",
     "diff": "airs plan PATH", "preview": "airs plan PATH", "build": "airs plan PATH",
     "create": "airs apply PATH", "deploy": "airs apply PATH", "install": "airs apply PATH",
     "reconcile": "airs apply PATH",

@@ -82,6 +82,7 @@ DOCUMENTS: dict[str, Any] = {
     "status": Everything,
     "status-deployment": DeploymentView,  # `status NAME`
     "get-deployments": tuple[DeploymentView, ...],
+    "wait": tuple[DeploymentView, ...],
     "get-instances": tuple[InstanceView, ...],
     "get-groups": tuple[GroupView, ...],
     "get-revisions": tuple[HistoryView, ...],

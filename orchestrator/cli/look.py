@@ -30,6 +30,7 @@ from orchestrator.contract.documents import (
     SubscriptionView,
 )
 from orchestrator.contract.problem import Failure
+from orchestrator.model.condition import ConditionType, Truth
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import RequestCounts, Traffic
 from orchestrator.observe.events import printable
@@ -148,6 +149,9 @@ def _show_message(console: Console, view: DeploymentView) -> None:
     for told in (compiling, view.message, SIGNATURES_TOLD.get(view.signature, "")):
         if told:
             console.print(Text.assemble(("\n" + name, "bold"), f"  {printable(told)}"))
+    stalled = [each for each in view.conditions if each.type is ConditionType.STALLED and each.status is Truth.TRUE]
+    for condition in stalled:
+        console.print(Text(f"    {condition.reason} since {clock(condition.since)}", style="dim"))
     due = [instance.next_start_at for instance in view.instances if instance.next_start_at]
     if due:
         console.print(Text(f"    next start {clock(min(due))}", style="dim"))
@@ -222,6 +226,8 @@ def _show_deployment(settings: Settings, console: Console, view: DeploymentView)
     _deployment_table(console, [view])
     _show_message(console, view)
     console.print(Text(f"\nsource     {printable(view.source) or 'none: it was removed'}", style="dim"))
+    if view.wanted_revision != view.revision:
+        console.print(Text(f"wants      {view.wanted_version} ({short(view.wanted_revision)})", style="dim"))
     if view.attempted_revision:
         applied, attempted = short(view.source_revision), short(view.attempted_revision)
         console.print(Text(f"commit     applied {applied or 'none'}, attempted {attempted}", style="dim"))
@@ -236,7 +242,21 @@ def _show_deployment(settings: Settings, console: Console, view: DeploymentView)
         told = f"group      {of}, {view.group.phase}, {_failure_words(view.group)}"
         console.print(Text(printable(told), style="dim"))
     console.print()
+    _conditions_in_detail(console, view)
+    console.print()
     _instances_in_detail(console, view)
+
+
+def _conditions_in_detail(console: Console, view: DeploymentView) -> None:
+    rows = [
+        (each.type.value, each.status.value, each.reason, clock(each.since), _unsaid(each.message, view))
+        for each in view.conditions
+    ]
+    table(console, ("CONDITION", "IS", "BECAUSE", "SINCE", ""), rows)
+
+
+def _unsaid(message: str, view: DeploymentView) -> str:
+    return "" if message == view.message else message
 
 
 def _set_word(view: DeploymentView, instance: InstanceView) -> str:

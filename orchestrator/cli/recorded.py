@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.agent.attestation import subject_of
+from orchestrator.agent.condition_times import noted_since
+from orchestrator.agent.conditions import Conditions
 from orchestrator.agent.describe_sources import seen_source, seen_sources, source_views
 from orchestrator.agent.views import SignedBy, recorded_view
 from orchestrator.cli.context import Settings
 from orchestrator.contract.documents import DeploymentView, SignerView, SourceView
+from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.spec import Revision
 from orchestrator.signing.verify import signatures
 from orchestrator.store.layout import SIGNATURES, TRUST
@@ -59,5 +62,9 @@ def _described(recorded: Recorded, signed: SignedBy) -> RecordedViews:
     seen = recorded.observed.deployments
     owners = {each.record.source for each in seen}
     sources = seen_sources(recorded.sources, recorded.notes, recorded.desired, owners, is_agent_running=False)
-    deployments = [recorded_view(each, seen_source(sources, each.record.source), signed) for each in seen]
+
+    def dated(key: DeploymentKey, conditions: Conditions) -> Conditions:
+        return tuple(noted_since(recorded.stalls.get(key), each) for each in conditions)
+
+    deployments = [recorded_view(each, seen_source(sources, each.record.source), signed, dated) for each in seen]
     return RecordedViews(deployments, source_views(sources, {}))

@@ -258,6 +258,8 @@ def where_why(view: DeploymentView) -> str:
     if rollout is not None and rollout.phase == "failed":
         events = f"`airs events {name} --revision {short(rollout.target_revision)}`"
         return f"{events} shows what led to it, `airs rollout status {name}` what was counted."
+    if view.sync == "invalid":
+        return "It is tried again as soon as its manifest is mended."
     if view.sync == "held":
         return f"`airs history {name}` shows who held it, and when."
     return f"`airs events {name}` shows what led to it."

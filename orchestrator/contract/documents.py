@@ -7,6 +7,7 @@ import msgspec
 from orchestrator.model.base import Value
 from orchestrator.model.calls import Calls
 from orchestrator.model.commit import Commit
+from orchestrator.model.condition import Condition
 from orchestrator.model.desired import Permissions
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.event import Event
@@ -178,7 +179,8 @@ class DeploymentView(Value, frozen=True):
     removing. `ending` says how it came to rest:
     as-wanted, held, failed, paused, suspended or stopped; it is empty until then. `sync` is synced where its source is
     watched and what serves is what that wants, else held, invalid, fetching, out-of-sync, stale, suspended, applied,
-    not-watched or unowned. Times are wall-clock milliseconds. `signature` is the worth of the signatures on what
+    not-watched or unowned. `conditions` are Ready, Reconciling and Stalled, each with
+    its reason and since when. Times are wall-clock milliseconds. `signature` is the worth of the signatures on what
     serves: trusted, not-trusted, expired, revoked, broken where none is good any more, or empty where it was
     never signed.
     """
@@ -190,6 +192,7 @@ class DeploymentView(Value, frozen=True):
     revision: str
     phase: str
     ending: str
+    conditions: tuple[Condition, ...]
     ready: int
     replicas: int
     sync: str

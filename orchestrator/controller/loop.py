@@ -80,6 +80,7 @@ class Controller:
         self.secrets: SecretFilling = _NoSecrets()
         self.judging: Callable[[], Judging] = lambda: UNJUDGED  # by policies, where there are any
         self.refused: Callable[[Plan], None] = _nothing  # told of each plan that was carried out
+        self.settled: Callable[[Collection[DeploymentKey]], None] = _nothing  # told of what was looked at
         self._granted: dict[str, Permissions] = {}  # by source: those of an apply, until it is carried out
 
     def step(self) -> int:
@@ -156,8 +157,11 @@ class Controller:
 
     def _record_wanted(self, desired: DesiredState) -> None:
         recorded = replace(desired, permissions=Permissions())
-        if recorded != self.ledger.desired.get(desired.source):
+        before = self.ledger.desired.get(desired.source)
+        if recorded != before:
             self.ledger.decide([PutDesired(desired=recorded)])
+            wrong_before = before.invalid if before is not None else ()
+            self._queue.add({*wrong_before} ^ {*recorded.invalid})  # which changes how they are, if nothing else
 
     def observe(self) -> ObservedState:
         """Return what is."""
@@ -216,6 +220,7 @@ class Controller:
             self._queue.add_in(key, LATER_MS)
         for key, wait_ms in self._settling.settle(keys, self._leaving).items():
             self._queue.add_in(key, wait_ms)
+        self.settled(keys)
 
     def run(self, stop: threading.Event) -> None:
         """Go round until `stop` is set."""
@@ -245,7 +250,7 @@ class Controller:
         return self._inbox.submit(command)
 
 
-def _nothing(_plan: Plan) -> None:
+def _nothing(_told: object) -> None:
     return
 
 

@@ -226,7 +226,15 @@ def _phase_of_service(record: Record, seen: ObservedDeployment) -> DeploymentPha
         return DeploymentPhase.PROGRESSING
     if record.stable is None:
         return DeploymentPhase.FAILED
-    return _phase_of(record.stable.replicas, own_instances(record, seen.instances or ()))
+    return serving_phase(seen)
+
+
+def serving_phase(seen: ObservedDeployment) -> DeploymentPhase:
+    """Say in one word how what serves is, whatever else is under way; progressing where nothing serves yet."""
+    stable = seen.record.stable
+    if stable is None:
+        return DeploymentPhase.PROGRESSING
+    return _phase_of(stable.replicas, own_instances(seen.record, seen.instances or ()))
 
 
 def _phase_of(replicas: int, own: list[ObservedInstance]) -> DeploymentPhase:

@@ -26,6 +26,7 @@ MAIL_IDS = b"i"
 LETTERS = b"l"
 LETTER_NUMBER = b"n"  # of the newest letter there ever was
 APPROVALS = b"v"
+STALLS = b"t"  # since when deployments wait for a person
 UNTOLD = b"b"  # notes on a decision that are not in the audit book yet
 
 FORMAT = b"\x01"

@@ -34,6 +34,7 @@ from orchestrator.store.engine import (
 from orchestrator.store.mail import KeptMail
 from orchestrator.store.needed import read_needed
 from orchestrator.store.opening import manifest_fault, opening
+from orchestrator.store.stalls import Stall
 from orchestrator.store.synced import (
     SYNCED,
     Manifest,
@@ -53,6 +54,7 @@ TABLES: dict[bytes, tuple[str, object]] = {  # what its rows are called, and wha
     keys.DESIRED: ("", Head),
     keys.WANTED: ("", Deployment),
     keys.NOTES: ("", SourceNote),
+    keys.STALLS: ("", Stall),
     keys.HISTORY: ("entries of history", Number),
     keys.DATA: ("values of guests", None),
     keys.PART: ("values of guests", None),

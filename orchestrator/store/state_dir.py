@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.model.desired import DesiredState
+from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedDeployment, ObservedState
 from orchestrator.model.source import SourceNote, SourceRecord
 from orchestrator.plan.dependencies import missing_needs
@@ -24,6 +25,7 @@ from orchestrator.store.files import check_own_folder, have_private_folder, read
 from orchestrator.store.layout import CACHE, LOCK
 from orchestrator.store.needed import read_needed
 from orchestrator.store.notes import read_notes
+from orchestrator.store.stalls import Stall, read_stalls
 from orchestrator.store.synced import SYNCED, note_nothing
 
 STATE_VERSION = 1
@@ -103,6 +105,7 @@ class Recorded(NamedTuple):
     sources: dict[str, SourceRecord]
     notes: dict[str, SourceNote]
     desired: dict[str, DesiredState]
+    stalls: dict[DeploymentKey, Stall]
 
 
 def read_recorded(path: Path) -> ObservedState:
@@ -120,7 +123,7 @@ def read_all_recorded(path: Path) -> Recorded:
     """
     if not os.path.lexists(path / "VERSION"):
         _refuse_without_version(path)
-        return Recorded(ObservedState(lineage="", serial=0), {}, {}, {})
+        return Recorded(ObservedState(lineage="", serial=0), {}, {}, {}, {})
     check_own_folder(path)
     check_version(path)
     database = Database(path / "db", readonly=True, look=read_needed)
@@ -133,6 +136,7 @@ def read_all_recorded(path: Path) -> Recorded:
             {source.name: source for source in read_sources(database)},
             read_notes(database),
             {desired.source: desired for desired in read_desired(database)},
+            read_stalls(database),
         )
     finally:
         database.close()

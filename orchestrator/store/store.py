@@ -28,6 +28,7 @@ from orchestrator.store.letters import Letters
 from orchestrator.store.mail import Mails
 from orchestrator.store.needed import read_needed
 from orchestrator.store.notes import Notes
+from orchestrator.store.stalls import Stalls
 from orchestrator.store.state_dir import StateDir
 from orchestrator.store.untold import Untold, notes_on
 
@@ -39,6 +40,7 @@ class Store:
         self.lineage = lineage
         self.data = Data(database)
         self.notes = Notes(database)
+        self.stalls = Stalls(database)
         self.untold = Untold(database)
         self._database = database
         self._deciding = threading.Lock()

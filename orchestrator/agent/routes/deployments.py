@@ -32,10 +32,10 @@ class DeploymentRoutes:
 
     def __init__(
         self, operations: Operations, controller: Controller, sources: Sources, compilations: Compilations,
-        signed: views.SignedBy, look_again: Callable[[], None],
+        signed: views.SignedBy, dated: views.Dated, look_again: Callable[[], None],
     ) -> None:  # fmt: skip
         self._operations, self._controller = operations, controller
-        self._signed, self._look_again = signed, look_again
+        self._signed, self._dated, self._look_again = signed, dated, look_again
         self._sources, self._compilations = sources, compilations
 
     @property
@@ -64,7 +64,7 @@ class DeploymentRoutes:
 
     def _view(self, seen: ObservedDeployment, sources: dict[str, SourceSeen]) -> DeploymentView:
         return views.deployment_view(
-            seen, seen_source(sources, seen.record.source), self._compilations.of, self._signed
+            seen, seen_source(sources, seen.record.source), self._compilations.of, self._signed, self._dated
         )
 
     async def deployment(self, request: Request) -> Response:
