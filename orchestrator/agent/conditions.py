@@ -49,6 +49,15 @@ def conditions_of(seen: ObservedDeployment, described: Described, source: Source
     )
 
 
+def conditions_of_awaited(why: str) -> Conditions:
+    """Answer for a deployment that never ran, as its component is not here yet; fetching it is tried again."""
+    return (
+        _condition(ConditionType.READY, Truth.FALSE, Why("NeverServed", why)),
+        _condition(ConditionType.RECONCILING, Truth.TRUE, Why("Fetching", why)),
+        _condition(ConditionType.STALLED, Truth.FALSE, Why("NothingInTheWay")),
+    )
+
+
 def _truth(why: Why | None) -> Truth:
     return Truth.TRUE if why is not None else Truth.FALSE
 
