@@ -73,7 +73,8 @@ def awaited_view(awaited: AwaitedDeployment) -> DeploymentView:
     return DeploymentView(
         kind="Deployment", namespace=awaited.key.namespace, name=awaited.key.name, version="", revision="",
         phase=DeploymentPhase.FETCHING.value, ending=Conclusion.FAILED.value if awaited.has_failed else "",
-        conditions=conditions_of_awaited(awaited.why), ready=0, replicas=0, sync=Sync.FETCHING.value, wanted_version="", wanted_revision="", message=awaited.why,
+        conditions=conditions_of_awaited(awaited.why),
+        ready=0, replicas=0, sync=Sync.FETCHING.value, wanted_version="", wanted_revision="", message=awaited.why,
         missing_dependencies=(), source=awaited.source, source_revision=None, attempted_revision=None, generation=0,
         restarts=0, mailbox=0, mailbox_capacity=0, traffic=Traffic(), accepts=(), signature="", signers=(),
         requests=RequestCounts(), labels={}, instances=(), rollout=None, compiling=None, job=None, group=None,
