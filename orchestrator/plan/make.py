@@ -28,6 +28,7 @@ from orchestrator.plan.ruled import (
     has_barred,
     policy_warnings,
     ruled,
+    standing_breaches,
     standing_in,
 )
 from orchestrator.plan.rules import Case, decide
@@ -52,7 +53,8 @@ def plan_to_show(
     wanted = plan.desired.deployments
     told = (
         *diagnostics, *rebuilt(plan.desired, seen), *warnings(wanted, seen, plan.actions),
-        *policy_warnings(wanted, judging, desired.root), *expiring(wanted, judging.now_ms),
+        *policy_warnings(wanted, judging, desired.root),
+        *standing_breaches(wanted, seen, plan.actions, judging, desired.root), *expiring(wanted, judging.now_ms),
     )  # fmt: skip
     return msgspec.structs.replace(plan, diagnostics=tuple(sorted(told, key=diagnostic_order)))
 

@@ -167,6 +167,25 @@ def _has_begun(record: Record) -> bool:
     return record.stable is not None or record.rollout is not None
 
 
+def standing_breaches(
+    wanted: Iterable[Deployment], seen: Mapping[DeploymentKey, ObservedDeployment], actions: Iterable[Action],
+    judging: Judging, root: str,
+) -> Iterator[Diagnostic]:  # fmt: skip
+    """Yield a warning for each deployment that runs, breaks a rule, and is left alone by the plan."""
+    if not judging.is_needed:
+        return
+    told = {action.key for action in actions if action.kind in (*TOUCHING, ActionKind.BLOCKED)}
+    for deployment in wanted:
+        own = seen.get(deployment.key)
+        if own is None or own.record.deleted or deployment.key in told:
+            continue
+        verdict = judging.of(_leading(own.record, deployment), root)
+        if not verdict.is_allowed:
+            place = Location(file=deployment.file, line=deployment.line, column=1)
+            summary = f"{deployment.key} runs, and may not: {verdict.text}"
+            yield Diagnostic(severity=Severity.WARNING, summary=summary, location=place)
+
+
 def policy_warnings(wanted: Iterable[Deployment], judging: Judging, root: str) -> Iterator[Diagnostic]:
     """Yield a warning for each rule that is broken and keeps nothing from running; a mode is told once."""
     if not judging.is_needed:

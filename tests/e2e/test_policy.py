@@ -197,6 +197,9 @@ def test_a_policy_that_changes_reports_or_stops_what_runs(ruled: Ruled) -> None:
     wait_until(lambda: "forbids storage.write on self" in ruled.message("counter"))
     assert ruled.view("counter").phase == "running"
     assert "forbids storage.write" in ruled.run("status").out
+    told = ruled.run("plan", str(ruled.manifests))
+    assert "No changes" in told.out
+    assert "default/counter runs, and may not: policy production forbids storage.write on self" in told.err
     assert "policy-violated" in ruled.events("counter")
     ruled.write("counter", "counter-1.1.0", grants=COUNTER_GRANTS)
     ruled.apply(code=REFUSED)  # what is planned next is refused

@@ -92,3 +92,13 @@ def test_any_bytes_are_refused_as_keys(data: bytes):
     for read in (read_public, read_private):
         with pytest.raises(KeyRefused):
             read(data)
+
+
+def test_a_signature_or_a_key_of_another_length_is_none():
+    public, message = public_of(SEED), b"a message"
+    signature = sign(SEED, message)
+    assert is_signed(public, message, signature)
+    assert not is_signed(public + b"\0", message, signature), "it would be the same key under another id"
+    assert not is_signed(public, signature[60:] + message, signature[:60]), "the same bytes, divided elsewhere"
+    assert not is_signed(public[:31], message, signature)
+    assert not is_signed(b"", message, signature)
