@@ -26,6 +26,7 @@ from orchestrator.agent.sources import Sources
 from orchestrator.agent.surroundings import Announcer, HostSurroundings
 from orchestrator.agent.webhook_secrets import WebhookSecrets
 from orchestrator.agent.webhooks import LookedAt, Webhooks
+from orchestrator.compiled.found import FoundWorlds
 from orchestrator.compiled.sealed import SealedFolder
 from orchestrator.compiled.worlds import Worlds
 from orchestrator.controller.loop import Controller
@@ -55,11 +56,14 @@ from orchestrator.model.spec import Grant, Revision
 from orchestrator.observe.events import Journals
 from orchestrator.plan.action import ActionKind, Reason
 from orchestrator.plan.document import Plan
+from orchestrator.plan.findings.known import KnownFacts
+from orchestrator.plan.ruled import standing_in
 from orchestrator.rollout.standing import leading_to
 from orchestrator.runtime import Runtime
 from orchestrator.secrets.filling import WatchedSecrets
 from orchestrator.secrets.secrets import SecretPlaces, Secrets
 from orchestrator.source.artifacts import ArtifactCache
+from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing
 from orchestrator.store.decisions import Change
 from orchestrator.store.layout import SIGNATURES, TRUST
 from orchestrator.store.packages import Packages
@@ -105,6 +109,7 @@ class Agent:
         self.attestation.may_start, self.attestation.naming = self.ruling.refuses_start, self.ruling.naming
         self.shutdown = Shutdown(self.ledger, self.fleet)
         self.runtime = self._runtime(calls)
+        self.known = self._known()
         self.guests = self._guests(socket_path)
         self.controller = self._controller(report)
         artifacts = ArtifactCache(self.runtime.inspect)
@@ -163,6 +168,21 @@ class Agent:
         kept, trust = KeptSignatures(self.state.path / SIGNATURES), TrustStore(self.state.path / TRUST)
         return Attestation(kept, trust, self.clock.wall_ms, self.announcer.announce, self.auditing.note)
 
+    def _known(self) -> KnownFacts:
+        """Return what plans ask of everything that neither the sources nor the records say."""
+        artifacts = self.state.artifacts
+
+        def read(artifact: str) -> bytes | None:
+            try:
+                return artifacts.read(artifact)
+            except (ArtifactMissing, ArtifactDamaged):
+                return None
+
+        worlds = FoundWorlds(Worlds(SealedFolder(self.state.cache)), read)
+        return KnownFacts(
+            worlds.world, self.exchange.senders.of, self.store.facts, lambda: standing_in(self.ledger.records.values())
+        )  # fmt: skip
+
     def _guests(self, socket_path: Path) -> Guests:
         forbidden = forbidden_folders([str(self.state.path), str(socket_path)])
         secrets = SecretVariables(self.secrets.secrets, self.announcer.announce)
@@ -192,7 +212,7 @@ class Agent:
         controller = Controller(watched, ledger, actions, settling, observer, outcomes, clock.monotonic_ms)
         controller.judging, controller.refused = lambda: self.ruling.judging, self._note_refused
         self.announcer.look_at = controller.look_at
-        controller.secrets = self.secrets
+        controller.secrets, controller.known = self.secrets, self.known
         return controller
 
     def _lookout(self, artifacts: ArtifactCache, fetching: Fetching) -> Lookout:
@@ -264,7 +284,7 @@ class Agent:
             observe, artifacts.inspected_by(inspect), self.guests.keep, self.clock, self.attestation.trust,
             self.secrets.secrets.filled,
         )  # fmt: skip
-        planning.judging = lambda: self.ruling.judging
+        planning.judging, planning.known = lambda: self.ruling.judging, self.known
         return planning
 
     def _exporting(self) -> Exporting:

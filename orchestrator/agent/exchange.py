@@ -9,8 +9,10 @@ from orchestrator.messaging.mailbox.batch import Told
 from orchestrator.messaging.mailbox.route import Route
 from orchestrator.messaging.recorder import Recorder
 from orchestrator.messaging.router import Router
+from orchestrator.model.hop import Hop
 from orchestrator.model.message import Mail
 from orchestrator.observe.events import Journals
+from orchestrator.observe.senders import SendersSeen
 from orchestrator.store.store import Store
 
 
@@ -20,11 +22,17 @@ class Exchange:
     def __init__(self, store: Store, clock: Clock, journals: Journals, announcer: Announcer) -> None:
         self._announcer = announcer
         self.letters = DeadLetters(store.letters, clock, announcer.unheard, self._not_kept)
-        self.recorder = Recorder(clock.wall_ns, journals.hops.append, announcer.unheard)
+        self.senders = SendersSeen(store.senders, clock.wall_ms)
+        self._hops = journals.hops
+        self.recorder = Recorder(clock.wall_ns, self._heard, announcer.unheard)
         self.router = Router(
             self._who_is_told, DurableMail(store.mail, self.letters, clock, self._not_kept, self._recorded)
         )  # fmt: skip
         self.requests = Requests(self.router, clock, self.recorder)
+
+    def _heard(self, hop: Hop) -> None:
+        self._hops.append(hop)
+        self.senders.heard(hop)
 
     def _not_kept(self, why: str) -> None:
         self._announcer.announce(None, "host-fault", why)

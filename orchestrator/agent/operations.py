@@ -20,8 +20,9 @@ from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.outcome import ActionOutcome
 from orchestrator.model.secret import SecretView
 from orchestrator.model.who import By, Verb
+from orchestrator.plan.action import decided
 from orchestrator.plan.document import Plan
-from orchestrator.plan.make import make_plan
+from orchestrator.plan.make import compare
 from orchestrator.plan.saved import PlanRefused, check_fresh
 from orchestrator.rollout.commands import Refusal
 from orchestrator.secrets.listing import fingerprinted, listed
@@ -68,8 +69,8 @@ class Operations:
         observed = self._controller.observe()
         desired = replace(plan.desired, by=by)
         self._refuse_other_secrets(desired)
-        now = make_plan(desired, observed, judging=self._controller.judging())
-        if fresh or now.actions != plan.actions:
+        now = compare(desired, observed, self._controller.judging(), self._controller.known)
+        if fresh or decided(now.actions) != decided(plan.actions):
             try:
                 check_fresh(plan, observed)
             except PlanRefused as refused:

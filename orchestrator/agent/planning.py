@@ -34,6 +34,7 @@ from orchestrator.model.snapshot import Content, Snapshot, Unknown
 from orchestrator.model.source import FolderSpec
 from orchestrator.model.world import World
 from orchestrator.plan.document import Plan
+from orchestrator.plan.findings.known import NOTHING_KNOWN, KnownFacts
 from orchestrator.plan.make import make_plan, plan_to_show
 from orchestrator.plan.ruled import UNJUDGED, Judging
 from orchestrator.signing.trust import Trust
@@ -67,7 +68,7 @@ class _Folder:
         self._source = FolderSource(spec, self._resolver.references, artifacts)
 
     def plan(
-        self, observe: Callable[[], ObservedState], wish: PlanWish, judging: Judging
+        self, observe: Callable[[], ObservedState], wish: PlanWish, judging: Judging, known: KnownFacts
     ) -> tuple[Plan, Snapshot]:  # fmt: skip
         """Read, resolve and plan the folder as it is now."""
         answer = self._source.read()
@@ -77,11 +78,11 @@ class _Folder:
             raise _Declined("components have to be fetched for it")
         self.files = len(answer.snapshot.files)
         observed = observe()
-        known = [seen.record.key for seen in observed.deployments]
-        resolution = self._resolver.resolve(answer.snapshot, known, wish.source.permissions)
+        keys = [seen.record.key for seen in observed.deployments]
+        resolution = self._resolver.resolve(answer.snapshot, keys, wish.source.permissions)
         desired = self._fill(resolution.desired)
         make = make_plan if wish.whole else plan_to_show
-        return make(desired, observed, resolution.diagnostics, judging), answer.snapshot
+        return make(desired, observed, resolution.diagnostics, judging, known), answer.snapshot
 
 
 class Planning:
@@ -96,6 +97,7 @@ class Planning:
         self._observe, self._artifacts, self._keep, self._clock = observe, artifacts, keep, clock
         self._standpoint, self._trust = standpoint(), trust
         self.judging: Callable[[], Judging] = lambda: UNJUDGED  # by policies, where there are any
+        self.known = NOTHING_KNOWN
         self._turns = threading.Semaphore(AT_ONCE_MAX)
         self._lock = threading.Lock()
         self._folders: OrderedDict[FolderSpec, _Folder] = OrderedDict()
@@ -109,7 +111,7 @@ class Planning:
         spec = self._checked(wish)
         try:
             with self._turn(), self._folder(spec) as folder:
-                plan, snapshot = folder.plan(self._observe, wish, self.judging())
+                plan, snapshot = folder.plan(self._observe, wish, self.judging(), self.known)
             if wish.kept:
                 self._keep(snapshot)
             return _planned(plan, snapshot, wish.whole)

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from orchestrator.cli.context import Settings
 from orchestrator.cli.excerpts import of_snapshot
 from orchestrator.cli.judging import configured_place, policies_at
+from orchestrator.cli.knowing import worlds_in
 from orchestrator.cli.reading import (
     NamedSource,
     PlanMade,
@@ -42,6 +43,7 @@ from orchestrator.model.source import FolderSpec, GitSpec, SourceSpec
 from orchestrator.model.world import World
 from orchestrator.observe.events import printable
 from orchestrator.plan.against import Against, AgainstKind
+from orchestrator.plan.findings.known import KnownFacts
 from orchestrator.plan.make import plan_to_show
 from orchestrator.plan.ruled import Judging
 from orchestrator.signing.keys import key_id
@@ -84,7 +86,8 @@ def plan_against(
     resolution = source.resolution([seen.record.key for seen in observed.deployments], permissions)
     desired = with_secrets_of(resolution.desired, observed)
     desired = desired if taken is None else placed_as(desired, taken)
-    plan = plan_to_show(desired, observed, resolution.diagnostics, judging_against(settings, base))
+    known = KnownFacts({**base.worlds, **worlds_in(source.snapshot)}.get)
+    plan = plan_to_show(desired, observed, resolution.diagnostics, judging_against(settings, base), known)
     plan = replace(plan, against=base.against)
     plan = replace(plan, digest=digest_of(plan))
     snapshot = source.snapshot
@@ -163,7 +166,7 @@ def _revision(settings: Settings, place: NamedSource, revision: str) -> Base:
         subject=commit.subject if commit else "",
     )  # fmt: skip
     desired = replace(resolution.desired, source=spec.identity)
-    return Base(as_running(desired), against)
+    return Base(as_running(desired), against, worlds=worlds_in(answer.snapshot))
 
 
 def _answer(

@@ -60,6 +60,7 @@ source_option = click.option("--source", type=WORD, help="The source's name, ins
 root_option = click.option("--root", help="The folder that nothing outside of is read.")
 adopt_option = click.option("--adopt", is_flag=True, help="Take over deployments that another source owns.")
 mass_prune_option = click.option("--allow-mass-prune", is_flag=True, help="Allow removing more than half at once.")
+breaking_option = click.option("--allow-breaking", is_flag=True, help="Allow breaking callers that are deployed.")
 empty_option = click.option("--allow-empty", is_flag=True, help="Allow a source that has become empty to remove all.")
 
 
@@ -114,6 +115,7 @@ def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> in
 @adopt_option
 @mass_prune_option
 @empty_option
+@breaking_option
 @plain_http_option
 def plan(
     settings: Settings, path: str, source: str | None, root: str | None, out: Path | None, force: bool,
@@ -123,7 +125,7 @@ def plan(
 
     With --against, no agent is asked and no state directory is needed: what runs is what STATE says.
     """
-    permissions, place = _permissions(allowed), NamedSource(path, source, root, verification(settings))
+    permissions, place = permissions_of(allowed), NamedSource(path, source, root, verification(settings))
     if out is not None and out.exists() and not force:
         raise Failure(f"{out} exists already", suggestion="Use --force to overwrite it, or name another file.")
     if state_key is not None and against is None:
@@ -146,9 +148,9 @@ def plan(
     return CHANGES if detailed_exitcode and has_changes(planned.plan) else OK
 
 
-def _permissions(allowed: Mapping[str, Any]) -> Permissions:
-    names = ("adopt", "allow_mass_prune", "allow_empty")
-    return Permissions(**{name: allowed[name] for name in names})
+def permissions_of(options: Mapping[str, Any]) -> Permissions:
+    """Return the permissions among some options, each of which is called as its flag is."""
+    return Permissions(**{name: options[name] for name in Permissions.__struct_fields__})
 
 
 def _planned_here(
@@ -183,12 +185,13 @@ def _save(state: "StateDir", planned: PlanMade, out: Path, settings: Settings) -
 @adopt_option
 @mass_prune_option
 @empty_option
+@breaking_option
 @plain_http_option
 def apply(settings: Settings, path: str, source: str | None, root: str | None, yes: bool, **options: Any) -> None:
     """Make it so: a folder, a file, REPOSITORY#ref:path or a saved plan."""
     from orchestrator.cli.background import ensure_agent  # which a plan does not need
 
-    permissions = _permissions(options)
+    permissions = permissions_of(options)
     if _is_saved_plan(Path(path)):
         plan = _read_saved(Path(path), state_of(settings).key)
         client = ensure_agent(settings, may_start=not options["no_start"])

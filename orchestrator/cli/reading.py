@@ -17,6 +17,7 @@ from orchestrator.cli.context import Settings, silent_holder
 from orchestrator.cli.excerpts import Find, of_snapshot
 from orchestrator.cli.inspecting import Inspector
 from orchestrator.cli.judging import judging_for
+from orchestrator.cli.knowing import KnownHere
 from orchestrator.contract.bodies import PlanWish, SourceWish
 from orchestrator.contract.codes import FAILED, INVALID, USAGE
 from orchestrator.contract.problem import Failure
@@ -199,13 +200,14 @@ class PlanMade(NamedTuple):
 def make_plan_for(settings: Settings, source: ReadSource, permissions: Permissions) -> PlanMade:
     """Resolve a source and compare it with the observed state."""
     observed = observed_state(settings)
-    known = [seen.record.key for seen in observed.deployments]
-    resolution = source.resolution(known, permissions)
+    keys = [seen.record.key for seen in observed.deployments]
+    resolution = source.resolution(keys, permissions)
     if any(deployment.revision.secrets for deployment in resolution.desired.deployments):
         from orchestrator.cli.secrets_here import with_secrets  # which most sources name none of
 
         resolution = with_secrets(settings, resolution)
-    plan = make_plan(resolution.desired, observed, resolution.diagnostics, judging_for(settings))
+    known = KnownHere(settings, source.snapshot, keys).known
+    plan = make_plan(resolution.desired, observed, resolution.diagnostics, judging_for(settings), known)
     find, artifacts = of_snapshot(source.snapshot), artifacts_of(source.snapshot)
     return PlanMade(plan, len(plan.desired.deployments), find, artifacts, signatures_of(source.snapshot))
 

@@ -13,7 +13,7 @@ from orchestrator.client.folder import check_own
 from orchestrator.client.process import is_busy, is_stopped, pulse, why_silent
 from orchestrator.client.query import query, quoted
 from orchestrator.contract import endpoints as api
-from orchestrator.contract.bodies import NO_REPLY, PlanWish, RemoveBody, SecretsBody, SourceWish
+from orchestrator.contract.bodies import NO_REPLY, FactsBody, PlanWish, RemoveBody, SecretsBody, SourceWish
 from orchestrator.contract.codes import NO_AGENT
 from orchestrator.contract.documents import (
     ActView,
@@ -46,6 +46,7 @@ from orchestrator.contract.socket import socket_of
 from orchestrator.decoding import from_json
 from orchestrator.model.audit import AuditHead
 from orchestrator.model.event import Event, LogLine
+from orchestrator.model.facts import DeploymentFacts
 from orchestrator.model.hop import Conversation
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.letter import Resent
@@ -162,6 +163,10 @@ class AgentClient:
     def plan(self, wish: PlanWish) -> Planned:
         """Ask for the plan of a folder, which the agent reads as it is now."""
         return self._get(api.PLAN, body=msgspec.json.encode(wish), wait_s=PLAN_S)
+
+    def facts(self, body: FactsBody) -> list[DeploymentFacts]:
+        """Ask for the facts about some deployments that a plan tells."""
+        return self._get(api.FACTS, body=msgspec.json.encode(body))
 
     def apply(self, sealed: bytes, *, fresh: bool) -> Applied:
         """Apply a sealed plan; returns one outcome per action."""

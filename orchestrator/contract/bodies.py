@@ -8,7 +8,7 @@ from orchestrator.contract.documents import Removal
 from orchestrator.contract.standpoint import Standpoint
 from orchestrator.model.base import Value
 from orchestrator.model.desired import Permissions
-from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN
+from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN, DeploymentKey
 from orchestrator.model.secret import SealedSecret, SecretName
 from orchestrator.model.source import INTERVAL_MS, FolderSpec
 from orchestrator.model.verification import Verification
@@ -23,6 +23,7 @@ ARGUMENTS_MAX = 256  # of a run, as in a manifest
 PATH_MAX = 4_096
 SECRETS_MAX = 10_000  # that one plan asks for
 SECRETS_MAX_BYTES = 64 << 20
+FACTS_MAX = 1_000  # deployments that are asked about at once
 INTERVAL_MIN_MS, INTERVAL_MAX_MS = 10, 86_400_000
 Argument = Annotated[str, msgspec.Meta(max_length=4_096, pattern="^[^\\x00]*$")]
 Many = Annotated[list[bytes], msgspec.Meta(max_length=MANY_MAX)]
@@ -77,6 +78,12 @@ class SecretsBody(Value, frozen=True):
 
     names: Annotated[tuple[SecretName, ...], msgspec.Meta(max_length=SECRETS_MAX)]
     sealed: Annotated[tuple[SealedSecret, ...], msgspec.Meta(max_length=SECRETS_MAX)] = ()
+
+
+class FactsBody(Value, frozen=True):
+    """Deployments that a plan is about."""
+
+    keys: Annotated[tuple[DeploymentKey, ...], msgspec.Meta(max_length=FACTS_MAX)]
 
 
 class RunBody(Value, frozen=True):

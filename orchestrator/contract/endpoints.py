@@ -5,7 +5,16 @@ The agent serves exactly these and the client asks exactly these; a test holds b
 
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from orchestrator.contract.bodies import CallBody, Many, PlanWish, RemoveBody, RunBody, SecretsBody, SourceWish
+from orchestrator.contract.bodies import (
+    CallBody,
+    FactsBody,
+    Many,
+    PlanWish,
+    RemoveBody,
+    RunBody,
+    SecretsBody,
+    SourceWish,
+)
 from orchestrator.contract.documents import (
     ActView,
     AgentView,
@@ -35,6 +44,7 @@ from orchestrator.contract.documents import (
 )
 from orchestrator.model.audit import AuditHead
 from orchestrator.model.event import Event, LogLine
+from orchestrator.model.facts import DeploymentFacts
 from orchestrator.model.hop import Conversation
 from orchestrator.model.letter import Resent
 from orchestrator.model.observed import ObservedState
@@ -74,6 +84,7 @@ STOP = Endpoint("POST", "/v1/agent/stop", Done, (400,))
 STATE = Endpoint("GET", "/v1/state", ObservedState)
 EXPORT = Endpoint("GET", "/v1/state/export", bytes, (409,))
 PLAN = Endpoint("POST", "/v1/plan", Planned, (*BODY, 409), PlanWish)
+FACTS = Endpoint("POST", "/v1/facts", list[DeploymentFacts], BODY, FactsBody)
 APPLY = Endpoint("POST", "/v1/apply", Applied, (*BODY, 409), bytes)
 SECRETS = Endpoint("GET", "/v1/secrets", list[SecretView])
 FINGERPRINTS = Endpoint("POST", "/v1/secrets/fingerprints", list[SecretView], BODY, SecretsBody)

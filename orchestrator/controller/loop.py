@@ -26,6 +26,8 @@ from orchestrator.model.observed import ObservedDeployment, ObservedState
 from orchestrator.model.outcome import ActionOutcome, Status
 from orchestrator.plan.action import ActionKind, Reason
 from orchestrator.plan.document import Plan
+from orchestrator.plan.findings.concern import is_blocked_by_others
+from orchestrator.plan.findings.known import NOTHING_KNOWN
 from orchestrator.plan.make import compare, compare_some
 from orchestrator.plan.ruled import UNJUDGED, Judging, standing_in
 from orchestrator.policy.limits import has_limits
@@ -79,6 +81,7 @@ class Controller:
         self._leaving: set[DeploymentKey] = set()  # those being removed
         self.secrets: SecretFilling = _NoSecrets()
         self.judging: Callable[[], Judging] = lambda: UNJUDGED  # by policies, where there are any
+        self.known = NOTHING_KNOWN  # beyond the two states: worlds, senders
         self.refused: Callable[[Plan], None] = _nothing  # told of each plan that was carried out
         self.settled: Callable[[Collection[DeploymentKey]], None] = _nothing  # told of what was looked at
         self._granted: dict[str, Permissions] = {}  # by source: those of an apply, until it is carried out
@@ -123,7 +126,7 @@ class Controller:
         judging = self.judging()
         some = None if before is None else to_plan(before, now, keys, self.ledger.records)
         if some is None:
-            plan = compare(desired, self.observe(), judging)
+            plan = compare(desired, self.observe(), judging, self.known)
             now.has_removals = _removes(plan)
         else:
             records = self.ledger.records
@@ -132,7 +135,8 @@ class Controller:
             is_needed = has_limits(judging.rules) or any(now.wanted[key].requires for key in some)
             standing = standing_in(records.values()) if is_needed else {}
             wanted = (now.wanted[key] for key in some)
-            plan = compare_some(desired, wanted, self._observer.some(seen), staying, judging, standing)
+            plan = compare_some(desired, wanted, self._observer.some(seen), staying, judging, standing, self.known)
+        now.entangled = _entangled(plan) if before is None or some is None or some else before.entangled
         self.outcomes.tell_commit(plan)
         outcomes = self.execute(plan, some) if some is None or some else ()
         self._planned[desired.source] = now
@@ -183,9 +187,9 @@ class Controller:
         for outcome in outcomes:
             if outcome.status in UNDER_WAY:
                 self._queue.add_in(outcome.key, LATER_MS)
-        if has_limits(self.judging().rules):  # others may make room, of which nothing else tells
-            for key in _refused(plan):
-                self._queue.add_in(key, ROOM_LOOK_MS)
+        waiting = {*_refused(plan)} if has_limits(self.judging().rules) else set()  # others may make room,
+        for key in waiting | _entangled(plan):  # or change what they use, of which nothing else tells
+            self._queue.add_in(key, ROOM_LOOK_MS)
         self._leaving |= {action.key for action in plan.actions if action.kind is ActionKind.REMOVE}
         if not _removes(plan):
             self._granted.pop(plan.source, None)  # meant for that apply, not for every later pass
@@ -256,6 +260,10 @@ def _nothing(_told: object) -> None:
 
 def _refused(plan: Plan) -> Iterator[DeploymentKey]:
     return (action.key for action in plan.actions if Reason.POLICY_REFUSED in action.reasons)
+
+
+def _entangled(plan: Plan) -> frozenset[DeploymentKey]:
+    return frozenset(action.key for action in plan.actions if is_blocked_by_others(action))
 
 
 def _removes(plan: Plan) -> bool:

@@ -19,6 +19,9 @@ class PlannedSource:
     def __init__(self, recorded: DesiredState, permissions: Permissions, names: int) -> None:
         self.recorded, self.permissions, self.names = recorded, permissions, names
         self.has_removals = False
+        self.entangled: frozenset[DeploymentKey] = (
+            frozenset()
+        )  # those blocked by others, and planned together with them
 
     @cached_property
     def wanted(self) -> dict[DeploymentKey, Deployment]:
@@ -60,7 +63,7 @@ def to_plan(
         some.update(key for key, deployment in now.wanted.items() if _differ(before.wanted[key], deployment))
     if now.names != before.names:  # their dependencies may have come or gone
         some.update(now.depending)
-    return frozenset(some)
+    return frozenset(some | (before.entangled & now.wanted.keys())) if some else frozenset()
 
 
 def _differ(one: Deployment, other: Deployment) -> bool:

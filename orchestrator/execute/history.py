@@ -6,6 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from orchestrator.model.commit import Commit
+from orchestrator.model.facts import Switch
 from orchestrator.model.observed import Number
 from orchestrator.model.rollout import Rollout
 from orchestrator.model.who import Act, By, Verb
@@ -66,10 +67,10 @@ def begun(
     return [*replaced, own]
 
 
-def promoted(history: Sequence[Number], now_ms: int) -> list[Number]:
-    """Return the entries to write when the newest revision takes over."""
+def promoted(history: Sequence[Number], now_ms: int, switch: Switch | None = None) -> list[Number]:
+    """Return the entries to write when the newest revision takes over, which took as long as `switch` says."""
     before = [replace(n, outcome=SUPERSEDED, ended_ms=now_ms) for n in history[:-1] if n.outcome == RUNNING]
-    newest = [replace(n, outcome=RUNNING) for n in history[-1:] if n.outcome != RUNNING]
+    newest = [replace(n, outcome=RUNNING, switch=switch) for n in history[-1:] if n.outcome != RUNNING]
     return [*before, *newest]
 
 

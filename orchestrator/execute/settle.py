@@ -32,6 +32,7 @@ from orchestrator.rollout.standing import (
     unfinished,
     with_rejection,
 )
+from orchestrator.rollout.switch import switch_of
 from orchestrator.store.decisions import Change, DeleteHistory, PutRecord, UpdateHistory
 from orchestrator.supervise.service import Service
 
@@ -175,7 +176,7 @@ class Settling:
         after = workload_of(before.target).tick(before, service, now)
         if after == before:
             return False
-        changed, entries = self._consequences(_with_result(replace(record, rollout=after), service), after, now)
+        changed, entries = self._consequences(_with_result(replace(record, rollout=after), service), before, after, now)
         self._ledger.decide([PutRecord(record=changed), *entries])
         self._ledger.afterwards(partial(self._tell, record, before, after))
         return True
@@ -188,13 +189,15 @@ class Settling:
         elif after.weight != before.weight:
             self._announce(record.key, "weight", f"{after.target.revision.version} gets {after.weight} %", about)
 
-    def _consequences(self, record: Record, rollout: Rollout, now: int) -> tuple[Record, list[Change]]:
+    def _consequences(
+        self, record: Record, before: Rollout, rollout: Rollout, now: int
+    ) -> tuple[Record, list[Change]]:  # fmt: skip
         """Return what else changes with the rollout's phase: the stable revision, the rejected ones, the history."""
         arrived = is_serving(record, rollout.target.revision.id)
         if has_arrived(rollout) and not arrived:
             numbers = self._ledger.history(record.key)
             record = replace(record, stable=rollout.target, applied=record.attempted)
-            return record, self._written(record, numbers, history.promoted(numbers, now))
+            return record, self._written(record, numbers, history.promoted(numbers, now, switch_of(before)))
         if rollout.phase is RolloutPhase.ROLLING_BACK and arrived and rollout.stable is not None:
             old = rollout.old or _deployment_of(rollout.target, rollout.stable, self._ledger.history(record.key))
             return replace(record, stable=old or record.stable), []

@@ -35,6 +35,7 @@ from orchestrator.model.spec import (
     Backoff,
     Delivery,
     Deployment,
+    DeploymentUse,
     Grant,
     Group,
     GroupStrategy,
@@ -322,6 +323,7 @@ def assemble(source: Draft, key: DeploymentKey, component: Component, file: str)
         restart=_restart(spec.get("restart", {})),
         group=_group(spec["group"]) if "group" in spec else None,
         depends_on=tuple(sorted(depends_on)),
+        uses=tuple(sorted({_use(use, key) for use in spec.get("uses", ())})),
         health=health_of(source.root, component),
         rollout=_rollout(spec.get("rollout", {})),
         suspend=spec.get("suspend", False),
@@ -388,6 +390,12 @@ def _mailbox(spec: Spec) -> Mailbox:
         dedupe_ms=("dedupe", duration_ms),
     )
     return Mailbox(**given, **_given(spec, delivery=("delivery", Delivery)))
+
+
+def _use(use: Spec, key: DeploymentKey) -> DeploymentUse:
+    functions = tuple(sorted(use.get("functions", ())))
+    other = DeploymentKey.parse(use["deployment"], key.namespace)
+    return DeploymentUse(deployment=other, interface=use.get("interface", ""), functions=functions)
 
 
 def _rate_limit(limit: Spec) -> RateLimit:

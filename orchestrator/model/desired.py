@@ -17,6 +17,7 @@ class Permissions(Value, frozen=True):
     adopt: bool = False
     allow_mass_prune: bool = False
     allow_empty: bool = False
+    allow_breaking: bool = False
 
 
 def either(first: Permissions, second: Permissions) -> Permissions:
@@ -25,6 +26,7 @@ def either(first: Permissions, second: Permissions) -> Permissions:
         adopt=first.adopt or second.adopt,
         allow_mass_prune=first.allow_mass_prune or second.allow_mass_prune,
         allow_empty=first.allow_empty or second.allow_empty,
+        allow_breaking=first.allow_breaking or second.allow_breaking,
     )
 
 

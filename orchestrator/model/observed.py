@@ -5,6 +5,7 @@ from enum import Enum
 from orchestrator.model.base import Value
 from orchestrator.model.commit import Commit
 from orchestrator.model.exits import ExitReason
+from orchestrator.model.facts import Switch
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.message import Health
@@ -110,7 +111,8 @@ class Number(Value, frozen=True):
     """One entry of a deployment's history: the n-th revision, what began it, and how it ended.
 
     `source_revision` is the commit's id, `commit` what else is known of it, `by` who asked for the rollout by hand.
-    `of` is the entry that a rollback went back to, 0 for one that repeats none.
+    `of` is the entry that a rollback went back to, 0 for one that repeats none. `switch` is how long it took
+    until it had taken over from another one.
     """
 
     number: int
@@ -124,6 +126,7 @@ class Number(Value, frozen=True):
     commit: Commit | None = None
     by: By | None = None
     of: int = 0
+    switch: Switch | None = None
 
 
 class JobResult(Value, frozen=True):

@@ -179,6 +179,26 @@ class CheckMessage(Value, frozen=True, tag="message"):
     expect: str | None = None
 
 
+class DeploymentUse(Value, frozen=True, order=True):
+    """What a deployment uses of another one: functions, named as `airs call` names them, or all of an `interface`.
+
+    Functions are sought within the interface where both are given; without either, it is messages.
+    """
+
+    deployment: DeploymentKey
+    interface: str = ""
+    functions: tuple[str, ...] = ()
+
+    @property
+    def is_of_messages(self) -> bool:
+        """Whether it only sends messages."""
+        return not (self.interface or self.functions)
+
+    def __str__(self) -> str:
+        names = " ".join(self.functions)
+        return " ".join(filter(None, (str(self.deployment), self.interface, names)))
+
+
 class HealthPolicy(Value, frozen=True):
     """How often `health()` is asked, how long it may take, and how many failures in a row end the instance.
 
@@ -299,6 +319,7 @@ class Deployment(Value, frozen=True):
     restart: RestartPolicy = RestartPolicy()
     group: Group | None = None
     depends_on: tuple[DeploymentKey, ...] = ()
+    uses: tuple[DeploymentUse, ...] = ()
     health: HealthPolicy = HealthPolicy()
     rollout: RolloutPolicy = RolloutPolicy()
     suspend: bool = False

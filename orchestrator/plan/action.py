@@ -1,8 +1,10 @@
 """The nouns of a plan's rows: one deployment's action, and the reasons. Made by `rules.py` and `removals.py`."""
 
+from collections.abc import Iterable
 from enum import Enum
 
 from msgspec import UNSET, UnsetType, field
+from msgspec.structs import replace
 
 from orchestrator.model.base import Value
 from orchestrator.model.ids import DeploymentKey
@@ -71,6 +73,7 @@ class Reason(Enum):
     ROLLOUT_CHANGED = "rollout-changed"
     LABELS_CHANGED = "labels-changed"
     DEPENDS_ON_CHANGED = "depends-on-changed"
+    USES_CHANGED = "uses-changed"
     ORIGIN_CHANGED = "origin-changed"  # the component was fetched elsewhere, or its tag or branch has moved
     SUSPENDED = "suspended"
     RESUMED = "resumed"
@@ -87,6 +90,8 @@ class Reason(Enum):
     SOURCE_EMPTY = "source-empty"
     UNREADABLE_FILE = "unreadable-file"
     DEPENDENCY_BLOCKED = "dependency-blocked"
+    BREAKS_CALLERS = "breaks-callers"  # deployed ones, which use of it what it will not have
+    UNMET_USE = "unmet-use"  # of another deployment, which does not have it
     MISSING_COMPONENT = "missing-component"  # that its component needs, in a version that it takes
     POLICY_REFUSED = "policy-refused"
     NEEDS_APPROVAL = "needs-approval"
@@ -137,3 +142,8 @@ class Action(Value, frozen=True):
     def findings(self) -> tuple[PlanFinding, ...]:
         """The facts that were found out about it."""
         return () if self.found is UNSET else self.found
+
+
+def decided(actions: Iterable[Action]) -> tuple[Action, ...]:
+    """Return actions without the facts about them: a key more that is stored makes no other plan."""
+    return tuple(replace(action, found=UNSET) for action in actions)

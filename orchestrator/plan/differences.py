@@ -28,6 +28,7 @@ IN_PLACE = (
     ("rollout", "rollout", Reason.ROLLOUT_CHANGED),
     ("labels", "labels", Reason.LABELS_CHANGED),
     ("depends_on", "dependsOn", Reason.DEPENDS_ON_CHANGED),
+    ("uses", "uses", Reason.USES_CHANGED),
 )
 
 # Everything in a Revision but its id. Another component or statefulness comes with other bytes, or ought to.

@@ -18,6 +18,8 @@ from orchestrator.model.spec import Deployment
 from orchestrator.plan.action import Action, ActionKind
 from orchestrator.plan.dependencies import Obstacle, find_obstacles, in_order
 from orchestrator.plan.document import Plan, summarize
+from orchestrator.plan.findings.concern import may_concern_callers
+from orchestrator.plan.findings.known import NOTHING_KNOWN, KnownFacts
 from orchestrator.plan.removals import removals
 from orchestrator.plan.requirements import unmet_requirements
 from orchestrator.plan.ruled import (
@@ -38,18 +40,20 @@ NOTHING_STANDS: Mapping[DeploymentKey, Deployment] = {}
 
 
 def make_plan(
-    desired: DesiredState, observed: ObservedState, diagnostics: Iterable[Diagnostic] = (), judging: Judging = UNJUDGED
-) -> Plan:
+    desired: DesiredState, observed: ObservedState, diagnostics: Iterable[Diagnostic] = (),
+    judging: Judging = UNJUDGED, known: KnownFacts = NOTHING_KNOWN,
+) -> Plan:  # fmt: skip
     """Return the plan from `observed` to `desired`, to be shown or saved; warnings are added to `diagnostics`."""
-    plan = plan_to_show(desired, observed, diagnostics, judging)
+    plan = plan_to_show(desired, observed, diagnostics, judging, known)
     return msgspec.structs.replace(plan, digest=digest_of(plan))
 
 
 def plan_to_show(
-    desired: DesiredState, observed: ObservedState, diagnostics: Iterable[Diagnostic] = (), judging: Judging = UNJUDGED
-) -> Plan:
+    desired: DesiredState, observed: ObservedState, diagnostics: Iterable[Diagnostic] = (),
+    judging: Judging = UNJUDGED, known: KnownFacts = NOTHING_KNOWN,
+) -> Plan:  # fmt: skip
     """Return the same plan without its digest, for which all of it has to be encoded."""
-    plan, seen = compare(desired, observed, judging), observed.by_key()
+    plan, seen = compare(desired, observed, judging, known), observed.by_key()
     wanted = plan.desired.deployments
     told = (
         *diagnostics, *rebuilt(plan.desired, seen), *warnings(wanted, seen, plan.actions),
@@ -59,7 +63,9 @@ def plan_to_show(
     return msgspec.structs.replace(plan, diagnostics=tuple(sorted(told, key=diagnostic_order)))
 
 
-def compare(desired: DesiredState, observed: ObservedState, judging: Judging = UNJUDGED) -> Plan:
+def compare(
+    desired: DesiredState, observed: ObservedState, judging: Judging = UNJUDGED, known: KnownFacts = NOTHING_KNOWN
+) -> Plan:
     """Return the same plan without warnings and digest, to be carried out at once."""
     desired = in_canonical_order(desired)
     seen = observed.by_key()
@@ -72,17 +78,21 @@ def compare(desired: DesiredState, observed: ObservedState, judging: Judging = U
         actions = [*as_ruled(desired, observed, actions, judging, standing)]
     needs = {action.key: seen[action.key].record.wanted.depends_on for action in leaving}
     needs |= {d.key: d.depends_on for d in desired.deployments}
-    return _plan(desired, observed, in_execution_order((*actions, *leaving), needs))
+    known = msgspec.structs.replace(
+        known, standing=lambda: {**standing, **standing_in(seen[key].record for key in removed)}
+    )
+    return _plan(desired, observed, in_execution_order(as_called(desired, [*actions, *leaving], known), needs))
 
 
 def compare_some(
     desired: DesiredState, some: Iterable[Deployment], observed: ObservedState, staying: Collection[DeploymentKey],
     judging: Judging = UNJUDGED, standing: Mapping[DeploymentKey, Deployment] = NOTHING_STANDS,
+    known: KnownFacts = NOTHING_KNOWN,
 ) -> Plan:  # fmt: skip
     """Return a plan for `some` of the desired deployments, and for nothing else.
 
     `observed` holds those of them that exist; `staying` is everything that does, `standing` with its specs, for the
-    limits of `judging`. Only a whole plan removes.
+    limits of `judging`; `known` is asked for those specs where callers matter. Only a whole plan removes.
     """
     part = msgspec.structs.replace(desired, deployments=tuple(sorted(some, key=lambda d: d.key)))
     needs = {d.key: d.depends_on for d in part.deployments}
@@ -92,7 +102,18 @@ def compare_some(
     actions = decisions(part, observed, obstacles)
     if judging.is_needed or has_barred(observed):
         actions = [*as_ruled(part, observed, actions, judging, standing)]
-    return _plan(part, observed, in_execution_order(actions, needs))
+    return _plan(part, observed, in_execution_order(as_called(part, actions, known), needs))
+
+
+def as_called(desired: DesiredState, actions: list[Action], known: KnownFacts) -> list[Action]:
+    """Return the actions as far as callers go on working, and find what they use."""
+    wanted = {deployment.key: deployment for deployment in desired.deployments}
+    if not may_concern_callers(actions, wanted):
+        return actions
+    from orchestrator.plan.findings.callers import with_callers  # with all types, for which few plans have use
+
+    may_break = desired.permissions.allow_breaking
+    return with_callers(actions, wanted, known.standing(), known, allows_breaking=may_break)
 
 
 def as_ruled(

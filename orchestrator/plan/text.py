@@ -12,7 +12,7 @@ from msgspec import UNSET
 from orchestrator.plan.action import Action, CapabilityChange, FieldChange
 from orchestrator.plan.against import signed_by, told_against
 from orchestrator.plan.document import Plan, Summary, has_changes
-from orchestrator.plan.finding import FindingKind, PlanFinding
+from orchestrator.plan.finding import PlanFinding
 
 DEFAULT_WIDTH = 120
 NARROWEST = 40  # below this, nothing is cut any shorter
@@ -155,7 +155,8 @@ def versions(action: Action) -> str:
 def detail_lines(action: Action, room: int, told: str) -> Iterator[Line]:
     """Write what an action changes, grants, takes away and interrupts, and its note unless the row above told it."""
     label = max((len(printable(change.field)) for change in action.changes), default=0)
-    label = max(min(label, room // 2), len("capabilities"))
+    kinds = (len(finding.kind.value) for finding in action.findings)
+    label = max(min(label, room // 2), len("capabilities"), *kinds)
     for change in action.changes:
         yield change_line(change, label, room)
     patterns = max((len(granted(capability)) for capability in action.capabilities), default=0)
@@ -164,15 +165,10 @@ def detail_lines(action: Action, room: int, told: str) -> Iterator[Line]:
         yield capability_line(capability, name, label, min(patterns, room // 2), room)
     if action.interrupts:
         yield labelled("interrupts", label, Segment(printable(action.interrupts), Style.WARNING))
-    if action.note and action.note != told and not tells_rules(action):
+    if action.note and action.note != told and not any(finding.blocks for finding in action.findings):
         yield labelled("note", label, Segment(printable(action.note)))
     for finding in action.findings:
         yield from finding_lines(finding, label)
-
-
-def tells_rules(action: Action) -> bool:
-    """Whether the note only says what the findings say, rule by rule."""
-    return any(finding.kind is FindingKind.RULE for finding in action.findings)
 
 
 def finding_lines(finding: PlanFinding, label: int) -> Iterator[Line]:

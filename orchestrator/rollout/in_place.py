@@ -18,7 +18,7 @@ IN_PLACE = tuple(
     for name in Deployment.__struct_fields__
     if name not in ("key", "revision", "file", "line", "rationale", "signers", "asks", "requires")
 )  # fmt: skip
-OF_EVERY_KIND = ("labels", "depends_on", "suspend")  # what means the same for a job and for what goes on
+OF_EVERY_KIND = ("labels", "depends_on", "uses", "suspend")  # what means the same for a job and for what goes on
 
 
 def in_force(record: Record, wanted: Deployment) -> Deployment | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from orchestrator.model.audit import Note
+from orchestrator.model.facts import SeenSender
 from orchestrator.model.letter import DeadLetter
 from orchestrator.model.observed import Number, Record
 from orchestrator.model.policy import Approval
@@ -62,6 +63,7 @@ TABLES: dict[bytes, tuple[str, object]] = {  # what its rows are called, and wha
     keys.MAIL_IDS: ("message ids", int),
     keys.LETTERS: ("dead letters", DeadLetter),
     keys.APPROVALS: ("approvals", Approval),
+    keys.SENDERS: ("", tuple[SeenSender, ...]),
     keys.UNTOLD: ("notes for the audit book", list[Note]),
     keys.SERIAL: ("", int),
     keys.LETTER_NUMBER: ("", int),

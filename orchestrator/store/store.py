@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from orchestrator.model.desired import DesiredState
+from orchestrator.model.facts import DeploymentFacts
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number, Record
 from orchestrator.model.policy import Approval
@@ -24,10 +25,12 @@ from orchestrator.store.decisions import (
     read_sources,
 )
 from orchestrator.store.desired import Desired
+from orchestrator.store.facts import read_facts
 from orchestrator.store.letters import Letters
 from orchestrator.store.mail import Mails
 from orchestrator.store.needed import read_needed
 from orchestrator.store.notes import Notes
+from orchestrator.store.senders import Senders
 from orchestrator.store.stalls import Stalls
 from orchestrator.store.state_dir import StateDir
 from orchestrator.store.untold import Untold, notes_on
@@ -41,6 +44,7 @@ class Store:
         self.data = Data(database)
         self.notes = Notes(database)
         self.stalls = Stalls(database)
+        self.senders = Senders(database)
         self.untold = Untold(database)
         self._database = database
         self._deciding = threading.Lock()
@@ -133,6 +137,10 @@ class Store:
     def history(self, key: DeploymentKey) -> Sequence[Number]:
         """Read a deployment's history, oldest first."""
         return read_history(self._database, key)
+
+    def facts(self, key: DeploymentKey) -> DeploymentFacts:
+        """Read the facts about a deployment that plans tell."""
+        return read_facts(self._database, key)
 
     def acts(self, key: DeploymentKey) -> Sequence[Act]:
         """Read the manual acts on a deployment, oldest first."""

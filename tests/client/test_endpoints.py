@@ -14,7 +14,7 @@ from starlette.routing import Match
 
 from orchestrator.agent.api import Api, Served
 from orchestrator.client import AgentClient
-from orchestrator.contract.bodies import PlanWish, SecretsBody, SourceWish
+from orchestrator.contract.bodies import FactsBody, PlanWish, SecretsBody, SourceWish
 from orchestrator.contract.codes import EXIT_CODES, STATUSES
 from orchestrator.contract.documents import Removal
 from orchestrator.contract.endpoints import ENDPOINTS, Endpoint
@@ -47,6 +47,7 @@ ASKS: dict[str, Any] = {  # for each endpoint, what asks it
     "UP": lambda client: list(client.up(WISH)),
     "SECRETS": lambda client: client.secrets(),
     "FINGERPRINTS": lambda client: client.fingerprints(SecretsBody(names=())),
+    "FACTS": lambda client: client.facts(FactsBody(keys=(KEY,))),
     "DEPLOYMENT": lambda client: client.deployment(KEY),
     "DELETE": lambda client: client.delete(KEY),
     "HISTORY": lambda client: client.history(KEY),

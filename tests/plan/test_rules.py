@@ -168,6 +168,7 @@ def test_every_field_of_a_deployment_is_compared_or_known_not_to_matter() -> Non
         "restart",
         "group",
         "depends_on",
+        "uses",
         "health",
         "rollout",
         "suspend",
@@ -498,4 +499,4 @@ def test_what_came_with_a_rejected_revision_does_not_reach_what_serves() -> None
 
 
 def test_every_reason_has_its_own_word() -> None:
-    assert len({reason.value for reason in Reason}) == len(Reason) == 44
+    assert len({reason.value for reason in Reason}) == len(Reason) == 47

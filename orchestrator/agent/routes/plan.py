@@ -13,7 +13,7 @@ from orchestrator.agent.routes.bodies import Bodies, decoded
 from orchestrator.agent.routes.parameters import by_whom
 from orchestrator.agent.trouble import Trouble
 from orchestrator.contract import endpoints
-from orchestrator.contract.bodies import CALL_MAX_BYTES, PlanWish
+from orchestrator.contract.bodies import CALL_MAX_BYTES, FactsBody, PlanWish
 from orchestrator.contract.codes import INVALID
 from orchestrator.contract.documents import Applied
 from orchestrator.contract.problem import Problem
@@ -36,6 +36,7 @@ class PlanRoutes:
         return {
             endpoints.STATE: self.state,
             endpoints.PLAN: self.plan,
+            endpoints.FACTS: self.facts,
             endpoints.APPLY: self.apply,
         }
 
@@ -47,6 +48,12 @@ class PlanRoutes:
         """Plan a folder as it is now."""
         wish = decoded(await self._bodies.read(request, CALL_MAX_BYTES), PlanWish)
         return await run_in_threadpool(lambda: json_answer(self._planning.plan(wish)))
+
+    async def facts(self, request: Request) -> Response:
+        """Return the facts about some deployments that a plan tells."""
+        body = decoded(await self._bodies.read(request, CALL_MAX_BYTES), FactsBody)
+        facts = self._controller.known.facts
+        return await run_in_threadpool(lambda: json_answer([facts(key) for key in body.keys]))
 
     async def apply(self, request: Request) -> Response:
         """Apply a sealed plan."""

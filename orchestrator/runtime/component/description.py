@@ -4,21 +4,19 @@
 a component that cannot run for what it imports, its bytes alone tell the world.
 """
 
-from collections.abc import Iterator
-
 import msgspec
 from msgspec.structs import replace
 from wasmtime import Engine
 from wasmtime import component as wc
 
 from orchestrator.decoding import from_msgpack
-from orchestrator.interface.exports import Export, exported
+from orchestrator.interface.exports import Export, sorted_exports, world_of
 from orchestrator.interface.fitness import imports_fit
 from orchestrator.interface.sections import Unread
 from orchestrator.interface.world_types import world_types
 from orchestrator.model.calls import AdaptedAt, Adapter
 from orchestrator.model.wit import FunctionType, returns_handles
-from orchestrator.model.world import LIFECYCLE, Drive, Function, Import, Interface, World, WorldTypes
+from orchestrator.model.world import LIFECYCLE, Drive, Interface, World, WorldTypes
 from orchestrator.runtime.adapter.constant import has_constant_health
 from orchestrator.runtime.adapter.text import FLAT, HOST
 from orchestrator.runtime.call.types import MAX_TYPE_NODES, TypesTooLarge
@@ -26,8 +24,6 @@ from orchestrator.runtime.component import artifact, lifecycle
 from orchestrator.runtime.component.probe import refused
 from orchestrator.runtime.component.walk import walk
 
-_HTTP = "wasi:http/incoming-handler@0.2."
-_JOB = "wasi:cli/run@0.2."
 _WASI = "wasi:"
 
 
@@ -75,9 +71,9 @@ def describe(component: wc.Component, engine: Engine, adapter: Adapter, data: by
     has_shim = is_adapted and any(interface.name == HOST for interface in types.imports)
     if is_adapted:
         types = WorldTypes(imports=_without(types.imports, HOST), exports=_without(types.exports, FLAT))
-    exports = _sorted_exports(types)
+    exports = sorted_exports(types)
     _check_lifecycle(exports)
-    world = replace(_world(types, exports), refused=refused(types, engine))
+    world = replace(world_of(types, exports), refused=refused(types, engine))
     return Description(
         drives=world.drives,
         encoded=msgspec.msgpack.encode(world),
@@ -103,16 +99,12 @@ def ruled_out(data: bytes, engine: Engine) -> World | None:
         types = world_types(data)
     except Unread:
         return None
-    exports = _sorted_exports(types)
-    world = _world(types, exports)
+    exports = sorted_exports(types)
+    world = world_of(types, exports)
     if imports_fit(world):
         return None
     _check_lifecycle(exports)
     return replace(world, refused=refused(types, engine))
-
-
-def _sorted_exports(types: WorldTypes) -> list[Export]:
-    return sorted(exported(types), key=lambda export: export.name)
 
 
 def _check_lifecycle(exports: list[Export]) -> None:
@@ -131,34 +123,3 @@ def _needed(types: WorldTypes) -> dict[str, dict[str, FunctionType]]:
         elif interface.functions and not interface.name.startswith(_WASI):
             needed[interface.name] = dict(interface.functions)
     return needed
-
-
-def _world(types: WorldTypes, exports: list[Export]) -> World:
-    return World(
-        imports=tuple(sorted(_imports(types))),
-        exports=tuple(Function(name=export.name, signature=str(export.kind)) for export in exports),
-        drives=frozenset(drive for export in exports if (drive := _drive(export))),
-        types=types,
-    )
-
-
-def _imports(types: WorldTypes) -> Iterator[Import]:
-    """Yield the imports to provide: of the world's own ones everything but plain types."""
-    for interface in types.imports:
-        if interface.name:
-            yield Import(interface=interface.name, functions=tuple(sorted(name for name, _ in interface.functions)))
-        else:
-            for name, _ in (*interface.functions, *interface.resources, *interface.others):
-                yield Import(interface=name, functions=())
-
-
-def _drive(export: Export) -> Drive | None:
-    """Say what an export is for; None for those of WASI that nothing here calls."""
-    interface = export.interface or ""
-    if interface == LIFECYCLE:
-        return Drive.ACTOR
-    if interface.startswith(_HTTP):
-        return Drive.HTTP
-    if interface.startswith(_JOB):
-        return Drive.JOB
-    return None if interface.startswith(_WASI) else Drive.CALLABLE

@@ -1,0 +1,143 @@
+"""A change that breaks a deployed caller: what the plan says, what is left alone, and each way out."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import wasmtime
+
+from orchestrator.contract.codes import CHANGES, FAILED
+
+from .stage import Stage, wait_until
+
+MODULE = """(core module $m
+    (memory (export "memory") 1)
+    (func (export "f") (param i32) (result i32) (local.get 0)) (func (export "g")))
+  (core instance $i (instantiate $m))"""
+FUNCTIONS = {
+    "add": '(func $add (param "n" u32) (result u32) (canon lift (core func $i "f")))',
+    "reset": '(func $reset (canon lift (core func $i "g")))',
+}
+NAME = "demo:apps/counter@1.0.0"
+TOML = """manifest-version = 1
+[package]
+name = "{name}"
+version = "{version}"
+description = "d"
+authors = ["a"]
+license = "Apache-2.0"
+[artifact]
+path = "it.wasm"
+[resources]
+memory = "1MiB"
+fuel = 1_000_000
+timeout = "1s"
+"""
+USES_RESET = [{"deployment": "counter", "functions": ["counter#reset"]}]
+
+
+def component(stage: Stage, version: str, *functions: str) -> str:
+    """Write a callable component that exports these functions, and return the name of its folder."""
+    folder = stage.folder / "components" / f"typed-{version}"
+    folder.mkdir(parents=True)
+    exports = " ".join(f'(export "{name}" (func ${name}))' for name in functions)
+    lifted = "\n".join(FUNCTIONS[name] for name in functions)
+    text = f'(component {MODULE} {lifted} (instance $ops {exports}) (export "{NAME}" (instance $ops)))'
+    (folder / "it.wasm").write_bytes(wasmtime.wat2wasm(text))
+    (folder / "Component.toml").write_text(TOML.format(name="typed", version=version))
+    return folder.name
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """An agent with a typed counter and a console that says it uses one of its functions."""
+    made = Stage(tmp_path_factory.mktemp("shop"))
+    made.start()
+    try:
+        for version, functions in (("1.0.0", ("add", "reset")), ("2.0.0", ("add",))):
+            component(made, version, *functions)
+        made.write("console", "hello-1.0.0", uses=USES_RESET)
+        made.have("counter", "typed-1.0.0")
+        yield made
+        made.stop()
+    finally:
+        made.close()
+
+
+def plan(stage: Stage, *options: str) -> dict:
+    return stage.json("plan", str(stage.manifests), *options)
+
+
+def actions(stage: Stage, *options: str) -> dict[str, str]:
+    return {action["key"]["name"]: action["kind"] for action in plan(stage, *options)["actions"]}
+
+
+def test_a_change_that_breaks_a_caller_is_blocked_told_and_goes_on_each_way_out(shop: Stage):
+    shop.write("counter", "typed-2.0.0")
+    shown = shop.run("plan", str(shop.manifests), "--detailed-exitcode", code=CHANGES).out
+    assert "! default/counter   1.0.0 → 2.0.0   blocked because breaks-callers" in shown
+    assert "default/console uses counter#reset: nobody can call it any more" in shown
+    assert "--allow-breaking" in shown
+    (action,) = plan(shop)["actions"]
+    (finding,) = [each for each in action["findings"] if each.get("blocks")]
+    assert (finding["kind"], finding["caller"]) == ("breaks-caller", "default/console")
+    assert (finding["function"], finding["file"]) == (f"{NAME}#reset", str(shop.manifests / "console.yaml"))
+
+    refused = shop.apply(code=FAILED)
+    assert "left alone: default/counter (breaks-callers)" in refused.err
+    assert shop.is_running("counter", "1.0.0")
+    assert actions(shop, "--allow-breaking") == {"counter": "roll-out"}
+
+    shop.write("console", "hello-1.0.0", uses=[{"deployment": "counter", "functions": ["add"]}])
+    assert actions(shop) == {"console": "update", "counter": "roll-out"}
+    shop.apply()
+    assert shop.is_running("counter", "2.0.0")
+    assert plan(shop)["actions"] == []
+
+
+def test_what_is_allowed_to_break_is_rolled_out_and_a_use_that_nobody_meets_is_blocked(shop: Stage):
+    shop.write("console", "hello-1.0.0", uses=[{"deployment": "counter", "interface": "demo:apps/counter"}])
+    shop.write("counter", "typed-1.0.0")
+    shop.apply()
+    shop.write("counter", "typed-2.0.0")
+    assert actions(shop) == {"counter": "blocked"}
+    shop.apply("--allow-breaking")
+    assert shop.is_running("counter", "2.0.0")
+    shop.write("later", "hello-1.0.0", uses=USES_RESET)
+    assert actions(shop) == {"later": "blocked"}
+    assert "there is no function counter#reset" in shop.run("plan", str(shop.manifests)).out
+    (shop.manifests / "later.yaml").unlink()
+
+
+def test_who_was_seen_sending_is_a_caller_also_after_a_restart(shop: Stage):
+    shop.write("sender", "faulty", grants={"messaging.send": ["default/*"]})
+    shop.have("target", "hello-1.0.0")
+    component(shop, "1.5.0", "add")
+    shop.write("target", "typed-1.5.0")
+    assert actions(shop) == {"target": "roll-out"}, "it may send there, and never did"
+    shop.run("request", "sender", "send default/target hi", "--trace")
+    wait_until(lambda: actions(shop) == {"target": "blocked"}, "the sender to be seen")
+    shop.kill()
+    assert actions(shop) == {"target": "blocked"}, "without an agent"
+    shop.start()
+    (action,) = plan(shop)["actions"]
+    assert "default/sender was seen sending it messages" in json.dumps(action["findings"])
+    (shop.manifests / "target.yaml").unlink()
+
+
+def test_a_watched_folder_goes_on_as_soon_as_the_caller_changes(shop: Stage):
+    """Both are blocked alone: the caller's new use needs the new version, and the caller's old use keeps that back."""
+    shop.write("console", "hello-1.0.0", uses=USES_RESET)
+    shop.write("counter", "typed-1.0.0")
+    shop.apply()
+    component(shop, "3.0.0", "add")
+    shop.run("source", "add", str(shop.manifests))
+    try:
+        before = shop.events("counter").count("blocked")
+        shop.write("counter", "typed-3.0.0")
+        wait_until(lambda: shop.events("counter").count("blocked") > before, "the counter to be blocked")
+        assert shop.is_running("counter", "1.0.0")
+        shop.write("console", "hello-1.0.0", uses=[{"deployment": "counter", "functions": ["add"]}])
+        wait_until(lambda: shop.is_running("counter", "3.0.0"), "the counter to go on")
+    finally:
+        shop.run("source", "remove", str(shop.manifests), "--yes")
