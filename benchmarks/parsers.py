@@ -38,6 +38,9 @@ from orchestrator.plan.make import make_plan
 from orchestrator.plan.ruled import Judging
 from orchestrator.plan.saved import render_json
 from orchestrator.plan.text import render_text
+from orchestrator.review.annotation import of_plan
+from orchestrator.review.markdown import COMMENT_MAX_BYTES, render_markdown
+from orchestrator.review.sarif import sarif_log
 from orchestrator.secrets.resealing import reseal
 from orchestrator.secrets.sealing import SealingProblem, new_private_key, seal, unseal, written_public
 from orchestrator.secrets.sealing import public_of as sealing_public
@@ -140,6 +143,8 @@ def _planned_against(payload: bytes) -> None:
         against = Against(kind=AgainstKind.FILE, place="x", made_ms=state.made_ms)
         render_text(replace(plan, against=against))
         render_json(plan)
+        assert len(render_markdown(replace(plan, against=against)).encode()) <= COMMENT_MAX_BYTES
+        sarif_log(of_plan(plan, str), "0")
 
 
 _ODD: tuple[Any, ...] = (

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from orchestrator.model.settings import AgentSettings
     from orchestrator.settings.resolve import ResolvedSettings
 
+FORMS = ("text", "json")  # what every command can print
+REVIEW_FORMS = (*FORMS, "markdown", "github", "gitlab", "sarif")  # and a plan, for where people review it
+CHECK_FORMS = (*FORMS, "github", "gitlab", "sarif")
 ANSWER_S = 70.0  # for the agent to answer what it has to do nothing for
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -191,8 +194,8 @@ def _flag(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     return remember
 
 
-def global_options(function: F) -> F:
-    """Add the global options to a command or group."""
+def global_options(function: F, forms: Sequence[str] = REVIEW_FORMS) -> F:
+    """Add the global options to a command, which prints these forms, or to a group."""
     for option in reversed((
         click.option(
             "--state-dir", type=PathArgument(path_type=Path, resolve_path=True), expose_value=False,
@@ -203,8 +206,8 @@ def global_options(function: F) -> F:
             callback=_flag("--config"), help="The file of settings [env: AIRS_CONFIG].",
         ),
         click.option(
-            "-o", "--output", type=click.Choice(["text", "json"]), expose_value=False, callback=setting("output"),
-            help="Text for people, JSON for tools.",
+            "-o", "--output", type=click.Choice(forms), expose_value=False, callback=setting("output"),
+            help="Text for people, JSON for tools." if forms == FORMS else "Text for people, others for tools.",
         ),
         click.option(
             "--no-color", "color", flag_value=False, type=bool, default=None, expose_value=False,
@@ -236,16 +239,21 @@ def policy_option(function: F) -> F:
     )(function)  # fmt: skip
 
 
-def command(*arguments: Any, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
-    """Declare a command that takes the global options and gets the `Settings` first."""
+def command(
+    *arguments: Any, forms: Sequence[str] = FORMS, **attributes: Any
+) -> Callable[[Callable[..., Any]], click.Command]:
+    """Declare a command that takes the global options, gets the `Settings` first, and prints these forms."""
 
     def declare(function: Callable[..., Any]) -> click.Command:
         @click.pass_context
         @wraps(function)
         def run(context: click.Context, *given: Any, **named: Any) -> Any:
-            return function(context.ensure_object(Settings), *given, **named)
+            settings = context.ensure_object(Settings)
+            if settings.output not in forms:  # named before the command
+                raise click.UsageError(f"it prints {' or '.join(forms)}, not {settings.output}", context)
+            return function(settings, *given, **named)
 
-        declared: click.Command = click.command(*arguments, **attributes)(global_options(run))
+        declared: click.Command = click.command(*arguments, **attributes)(global_options(run, forms))
         return declared
 
     return declare

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
-from orchestrator.cli.context import Settings, command, plain_http_option, policy_option
+from orchestrator.cli.context import (
+    CHECK_FORMS,
+    FORMS,
+    REVIEW_FORMS,
+    Settings,
+    command,
+    plain_http_option,
+    policy_option,
+)
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.excerpts import Find, of_snapshot
 from orchestrator.cli.names import WORD
@@ -43,6 +51,7 @@ from orchestrator.plan.text import NO_DEPLOYMENTS, Style, styled_lines
 from orchestrator.time_of_day import wall_ms
 
 if TYPE_CHECKING:
+    from orchestrator.review.annotation import Annotation
     from orchestrator.store.state_dir import StateDir
 
 RULED = frozenset({Reason.POLICY_REFUSED, Reason.NEEDS_APPROVAL})
@@ -64,7 +73,7 @@ breaking_option = click.option("--allow-breaking", is_flag=True, help="Allow bre
 empty_option = click.option("--allow-empty", is_flag=True, help="Allow a source that has become empty to remove all.")
 
 
-@command()
+@command(forms=CHECK_FORMS)
 @click.argument("paths", nargs=-1, required=True)
 @root_option
 @verify_options
@@ -72,32 +81,53 @@ empty_option = click.option("--allow-empty", is_flag=True, help="Allow a source 
 def validate(settings: Settings, paths: tuple[str, ...], root: str | None) -> int:
     """Check manifests, components and artifacts; needs no agent."""
     diagnostics: list[Diagnostic] = []
+    remarks: list[Annotation] = []
     count = 0
     for path in paths:
-        source = read_source(NamedSource(path, root=root, verify=verification(settings)), settings)
+        place = NamedSource(path, root=root, verify=verification(settings))
+        source = read_source(place, settings)
         resolution = source.resolution()
         if not settings.is_json:
             show_diagnostics(settings.err(), resolution.diagnostics, of_snapshot(source.snapshot))
+        if settings.output not in FORMS:
+            remarks += _remarks(place, resolution.diagnostics)
         diagnostics += resolution.diagnostics
         count += len(resolution.desired.deployments)
+    return _tell_valid(settings, count, diagnostics, remarks)
+
+
+def _remarks(place: NamedSource, diagnostics: Sequence[Diagnostic]) -> "tuple[Annotation, ...]":
+    from orchestrator.cli.reviewed import placed_from  # which a person's terminal has no use for
+    from orchestrator.review.annotation import of_diagnostics
+
+    return of_diagnostics(diagnostics, placed_from(place.spec(), Path.cwd()))
+
+
+def _tell_valid(
+    settings: Settings, count: int, diagnostics: Sequence[Diagnostic], remarks: "Sequence[Annotation]"
+) -> int:  # fmt: skip
     failures = [diagnostic for diagnostic in diagnostics if diagnostic.is_failure]
     errors = sum(diagnostic.is_error for diagnostic in diagnostics) - len(failures)
+    is_bad = bool(errors or failures)
+    told = f"{count} deployment{'s' * (count != 1)} valid" if not errors else f"{errors} error{'s' * (errors != 1)}"
+    if failures and not errors:
+        told = f"no errors found, but {not_fetched(failures)}"
+    elif not (count or errors):
+        told = NO_DEPLOYMENTS
     if settings.is_json:
-        settings.print_json({"valid": not (errors or failures), "deployments": count, "diagnostics": diagnostics})
-    else:
-        told = f"{count} deployment{'s' * (count != 1)} valid" if not errors else f"{errors} error{'s' * (errors != 1)}"
-        if failures and not errors:
-            told = f"no errors found, but {not_fetched(failures)}"
-        elif not (count or errors):
-            told = NO_DEPLOYMENTS
-        is_bad = bool(errors or failures)
+        settings.print_json({"valid": not is_bad, "deployments": count, "diagnostics": diagnostics})
+    elif settings.output in FORMS:
         (settings.err() if is_bad else settings.out()).print(told, style="bold red" if is_bad else "green")
+    else:
+        from orchestrator.cli.reviewed import print_annotations
+
+        print_annotations(settings.output, tuple(sorted({*remarks})), f"airs validate: {told}")
     if errors:
         return INVALID
     return FAILED if failures else OK
 
 
-@command()
+@command(forms=REVIEW_FORMS)
 @click.argument("path")
 @source_option
 @root_option
@@ -136,16 +166,24 @@ def plan(
         from orchestrator.cli.against import plan_against  # with what reads a state, which is rarely named
 
         planned = plan_against(settings, place, permissions, against, state_key)
-    if settings.is_json:
-        sys.stdout.buffer.write(document(render_json(planned.plan), sys.stdout))
-        sys.stdout.buffer.flush()
-    else:
-        _show_plan(settings.out(), planned.plan, planned.wanted)
+    _print_plan(settings, place, planned)
     show_diagnostics(settings.err(), planned.plan.diagnostics, planned.find)
     refuse_invalid(planned.plan.diagnostics)
     if out is not None:
         _save(state_of(settings), planned, out, settings)
     return CHANGES if detailed_exitcode and has_changes(planned.plan) else OK
+
+
+def _print_plan(settings: Settings, place: NamedSource, planned: PlanMade) -> None:
+    if settings.is_json:
+        sys.stdout.buffer.write(document(render_json(planned.plan), sys.stdout))
+        sys.stdout.buffer.flush()
+    elif settings.output in FORMS:
+        _show_plan(settings.out(), planned.plan, planned.wanted)
+    else:
+        from orchestrator.cli.reviewed import placed_from, print_plan  # which most plans are not printed by
+
+        print_plan(settings.output, planned.plan, placed_from(place.spec(), Path.cwd()))
 
 
 def permissions_of(options: Mapping[str, Any]) -> Permissions:
@@ -159,7 +197,7 @@ def _planned_here(
     """Plan against what runs here, or is recorded."""
     if is_saved:
         state_of(settings)  # a saved plan belongs to a state
-    whole, is_named = settings.is_json or is_saved, "--policy" in settings.flags
+    whole, is_named = settings.output != "text" or is_saved, "--policy" in settings.flags
     planned = None if is_named else plan_by_agent(settings, place, permissions, whole=whole, kept=is_saved)
     return planned or make_plan_for(settings, read_source(place, settings), permissions)
 

@@ -1,4 +1,4 @@
-"""What a decoded state has to hold beyond its types, so that a plan can be made of it: said of the first that does not.
+"""A decoded state → the first thing in it that its types allow, and that no plan could be made of.
 
 A state of airs' own always holds it. One that somebody else signed may not, and a plan believes its values.
 """

@@ -1,0 +1,1 @@
+"""Real here: everything, as the package is pure; comments are rendered by another parser of Markdown."""
