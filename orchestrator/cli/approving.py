@@ -14,6 +14,7 @@ from orchestrator.contract.problem import Failure
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.observe.events import printable
 
+ID_DIGITS = 12  # of an approval, as it is shown
 GRANT_COLUMNS = ("DEPLOYMENT", "CAPABILITY", "PATTERN", "ASKED", "GRANTED", "IN FORCE", "WHY")
 
 
@@ -31,20 +32,27 @@ def approvals(settings: Settings, given: bool) -> None:
     for each in found:
         _show(console, each)
     if found and not given:
-        settings.err().print("    → `airs approve NAME --reason WHY` approves exactly that", style="cyan")
+        settings.err().print("    → `airs approve NAME --id ID --reason WHY` approves exactly that", style="cyan")
 
 
 @command()
 @key_argument
 @click.option("--reason", type=WORD, required=True, help="Why, for the history, the events and the audit book.")
+@click.option("--id", "shown_id", type=WORD, help="Approve this alone, as `airs approvals` shows it.")
 @click.option("--print", "only_print", is_flag=True, help="Print a document to commit to the policies instead.")
-def approve(settings: Settings, name: DeploymentKey, reason: str, only_print: bool) -> None:
-    """Approve what a deployment waits for: these capabilities, for this artifact, and nothing else."""
+def approve(settings: Settings, name: DeploymentKey, reason: str, shown_id: str | None, only_print: bool) -> None:
+    """Approve what a deployment waits for: these capabilities, for this artifact, and nothing else.
+
+    With --id, nothing is approved where the deployment waits for something else by now.
+    """
     client = settings.client()
     waiting = [each for each in client.approvals() if each.state == "waiting" and _key_of(each) == name]
     if not waiting:
         hint = "`airs approvals` lists those that do."
         raise Failure(f"{name} waits for no approval", suggestion=hint, exit_code=FAILED)
+    if shown_id is not None and not (len(shown_id) >= ID_DIGITS and _id_of(waiting[0], len(shown_id)) == shown_id):
+        why = f"That has the id {_id_of(waiting[0])}."
+        raise Failure(f"{name} waits for another approval by now", why, "Look at it again: `airs approvals`.")
     if only_print:
         click.echo(document_of(waiting[0], reason), nl=False)
         return
@@ -54,7 +62,7 @@ def approve(settings: Settings, name: DeploymentKey, reason: str, only_print: bo
 
 
 def _show(console: Console, approval: ApprovalView) -> None:
-    console.print(Text.assemble((str(_key_of(approval)), "bold"), f"  {approval.artifact}"))
+    console.print(Text.assemble((str(_key_of(approval)), "bold"), f"  {approval.artifact}  id {_id_of(approval)}"))
     for grant in approval.capabilities:
         console.print(Text(printable(f"    {grant.capability}  {', '.join(grant.patterns)}")))
     if approval.state == "given":
@@ -62,6 +70,11 @@ def _show(console: Console, approval: ApprovalView) -> None:
         console.print(Text(printable(f"    by {who}{f': {approval.why}' if approval.why else ''}"), style="dim"))
     elif approval.file:
         console.print(Text(printable(f"    asked for in {approval.file}"), style="dim"))
+
+
+def _id_of(approval: ApprovalView, digits: int = ID_DIGITS) -> str:
+    """Return the beginning of the digest of all that is approved."""
+    return approval.subject.removeprefix("sha256:")[:digits]
 
 
 def document_of(approval: ApprovalView, reason: str) -> str:

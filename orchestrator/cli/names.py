@@ -19,9 +19,12 @@ def _is_label(text: str) -> bool:
 
 
 class Name(click.ParamType[DeploymentKey]):
-    """`hello` or `billing/hello` → a deployment's key."""
+    """`hello` or `billing/hello` → a deployment's key, or the like of another `noun`."""
 
     name = "name"
+
+    def __init__(self, noun: str = "deployment") -> None:
+        self._noun = noun
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> DeploymentKey:
         """Read one."""
@@ -30,14 +33,14 @@ class Name(click.ParamType[DeploymentKey]):
         key = DeploymentKey.parse(value)
         if not (_is_label(key.namespace) and _is_label(key.name)):
             self.fail(
-                f"{value[:80]!a} names no deployment: write NAME or NAMESPACE/NAME, of lower-case letters, digits, -",
+                f"{value[:80]!a} names no {self._noun}: write NAME or NAMESPACE/NAME, of lower-case letters, digits, -",
                 param, ctx,
             )  # fmt: skip
         return key
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         """Name the deployments that there are."""
-        return known_names(ctx, incomplete)
+        return known_names(ctx, incomplete) if self is NAME else []
 
 
 class Address(click.ParamType[ComponentId]):
@@ -86,7 +89,7 @@ class Word(click.ParamType[str]):
         return str(value)
 
 
-NAME = Name()
+NAME, SECRET_NAME = Name(), Name("secret")
 LABEL = Label()
 WORD = Word()
 ADDRESS = Address()

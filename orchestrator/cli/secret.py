@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.context import Settings, command, global_options
-from orchestrator.cli.names import NAME
+from orchestrator.cli.names import SECRET_NAME
 from orchestrator.cli.show import table
 from orchestrator.cli.terminal import Text
 from orchestrator.contract.codes import FAILED, OK, USAGE
@@ -74,7 +74,7 @@ def _row(view: SecretView) -> tuple[str, ...]:
 
 
 @command()
-@click.argument("name", type=NAME)
+@click.argument("name", type=SECRET_NAME)
 @click.option("--for", "public", type=click.Path(path_type=Path, dir_okay=False), help="The agent's public key.")
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="The file that holds the value.")
 def seal(settings: Settings, name: DeploymentKey, public: Path | None, file: Path | None) -> None:

@@ -48,7 +48,7 @@ def unpacked(chunks: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
                 raise FetchFailed("the archive is too large unpacked", f"{made} bytes of {taken}, and more to come")
             yield data
     if not unpack.eof:
-        raise FetchFailed("the archive is cut off", f"gzip did not end within {taken} bytes", is_passing=True)
+        raise FetchFailed("the archive is cut off", f"gzip did not end within {taken} bytes")
 
 
 class _Stream:

@@ -32,7 +32,7 @@ def read_settings_file(path: Path) -> SettingsFile:
         problem = distrusted(os.fstat(file.fileno()))
         if problem:
             where = Location(file=str(path))
-            hint = f"run `chmod go-w {path}`, or move the file"
+            hint = f"run `chmod go-w {path}`, or move the file" if path.is_file() else "write a file there"
             return SettingsFile(
                 path=str(path),
                 diagnostics=(Diagnostic(severity=Severity.ERROR, summary=problem, location=where, suggestion=hint),),

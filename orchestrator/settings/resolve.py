@@ -1,6 +1,7 @@
 """Decides which value of each key is in force: a flag before a variable, before the file, before the default."""
 
 import os.path
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from orchestrator.settings.file import KIND, SettingsFile
 from orchestrator.settings.paths import placed
 
 Key = tuple[str | int, ...]  # a number names an entry of a list of tables
+_HOST_AND_PATH = re.compile(r"[^/]+@[^/]+:")  # of a repository that ssh reaches
 _MEASURES = {"duration": duration_ms, "size": size_bytes}
 
 
@@ -131,11 +133,14 @@ def _shown_part(part: str | int) -> str:
 
 
 def _placed(field: dict[str, Any], value: Any, folder: str, home: str) -> Any:
-    """Make a path absolute; other values are as they are, places in repositories among them."""
+    """Make a path absolute, that of a repository on this machine among them; other values are as they are."""
     kind = field.get("x-path")
-    if not kind or not isinstance(value, str) or (kind == "source" and ("#" in value or "://" in value)):
+    if not kind or not isinstance(value, str):
         return value
-    return placed(value, folder, home)
+    path, mark, rest = value.partition("#") if kind == "source" else (value, "", "")
+    if kind == "source" and ("://" in path or _HOST_AND_PATH.match(path)):
+        return value
+    return placed(path, folder, home) + mark + rest
 
 
 def _converted(field: dict[str, Any], value: Any) -> Any:

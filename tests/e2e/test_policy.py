@@ -1,6 +1,7 @@
 """Policies and approvals, with a real agent, real components and real signatures."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +44,14 @@ def test_a_capability_waits_for_a_person_and_an_approval_is_for_exactly_that(rul
     assert "sha256:" in listed
     ruled.run("approve", "counter", code=USAGE)  # nobody approves without a reason
 
-    ruled.run("approve", "counter", "--reason", "reviewed in #812")
+    shown = re.search(r"id ([0-9a-f]{12})\n", listed)
+    assert shown is not None
+    for other in ("0" * 12, shown[1][:3]):
+        assert (
+            "waits for another approval by now"
+            in ruled.run("approve", "counter", "--id", other, "--reason", "x", code=FAILED).err
+        )
+    ruled.run("approve", "counter", "--id", shown[1], "--reason", "reviewed in #812")
     ruled.kill()  # at once: an approval that was told is durable
     ruled.start()
     wait_until(lambda: ruled.runs("counter", "1.0.0"))

@@ -118,3 +118,10 @@ def test_any_bytes_are_files_or_a_failure(seed, changes):
 
 
 SAMPLE = archive({**FILES, "n" * 150: b"long"}, format=tarfile.PAX_FORMAT)
+
+
+def test_a_whole_file_whose_archive_is_cut_off_is_not_fetched_again():
+    """Its digest was that which was named: the server would send the same."""
+    with pytest.raises(FetchFailed, match="cut off") as failed:
+        [*unpacked([archive(FILES)[:80]], 1 << 20)]
+    assert not failed.value.is_passing

@@ -56,6 +56,17 @@ def test_a_path_in_the_file_begins_at_its_folder_or_at_home(written, meant):
     assert in_force(resolved(f"[secrets]\ndir = '{written}'\n"), "secrets.dir") == (meant, Origin.FILE, f"{FILE}:2:7")
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("rules", "/etc/airs/rules"), ("rules#main:prod", "/etc/airs/rules#main:prod"), ("~/r#HEAD", "/home/ada/r#HEAD"),
+     ("/srv/r#main", "/srv/r#main"), ("https://a.example/r#main:x", "https://a.example/r#main:x"),
+     ("git@a.example:r#main", "git@a.example:r#main"), ("a@b/c#main", "/etc/airs/a@b/c#main")],
+)  # fmt: skip
+def test_a_repository_on_this_machine_is_a_path_as_well(written, meant):
+    assert in_force(resolved(f"policy = '{written}'\n"), "policy")[0] == meant
+    assert in_force(resolved(AIRS_POLICY="r#main"), "policy")[0] == "/here/r#main"
+
+
 REFUSED = {
     "[secret]\ndir = 'x'\n": (1, 2, "unknown key `secret`", "did you mean `secrets`?"),
     "[secrets]\ndri = 'x'\n": (2, 1, "unknown key `dri` in `secrets`", "did you mean `dir`?"),

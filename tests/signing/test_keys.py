@@ -102,3 +102,30 @@ def test_a_signature_or_a_key_of_another_length_is_none():
     assert not is_signed(public, signature[60:] + message, signature[:60]), "the same bytes, divided elsewhere"
     assert not is_signed(public[:31], message, signature)
     assert not is_signed(b"", message, signature)
+
+
+GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
+SMALL_ORDER = (
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0000000000000000000000000000000000000000000000000000000000000080",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+)
+
+
+def test_a_signature_has_no_second_form():
+    message = b"a message"
+    signature = sign(SEED, message)
+    scalar = int.from_bytes(signature[32:], "little") + GROUP_ORDER
+    assert not is_signed(public_of(SEED), message, signature[:32] + scalar.to_bytes(32, "little"))
+
+
+@pytest.mark.parametrize("point", SMALL_ORDER)
+def test_a_key_under_which_anything_is_signed_is_none(point):
+    public = bytes.fromhex(point)
+    identity = bytes.fromhex(SMALL_ORDER[0])
+    for commitment in (identity, public):
+        assert not is_signed(public, b"anything", commitment + bytes(32))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.model.signed import Signer
-from orchestrator.signing.dsse import ENVELOPES_MAX, read_envelope, signed_bytes, written
+from orchestrator.signing.dsse import ENVELOPES_MAX, SIGNATURES_MAX, read_envelope, signed_bytes, written
 from orchestrator.signing.statement import PAYLOAD_TYPE, Subject
 from orchestrator.signing.trust import Trust, TrustedKey
 from orchestrator.signing.verify import signatures
@@ -64,6 +64,7 @@ BROKEN = {
     "[" * 30_000: "it is no DSSE envelope",
     "\xff\xfe": "it is no DSSE envelope",
     _envelope(signatures=[]): "it has 0 signatures",
+    _envelope(signatures=json.loads(line())["signatures"] * (SIGNATURES_MAX + 1)): "it has 9 signatures",
     _envelope(payload="not base64!"): "it is no DSSE envelope",
     _envelope(payloadType="application/vnd.in-toto+json"): "it signs 'application/vnd.in-toto+json'",
     _envelope(payload=base64.b64encode(b"{}").decode()): "its statement cannot be read",
