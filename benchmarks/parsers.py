@@ -18,6 +18,7 @@ from copy import deepcopy
 from typing import Any, NamedTuple
 
 import msgspec
+import yaml
 from msgspec.structs import replace
 
 from orchestrator.exported.document import ExportedSource, ExportedState
@@ -31,6 +32,7 @@ from orchestrator.model.observed import Hold, ObservedDeployment, ObservedState,
 from orchestrator.model.rollout import Cause, Rollout
 from orchestrator.model.secret import Secret, SecretName, SecretUse
 from orchestrator.model.signed import Signer
+from orchestrator.model.snapshot import Content, Snapshot
 from orchestrator.model.spec import Deployment, Grant, Limits, Revision, RolloutPolicy, WeightStep
 from orchestrator.model.world import Drive, Function, World
 from orchestrator.plan.against import Against, AgainstKind
@@ -38,6 +40,9 @@ from orchestrator.plan.make import make_plan
 from orchestrator.plan.ruled import Judging
 from orchestrator.plan.saved import render_json
 from orchestrator.plan.text import render_text
+from orchestrator.policy.judge import Asked, judge
+from orchestrator.policy.limits import over_limits
+from orchestrator.policy.read import read_policies
 from orchestrator.review.annotation import of_plan
 from orchestrator.review.markdown import COMMENT_MAX_BYTES, render_markdown
 from orchestrator.review.sarif import sarif_log
@@ -177,7 +182,79 @@ def as_wanted(state: ExportedState) -> DesiredState:
     return replace(_WANTED, deployments=tuple(replace(one, replicas=one.replicas + 1, requires=()) for one in specs))
 
 
+_POLICIES = b"""apiVersion: airs.dev/v1
+kind: Policy
+metadata: {name: production}
+spec:
+  namespaces: [default, "team-*"]
+  mode: strict
+  signers:
+    - {components: ["counter", "acme-*"], keys: ["%s", release], atLeast: 1}
+  sources: ["oci://registry.example.org/acme/*", /srv/manifests]
+  forbid: {"network.connect": ["**"], "filesystem.write": ["/etc/**"]}
+  approve: {"storage.write": ["self"]}
+  limits: {deployments: 3, instances: 9, memory: 1GiB, storage: 1MiB, fuelPerSecond: 1000000}
+  onViolation: report
+---
+apiVersion: airs.dev/v1
+kind: Approval
+metadata: {name: counter}
+spec:
+  deployment: default/counter
+  artifact: "%s"
+  capabilities: {"storage.write": [self]}
+  reason: reviewed
+""" % (KEY_ID.encode(), SUBJECT.artifact.encode())
+
+
+def _judged(data: bytes) -> bool:
+    """Read policies and judge by them; a set with a problem lets nothing run. Returns whether there is none."""
+    files = {"p.yaml": Content(data)}
+    rules = read_policies(Snapshot("/srv/policies", "/srv/policies", "", "", ("p.yaml",), files)).rules
+    assert bool(rules.problem) != bool(rules.policies), "half a set is in force"
+    for place in ("/srv/manifests", "oci://registry.example.org/acme/x:1", ""):
+        for wanted in _ASKING:
+            verdict = judge(Asked(deployment=wanted, place=place), rules, 8)
+            assert not (rules.problem and verdict.is_allowed), "a set that cannot be read allows something"
+            assert verdict.text or verdict.is_allowed, "it refuses without a word"
+    over_limits(_ASKING, {}, rules)
+    return not rules.problem
+
+
+def _odd_policies(data: bytes) -> None:
+    """Judge by policies in which values were replaced by odd ones, wherever `data` says so."""
+    chance = random.Random(data)
+    documents = deepcopy(_DOCUMENTS)
+    for _ in range(chance.randint(1, 3)):
+        inner, at = chance.choice([*_places(documents)])
+        inner[at] = deepcopy(chance.choice(_ODD))
+    _judged(b"\n---\n".join(map(msgspec.json.encode, documents)))
+
+
+_GRANTS = tuple(
+    tuple(Grant(capability=capability, patterns=patterns) for capability, patterns in one.items())
+    for one in (
+        {}, {"storage.write": ("self",)}, {"network.connect": ("**",)},
+        {"filesystem.write": ("/etc/x/**", "/srv/**"), "storage.read": ("self",)},
+    )
+)  # fmt: skip
+_SPEC = _STATES[0].state.deployments[0].record.wanted
+_ASKING = tuple(
+    replace(
+        _SPEC,
+        key=DeploymentKey(namespace=namespace, name=f"n{number}"),
+        revision=replace(_SPEC.revision, grants=grants),
+    )
+    for namespace in ("default", "team-a", "other")
+    for number, grants in enumerate(_GRANTS)
+)
+_DOCUMENTS = [*yaml.safe_load_all(_POLICIES)]
+assert _judged(_POLICIES), "the policies to begin with are good"
+
+
 PARSERS: Mapping[str, Parser] = {
+    "policies": Parser(_judged, (_POLICIES,)),
+    "policy-values": Parser(_odd_policies, (b"0123456789" * 9,)),
     "sealed-box": Parser(_unsealed, (base64.b64decode(_BOX.sealed),), (SealingProblem,)),
     "sealing-key": Parser(read_sealing_key, (written_public(sealing_public(_SEALING)).encode(),), (SealingProblem,)),
     "sealed-secret": Parser(lambda data: reseal(data.decode(errors="replace"), {}, SEED), (_SEALED,)),
