@@ -131,7 +131,7 @@ class Messages:
         """
         return self._send(target.deployment, Call(function, tuple(arguments), session), None, target.instance)
 
-    def let_go(self, key: DeploymentKey, session: str, handles: tuple[int, ...] | None) -> "Pending":
+    def drop_handles(self, key: DeploymentKey, session: str, handles: tuple[int, ...] | None) -> "Pending":
         """Queue the end of a session, or of some of its handles; the outcome is how many were dropped.
 
         Raises:

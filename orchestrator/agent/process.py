@@ -24,7 +24,7 @@ from orchestrator.agent.fetching import NOTHING_FETCHED, Fetching
 from orchestrator.agent.framing import Framed
 from orchestrator.agent.listener import listening, refuse_if_served
 from orchestrator.agent.log import LOG, crashes_told, log_event, log_source, logging_to
-from orchestrator.agent.memory import give_back
+from orchestrator.agent.memory import give_back, share_one_heap
 from orchestrator.agent.peer import PeerProtocol
 from orchestrator.contract.documents import AgentView, Python
 from orchestrator.contract.problem import Failure
@@ -76,6 +76,7 @@ def run_agent(options: AgentOptions) -> None:
     """
     _allow_many_files()
     _write_no_core()
+    share_one_heap()
     state = StateDir(options.state_dir)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     owner = Owner(pid=os.getpid(), started_at=started_at, command=options.command, socket=str(options.socket_path))

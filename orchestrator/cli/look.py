@@ -179,7 +179,7 @@ def _ready_word(view: DeploymentView) -> str:
 
 def _rollout_word(view: DeploymentView) -> str:
     rollout = view.rollout
-    if rollout is None or rollout.phase == "succeeded" or view.job is not None:
+    if rollout is None or rollout.phase == "succeeded" or view.is_job:
         return ""
     share = f" {rollout.weight} %" if rollout.phase in ("progressing", "paused") else ""
     return f"{rollout.phase} {rollout.target_version}{share}"
@@ -233,7 +233,7 @@ def _show_deployment(settings: Settings, console: Console, view: DeploymentView)
         console.print(Text(f"commit     applied {applied or 'none'}, attempted {attempted}", style="dim"))
     for signer in view.signers:
         console.print(Text.assemble(("signed by  ", "dim"), *signer_parts(signer)))
-    if view.job is None:
+    if not view.is_job:
         console.print(Text(f"messages   {_traffic_words(view.traffic)}", style="dim"))
     if view.requests.sent:
         console.print(Text(f"requests   {_request_words(view.requests)}", style="dim"))

@@ -341,7 +341,7 @@ def _not_done(
 ) -> Failure:
     """Say which deployments are not as wanted: each with its own reason, one a line."""
     told = {key_of(view): view.message for view in failures} | dict(not_created)
-    what = "failed" if failures and all(view.job is not None for view in failures) else "did not become Ready"
+    what = "failed" if failures and all(view.is_job for view in failures) else "did not become Ready"
     summary = f"{next(iter(told))} {what}" if len(told) == 1 else f"{len(told)} deployments {what}"
     lines = list(told.values()) if len(told) == 1 else [f"{key}: {message}" for key, message in told.items()]
     lines += [f"{action.key} is left alone: {_why_left(action)}" for action in stopped]

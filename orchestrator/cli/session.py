@@ -37,7 +37,7 @@ def list_(settings: Settings, name: DeploymentKey) -> None:
 @click.argument("handles", metavar="HANDLE...", nargs=-1, required=True, type=click.IntRange(min=0))
 def drop(settings: Settings, name: DeploymentKey, session: str, handles: tuple[int, ...]) -> None:
     """Drop handles of a session; the guest's destructors run."""
-    _say(settings, settings.client().let_go(name, session, handles))
+    _say(settings, settings.client().drop_handles(name, session, handles))
 
 
 @command()
@@ -45,7 +45,7 @@ def drop(settings: Settings, name: DeploymentKey, session: str, handles: tuple[i
 @session_argument
 def end(settings: Settings, name: DeploymentKey, session: str) -> None:
     """End a session and drop all its handles; the guest's destructors run."""
-    _say(settings, settings.client().let_go(name, session, ()))
+    _say(settings, settings.client().drop_handles(name, session, ()))
 
 
 def _say(settings: Settings, count: int) -> None:

@@ -146,7 +146,7 @@ def ended(view: DeploymentView) -> str:
 def progress(view: DeploymentView) -> str:
     """Describe a deployment under way in one line."""
     rollout = view.rollout
-    if view.job is not None:
+    if view.is_job:
         doing = f"  {under_way(view.compiling)}" if view.compiling else ""
         return f"  {view.namespace}/{view.name}  {view.phase} {view.wanted_version}{doing}  {view.message}"
     how = f"{rollout.phase} {rollout.target_version}" if rollout is not None else view.phase
@@ -227,7 +227,7 @@ def _at_rest(key: DeploymentKey, view: DeploymentView) -> str | None:
 
 
 def _serving(view: DeploymentView) -> str:
-    if view.job is not None:
+    if view.is_job:
         return ""
     return f"{view.version} serves, {view.ready}/{view.replicas} ready" if view.ready else "nothing serves"
 
@@ -253,7 +253,7 @@ def _late(
 def where_why(view: DeploymentView) -> str:
     """Name the command that shows why a deployment is not as wanted."""
     name, rollout = key_of(view), view.rollout
-    if view.job is not None:
+    if view.is_job:
         return f"`airs logs {name}` shows what it said before it ended."
     if rollout is not None and rollout.phase == "failed":
         events = f"`airs events {name} --revision {short(rollout.target_revision)}`"

@@ -305,9 +305,9 @@ class AgentClient:
         """List a deployment's sessions."""
         return self._get(api.SESSIONS, key)
 
-    def let_go(self, key: DeploymentKey, session: str, handles: Sequence[int] = ()) -> int:
+    def drop_handles(self, key: DeploymentKey, session: str, handles: Sequence[int] = ()) -> int:
         """Drop handles of a session, or end it where none is named; returns how many were dropped."""
-        return self._get(api.LET_GO, key, params={"handle": list(handles)}, session=session)
+        return self._get(api.DROP_HANDLES, key, params={"handle": list(handles)}, session=session)
 
     def run(
         self, key: DeploymentKey, arguments: Sequence[str] | None = None, reason: str | None = None

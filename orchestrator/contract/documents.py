@@ -219,6 +219,11 @@ class DeploymentView(Value, frozen=True):
     job: JobView | None
     group: GroupView | None
 
+    @property
+    def is_job(self) -> bool:
+        """Whether it is run to its end, and has no instances that stay."""
+        return self.job is not None
+
 
 class HistoryView(Value, frozen=True, tag_field="kind", tag="Revision"):
     """One numbered revision of a deployment: what began it, from which commit, by whose hand, its outcome.

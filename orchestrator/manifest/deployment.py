@@ -7,7 +7,8 @@ Problems between documents (duplicates, dependencies) are `resolve`'s business.
 import operator
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -28,7 +29,7 @@ from orchestrator.manifest.secrets import secret_problems, secrets_of
 from orchestrator.manifest.subscriptions import subscription_problems
 from orchestrator.manifest.units import duration_ms, size_bytes
 from orchestrator.manifest.versions import parse_range, parse_version
-from orchestrator.model.base import canonical_json
+from orchestrator.model.base import Value, canonical_json
 from orchestrator.model.ids import DEFAULT_NAMESPACE, NAME_MAX_LENGTH, NAME_PATTERN, DeploymentKey
 from orchestrator.model.spec import (
     Analysis,
@@ -60,6 +61,7 @@ KIND = "Deployment"
 KINDS_TO_COME = ("Route",)
 KINDS_ELSEWHERE = ("Policy", "Approval")
 Spec = dict[str, Any]
+V = TypeVar("V", bound=Value)
 _NAME = re.compile(NAME_PATTERN)
 
 
@@ -379,6 +381,16 @@ def _given(section: Spec, **fields: tuple[str, Any]) -> dict[str, Any]:
     return {field: convert(section[key]) for field, (key, convert) in fields.items() if key in section}
 
 
+@lru_cache(1_024)
+def _one_of(value: Value) -> Value:
+    return value
+
+
+def _shared(value: V) -> V:
+    """Return an equal value that was made before: thousands of deployments have the same few policies."""
+    return _one_of(value)  # type: ignore[return-value]  # what is equal is of one type
+
+
 def _mailbox(spec: Spec) -> Mailbox:
     given = _given(
         spec.get("mailbox", {}),
@@ -389,7 +401,7 @@ def _mailbox(spec: Spec) -> Mailbox:
         attempts=("attempts", int),
         dedupe_ms=("dedupe", duration_ms),
     )
-    return Mailbox(**given, **_given(spec, delivery=("delivery", Delivery)))
+    return _shared(Mailbox(**given, **_given(spec, delivery=("delivery", Delivery))))
 
 
 def _use(use: Spec, key: DeploymentKey) -> DeploymentUse:
@@ -405,7 +417,7 @@ def _rate_limit(limit: Spec) -> RateLimit:
 
 
 def _routing(routing: Spec) -> Routing:
-    return Routing(**_given(routing, policy=("policy", RoutingPolicy), by=("by", RouteBy)))
+    return _shared(Routing(**_given(routing, policy=("policy", RoutingPolicy), by=("by", RouteBy))))
 
 
 def _restart(restart: Spec) -> RestartPolicy:
@@ -416,7 +428,7 @@ def _restart(restart: Spec) -> RestartPolicy:
         period_ms=("period", duration_ms),
         backoff=("backoff", _backoff),
     )
-    return RestartPolicy(**given)
+    return _shared(RestartPolicy(**given))
 
 
 def _backoff(backoff: Spec) -> Backoff:
@@ -447,7 +459,7 @@ def _rollout(rollout: Spec) -> RolloutPolicy:
         keep_previous_ms=("keepPrevious", duration_ms),
         retain=("retain", int),
     )
-    return RolloutPolicy(**given)
+    return _shared(RolloutPolicy(**given))
 
 
 def _steps(steps: list[Spec]) -> tuple[WeightStep | PauseStep, ...]:

@@ -21,8 +21,9 @@ class Parsed:
 
     def documents(self, data: bytes) -> Documents:
         """Return a file's documents; never raises, whatever the bytes."""
-        held = self._held.get(data)
+        held = self._held.pop(data, None)  # what is made of it next has the room of its tree
         if held is not None:
+            self._bytes -= len(data)
             return held
         read = read_documents(data)
         if self._bytes + len(data) <= HELD_MAX_BYTES:

@@ -52,15 +52,15 @@ class Router:
 
     def __init__(self, lost: Lost = _nobody_is_told, durable: Durable | None = None) -> None:
         self._lost, self._durable = lost, durable
+        self._resume = None if durable is None else durable.resume  # one for all routes, of which there are thousands
         self._routes: dict[DeploymentKey, Route] = {}  # looked up by key alone, which needs no lock
 
     def add(self, route: Route) -> None:
         """Make a deployment reachable."""
         self._routes[route.key] = route
-        durable = self._durable
-        if durable is not None:
-            route.on_open = lambda: durable.resume(route)
-            durable.resume(route)
+        if self._resume is not None:
+            route.on_open = self._resume
+            self._resume(route)
 
     def remove(self, key: DeploymentKey) -> None:
         """Make a deployment unreachable; its waiting messages are its route's business."""

@@ -25,6 +25,8 @@ Context = Sequence[tuple[str, str]]
 class LineLog:
     """The lines of one instance, at most `per_s` a second in the long run. Safe from any thread."""
 
+    __slots__ = ("_begun", "_clock", "_hide", "_instance", "_lock", "_log", "_rate")
+
     def __init__(
         self, instance: ComponentId, per_s: int, log: Journal[LogLine], clock: Clock,
         hide: Redaction = NOTHING_HIDDEN,

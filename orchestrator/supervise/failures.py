@@ -3,7 +3,7 @@
 Its instance's lock is held in every method. `escalate` asks the instance's group, and makes no call.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
@@ -29,8 +29,8 @@ class FailureRecord:
 
     def __init__(self, id: ComponentId, environment: Environment, escalate: Escalate) -> None:
         self._id, self._environment, self._escalate = id, environment, escalate
-        self._restarts_ms: list[int] = []  # the times of the failures after which it was started again
-        self._faults_ms: list[int] = []  # the times of those that were the host's
+        self._restarts_ms: Sequence[int] = ()  # the times of the failures after which it was started again
+        self._faults_ms: Sequence[int] = ()  # the times of those that were the host's
         self._unanswered: InstanceFailure | None = None  # the failure after which it was not started again yet
         self._chance = 0.0  # drawn for that failure's back-off
         self.last_exit: ExitReason | None = None
@@ -58,8 +58,7 @@ class FailureRecord:
     def clear(self) -> None:
         """Begin anew."""
         self._unanswered = None
-        self._restarts_ms.clear()
-        self._faults_ms.clear()
+        self._restarts_ms = self._faults_ms = ()
 
     def _follow(self, failure: InstanceFailure, policy: RestartPolicy, *, again: bool) -> tuple[LifeEvent, str]:
         alone = decide(failure.reason, policy, self._restarts_ms, failure.at_ms, self._chance, self._faults_ms)

@@ -22,6 +22,11 @@ NAME_DIGITS = 6  # of the revision's id in an instance's name
 class InstanceSet:
     """Replicas of one revision; `stop` ends them, `is_gone` says when the last one has."""
 
+    __slots__ = (
+        "_environment", "_instances", "_leaving", "_lock", "_membership_of", "_rolling", "_route", "deployment",
+        "is_stopping", "lane",
+    )  # fmt: skip
+
     def __init__(
         self,
         deployment: Deployment,

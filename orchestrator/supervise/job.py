@@ -127,6 +127,8 @@ class Run:
 class Runs:
     """The runs of one deployment. Every method may be called from any thread."""
 
+    __slots__ = ("_asked", "_environment", "_key", "_lock", "_number", "_wanted")
+
     def __init__(self, key: DeploymentKey, environment: Environment) -> None:
         self._key, self._environment = key, environment
         self._lock = threading.Lock()

@@ -46,7 +46,7 @@ class MailboxSide:
         self.name, self.lane, self.priority = name, deployment.revision.id, deployment.priority
         self.serves = False  # nothing but messages is to be done
         self._route, self._environment, self._guest_side, self._owner = route, environment, guest_side, owner
-        self._sessions = IdleSessions(route, environment.clock)
+        self._sessions: IdleSessions | None = None  # until it has one: most instances never do
 
     def take(self, work: Envelope | Batch) -> None:
         """Work on one message or call, or on a batch of messages."""
@@ -63,7 +63,8 @@ class MailboxSide:
 
     def leave(self, why: str) -> None:
         """Take nothing any more; senders who wait for this very instance are told why."""
-        self._sessions.clear()
+        if self._sessions is not None:
+            self._sessions.clear()
         self._route.leave(self, why)
 
     async def _run(self, envelope: Envelope) -> None:
@@ -80,7 +81,7 @@ class MailboxSide:
             self._owner.exited(outcome.reason, lambda: envelope.settle(outcome))
             return
         if envelope.session is not None:
-            self._sessions.worked(envelope.session, envelope.work, side.guest)
+            self._idle_sessions().worked(envelope.session, envelope.work, side.guest)
         goes_on = self.serves and not requester.answers
         self._route.finished(self, outcome, is_idle=goes_on)
         try:
@@ -126,7 +127,13 @@ class MailboxSide:
         requester.trace = None
         if isinstance(work, Call):
             return cancellable(guest, envelope, guest.call(work.function, work.arguments, work.session))
-        return cancellable(guest, envelope, self._sessions.release(guest, work))
+        return cancellable(guest, envelope, self._idle_sessions().release(guest, work))
+
+    def _idle_sessions(self) -> IdleSessions:
+        found = self._sessions
+        if found is None:  # its work, which is one thing at a time, alone makes them
+            found = self._sessions = IdleSessions(self._route, self._environment.clock)
+        return found
 
     def _record(self, mail: Sequence[Mail], outcomes: Sequence[Outcome]) -> None:
         """Record a batch: as one where all of it is of one conversation, else what is of any."""

@@ -13,11 +13,13 @@ from orchestrator.supervise.job import Runs
 from orchestrator.supervise.life import LifeEvent
 from orchestrator.supervise.ports import Membership
 
+_ANY: frozenset[str] = frozenset()  # one for all: each that is made takes as much as a message
+
 
 def _by_all(accepts: Sequence[frozenset[str]]) -> frozenset[str]:
     """Return the encodings that all sets with a choice accept; if there is none, those of the newest."""
     choosy = [codecs for codecs in accepts if codecs]
-    return (frozenset.intersection(*choosy) or choosy[-1]) if choosy else frozenset()
+    return (frozenset.intersection(*choosy) or choosy[-1]) if choosy else _ANY
 
 
 class Service:

@@ -34,7 +34,7 @@ class CallRoutes:
         return {
             endpoints.CALL: self.call,
             endpoints.SESSIONS: self.sessions,
-            endpoints.LET_GO: self.let_go,
+            endpoints.DROP_HANDLES: self.drop_handles,
         }
 
     async def call(self, request: Request) -> Response:
@@ -50,13 +50,13 @@ class CallRoutes:
         key = key_in(request)
         return json_answer([views.session_view(key, seen) for seen in self._messages.sessions(key)])
 
-    async def let_go(self, request: Request) -> Response:
+    async def drop_handles(self, request: Request) -> Response:
         """End a session, or drop some of its handles; returns how many were dropped."""
         key, handles, timeout_s = key_in(request), numbers_in(request, "handle"), timeout_in(request)
         session = request.path_params["session"]
         if len(session) > NAME_MAX_LENGTH or not LABEL.fullmatch(session):
             raise Trouble(400, Problem(summary=f"{session[:SHOWN_MAX]!a} names no session", exit_code=USAGE))
-        pending = self._messages.let_go(key, session, handles)
+        pending = self._messages.drop_handles(key, session, handles)
         return reply(await outcome_of(pending, request, timeout_s))
 
 

@@ -2,8 +2,9 @@
 
 import itertools
 from bisect import bisect
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 PLACES = 32  # of one instance: the biggest share of ten is then about one and a half times a tenth
 
@@ -17,6 +18,7 @@ class Named(Protocol):
 
 
 T = TypeVar("T", bound=Named)
+_NO_RING: Mapping[int, Any] = {}  # shared by all that have none
 
 
 class Members(Generic[T]):
@@ -26,8 +28,8 @@ class Members(Generic[T]):
 
     def __init__(self) -> None:
         self._by_name: dict[str, T] = {}
-        self._ring: dict[int, T] = {}  # by place; empty when somebody came or went since it was made
-        self._places: list[int] = []
+        self._ring: Mapping[int, T] = _NO_RING  # by place; empty when somebody came or went since it was made
+        self._places: Sequence[int] = ()
         self._turn = 0
 
     def __contains__(self, member: T) -> bool:
@@ -39,13 +41,13 @@ class Members(Generic[T]):
     def join(self, member: T) -> None:
         """Give a member its share of the keys."""
         self._by_name[member.name] = member
-        self._ring = {}
+        self._ring = _NO_RING
 
     def leave(self, member: T) -> None:
         """Give a member's keys to the others; nothing happens if it is none."""
         if member in self:
             del self._by_name[member.name]
-            self._ring = {}
+            self._ring = _NO_RING
 
     def named(self, name: str) -> T | None:
         """Return the member of a name."""
@@ -68,8 +70,9 @@ class Members(Generic[T]):
         return next(itertools.islice(self._by_name.values(), self._turn, None))
 
     def _make_ring(self) -> None:
-        for name in sorted(self._by_name):  # two that share a place, if there ever are any, do so in the same order
-            self._ring |= {_place(f"{number} {name}"): self._by_name[name] for number in range(PLACES)}
+        # Two that share a place, if there ever are any, do so in the same order.
+        places = ((name, _place(f"{number} {name}")) for name in sorted(self._by_name) for number in range(PLACES))
+        self._ring = {place: self._by_name[name] for name, place in places}
         self._places = sorted(self._ring)
 
 

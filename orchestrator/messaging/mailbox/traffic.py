@@ -28,18 +28,23 @@ def choose(weights: tuple[tuple[str, int], ...], position: int) -> str:
 class Conversations:
     """Remembers which version each conversation started on, bounded by `PINS_MAX`."""
 
+    __slots__ = ("_pins",)
+
     def __init__(self) -> None:
-        self._pins: OrderedDict[str, str] = OrderedDict()
+        self._pins: OrderedDict[str, str] | None = None  # until there is a conversation: most deployments have none
 
     def lane(self, weights: tuple[tuple[str, int], ...], conversation: str | None, sequence: int) -> str:
         """Choose a lane with a positive weight: the conversation's own while it is served, else by weight."""
         if conversation is None:
             return choose(weights, bucket(None, sequence))
-        pinned = self._pins.get(conversation)
+        pins = self._pins
+        if pins is None:
+            pins = self._pins = OrderedDict()
+        pinned = pins.get(conversation)
         if pinned is None or all(lane != pinned for lane, _ in weights):
             pinned = choose(weights, bucket(conversation, sequence))
-        self._pins[conversation] = pinned
-        self._pins.move_to_end(conversation)
-        if len(self._pins) > PINS_MAX:
-            self._pins.popitem(last=False)
+        pins[conversation] = pinned
+        pins.move_to_end(conversation)
+        if len(pins) > PINS_MAX:
+            pins.popitem(last=False)
         return pinned
