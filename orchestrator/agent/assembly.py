@@ -238,7 +238,7 @@ class Agent:
     def webhooks_of(self, section: WebhooksSection) -> Webhooks:
         """Return the listener that forges tell of pushes; it begins later, and not at all where none is asked for."""
         secrets = WebhookSecrets(self.secrets.secrets, self.clock)
-        looked_at = LookedAt(self.sources.followed_specs, self.controller.sources.ask)
+        looked_at = LookedAt(self.sources.followed.specs, self.controller.sources.ask)
         return Webhooks(section, secrets, looked_at, self.clock, self.announcer.announce)
 
     def _rule_by(self, rules: PolicySet) -> None:

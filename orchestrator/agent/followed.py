@@ -22,7 +22,7 @@ from orchestrator.model.commit import Commit
 from orchestrator.model.desired import Permissions
 from orchestrator.model.event import Announce
 from orchestrator.model.snapshot import Snapshot
-from orchestrator.model.source import Follow, SourceNote, SourceRecord
+from orchestrator.model.source import Follow, SourceNote, SourceRecord, SourceSpec
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.folder import FolderSource
 from orchestrator.source.open import Source, open_source
@@ -93,6 +93,11 @@ class FollowedSources:
         self._controller, self._ledger, self._notes, self._reading = controller, ledger, notes, reading
         self._clock, self._announce = clock, announce
         self._following: dict[str, FollowedSource] = {}
+
+    def specs(self) -> dict[str, SourceSpec]:
+        """Return what is read of each source that is looked at now, by name; from any thread."""
+        records = [*self._ledger.sources.values()]
+        return {each.name: each.spec for each in records if each.follow.is_watched and each.spec is not None}
 
     def begin(self) -> None:
         """Follow what is to be followed, before the controller starts; an `up` that was killed has ended."""

@@ -268,11 +268,6 @@ class Sources:
             for name, each in seen.items()
         }
 
-    def followed_specs(self) -> dict[str, SourceSpec]:
-        """Return what is read of each source that is looked at now, by name; from any thread."""
-        records = [*self._ledger.sources.values()]
-        return {each.name: each.spec for each in records if each.follow.is_watched and each.spec is not None}
-
     def views(self) -> list[SourceView]:
         """Describe every source, sorted by name."""
         return source_views(self.seen(), self._controller.outcomes.not_done)

@@ -26,7 +26,7 @@ LINGER_S = 1.0  # for a sender to read its answer, while the rest of its body is
 LINGER_MAX_BYTES = 1 << 20
 
 
-class Refusal(Enum):
+class RequestFault(Enum):
     """Why a request is not heeded; the word is what is counted."""
 
     SIGNATURE = "wrong-signature"
@@ -40,8 +40,8 @@ class Refusal(Enum):
 
 
 _STATUSES = {
-    Refusal.SIGNATURE: 401, Refusal.NO_SECRET: 503, Refusal.PATH: 404, Refusal.METHOD: 405, Refusal.TOO_LARGE: 413,
-    Refusal.NOT_HTTP: 400, Refusal.TOO_SLOW: 408,
+    RequestFault.SIGNATURE: 401, RequestFault.NO_SECRET: 503, RequestFault.PATH: 404, RequestFault.METHOD: 405, RequestFault.TOO_LARGE: 413,
+    RequestFault.NOT_HTTP: 400, RequestFault.TOO_SLOW: 408,
 }  # fmt: skip
 _REASONS = {202: "Accepted", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed",
             408: "Request Timeout", 413: "Content Too Large", 431: "Request Header Fields Too Large",
@@ -51,7 +51,7 @@ _REASONS = {202: "Accepted", 400: "Bad Request", 401: "Unauthorized", 404: "Not 
 class RequestRefused(Exception):
     """A request is not heeded; `endpoint` is the one that it named, where it named one."""
 
-    def __init__(self, why: Refusal, endpoint: WebhookEndpoint | None = None, status: int = 0) -> None:
+    def __init__(self, why: RequestFault, endpoint: WebhookEndpoint | None = None, status: int = 0) -> None:
         super().__init__(why.value)
         self.why, self.endpoint, self.status = why, endpoint, status or _STATUSES[why]
 
@@ -65,14 +65,14 @@ class Rules(NamedTuple):
     now_s: Callable[[], float]
 
 
-class Asked(NamedTuple):
+class ProvenRequest(NamedTuple):
     """A request whose sender knows the secret; the body is empty where it is too large to be looked at for a hint."""
 
     endpoint: WebhookEndpoint
     body: bytes
 
 
-async def asked_on(link: "Link", rules: Rules) -> Asked:
+async def asked_on(link: "Link", rules: Rules) -> ProvenRequest:
     """Read a request and check that its sender knows the secret.
 
     Raises:
@@ -83,29 +83,29 @@ async def asked_on(link: "Link", rules: Rules) -> Asked:
     path = head.target.decode("latin-1").partition("?")[0]
     endpoint = rules.endpoints.get(path)
     if endpoint is None:
-        raise RequestRefused(Refusal.PATH)
+        raise RequestRefused(RequestFault.PATH)
     if head.method != b"POST":
-        raise RequestRefused(Refusal.METHOD, endpoint)
+        raise RequestRefused(RequestFault.METHOD, endpoint)
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(list(head.headers))}
     length = headers.get("content-length", "")
     if doubt(head.http_version.decode("latin-1"), frozenset(name for name, _ in head.headers)) is not None:
-        raise RequestRefused(Refusal.NOT_HTTP, endpoint)
+        raise RequestRefused(RequestFault.NOT_HTTP, endpoint)
     if length and int(length) > rules.max_bytes:
-        raise RequestRefused(Refusal.TOO_LARGE, endpoint)
+        raise RequestRefused(RequestFault.TOO_LARGE, endpoint)
     proof = _proof_of(endpoint, headers, rules)
-    return Asked(endpoint, await _proven(link, endpoint, proof, rules.max_bytes))
+    return ProvenRequest(endpoint, await _proven(link, endpoint, proof, rules.max_bytes))
 
 
 def _proof_of(endpoint: WebhookEndpoint, headers: dict[str, str], rules: Rules) -> Proof:
     claim = claim_of(endpoint.kind, endpoint.header, headers, rules.now_s())
     if claim is None:
-        raise RequestRefused(Refusal.SIGNATURE, endpoint)
+        raise RequestRefused(RequestFault.SIGNATURE, endpoint)
     secrets = rules.secrets(endpoint)
     if not secrets:
-        raise RequestRefused(Refusal.NO_SECRET, endpoint)
+        raise RequestRefused(RequestFault.NO_SECRET, endpoint)
     proof = claim.against(secrets)
     if proof.is_told and not proof.holds():
-        raise RequestRefused(Refusal.SIGNATURE, endpoint)
+        raise RequestRefused(RequestFault.SIGNATURE, endpoint)
     return proof
 
 
@@ -115,14 +115,14 @@ async def _proven(link: "Link", endpoint: WebhookEndpoint, proof: Proof, max_byt
     async for chunk in link.body():
         taken += len(chunk)
         if taken > max_bytes:
-            raise RequestRefused(Refusal.TOO_LARGE, endpoint)
+            raise RequestRefused(RequestFault.TOO_LARGE, endpoint)
         proof.update(chunk)
         if taken <= HINT_MAX_BYTES:
             kept += chunk
         else:
             kept.clear()
     if not proof.holds():
-        raise RequestRefused(Refusal.SIGNATURE, endpoint)
+        raise RequestRefused(RequestFault.SIGNATURE, endpoint)
     return bytes(kept) if taken <= HINT_MAX_BYTES else b""
 
 
@@ -166,7 +166,7 @@ class Link:
             while (event := self._http.next_event()) is h11.NEED_DATA:
                 self._http.receive_data(await self._reader.read(most_bytes))
         except h11.RemoteProtocolError as error:
-            raise RequestRefused(Refusal.NOT_HTTP, status=error.error_status_hint) from None
+            raise RequestRefused(RequestFault.NOT_HTTP, status=error.error_status_hint) from None
         return event
 
     async def answer(self, status: int, words: str) -> None:

@@ -15,9 +15,9 @@ from orchestrator.agent.log import LOG
 from orchestrator.agent.webhook_requests import (
     CHUNK_BYTES,
     REQUEST_S,
-    Asked,
+    ProvenRequest,
     Link,
-    Refusal,
+    RequestFault,
     RequestRefused,
     Rules,
     asked_on,
@@ -35,7 +35,7 @@ HANDSHAKE_S = 5.0
 OPEN_AGAIN_S = 1.0  # between two attempts to open
 TELL_S = 60.0  # between two events about refused requests
 CLOSE_S = 2.0
-_TOLD = (Refusal.SIGNATURE, Refusal.NO_SECRET)
+_TOLD = (RequestFault.SIGNATURE, RequestFault.NO_SECRET)
 
 
 class EndpointSecrets(Protocol):
@@ -60,9 +60,9 @@ class _Tally:
 
     def __init__(self) -> None:
         self.accepted = self.accepted_ms = self.refused_ms = 0
-        self.refused = dict.fromkeys(Refusal, 0)
+        self.refused = dict.fromkeys(RequestFault, 0)
 
-    def refuse(self, why: Refusal, now_ms: int) -> None:
+    def refuse(self, why: RequestFault, now_ms: int) -> None:
         self.refused[why] += 1
         self.refused_ms = now_ms
 
@@ -173,16 +173,16 @@ class Webhooks:
             self._refuse(refused.why, refused.endpoint, link.peer)
             await link.answer(refused.status, f"not heeded: {refused.why.value}")
         except TimeoutError:
-            self._refuse(Refusal.TOO_SLOW, None, link.peer)
+            self._refuse(RequestFault.TOO_SLOW, None, link.peer)
             await link.answer(408, "not heeded: too-slow")
         except asyncio.CancelledError:
-            self._refuse(Refusal.CROWDED, None, link.peer)
+            self._refuse(RequestFault.CROWDED, None, link.peer)
             raise
         else:
             self._accept(asked)
             await link.answer(202, "heard")
 
-    def _accept(self, asked: Asked) -> None:
+    def _accept(self, asked: ProvenRequest) -> None:
         tally, now_ms = self._tallies[asked.endpoint.name], self._clock.monotonic_ms()
         tally.accepted += 1
         tally.accepted_ms = self._clock.wall_ms()
@@ -199,12 +199,12 @@ class Webhooks:
         LOG.info("webhook %s asks for a look at %s", endpoint, source)
         self._looked_at.ask(source)
 
-    def _refuse(self, why: Refusal, endpoint: WebhookEndpoint | None, peer: str) -> None:
+    def _refuse(self, why: RequestFault, endpoint: WebhookEndpoint | None, peer: str) -> None:
         self._tallies[endpoint.name if endpoint else ""].refuse(why, self._clock.wall_ms())
         if why in _TOLD and endpoint is not None and self._state.refused():
             self._tell(endpoint.name, why, peer)
 
-    def _tell(self, endpoint: str, why: Refusal, peer: str) -> None:
+    def _tell(self, endpoint: str, why: RequestFault, peer: str) -> None:
         """Tell of a request that was refused, and of those that follow within a while together, if any do."""
         self._announce(None, "webhook-refused", f"webhook {endpoint} refused a request of {peer}: {why.value}")
 

@@ -1,7 +1,7 @@
 """The body of a request → the repositories that it may be about, and the sources that may be worth a look for it.
 
-A body only hints. Whatever it says, nothing is looked at but the sources that its endpoint may ask for; a body that
-names none of them, or is no JSON, asks for all.
+A body only hints: nothing is looked at but the sources that its endpoint may ask for. A body that names none of them,
+or is no JSON, asks for all.
 """
 
 import re
