@@ -40,9 +40,14 @@ class RequestFault(Enum):
 
 
 _STATUSES = {
-    RequestFault.SIGNATURE: 401, RequestFault.NO_SECRET: 503, RequestFault.PATH: 404, RequestFault.METHOD: 405, RequestFault.TOO_LARGE: 413,
-    RequestFault.NOT_HTTP: 400, RequestFault.TOO_SLOW: 408,
-}  # fmt: skip
+    RequestFault.SIGNATURE: 401,
+    RequestFault.NO_SECRET: 503,
+    RequestFault.PATH: 404,
+    RequestFault.METHOD: 405,
+    RequestFault.TOO_LARGE: 413,
+    RequestFault.NOT_HTTP: 400,
+    RequestFault.TOO_SLOW: 408,
+}
 _REASONS = {202: "Accepted", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed",
             408: "Request Timeout", 413: "Content Too Large", 431: "Request Header Fields Too Large",
             503: "Service Unavailable"}  # fmt: skip

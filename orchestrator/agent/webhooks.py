@@ -15,8 +15,8 @@ from orchestrator.agent.log import LOG
 from orchestrator.agent.webhook_requests import (
     CHUNK_BYTES,
     REQUEST_S,
-    ProvenRequest,
     Link,
+    ProvenRequest,
     RequestFault,
     RequestRefused,
     Rules,
