@@ -15,6 +15,7 @@ from orchestrator.agent.collection import Collector
 from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.exporting import Exporting
 from orchestrator.agent.messages import Messages
+from orchestrator.agent.notifying import Notifying
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.planning import Planning
 from orchestrator.agent.routes.agent import AgentRoutes
@@ -28,6 +29,7 @@ from orchestrator.agent.routes.events import EventRoutes
 from orchestrator.agent.routes.exports import ExportRoutes
 from orchestrator.agent.routes.jobs import JobRoutes
 from orchestrator.agent.routes.messages import MessageRoutes
+from orchestrator.agent.routes.notify import NotifyRoutes
 from orchestrator.agent.routes.plan import PlanRoutes
 from orchestrator.agent.routes.policies import PolicyRoutes
 from orchestrator.agent.routes.recorded import AuditRoutes, recorded
@@ -65,6 +67,7 @@ class Served(NamedTuple):
     collector: Collector
     ruling: Ruling
     exporting: Exporting
+    notifying: Notifying
 
 
 class Api:
@@ -98,6 +101,7 @@ class Api:
             **self._events.serves,
             **PolicyRoutes(parts.operations, parts.controller, parts.ruling).serves,
             **AuditRoutes(parts.auditing).serves,
+            **NotifyRoutes(parts.notifying).serves,
         }
         self._serves = recorded(self._serves, parts.auditing)
 

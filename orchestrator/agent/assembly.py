@@ -1,7 +1,7 @@
 """Puts the parts of an agent together: the list of what there is, and the place to swap one of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -17,9 +17,11 @@ from orchestrator.agent.fetching import NOTHING_FETCHED, Fetching, tell_of_look
 from orchestrator.agent.followed import Reading
 from orchestrator.agent.guests import Given, Guests, host_imports
 from orchestrator.agent.messages import Messages
+from orchestrator.agent.notifying import NOTHING_KNOWN, Known, Notifying, World
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.planning import Planning, quietly
 from orchestrator.agent.policies import FOLDER_LOOK_MS, PlaceReader, Policies, PolicySurroundings
+from orchestrator.agent.receivers import Receivers
 from orchestrator.agent.secret_variables import SecretVariables
 from orchestrator.agent.shutdown import Shutdown
 from orchestrator.agent.sources import Sources
@@ -42,6 +44,7 @@ from orchestrator.execute.ruling import Ruling
 from orchestrator.execute.settle import Settling
 from orchestrator.fetch.fetcher import Fetcher
 from orchestrator.fetch.files import PackageFiles
+from orchestrator.fetch.limits import FetchSettings
 from orchestrator.fetch.lookout import Lookout
 from orchestrator.host.wasi import forbidden_folders
 from orchestrator.manifest import Resolver
@@ -50,7 +53,7 @@ from orchestrator.model.event import Event
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedState
 from orchestrator.model.policy import PolicySet
-from orchestrator.model.settings import WebhooksSection
+from orchestrator.model.settings import ForgeSection, NotificationSection, WebhooksSection
 from orchestrator.model.source import SourceStatus
 from orchestrator.model.spec import Grant, Revision
 from orchestrator.observe.events import Journals
@@ -64,7 +67,7 @@ from orchestrator.secrets.filling import WatchedSecrets
 from orchestrator.secrets.secrets import SecretPlaces, Secrets
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing
-from orchestrator.store.decisions import Change
+from orchestrator.store.decisions import Change, DeleteRecord, PutDesired, PutRecord
 from orchestrator.store.layout import SIGNATURES, TRUST
 from orchestrator.store.packages import Packages
 from orchestrator.store.signatures import KeptSignatures
@@ -103,6 +106,7 @@ class Agent:
         self.ledger = Ledger(self.store)
         self.packages = Packages(state.path, state.artifacts)
         self.collector = self._collector(fetching.retain_ms)
+        self.notifying = Notifying((), NOTHING_KNOWN, self.clock)
         self.ledger.decided = self._decided
         self.attestation = self._attestation()
         self.ruling = Ruling(self.ledger, self.clock.wall_ms, self.attestation)
@@ -121,6 +125,7 @@ class Agent:
         self.operations = self._operations()
         self.policies = self.policies_of("", {}, 0)
         self.webhooks = self.webhooks_of(WebhooksSection())
+        self.notify((), (), FetchSettings())
         self.messages = Messages(self.fleet, self.clock, self.exchange.letters)
 
     def _watch_the_store(self) -> None:
@@ -158,6 +163,11 @@ class Agent:
     def _decided(self, changes: Sequence[Change]) -> None:
         self.collector.decided(changes)
         self.auditing.decided(changes)
+        for change in changes:
+            if isinstance(change, PutRecord | DeleteRecord):
+                self.notifying.noticed(change.record.key if isinstance(change, PutRecord) else change.key)
+            elif isinstance(change, PutDesired):
+                self.notifying.noticed(change.desired.source)
 
     def _runtime(self, calls: Calls) -> Runtime:
         seen = HostSurroundings(lambda: self.fleet.services, self._describe)
@@ -241,6 +251,26 @@ class Agent:
         looked_at = LookedAt(self.sources.followed.specs, self.controller.sources.ask)
         return Webhooks(section, secrets, looked_at, self.clock, self.announcer.announce)
 
+    def notify(
+        self, forges: Sequence[ForgeSection], notifications: Sequence[NotificationSection], settings: FetchSettings
+    ) -> None:  # fmt: skip
+        """Tell these of what happens, from when notifying begins."""
+        announce, lineage = self.announcer.announce, self.state.lineage
+        made = Receivers(self.store.told, self.sources.followed.specs, settings, lineage, self.clock, announce)
+        receivers = [*map(made.of_forge, forges), *map(made.of_notification, notifications)]
+        known = Known(self._world, self.controller.observe_one, self.ruling.needed_by, self.secrets.secrets.remembered)
+        self.notifying = Notifying(receivers, known, self.clock)
+        self.announcer.noticed = self.notifying.noticed
+
+    def _world(self) -> "Future[World]":
+        controller, ledger = self.controller, self.ledger
+        return controller.submit(
+            lambda: World(
+                {**ledger.desired}, controller.sources.notes(), controller.outcomes.not_done, {**ledger.sources},
+                ledger.records,
+            )
+        )  # fmt: skip
+
     def _rule_by(self, rules: PolicySet) -> None:
         """Put policies in force, and plan everything anew; returns when that is so, if the controller still runs."""
 
@@ -318,6 +348,7 @@ class Agent:
     def close(self) -> None:
         """Release what is held; only after the controller has ended."""
         self.webhooks.close()
+        self.notifying.close()
         self.policies.close()
         self.sources.followed.close()
         self.lookout.close()

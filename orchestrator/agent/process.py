@@ -32,7 +32,7 @@ from orchestrator.interpreter import Interpreter
 from orchestrator.model.calls import Calls, UnknownLayout
 from orchestrator.model.event import Event
 from orchestrator.model.policy import MachineLimits
-from orchestrator.model.settings import WebhooksSection
+from orchestrator.model.settings import ForgeSection, NotificationSection, WebhooksSection
 from orchestrator.model.source import SourceStatus
 from orchestrator.secrets.secrets import SecretPlaces
 from orchestrator.store.database import DatabaseFault
@@ -66,6 +66,8 @@ class AgentOptions(NamedTuple):
     policy_refresh_ms: int = 15_000
     machine: MachineLimits | None = None
     webhooks: WebhooksSection = WebhooksSection()
+    forges: tuple[ForgeSection, ...] = ()
+    notifications: tuple[NotificationSection, ...] = ()
 
 
 def run_agent(options: AgentOptions) -> None:
@@ -93,6 +95,7 @@ def run_agent(options: AgentOptions) -> None:
         agent.ruling.limit(options.machine)
         agent.policies = agent.policies_of(options.policy, options.fetching.passed_on, options.policy_refresh_ms)
         agent.webhooks = agent.webhooks_of(options.webhooks)
+        agent.notify(options.forges, options.notifications, options.fetching.settings)
         opened.callback(_close, agent, lock)
         listener = opened.enter_context(listening(options.socket_path))  # only now: a failure before touches no socket
         about = AgentView(
@@ -197,7 +200,7 @@ async def _serve(
             agent.operations, agent.planning, agent.sources, agent.messages, agent.controller, agent.journals,
             agent.compilations, lambda: _about(about, agent), agent.state.key, ending.ask,
             agent.announcer.announce, agent.auditing, agent.attestation.views, agent.times.dated, agent.look_again,
-            agent.collector, agent.ruling, agent.exporting,
+            agent.collector, agent.ruling, agent.exporting, agent.notifying,
         )
     )  # fmt: skip
     config = uvicorn.Config(
@@ -213,6 +216,7 @@ async def _serve(
     agent.secrets.begin()
     agent.policies.begin(agent.ruling.put)
     agent.webhooks.begin()
+    agent.notifying.begin()
     options.ready(agent)
     controller.start()
     waits = {serving, asyncio.create_task(ending.wait())}
@@ -235,7 +239,7 @@ def _about(about: AgentView, agent: Agent) -> AgentView:
     return replace(
         about, condition=agent.condition, policy=policies.shown, policy_warning=policies.warning,
         policy_fault=policies.fault, policy_read_at=policies.read_at_ms,
-        webhooks=agent.webhooks.view(),
+        webhooks=agent.webhooks.view(), receivers=agent.notifying.views(),
     )  # fmt: skip
 
 

@@ -60,6 +60,7 @@ class Announcer:
         self._stale: dict[str, SourceFailure | None] = {}  # by source; as many as were looked at
         self._unheard: dict[DeploymentKey, Rate] = {}  # by who sent
         self.look_at: Callable[[DeploymentKey], None] = _nothing
+        self.noticed: Callable[[DeploymentKey | str], None] = _nothing  # told which deployment or source may be news
 
     def announce(
         self, key: DeploymentKey | None, reason: str, message: str, about: About = NOTHING_MORE, /
@@ -72,12 +73,15 @@ class Announcer:
         )  # fmt: skip
         self._journals.events.append(event)
         self._say(event)
+        if key is not None:
+            self.noticed(key)
 
     def looked(self, status: SourceStatus) -> None:
         """Keep what a look at a source found, and record when it becomes stale or readable again, or is refused."""
         before, failure = self._stale.get(status.source), status.failure
         self._stale[status.source] = failure
         self._journals.looks.append(status)
+        self.noticed(status.source)
         if failure is not None and (before is None or failure.refused not in (None, before.refused)):
             why = printable(f"{status.source}: {failure.summary}: {failure.detail}")
             what = EventReason.COMMIT_REFUSED if failure.refused else EventReason.SOURCE_STALE
@@ -90,6 +94,7 @@ class Announcer:
     def changed(self, key: DeploymentKey) -> None:
         """Let the controller look at a deployment of which an instance changed."""
         self.look_at(key)
+        self.noticed(key)
 
     def exited(self, instance: ComponentId, reason: ExitReason, then: str) -> None:
         """Record an exit, and the guest's backtrace among its log lines."""
@@ -130,5 +135,5 @@ class Announcer:
         self.announce(sender, "undelivered", f"{more} more of its messages did not end well")
 
 
-def _nothing(_key: DeploymentKey) -> None:
+def _nothing(_key: DeploymentKey | str) -> None:
     return

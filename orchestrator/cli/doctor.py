@@ -17,7 +17,7 @@ from orchestrator import __version__, interpreter
 from orchestrator.cli.context import Settings, command, runtime_dir
 from orchestrator.cli.machine import Capacity, Machine, capacity, judged, python, read_machine
 from orchestrator.cli.operators_files import examine_files
-from orchestrator.cli.outward import webhook_findings
+from orchestrator.cli.outward import receiver_findings, webhook_findings
 from orchestrator.cli.repairing import repaired
 from orchestrator.cli.terminal import Console, Text
 from orchestrator.client import AgentClient, NotAnswering
@@ -151,6 +151,7 @@ class _State:
             if self.agent is not None:
                 yield from _condition(self.agent)
                 yield from webhook_findings(self.agent.webhooks) if self.agent.webhooks is not None else ()
+                yield from receiver_findings(self.agent.receivers)
         finally:
             client.close()
 

@@ -55,6 +55,8 @@ def run_here(settings: Settings, ready: Callable[[Agent], None] = lambda _: None
             policy_refresh_ms=configured.policy_refresh,
             machine=machine_limits(settings),
             webhooks=configured.webhooks,
+            forges=configured.forges,
+            notifications=configured.notifications,
         )
         run_agent(options)
     except StateLocked as locked:

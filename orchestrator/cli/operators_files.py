@@ -190,6 +190,17 @@ def _credentials(configured: AgentSettings) -> Iterator[Finding]:
             yield _checked(f"authority of {host}", about.ca, partial(trusted_by, about.ca))
     if fetching.netrc:
         yield _checked("netrc", fetching.netrc, lambda: url_login(fetching, ""))
+    for named, file in _outward(configured):
+        yield _checked(named, file, partial(check_private, file))
+
+
+def _outward(configured: AgentSettings) -> Iterator[tuple[str, str]]:
+    """Name the private files of those that the agent hears of, and of those that it tells."""
+    named = [(f"secret of webhook {each.name}", each.secret_file) for each in configured.webhooks.endpoints]
+    named += [(f"token of {each.name}", each.token_file) for each in configured.forges]
+    for each in configured.notifications:
+        named += [(f"url of {each.name}", each.url_file), (f"secret of {each.name}", each.secret_file)]
+    return ((about, file) for about, file in named if file)
 
 
 def _registry(fetching: FetchSettings, host: str) -> None:

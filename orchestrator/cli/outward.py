@@ -1,10 +1,10 @@
-"""How the agent hears of forges, in lines of `airs agent status` and in findings of `airs doctor`."""
+"""How the agent hears of forges and tells others: in lines of `airs agent status`, in findings of `airs doctor`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from orchestrator.cli.show import clock
+from orchestrator.cli.show import clock, table
 from orchestrator.cli.terminal import Console, Text
-from orchestrator.contract.documents import WebhookEndpointView, WebhooksView
+from orchestrator.contract.documents import ReceiverView, WebhookEndpointView, WebhooksView
 from orchestrator.model.finding import Finding, ok, problem, warning
 from orchestrator.observe.events import printable
 
@@ -55,3 +55,47 @@ def webhook_findings(view: WebhooksView) -> Iterator[Finding]:
     if not view.encrypted and not view.listening.startswith(_LOOPBACK):
         hint = "Name a `certificate`, or listen at 127.0.0.1 behind a proxy that speaks TLS."
         yield warning(about, "it speaks no TLS, and not to this machine alone", hint)
+
+
+COLUMNS = ("NAME", "KIND", "TOLD", "LAST", "WAITING", "DROPPED", "LAST FAILURE")
+
+
+def receiver_table(console: Console, receivers: Sequence[ReceiverView]) -> None:
+    """Print the receivers of news."""
+    rows = [
+        (each.name, each.kind, str(each.sent), clock(each.sent_at), str(each.waiting), str(each.dropped),
+         f"{clock(each.failed_at)} {each.failure}" if each.failure else "–")
+        for each in receivers
+    ]  # fmt: skip
+    table(console, COLUMNS, rows)
+
+
+def show_receivers(console: Console, receivers: Sequence[ReceiverView]) -> None:
+    """Print a line for each receiver of news."""
+    for index, each in enumerate(receivers):
+        told = f"{each.name} ({each.kind}) told {each.sent}"
+        told += f", the last {clock(each.sent_at)}" if each.sent_at else ""
+        told += f"; {each.waiting} waiting" if each.waiting else ""
+        told += f"; {each.dropped} dropped" if each.dropped else ""
+        failed = f"; {'failing since' if each.failures else 'last failure'} {clock(each.failed_at)}: {each.failure}"
+        head = "notify     " if not index else " " * 11
+        console.print(Text(printable(f"{head}{told}{failed if each.failure else ''}"), style=_style(each)))
+
+
+def _style(receiver: ReceiverView) -> str:
+    return "bold red" if receiver.failures else ""
+
+
+def receiver_findings(receivers: Sequence[ReceiverView]) -> Iterator[Finding]:
+    """Say how the receivers of news are, as the agent last found."""
+    for each in receivers:
+        about = f"notify {each.name}"
+        if each.failures:
+            hint = f"Mend that; it is tried again. `airs notify test {each.name}` tries it now."
+            waiting = f"{each.waiting} wait{'s' * (each.waiting == 1)} to be told, after {each.failures} failures"
+            yield problem(about, "it cannot be told", hint, f"{each.failure}; {waiting}")
+        elif each.dropped:
+            hint = f"Last failure: {each.failure}" if each.failure else "There was more than it takes in time."
+            yield warning(about, f"{each.dropped} were dropped", hint)
+        else:
+            yield ok(about, f"told {each.sent}" if each.sent else "nothing to tell yet")

@@ -148,6 +148,10 @@ class AgentClient:
         """Bring everything that waits into the audit book, and return its end."""
         return self._get(api.AUDIT)
 
+    def test_notify(self, name: str) -> str:
+        """Send something to a forge or a notification now; returns what was done, in words."""
+        return self._get(api.TEST_NOTIFY, params={"name": name}).message
+
     def stop(self, within_s: float | None = None) -> None:
         """Ask the agent to stop, and how long it is to wait before it ends calls that still run."""
         self._ask(api.STOP, params={} if within_s is None else {"within": within_s})

@@ -381,6 +381,25 @@ class WebhooksView(Value, frozen=True):
     endpoints: tuple[WebhookEndpointView, ...]
 
 
+class ReceiverView(Value, frozen=True):
+    """A receiver of news, a forge or a notification: its counts since the agent started, and its last failure.
+
+    `failures` counts those in a row, 0 where the last attempt succeeded; `again_at` is when the next is due. `dropped`
+    is news that it never took, or that there was no room for. Times are wall-clock milliseconds, 0 for none.
+    """
+
+    name: str
+    kind: str
+    sent: int
+    sent_at: int
+    waiting: int
+    dropped: int
+    failure: str
+    failed_at: int
+    failures: int
+    again_at: int
+
+
 class AgentView(Value, frozen=True):
     """The agent process."""
 
@@ -400,6 +419,7 @@ class AgentView(Value, frozen=True):
     policy_read_at: int = 0  # when they were read last, in wall-clock milliseconds; 0 for never
     condition: str = ""  # what is wrong with its store for as long as it is, such as that nothing can be written
     webhooks: WebhooksView | None = None  # where the settings ask for a listener
+    receivers: tuple[ReceiverView, ...] = ()  # of news: forges and notifications
 
 
 class DeadLetterView(Value, frozen=True):

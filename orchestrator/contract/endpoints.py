@@ -126,6 +126,7 @@ POLICY = Endpoint("GET", "/v1/policy", PolicySet)
 APPROVALS = Endpoint("GET", "/v1/approvals", list[ApprovalView])
 APPROVE = Endpoint("POST", ONE + "/approve", Done, (*ASKED, 409))
 GRANTS = Endpoint("GET", "/v1/grants", list[GrantView])
+TEST_NOTIFY = Endpoint("POST", "/v1/notify/test", Done, (*ASKED, 409, 502))
 AUDIT = Endpoint("GET", "/v1/audit", AuditHead)
 EVENTS = Endpoint("GET", "/v1/events", Event, lines=True)
 

@@ -129,6 +129,10 @@ class Ruling:
         """Return the approval that a record's wanted spec waits for."""
         return None if record.deleted else self._wanted(record.wanted, record.source)
 
+    def needed_by(self, deployment: Deployment, source: str) -> Approval | None:
+        """Return the approval that a deployment of a source waits for, None for none; from any thread."""
+        return self._wanted(deployment, source) if self._read.place else None
+
     def of_wanted(self, key: DeploymentKey) -> Approval | None:
         """Return the approval that a deployment waits for, whether or not it is recorded yet."""
         return next((approval for approval in self.waiting() if approval.key == key), None)

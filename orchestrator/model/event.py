@@ -44,6 +44,9 @@ class EventReason(StrEnum):
     WEBHOOKS_LISTEN = "webhooks-listen"
     WEBHOOKS_CLOSED = "webhooks-closed"
     WEBHOOK_REFUSED = "webhook-refused"
+    # of a receiver of news
+    NOTIFY_FAILING = "notify-failing"
+    NOTIFY_WORKS = "notify-works"
     COMMIT_REFUSED = "commit-refused"
     # of a component that is fetched
     COMPONENT_FETCHED = "component-fetched"
@@ -108,7 +111,8 @@ _WARNINGS = frozenset({
     EventReason.AUDIT_FAILING, EventReason.POLICY_FAULTY, EventReason.POLICY_VIOLATED,
     EventReason.POLICY_STOPPED,
     EventReason.FOLLOWER_DROPPED, EventReason.WEBHOOKS_CLOSED, EventReason.WEBHOOK_REFUSED,
-    EventReason.SOURCE_STALE, EventReason.COMMIT_REFUSED, EventReason.WAITING, EventReason.BLOCKED, EventReason.HELD,
+    EventReason.NOTIFY_FAILING, EventReason.COMMIT_REFUSED,
+    EventReason.SOURCE_STALE, EventReason.WAITING, EventReason.BLOCKED, EventReason.HELD,
     EventReason.METADATA_DIFFERS, EventReason.SIGNATURE_FAULTY, EventReason.SECRET_DIFFERS,
     EventReason.ROLLING_BACK, EventReason.FAILED, EventReason.EXITED,
     EventReason.GAVE_UP, EventReason.FETCH_FAILED, EventReason.DEGRADED, EventReason.UNHEALTHY, EventReason.UNDELIVERED,

@@ -105,6 +105,34 @@ class WebhooksSection(Value, frozen=True, rename="kebab"):
     endpoints: tuple[WebhookEndpoint, ...] = ()
 
 
+class ForgeSection(Value, frozen=True, rename="kebab"):
+    """An entry of `forges`: who is told what became of a commit."""
+
+    name: str
+    kind: str
+    url: str = ""
+    repository: str = ""
+    token_file: str = ""
+    sources: tuple[str, ...] = ()
+    context: str = ""
+    link: str = ""
+    per_minute: int = 60
+
+
+class NotificationSection(Value, frozen=True, rename="kebab"):
+    """An entry of `notifications`: who is told of which events."""
+
+    name: str
+    kind: str
+    url: str = ""
+    url_file: str = ""
+    secret_file: str = ""
+    events: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    link: str = ""
+    per_minute: int = 30
+
+
 class AgentSettings(Value, frozen=True, rename="kebab"):
     """All settings, typed."""
 
@@ -118,3 +146,5 @@ class AgentSettings(Value, frozen=True, rename="kebab"):
     git: dict[str, GitHostSection] = msgspec.field(default_factory=dict)
     policy: str = ""
     webhooks: WebhooksSection = WebhooksSection()
+    forges: tuple[ForgeSection, ...] = ()
+    notifications: tuple[NotificationSection, ...] = ()

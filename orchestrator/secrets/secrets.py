@@ -108,6 +108,11 @@ class Secrets:
         opened = (self._opened(name, each) for each in brought)
         return next((one for one in opened if isinstance(one, FoundSecret) and one.fingerprint == fingerprint), found)
 
+    def remembered(self) -> tuple[Secret, ...]:
+        """Return the values that were looked up lately, so that they can be taken out of texts."""
+        with self._lock:
+            return tuple(self._remembered.values())
+
     def signature(self) -> tuple[object, ...]:
         """Return something that differs once a value in the folder, or a key, was changed."""
         return (signature(self._places.folder), standing(self._state_dir / FILE))

@@ -13,6 +13,12 @@ def rule_problems(root: Node) -> Iterator[Unplaced]:
     yield from _webhook_problems(webhooks, endpoints)
     yield from _twice(endpoints, "name", "webhooks.endpoints")
     yield from _same_paths(endpoints)
+    forges, notifications = ([*items(find(root, name))] for name in ("forges", "notifications"))
+    yield from _twice([*forges, *notifications], "name", "forges and notifications")
+    for forge in forges:
+        yield from _forge_problems(forge)
+    for notification in notifications:
+        yield from _notification_problems(notification)
 
 
 def _webhook_problems(webhooks: Node | None, endpoints: list[Node]) -> Iterator[Unplaced]:
@@ -37,6 +43,31 @@ def _secret_problems(endpoint: Node) -> Iterator[Unplaced]:
     if text_at(endpoint, "header") is not None and text_at(endpoint, "kind") != "generic":
         summary = f"the webhook {_named(endpoint)} has a `header`, which is for the kind `generic` alone"
         yield Unplaced(*endpoint.place, summary, suggestion="remove it")
+
+
+def _forge_problems(forge: Node) -> Iterator[Unplaced]:
+    kind, given = text_at(forge, "kind"), forge.value if isinstance(forge.value, dict) else {}
+    if kind == "git-note":
+        for key in ("url", "token-file"):
+            if key in given:
+                yield Unplaced(*given[key].place, f"the forge {_named(forge)} is a git note, which has no `{key}`")
+        return
+    for key in ("repository", "token-file", *(["url"] if kind in ("gitea", "forgejo") else [])):
+        if key not in given:
+            yield Unplaced(*forge.place, f"the forge {_named(forge)} has no `{key}`", suggestion=f"add `{key}`")
+    if "repository" in given and kind != "gitlab" and (text_at(forge, "repository") or "").count("/") != 1:
+        summary = f"the repository of the forge {_named(forge)} is not written OWNER/NAME"
+        yield Unplaced(*given["repository"].place, summary)
+
+
+def _notification_problems(notification: Node) -> Iterator[Unplaced]:
+    given = [key for key in ("url", "url-file") if text_at(notification, key) is not None]
+    if len(given) != 1:
+        summary = f"the notification {_named(notification)} has {'two URLs' if given else 'no URL'}"
+        yield Unplaced(*notification.place, summary, suggestion="give either `url` or `url-file`")
+    if text_at(notification, "kind") == "slack" and text_at(notification, "secret-file") is not None:
+        summary = f"the notification {_named(notification)} has a `secret-file`, which is for the kind `webhook` alone"
+        yield Unplaced(*notification.place, summary, suggestion="remove it; a chat knows its sender by the URL")
 
 
 def _same_paths(endpoints: list[Node]) -> Iterator[Unplaced]:

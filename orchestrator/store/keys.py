@@ -28,6 +28,7 @@ LETTER_NUMBER = b"n"  # of the newest letter there ever was
 APPROVALS = b"v"
 STALLS = b"t"  # since when deployments wait for a person
 SENDERS = b"c"  # who was seen sending to a deployment
+TOLD = b"x"  # the state of a subject that a receiver of news was told of last
 UNTOLD = b"b"  # notes on a decision that are not in the audit book yet
 
 FORMAT = b"\x01"

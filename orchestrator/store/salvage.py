@@ -46,6 +46,7 @@ from orchestrator.store.synced import (
     read_synced,
     sizes_of_logs,
 )
+from orchestrator.store.told import ToldRow
 
 BATCH_ROWS = 1_000
 GAPS_MAX = 10_000
@@ -64,6 +65,7 @@ TABLES: dict[bytes, tuple[str, object]] = {  # what its rows are called, and wha
     keys.LETTERS: ("dead letters", DeadLetter),
     keys.APPROVALS: ("approvals", Approval),
     keys.SENDERS: ("", tuple[SeenSender, ...]),
+    keys.TOLD: ("", ToldRow),
     keys.UNTOLD: ("notes for the audit book", list[Note]),
     keys.SERIAL: ("", int),
     keys.LETTER_NUMBER: ("", int),

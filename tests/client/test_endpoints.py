@@ -74,6 +74,7 @@ ASKS: dict[str, Any] = {  # for each endpoint, what asks it
     "APPROVALS": lambda client: client.approvals(),
     "APPROVE": lambda client: client.approve(KEY, "s", "why"),
     "GRANTS": lambda client: client.grants(),
+    "TEST_NOTIFY": lambda client: client.test_notify("ops"),
     "AUDIT": lambda client: client.audit(),
     "LOGS": lambda client: list(client.logs(KEY)),
     "EVENTS": lambda client: list(client.events(follow=True)),
@@ -82,7 +83,7 @@ PROBLEM = Problem(summary="not today", detail="it is Sunday", suggestion="Come b
 
 
 def served() -> list[Any]:
-    return Api(Served(*[None] * 5, Journals(), *[None] * 12)).application().routes  # type: ignore[arg-type]
+    return Api(Served(*[None] * 5, Journals(), *[None] * 13)).application().routes  # type: ignore[arg-type]
 
 
 class Refusing(BaseHTTPRequestHandler):

@@ -1,0 +1,279 @@
+"""Forges and people are told what became of each commit and deployment: once for each transition, whatever happens."""
+
+import json
+import os
+import re
+import shutil
+import signal
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from orchestrator.contract.codes import FAILED
+from orchestrator.notify.signatures import standard_signature
+from orchestrator.store.state_dir import holder
+from tests.notify.forge import ForgeServer
+
+from .conftest import COMPONENTS, EXAMPLES, Airs, deployment, git, wait_until
+from .test_git import Repository
+
+HOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+QUICK = {"restart": {"intensity": 1, "backoff": {"initial": "1ms", "max": "1ms"}}}
+
+
+def settings(url: str) -> str:
+    forges = "".join(
+        f'[[forges]]\nname = "{kind}"\nkind = "{kind}"\nurl = "{url}"\nrepository = "shop/deploy"\n'
+        f'token-file = "{kind}.token"\nlink = "https://dash.example.org/{{source}}?at={{commit}}"\nper-minute = 1000\n'
+        for kind in ("github", "gitlab", "gitea")
+    )
+    return (
+        forges
+        + f"""
+[[forges]]
+name = "note"
+kind = "git-note"
+per-minute = 1000
+
+[[notifications]]
+name = "ops"
+kind = "webhook"
+url = "{url}/events"
+secret-file = "ops.secret"
+link = "https://dash.example.org/{{namespace}}/{{name}}"
+per-minute = 1000
+
+[[notifications]]
+name = "chat"
+kind = "slack"
+url-file = "chat.url"
+events = ["deployment-failed", "rolled-back", "source-failed", "source-recovered"]
+per-minute = 1000
+"""
+    )
+
+
+class Told:
+    """A user whose agent tells a server on loopback of what happens in a repository."""
+
+    def __init__(self, airs: Airs) -> None:
+        self.airs, self.server = airs, ForgeServer()
+        airs.state_dir.mkdir(mode=0o700)
+        for kind in ("github", "gitlab", "gitea"):
+            self.private(f"{kind}.token", f"{kind}-token\n")
+        self.private("ops.secret", HOOK_SECRET)
+        self.private("chat.url", f"{self.server.url}/services/T0/B0/hush")
+        (airs.state_dir / "airs.toml").write_text('policy = "../policies"\n' + settings(self.server.url))
+        policies = airs.state_dir.parent / "policies"
+        policies.mkdir()
+        rule = {"approve": {"storage.write": ["self"]}}
+        said = {"apiVersion": "airs.dev/v1", "kind": "Policy", "metadata": {"name": "careful"}, "spec": rule}
+        (policies / "careful.yaml").write_text(json.dumps(said))
+        self.repository = Repository(airs.folder)
+        self.first = self.repository.push()
+        airs.run("agent", "start")
+        airs.run("source", "add", self.repository.place, "--interval", "100ms", "--name", "shop")
+
+    def private(self, name: str, text: str) -> None:
+        file = self.airs.state_dir / name
+        file.touch(mode=0o600)
+        file.write_text(text)
+
+    def write(self, name: str, text: str) -> None:
+        (self.repository.manifest.parent / name).write_text(text)
+
+    def wait_for(self, sha: str, state: str, kinds: tuple[str, ...] = ("github", "gitlab", "gitea")) -> None:
+        words = {"gitlab": {"failure": "failed"}}
+        for kind in kinds:
+            wanted = words.get(kind, {}).get(state, state)
+            wait_until(lambda kind=kind, wanted=wanted: self.server.states(kind, sha)[-1:] == [wanted])
+
+    def note(self, sha: str) -> str:
+        return git(self.repository.bare, "notes", "--ref=airs", "show", sha)
+
+    def kill(self) -> None:
+        owner = holder(self.airs.state_dir)
+        assert owner is not None
+        os.kill(owner.pid, signal.SIGKILL)
+        wait_until(lambda: holder(self.airs.state_dir) is None)
+
+    def start(self) -> None:
+        self.airs.run("agent", "start")
+
+    def receiver(self, name: str) -> dict[str, object]:
+        return next(each for each in self.airs.json("agent", "status")["receivers"] if each["name"] == name)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    user = Airs(tmp_path_factory.mktemp("told"))
+    made = None
+    try:
+        made = Told(user)
+        yield made
+        assert made.server.wrong == []
+    finally:
+        user.close()
+        if made is not None:
+            made.server.close()
+
+
+def test_a_commit_that_is_in_force_is_a_success_at_every_forge(told: Told):
+    told.wait_for(told.first, "success")
+    github = told.server.of("github", told.first)[-1].body
+    assert github == {
+        "state": "success", "context": "airs/shop", "description": "1 deployment in force",
+        "target_url": f"https://dash.example.org/shop?at={told.first}",
+    }  # fmt: skip
+    assert told.server.of("gitlab", told.first)[-1].body["name"] == "airs/shop"
+    wait_until(lambda: "airs/shop: success" in git(told.repository.bare, "log", "--notes=airs", "-1", "main"))
+    assert "1 deployment in force" in told.note(told.first)
+    wait_until(lambda: told.server.events("default/hello") == ["deployment-ready"])
+
+
+def test_an_event_is_a_signed_cloud_event(told: Told):
+    event = told.server.of("events")[0]
+    headers = {name.lower(): value for name, value in event.headers.items()}
+    signature = standard_signature(HOOK_SECRET, headers["webhook-id"], int(headers["webhook-timestamp"]), event.raw)
+    assert headers["webhook-signature"] == signature
+    assert headers["webhook-id"] == event.body["id"]
+    assert event.body["source"].startswith("urn:airs:")
+    assert event.body["data"] == {
+        "event": "deployment-ready", "source": "shop", "commit": told.first, "namespace": "default",
+        "deployment": "hello", "version": "1.0.0", "revision": event.body["data"]["revision"],
+        "message": "1.0.0 is Ready", "link": "https://dash.example.org/default/hello",
+    }  # fmt: skip
+
+
+def test_a_wrong_manifest_fails_its_commit_and_the_next_one_recovers(told: Told):
+    told.repository.edit("replicas: 2", "replicsa: 2")
+    broken = told.repository.push()
+    told.wait_for(broken, "failure")
+    said = told.server.of("github", broken)[-1].body["description"]
+    assert re.search(r"hello\.yaml:\d+:\d+: unknown key `replicsa`", said)
+    wait_until(lambda: told.server.events("shop") == ["source-failed"])
+    assert told.server.states("github", told.first)[-1] == "success"  # which is what runs
+    told.repository.edit("replicsa: 2", "replicas: 1")
+    repaired = told.repository.push()
+    told.wait_for(repaired, "success")
+    wait_until(lambda: told.server.events("shop") == ["source-failed", "source-recovered"])
+    wait_until(lambda: len(told.server.of("chat")) == 2)
+    assert told.server.of("chat")[0].body["text"].startswith(f":warning: shop source-failed ({broken[:10]}): `")
+
+
+def test_a_version_that_is_sent_back_fails_its_commit(told: Told):
+    (told.repository.clone / "hello/components/faulty-init").mkdir()
+    for file in (COMPONENTS / "faulty-init").iterdir():
+        if file.is_file():
+            (told.repository.clone / "hello/components/faulty-init" / file.name).write_bytes(file.read_bytes())
+    told.write("new.yaml", deployment("new", "../components/faulty-init", **QUICK))
+    bad = told.repository.push()
+    told.wait_for(bad, "failure")
+    assert "default/new" in told.server.of("github", bad)[-1].body["description"]
+    wait_until(lambda: told.server.events("default/new") in (["deployment-failed"], ["rolled-back"]))
+    (told.repository.manifest.parent / "new.yaml").unlink()
+    told.wait_for(told.repository.push(), "success")
+
+
+def test_a_commit_that_another_overtakes_is_not_left_pending(told: Told):
+    text = told.repository.manifest.read_text()
+    canary = "  rollout: {strategy: canary, steps: [{weight: 50}, {pause: {}}]}\n"
+    told.repository.manifest.write_text(text.replace("hello-1.0.0", "hello-1.1.0") + canary)
+    paused = told.repository.push()
+    told.wait_for(paused, "pending")
+    wait_until(lambda: told.server.events("default/hello")[-1] == "rollout-paused")
+    told.repository.manifest.write_text(text)
+    after = told.repository.push()
+    told.wait_for(after, "success")
+    wait_until(lambda: told.server.states("github", paused) == ["pending", "error"])
+    wait_until(lambda: told.server.states("gitlab", paused) == ["pending", "canceled"])
+    assert "airs/shop: superseded at" in told.note(paused)
+
+
+def test_a_capability_that_waits_for_a_person_is_told_of(told: Told):
+    components = told.repository.clone / "hello/components"
+    shutil.copytree(EXAMPLES / "02-counter/components/counter-1.0.0", components / "counter-1.0.0")
+    grants = {"storage.read": ["self"], "storage.write": ["self"]}
+    told.write("counter.yaml", deployment("counter", "../components/counter-1.0.0", grants=grants))
+    waiting = told.repository.push()
+    told.wait_for(waiting, "failure")
+    wait_until(lambda: told.server.events("default/counter") == ["approval-needed"])
+    (event,) = [each for each in told.server.of("events") if each.body["subject"] == "default/counter"]
+    assert event.body["data"]["message"] == "it waits for an approval of storage.write on self"
+    told.airs.run("approve", "counter", "--reason", "reviewed")
+    told.wait_for(waiting, "success")
+    wait_until(lambda: told.server.events("default/counter") == ["approval-needed", "deployment-ready"])
+
+
+def test_a_restart_repeats_nothing_and_forgets_nothing(told: Told):
+    before = len(told.server.taken)
+    told.kill()
+    told.start()
+    wait_until(lambda: told.airs.phase() == "running")
+    assert told.airs.run("notify", "test", "ops").stderr == "ops was told of a test\n"  # behind all that was queued
+    assert [(each.kind, each.body.get("type")) for each in told.server.taken[before:]] == [("events", "dev.airs.test")]
+    for kind in ("github", "gitlab", "gitea", "events", "chat"):
+        told.server.refusing[kind] = (503, {}, b"down for now")
+    told.repository.edit("replicas: 1", "replicas: 2")
+    unheard = told.repository.push()
+    wait_until(lambda: {"github", "gitlab", "gitea"} <= {*told.server.refused})
+    told.kill()
+    told.server.refusing.clear()
+    told.start()
+    told.wait_for(unheard, "success")
+    assert told.server.states("github", unheard).count("success") == 1
+
+
+def test_a_server_that_refuses_is_tried_again_when_it_says_and_everybody_can_see_why(told: Told):
+    told.server.refusing["github"] = (429, {"Retry-After": "1"}, b'{"message": "slow \x1b[31mdown"}')
+    told.repository.edit("hello-1.0.0", "hello-1.1.0")
+    commit = told.repository.push()
+    told.wait_for(commit, "success", ("gitlab", "gitea"))  # which wait for nobody
+    wait_until(lambda: told.receiver("github")["failures"])
+    status = told.airs.quick("agent", "status").stdout
+    host = told.server.url.removeprefix("http://")
+    assert f'{host} answered 429: {{"message": "slow [31mdown"}}' in status
+    code = told.airs.quick("doctor", "-o", "json", check=False)
+    (finding,) = [each for each in json.loads(code.stdout)["state"] if each["about"] == "notify github"]
+    assert (finding["verdict"], code.returncode) == ("problem", FAILED)
+    told.server.refusing.clear()
+    told.wait_for(commit, "success", ("github",))
+    wait_until(lambda: not told.receiver("github")["failures"])
+    listed = told.airs.quick("notify", "list").stdout
+    assert "answered 429" in listed  # the last failure stays to be seen
+    told_events = [json.loads(line) for line in told.airs.quick("events", "-o", "json").stdout.splitlines()]
+    reasons = [each["reason"] for each in told_events if each["message"].startswith("github ")]
+    assert reasons == ["notify-failing", "notify-works"]
+
+
+def test_one_that_cannot_be_told_is_tried_by_hand(told: Told):
+    assert f"{git(told.repository.clone, 'rev-parse', 'HEAD')[:10]} of shop is success" in told.airs.run(
+        "notify", "test", "gitea"
+    ).stderr  # fmt: skip
+    told.private("chat.url", "javascript:alert(1)\n")
+    refused = told.airs.run("notify", "test", "chat", check=False)
+    assert refused.returncode == FAILED
+    assert "chat.url holds no URL like https://" in refused.stderr
+    assert "javascript" not in refused.stderr
+    (told.airs.state_dir / "chat.url").unlink()
+    assert "chat.url does not exist" in told.airs.run("notify", "test", "chat", check=False).stderr
+    assert "There are: github, gitlab, gitea, note, ops, chat." in told.airs.run(
+        "notify", "test", "nobody", check=False
+    ).stderr  # fmt: skip
+    log = (told.airs.state_dir / "agent.log").read_text()
+    for secret in ("hush", "github-token", "gitlab-token", HOOK_SECRET.removeprefix("whsec_")):
+        assert secret not in log
+
+
+def test_of_each_transition_there_was_one_word(told: Told):
+    for kind in ("github", "gitlab", "gitea"):
+        seen = [(each.sha, each.body["state"]) for each in told.server.of(kind)]
+        by_hand = kind == "gitea"
+        assert len(seen) - len({*seen}) == by_hand
+        assert all(state != "pending" or (sha, "pending") == seen[at] for at, (sha, state) in enumerate(seen))
+    seen_of: dict[str, list[tuple[str, str]]] = {}
+    for each in told.server.of("events"):
+        seen_of.setdefault(each.body["subject"], []).append((each.body["type"], each.body["data"].get("revision", "")))
+    for subject, seen in seen_of.items():
+        assert all(one != other for one, other in pairwise(seen)), (subject, seen)
