@@ -220,10 +220,10 @@ def next_told(notice: Notice, told: str | None, queued: Notice | None) -> Notice
     A commit that once came to something is not pending again because an instance starts again, and one that nobody was
     told of need not be called superseded. A source that nobody was told had failed has not recovered.
     """
-    if notice.state == told:
-        return None
     if notice.word == CommitState.PENDING.value:
         return queued or (notice if told is None else None)
+    if notice.state == told:
+        return None
     if notice.word == CommitState.SUPERSEDED.value and told != CommitState.PENDING.value:
         return None
     if notice.word == Transition.SOURCE_RECOVERED.value and told is None:
