@@ -40,6 +40,7 @@ from orchestrator.notify.transitions import (
     deployment_notice,
     member_of,
     real_errors,
+    refused_notice,
     source_notice,
     standing_of,
     trial_notice,
@@ -56,7 +57,7 @@ COMMIT_DIGITS = (40, 64)
 
 
 class World(NamedTuple):
-    """What there is between two passes of the controller, by source; the mappings are replaced, never changed."""
+    """The state of things between two passes of the controller; the mappings are replaced, never changed."""
 
     desired: Mapping[str, DesiredState]
     notes: Mapping[str, SourceNote]
@@ -217,6 +218,10 @@ class Notifying:
         if note is None or record is None or not record.follow.is_watched or not (note.read_ms or note.status.failure):
             return
         yield source_notice(note.status, self._clock.wall_ms())
+        refused = refused_notice(note.status, self._clock.wall_ms())
+        if refused is not None:
+            yield refused
+            return
         desired, revision = world.desired.get(source), note.status.revision or ""
         if desired is None or len(revision) not in COMMIT_DIGITS or desired.revision != revision:
             return

@@ -1,7 +1,7 @@
 """One receiver of news: a thread that sends what it was not told yet, no faster than it may, again after a failure.
 
 News waits here by subject, the newest in place of an older one, so that the queue is bounded by what there is, and by a
-number. What was told is kept in the store: a restart repeats nothing and forgets nothing.
+number. The states that were told are kept in the store: a restart repeats nothing and forgets nothing.
 """
 
 import logging

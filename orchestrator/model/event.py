@@ -40,6 +40,7 @@ class EventReason(StrEnum):
     SOURCE_STALE = "source-stale"
     SOURCE_READABLE = "source-readable"
     COMMIT = "commit"
+    COMMIT_REFUSED = "commit-refused"
     # of the listener that forges tell of pushes
     WEBHOOKS_LISTEN = "webhooks-listen"
     WEBHOOKS_CLOSED = "webhooks-closed"
@@ -47,7 +48,6 @@ class EventReason(StrEnum):
     # of a receiver of news
     NOTIFY_FAILING = "notify-failing"
     NOTIFY_WORKS = "notify-works"
-    COMMIT_REFUSED = "commit-refused"
     # of a component that is fetched
     COMPONENT_FETCHED = "component-fetched"
     COMPONENT_MOVED = "component-moved"

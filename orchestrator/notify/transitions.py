@@ -1,4 +1,4 @@
-"""What a source and its deployments are at → what is news of them, in one word and one sentence.
+"""The state of a source and its deployments → the news of them, each one word and one sentence.
 
 Level-triggered: the words of now are compared with those that were told last (`told`, kept durably for each target).
 So a restart repeats nothing and forgets nothing; of several changes that nobody could be told of, the newest counts. A
@@ -144,16 +144,19 @@ def deployment_notice(key: DeploymentKey, standing: Standing, source: str, commi
 def source_notice(status: SourceStatus, at_ms: int) -> Notice:
     """Return the news of whether a source can be read and its manifests used."""
     errors = real_errors(status.diagnostics)
-    failure = status.failure
+    failure, commit = status.failure, status.revision or ""
     if failure is not None:
         word, state, said = Transition.SOURCE_FAILED, "unreadable", f"{failure.summary}: {failure.detail}"
+        if failure.refused is not None:
+            commit = failure.refused.commit.id
+            state = f"refused {commit}"
     elif errors:
         word, state, said = Transition.SOURCE_FAILED, f"invalid {status.revision or ''}", told_errors(errors)
     else:
         word, state, said = Transition.SOURCE_RECOVERED, "", "it can be read, and its manifests are valid"
     return Notice(
         subject=f"source {status.source}", state=f"{word.value} {state}".strip(), word=word.value,
-        sentence=clean(said), at_ms=at_ms, source=status.source, commit=status.revision or "", is_good=word.is_good,
+        sentence=clean(said), at_ms=at_ms, source=status.source, commit=commit, is_good=word.is_good,
     )  # fmt: skip
 
 
@@ -193,6 +196,15 @@ def commit_notice(source: str, commit: str, state: CommitState, sentence: str, a
         subject=commit_subject(source, commit), state=state.value, word=state.value, sentence=sentence, at_ms=at_ms,
         source=source, commit=commit, is_good=state is CommitState.SUCCESS,
     )  # fmt: skip
+
+
+def refused_notice(status: SourceStatus, at_ms: int) -> Notice | None:
+    """Return the news of a commit that was not signed as it should be; None where none was refused."""
+    refused = status.failure.refused if status.failure is not None else None
+    if refused is None:
+        return None
+    why = clean(f"refused: {refused.why}")
+    return commit_notice(status.source, refused.commit.id, CommitState.FAILURE, why, at_ms)
 
 
 def commit_subject(source: str, commit: str) -> str:

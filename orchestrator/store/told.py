@@ -1,4 +1,4 @@
-"""What each receiver of news was told last, of each subject: rows that outlive the agent. No decisions."""
+"""The states that each receiver of news was told last: rows that outlive the agent. No decisions."""
 
 from typing import NamedTuple
 

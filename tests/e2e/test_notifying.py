@@ -266,12 +266,30 @@ def test_one_that_cannot_be_told_is_tried_by_hand(told: Told):
         assert secret not in log
 
 
+def test_a_commit_that_is_not_signed_as_it_should_be_fails(told: Told):
+    signers = told.airs.folder / "signers"
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+    signers.write_text(f'ada@example.org namespaces="git" {key}\n')
+    verify = ("--verify", "head", "--signers", str(signers))
+    told.airs.run("source", "add", told.repository.place, "--name", "strict", *verify, "--no-wait")
+    head = git(told.repository.clone, "rev-parse", "HEAD")
+
+    def refused() -> bool:
+        found = [each.body for each in told.server.of("github", head) if each.body["context"] == "airs/strict"]
+        return [each["state"] for each in found] == ["failure"] and "refused: " in found[0]["description"]
+
+    wait_until(refused)
+    wait_until(lambda: told.server.events("strict") == ["source-failed"])
+    assert "airs/shop: success" in told.note(head)
+    assert "airs/strict: failure" in told.note(head)
+
+
 def test_of_each_transition_there_was_one_word(told: Told):
     for kind in ("github", "gitlab", "gitea"):
-        seen = [(each.sha, each.body["state"]) for each in told.server.of(kind)]
+        name = "name" if kind == "gitlab" else "context"
+        seen = [(each.sha, each.body[name], each.body["state"]) for each in told.server.of(kind)]
         by_hand = kind == "gitea"
         assert len(seen) - len({*seen}) == by_hand
-        assert all(state != "pending" or (sha, "pending") == seen[at] for at, (sha, state) in enumerate(seen))
     seen_of: dict[str, list[tuple[str, str]]] = {}
     for each in told.server.of("events"):
         seen_of.setdefault(each.body["subject"], []).append((each.body["type"], each.body["data"].get("revision", "")))
