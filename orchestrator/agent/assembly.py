@@ -17,7 +17,7 @@ from orchestrator.agent.fetching import NOTHING_FETCHED, Fetching, tell_of_look
 from orchestrator.agent.followed import Reading
 from orchestrator.agent.guests import Given, Guests, host_imports
 from orchestrator.agent.messages import Messages
-from orchestrator.agent.notifying import NOTHING_KNOWN, Known, Notifying, World
+from orchestrator.agent.notifying import NOTHING_KNOWN, NewsFacts, Notifying, PassView
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.planning import Planning, quietly
 from orchestrator.agent.policies import FOLDER_LOOK_MS, PlaceReader, Policies, PolicySurroundings
@@ -258,14 +258,16 @@ class Agent:
         announce, lineage = self.announcer.announce, self.state.lineage
         made = Receivers(self.store.told, self.sources.followed.specs, settings, lineage, self.clock, announce)
         receivers = [*map(made.of_forge, forges), *map(made.of_notification, notifications)]
-        known = Known(self._world, self.controller.observe_one, self.ruling.needed_by, self.secrets.secrets.remembered)
+        known = NewsFacts(
+            self._world, self.controller.observe_one, self.ruling.needed_by, self.secrets.secrets.remembered
+        )
         self.notifying = Notifying(receivers, known, self.clock)
         self.announcer.noticed = self.notifying.noticed
 
-    def _world(self) -> "Future[World]":
+    def _world(self) -> "Future[PassView]":
         controller, ledger = self.controller, self.ledger
         return controller.submit(
-            lambda: World(
+            lambda: PassView(
                 {**ledger.desired}, controller.sources.notes(), controller.outcomes.not_done, {**ledger.sources},
                 ledger.records,
             )

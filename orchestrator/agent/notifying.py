@@ -34,7 +34,7 @@ from orchestrator.notify.transitions import (
     CommitState,
     MemberState,
     Notice,
-    Standing,
+    RestingState,
     Transition,
     commit_notice,
     deployment_notice,
@@ -56,7 +56,7 @@ CLOSE_S = 2.0
 COMMIT_DIGITS = (40, 64)
 
 
-class World(NamedTuple):
+class PassView(NamedTuple):
     """The state of things between two passes of the controller; the mappings are replaced, never changed."""
 
     desired: Mapping[str, DesiredState]
@@ -66,22 +66,22 @@ class World(NamedTuple):
     records: Mapping[DeploymentKey, Record]
 
 
-class Known(NamedTuple):
+class NewsFacts(NamedTuple):
     """The means of knowing: a look between two passes, one deployment as it is, approvals, and secrets to hide."""
 
-    world: Callable[[], "Future[World]"]
+    world: Callable[[], "Future[PassView]"]
     observed: Callable[[DeploymentKey], ObservedDeployment | None]
     approval: Callable[[Deployment, str], Approval | None]
     secrets: Callable[[], Iterable[Secret]]
 
 
-NOTHING_KNOWN = Known(Future, lambda _: None, lambda *_: None, tuple)
+NOTHING_KNOWN = NewsFacts(Future, lambda _: None, lambda *_: None, tuple)
 
 
 class Notifying:
     """The receivers of an agent, and the thread that offers them news."""
 
-    def __init__(self, receivers: Sequence[Receiver], known: Known, clock: Clock) -> None:
+    def __init__(self, receivers: Sequence[Receiver], known: NewsFacts, clock: Clock) -> None:
         self._receivers, self._known, self._clock = receivers, known, clock
         self._woken, self._closing = threading.Event(), threading.Event()
         self._lock = threading.Lock()
@@ -158,7 +158,7 @@ class Notifying:
             self._closing.wait(GATHER_S)
             self._woken.clear()
 
-    def _world(self) -> World | None:
+    def _world(self) -> PassView | None:
         """Look between two passes; None once nobody waits for news any more."""
         asked = self._known.world()
         while not self._closing.is_set():
@@ -168,7 +168,7 @@ class Notifying:
                 continue
         return None
 
-    def _look(self, world: World, *, is_whole: bool, is_first: bool) -> None:
+    def _look(self, world: PassView, *, is_whole: bool, is_first: bool) -> None:
         with self._lock:
             touched, self._touched = self._touched, set()
         if is_whole:
@@ -191,10 +191,10 @@ class Notifying:
         for receiver in self._receivers:
             receiver.offer(found)
 
-    def _suppose(self, world: World) -> None:
+    def _suppose(self, world: PassView) -> None:
         """Let a receiver that is new know what has served for long: that is no news."""
         serving = [
-            deployment_notice(key, Standing(Transition.READY, stable.revision.id, "", ""), record.source, "", 0)
+            deployment_notice(key, RestingState(Transition.READY, stable.revision.id, "", ""), record.source, "", 0)
             for key, record in world.records.items()
             if (stable := record.stable) is not None
         ]
@@ -202,7 +202,7 @@ class Notifying:
             if not receiver.is_known:
                 receiver.suppose(serving)
 
-    def _of_deployment(self, key: DeploymentKey, world: World) -> Iterator[Notice]:
+    def _of_deployment(self, key: DeploymentKey, world: PassView) -> Iterator[Notice]:
         seen = self._known.observed(key)
         if seen is None:
             return
@@ -212,7 +212,7 @@ class Notifying:
             commit = record.attempted or record.applied or ""
             yield deployment_notice(key, standing, record.source, commit, self._clock.wall_ms())
 
-    def _of_source(self, source: str, keys: set[DeploymentKey], world: World) -> Iterator[Notice]:
+    def _of_source(self, source: str, keys: set[DeploymentKey], world: PassView) -> Iterator[Notice]:
         note, record = world.notes.get(source), world.sources.get(source)
         yield from self._approvals(source, world)
         if note is None or record is None or not record.follow.is_watched or not (note.read_ms or note.status.failure):
@@ -228,7 +228,7 @@ class Notifying:
         yield from self._of_commit(source, revision, self._states(desired, keys, world), world)
 
     def _of_commit(
-        self, source: str, commit: str, states: Mapping[DeploymentKey, MemberState], world: World
+        self, source: str, commit: str, states: Mapping[DeploymentKey, MemberState], world: PassView
     ) -> Iterator[Notice]:
         errors, now_ms = real_errors(world.notes[source].status.diagnostics), self._clock.wall_ms()
         state, sentence = verdict_of(errors, states, world.not_done.get(source, ()))
@@ -243,7 +243,7 @@ class Notifying:
         yield self._commits[source]
 
     def _states(
-        self, desired: DesiredState, keys: set[DeploymentKey], world: World
+        self, desired: DesiredState, keys: set[DeploymentKey], world: PassView
     ) -> Mapping[DeploymentKey, MemberState]:
         """Return the states of a source's deployments, those looked at anew that changed or are wanted otherwise."""
         known = self._members.get(desired.source)
@@ -255,7 +255,7 @@ class Notifying:
         known.stale = set()
         return known.states
 
-    def _approvals(self, source: str, world: World) -> Iterator[Notice]:
+    def _approvals(self, source: str, world: PassView) -> Iterator[Notice]:
         desired = world.desired.get(source)
         blocked = {each.key for each in world.not_done.get(source, ()) if each.status is Status.BLOCKED}
         for deployment in desired.deployments if desired is not None and blocked else ():
@@ -263,7 +263,7 @@ class Notifying:
             if needed is not None:
                 yield _approval_notice(deployment, source, needed, self._clock.wall_ms())
 
-    def _forget_gone(self, world: World) -> None:
+    def _forget_gone(self, world: PassView) -> None:
         keys = {*world.records, *(each.key for one in world.desired.values() for each in one.deployments)}
         subjects = {f"{kind} {key}" for kind in ("deployment", "approval") for key in keys}
         subjects |= {f"source {name}" for name in world.sources}
@@ -285,7 +285,7 @@ class _Members:
         self.states: dict[DeploymentKey, MemberState] = {**kept, **invalid}
 
 
-def _why(seen: ObservedDeployment, world: World) -> str:
+def _why(seen: ObservedDeployment, world: PassView) -> str:
     """Say why a deployment is as it is, as status does."""
     source = seen.record.source
     about = SourceSeen(source, world.sources.get(source), world.notes.get(source), world.desired.get(source))

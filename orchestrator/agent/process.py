@@ -209,14 +209,7 @@ async def _serve(
     )  # fmt: skip
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    agent.sources.followed.begin()
-    agent.collector.begin()
-    agent.times.begin()
-    agent.auditing.begin()
-    agent.secrets.begin()
-    agent.policies.begin(agent.ruling.put)
-    agent.webhooks.begin()
-    agent.notifying.begin()
+    _begin(agent)
     options.ready(agent)
     controller.start()
     waits = {serving, asyncio.create_task(ending.wait())}
@@ -232,6 +225,18 @@ async def _serve(
     api.close()
     server.should_exit = True
     await serving
+
+
+def _begin(agent: Agent) -> None:
+    """Start the threads that work for the controller, or beside it."""
+    agent.sources.followed.begin()
+    agent.collector.begin()
+    agent.times.begin()
+    agent.auditing.begin()
+    agent.secrets.begin()
+    agent.policies.begin(agent.ruling.put)
+    agent.webhooks.begin()
+    agent.notifying.begin()
 
 
 def _about(about: AgentView, agent: Agent) -> AgentView:

@@ -17,10 +17,10 @@ from orchestrator.fetch.limits import FetchSettings
 from orchestrator.model.event import Announce
 from orchestrator.model.settings import ForgeSection, NotificationSection
 from orchestrator.model.source import GitSpec, SourceSpec
-from orchestrator.notify.pace import Allowance, backoff_ms
+from orchestrator.notify.pace import SendRate, backoff_ms
 from orchestrator.notify.transitions import CommitState, Notice, commit_in, next_told
 from orchestrator.store.database import DatabaseFault
-from orchestrator.store.told import Told
+from orchestrator.store.told import ToldStates
 
 LOG = logging.getLogger("agent")
 QUEUE_MAX = 1_000  # subjects that wait; beyond that the oldest makes way, and is told with its next change
@@ -45,7 +45,7 @@ class Receiver:
     """
 
     def __init__(
-        self, named: tuple[str, str], interest: Interest, sender: Sender, told: Told, per_minute: int, clock: Clock,
+        self, named: tuple[str, str], interest: Interest, sender: Sender, told: ToldStates, per_minute: int, clock: Clock,
         announce: Announce,
     ) -> None:  # fmt: skip
         self.name, self._kind = named
@@ -54,7 +54,7 @@ class Receiver:
         self._changed = threading.Condition()
         self._queue: dict[str, Notice] = {}
         self._states, self.is_known = told.of(self.name)
-        self._allowance = Allowance(per_minute, clock.monotonic_ms())
+        self._allowance = SendRate(per_minute, clock.monotonic_ms())
         self._attempts = _Attempts()
         self._is_closed = False
         self._thread = threading.Thread(target=self._go, name=f"airs-tell-{self.name}", daemon=True)
@@ -187,12 +187,12 @@ class Receiver:
     def _settle(self, batch: list[Notice]) -> None:
         """Note that these are told, and leave in the queue what became newer meanwhile."""
         states = {each.subject: each.state for each in batch}
+        self._keep(states)
         with self._changed:
             self._states = {**self._states, **states}
             for each in batch:
                 if self._queue.get(each.subject) is each:
                     del self._queue[each.subject]
-        self._keep(states)
 
     def _failed(self, batch: list[Notice], failed: SendFailed) -> None:
         attempts, now_ms = self._attempts, self._clock.monotonic_ms()
@@ -237,7 +237,7 @@ class Receivers:
     """Makes receivers of the settings: what they are told, by which sender."""
 
     def __init__(
-        self, told: Told, followed: Callable[[], Mapping[str, SourceSpec]], settings: FetchSettings, lineage: str,
+        self, told: ToldStates, followed: Callable[[], Mapping[str, SourceSpec]], settings: FetchSettings, lineage: str,
         clock: Clock, announce: Announce,
     ) -> None:  # fmt: skip
         self._told, self._followed, self._lineage = told, followed, lineage

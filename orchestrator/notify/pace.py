@@ -25,7 +25,7 @@ def asked_wait_ms(retry_after: str, now_s: float) -> int:
     return max(0, min(int((at_s - now_s) * 1_000), ASKED_MAX_MS))
 
 
-class Allowance:
+class SendRate:
     """So many a minute in the long run, and a share of them at once."""
 
     def __init__(self, per_minute: int, now_ms: int) -> None:

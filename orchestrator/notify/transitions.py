@@ -81,7 +81,7 @@ class Notice(Value, frozen=True):
         return {"source": self.source, "commit": self.commit, "namespace": self.namespace, "name": self.deployment}
 
 
-class Standing(NamedTuple):
+class RestingState(NamedTuple):
     """A deployment at rest, in a word, with the revision that it is about and a sentence."""
 
     transition: Transition
@@ -97,7 +97,7 @@ class MemberState(NamedTuple):
     why: str = ""
 
 
-def standing_of(seen: ObservedDeployment, why: str) -> Standing | None:
+def standing_of(seen: ObservedDeployment, why: str) -> RestingState | None:
     """Say at which state worth telling a deployment has arrived; None between two. `why` is what status says of it."""
     record, ending = seen.record, ending_of(seen)
     if record.deleted or ending in (None, Conclusion.SUSPENDED, Conclusion.STOPPED):
@@ -117,8 +117,8 @@ def standing_of(seen: ObservedDeployment, why: str) -> Standing | None:
     return _standing(Transition.READY, serving, f"{serving.version} is Ready")
 
 
-def _standing(transition: Transition, revision: Revision, sentence: str) -> Standing:
-    return Standing(transition, revision.id, revision.version, clean(sentence))
+def _standing(transition: Transition, revision: Revision, sentence: str) -> RestingState:
+    return RestingState(transition, revision.id, revision.version, clean(sentence))
 
 
 def member_of(seen: ObservedDeployment | None, wanted_revision: str, why: str) -> MemberState:
@@ -131,7 +131,7 @@ def member_of(seen: ObservedDeployment | None, wanted_revision: str, why: str) -
     return MemberState(None if ending in (None, Conclusion.PAUSED) else True)
 
 
-def deployment_notice(key: DeploymentKey, standing: Standing, source: str, commit: str, at_ms: int) -> Notice:
+def deployment_notice(key: DeploymentKey, standing: RestingState, source: str, commit: str, at_ms: int) -> Notice:
     """Return the news that a deployment has arrived at a state."""
     return Notice(
         subject=f"deployment {key}", state=f"{standing.transition.value} {standing.revision}",

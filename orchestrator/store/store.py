@@ -33,7 +33,7 @@ from orchestrator.store.notes import Notes
 from orchestrator.store.senders import Senders
 from orchestrator.store.stalls import Stalls
 from orchestrator.store.state_dir import StateDir
-from orchestrator.store.told import Told
+from orchestrator.store.told import ToldStates
 from orchestrator.store.untold import Untold, notes_on
 
 
@@ -46,7 +46,7 @@ class Store:
         self.notes = Notes(database)
         self.stalls = Stalls(database)
         self.senders = Senders(database)
-        self.told = Told(database)
+        self.told = ToldStates(database)
         self.untold = Untold(database)
         self._database = database
         self._deciding = threading.Lock()

@@ -22,7 +22,7 @@ class ToldState(NamedTuple):
     is_known: bool
 
 
-class Told:
+class ToldStates:
     """One row for each subject of a receiver; all methods may be called from any thread."""
 
     def __init__(self, database: Database) -> None:

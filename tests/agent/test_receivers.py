@@ -7,7 +7,7 @@ import pytest
 from orchestrator.agent.receivers import QUEUE_MAX, Interest, Receiver
 from orchestrator.agent.senders import SendFailed
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.notify.transitions import Notice, Standing, Transition, deployment_notice
+from orchestrator.notify.transitions import Notice, RestingState, Transition, deployment_notice
 from orchestrator.store.state_dir import StateDir
 from orchestrator.store.store import Store
 from orchestrator.supervise.timers import SystemClock
@@ -45,7 +45,7 @@ def receiver(store: Store, clock: SystemClock, interest: Interest) -> Receiver:
 
 def news(name: str, word: Transition, revision: str = "r1") -> Notice:
     key = DeploymentKey("default", name)
-    return deployment_notice(key, Standing(word, revision, "1.0.0", "said"), "shop", "", 0)
+    return deployment_notice(key, RestingState(word, revision, "1.0.0", "said"), "shop", "", 0)
 
 
 def test_more_than_there_is_room_for_is_dropped_the_oldest_first(store, clock):

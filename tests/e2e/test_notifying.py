@@ -207,6 +207,7 @@ def test_a_capability_that_waits_for_a_person_is_told_of(told: Told):
 
 
 def test_a_restart_repeats_nothing_and_forgets_nothing(told: Told):
+    wait_until(lambda: not any(each["waiting"] for each in told.airs.json("agent", "status")["receivers"]))
     before = len(told.server.taken)
     told.kill()
     told.start()

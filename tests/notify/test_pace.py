@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.notify.pace import ASKED_MAX_MS, Allowance, asked_wait_ms, backoff_ms
+from orchestrator.notify.pace import ASKED_MAX_MS, SendRate, asked_wait_ms, backoff_ms
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_whatever_a_server_says_is_a_wait(said):
 
 @given(st.integers(1, 1_000), st.lists(st.integers(0, 20_000), max_size=50))
 def test_no_minute_has_more_than_is_allowed_beside_a_burst(per_minute, gaps):
-    allowance, now, sent = Allowance(per_minute, 0), 0, []
+    allowance, now, sent = SendRate(per_minute, 0), 0, []
     for gap in gaps:
         now += gap
         while not allowance.wait_ms(now):

@@ -15,7 +15,7 @@ from orchestrator.notify.transitions import (
     CommitState,
     MemberState,
     Notice,
-    Standing,
+    RestingState,
     Transition,
     commit_in,
     commit_notice,
@@ -38,7 +38,7 @@ def commit(state: CommitState) -> Notice:
 
 PENDING, SUCCESS, FAILURE, SUPERSEDED = map(commit, CommitState)
 READY, FAILED = (
-    deployment_notice(A, Standing(word, "r1", "1.0.0", ""), "shop", "", 0)
+    deployment_notice(A, RestingState(word, "r1", "1.0.0", ""), "shop", "", 0)
     for word in (Transition.READY, Transition.FAILED)
 )
 STALE = source_notice(
