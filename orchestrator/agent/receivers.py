@@ -45,8 +45,8 @@ class Receiver:
     """
 
     def __init__(
-        self, named: tuple[str, str], interest: Interest, sender: Sender, told: ToldStates, per_minute: int, clock: Clock,
-        announce: Announce,
+        self, named: tuple[str, str], interest: Interest, sender: Sender, told: ToldStates, per_minute: int,
+        clock: Clock, announce: Announce,
     ) -> None:  # fmt: skip
         self.name, self._kind = named
         self._interest, self._sender, self._told = interest, sender, told
