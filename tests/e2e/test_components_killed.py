@@ -17,7 +17,7 @@ from tests.fetch.web import Web, archive, component, serves, sha256
 from tests.fetch.web import web as served
 
 from .stage import Stage, wait_until
-from .test_components import want
+from .test_components import runs, want
 
 KILLS = int(os.environ.get("AIRS_KILLS", "2"))  # `make soak` kills more often
 PACKED = archive({**component("hello-1.0.0"), "filling": os.urandom(400_000)})
@@ -133,7 +133,7 @@ def test_an_agent_that_is_killed_while_it_fetches_stores_nothing_half_and_gets_t
                     assert artifact.name == sha256(artifact.read_bytes())
                 stage.start()
             stalling.goes_on.set()
-            wait_until(lambda: stage.is_running("hello", "1.0.0"))
+            wait_until(lambda: runs(stage, "hello", "1.0.0"))
             assert stage.ask("hello", "Ada") == "Hello, Ada!"
             assert [one["version"] for one in stage.json("component", "list")] == ["1.0.0"]
             assert not [*(stage.state_dir / "incoming").glob("*.part")]

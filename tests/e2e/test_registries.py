@@ -211,8 +211,9 @@ def test_a_signature_that_is_attached_later_lets_a_component_run(
     want(stage, "fixed", oci={"reference": f"{host}/later/hello@{digest}"}, refresh="1s")
     stage.start()
     try:
-        stage.run("source", "add", str(stage.manifests))
-        wait_until(lambda: stage.run("plan", str(stage.manifests)).out.count("blocked because policy-refused") == 2)
+        added = stage.run("source", "add", str(stage.manifests), code=1)  # it waits for what is being fetched
+        assert added.said.count("blocked: not signed by anybody whom policy production trusts") == 2
+        assert stage.run("plan", str(stage.manifests)).out.count("blocked because policy-refused") == 2
         assert "nothing to attach" in stage.run("push", "--attach", str(folder), reference, code=64).err
         stage.run("sign", str(folder), "--key", "acme")
         newer = shutil.copytree(NEWER, tmp_path / "newer")
