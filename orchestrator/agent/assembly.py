@@ -12,7 +12,7 @@ from orchestrator.agent.collection import Collector
 from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.condition_times import ConditionTimes
 from orchestrator.agent.exchange import Exchange
-from orchestrator.agent.exporting import ArtifactWorlds, Exporting
+from orchestrator.agent.exporting import Exporting
 from orchestrator.agent.fetching import NOTHING_FETCHED, Fetching, tell_of_look
 from orchestrator.agent.followed import Reading
 from orchestrator.agent.guests import Given, Guests, host_imports
@@ -320,10 +320,9 @@ class Agent:
         return planning
 
     def _exporting(self) -> Exporting:
-        worlds = ArtifactWorlds(self.state.artifacts, self.runtime.inspect)
         return Exporting(
             lambda: self.controller.submit(self.controller.observe).result(), self.sources.seen,
-            lambda: self.ruling.judging, worlds, self.state.key, self.clock.wall_ms,
+            lambda: self.ruling.judging, self.known, self.state.key, self.clock.wall_ms,
         )  # fmt: skip
 
     def _operations(self) -> Operations:

@@ -36,9 +36,11 @@ from orchestrator.exported.standing import as_running, placed_as, taken_for, wit
 from orchestrator.manifest import Resolver
 from orchestrator.model.base import digest_of
 from orchestrator.model.desired import Permissions
+from orchestrator.model.facts import DeploymentFacts
+from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedState
 from orchestrator.model.policy import NO_POLICY, PolicySet
-from orchestrator.model.snapshot import SourceAnswer, Unknown
+from orchestrator.model.snapshot import Snapshot, SourceAnswer, Unknown
 from orchestrator.model.source import FolderSpec, GitSpec, SourceSpec
 from orchestrator.model.world import World
 from orchestrator.observe.events import printable
@@ -60,7 +62,7 @@ NAMED_MAX = 5  # sources that are named in a sentence
 
 
 class Base(NamedTuple):
-    """A state to compare with; `sources`, `rules`, `trust` and `worlds` are there where it was exported."""
+    """A state to compare with; `sources`, `rules`, `trust` and `facts` are there where it was exported."""
 
     observed: ObservedState
     against: Against
@@ -68,6 +70,7 @@ class Base(NamedTuple):
     rules: PolicySet | None = None
     trust: Trust | None = None
     worlds: Mapping[str, World] = {}
+    facts: tuple[DeploymentFacts, ...] = ()
 
 
 def plan_against(
@@ -86,7 +89,7 @@ def plan_against(
     resolution = source.resolution([seen.record.key for seen in observed.deployments], permissions)
     desired = with_secrets_of(resolution.desired, observed)
     desired = desired if taken is None else placed_as(desired, taken)
-    known = KnownFacts({**base.worlds, **worlds_in(source.snapshot)}.get)
+    known = known_of(base, source.snapshot)
     plan = plan_to_show(desired, observed, resolution.diagnostics, judging_against(settings, base), known)
     plan = replace(plan, against=base.against)
     plan = replace(plan, digest=digest_of(plan))
@@ -94,6 +97,16 @@ def plan_against(
     return PlanMade(
         plan, len(plan.desired.deployments), of_snapshot(snapshot), artifacts_of(snapshot), signatures_of(snapshot)
     )
+
+
+def known_of(base: Base, snapshot: Snapshot) -> KnownFacts:
+    """Return what is known beside the state: worlds of what runs and is planned, and the facts that came with it."""
+    facts = {one.key: one for one in base.facts}
+
+    def senders(target: DeploymentKey) -> list[DeploymentKey]:
+        return [each.sender for each in facts[target].senders] if target in facts else []
+
+    return KnownFacts({**base.worlds, **worlds_in(snapshot)}.get, senders, facts.get)
 
 
 def base_for(settings: Settings, place: NamedSource, named: str, key: str | None) -> Base:
@@ -127,7 +140,7 @@ def _exported(state: ExportedState, kind: AgainstKind, place: str, *, is_key_ask
         kind=kind, place=place, made_ms=state.made_ms, airs=state.airs[:AIRS_MAX], key_id=key_id(state.public_key),
         is_key_asked=is_key_asked,
     )  # fmt: skip
-    return Base(state.state, against, state.sources, state.rules, state.trust, state.worlds)
+    return Base(state.state, against, state.sources, state.rules, state.trust, state.worlds, state.facts)
 
 
 def _downloaded(settings: Settings, url: str) -> bytes:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from orchestrator.cli.context import (
@@ -23,6 +24,7 @@ from orchestrator.cli.names import WORD
 from orchestrator.cli.reading import (
     NamedSource,
     PlanMade,
+    ReadSource,
     keep_artifacts,
     make_plan_for,
     not_fetched,
@@ -52,7 +54,6 @@ from orchestrator.time_of_day import wall_ms
 
 if TYPE_CHECKING:
     from orchestrator.review.annotation import Annotation
-    from orchestrator.store.state_dir import StateDir
 
 RULED = frozenset({Reason.POLICY_REFUSED, Reason.NEEDS_APPROVAL})
 TOLD_MAX = 20  # deployments that an apply tells of one by one
@@ -170,7 +171,7 @@ def plan(
     show_diagnostics(settings.err(), planned.plan.diagnostics, planned.find)
     refuse_invalid(planned.plan.diagnostics)
     if out is not None:
-        _save(state_of(settings), planned, out, settings)
+        _save(planned, out, settings)
     return CHANGES if detailed_exitcode and has_changes(planned.plan) else OK
 
 
@@ -202,13 +203,19 @@ def _planned_here(
     return planned or make_plan_for(settings, read_source(place, settings), permissions)
 
 
-def _save(state: "StateDir", planned: PlanMade, out: Path, settings: Settings) -> None:
-    keep_artifacts(state, planned)
+def _save(planned: PlanMade, out: Path, settings: Settings) -> None:
+    """Save a plan: sealed by the state directory that it was made for; one that was made elsewhere has no seal."""
+    if planned.plan.against is UNSET:
+        state = state_of(settings)
+        keep_artifacts(state, planned)
+        data, how = seal(planned.plan, state.key), f"`airs apply {out}`"
+    else:
+        data, how = render_json(planned.plan), f"there, `airs apply PATH --plan {out.name}`"
     try:
-        out.write_bytes(seal(planned.plan, state.key))
+        out.write_bytes(data)
     except OSError as problem:
         raise Failure(f"cannot save the plan to {out}", str(problem.strerror)) from None
-    settings.err().print(f"Saved to {out}; `airs apply {out}` carries out exactly this.", style="dim")
+    settings.err().print(f"Saved to {out}; {how} carries out exactly this.", style="dim")
 
 
 @command()
@@ -216,6 +223,13 @@ def _save(state: "StateDir", planned: PlanMade, out: Path, settings: Settings) -
 @source_option
 @root_option
 @verify_options
+@click.option(
+    "--plan",
+    "reviewed",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A plan that was made elsewhere, `--against` this agent's state: apply exactly that, or nothing.",
+)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--wait/--no-wait", default=True, help="Wait until everything is Ready.")
 @click.option("--timeout", type=DURATION, default="5m", help="How long to wait.")
@@ -225,31 +239,63 @@ def _save(state: "StateDir", planned: PlanMade, out: Path, settings: Settings) -
 @empty_option
 @breaking_option
 @plain_http_option
-def apply(settings: Settings, path: str, source: str | None, root: str | None, yes: bool, **options: Any) -> None:
+def apply(
+    settings: Settings, path: str, source: str | None, root: str | None, reviewed: Path | None, yes: bool,
+    **options: Any,
+) -> None:  # fmt: skip
     """Make it so: a folder, a file, REPOSITORY#ref:path or a saved plan."""
-    from orchestrator.cli.background import ensure_agent  # which a plan does not need
+    permissions, is_saved = permissions_of(options), reviewed is None and _is_saved_plan(Path(path))
+    place = NamedSource(path, source, root, verification(settings))
+    data = _plan_file(reviewed or Path(path)) if is_saved or reviewed is not None else b""
+    if reviewed is not None or (is_saved and _is_from_elsewhere(data)):
+        from orchestrator.cli.reviewing import place_of, reviewed_here, reviewed_plan  # for plans made elsewhere
 
-    permissions = permissions_of(options)
-    if _is_saved_plan(Path(path)):
-        plan = _read_saved(Path(path), state_of(settings).key)
-        client = ensure_agent(settings, may_start=not options["no_start"])
-        _show(settings, plan)
+        wanted = reviewed_plan(data)
+        place = place_of(settings, wanted, Path(path)) if is_saved else replace(place, source=wanted.source)
+        client, read = _read_for_agent(settings, place, options)
+        plan = _confirmed(settings, reviewed_here(settings, read, wanted), yes)
         is_saved = True
+    elif is_saved:
+        plan = _read_saved(data, state_of(settings).key)
+        client = _agent(settings, options)
+        _show(settings, plan)
     else:
-        read = read_source(
-            NamedSource(path, source, root, verification(settings)), settings, for_agent=not options["no_start"]
-        )  # before anything is started
-        client = ensure_agent(settings, may_start=not options["no_start"])
-        planned = make_plan_for(settings, read, permissions)
-        plan = planned.plan
-        _show(settings, plan, planned.find)
-        _confirm(plan, yes)
-        keep_artifacts(state_of(settings), planned)  # now: an agent collects what nobody names in a while
-        is_saved = False
+        client, read = _read_for_agent(settings, place, options)
+        plan = _confirmed(settings, make_plan_for(settings, read, permissions), yes)
     _tell_followed(settings, client, plan.source)
     client.apply(seal(plan, state_of(settings).key, is_shown=False), fresh=is_saved)
     _see_through(settings, client, plan, options["wait"], options["timeout"])
     refuse_invalid(plan.diagnostics)
+
+
+def _agent(settings: Settings, options: Mapping[str, Any]) -> AgentClient:
+    from orchestrator.cli.background import ensure_agent  # which a plan does not need
+
+    return ensure_agent(settings, may_start=not options["no_start"])
+
+
+def _read_for_agent(
+    settings: Settings, place: NamedSource, options: Mapping[str, Any]
+) -> tuple[AgentClient, ReadSource]:  # fmt: skip
+    read = read_source(place, settings, for_agent=not options["no_start"])  # before anything is started
+    return _agent(settings, options), read
+
+
+def _confirmed(settings: Settings, planned: PlanMade, yes: bool) -> Plan:
+    """Show a plan that was made for this, ask where something is removed, and keep what it needs."""
+    _show(settings, planned.plan, planned.find)
+    _confirm(planned.plan, yes)
+    keep_artifacts(state_of(settings), planned)  # now: an agent collects what nobody names in a while
+    return planned.plan
+
+
+def _is_from_elsewhere(data: bytes) -> bool:
+    from orchestrator.plan.reviewed import is_from_elsewhere
+
+    try:
+        return is_from_elsewhere(data)
+    except PlanRefused:  # told by the reading
+        return False
 
 
 def plan_lines(plan: Plan, wanted: int | None = None) -> Iterator[Text]:
@@ -285,12 +331,17 @@ def _is_saved_plan(path: Path) -> bool:
     return path.is_file() and path.suffix not in (".yaml", ".yml")
 
 
-def _read_saved(path: Path, key: bytes) -> Plan:
+def _plan_file(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return read_plan(file.read(PLAN_MAX_BYTES + 1), key)
+            return file.read(PLAN_MAX_BYTES + 1)
     except OSError as problem:
         raise Failure(f"cannot read {path}", str(problem.strerror)) from None
+
+
+def _read_saved(data: bytes, key: bytes) -> Plan:
+    try:
+        return read_plan(data, key)
     except PlanRefused as refused:
         raise Failure(refused.summary, refused.detail, refused.suggestion, INVALID) from None
 

@@ -10,7 +10,7 @@ from orchestrator import __version__
 from orchestrator.cli.context import Settings, command, global_options, silent_holder
 from orchestrator.cli.judging import judging_for
 from orchestrator.cli.keypairs import public_key
-from orchestrator.cli.reading import inspected_by
+from orchestrator.cli.knowing import KnownHere
 from orchestrator.cli.show import table
 from orchestrator.cli.terminal import Text
 from orchestrator.cli.times import clock
@@ -20,7 +20,7 @@ from orchestrator.exported.document import ExportedState, SourceFacts, export
 from orchestrator.exported.signed import STATE_MAX_BYTES, StateRefused, opened_state, sealed_state, signing_seed
 from orchestrator.model.base import Value
 from orchestrator.model.commit import short
-from orchestrator.model.world import ArtifactFault, World
+from orchestrator.model.snapshot import Snapshot
 from orchestrator.observe.events import printable
 from orchestrator.signing.keys import key_id, public_of, public_pem
 from orchestrator.signing.trust import is_key_id
@@ -149,7 +149,6 @@ def _recorded(settings: Settings) -> bytes:
     Raises:
         Failure: nothing is recorded, or an agent holds the state that does not answer.
     """
-    from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing, Artifacts
     from orchestrator.store.state_dir import read_all_recorded, read_key
 
     silent = silent_holder(settings.state_dir)
@@ -158,17 +157,10 @@ def _recorded(settings: Settings) -> bytes:
     recorded = read_all_recorded(settings.state_dir)
     if not recorded.observed.lineage:
         raise settings.no_agent()
-    kept = Artifacts(settings.state_dir / "artifacts" / "sha256")
-    with inspected_by(settings) as inspect:
-
-        def world(digest: str) -> World | None:
-            try:
-                return inspect(kept.read(digest), digest)
-            except (ArtifactMissing, ArtifactDamaged, ArtifactFault):  # told where it is to be started
-                return None
-
-        facts = SourceFacts(recorded.sources, recorded.notes, recorded.desired)
-        made = export(recorded.observed, facts, judging_for(settings), world)
+    nothing = Snapshot(source="", root="", root_reason="", folder="", manifests=(), files={})
+    known = KnownHere(settings, nothing, [seen.record.key for seen in recorded.observed.deployments]).known
+    facts = SourceFacts(recorded.sources, recorded.notes, recorded.desired)
+    made = export(recorded.observed, facts, judging_for(settings), known)
     seed = signing_seed(read_key(settings.state_dir))
     try:
         return sealed_state(replace(made, made_ms=wall_ms(), airs=__version__), seed)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from orchestrator.model.base import Value, canonical_json
 from orchestrator.model.desired import DesiredState
+from orchestrator.model.facts import DeploymentFacts
 from orchestrator.model.job import JobOutcome
 from orchestrator.model.observed import ObservedDeployment, ObservedInstance, ObservedState, Record, Rejection
 from orchestrator.model.policy import NO_POLICY, PolicySet
@@ -19,6 +20,7 @@ from orchestrator.model.rollout import Rollout
 from orchestrator.model.source import FolderSpec, Follow, SourceNote, SourceRecord
 from orchestrator.model.spec import Deployment
 from orchestrator.model.world import World
+from orchestrator.plan.findings.known import KnownFacts
 from orchestrator.plan.ruled import Judging
 from orchestrator.signing.statement import LATEST_MS
 from orchestrator.signing.trust import Trust
@@ -44,7 +46,8 @@ class ExportedState(Value, frozen=True):
     """The state of an agent at one moment, and by whose key it is signed.
 
     `rules` and `trust` are the policies and the keys that it judges by. `worlds` are those of the artifacts that
-    deployments name, by digest, less `worlds_left_out` for which there was no room. `airs` is the version that made it.
+    deployments name, by digest, less `worlds_left_out` for which there was no room. `facts` are told in plans: how much
+    is stored, how long switches took, who was seen sending. `airs` is the version that made it.
     """
 
     state: ObservedState
@@ -56,6 +59,7 @@ class ExportedState(Value, frozen=True):
     trust: Trust = Trust()
     worlds: dict[str, World] = msgspec.field(default_factory=dict)
     worlds_left_out: int = 0
+    facts: tuple[DeploymentFacts, ...] = ()
     format_version: str = FORMAT_VERSION
 
 
@@ -67,14 +71,14 @@ class SourceFacts(NamedTuple):
     desired: Mapping[str, DesiredState]
 
 
-def export(
-    observed: ObservedState, facts: SourceFacts, judging: Judging, world: Callable[[str], World | None]
-) -> ExportedState:
+def export(observed: ObservedState, sources: SourceFacts, judging: Judging, known: KnownFacts) -> ExportedState:
     """Return the state that is exported of all that, without when and by what it was made."""
-    worlds, left_out = fitting_worlds(artifacts_of(observed), world)
+    worlds, left_out = fitting_worlds(artifacts_of(observed), known.world)
+    facts = (known.facts(seen.record.key) for seen in observed.deployments)
     return ExportedState(
-        state=exported_state(observed), sources=exported_sources(facts), rules=exported_rules(judging.rules),
+        state=exported_state(observed), sources=exported_sources(sources), rules=exported_rules(judging.rules),
         trust=judging.trust or Trust(), worlds=worlds, worlds_left_out=left_out,
+        facts=tuple(one for one in facts if one is not None),
     )  # fmt: skip
 
 

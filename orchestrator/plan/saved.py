@@ -128,9 +128,14 @@ def check_seal(plan: Plan, given: str, key: bytes) -> None:
     if not given:
         detail = "It was printed with `-o json`, not saved."
         raise PlanRefused("the plan carries no seal", detail, "Save one with `airs plan PATH --out FILE`.")
-    if plan.digest != digest_of(msgspec.structs.replace(plan, digest="")):
-        detail = "Its digest is not that of its content."
-        raise PlanRefused("the plan was edited", detail, "Change the manifests and make the plan again.")
+    check_digest(plan)
     if not hmac.compare_digest(given.encode(), mac(plan, key).encode()):
         detail = "Its seal is not this state directory's: it was edited, or made for another one."
         raise PlanRefused("the plan was edited", detail, "Make the plan again with the same --state-dir.")
+
+
+def check_digest(plan: Plan) -> None:
+    """Refuse a plan whose digest is not that of its content."""
+    if plan.digest != digest_of(msgspec.structs.replace(plan, digest="")):
+        detail = "Its digest is not that of its content."
+        raise PlanRefused("the plan was edited", detail, "Change the manifests and make the plan again.")

@@ -16,6 +16,7 @@ from orchestrator.model.base import digest_of
 from orchestrator.plan.action import Action, ActionKind
 from orchestrator.plan.against import signed_by
 from orchestrator.plan.document import Plan, has_changes
+from orchestrator.plan.finding import FindingKind
 from orchestrator.plan.text import (
     Line,
     clip,
@@ -34,7 +35,6 @@ DIAGNOSTICS_MAX_BYTES = 12_000
 RESERVED_BYTES = 1_500  # for the lines that say what was left out
 NAME_MAX, VERSIONS_MAX = 130, 90  # characters
 WIDTH = 110  # of a line of details
-BREAKS_CALLER = "breaks-caller"
 _RANKS = (
     ActionKind.BLOCKED, ActionKind.HELD, ActionKind.REMOVE, ActionKind.ROLL_OUT, ActionKind.UPDATE, ActionKind.RESTART,
     ActionKind.ADOPT, ActionKind.CREATE,
@@ -80,7 +80,7 @@ def render_markdown(plan: Plan, now_ms: int = 0, max_bytes: int = COMMENT_MAX_BY
 
 def is_breaking(action: Action) -> bool:
     """Whether an action breaks those that call the deployment."""
-    return any(finding.kind.value == BREAKS_CALLER for finding in action.findings)
+    return any(finding.kind is FindingKind.BREAKS_CALLER for finding in action.findings)
 
 
 def _rank(action: Action) -> tuple[int, str, str, int]:

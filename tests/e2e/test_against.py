@@ -5,6 +5,7 @@ One agent for all; what plays the other machine has a state directory that does 
 
 import base64
 import json
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -218,3 +219,88 @@ def test_without_an_agent_the_records_are_exported(both: Machines, tmp_path: Pat
         assert [document["state"]["agentRunning"] for document in documents] == [True, False]
     finally:
         alone.close()
+
+
+@pytest.fixture
+def shop(airs: Airs, tmp_path: Path) -> tuple[Airs, Path, Path]:
+    """A machine that runs a repository's manifests, and a clone of that repository."""
+    repository = airs.folder / "deploy"
+    airs.copy_example("01-hello").rename(repository)
+    git(repository, "init", "-q", "-b", "main")
+    commit(repository, "first")
+    airs.run("apply", repository / "manifests", "--yes")
+    git(tmp_path, "clone", "-q", str(repository), "clone")
+    return airs, repository, tmp_path / "clone"
+
+
+def reviewed(airs: Airs, clone: Path, version: str, *options: str) -> Path:
+    """Change the clone, make the plan as CI does, and return the file of it."""
+    state, plan = clone.parent / "prod.airs-state", clone.parent / f"{version}.plan"
+    airs.quick("state", "export", "--out", state)
+    manifest = clone / "manifests" / "hello.yaml"
+    manifest.write_text(re.sub(r"hello-[0-9.]+", f"hello-{version}", manifest.read_text()))
+    elsewhere = ["--state-dir", clone.parent / "none"]
+    airs.run("plan", clone / "manifests", "--against", state, "--out", plan, *elsewhere, *options)
+    assert not (clone.parent / "none").exists()
+    return plan
+
+
+def merged(repository: Path, clone: Path) -> None:
+    shutil.copy(clone / "manifests" / "hello.yaml", repository / "manifests" / "hello.yaml")
+    commit(repository, "merged")
+
+
+def test_a_plan_made_elsewhere_is_applied_as_it_was_reviewed_or_not_at_all(shop: tuple[Airs, Path, Path]):
+    airs, repository, clone = shop
+    plan = reviewed(airs, clone, "1.1.0")
+    early = airs.quick("apply", plan, check=False)  # the manifests here are still the old ones
+    assert (early.returncode, "the plan made here is another one" in early.stderr) == (INVALID, True)
+    assert "not those that were reviewed: default/hello" in early.stderr
+    merged(repository, clone)
+    airs.run("apply", plan)  # where the manifests are, the records know
+    assert airs.version() == "1.1.0"
+    again = airs.quick("apply", repository / "manifests", "--plan", plan, check=False)
+    assert (again.returncode, "the plan is stale" in again.stderr) == (INVALID, True)
+
+
+def test_a_reviewed_plan_is_refused_once_anything_that_it_rests_on_has_moved(shop: tuple[Airs, Path, Path]):
+    airs, repository, clone = shop
+    plan = reviewed(airs, clone, "1.1.0")
+    merged(repository, clone)
+    toml = repository / "components" / "hello-1.1.0" / "Component.toml"
+    text = toml.read_text()
+    toml.write_text(text.replace("16MiB", "17MiB") if "16MiB" in text else text.replace("MiB", "0MiB", 1))
+    moved = airs.quick("apply", repository / "manifests", "--plan", plan, check=False)
+    assert (moved.returncode, "the plan made here is another one" in moved.stderr) == (INVALID, True), moved.stderr
+    toml.write_text(text)
+    airs.run("restart", "hello")  # which is recorded
+    stale = airs.quick("apply", repository / "manifests", "--plan", plan, check=False)
+    assert (stale.returncode, "the plan is stale" in stale.stderr) == (INVALID, True)
+    assert airs.version() == "1.0.0"
+
+
+def test_what_is_no_reviewed_plan_of_this_agent_is_refused(shop: tuple[Airs, Path, Path], tmp_path: Path):
+    airs, repository, clone = shop
+    plan = reviewed(airs, clone, "1.1.0")
+    merged(repository, clone)
+    edited, junk, sealed = (tmp_path / name for name in ("edited", "junk", "sealed"))
+    edited.write_text(plan.read_text().replace('"serial"', '"serial" ').replace("1.1.0", "1.2.0"))
+    junk.write_text("{}")
+    airs.run("plan", repository / "manifests", "--out", sealed)
+    by_revision = clone.parent / "revision.plan"
+    airs.run("plan", clone / "manifests", "--against", "HEAD", "--out", by_revision)
+    for file, says in (
+        (edited, "the plan was edited"), (junk, "this is not a saved plan"), (sealed, "the plan was made here"),
+        (by_revision, "the plan does not say what runs here"),
+    ):  # fmt: skip
+        done = airs.quick("apply", repository / "manifests", "--plan", file, check=False)
+        assert (done.returncode, says in done.stderr) == (INVALID, True), done.stderr
+    (tmp_path / "other").mkdir()
+    other = Airs(tmp_path / "other")
+    try:
+        done = other.run("apply", repository / "manifests", "--plan", plan, check=False)
+        assert (done.returncode, "belongs to another state directory" in done.stderr) == (INVALID, True)
+        assert "and nothing here is source" in other.run("apply", plan, check=False).stderr
+    finally:
+        other.close()
+    assert airs.version() == "1.0.0"

@@ -141,3 +141,17 @@ def test_a_watched_folder_goes_on_as_soon_as_the_caller_changes(shop: Stage):
         wait_until(lambda: shop.is_running("counter", "3.0.0"), "the counter to go on")
     finally:
         shop.run("source", "remove", str(shop.manifests), "--yes")
+
+
+def test_a_plan_against_an_exported_state_finds_the_same_callers(shop: Stage):
+    shop.write("console", "hello-1.0.0", uses=USES_RESET)
+    shop.write("counter", "typed-1.0.0")
+    shop.apply("--allow-breaking")
+    state = str(shop.folder / "shop.airs-state")
+    shop.run("state", "export", "--out", state)
+    shop.write("counter", "typed-2.0.0")
+    (here,), (there,) = plan(shop)["actions"], plan(shop, "--against", state)["actions"]
+    assert [each["kind"] for each in there["findings"] if each.get("blocks")] == ["breaks-caller"]
+    assert there == here
+    comment = shop.run("plan", str(shop.manifests), "--against", state, "-o", "markdown").out
+    assert "⛔ <code>default/counter</code> <b>blocked</b>" in comment

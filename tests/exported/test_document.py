@@ -15,6 +15,7 @@ from orchestrator.model.rollout import RolloutPhase
 from orchestrator.model.source import FolderSpec, Follow, GitSpec, SourceNote, SourceRecord, SourceStatus
 from orchestrator.model.who import Peer
 from orchestrator.model.world import Drive, World
+from orchestrator.plan.findings.known import KnownFacts
 from orchestrator.plan.make import make_plan
 from orchestrator.plan.ruled import Judging
 from tests.plan.build import deployment, desired, hold, observed, record, rejection, rollout
@@ -45,7 +46,7 @@ def busy() -> ObservedDeployment:
 
 def test_words_of_guests_stay_behind_and_the_plan_is_the_same():
     state = observed(busy(), agent=True)
-    made = export(state, NOTHING, Judging(), lambda _digest: WORLD)
+    made = export(state, NOTHING, Judging(), KnownFacts(lambda _digest: WORLD))
     assert SAID.encode() not in canonical_json(made)
     assert made.state.deployments[0].record.rejected[0].reason == "hello-1 exited"
     for wanted in (deployment(), deployment(version="3.0.0"), deployment(replicas=4)):
@@ -56,7 +57,7 @@ def test_words_of_guests_stay_behind_and_the_plan_is_the_same():
 def test_approvals_are_exported_without_the_people_who_gave_them():
     key = DeploymentKey(namespace="default", name="hello")
     given = Approval(key=key, artifact="sha256:a", capabilities=(), by=Peer(uid=7, user="ann"), why="she asked")
-    made = export(observed(), NOTHING, Judging(rules=PolicySet(approvals=(given,))), lambda _digest: None)
+    made = export(observed(), NOTHING, Judging(rules=PolicySet(approvals=(given,))), KnownFacts())
     assert made.rules.approvals == (replace(given, by=None, why=""),)
     assert made.rules.approvals[0].subject == given.subject
 

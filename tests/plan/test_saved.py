@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from orchestrator.decoding import from_json
 from orchestrator.model.base import canonical_json, digest_of
 from orchestrator.model.desired import Permissions
+from orchestrator.plan.against import Against, AgainstKind
 from orchestrator.plan.document import Plan
 from orchestrator.plan.make import make_plan
 from orchestrator.plan.saved import (
@@ -188,7 +189,10 @@ def test_a_field_given_twice_counts_once_and_is_covered_by_the_seal() -> None:
 
 def test_the_seal_covers_every_field_of_the_plan() -> None:
     assert set(SealedPlan.__struct_fields__) - set(Plan.__struct_fields__) == {"seal"}
-    assert all(name in json.loads(canonical_json(PLAN)) for name in Plan.__struct_encode_fields__)
+    against = Against(kind=AgainstKind.EMPTY)  # left out of a plan that was made here
+    whole = msgspec.structs.replace(PLAN, against=against)
+    assert all(name in json.loads(canonical_json(whole)) for name in Plan.__struct_encode_fields__)
+    assert len({mac(PLAN, KEY), mac(whole, KEY)}) == 2
 
 
 def test_a_plan_of_the_same_observation_is_fresh() -> None:
