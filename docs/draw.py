@@ -293,6 +293,7 @@ PHASES = {
     DeploymentPhase.RUNNING: "every wanted instance is Ready; of a job: it is at work",
     DeploymentPhase.DEGRADED: "some wanted instances are not Ready, or one says that it is degraded",
     DeploymentPhase.SUCCEEDED: "a job's last run ended well",
+    DeploymentPhase.SCHEDULED: "a job waits until its schedule is due",
     DeploymentPhase.FAILED: "no version serves, or none is Ready and one was given up; of a job: its last run failed",
     DeploymentPhase.STOPPED: "all instances have ended, and `restart.type` starts none again; or no agent runs",
     DeploymentPhase.SUSPENDED: "its manifest says `suspend: true`",

@@ -92,7 +92,7 @@ class Api:
             ).serves,
             **ComponentRoutes(parts.collector).serves,
             **RolloutRoutes(parts.operations).serves,
-            **JobRoutes(parts.operations, bodies).serves,
+            **JobRoutes(parts.operations, lambda: parts.controller.ledger, bodies).serves,
             **SourceRoutes(parts.sources, parts.journals, bodies).serves,
             **MessageRoutes(parts.messages, bodies).serves,
             **CallRoutes(parts.messages, bodies).serves,

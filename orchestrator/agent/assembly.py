@@ -39,6 +39,7 @@ from orchestrator.execute.actions import Actions
 from orchestrator.execute.commands import Commands
 from orchestrator.execute.faults import Faults
 from orchestrator.execute.fleet import Fleet
+from orchestrator.execute.job_runs import JobRuns
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.ruling import Ruling
 from orchestrator.execute.settle import Settling
@@ -108,6 +109,7 @@ class Agent:
         self.collector = self._collector(fetching.retain_ms)
         self.notifying = Notifying((), NOTHING_KNOWN, self.clock)
         self.ledger.decided = self._decided
+        self.job_runs = JobRuns(self.ledger, self.clock, self.announcer.announce, self.journals.printed_by)
         self.attestation = self._attestation()
         self.ruling = Ruling(self.ledger, self.clock.wall_ms, self.attestation)
         self.attestation.may_start, self.attestation.naming = self.ruling.refuses_start, self.ruling.naming
@@ -216,7 +218,7 @@ class Agent:
             lambda note: self.sources.followed.note(note),
         )  # fmt: skip
         actions = Actions(ledger, fleet, clock, announce, faults)
-        settling = Settling(ledger, fleet, clock, announce, faults)
+        settling = Settling(ledger, fleet, clock, announce, faults, self.job_runs)
         settling.open_mailboxes()
         observer, outcomes = Observer(ledger, fleet, faults, self.ruling.told), PlanOutcomes(announce, faults)
         controller = Controller(watched, ledger, actions, settling, observer, outcomes, clock.monotonic_ms)
@@ -327,7 +329,8 @@ class Agent:
 
     def _operations(self) -> Operations:
         is_kept, wants = self.state.artifacts.claim, self.controller.sources.wants
-        commands = Commands(self.ledger, self.fleet, self.clock, self.announcer.announce, wants, is_kept, self.ruling)
+        announce, runs = self.announcer.announce, self.job_runs
+        commands = Commands(self.ledger, self.fleet, self.clock, announce, wants, is_kept, runs, self.ruling)
         return Operations(self.controller, commands, is_kept, self.sources.note_applied, self.secrets.secrets)
 
     def _asks(self, key: DeploymentKey, revision: Revision) -> Sequence[Grant]:

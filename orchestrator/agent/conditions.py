@@ -96,7 +96,14 @@ def _job_is_ready(record: Record, described: Described, told: str) -> tuple[Trut
         return Truth.TRUE, Why("Succeeded", told, ended_ms)
     if described.phase is DeploymentPhase.FAILED:
         return Truth.FALSE, Why("Failed", told, ended_ms)
-    return Truth.FALSE, Why("Suspended" if described.phase is DeploymentPhase.SUSPENDED else "Running", told)
+    if described.phase is DeploymentPhase.SUSPENDED:
+        return Truth.FALSE, Why("Suspended")
+    if record.stable is not None and record.stable.schedule is not None and under_way(record) is None:
+        went_well = record.job is None or record.job.outcome.succeeded
+        if went_well:
+            return Truth.TRUE, Why("Scheduled", told)
+        return Truth.FALSE, Why("LastRunFailed", told, ended_ms)
+    return Truth.FALSE, Why("Running", told)
 
 
 def _serves(described: Described, told: str) -> tuple[Truth, Why]:

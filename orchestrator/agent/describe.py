@@ -75,7 +75,17 @@ def _why(seen: ObservedDeployment) -> str:
         return _held(record, hold)
     if rollout is not None:
         return _stands_still(record, rollout) if is_suspended(record) else _on_its_way(seen, rollout)
-    return "" if record.stable is None or is_job(record) else _serves(seen, record.stable.revision)
+    if is_job(record):
+        return _last_run(record)
+    return "" if record.stable is None else _serves(seen, record.stable.revision)
+
+
+def _last_run(record: Record) -> str:
+    """Say of a job by schedule how its last run ended that did not end well."""
+    is_scheduled = record.stable is not None and record.stable.schedule is not None
+    if not is_scheduled or record.job is None or record.job.outcome.succeeded:
+        return ""
+    return f"its last run failed: {record.job.outcome}; `airs get runs {record.key}` shows what it printed"
 
 
 def _on_its_way(seen: ObservedDeployment, rollout: Rollout) -> str:

@@ -19,12 +19,15 @@ from orchestrator.contract.documents import (
     JobView,
     RevisionView,
     RolloutView,
+    RunView,
     SessionView,
     SignerView,
     SubscriptionView,
 )
+from orchestrator.cron import next_due
 from orchestrator.messaging.topics import Subscription
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.job import JobRun
 from orchestrator.model.letter import DeadLetter
 from orchestrator.model.observed import (
     Number,
@@ -45,6 +48,7 @@ from orchestrator.rollout.standing import (
     DeploymentPhase,
     end_of,
     is_job,
+    leading_to,
 )
 
 SignedBy = Callable[[Revision], tuple[SignerView, ...]]
@@ -311,13 +315,39 @@ def _act_view(key: DeploymentKey, act: Act) -> ActView:
 
 
 def _job_view(record: Record) -> JobView:
-    result = record.job
-    if result is None:
-        return JobView(revision="", exit_code=None, message="", started_at=0, ended_at=0)
+    result, schedule, attended = record.job, leading_to(record).schedule, record.attended
+    is_attended = schedule is not None and attended is not None
+    coming = next_due(attended.cron, attended.time_zone, attended.at_ms) if attended and is_attended else None
     return JobView(
-        revision=result.revision,
-        exit_code=result.outcome.exit_code,
-        message=str(result.outcome),
-        started_at=result.started_ms,
-        ended_at=result.ended_ms,
+        revision=result.revision if result else "",
+        exit_code=result.outcome.exit_code if result else None,
+        message=str(result.outcome) if result else "",
+        started_at=result.started_ms if result else 0,
+        ended_at=result.ended_ms if result else 0,
+        schedule=schedule.cron if schedule else "",
+        time_zone=schedule.time_zone if schedule else "",
+        next_at=coming or 0,
+    )
+
+
+def run_view(key: DeploymentKey, run: JobRun) -> RunView:
+    """Describe a run of a job."""
+    outcome = run.outcome
+    return RunView(
+        kind="Run",
+        namespace=key.namespace,
+        deployment=key.name,
+        number=run.number,
+        revision=run.revision,
+        version=run.version,
+        cause=run.cause.value,
+        by=run.by.peer if run.by else None,
+        due_at=run.due_ms,
+        started_at=0 if run.skipped else run.started_ms,
+        ended_at=run.ended_ms,
+        instance=run.instance,
+        exit_code=outcome.exit_code if outcome else None,
+        message=str(outcome) if outcome else "",
+        skipped=run.skipped,
+        output=run.output,
     )

@@ -37,6 +37,7 @@ from orchestrator.contract.documents import (
     ReceiverView,
     RevisionView,
     RolloutView,
+    RunView,
     SessionView,
     SourceView,
     SubscriptionView,
@@ -85,6 +86,7 @@ DOCUMENTS: dict[str, Any] = {
     "status-deployment": DeploymentView,  # `status NAME`
     "get-deployments": tuple[DeploymentView, ...],
     "wait": tuple[DeploymentView, ...],
+    "get-runs": tuple[RunView, ...],
     "get-instances": tuple[InstanceView, ...],
     "get-groups": tuple[GroupView, ...],
     "get-revisions": tuple[HistoryView, ...],

@@ -26,6 +26,7 @@ from orchestrator.contract.documents import (
     GroupView,
     HistoryView,
     InstanceView,
+    RunView,
     SourceView,
     SubscriptionView,
 )
@@ -40,10 +41,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 WATCH_S = 0.5
-KINDS = ("deployments", "instances", "groups", "revisions", "sources", "dead-letters", "subscriptions", "grants")
+KINDS = (
+    "deployments", "instances", "groups", "revisions", "runs", "sources", "dead-letters", "subscriptions", "grants",
+)  # fmt: skip
 RECORDED = ("deployments", "sources")  # what can be shown without an agent
 NOTHING = "Nothing is deployed. `airs apply PATH` deploys a folder of manifests."
-NOT_OF_ONE = ("sources", "dead-letters", "subscriptions", "grants")  # what needs no deployment to be there
+NOT_OF_ONE = ("sources", "runs", "dead-letters", "subscriptions", "grants")  # what needs no deployment to be there
 
 
 @command()
@@ -233,6 +236,9 @@ def _show_deployment(settings: Settings, console: Console, view: DeploymentView)
         console.print(Text(f"commit     applied {applied or 'none'}, attempted {attempted}", style="dim"))
     for signer in view.signers:
         console.print(Text.assemble(("signed by  ", "dim"), *signer_parts(signer)))
+    if view.job is not None and view.job.schedule:
+        due = f", next {clock(view.job.next_at)}" if view.job.next_at else ""
+        console.print(Text(f"schedule   {view.job.schedule}, {view.job.time_zone}{due}", style="dim"))
     if not view.is_job:
         console.print(Text(f"messages   {_traffic_words(view.traffic)}", style="dim"))
     if view.requests.sent:
@@ -357,18 +363,19 @@ def _found(client: AgentClient, kind: str, name: str | None, key: DeploymentKey 
         case "revisions":
             keys = [DeploymentKey(namespace=v.namespace, name=v.name) for v in views]
             return [n for key in keys for n in client.history(key) if isinstance(n, HistoryView)]
-        case "dead-letters" | "subscriptions" | "grants":
+        case "dead-letters" | "subscriptions" | "grants" | "runs":
             return _those_of(_asked(client, kind)(key), views, key, only)
         case _:
             return [source for source in client.sources() if name in (None, source.name)]
 
 
-OfOne = DeadLetterView | SubscriptionView | GrantView
+OfOne = DeadLetterView | SubscriptionView | GrantView | RunView
 
 
 def _asked(client: AgentClient, kind: str) -> Callable[[DeploymentKey | None], Iterable[OfOne]]:
     kinds: dict[str, Callable[[DeploymentKey | None], Iterable[OfOne]]] = {
-        "dead-letters": client.dead_letters, "subscriptions": client.subscriptions, "grants": client.grants,
+        "runs": client.runs, "dead-letters": client.dead_letters,
+        "subscriptions": client.subscriptions, "grants": client.grants,
     }  # fmt: skip
     return kinds[kind]
 
@@ -413,6 +420,12 @@ def _show_letters(console: Console, found: Sequence[Any]) -> None:
     show_letters(console, found)
 
 
+def _show_runs(console: Console, found: Sequence[Any]) -> None:
+    from orchestrator.cli.job_runs import show_runs
+
+    show_runs(console, found)
+
+
 def _show_grants(console: Console, found: Sequence[Any]) -> None:
     from orchestrator.cli.approving import show_grants
 
@@ -430,6 +443,7 @@ _TABLES: dict[str, Callable[[Console, Sequence[Any]], None]] = {
     "instances": _instance_table,
     "groups": _group_table,
     "revisions": _revision_table,
+    "runs": _show_runs,
     "sources": source_table,
     "dead-letters": _show_letters,
     "subscriptions": _show_subscriptions,

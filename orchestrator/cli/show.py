@@ -19,6 +19,7 @@ NARROW_HANG = 4
 
 PHASE_STYLES = {
     "running": "green", "ready": "green", "synced": "green", "succeeded": "green", "normal": "dim",
+    "scheduled": "green",
     "progressing": "cyan", "starting": "cyan", "keeping": "cyan", "suspended": "dim", "stopped": "dim",
     "degraded": "yellow", "restarting": "yellow", "group-restart": "yellow",
     "backing-off": "yellow", "held": "yellow", "out-of-sync": "yellow", "fetching": "yellow", "warning": "yellow",

@@ -8,6 +8,7 @@ from orchestrator.cli.compiling import under_way
 from orchestrator.cli.context import Settings
 from orchestrator.cli.interrupts import telling
 from orchestrator.cli.terminal import Console, Live, Text
+from orchestrator.cli.times import clock
 from orchestrator.client import AgentClient
 from orchestrator.contract.codes import TIMED_OUT
 from orchestrator.contract.documents import DeploymentView, Done, RolloutView
@@ -138,6 +139,9 @@ def ended(view: DeploymentView) -> str:
         return f"{name} does not run yet: {view.message}"
     if view.phase in ("suspended", "stopped"):
         return f"{name} is {view.phase}"
+    if view.job is not None and view.job.schedule:
+        due = f", next {clock(view.job.next_at)}" if view.job.next_at else ""
+        return f"{name} is scheduled: {view.job.schedule}, {view.job.time_zone}{due}"
     if view.phase == "succeeded":
         return f"{name} ran {view.version} to its end"
     return f"{name} runs {view.version}, {view.ready}/{view.replicas} ready"

@@ -32,6 +32,7 @@ from orchestrator.contract.documents import (
     Published,
     Removal,
     RevisionView,
+    RunView,
     SessionView,
     SourceAdded,
     SourceView,
@@ -319,6 +320,10 @@ class AgentClient:
         """Run a job again; yields what it prints and, last, how it ended. Leaving the iterator cancels the run."""
         body = msgspec.json.encode({"arguments": arguments})
         return self._lines(api.RUN, key, body=body, params=_given(reason=reason))
+
+    def runs(self, key: DeploymentKey | None = None) -> list[RunView]:
+        """List the runs of jobs by schedule or request, of one deployment or of all, oldest first."""
+        return list(self._lines(api.RUNS, params=_of(key)))
 
     def dead_letters(self, key: DeploymentKey | None = None) -> list[DeadLetterView]:
         """List dead letters, of one deployment or of all, oldest first."""

@@ -128,13 +128,45 @@ class RolloutView(Value, frozen=True):
 
 
 class JobView(Value, frozen=True):
-    """The outcome of the newest run that a manifest asked for; `exit_code` is None while none has ended yet."""
+    """The outcome of the newest run that a manifest or its schedule asked for; no `exit_code` while none has ended.
+
+    `schedule` is a line of cron in `time_zone`, empty without one; `next_at` is when it is due next, 0 while it is not
+    attended to.
+    """
 
     revision: str
     exit_code: int | None
     message: str
     started_at: int
     ended_at: int
+    schedule: str
+    time_zone: str
+    next_at: int
+
+
+class RunView(Value, frozen=True):
+    """One run of a job, by its schedule or by request: `cause` is schedule, missed (made up for) or request.
+
+    No `exit_code` while it is at work, and of one that was `skipped`, which says why; `message` says how it ended.
+    `output` is the last of what it printed. Times are wall-clock milliseconds, 0 for not yet.
+    """
+
+    kind: str
+    namespace: str
+    deployment: str
+    number: int
+    revision: str
+    version: str
+    cause: str
+    by: Peer | None
+    due_at: int
+    started_at: int
+    ended_at: int
+    instance: str
+    exit_code: int | None
+    message: str
+    skipped: str
+    output: str
 
 
 SIGNER_STATES = ("trusted", "expired", "not-trusted", "revoked")  # the best first

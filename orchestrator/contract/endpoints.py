@@ -34,6 +34,7 @@ from orchestrator.contract.documents import (
     Queued,
     Removal,
     RevisionView,
+    RunView,
     SessionView,
     SourceAdded,
     SourceView,
@@ -114,6 +115,7 @@ DROP_HANDLES = Endpoint("DELETE", ONE + "/sessions/{session}", int, (*ASKED, *RE
 RESTART = Endpoint("POST", ONE + "/restart", Done, (*ASKED, 409))
 ROLLBACK = Endpoint("POST", ONE + "/rollback", Done, (*ASKED, 409))
 ROLLOUT = Endpoint("POST", ONE + "/rollout/{verb}", Done, (*ASKED, 409))
+RUNS = Endpoint("GET", "/v1/runs", RunView, (400,), lines=True)
 DEAD_LETTERS = Endpoint("GET", "/v1/dead-letters", DeadLetterView, lines=True)
 SEND_AGAIN = Endpoint("POST", ONE + "/dead-letters", Resent, ASKED)
 DISCARD = Endpoint("DELETE", ONE + "/dead-letters", Discarded, ASKED)

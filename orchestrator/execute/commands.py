@@ -15,6 +15,7 @@ from orchestrator.concurrency.clock import Clock
 from orchestrator.execute.actions import without
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.history import REJECTED, RolloutOrigin, acted, one_further_back, place_of
+from orchestrator.execute.job_runs import AskedRun, JobRuns
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.rollouts import ANNOUNCE, Rollouts
 from orchestrator.execute.ruling import Ruling
@@ -129,11 +130,11 @@ class Commands:
 
     def __init__(
         self, ledger: Ledger, fleet: Fleet, clock: Clock, announce: ANNOUNCE,
-        still_wanted: Callable[[DeploymentKey, DesiredState], bool], is_kept: Callable[[str], bool],
+        still_wanted: Callable[[DeploymentKey, DesiredState], bool], is_kept: Callable[[str], bool], runs: JobRuns,
         ruling: Ruling | None = None,
     ) -> None:  # fmt: skip
         self._ledger, self._fleet, self._clock, self._announce = ledger, fleet, clock, announce
-        self._rollouts = Rollouts(ledger, clock, announce)
+        self._rollouts, self._runs = Rollouts(ledger, clock, announce), runs
         self._still_wanted, self._is_kept, self._ruling = still_wanted, is_kept, ruling
         self._verbs: dict[type[Command], Callable[[Record, Any, By], Begun | Refusal]] = {
             Rollback: self._roll_back,
@@ -164,7 +165,7 @@ class Commands:
         record = self._record(command)
         if isinstance(record, Refusal):
             return record
-        cancel = self._run(record, command)
+        cancel = self._run(record, command, by)
         if not isinstance(cancel, Refusal):
             version = (record.stable or record.wanted).revision.version
             self.note(command.key, Verb.RUN, by, " ".join((version, *(command.arguments or ()))))
@@ -348,7 +349,7 @@ class Commands:
         lack = f"; {names_of(dependents)} still depend{'s' * (len(dependents) == 1)} on it" if dependents else ""
         return Begun(f"{key}: removing; its stored data are kept{lack}", Goal.IS_GONE)
 
-    def _run(self, record: Record, command: RunJob) -> Callable[[], None] | Refusal:
+    def _run(self, record: Record, command: RunJob, by: By) -> Callable[[], None] | Refusal:
         key, wanted = record.key, record.stable or record.wanted
         if not wanted.revision.is_job:
             return Refusal(f"{key} is no job", "It stays and is asked: `airs request` or `airs call`.")
@@ -358,11 +359,8 @@ class Commands:
         if why is not None:
             return why
 
-        def end(run: Run) -> None:
-            self._announce(key, "job-ran", f"{run.id.instance} of {wanted.revision.version}: {run.outcome}")
-            command.ended(run)
-
-        run = self._fleet.have(wanted).runs.more(wanted.revision, command.arguments, command.taker, end)
+        asked = AskedRun(command.arguments, command.taker, command.ended, by)
+        run = self._runs.asked(record, wanted, self._fleet.have(wanted), asked)
         if run is not None:
             return run.cancel
         at_once = "one at a time: it is stateful" if wanted.revision.stateful else f"{RUNS_MAX} at a time"

@@ -8,6 +8,7 @@ from orchestrator.concurrency.table import Table
 from orchestrator.execute.sharing import Pool
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.job import JobRun
 from orchestrator.model.observed import Number, Record
 from orchestrator.model.policy import Approval
 from orchestrator.model.source import SourceRecord
@@ -53,6 +54,9 @@ class Decisions(Protocol):
 
     def acts(self, key: DeploymentKey) -> Sequence[Act]:
         """Read the manual acts on a deployment, oldest first."""
+
+    def runs(self, key: DeploymentKey) -> Sequence[JobRun]:
+        """Read the runs of a job by schedule or request, oldest first."""
 
     def decide(self, changes: Sequence[Change]) -> int:
         """Write changes and the next serial in one synced batch."""
@@ -130,6 +134,10 @@ class Ledger:
     def acts(self, key: DeploymentKey) -> Sequence[Act]:
         """Return the manual acts on a deployment, oldest first."""
         return self._store.acts(key)
+
+    def runs(self, key: DeploymentKey) -> Sequence[JobRun]:
+        """Return the runs of a job by schedule or request, oldest first."""
+        return self._store.runs(key)
 
     def decide(self, changes: Sequence[Change]) -> None:
         """Make changes durable, all or none, before anything acts on them."""

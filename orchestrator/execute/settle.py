@@ -14,6 +14,7 @@ from orchestrator.concurrency.clock import Clock
 from orchestrator.execute import history
 from orchestrator.execute.faults import Faults
 from orchestrator.execute.fleet import Fleet
+from orchestrator.execute.job_runs import JobRuns
 from orchestrator.execute.ledger import Ledger
 from orchestrator.execute.rollouts import ANNOUNCE
 from orchestrator.execute.workloads import workload_of
@@ -45,10 +46,10 @@ class Settling:
     """Applies records to services, on the controller's thread."""
 
     def __init__(
-        self, ledger: Ledger, fleet: Fleet, clock: Clock, announce: ANNOUNCE, faults: Faults
+        self, ledger: Ledger, fleet: Fleet, clock: Clock, announce: ANNOUNCE, faults: Faults, runs: JobRuns
     ) -> None:  # fmt: skip
         self._ledger, self._fleet, self._clock, self._announce = ledger, fleet, clock, announce
-        self._faults = faults
+        self._faults, self._runs = faults, runs
         self._leaving: Set[DeploymentKey] = frozenset()
         self._waiting = {key for key, record in ledger.records.items() if record.wanted.depends_on}
         self._members: dict[DeploymentKey, Deployment] = {}  # what serves and is in a group
@@ -129,6 +130,7 @@ class Settling:
 
     def _settle(self, record: Record) -> int | None:
         """Take one step with one record; returns when to look again: `MOVED` for at once, None when it is at rest."""
+        record = self._runs.write_down(record)
         wait_ms = self._settle_service(record)
         if wait_ms != MOVED:
             self._fleet.put_in_place(record.stable or record.wanted, takes_messages=not is_suspended(record))
@@ -144,13 +146,14 @@ class Settling:
         rollout = unfinished(record)
         if rollout is None:
             self._rest(record, service)
-            return None
+            return self._runs.attend(record, service)
         self._shape(record, rollout, service)
         if self._advance(record, rollout, service):
             return MOVED
         return workload_of(rollout.target).next_look_ms(rollout, self._clock.wall_ms())
 
     def _suspend(self, record: Record, service: Service) -> int | None:
+        self._runs.suspend(record)
         gone = service.stop(_suspended(service.key))
         service.route.direct({}, hold=gone)
         if record.rollout is not None and is_going_back(record) and gone:  # nothing is left to go back from

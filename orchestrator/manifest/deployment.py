@@ -19,7 +19,7 @@ from orchestrator.manifest.component_source import source_problems
 from orchestrator.manifest.documents import Document
 from orchestrator.manifest.health import health_of, health_problems
 from orchestrator.manifest.identity import identified
-from orchestrator.manifest.job import job_of, job_problems
+from orchestrator.manifest.job import job_of, job_problems, schedule_of
 from orchestrator.manifest.mounts import mount_problems, mounts_of
 from orchestrator.manifest.node import Node, Place, Unplaced, find, items, nearest, plain, text_at
 from orchestrator.manifest.overlay.document import KIND as OVERLAY_KIND
@@ -328,6 +328,7 @@ def assemble(source: Draft, key: DeploymentKey, component: Component, file: str)
         uses=tuple(sorted({_use(use, key) for use in spec.get("uses", ())})),
         health=health_of(source.root, component),
         rollout=_rollout(spec.get("rollout", {})),
+        schedule=schedule_of(source.root) if job is not None else None,
         suspend=spec.get("suspend", False),
         file=file,
         line=source.line,

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from orchestrator.cron import BadSchedule, check_schedule, check_zone
 from orchestrator.interface.fitness import stays
 from orchestrator.manifest.component import Component
 from orchestrator.manifest.node import Node, Unplaced, find, plain
+from orchestrator.model.job import Schedule, WhenAtWork, WhenMissed
 from orchestrator.model.spec import Job
 from orchestrator.model.world import Drive
 
@@ -31,6 +33,8 @@ def job_problems(root: Node, component: Component) -> Iterator[Unplaced]:
         place = spec.keys.get("job", job.place) if spec is not None else job.place
         summary = f"`spec.job` says how a job is run, but component {component.name} is no job"
         yield Unplaced(*place, summary, "It does not export `wasi:cli/run`.", "remove `job`, or name another component")
+    if job is not None:
+        yield from _schedule_problems(job)
     if not is_job(root, component) or spec is None or not isinstance(spec.value, dict):
         return
     for field, why in _OUT_OF_PLACE.items():
@@ -54,3 +58,44 @@ def job_of(root: Node, component: Component) -> Job | None:
     node = find(root, "spec", "job")
     written: Any = plain(node) if node is not None else {}
     return Job(args=tuple(written.get("args", ())), env=tuple(sorted(written.get("env", {}).items())))
+
+
+def schedule_of(root: Node) -> Schedule | None:
+    """Return when a sound deployment's job is run; None for once, at each revision."""
+    job = find(root, "spec", "job")
+    written: Any = plain(job) if job is not None else {}
+    if "schedule" not in written:
+        return None
+    return Schedule(
+        cron=" ".join(written["schedule"].split()),
+        time_zone=written.get("timeZone", "UTC"),
+        concurrency=WhenAtWork(written.get("concurrency", WhenAtWork.FORBID.value)),
+        missed=WhenMissed(written.get("missed", WhenMissed.ONCE.value)),
+    )
+
+
+def _schedule_problems(job: Node) -> Iterator[Unplaced]:
+    schedule, zone = find(job, "schedule"), find(job, "timeZone")
+    if schedule is None:
+        for field in _OF_A_SCHEDULE:
+            stray = find(job, field)
+            if stray is not None:
+                summary = f"`spec.job.{field}` is about a schedule, and there is none"
+                yield Unplaced(*stray.place, summary, suggestion="add `schedule`, or remove it")
+        return
+    try:
+        check_zone(str(zone.value) if zone is not None else "UTC")
+    except BadSchedule as bad:
+        place, hint = (zone or schedule).place, "write one like `Europe/Berlin`, or leave it away for UTC"
+        yield Unplaced(*place, f"`spec.job.timeZone` is none: {bad}", suggestion=hint)
+        return
+    try:
+        check_schedule(str(schedule.value), str(zone.value) if zone is not None else "UTC", A_MOMENT_MS)
+    except BadSchedule as bad:
+        summary = f"`spec.job.schedule` is no schedule: {bad}"
+        yield Unplaced(*schedule.place, summary, _FIELDS, "write one like `30 3 * * *`, or `@daily`")
+
+
+_OF_A_SCHEDULE = ("timeZone", "concurrency", "missed")
+_FIELDS = "Its fields are minute, hour, day of the month, month, day of the week; with six, seconds come first."
+A_MOMENT_MS = 1_600_000_000_000  # from which on a schedule has to come once, in so many years as the library looks

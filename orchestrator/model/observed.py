@@ -7,7 +7,7 @@ from orchestrator.model.commit import Commit
 from orchestrator.model.exits import ExitReason
 from orchestrator.model.facts import Switch
 from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.job import JobOutcome
+from orchestrator.model.job import Attended, JobOutcome
 from orchestrator.model.message import Health
 from orchestrator.model.rollout import Cause, Rollout
 from orchestrator.model.spec import Deployment, GroupStrategy, Revision
@@ -145,7 +145,7 @@ class Record(Value, frozen=True):
     the first set is Ready once), with the in-place fields in force. `generation` counts changed specs. `deleted` means
     that someone asked for its removal, which a restart of the agent does not forget.
     `attempted` and `applied` are source revisions (git commits). `job` is the newest result of a job.
-    `barred` is a revision that a policy stopped.
+    `barred` is a revision that a policy stopped. `attended` is how far a job's schedule was attended to.
     """
 
     key: DeploymentKey
@@ -162,6 +162,7 @@ class Record(Value, frozen=True):
     applied: str | None = None
     job: JobResult | None = None
     barred: Barred | None = None
+    attended: Attended | None = None
 
 
 class Traffic(Value, frozen=True):

@@ -6,6 +6,7 @@ from typing import Any
 from orchestrator.model.base import Value
 from orchestrator.model.component_source import Provenance
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.job import Schedule
 from orchestrator.model.secret import SecretUse
 from orchestrator.model.signed import Signer
 
@@ -322,6 +323,7 @@ class Deployment(Value, frozen=True):
     uses: tuple[DeploymentUse, ...] = ()
     health: HealthPolicy = HealthPolicy()
     rollout: RolloutPolicy = RolloutPolicy()
+    schedule: Schedule | None = None
     suspend: bool = False
     file: str = ""
     line: int = 0

@@ -2,6 +2,7 @@
 
 from orchestrator.model.event import Event, LogLine
 from orchestrator.model.hop import Hop
+from orchestrator.model.ids import ComponentId
 from orchestrator.model.source import SourceStatus
 from orchestrator.observe.journal import Bounds, Journal
 from orchestrator.observe.trace import HOPS_KEPT, group_of_hop, weight_of_hop
@@ -9,6 +10,7 @@ from orchestrator.observe.trace import HOPS_KEPT, group_of_hop, weight_of_hop
 EVENTS_KEPT = Bounds(entries=10_000, weight=8 << 20)  # of all deployments together, weighed in characters
 LOG_LINES_KEPT = Bounds(entries=20_000, weight=16 << 20)
 LOOKS_KEPT = Bounds(entries=1_000, weight=1 << 20)  # what looks at sources found, where that was news
+PRINTED_MAX = 4_096  # characters of what a run of a job printed last
 LOG_LINE_MAX = 8_192  # characters, with its context; a longer line is cut
 CONTEXT_MAX = 32  # pairs of a log line's context that are kept
 ENTRY_WEIGHT = 256  # of an entry beside its text
@@ -22,6 +24,12 @@ class Journals:
         self.logs: Journal[LogLine] = Journal(LOG_LINES_KEPT, _weight_of_line, lambda line: line.key)
         self.looks: Journal[SourceStatus] = Journal(LOOKS_KEPT, lambda _: ENTRY_WEIGHT, lambda status: status.source)
         self.hops: Journal[Hop] = Journal(HOPS_KEPT, weight_of_hop, group_of_hop)
+
+    def printed_by(self, instance: ComponentId) -> str:
+        """Return the last lines that an instance wrote, as far as they are kept."""
+        of = (instance.deployment, instance.instance)
+        lines = [line.text for _, line in self.logs.since(0) if (line.key, line.instance) == of]
+        return "\n".join(lines)[-PRINTED_MAX:]
 
 
 def printable(text: str) -> str:

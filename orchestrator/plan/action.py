@@ -57,6 +57,7 @@ class Reason(Enum):
     GRANTS_CHANGED = "grants-changed"
     LIMITS_CHANGED = "limits-changed"
     JOB_CHANGED = "job-changed"
+    SCHEDULE_CHANGED = "schedule-changed"
     MOUNTS_CHANGED = "mounts-changed"
     CODEC_CHANGED = "codec-changed"
     MANIFEST_CHANGED = "manifest-changed"  # of a signed component

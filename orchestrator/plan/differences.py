@@ -29,6 +29,7 @@ IN_PLACE = (
     ("labels", "labels", Reason.LABELS_CHANGED),
     ("depends_on", "dependsOn", Reason.DEPENDS_ON_CHANGED),
     ("uses", "uses", Reason.USES_CHANGED),
+    ("schedule", "job", Reason.SCHEDULE_CHANGED),
 )
 
 # Everything in a Revision but its id. Another component or statefulness comes with other bytes, or ought to.

@@ -26,6 +26,7 @@ class DeploymentPhase(Enum):
     RUNNING = "running"
     DEGRADED = "degraded"
     SUCCEEDED = "succeeded"  # a job's
+    SCHEDULED = "scheduled"  # a job's, until it is due
     FAILED = "failed"
     STOPPED = "stopped"
     SUSPENDED = "suspended"
@@ -167,7 +168,7 @@ def phase_of(seen: ObservedDeployment) -> DeploymentPhase:
         return DeploymentPhase.DEGRADED if has_some else DeploymentPhase.FAILED
     if is_suspended(record):
         return DeploymentPhase.SUSPENDED
-    return _phase_of_job(record) if is_job(record) else _phase_of_service(record, seen)
+    return _phase_of_job(record, seen) if is_job(record) else _phase_of_service(record, seen)
 
 
 def ending_of(seen: ObservedDeployment) -> Conclusion | None:
@@ -211,12 +212,16 @@ _ENDINGS = {
     DeploymentPhase.FAILED: Conclusion.FAILED,
     DeploymentPhase.STOPPED: Conclusion.STOPPED,
     DeploymentPhase.SUCCEEDED: Conclusion.AS_WANTED,
+    DeploymentPhase.SCHEDULED: Conclusion.AS_WANTED,
 }
 
 
-def _phase_of_job(record: Record) -> DeploymentPhase:
+def _phase_of_job(record: Record, seen: ObservedDeployment) -> DeploymentPhase:
     if under_way(record) is not None:
         return DeploymentPhase.RUNNING
+    if record.stable is not None and record.stable.schedule is not None:
+        is_at_work = any(i.phase is Phase.RUNNING for i in seen.instances or ())
+        return DeploymentPhase.RUNNING if is_at_work else DeploymentPhase.SCHEDULED
     is_rejected = isinstance(hold_of(record), Rejection)
     return DeploymentPhase.FAILED if record.stable is None or is_rejected else DeploymentPhase.SUCCEEDED
 

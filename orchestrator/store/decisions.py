@@ -11,6 +11,7 @@ import msgspec
 from orchestrator.model.audit import Note
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.job import JobRun
 from orchestrator.model.observed import Number, Record
 from orchestrator.model.policy import Approval
 from orchestrator.model.source import SourceRecord
@@ -85,6 +86,20 @@ class DeleteAct(msgspec.Struct, frozen=True):
     number: int
 
 
+class PutRun(msgspec.Struct, frozen=True):
+    """Write a run of a job, over what was known of it. Like its history, it stays when the deployment goes."""
+
+    key: DeploymentKey
+    run: JobRun
+
+
+class DeleteRun(msgspec.Struct, frozen=True):
+    """Drop the run with this number."""
+
+    key: DeploymentKey
+    number: int
+
+
 class PutApproval(msgspec.Struct, frozen=True):
     """Write an approval that a person gave."""
 
@@ -110,7 +125,7 @@ class DeleteHistory(msgspec.Struct, frozen=True):
     number: int
 
 
-Entry = AppendHistory | UpdateHistory | DeleteHistory | AppendAct | DeleteAct
+Entry = AppendHistory | UpdateHistory | DeleteHistory | AppendAct | DeleteAct | PutRun | DeleteRun
 Row = PutRecord | DeleteRecord | PutSource | DeleteSource | PutApproval | DeleteApproval | Entry
 Change = Row | PutDesired | DeleteDesired | Tell
 
@@ -150,6 +165,10 @@ def _entry_row(change: Entry) -> Write:
             return keys.of_act(key, act.number), keys.pack(act)
         case DeleteAct(key=key, number=dropped):
             return keys.of_act(key, dropped), None
+        case PutRun(key=key, run=run):
+            return keys.of_run(key, run.number), keys.pack(run)
+        case DeleteRun(key=key, number=dropped):
+            return keys.of_run(key, dropped), None
 
 
 def read_serial(database: Rows) -> int:
@@ -196,3 +215,8 @@ def read_history(database: Rows, key: DeploymentKey) -> Sequence[Number]:
 def read_acts(database: Rows, key: DeploymentKey) -> Sequence[Act]:
     """Read the manual acts on a deployment, oldest first."""
     return [keys.unpack(row, Act) for _, row in database.scan(keys.of_deployment(keys.ACTS, key))]
+
+
+def read_runs(database: Rows, key: DeploymentKey) -> Sequence[JobRun]:
+    """Read the runs of a job by schedule or request, oldest first."""
+    return [keys.unpack(row, JobRun) for _, row in database.scan(keys.of_deployment(keys.RUNS, key))]

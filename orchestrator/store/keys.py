@@ -29,6 +29,7 @@ APPROVALS = b"v"
 STALLS = b"t"  # since when deployments wait for a person
 SENDERS = b"c"  # who was seen sending to a deployment
 TOLD = b"x"  # the state of a subject that a receiver of news was told of last
+RUNS = b"j"  # of jobs, by schedule or request
 UNTOLD = b"b"  # notes on a decision that are not in the audit book yet
 
 FORMAT = b"\x01"
@@ -60,6 +61,11 @@ def of_number(key: DeploymentKey, number: int) -> bytes:
 def of_act(key: DeploymentKey, number: int) -> bytes:
     """Name one manual act on a deployment; they sort by number."""
     return of_deployment(ACTS, key) + number.to_bytes(8, "big")
+
+
+def of_run(key: DeploymentKey, number: int) -> bytes:
+    """Name one run of a job; they sort by number."""
+    return of_deployment(RUNS, key) + number.to_bytes(8, "big")
 
 
 def of_mail(key: DeploymentKey, number: int) -> bytes:

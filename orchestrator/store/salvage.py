@@ -14,6 +14,7 @@ import msgspec
 
 from orchestrator.model.audit import Note
 from orchestrator.model.facts import SeenSender
+from orchestrator.model.job import JobRun
 from orchestrator.model.letter import DeadLetter
 from orchestrator.model.observed import Number, Record
 from orchestrator.model.policy import Approval
@@ -57,6 +58,7 @@ TABLES: dict[bytes, tuple[str, object]] = {  # what its rows are called, and wha
     keys.WANTED: ("", Deployment),
     keys.NOTES: ("", SourceNote),
     keys.STALLS: ("", Stall),
+    keys.RUNS: ("runs of jobs", JobRun),
     keys.HISTORY: ("entries of history", Number),
     keys.DATA: ("values of guests", None),
     keys.PART: ("values of guests", None),

@@ -7,6 +7,7 @@ from functools import cached_property
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.facts import DeploymentFacts
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.job import JobRun
 from orchestrator.model.observed import Number, Record
 from orchestrator.model.policy import Approval
 from orchestrator.model.source import SourceRecord
@@ -21,6 +22,7 @@ from orchestrator.store.decisions import (
     read_artifacts,
     read_history,
     read_records,
+    read_runs,
     read_serial,
     read_sources,
 )
@@ -147,6 +149,10 @@ class Store:
     def acts(self, key: DeploymentKey) -> Sequence[Act]:
         """Read the manual acts on a deployment, oldest first."""
         return read_acts(self._database, key)
+
+    def runs(self, key: DeploymentKey) -> Sequence[JobRun]:
+        """Read the runs of a job by schedule or request, oldest first."""
+        return read_runs(self._database, key)
 
     def close(self) -> None:
         """Sync and close; again does nothing."""

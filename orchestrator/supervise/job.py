@@ -168,9 +168,9 @@ class Runs:
         return self._wanted.get(revision)
 
     def more(
-        self, revision: Revision, args: tuple[str, ...] | None, taker: OutputTaker, ended: Callable[[Run], None]
+        self, revision: Revision, args: tuple[str, ...] | None, taker: OutputTaker | None, ended: Callable[[Run], None]
     ) -> Run | None:
-        """Run it again by request; `args` None takes those of the revision. None when too many are at work."""
+        """Run it by request or schedule; `args` None takes those of the revision. None when too many are at work."""
         with self._lock:
             if len(self._asked) >= RUNS_MAX or (revision.stateful and self._at_work()):
                 return None

@@ -64,6 +64,9 @@ ANSWERS = {  # of Ready, Reconciling and Stalled: true or false, and because of 
     "a job ended with a code": ("F Failed", "F AtRest", "T Rejected"),
     "a job's next version took too long": ("F Failed", "F AtRest", "T Rejected"),
     "a job was rolled back": ("T Succeeded", "F AtRest", "T RolledBack"),
+    "a job waits for its schedule": ("T Scheduled", "F AtRest", "F NothingInTheWay"),
+    "a job by schedule is at work": ("T Scheduled", "F AtRest", "F NothingInTheWay"),
+    "a job by schedule failed last": ("F LastRunFailed", "F AtRest", "F NothingInTheWay"),
     "its source wants another that nobody tries yet": ("T Serving", "T OutOfSync", "F NothingInTheWay"),
 }
 
@@ -87,7 +90,7 @@ def test_what_is_at_rest_and_not_as_wanted_is_stalled_or_says_why_it_is_not_read
     if ROWS[name].ending is None:
         assert reconciling.status is Truth.TRUE or stalled.status is Truth.TRUE
     elif ready.status is not Truth.TRUE:
-        assert stalled.status is Truth.TRUE or ready.reason in ("Suspended", "Stopped", "Degraded")
+        assert stalled.status is Truth.TRUE or ready.reason in ("Suspended", "Stopped", "Degraded", "LastRunFailed")
 
 
 STALE = SourceNote(

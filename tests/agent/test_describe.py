@@ -10,9 +10,11 @@ from orchestrator.agent.describe_sources import SourceSeen, Sync
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.exits import ExitKind, ExitReason
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.job import JobOutcome, Schedule
 from orchestrator.model.message import Health
 from orchestrator.model.observed import (
     Hold,
+    JobResult,
     ObservedDeployment,
     ObservedGroup,
     ObservedInstance,
@@ -54,6 +56,9 @@ def deployment(version: str, **fields: Any) -> Deployment:
 
 OLD, NEW = deployment("1.0.0"), deployment("2.0.0", rollout=CANARY)
 JOB, NEXT_JOB = (deployment(version, job=Job(), replicas=0) for version in ("1.0.0", "2.0.0"))
+
+NIGHTLY = deployment("1.0.0", job=Job(), replicas=0, schedule=Schedule(cron="@daily"))
+FAILED_RUN = JobResult(revision=NIGHTLY.revision.id, outcome=JobOutcome(code=3), started_ms=1, ended_ms=2)
 
 
 def record(stable: Deployment | None = OLD, wanted: Deployment | None = None, **fields: Any) -> Record:
@@ -259,6 +264,13 @@ ROWS = {
     "a job was rolled back": Row(
         of(record(JOB, NEXT_JOB, held=Hold(revision=NEXT_JOB.revision.id, reason="rolled back", at_ms=1))),
         P.SUCCEEDED, C.HELD, 0, Sync.HELD, ("2.0.0 is not run: rolled back",),
+    ),
+    "a job waits for its schedule": Row(of(record(NIGHTLY)), P.SCHEDULED, C.AS_WANTED, 0, Sync.SYNCED),
+    "a job by schedule is at work": Row(of(record(NIGHTLY), (instance(of=NIGHTLY),)), P.RUNNING, C.AS_WANTED, 0,
+        Sync.SYNCED),
+    "a job by schedule failed last": Row(
+        of(record(NIGHTLY, job=FAILED_RUN)), P.SCHEDULED, C.AS_WANTED, 0, Sync.SYNCED,
+        ("its last run failed: exit code 3; `airs get runs default/hello` shows what it printed",),
     ),
     # its source
     "its source wants another that nobody tries yet": Row(

@@ -63,6 +63,7 @@ ASKS: dict[str, Any] = {  # for each endpoint, what asks it
     "RESTART": lambda client: client.restart(KEY),
     "ROLLBACK": lambda client: client.rollback(KEY, 2),
     "ROLLOUT": lambda client: client.rollout(KEY, "abort"),
+    "RUNS": lambda client: client.runs(),
     "DEAD_LETTERS": lambda client: client.dead_letters(KEY),
     "SEND_AGAIN": lambda client: client.send_again(KEY, (1,)),
     "DISCARD": lambda client: client.discard(KEY),

@@ -62,6 +62,19 @@ REFUSED = {
     "not text": ("  job: {args: [1]}\n", "6:16: `spec.job.args[0]` must be text, but is a whole number"),
     "a number": ("  job: {env: {A: 1}}\n", "6:18: `spec.job.env.A` must be text, but is a whole number"),
     "a bad name": ("  job: {env: {'A=B': x}}\n", "6:15: a key of `spec.job.env` is `A=B`, which is not a variable's"),
+    "no schedule": ("  job: {schedule: 61 * * * *}\n", "6:19: `spec.job.schedule` is no schedule: bad minute"),
+    "no zone": (
+        "  job: {schedule: '@daily', timeZone: Mars/Base}\n",
+        "6:39: `spec.job.timeZone` is none: no time zone 'Mars/Base' is known here",
+    ),
+    "no such way": (
+        "  job: {schedule: '@daily', concurrency: never}\n",
+        "6:42: `spec.job.concurrency` is `never`; it must be `forbid` or `replace` or `allow`",
+    ),
+    "a zone of nothing": (
+        "  job: {timeZone: UTC}\n",
+        "6:19: `spec.job.timeZone` is about a schedule, and there is none",
+    ),
     "unknown": ("  job: {arg: []}\n", "6:9: unknown key `arg` in `spec.job`"),
 }
 

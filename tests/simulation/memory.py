@@ -7,6 +7,7 @@ from orchestrator.execute.ledger import Decisions
 from orchestrator.model.base import canonical_json
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
+from orchestrator.model.job import JobRun
 from orchestrator.model.observed import Number, Record
 from orchestrator.model.policy import Approval
 from orchestrator.model.source import SourceRecord
@@ -21,10 +22,12 @@ from orchestrator.store.decisions import (
     DeleteDesired,
     DeleteHistory,
     DeleteRecord,
+    DeleteRun,
     DeleteSource,
     PutApproval,
     PutDesired,
     PutRecord,
+    PutRun,
     PutSource,
     UpdateHistory,
 )
@@ -41,6 +44,7 @@ class MemoryDecisions:
         self._sources: dict[str, bytes] = {}
         self._history: dict[DeploymentKey, dict[int, bytes]] = {}
         self._approvals: dict[str, bytes] = {}
+        self._runs: dict[DeploymentKey, dict[int, bytes]] = {}
         self._acts: dict[DeploymentKey, dict[int, bytes]] = {}
 
     def records(self) -> Sequence[Record]:
@@ -60,6 +64,9 @@ class MemoryDecisions:
 
     def acts(self, key: DeploymentKey) -> Sequence[Act]:
         return [from_json(row, Act) for _, row in sorted(self._acts.get(key, {}).items())]
+
+    def runs(self, key: DeploymentKey) -> Sequence[JobRun]:
+        return [from_json(row, JobRun) for _, row in sorted(self._runs.get(key, {}).items())]
 
     def decide(self, changes: Sequence[Change]) -> int:
         self.serial += bool(changes)
@@ -85,6 +92,10 @@ class MemoryDecisions:
                     self._approvals[approval.subject] = canonical_json(approval)
                 case DeleteApproval(subject=subject):
                     self._approvals.pop(subject, None)
+                case PutRun(key=key, run=run):
+                    self._runs.setdefault(key, {})[run.number] = canonical_json(run)
+                case DeleteRun(key=key, number=dropped):
+                    self._runs.get(key, {}).pop(dropped, None)
                 case AppendAct(key=key, act=act):
                     self._acts.setdefault(key, {})[act.number] = canonical_json(act)
                 case DeleteAct(key=key, number=dropped):

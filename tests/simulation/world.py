@@ -26,6 +26,7 @@ from orchestrator.execute.commands import (
 )
 from orchestrator.execute.faults import Faults
 from orchestrator.execute.fleet import Fleet
+from orchestrator.execute.job_runs import JobRuns
 from orchestrator.execute.ledger import Decisions, Ledger
 from orchestrator.execute.settle import Settling
 from orchestrator.messaging.asking import Requests
@@ -182,14 +183,15 @@ class World:
         self.ledger = Ledger(self.store)
         self.failing = faults = Faults(self.clock, self._announced)
         actions = Actions(self.ledger, self.fleet, self.clock, self._announced, faults)
-        settling = Settling(self.ledger, self.fleet, self.clock, self._announced, faults)
+        runs = JobRuns(self.ledger, self.clock, self._announced)
+        settling = Settling(self.ledger, self.fleet, self.clock, self._announced, faults, runs)
         settling.open_mailboxes()
         observer, outcomes = Observer(self.ledger, self.fleet, faults), PlanOutcomes(_announce, faults)
         self.sources = WatchedSources(lambda: resolve, _ignore, self.clock.wall_ms, _ignore, _ignore)
         self.controller = SteppedController(
             self.sources, self.ledger, actions, settling, observer, outcomes, self.clock.monotonic_ms
         )
-        commands = Commands(self.ledger, self.fleet, self.clock, _announce, self.sources.wants, _is_kept)
+        commands = Commands(self.ledger, self.fleet, self.clock, _announce, self.sources.wants, _is_kept, runs)
         self.operations = Operations(self.controller, commands, lambda _: True, _ignore)
         settled = SettledSource(
             lambda _: self.source.read(), _ignore

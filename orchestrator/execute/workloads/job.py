@@ -1,5 +1,6 @@
 """Jobs, run to their end: one run for each revision, whose outcome is its rollout's."""
 
+from orchestrator.model.job import JobOutcome
 from orchestrator.model.message import Undelivered
 from orchestrator.model.observed import JobResult
 from orchestrator.model.rollout import Rollout, RolloutPhase
@@ -16,6 +17,8 @@ class JobWorkload:
         run = service.runs.find(rollout.target.revision.id)
         waits = run is not None and run.was_prevented and now_ms < rollout.deadline_ms
         outcome = None if run is None or waits else run.outcome
+        if rollout.target.schedule is not None:  # its runs come by themselves, and say nothing of the revision
+            outcome = JobOutcome(code=0)
         facts = RunFacts(outcome=outcome, none_at_work=not service.runs.is_at_work)
         return advance_job(rollout, facts, now_ms)
 
@@ -28,7 +31,7 @@ class JobWorkload:
         revision = rollout.target.revision
         goes_on = rollout.phase is not RolloutPhase.ROLLING_BACK
         others_are_gone = service.runs.keep_only(revision.id if goes_on else None)
-        if rollout.phase is RolloutPhase.STARTING and others_are_gone:
+        if rollout.phase is RolloutPhase.STARTING and others_are_gone and rollout.target.schedule is None:
             service.runs.once(revision)
         if serving is None or serving.revision.is_job:
             self.rest(rollout.target, service)
@@ -67,7 +70,9 @@ class JobWorkload:
 
     def said_of(self, rollout: Rollout) -> str:
         """Say whether it runs or has run."""
-        new = rollout.target.revision.version
+        new, schedule = rollout.target.revision.version, rollout.target.schedule
+        if schedule is not None:
+            return f"{new} is run at {schedule.cron}, {schedule.time_zone}"
         return f"running {new}" if rollout.phase is RolloutPhase.STARTING else f"{new} ran to its end"
 
 
