@@ -266,8 +266,9 @@ ROWS = {
         P.SUCCEEDED, C.HELD, 0, Sync.HELD, ("2.0.0 is not run: rolled back",),
     ),
     "a job waits for its schedule": Row(of(record(NIGHTLY)), P.SCHEDULED, C.AS_WANTED, 0, Sync.SYNCED),
-    "a job by schedule is at work": Row(of(record(NIGHTLY), (instance(of=NIGHTLY, ready=False),)), P.RUNNING, C.AS_WANTED, 0,
-        Sync.SYNCED),
+    "a job by schedule is at work": Row(
+        of(record(NIGHTLY), (instance(of=NIGHTLY, ready=False),)), P.RUNNING, C.AS_WANTED, 0, Sync.SYNCED,
+    ),
     "a job by schedule failed last": Row(
         of(record(NIGHTLY, job=FAILED_RUN)), P.SCHEDULED, C.AS_WANTED, 0, Sync.SYNCED,
         ("its last run failed: exit code 3; `airs get runs default/hello` shows what it printed",),
