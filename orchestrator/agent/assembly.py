@@ -11,6 +11,7 @@ from orchestrator.agent.auditing import Auditing
 from orchestrator.agent.collection import Collector
 from orchestrator.agent.compilations import Compilations
 from orchestrator.agent.condition_times import ConditionTimes
+from orchestrator.agent.declared import DeclaredSources
 from orchestrator.agent.exchange import Exchange
 from orchestrator.agent.exporting import Exporting
 from orchestrator.agent.fetching import NOTHING_FETCHED, Fetching, tell_of_look
@@ -122,6 +123,9 @@ class Agent:
         self.lookout = self._lookout(artifacts, fetching)
         self.sources = self._sources(artifacts, fetching.passed_on)
         self.times = self._condition_times()
+        self.declared = DeclaredSources(
+            self.sources, self.controller, self.ledger, self.store.notes, self.clock, self.announcer.announce
+        )
         self.planning = self._planning(artifacts)
         self.exporting = self._exporting()
         self.operations = self._operations()
@@ -300,7 +304,7 @@ class Agent:
         wait([self.controller.submit(look)], timeout=RULED_WAIT_S)
 
     def _sources(self, artifacts: ArtifactCache, passed_on: Mapping[str, str]) -> Sources:
-        reading = Reading(artifacts, self.state.path / "git", passed_on, self.lookout)
+        reading = Reading(artifacts, self.state.path / "git", passed_on, self.lookout, self.clock.wall_ms)
         announce = self.announcer.announce
         return Sources(self.controller, self.ledger, self.store.notes, reading, self.clock, announce)
 

@@ -222,6 +222,7 @@ def _view(seen: SourceSeen, others: Mapping[str, SourceRecord], not_done: tuple[
         revision=status.revision or (seen.desired.revision if seen.desired is not None else None),
         commit=status.commit or (seen.desired.commit if seen.desired is not None else None),
         read_at=(seen.note.read_ms or None) if seen.note is not None else None,
+        looked_at=(seen.note.looked_ms or None) if seen.note is not None else None,
         deployments=len(seen.desired.deployments) if seen.desired is not None else 0,
         stale_since=status.stale_since_ms,
         failure=f"{failure.summary}: {failure.detail}" if failure is not None else "",
@@ -231,5 +232,7 @@ def _view(seen: SourceSeen, others: Mapping[str, SourceRecord], not_done: tuple[
         not_done=not_done,
         interval_ms=record.interval_ms if record is not None else INTERVAL_MS,
         permissions=record.permissions if record is not None else Permissions(),
+        namespaces=spec.namespaces if spec is not None else (),
+        declared=record is not None and record.declared is not None,
         overlaps=overlaps_of(record, others) if record is not None else (),
     )

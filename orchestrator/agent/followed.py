@@ -5,7 +5,7 @@
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,9 +53,10 @@ class Reading:
     """
 
     def __init__(
-        self, artifacts: ArtifactCache, work_dir: Path, passed_on: Mapping[str, str], lookout: Lookout
+        self, artifacts: ArtifactCache, work_dir: Path, passed_on: Mapping[str, str], lookout: Lookout,
+        now_ms: Callable[[], int],
     ) -> None:  # fmt: skip
-        self._artifacts, self._work_dir, self._passed_on = artifacts, work_dir, passed_on
+        self._artifacts, self._work_dir, self._passed_on, self._now_ms = artifacts, work_dir, passed_on, now_ms
         self.lookout = lookout
 
     def follow(
@@ -70,7 +71,7 @@ class Reading:
         stop = threading.Event()
         read = SettledSource(source.glance, stop.wait).read if isinstance(source, FolderSource) else _whole(source)
         read = self.lookout.wrapped(record.name, read, lambda: reader.ask(()))
-        reader = SourceReader(record.name, read, answered)
+        reader = SourceReader(record.name, read, answered, self._now_ms)
         watching = watch(record.spec, stop, reader.ask, interval_s=record.interval_ms / 1000)
 
         def seen(snapshot: Snapshot) -> None:
@@ -99,15 +100,19 @@ class FollowedSources:
         records = [*self._ledger.sources.values()]
         return {each.name: each.spec for each in records if each.follow.is_watched and each.spec is not None}
 
-    def begin(self) -> None:
-        """Follow what is to be followed, before the controller starts; an `up` that was killed has ended."""
+    def begin(self, elsewhere: Collection[str] = ()) -> None:
+        """Follow what is to be followed, before the controller starts; an `up` that was killed has ended.
+
+        Of those that read `elsewhere` than before, nothing counts as accepted yet.
+        """
         notes = self._notes.all()
         for record in self._ledger.sources.values():
             if record.follow is Follow.UP:
                 note = notes.get(record.name)
                 self.put_unwatched(record, max(note.watched_ms if note else 0, record.since_ms))
-            elif record.follow is Follow.WATCHED:
-                self.follow(record, notes.get(record.name), self.accepted(record.name))
+            elif record.follow is Follow.WATCHED and record.spec is not None:
+                accepted = None if record.name in elsewhere else self.accepted(record.name)
+                self.follow(record, notes.get(record.name), accepted)
 
     def close(self) -> None:
         """Follow nothing any more, once the controller has ended; an `up` in this process or another ends, too."""

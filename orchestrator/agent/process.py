@@ -32,7 +32,7 @@ from orchestrator.interpreter import Interpreter
 from orchestrator.model.calls import Calls, UnknownLayout
 from orchestrator.model.event import Event
 from orchestrator.model.policy import MachineLimits
-from orchestrator.model.settings import ForgeSection, NotificationSection, WebhooksSection
+from orchestrator.model.settings import ForgeSection, NotificationSection, SourceSection, WebhooksSection
 from orchestrator.model.source import SourceStatus
 from orchestrator.secrets.secrets import SecretPlaces
 from orchestrator.store.database import DatabaseFault
@@ -63,6 +63,7 @@ class AgentOptions(NamedTuple):
     fetching: Fetching = NOTHING_FETCHED
     secrets: SecretPlaces | None = None
     policy: str = ""
+    sources: tuple[SourceSection, ...] = ()
     policy_refresh_ms: int = 15_000
     machine: MachineLimits | None = None
     webhooks: WebhooksSection = WebhooksSection()
@@ -209,7 +210,7 @@ async def _serve(
     )  # fmt: skip
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    _begin(agent)
+    _begin(agent, options)
     options.ready(agent)
     controller.start()
     waits = {serving, asyncio.create_task(ending.wait())}
@@ -227,9 +228,9 @@ async def _serve(
     await serving
 
 
-def _begin(agent: Agent) -> None:
+def _begin(agent: Agent, options: AgentOptions) -> None:
     """Start the threads that work for the controller, or beside it."""
-    agent.sources.followed.begin()
+    agent.sources.followed.begin(agent.declared.begin(options.sources))
     agent.collector.begin()
     agent.times.begin()
     agent.auditing.begin()

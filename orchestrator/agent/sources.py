@@ -13,19 +13,17 @@ from msgspec.structs import replace
 
 from orchestrator.agent.describe_sources import SourceSeen, overlaps_of, seen_sources, source_views
 from orchestrator.agent.followed import FollowedSources, Reading
-from orchestrator.agent.trouble import Trouble
+from orchestrator.agent.source_removal import SourceRemoval
+from orchestrator.agent.trouble import Trouble, refused, unknown_source
 from orchestrator.concurrency.clock import Clock
 from orchestrator.contract.bodies import SourceWish
 from orchestrator.contract.codes import USAGE
-from orchestrator.contract.documents import Removal, SourceAdded, SourceView
+from orchestrator.contract.documents import SourceAdded, SourcesAsked, SourceView
 from orchestrator.contract.problem import Problem
 from orchestrator.controller.loop import Controller
 from orchestrator.execute.ledger import Ledger
 from orchestrator.model.event import About, Announce
-from orchestrator.model.ids import DeploymentKey
-from orchestrator.model.observed import Record
 from orchestrator.model.source import (
-    NOBODY,
     FolderSpec,
     Follow,
     GitSpec,
@@ -37,7 +35,7 @@ from orchestrator.model.source import (
 )
 from orchestrator.model.who import By
 from orchestrator.source.spec import SourceRefused, parse_source
-from orchestrator.store.decisions import Change, DeleteDesired, DeleteSource, PutRecord
+from orchestrator.store.decisions import DeleteSource
 from orchestrator.store.notes import Notes
 
 FOLLOWED_MAX = 256  # sources of one agent
@@ -54,10 +52,13 @@ def spec_of(wish: SourceWish) -> SourceSpec:
     try:
         if not (wish.name or "named").isprintable():
             raise SourceRefused("the source's name has control characters")
-        return parse_source(wish.path, name=wish.name, root=wish.root, cwd=Path(wish.cwd), verify=wish.verify)
-    except SourceRefused as refused:
+        return parse_source(
+            wish.path, name=wish.name, root=wish.root, cwd=Path(wish.cwd), verify=wish.verify,
+            namespaces=wish.namespaces,
+        )  # fmt: skip
+    except SourceRefused as problem:
         raise Trouble(400, Problem(
-            summary=refused.summary, detail=refused.detail, suggestion=refused.suggestion, exit_code=USAGE,
+            summary=problem.summary, detail=problem.detail, suggestion=problem.suggestion, exit_code=USAGE,
         )) from None  # fmt: skip
     except (OSError, ValueError) as problem:  # a path longer than any, say
         raise Trouble(
@@ -77,6 +78,7 @@ class Sources:
         self._controller, self._ledger, self._notes = controller, ledger, notes
         self._clock, self._announce = clock, announce
         self.followed = FollowedSources(controller, ledger, notes, reading, clock, announce)
+        self.removals = SourceRemoval(controller, ledger, notes, self.followed, announce)
 
     def add(self, spec: SourceSpec, wish: SourceWish, by: By) -> SourceAdded:
         """Follow a source from now on, also after a restart.
@@ -84,13 +86,15 @@ class Sources:
         Raises:
             Trouble: something else has its name, it is suspended, or there are too many.
         """
-        return self._decide(lambda: self._add(_shown_in_full(spec), wish, by))
+        return self._decide(lambda: self._add(shown_in_full(spec), wish, by))
 
     def _add(self, spec: SourceSpec, wish: SourceWish, by: By) -> SourceAdded:
         name, before = spec.identity, self._ledger.sources.get(spec.identity)
+        if before is not None and before.declared is not None:
+            raise refused(f"{name} is declared in the agent's airs.toml", "Change it there, and start the agent again.")
         _check_name(self._ledger.sources, before, spec)
         if before is not None and before.follow is Follow.SUSPENDED:
-            raise _refused(f"{name} is suspended", f"`airs source resume {name}` follows it again.")
+            raise refused(f"{name} is suspended", f"`airs source resume {name}` follows it again.")
         now = self._clock.wall_ms()
         since = before.since_ms if before is not None and before.follow is Follow.WATCHED else now
         record = SourceRecord(
@@ -126,9 +130,9 @@ class Sources:
         if before is not None and before.follow is Follow.WATCHED:
             return False
         if before is not None and before.follow is Follow.SUSPENDED:
-            raise _refused(f"{name} is suspended", f"`airs source resume {name}` follows it again.")
+            raise refused(f"{name} is suspended", f"`airs source resume {name}` follows it again.")
         if before is not None and before.follow is Follow.UP:
-            raise _refused(f"another `airs up` watches {name}", "End that one first, or use `airs events -f`.")
+            raise refused(f"another `airs up` watches {name}", "End that one first, or use `airs events -f`.")
         record = SourceRecord(
             name=name, follow=Follow.UP, since_ms=self._clock.wall_ms(), spec=spec, interval_ms=wish.interval_ms,
             permissions=wish.permissions,
@@ -177,6 +181,23 @@ class Sources:
                 self._ledger.decide([DeleteSource(name=name)])
                 self._notes.drop(name)
 
+    def look(self, name: str | None) -> SourcesAsked:
+        """Ask for a look at a source, or at all that are watched, without waiting for it.
+
+        Raises:
+            Trouble: there is no such source, or nobody watches it.
+        """
+        records, at = self._ledger.sources, self._clock.wall_ms()
+        if name is not None and name not in records:
+            raise unknown_source(records, name)
+        if name is not None and not records[name].follow.is_watched:
+            hint = f"`airs source resume {name}`." if records[name].follow is Follow.SUSPENDED else "`airs apply PATH`."
+            raise refused(f"nobody watches {name}: it is {records[name].follow.value}", hint)
+        names = tuple(each for each in sorted(self.followed.specs()) if name in (None, each))
+        for each in names:
+            self._controller.sources.ask(each)
+        return SourcesAsked(names=names, at=at)
+
     def suspend(self, name: str, by: By) -> str:
         """Stop following a source, and leave its deployments alone; returns what was done.
 
@@ -206,56 +227,15 @@ class Sources:
         record = _added(self._ledger.sources, name, "resumed")
         if record.follow is Follow.WATCHED:
             return f"{name} is watched already"
+        if record.declared is not None and record.declared.suspend:
+            raise refused(f"the agent's airs.toml suspends {name}", "Change it there, and start the agent again.")
+        if record.spec is None:
+            raise refused(f"{name} cannot be read", "`airs source show` says why.")
         resumed = replace(record, follow=Follow.WATCHED, since_ms=self._clock.wall_ms())
         self.followed.put(resumed)
         self.followed.follow(resumed, _afresh(self._notes.all().get(name)), self.followed.accepted(name))
         self._announce(None, "source-resumed", f"{name} is followed again", About(by=by))
         return f"{name} is watched again"
-
-    def removal(self, name: str, *, prune: bool) -> Removal:
-        """Say what removing a source would do, and do nothing.
-
-        Raises:
-            Trouble: there is no such source, or an `up` watches it.
-        """
-        return self._decide(lambda: self._removal(name, prune))
-
-    def _removal(self, name: str, prune: bool) -> Removal:
-        record = self._ledger.sources.get(name)
-        owned = _owned(self._ledger.records, name)
-        if record is None and not owned and name not in self._ledger.desired:
-            raise _unknown(self._ledger.sources, name)
-        if record is not None and record.follow is Follow.UP:
-            raise _refused(f"an `airs up` watches {name}", "End that first, with Ctrl-C where it runs.")
-        if not prune:
-            return Removal(source=name, kept=tuple(owned))
-        others = [seen for key, seen in self._ledger.records.items() if key not in owned and not seen.deleted]
-        needed = {need for seen in others for need in seen.wanted.depends_on}
-        return Removal(source=name, pruned=tuple(owned), still_needed=tuple(key for key in owned if key in needed))
-
-    def remove(self, shown: Removal, by: By, *, prune: bool) -> Removal:
-        """Forget a source, as it was shown; its deployments stay as nobody's, or are removed.
-
-        Raises:
-            Trouble: as `removal`; or what it would do is not what was shown.
-        """
-        return self._decide(lambda: self._remove(shown, by, prune))
-
-    def _remove(self, shown: Removal, by: By, prune: bool) -> Removal:
-        name, now = shown.source, self._removal(shown.source, prune)
-        if now != shown:
-            raise _refused(f"the deployments of {name} have changed since they were shown", "Ask again.")
-        changes: list[Change] = [DeleteSource(name=name), DeleteDesired(source=name)]
-        for key, record in _owned(self._ledger.records, name).items():
-            left = replace(record, deleted=True) if key in now.pruned else replace(record, source=NOBODY)
-            changes.append(PutRecord(record=left))
-        self._ledger.decide(changes)
-        self.followed.unfollow(name)
-        self._notes.drop(name)
-        self._controller.forget(name)
-        told = f"{len(now.pruned)} of its deployments are removed" if prune else "its deployments are nobody's now"
-        self._announce(None, "source-removed", f"{name} is forgotten; {told}", About(by=by))
-        return now
 
     def seen(self) -> dict[str, SourceSeen]:
         """Return what is known of every source, by name."""
@@ -278,28 +258,26 @@ class Sources:
         return result
 
 
-def _owned(records: Mapping[DeploymentKey, Record], name: str) -> dict[DeploymentKey, Record]:
-    return {key: record for key, record in sorted(records.items()) if record.source == name and not record.deleted}
-
-
 def _added(sources: Mapping[str, SourceRecord], name: str, verb: str) -> SourceRecord:
     record = sources.get(name)
     if record is None:
-        raise _unknown(sources, name)
+        raise unknown_source(sources, name)
     if record.follow.is_added:
         return record
     if record.follow is Follow.UP:
-        raise _refused(f"{name} cannot be {verb}: an `airs up` watches it", "It ends with Ctrl-C where it runs.")
-    raise _refused(f"{name} cannot be {verb}: it is {record.follow.value}", "`airs source add` follows it.")
+        raise refused(f"{name} cannot be {verb}: an `airs up` watches it", "It ends with Ctrl-C where it runs.")
+    raise refused(f"{name} cannot be {verb}: it is {record.follow.value}", "`airs source add` follows it.")
 
 
 def _check_name(sources: Mapping[str, SourceRecord], before: SourceRecord | None, spec: SourceSpec) -> None:
+    if before is not None and before.declared is not None and before.follow is not Follow.WATCHED:
+        raise refused(f"{before.name} is declared in the agent's airs.toml", f"`airs source resume {before.name}`.")
     if before is not None and _reads_elsewhere(before, spec):
         hint = "Give another --name, or remove that one first."
-        raise _refused(f"{before.name} is another source", hint, f"it reads {_place(before)}")
+        raise refused(f"{before.name} is another source", hint, f"it reads {_place(before)}")
     others = [each for each in sources.values() if each.name != spec.identity]
     if sum(each.follow.is_watched or each.follow.is_added for each in others) >= FOLLOWED_MAX:
-        raise _refused(f"there are {FOLLOWED_MAX} sources already", "`airs source remove` makes room.")
+        raise refused(f"there are {FOLLOWED_MAX} sources already", "`airs source remove` makes room.")
 
 
 def _overlaps(sources: Mapping[str, SourceRecord], record: SourceRecord) -> tuple[str, ...]:
@@ -307,12 +285,6 @@ def _overlaps(sources: Mapping[str, SourceRecord], record: SourceRecord) -> tupl
         f"{name} reads some of the same files; a deployment that both want belongs to the first that did"
         for name in overlaps_of(record, sources)
     )
-
-
-def _unknown(sources: Mapping[str, SourceRecord], name: str) -> Trouble:
-    known = ", ".join([*sources][:10])
-    hint = f"There are: {known}." if known else "There are none; `airs source add PATH` adds one."
-    return Trouble(404, Problem(summary=f"no source {name}", suggestion=hint))
 
 
 def _reads_elsewhere(before: SourceRecord, spec: SourceSpec) -> bool:
@@ -347,10 +319,6 @@ def _afresh(note: SourceNote | None) -> SourceNote | None:
     return replace(note, status=replace(note.status, failure=None, stale_since_ms=None)) if note is not None else None
 
 
-def _shown_in_full(spec: SourceSpec) -> SourceSpec:
+def shown_in_full(spec: SourceSpec) -> SourceSpec:
     """Let diagnostics name files by their whole paths: their readers do not stand where the source was added."""
     return replace(spec, display=spec.root.rstrip("/") + "/", here="") if isinstance(spec, FolderSpec) else spec
-
-
-def _refused(summary: str, suggestion: str = "", detail: str = "") -> Trouble:
-    return Trouble(409, Problem(summary=summary, detail=detail, suggestion=suggestion))

@@ -23,6 +23,11 @@ SECTIONS: dict[str, dict[str, CommandEntry]] = {
         "state": CommandEntry(
             "state", "Export what the agent runs, so that `airs plan --against` compares with it on any machine."
         ),
+        "reconcile": CommandEntry("reconciling", "Look at a source right away, and carry out what it wants."),
+        "suspend": CommandEntry(
+            "reconciling", "Stop following something until it is resumed; its deployments keep running."
+        ),
+        "resume": CommandEntry("reconciling", "Follow something again that was suspended."),
         "source": CommandEntry("source", "Let the agent follow folders, files and git repositories, for good."),
     },
     "Look": {
@@ -103,12 +108,9 @@ HABITS = {
     "watch": "airs status -w",
     "diff": "airs plan PATH", "preview": "airs plan PATH", "build": "airs plan PATH",
     "create": "airs apply PATH", "deploy": "airs apply PATH", "install": "airs apply PATH",
-    "reconcile": "airs apply PATH",
-    "sync": "airs apply PATH", "upgrade": "airs apply PATH", "patch": "airs apply PATH", "edit": "airs apply PATH",
+    "sync": "airs reconcile NAME", "upgrade": "airs apply PATH", "patch": "airs apply PATH", "edit": "airs apply PATH",
     "set": "airs apply PATH", "replace": "airs apply PATH",
     "scale": "airs apply PATH, with other replicas in the manifest",
-    "suspend": "airs source suspend NAME, or airs apply PATH with suspend: true",
-    "resume": "airs source resume NAME, or airs apply PATH with suspend: false",
     "fmt": "airs validate PATH", "lint": "airs validate PATH", "check": "airs doctor, or airs validate PATH",
     "start": "airs agent start", "stop": "airs agent stop, or airs apply PATH with suspend: true",
     "destroy": "airs delete NAME", "remove": "airs delete NAME", "rm": "airs delete NAME",

@@ -43,6 +43,7 @@ class Settings:
         self.verify = ""  # how commits have to be signed, with the two below: `verifying.py`
         self.signers: tuple[str, ...] = ()
         self.revoked = ""
+        self.namespaces: tuple[str, ...] = ()  # that a source may name, and no others
 
     @property
     def state_dir(self) -> Path:

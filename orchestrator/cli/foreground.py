@@ -52,6 +52,7 @@ def run_here(settings: Settings, ready: Callable[[Agent], None] = lambda _: None
             fetching=Fetching(fetch_settings(configured), passed_to_git(), configured.store.retain),
             secrets=SecretPlaces(Path(configured.secrets.dir), take_secrets(os.environ)),
             policy=configured.policy,
+            sources=configured.sources,
             policy_refresh_ms=configured.policy_refresh,
             machine=machine_limits(settings),
             webhooks=configured.webhooks,

@@ -18,6 +18,7 @@ from orchestrator.cli.context import (
     plain_http_option,
     policy_option,
 )
+from orchestrator.cli.declared import named_source
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.excerpts import Find, of_snapshot
 from orchestrator.cli.names import WORD
@@ -156,7 +157,7 @@ def plan(
 
     With --against, no agent is asked and no state directory is needed: what runs is what STATE says.
     """
-    permissions, place = permissions_of(allowed), NamedSource(path, source, root, verification(settings))
+    permissions, place = permissions_of(allowed), named_source(settings, path, source, root)
     if out is not None and out.exists() and not force:
         raise Failure(f"{out} exists already", suggestion="Use --force to overwrite it, or name another file.")
     if state_key is not None and against is None:
@@ -245,7 +246,7 @@ def apply(
 ) -> None:  # fmt: skip
     """Make it so: a folder, a file, REPOSITORY#ref:path or a saved plan."""
     permissions, is_saved = permissions_of(options), reviewed is None and _is_saved_plan(Path(path))
-    place = NamedSource(path, source, root, verification(settings))
+    place = NamedSource(path, source, root) if is_saved else named_source(settings, path, source, root)
     data = _plan_file(reviewed or Path(path)) if is_saved or reviewed is not None else b""
     if reviewed is not None or (is_saved and _is_from_elsewhere(data)):
         from orchestrator.cli.reviewing import place_of, reviewed_here, reviewed_plan  # for plans made elsewhere

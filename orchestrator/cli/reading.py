@@ -59,6 +59,7 @@ class NamedSource(msgspec.Struct, frozen=True):
     source: str | None = None
     root: str | None = None
     verify: Verification | None = None
+    namespaces: tuple[str, ...] = ()
 
     def spec(self) -> SourceSpec:
         """Decide what it names.
@@ -67,7 +68,10 @@ class NamedSource(msgspec.Struct, frozen=True):
             Failure: it is nothing that can be read.
         """
         try:
-            return parse_source(self.path, name=self.source, root=self.root, cwd=Path.cwd(), verify=self.verify)
+            return parse_source(
+                self.path, name=self.source, root=self.root, cwd=Path.cwd(), verify=self.verify,
+                namespaces=self.namespaces,
+            )  # fmt: skip
         except SourceRefused as refused:
             raise Failure(refused.summary, refused.detail, refused.suggestion, USAGE) from None
 
@@ -224,8 +228,9 @@ def plan_by_agent(
         return None
     try:
         source = SourceWish(
-            path=place.path, cwd=str(Path.cwd()), name=place.source, root=place.root, permissions=permissions
-        )
+            path=place.path, cwd=str(Path.cwd()), name=place.source, root=place.root, permissions=permissions,
+            namespaces=place.namespaces,
+        )  # fmt: skip
         client = settings.connection()
         if not client.answers():
             return None

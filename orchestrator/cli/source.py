@@ -14,7 +14,7 @@ from orchestrator.cli.names import WORD
 from orchestrator.cli.recorded import recorded_instead
 from orchestrator.cli.source_text import show_problems, show_source, source_table
 from orchestrator.cli.terminal import Text
-from orchestrator.cli.verifying import verification, verify_options
+from orchestrator.cli.verifying import namespace_option, verification, verify_options
 from orchestrator.cli.waiting import ended, is_at_rest, is_failure
 from orchestrator.client import AgentClient
 from orchestrator.contract.bodies import SourceWish
@@ -45,6 +45,7 @@ def source() -> None:
 @click.option("--root", help="The folder that nothing outside of is read.")
 @click.option("--interval", type=DURATION, default="15s", help="How often a git repository is looked at.")
 @verify_options
+@namespace_option
 @click.option("--adopt", is_flag=True, help="Take over, once, deployments that another source owns.")
 @click.option("--allow-mass-prune", is_flag=True, help="Allow removing more than half at once, from now on.")
 @click.option("--allow-empty", is_flag=True, help="Allow it to become empty, which removes all, from now on.")
@@ -59,7 +60,7 @@ def add(
     permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
     wish = SourceWish(
         path=path, cwd=str(Path.cwd()), name=name, root=root, interval_ms=interval, permissions=permissions,
-        verify=verification(settings),
+        verify=verification(settings), namespaces=settings.namespaces,
     )  # fmt: skip
     client = ensure_agent(settings, may_start=not no_start)
     added = client.add_source(wish)
@@ -71,22 +72,31 @@ def add(
 
 def _see_through(settings: Settings, client: AgentClient, added: SourceAdded, timeout_ms: int) -> int:
     """Wait until a source was read and its deployments have come to rest, and say how that ended."""
+    view, owned = settled_source(client, added.name, added.at, timeout_ms)
+    return tell_settled(settings, view, owned)
+
+
+def settled_source(
+    client: AgentClient, name: str, since: int, timeout_ms: int
+) -> tuple[SourceView, list[DeploymentView]]:
+    """Wait until a source was looked at `since` then, and its deployments have come to rest.
+
+    Raises:
+        Failure: time ran out, or it was removed meanwhile.
+    """
     deadline = time.monotonic() + timeout_ms / 1000
     while True:
-        view = next((each for each in client.sources() if each.name == added.name), None)
+        view = next((each for each in client.sources() if each.name == name), None)
         if view is None:
-            raise Failure(f"{added.name} was removed meanwhile")
-        owned = [each for each in client.deployments() if each.source == added.name]
-        if view.stale_since or (_is_read(view, added) and _is_at_rest(view, owned)):
-            return _tell(settings, view, owned)
+            raise Failure(f"{name} was removed meanwhile")
+        owned = [each for each in client.deployments() if each.source == name]
+        is_looked_at = view.looked_at is not None and view.looked_at >= since
+        if is_looked_at and (view.stale_since or _is_at_rest(view, owned)):
+            return view, owned
         if time.monotonic() > deadline:
-            what = "was not read" if not _is_read(view, added) else "has not all that it wants"
-            raise Failure(f"{added.name} {what} after {timeout_ms / 1000:g}s", "", "It stays watched.", TIMED_OUT)
+            what = "was not read" if not is_looked_at else "has not all that it wants"
+            raise Failure(f"{name} {what} after {timeout_ms / 1000:g}s", "", "It stays watched.", TIMED_OUT)
         time.sleep(LOOK_S)
-
-
-def _is_read(view: SourceView, added: SourceAdded) -> bool:
-    return view.read_at is not None and view.read_at >= added.at
 
 
 def _is_at_rest(view: SourceView, owned: list[DeploymentView]) -> bool:
@@ -94,7 +104,12 @@ def _is_at_rest(view: SourceView, owned: list[DeploymentView]) -> bool:
     return all(map(is_at_rest, owned)) and len(owned) + len(left_alone) >= view.deployments
 
 
-def _tell(settings: Settings, view: SourceView, owned: list[DeploymentView]) -> int:
+def tell_settled(settings: Settings, view: SourceView, owned: list[DeploymentView]) -> int:
+    """Say how a source and its deployments came to rest, and return the exit code of that.
+
+    Raises:
+        Failure: it could not be read, or its commit is refused.
+    """
     for each in owned:
         _say(settings, ended(each))
     show_problems(settings.err(), view)
@@ -127,10 +142,10 @@ def show(settings: Settings, name: str) -> int:
     """Show one source in full: what it reads, since when it is stale and why, what of it is not done."""
     client = settings.connection()
     if client.answers():
-        view, deployments, code = _found(client.sources(), name), client.deployments(), OK
+        view, deployments, code = found_source(client.sources(), name), client.deployments(), OK
     else:
         recorded = recorded_instead(settings)
-        view, deployments, code = _found(recorded.sources, name), recorded.deployments, NO_AGENT
+        view, deployments, code = found_source(recorded.sources, name), recorded.deployments, NO_AGENT
     if settings.is_json:
         settings.print_json(view)
         return code
@@ -148,16 +163,26 @@ def _views(settings: Settings) -> tuple[list[SourceView], int]:
 @name_argument
 def suspend(settings: Settings, name: str) -> None:
     """Stop following a source; its deployments keep running."""
+    suspend_named(settings, name)
+
+
+def suspend_named(settings: Settings, name: str) -> None:
+    """Suspend a source, and say so."""
     client = settings.client()
-    _say(settings, client.suspend_source(_found(client.sources(), name).name))
+    _say(settings, client.suspend_source(found_source(client.sources(), name).name))
 
 
 @command()
 @name_argument
 def resume(settings: Settings, name: str) -> None:
     """Follow a suspended source again."""
+    resume_named(settings, name)
+
+
+def resume_named(settings: Settings, name: str) -> None:
+    """Resume a source, and say so."""
     client = settings.client()
-    _say(settings, client.resume_source(_found(client.sources(), name).name))
+    _say(settings, client.resume_source(found_source(client.sources(), name).name))
 
 
 @command()
@@ -167,7 +192,7 @@ def resume(settings: Settings, name: str) -> None:
 def remove(settings: Settings, name: str, prune: bool, yes: bool) -> None:
     """Forget a source. Its deployments keep running as nobody's, or are removed with --prune."""
     client = settings.client()
-    shown = client.removal(_found(client.sources(), name).name, prune=prune)
+    shown = client.removal(found_source(client.sources(), name).name, prune=prune)
     _show_removal(settings, shown)
     if not yes and sys.stdin.isatty() and not click.confirm("Remove the source?", err=True):
         raise Failure("nothing was changed")
@@ -188,8 +213,12 @@ def _show_removal(settings: Settings, shown: Removal) -> None:
         _say(settings, f"    and {len(keys) - NAMED_MAX} more")
 
 
-def _found(views: list[SourceView], name: str) -> SourceView:
-    """Find a source by its name, or by its path as typed where one stands."""
+def found_source(views: list[SourceView], name: str) -> SourceView:
+    """Find a source by its name, or by its path as typed where one stands.
+
+    Raises:
+        Failure: there is none.
+    """
     meant = (name, *_identities(name))
     found = [view for each in meant for view in views if each in (view.name, view.reads)]
     if not found:

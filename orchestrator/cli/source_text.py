@@ -100,6 +100,8 @@ def show_source(console: Console, source: SourceView, deployments: Sequence[tupl
         ("verified", _verified(source.verify)),
         ("every", f"{source.interval_ms / 1000:g}s" if "#" in source.reads else ""),
         ("allowed", _allowed(source.permissions)),
+        ("namespaces", ", ".join(source.namespaces)),
+        ("declared", "in the agent's airs.toml" if source.declared else ""),
         ("overlaps", ", ".join(source.overlaps)),
     ]
     console.print(Text.assemble("source     ", (printable(source.name), "bold")))

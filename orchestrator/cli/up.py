@@ -13,7 +13,7 @@ from orchestrator.cli.foreground import aloud, report_look, run_here, say_event
 from orchestrator.cli.planning import empty_option, mass_prune_option, root_option, source_option
 from orchestrator.cli.reading import NamedSource
 from orchestrator.cli.terminal import Console, Text
-from orchestrator.cli.verifying import verification, verify_options
+from orchestrator.cli.verifying import namespace_option, verification, verify_options
 from orchestrator.client import AgentClient
 from orchestrator.contract.bodies import SourceWish
 from orchestrator.contract.documents import UpBegan
@@ -28,6 +28,7 @@ from orchestrator.observe.events import printable
 @source_option
 @root_option
 @verify_options
+@namespace_option
 @mass_prune_option
 @empty_option
 @policy_option
@@ -43,12 +44,12 @@ def up(
     this is the agent, in the foreground.
     """
     verify = verification(settings)
-    spec = NamedSource(path, source, root, verify).spec()
+    spec = NamedSource(path, source, root, verify, settings.namespaces).spec()
     permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
 
     wish = SourceWish(
         path=path, cwd=str(Path.cwd()), name=source, root=root, interval_ms=interval, permissions=permissions,
-        verify=verify,
+        verify=verify, namespaces=settings.namespaces,
     )  # fmt: skip
 
     client = settings.connection()

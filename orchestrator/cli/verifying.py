@@ -1,6 +1,7 @@
 """The options that say how the commits of a repository have to be signed: of `source add`, `up`, `plan` and others."""
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ import click
 from orchestrator.cli.context import Settings, setting
 from orchestrator.contract.codes import USAGE
 from orchestrator.contract.problem import Failure
+from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN
 from orchestrator.model.verification import Verification, VerifyMode
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,6 +35,26 @@ def verify_options(function: F) -> F:
     )):  # fmt: skip
         function = option(function)
     return function
+
+
+def namespace_option(function: F) -> F:
+    """Add the option that names the only namespaces of a source."""
+    return click.option(
+        "--namespace", metavar="NAME", multiple=True, type=NamespaceName(), expose_value=False,
+        callback=setting("namespaces"), help="Allow this namespace and no other. May be repeated.",
+    )(function)  # fmt: skip
+
+
+class NamespaceName(click.ParamType[str]):
+    """The name of a namespace."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read one."""
+        if not re.fullmatch(NAME_PATTERN, str(value)) or len(str(value)) > NAME_MAX_LENGTH:
+            self.fail(f"{str(value)[:NAME_MAX_LENGTH]!a} is no name of a namespace", param, ctx)
+        return str(value)
 
 
 def verification(settings: Settings) -> Verification | None:

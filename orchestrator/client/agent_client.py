@@ -35,6 +35,7 @@ from orchestrator.contract.documents import (
     RunView,
     SessionView,
     SourceAdded,
+    SourcesAsked,
     SourceView,
     SubscriptionView,
     UpBegan,
@@ -208,6 +209,10 @@ class AgentClient:
     def look_again(self) -> None:
         """Make the agent resolve every source again, as somebody else is trusted now."""
         self._get(api.LOOK_AGAIN)
+
+    def read_sources(self, name: str | None = None) -> SourcesAsked:
+        """Ask for a look at a source, or at all that are watched; returns at which, and since when."""
+        return self._get(api.READ_SOURCES, params={} if name is None else {"name": name})
 
     def suspend_source(self, name: str) -> str:
         """Stop following a source until it is resumed; returns what was done, in words."""

@@ -9,7 +9,7 @@ from orchestrator.contract.standpoint import Standpoint
 from orchestrator.model.base import Value
 from orchestrator.model.desired import Permissions
 from orchestrator.model.ids import NAME_MAX_LENGTH, NAME_PATTERN, DeploymentKey
-from orchestrator.model.secret import SealedSecret, SecretName
+from orchestrator.model.secret import PlainName, SealedSecret, SecretName
 from orchestrator.model.source import INTERVAL_MS, FolderSpec
 from orchestrator.model.verification import Verification
 
@@ -24,6 +24,7 @@ PATH_MAX = 4_096
 SECRETS_MAX = 10_000  # that one plan asks for
 SECRETS_MAX_BYTES = 64 << 20
 FACTS_MAX = 1_000  # deployments that are asked about at once
+NAMESPACES_MAX = 1_000  # that one source may name
 INTERVAL_MIN_MS, INTERVAL_MAX_MS = 10, 86_400_000
 Argument = Annotated[str, msgspec.Meta(max_length=4_096, pattern="^[^\\x00]*$")]
 Many = Annotated[list[bytes], msgspec.Meta(max_length=MANY_MAX)]
@@ -40,7 +41,8 @@ class CallBody(Value, frozen=True):
 class SourceWish(Value, frozen=True):
     """A source to follow, as typed in the folder `cwd`; `interval_ms` is between two looks at a repository.
 
-    `verify` is how its commits have to be signed, by keys in files that the agent reads.
+    `verify` is how its commits have to be signed, by keys in files that the agent reads. `namespaces` are the only ones
+    that its manifests may name; empty for any.
     """
 
     path: Annotated[str, msgspec.Meta(min_length=1, max_length=PATH_MAX)]
@@ -50,6 +52,7 @@ class SourceWish(Value, frozen=True):
     interval_ms: Annotated[int, msgspec.Meta(ge=INTERVAL_MIN_MS, le=INTERVAL_MAX_MS)] = INTERVAL_MS
     permissions: Permissions = Permissions()
     verify: Verification | None = None
+    namespaces: Annotated[tuple[PlainName, ...], msgspec.Meta(max_length=NAMESPACES_MAX)] = ()
 
 
 class PlanWish(Value, frozen=True):

@@ -305,7 +305,8 @@ class SourceView(Value, frozen=True):
     `follow` is watched, up (watched as long as an `airs up` runs), suspended, not-watched (its `airs up` has ended) or
     applied (read once), since `since`; `watched` says whether anybody looks now. `reads` is what is read, empty where
     the agent never did. `overlaps` are sources that read some of the same files. `refused` is the newest commit, where
-    it is not signed as `verify` wants. Times are wall-clock milliseconds.
+    it is not signed as `verify` wants. `looked_at` is when the newest look began, whatever came of it. Times
+    are wall-clock milliseconds.
     """
 
     kind: str
@@ -318,6 +319,7 @@ class SourceView(Value, frozen=True):
     revision: str | None
     commit: Commit | None
     read_at: int | None
+    looked_at: int | None
     deployments: int
     stale_since: int | None
     failure: str
@@ -327,7 +329,16 @@ class SourceView(Value, frozen=True):
     not_done: tuple[ActionOutcome, ...]
     interval_ms: int
     permissions: Permissions
+    namespaces: tuple[str, ...]
+    declared: bool
     overlaps: tuple[str, ...]
+
+
+class SourcesAsked(Value, frozen=True):
+    """The sources that are looked at from `at` on, in wall-clock milliseconds."""
+
+    names: tuple[str, ...]
+    at: int
 
 
 class SourceAdded(Value, frozen=True):

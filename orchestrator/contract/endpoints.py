@@ -37,6 +37,7 @@ from orchestrator.contract.documents import (
     RunView,
     SessionView,
     SourceAdded,
+    SourcesAsked,
     SourceView,
     SubscriptionView,
     UpBegan,
@@ -95,6 +96,7 @@ SOURCES = Endpoint("GET", "/v1/sources", list[SourceView])
 ADD_SOURCE = Endpoint("POST", "/v1/sources", SourceAdded, (*BODY, 409), SourceWish)
 SUSPEND_SOURCE = Endpoint("POST", "/v1/sources/suspend", Done, (*ASKED, 409))
 LOOK_AGAIN = Endpoint("POST", "/v1/sources/look", Done)
+READ_SOURCES = Endpoint("POST", "/v1/sources/read", SourcesAsked, (400, 404, 409))
 RESUME_SOURCE = Endpoint("POST", "/v1/sources/resume", Done, (*ASKED, 409))
 REMOVAL = Endpoint("GET", "/v1/sources/removal", Removal, (*ASKED, 409))
 REMOVE_SOURCE = Endpoint("POST", "/v1/sources/remove", Removal, (*BODY, 404, 409), RemoveBody)

@@ -112,6 +112,7 @@ class Controller:
         self._queue.add(decided)  # each plan was made before, and the next may differ: of another source, too
         self.settle(keys | decided | (left - self._leaving))
         self._queue.add(self.ledger.take_changed())
+        self.sources.carried_out()
 
     def _plan(
         self, recorded: DesiredState, permissions: Permissions, keys: Collection[DeploymentKey]

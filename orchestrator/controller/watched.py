@@ -22,6 +22,8 @@ Keep = Callable[[Snapshot], None]
 class WatchedReader(Protocol):
     """Reads one source, elsewhere than on the thread that asks."""
 
+    looked_ms: int  # when the reading of the answer began that was taken last
+
     def ask(self) -> None:
         """Ask for a reading of the source, one more if it is being read; from any thread."""
 
@@ -56,6 +58,8 @@ class Watched:
         self.snapshot: Snapshot | None = None
         self.status = note.status if note is not None else SourceStatus(source=source)
         self.read_ms = note.read_ms if note is not None else 0
+        self.looked_ms = 0  # when the newest look began whose answer was taken
+        self.carried_ms = note.looked_ms if note is not None else 0  # and of which a pass has carried all out
         self.told: SourceStatus | None = None  # the last report; None before the first answer
         self.has_answered = False  # with something to be believed, or with why there is nothing
         self.noted_ms = 0
@@ -63,7 +67,7 @@ class Watched:
 
     def note(self, now_ms: int) -> SourceNote:
         """Return what is to be known of it later."""
-        return SourceNote(status=self.status, read_ms=self.read_ms, watched_ms=now_ms)
+        return SourceNote(status=self.status, read_ms=self.read_ms, watched_ms=now_ms, looked_ms=self.carried_ms)
 
 
 class WatchedSources:
@@ -139,6 +143,7 @@ class WatchedSources:
         for watched in self._watched.values():
             answer = watched.reader.take()
             if answer is not None:
+                watched.looked_ms = watched.reader.looked_ms
                 self._take(watched, answer)
 
     def resolved(self, known: Collection[DeploymentKey], names: int) -> Iterator[DesiredState]:
@@ -180,6 +185,13 @@ class WatchedSources:
             if is_news or (watched.has_answered and now - watched.noted_ms >= NOTE_MS):
                 watched.noted_ms = now
                 self._note_down(watched.shown)
+
+    def carried_out(self) -> None:
+        """Say of each look whose answer was taken that a pass has decided what follows from it."""
+        for watched in self._watched.values():
+            if watched.looked_ms > watched.carried_ms:
+                watched.carried_ms = watched.looked_ms
+                watched.shown = msgspec.structs.replace(watched.shown, looked_ms=watched.looked_ms)
 
     def _take(self, watched: Watched, answer: SourceAnswer) -> None:
         watched.has_answered = True

@@ -26,9 +26,9 @@ Components = Callable[[str], ComponentFile]  # by the root-relative path of the 
 class DocumentEntry(msgspec.Struct, frozen=True, eq=False):
     """One document: the deployment it makes by itself, or what is wrong with it, and what others have to agree with.
 
-    Two entries are never equal. `group_place` is where its group is written. `deployment` is None unless the
-    document is sound, and so is `sealed`, the value of a document that is a sealed secret. What an overlay comes to has
-    places in several `files`, told apart by their lines; elsewhere there is one.
+    Two entries are never equal. `group_place` is where its group is written, `namespace_place` its namespace.
+    `deployment` is None unless the document is sound, and so is `sealed`, the value of a document that is a sealed
+    secret. What an overlay comes to has places in several `files`, told apart by their lines; elsewhere there is one.
     """
 
     file: str  # as people type it
@@ -37,6 +37,7 @@ class DocumentEntry(msgspec.Struct, frozen=True, eq=False):
     problems: tuple[Unplaced, ...]
     depends_on: tuple[tuple[DeploymentKey, Place], ...] = ()
     group_place: Place = (0, 0)
+    namespace_place: Place = (0, 0)
     deployment: Deployment | None = None
     sealed: SealedSecret | None = None
     files: tuple[str, ...] = ()
@@ -60,9 +61,10 @@ def entry_of(path: str, file: str, source: Draft, collision: tuple[str, ...], co
     """Return the entry of a draft in the manifest at `path`, shown as `file`; with what its name collides with."""
     problems = [*source.problems]
     problems += (Unplaced(*source.place, summary, suggestion="rename one of them") for summary in collision)
+    namespace = nearest(source.root, "metadata", "namespace")
     if source.key is None:
         sealed = sealed_of(source.root) if source.is_sealed and source.is_sound and source.is_whole else None
-        return DocumentEntry(file, None, source.place, tuple(problems), sealed=sealed)
+        return DocumentEntry(file, None, source.place, tuple(problems), namespace_place=namespace, sealed=sealed)
     deployment = _assembled(path, file, source, source.key, problems, components)
     return DocumentEntry(
         file=file,
@@ -71,6 +73,7 @@ def entry_of(path: str, file: str, source: Draft, collision: tuple[str, ...], co
         problems=tuple(problems),
         depends_on=tuple(dependencies(source, source.key)),
         group_place=nearest(source.root, "spec", "group"),
+        namespace_place=namespace,
         deployment=deployment,
     )
 

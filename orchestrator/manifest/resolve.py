@@ -116,6 +116,7 @@ class Resolver:
         entries = [entry for one in read for entry in one.result.entries]
         keyed = _by_key(entries)
         found: Found = defaultdict(list)
+        _refuse_namespaces(entries, snapshot.namespaces, found)
         _refuse_duplicates(keyed, found)
         _refuse_dependencies(keyed, set(known), found)
         _refuse_groups(entries, found)
@@ -323,7 +324,8 @@ def _concerning_others(read: _Read) -> tuple[object, ...]:
 def _of_entry(entry: DocumentEntry) -> tuple[object, ...]:
     one = entry.deployment
     made = one and (one.group, one.revision.component, one.revision.version, one.revision.artifact)
-    return (entry.key, entry.place, entry.problems, entry.depends_on, entry.group_place, entry.sealed, made)
+    places = entry.place, entry.group_place, entry.namespace_place
+    return (entry.key, places, entry.problems, entry.depends_on, entry.sealed, made)
 
 
 def _replaced(deployments: Sequence[Deployment], read: Iterable[_Read], trust: Trust) -> tuple[Deployment, ...]:
@@ -352,6 +354,18 @@ def _by_key(entries: Iterable[DocumentEntry]) -> Keyed:
         if entry.key is not None:
             keyed.setdefault(entry.key, []).append(entry)
     return dict(sorted(keyed.items(), key=lambda item: (item[0].namespace, item[0].name)))
+
+
+def _refuse_namespaces(entries: Iterable[DocumentEntry], allowed: Collection[str], found: Found) -> None:
+    """Refuse what is of another namespace than the operator allows this source."""
+    for entry in entries if allowed else ():
+        named = entry.key.namespace if entry.key is not None else entry.sealed.namespace if entry.sealed else ""
+        if named and named not in allowed:
+            names = ", ".join(sorted(allowed))
+            what = str(entry.key) if entry.key is not None else "this sealed secret"
+            summary = f"{what} is of namespace `{named}`, which this source may not name"
+            hint = f"write `namespace: {next(iter(sorted(allowed)))}`, or put it into a source of that namespace"
+            found[entry].append(Unplaced(*entry.namespace_place, summary, f"The operator allows it: {names}.", hint))
 
 
 def _refuse_duplicates(keyed: Keyed, found: Found) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.model.base import Value
+from orchestrator.model.verification import Verification, VerifyMode
 
 
 class Origin(Enum):
@@ -61,6 +62,35 @@ class GitHostSection(Value, frozen=True, rename="kebab"):
 
     credentials: str = ""
     ca: str = ""
+
+
+class VerifySection(Value, frozen=True, rename="kebab"):
+    """The section `verify` of a source; all of it is empty where nothing is verified."""
+
+    mode: str = ""
+    signers: tuple[str, ...] = ()
+    revoked: str = ""
+
+    @property
+    def wanted(self) -> Verification | None:
+        """How commits have to be signed, None for not at all."""
+        if not self.mode:
+            return None
+        return Verification(mode=VerifyMode(self.mode), signers=self.signers, revoked=self.revoked)
+
+
+class SourceSection(Value, frozen=True, rename="kebab"):
+    """An entry of `sources`: one that the agent follows from its start on."""
+
+    name: str
+    place: str
+    interval: int
+    root: str = ""
+    namespaces: tuple[str, ...] = ()
+    suspend: bool = False
+    allow_mass_prune: bool = False
+    allow_empty: bool = False
+    verify: VerifySection = VerifySection()
 
 
 class LimitsSection(Value, frozen=True, rename="kebab"):
@@ -148,3 +178,4 @@ class AgentSettings(Value, frozen=True, rename="kebab"):
     webhooks: WebhooksSection = WebhooksSection()
     forges: tuple[ForgeSection, ...] = ()
     notifications: tuple[NotificationSection, ...] = ()
+    sources: tuple[SourceSection, ...] = ()

@@ -53,7 +53,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     an entry for each of them and for every path they refer to, directly or through a Component.toml. `display` turns a
     root-relative path into one as the user would type it: it is put in front, after `here` (the directory below the
     root that the user stands in, ending in `/`) is taken off. `commit` is the git commit that was read, or at which the
-    folder's work tree stands; None for a folder in no work tree.
+    folder's work tree stands; None for a folder in no work tree. `namespaces` are the only ones that its manifests may
+    name; empty for any.
     """
 
     source: str
@@ -65,6 +66,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     display: str = ""
     commit: Commit | None = None
     here: str = ""
+    namespaces: tuple[str, ...] = ()
 
     @property
     def revision(self) -> str | None:

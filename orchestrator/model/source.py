@@ -16,7 +16,8 @@ INTERVAL_MS = 15_000  # between two looks at a repository
 class FolderSpec(Value, frozen=True, tag="folder"):
     """A folder below a root (`folder` is root-relative, "" the root itself), or one `file` in it.
 
-    `display` and `here` are those of `Snapshot`. `work_tree` is the git work tree around the folder, empty for none.
+    `display`, `here` and `namespaces` are those of `Snapshot`. `work_tree` is the git work tree around the folder,
+    empty for none.
     """
 
     identity: str
@@ -27,6 +28,7 @@ class FolderSpec(Value, frozen=True, tag="folder"):
     display: str = ""
     here: str = ""
     work_tree: str = ""
+    namespaces: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -39,7 +41,7 @@ class GitSpec(Value, frozen=True, tag="git"):
     """The directory (or one file) `path` at `ref` of `repository`; `transport` is `file`, `https`, `http` or `ssh`.
 
     `host` and `port` are where it is fetched from, empty and 0 for a local repository. `verify` says how its commits
-    have to be signed, None for not at all.
+    have to be signed, None for not at all; `namespaces` are those of `Snapshot`.
     """
 
     identity: str
@@ -50,6 +52,7 @@ class GitSpec(Value, frozen=True, tag="git"):
     host: str = ""
     port: int = 0
     verify: Verification | None = None
+    namespaces: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -104,10 +107,17 @@ class Follow(Enum):
         return self in (Follow.WATCHED, Follow.SUSPENDED)
 
 
+class Declaration(Value, frozen=True):
+    """The part of an `airs.toml` that declares a source which decides how it is followed."""
+
+    suspend: bool = False
+
+
 class SourceRecord(Value, frozen=True):
-    """How a source is followed since when, durably; `spec` is None where a caller read it and the agent never did.
+    """How a source is followed since when, durably; `spec` is None where the agent never could tell what to read.
 
     `permissions` are the operator's, as long as it is followed; `adopt` is used up by the first look that is believed.
+    `declared` is as the agent's `airs.toml` declared it last, None for a source that it does not declare.
     """
 
     name: str
@@ -116,6 +126,7 @@ class SourceRecord(Value, frozen=True):
     spec: SourceSpec | None = None
     interval_ms: int = INTERVAL_MS
     permissions: Permissions = Permissions()
+    declared: Declaration | None = None
 
 
 class SourceStatus(Value, frozen=True):
@@ -130,8 +141,12 @@ class SourceStatus(Value, frozen=True):
 
 
 class SourceNote(Value, frozen=True):
-    """A status as it was noted down, when the source was last read whole, and until when it was surely watched."""
+    """A status as it was noted down, when the source was last read whole, and until when it was surely watched.
+
+    `looked_ms` is when the newest look at it began, whatever came of that, of those that were acted upon.
+    """
 
     status: SourceStatus
     read_ms: int
     watched_ms: int = 0
+    looked_ms: int = 0

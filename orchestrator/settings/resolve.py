@@ -96,7 +96,7 @@ def _leaves(raw: dict[str, Any], whole: dict[str, Any], node: Node | None, key: 
         for name, property_ in field["properties"].items():
             yield from _leaves(property_, whole, inside.get(name), (*key, name))
     else:
-        yield _Leaf(key, field, node)
+        yield _Leaf(key, field | {"x-path": field.get("x-path", entry.get("x-path"))}, node)
 
 
 def _followed(raw: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
@@ -133,8 +133,10 @@ def _shown_part(part: str | int) -> str:
 
 
 def _placed(field: dict[str, Any], value: Any, folder: str, home: str) -> Any:
-    """Make a path absolute, that of a repository on this machine among them; other values are as they are."""
+    """Make a path, or each of a list, absolute, that of a repository here among them; other values are as they are."""
     kind = field.get("x-path")
+    if kind and isinstance(value, list):
+        return [_placed(field, each, folder, home) for each in value]
     if not kind or not isinstance(value, str):
         return value
     path, mark, rest = value.partition("#") if kind == "source" else (value, "", "")

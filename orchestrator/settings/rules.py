@@ -19,6 +19,7 @@ def rule_problems(root: Node) -> Iterator[Unplaced]:
         yield from _forge_problems(forge)
     for notification in notifications:
         yield from _notification_problems(notification)
+    yield from _twice([*items(find(root, "sources"))], "name", "sources")
 
 
 def _webhook_problems(webhooks: Node | None, endpoints: list[Node]) -> Iterator[Unplaced]:

@@ -257,6 +257,7 @@ class FolderSource:
             files=files,
             display=spec.display,
             commit=commit,
+            namespaces=spec.namespaces,
             here=spec.here,
         )
 

@@ -115,6 +115,7 @@ class GitSource:
             files=gather(root, manifests, self._remembered, self._artifacts).files,
             display=f"{self.spec.repository}@{commit.id[:SHORT]}:",
             commit=commit,
+            namespaces=self.spec.namespaces,
         )
 
     def _unknown_place(self, detail: str) -> Unknown:

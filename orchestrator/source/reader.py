@@ -20,11 +20,12 @@ class SourceReader:
     `read` is told what to look at, and what tells what else is asked for while it reads.
     """
 
-    def __init__(self, name: str, read: Read, answered: Callable[[], None]) -> None:
-        self._name, self._read, self._answered = name, read, answered
+    def __init__(self, name: str, read: Read, answered: Callable[[], None], now_ms: Callable[[], int]) -> None:
+        self._name, self._read, self._answered, self._now_ms = name, read, answered, now_ms
         self._asked = PendingLook()
         self._lock = threading.Lock()
-        self._answer: SourceAnswer | None = None
+        self._answer: tuple[SourceAnswer, int] | None = None  # and when its reading began
+        self.looked_ms = 0  # when the reading of the answer began that was taken last
         self._is_closed = False
         self._thread = threading.Thread(target=self._go, name="airs-read-source", daemon=True)
         self._thread.start()
@@ -39,7 +40,10 @@ class SourceReader:
     def take(self) -> SourceAnswer | None:
         """Return the newest answer, once; None while there is no new one."""
         with self._lock:
-            answer, self._answer = self._answer, None
+            taken, self._answer = self._answer, None
+        if taken is None:
+            return None
+        answer, self.looked_ms = taken
         return answer
 
     def close(self) -> None:
@@ -52,11 +56,12 @@ class SourceReader:
             self._asked.wait()
             if self._is_closed:
                 return
-            answer = self._attempt(self._asked.take())
+            began_ms, changed = self._now_ms(), self._asked.take()
+            answer = self._attempt(changed)
             if self._is_closed:
                 return
             with self._lock:
-                self._answer = answer
+                self._answer = answer, began_ms
             self._answered()
 
     def _attempt(self, changed: Changed) -> SourceAnswer:

@@ -37,17 +37,18 @@ class SourceRefused(Exception):
 
 def parse_source(
     text: str, *, name: str | None = None, root: str | None = None, cwd: Path, home: Path | None = None,
-    verify: Verification | None = None,
+    verify: Verification | None = None, namespaces: tuple[str, ...] = (),
 ) -> SourceSpec:  # fmt: skip
     """Decide what `text` names: a folder, a file, or `REPOSITORY#ref:path` (ref HEAD and the whole tree by default).
 
     `name` becomes the identity, `root` overrides where a folder's root lies, relative paths start at `cwd`. `verify` is
-    how the commits of a repository have to be signed.
+    how the commits of a repository have to be signed, `namespaces` are the only ones that it may name, empty for any.
 
     Raises:
         SourceRefused: it does not exist, or is nothing that may be read.
     """
     spec = _parsed(text, name, root, cwd, home)
+    spec = replace(spec, namespaces=tuple(sorted(set(namespaces))))
     return spec if verify is None else _verified(spec, verify)
 
 

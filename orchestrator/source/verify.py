@@ -6,9 +6,6 @@ whoever holds a key that has run out could give any.
 """
 
 import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -56,6 +53,8 @@ class ProgramMissing(Exception):
 
 def program(name: str) -> str | None:
     """Return the path of a program that verifies; None where it is not installed."""
+    import shutil  # with every kind of archive that Python knows, and a folder's reader needs none
+
     return shutil.which(name, path=os.defpath) or shutil.which(name)
 
 
@@ -72,6 +71,8 @@ def verified(signed: SignedObject, signers: Signers, work_dir: Path) -> CommitSi
     if not keys.strip():
         kind = "SSH" if signed.kind is SignatureKind.SSH else "OpenPGP"
         raise SignatureRefused(f"it is signed with {kind}, and no key of that kind is allowed")
+    import tempfile  # with `shutil`
+
     with tempfile.TemporaryDirectory(prefix="verify-", dir=work_dir) as folder:
         return verify(signed, signers, Path(folder))
 
@@ -88,6 +89,8 @@ class _Said(NamedTuple):
 
 
 def _run(name: str, arguments: Sequence[str], folder: Path, given: bytes = b"") -> _Said:
+    import subprocess  # only where something is verified
+
     path = program(name)
     if path is None:
         raise ProgramMissing(name)

@@ -41,6 +41,7 @@ ASKS: dict[str, Any] = {  # for each endpoint, what asks it
     "ADD_SOURCE": lambda client: client.add_source(WISH),
     "COLLECT_COMPONENTS": lambda client: client.collect_components(5),
     "LOOK_AGAIN": lambda client: client.look_again(),
+    "READ_SOURCES": lambda client: client.read_sources("a b#c"),
     "SUSPEND_SOURCE": lambda client: client.suspend_source("a b#c"),
     "RESUME_SOURCE": lambda client: client.resume_source("/srv"),
     "REMOVAL": lambda client: client.removal("/srv", prune=True),
@@ -128,7 +129,7 @@ def test_the_agent_serves_the_contract_and_nothing_else():
 def test_the_audit_book_tells_of_every_endpoint_but_those_that_change_nothing_or_bring_messages():
     unrecorded = {name for name, one in ENDPOINTS.items() if one.method != "GET" and one not in RECORDED}
     assert unrecorded == {
-        "PLAN", "FACTS", "FINGERPRINTS", "LOOK_AGAIN",  # change nothing
+        "PLAN", "FACTS", "FINGERPRINTS", "LOOK_AGAIN", "READ_SOURCES",  # change nothing
         "SEND", "SEND_MANY", "REQUEST", "CALL", "PUBLISH",
     }  # fmt: skip
 

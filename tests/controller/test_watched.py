@@ -33,6 +33,8 @@ class Scripted:
         self.answers: list[SourceAnswer] = []
         self.asked = 0
 
+    looked_ms = 0
+
     def ask(self) -> None:
         self.asked += 1
 

@@ -51,6 +51,8 @@ class ReaderAtOnce:
     def __init__(self, read: Callable[[], SourceAnswer]) -> None:
         self._read, self._is_asked = read, False
 
+    looked_ms = 0
+
     def ask(self) -> None:
         self._is_asked = True
 

@@ -29,7 +29,7 @@ def place():
 
 @pytest.fixture
 def reader(place):
-    made = SourceReader("place", place.read, place.answered.release)
+    made = SourceReader("place", place.read, place.answered.release, lambda: 7)
     yield made
     made.close()
     place.may_end.release()
@@ -75,7 +75,7 @@ def test_a_bug_in_reading_is_an_answer_and_is_tried_again(caplog):
     def fail(_changed, _more):
         raise KeyError("lost")
 
-    reader = SourceReader("place", fail, answered.release)
+    reader = SourceReader("place", fail, answered.release, lambda: 7)
     for _ in range(2):
         reader.ask()
         assert answered.acquire(timeout=LIMIT_S)

@@ -34,6 +34,7 @@ class SourceRoutes:
         return {
             endpoints.SOURCES: self.sources,
             endpoints.ADD_SOURCE: self.add_source,
+            endpoints.READ_SOURCES: self.read_sources,
             endpoints.SUSPEND_SOURCE: self.suspend_source,
             endpoints.RESUME_SOURCE: self.resume_source,
             endpoints.REMOVAL: self.removal,
@@ -51,6 +52,11 @@ class SourceRoutes:
         spec = await run_in_threadpool(spec_of, wish)
         return json_answer(await run_in_threadpool(self._sources.add, spec, wish, await by_whom(request)))
 
+    async def read_sources(self, request: Request) -> Response:
+        """Look at one source, or at all that are watched."""
+        name = source_name_in(request) if "name" in request.query_params else None
+        return json_answer(await run_in_threadpool(self._sources.look, name))
+
     async def suspend_source(self, request: Request) -> Response:
         """Stop following a source until it is resumed."""
         return json_answer(Done(message=await run_in_threadpool(self._sources.suspend, *await _named(request))))
@@ -62,13 +68,15 @@ class SourceRoutes:
     async def removal(self, request: Request) -> Response:
         """Say what removing a source would do."""
         prune = request.query_params.get("prune") == "true"
-        return json_answer(await run_in_threadpool(self._sources.removal, source_name_in(request), prune=prune))
+        return json_answer(
+            await run_in_threadpool(self._sources.removals.removal, source_name_in(request), prune=prune)
+        )
 
     async def remove_source(self, request: Request) -> Response:
         """Remove a source."""
         body = decoded(await self._bodies.read(request, PLAN_MAX_BYTES), RemoveBody)
         by = await by_whom(request)
-        return json_answer(await run_in_threadpool(self._sources.remove, body.shown, by, prune=body.prune))
+        return json_answer(await run_in_threadpool(self._sources.removals.remove, body.shown, by, prune=body.prune))
 
     async def up(self, request: Request) -> Response:
         """Follow a source as long as the caller stays, and tell as lines what happens meanwhile."""
