@@ -133,6 +133,7 @@ class Commands:
         still_wanted: Callable[[DeploymentKey, DesiredState], bool], is_kept: Callable[[str], bool], runs: JobRuns,
         ruling: Ruling | None = None,
     ) -> None:  # fmt: skip
+        """Set it up. Larger than most, as each command needs another of these."""
         self._ledger, self._fleet, self._clock, self._announce = ledger, fleet, clock, announce
         self._rollouts, self._runs = Rollouts(ledger, clock, announce), runs
         self._still_wanted, self._is_kept, self._ruling = still_wanted, is_kept, ruling

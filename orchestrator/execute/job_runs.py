@@ -22,7 +22,7 @@ from orchestrator.model.job import Attended, JobOutcome, JobRun, RunCause, Sched
 from orchestrator.model.observed import JobResult, Record
 from orchestrator.model.spec import Deployment
 from orchestrator.model.who import By
-from orchestrator.rollout.schedule import ScheduleStep, Verb, attended_from, schedule_step
+from orchestrator.rollout.schedule import ScheduleStep, Next, attended_from, schedule_step
 from orchestrator.store.decisions import Change, DeleteRun, PutRecord, PutRun
 from orchestrator.supervise.job import Run
 from orchestrator.supervise.ports import OutputTaker
@@ -92,14 +92,14 @@ class JobRuns:
             self._ledger.decide([PutRecord(record=replace(record, attended=None))])
 
     def _act(self, record: Record, deployment: Deployment, service: Service, step: ScheduleStep) -> None:
-        if step.verb is Verb.REPLACE:  # what is due is begun once they are gone
+        if step.verb is Next.REPLACE:  # what is due is begun once they are gone
             for run in self._at_work[record.key].values():
                 run.cancel()
-        elif step.verb is Verb.SKIP:
+        elif step.verb is Next.SKIP:
             skipped = replace(self._due(record, deployment, step), ended_ms=self._clock.wall_ms(), skipped=step.why)
             self._attended(record, step.due_ms, skipped)
             self._announce(record.key, "job-skipped", f"{deployment.revision.version} is not run: {step.why}")
-        elif step.verb is Verb.BEGIN:
+        elif step.verb is Next.BEGIN:
             row = self._due(record, deployment, step)
             self._attended(record, step.due_ms, row)
             self._ledger.afterwards(partial(self._begin, record.key, deployment, service, row))

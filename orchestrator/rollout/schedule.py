@@ -12,7 +12,7 @@ LATE_MS = 60_000  # a run that is later than this was missed, and is not only la
 AHEAD_MS = 3_600_000  # further ahead of now nothing was attended to in earnest: the clock was wrong then
 
 
-class Verb(Enum):
+class Next(Enum):
     """The next act for a schedule."""
 
     WAIT = "wait"
@@ -24,13 +24,13 @@ class Verb(Enum):
 class ScheduleStep(NamedTuple):
     """One act: of which due moment, with which cause, or skipped why."""
 
-    verb: Verb
+    verb: Next
     due_ms: int = 0
     cause: RunCause = RunCause.SCHEDULE
     why: str = ""
 
 
-WAIT = ScheduleStep(Verb.WAIT)
+WAIT = ScheduleStep(Next.WAIT)
 
 
 def attended_from(schedule: Schedule, attended: Attended | None, now_ms: int) -> Attended:
@@ -50,8 +50,8 @@ def schedule_step(
     was_missed = now_ms - last_due_ms > LATE_MS
     cause = RunCause.MISSED if was_missed else RunCause.SCHEDULE
     if was_missed and schedule.missed is WhenMissed.SKIP:
-        return ScheduleStep(Verb.SKIP, last_due_ms, cause, "no agent ran when it was due")
+        return ScheduleStep(Next.SKIP, last_due_ms, cause, "no agent ran when it was due")
     if is_at_work and schedule.concurrency is WhenAtWork.FORBID:
-        return ScheduleStep(Verb.SKIP, last_due_ms, cause, "the run before was still at work")
+        return ScheduleStep(Next.SKIP, last_due_ms, cause, "the run before was still at work")
     replaces = is_at_work and schedule.concurrency is WhenAtWork.REPLACE
-    return ScheduleStep(Verb.REPLACE if replaces else Verb.BEGIN, last_due_ms, cause)
+    return ScheduleStep(Next.REPLACE if replaces else Next.BEGIN, last_due_ms, cause)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.model.job import Attended, RunCause, Schedule, WhenAtWork, WhenMissed
-from orchestrator.rollout.schedule import AHEAD_MS, LATE_MS, Verb, attended_from, schedule_step
+from orchestrator.rollout.schedule import AHEAD_MS, LATE_MS, Next, attended_from, schedule_step
 
 NOW = 10_000_000
 DAILY = "0 0 * * *"
@@ -22,34 +22,34 @@ SKIP = schedule(missed=WhenMissed.SKIP)
 LONG_AGO = NOW - LATE_MS - 1
 
 STEPS = {
-    "nothing was ever due": (FORBID, 0, None, False, Verb.WAIT, None),
-    "what was due is attended to": (FORBID, NOW - 5, NOW - 5, False, Verb.WAIT, None),
-    "it is due": (FORBID, 0, NOW - 5, False, Verb.BEGIN, RunCause.SCHEDULE),
-    "it is due while one is at work": (FORBID, 0, NOW - 5, True, Verb.SKIP, RunCause.SCHEDULE),
-    "and may replace it": (REPLACE, 0, NOW - 5, True, Verb.REPLACE, RunCause.SCHEDULE),
-    "which is gone": (REPLACE, 0, NOW - 5, False, Verb.BEGIN, RunCause.SCHEDULE),
-    "and may run beside it": (ALLOW, 0, NOW - 5, True, Verb.BEGIN, RunCause.SCHEDULE),
-    "it was missed": (FORBID, 0, LONG_AGO, False, Verb.BEGIN, RunCause.MISSED),
-    "it was missed and is not made up for": (SKIP, 0, LONG_AGO, False, Verb.SKIP, RunCause.MISSED),
-    "it is a little late": (SKIP, 0, NOW - LATE_MS, False, Verb.BEGIN, RunCause.SCHEDULE),
+    "nothing was ever due": (FORBID, 0, None, False, Next.WAIT, None),
+    "what was due is attended to": (FORBID, NOW - 5, NOW - 5, False, Next.WAIT, None),
+    "it is due": (FORBID, 0, NOW - 5, False, Next.BEGIN, RunCause.SCHEDULE),
+    "it is due while one is at work": (FORBID, 0, NOW - 5, True, Next.SKIP, RunCause.SCHEDULE),
+    "and may replace it": (REPLACE, 0, NOW - 5, True, Next.REPLACE, RunCause.SCHEDULE),
+    "which is gone": (REPLACE, 0, NOW - 5, False, Next.BEGIN, RunCause.SCHEDULE),
+    "and may run beside it": (ALLOW, 0, NOW - 5, True, Next.BEGIN, RunCause.SCHEDULE),
+    "it was missed": (FORBID, 0, LONG_AGO, False, Next.BEGIN, RunCause.MISSED),
+    "it was missed and is not made up for": (SKIP, 0, LONG_AGO, False, Next.SKIP, RunCause.MISSED),
+    "it is a little late": (SKIP, 0, NOW - LATE_MS, False, Next.BEGIN, RunCause.SCHEDULE),
 }
 
 
 @pytest.mark.parametrize(("wish", "attended", "due", "is_at_work", "verb", "cause"), STEPS.values(), ids=STEPS)
 def test_what_is_done(
-    wish: Schedule, attended: int, due: int | None, is_at_work: bool, verb: Verb, cause: RunCause | None
+    wish: Schedule, attended: int, due: int | None, is_at_work: bool, verb: Next, cause: RunCause | None
 ):
     step = schedule_step(wish, attended, due, NOW, is_at_work=is_at_work)
     assert step.verb is verb
     if cause is not None:
         assert (step.cause, step.due_ms) == (cause, due)
-        assert bool(step.why) is (verb is Verb.SKIP)
+        assert bool(step.why) is (verb is Next.SKIP)
 
 
 @given(st.integers(0, NOW), st.integers(0, NOW), st.booleans(), st.sampled_from([FORBID, REPLACE, ALLOW, SKIP]))
 def test_what_was_attended_to_is_never_run_again(attended: int, due: int, is_at_work: bool, wish: Schedule):
     step = schedule_step(wish, attended, due, NOW, is_at_work=is_at_work)
-    assert (step.verb is Verb.WAIT) is (due <= attended)
+    assert (step.verb is Next.WAIT) is (due <= attended)
 
 
 def attended(at_ms: int, cron: str = DAILY, zone: str = "UTC") -> Attended:
