@@ -22,7 +22,7 @@ from orchestrator.model.job import Attended, JobOutcome, JobRun, RunCause, Sched
 from orchestrator.model.observed import JobResult, Record
 from orchestrator.model.spec import Deployment
 from orchestrator.model.who import By
-from orchestrator.rollout.schedule import ScheduleStep, Next, attended_from, schedule_step
+from orchestrator.rollout.schedule import Next, ScheduleStep, attended_from, schedule_step
 from orchestrator.store.decisions import Change, DeleteRun, PutRecord, PutRun
 from orchestrator.supervise.job import Run
 from orchestrator.supervise.ports import OutputTaker
