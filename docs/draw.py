@@ -389,6 +389,7 @@ MADE: dict[str, dict[str, Callable[[], str]]] = {
         "deployment fields": lambda: schema_table("deployment"),
     },
     "docs/configuration.md": {"settings": lambda: schema_table("airs")},
+    "docs/environments.md": {"overlay fields": lambda: schema_table("overlay")},
     "docs/secrets.md": {"sealed fields": lambda: schema_table("sealed-secret")},
     "docs/policy.md": {
         "policy fields": lambda: schema_table("policy"),

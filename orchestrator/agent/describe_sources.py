@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
 
+from msgspec import UNSET
+
 from orchestrator.contract.documents import SourceView
 from orchestrator.model.desired import AwaitedComponent, DesiredState, Permissions
 from orchestrator.model.diagnostic import Diagnostic
@@ -112,7 +114,7 @@ def why_invalid(record: Record, source: SourceSeen) -> str:
         told = _first_of(_own(record, source))
         return f"its component is not here yet: {told}; the revision before stays in force, and it is tried again"
     errors = [each for each in source.status.diagnostics if each.is_error]
-    own = [each for each in errors if each.location.file == record.wanted.file]
+    own = [each for each in errors if _is_about(each, record)]
     return f"its manifest is invalid: {_first_of(own or errors)}; the last valid one stays in force"
 
 
@@ -157,8 +159,14 @@ def _is_unfetched(record: Record, source: SourceSeen) -> bool:
 
 def _own(record: Record, source: SourceSeen) -> list[Diagnostic]:
     """Return the diagnostics of a deployment's file, those first that keep it from being used."""
-    own = [each for each in source.status.diagnostics if each.location.file == record.wanted.file]
+    own = [each for each in source.status.diagnostics if _is_about(each, record)]
     return sorted(own, key=lambda each: not each.is_error)
+
+
+def _is_about(diagnostic: Diagnostic, record: Record) -> bool:
+    """Whether a diagnostic is of the file of a deployment, or of what an overlay in that file is made of."""
+    file = record.wanted.file
+    return diagnostic.location.file == file or (diagnostic.overlay is not UNSET and diagnostic.overlay.file == file)
 
 
 def _first_of(errors: Sequence[Diagnostic]) -> str:

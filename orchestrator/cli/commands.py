@@ -17,6 +17,7 @@ SECTIONS: dict[str, dict[str, CommandEntry]] = {
     "Deploy": {
         "init": CommandEntry("starting", "Write manifests for a bare component FILE, ready to apply."),
         "validate": CommandEntry("planning", "Check manifests, components and artifacts; needs no agent."),
+        "render": CommandEntry("render", "Print the plain manifests that a source comes to, its overlays applied."),
         "plan": CommandEntry("planning", "Show what would change, and why."),
         "apply": CommandEntry("planning", "Make it so: a folder, a file, REPOSITORY#ref:path or a saved plan."),
         "up": CommandEntry("up", "Watch a source until Ctrl-C, and tell what happens."),
@@ -106,7 +107,8 @@ HABITS = {
     "describe": "airs status NAME", "show": "airs status NAME", "inspect": "airs component info FILE",
     "ps": "airs status", "list": "airs get deployments", "ls": "airs get deployments", "pods": "airs get instances",
     "watch": "airs status -w",
-    "diff": "airs plan PATH", "preview": "airs plan PATH", "build": "airs plan PATH",
+    "diff": "airs plan PATH", "preview": "airs plan PATH", "build": "airs render PATH", "kustomize": "airs render PATH",
+    "template": "airs render PATH",
     "create": "airs apply PATH", "deploy": "airs apply PATH", "install": "airs apply PATH",
     "sync": "airs reconcile NAME", "upgrade": "airs apply PATH", "patch": "airs apply PATH", "edit": "airs apply PATH",
     "set": "airs apply PATH", "replace": "airs apply PATH",

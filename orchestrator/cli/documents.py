@@ -15,6 +15,7 @@ from orchestrator.cli.component import ComponentDiff, ComponentInfo
 from orchestrator.cli.config import ConfigurationView
 from orchestrator.cli.doctor import Doctor
 from orchestrator.cli.push import PushedComponent
+from orchestrator.cli.render import RenderedSource
 from orchestrator.cli.secret import SealingKeysView
 from orchestrator.cli.signing import KeyPair, SignedPackage, VerifiedPackage
 from orchestrator.cli.state import StateKeyView
@@ -81,6 +82,7 @@ class Everything(Value, frozen=True):
 
 DOCUMENTS: dict[str, Any] = {
     "validate": Validation,
+    "render": RenderedSource,
     "apply": Application,
     "status": Everything,
     "status-deployment": DeploymentView,  # `status NAME`

@@ -28,7 +28,7 @@ _MISSING = Unreadable("missing", "")
 
 
 class _Known(NamedTuple):
-    """What was found of a manifest, and all that it was found in."""
+    """The components that a manifest wants fetched, and all the files that say so."""
 
     files: Mapping[str, FileEntry]
     uses: tuple[ComponentUse, ...]

@@ -28,7 +28,7 @@ class DocumentEntry(msgspec.Struct, frozen=True, eq=False):
 
     Two entries are never equal. `group_place` is where its group is written, `namespace_place` its namespace.
     `deployment` is None unless the document is sound, and so is `sealed`, the value of a document that is a sealed
-    secret. What an overlay comes to has places in several `files`, told apart by their lines; elsewhere there is one.
+    secret. An entry of an overlay has places in several `files`, told apart by their lines; elsewhere there is one.
     """
 
     file: str  # as people type it
@@ -52,9 +52,9 @@ class DocumentEntry(msgspec.Struct, frozen=True, eq=False):
         number, line = divmod(problem.line, LINES)
         if not number:
             return problem.within(self.file)
-        overlay = f"The overlay {self.where((self.place[0] % LINES, self.place[1]))} uses it."
-        detail = f"{problem.detail} {overlay}".lstrip()
-        return replace(problem, line=line, detail=detail).within(self.files[number])
+        overlay = self.where((self.place[0] % LINES, self.place[1]))
+        detail = f"{problem.detail} The overlay {overlay} uses it.".lstrip()
+        return replace(replace(problem, line=line, detail=detail).within(self.files[number]), overlay=overlay)
 
 
 def entry_of(path: str, file: str, source: Draft, collision: tuple[str, ...], components: Components) -> DocumentEntry:

@@ -127,6 +127,8 @@ class Resolver:
         diagnostics += _revoked(snapshot, components, trust)
         unreadable = tuple(sorted({one.file for one in read if one.result.is_unreadable}))
         desired = _desired(snapshot, keyed, found, unreadable)
+        overlays = tuple(one.file for one in read if one.result.environments)
+        desired = replace(desired, overlays=overlays or UNSET)
         before = self._last.resolution.desired.deployments if self._last is not None else ()
         desired = replace(desired, deployments=_all_recognised(desired.deployments, trust, before))
         sealed = (entry.sealed for entry in entries if entry.sealed is not None and entry not in found)
@@ -478,7 +480,9 @@ def _desired(snapshot: Snapshot, keyed: Keyed, found: Found, unreadable: tuple[s
         if first.deployment is None or refused:
             invalid.append(key)
             if len(entries) == 1 and not refused and _is_awaited(first):
-                awaited.append(AwaitedComponent(key=key, file=first.file, line=first.problems[-1].line))
+                last = first.problems[-1]
+                at = first.where((last.line, last.column))
+                awaited.append(AwaitedComponent(key=key, file=at.file, line=at.line))
         else:
             deployments.append(first.deployment)
     return DesiredState(

@@ -47,7 +47,8 @@ class DesiredState(Value, frozen=True):
     and `revision` its id, with `-dirty` where the files differ from it.
     `by` is who applied it, None where it is watched. `sealed` are the values of secrets that it brings along, `lacking`
     the secrets that its deployments name and the agent cannot give. `awaited` are those of the `invalid` whose
-    components are being fetched, or cannot be; a plan leaves them out, whose bytes they do not change.
+    components are being fetched, or cannot be; a plan leaves them out, whose bytes they do not change. `overlays`
+    are the manifests that hold overlays, as shown to the user.
     """
 
     source: str
@@ -64,6 +65,7 @@ class DesiredState(Value, frozen=True):
     sealed: tuple[SealedSecret, ...] = ()
     lacking: tuple[LackingSecret, ...] = ()
     awaited: tuple[AwaitedComponent, ...] | UnsetType = UNSET
+    overlays: tuple[str, ...] | UnsetType = UNSET
 
 
 class Resolution(Value, frozen=True):

@@ -2,6 +2,8 @@
 
 from enum import Enum
 
+from msgspec import UNSET, UnsetType
+
 from orchestrator.model.base import Value
 
 
@@ -28,13 +30,17 @@ class Location(Value, frozen=True, order=True):
 
 
 class Diagnostic(Value, frozen=True):
-    """One problem: `summary` says what in one line, `detail` why, `suggestion` what to do next."""
+    """One problem: `summary` says what in one line, `detail` why, `suggestion` what to do next.
+
+    `overlay` is where an overlay names the base in which the problem lies; left out where no overlay is concerned.
+    """
 
     severity: Severity
     summary: str
     location: Location
     detail: str = ""
     suggestion: str = ""
+    overlay: Location | UnsetType = UNSET
 
     @property
     def is_error(self) -> bool:

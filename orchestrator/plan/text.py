@@ -17,6 +17,7 @@ from orchestrator.plan.finding import PlanFinding
 DEFAULT_WIDTH = 120
 NARROWEST = 40  # below this, nothing is cut any shorter
 INDENT = "    "
+OVERLAYS_SHOWN = 3  # of those that a source holds
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -83,6 +84,7 @@ def header_lines(plan: Plan, now_ms: int = 0) -> Iterator[Line]:
         yield heading("commit", str(plan.commit))
     if plan.root:
         yield heading("root", f"{plan.root} ({plan.root_reason})" if plan.root_reason else plan.root)
+    yield from overlays_line(plan.desired.overlays or ())
     yield (Segment(printable(f"compared with {compared_with(plan, now_ms)}"), Style.DIM),)
     if plan.against is not UNSET and plan.against.key_id:
         yield (Segment(f"signed by {signed_by(plan.against)}", Style.DIM),)
@@ -93,6 +95,13 @@ def compared_with(plan: Plan, now_ms: int = 0) -> str:
     if plan.against is not UNSET:
         return told_against(plan.against, plan.serial, now_ms)
     return "what the agent runs" if plan.agent_running else "the recorded state: no agent is running"
+
+
+def overlays_line(files: tuple[str, ...]) -> Iterator[Line]:
+    """Name the overlays that the plan is made of, as far as there is room for."""
+    if files:
+        more = f" and {len(files) - OVERLAYS_SHOWN} more" if len(files) > OVERLAYS_SHOWN else ""
+        yield heading("overlay", ", ".join(files[:OVERLAYS_SHOWN]) + more)
 
 
 def heading(name: str, text: str) -> Line:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.model.snapshot import Artifact, Content, Known, KnownEmpty, Unknown, Unreadable
+from orchestrator.model.snapshot import Artifact, Content, Known, KnownEmpty, Listing, Unknown, Unreadable
 from orchestrator.model.world import ArtifactFault
 from orchestrator.source import folder as folder_module
 from orchestrator.source import gather as gather_module
@@ -534,3 +534,27 @@ def test_a_young_manifest_is_always_read_again(project, artifacts):
     first, second = (source.read().snapshot.files["app/manifests/a.yaml"] for _ in range(2))
     assert first == second
     assert first is not second
+
+
+def test_a_base_is_read_with_the_folder_that_names_it_and_all_below_it(project, read):
+    write(project / "env/o.yaml", "base app/manifests\nbase gone\nbase ../out\n")
+    write(project / "app/manifests/sub/b.yml", "component app/components/other\nbase env\n")
+    write(project / "app/manifests/.hidden.yaml", "component app/components/x\n")
+    snapshot = read(project / "env", project).snapshot
+    assert snapshot.manifests == ("env/o.yaml",)
+    assert snapshot.files["app/manifests/"] == Listing(("app/manifests/a.yaml", "app/manifests/sub/b.yml"))
+    assert snapshot.files["env/"] == Listing(("env/o.yaml",))
+    assert snapshot.files["gone/"] == Unreadable("missing", "there is no gone")
+    assert snapshot.files["../out/"].kind == "escapes"
+    assert {"app/components/hello/hello.wasm", "app/components/other/Component.toml"} <= snapshot.files.keys()
+
+
+def test_a_base_that_leads_out_of_the_root_is_not_read(project, read, tmp_path_factory):
+    write(tmp_path_factory.mktemp("outside") / "x.yaml", "component app/components/hello\n")
+    outside = next(tmp_path_factory.getbasetemp().glob("outside*"))
+    (project / "app/linked").symlink_to(outside)
+    write(project / "env/o.yaml", "base app/linked\nbase app/manifests/a.yaml\n")
+    files = read(project / "env", project).snapshot.files
+    assert files["app/linked/"].kind == "escapes"
+    assert files["app/manifests/a.yaml/"].kind == "not-a-file"
+    assert not any("x.yaml" in path for path in files)

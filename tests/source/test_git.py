@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.model.snapshot import Artifact, Content, Known, KnownEmpty, Unknown, Unreadable
+from orchestrator.model.snapshot import Artifact, Content, Known, KnownEmpty, Listing, Unknown, Unreadable
 from orchestrator.model.source import GitSpec
 from orchestrator.source import command as command_module
 from orchestrator.source import gather as gather_module
@@ -543,3 +543,13 @@ def test_reading_leaves_no_process_and_no_descriptor_behind(repository, source):
 
 def test_git_source_is_what_a_git_spec_opens(source, repository):
     assert isinstance(source(), GitSource)
+
+
+def test_a_base_is_read_of_the_same_commit(repository, source):
+    repository.write("manifests/a.yaml", "base base\n")
+    repository.write("base/sub/b.yaml", "component components/hello\n")
+    repository.push()
+    snapshot = source().read().snapshot
+    assert snapshot.manifests == ("manifests/a.yaml",)
+    assert snapshot.files["base/"] == Listing(("base/sub/b.yaml",))
+    assert "base/sub/b.yaml" in snapshot.files

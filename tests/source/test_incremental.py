@@ -20,7 +20,7 @@ from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.folder import FolderSource
 from orchestrator.source.settled import SettledSource
 from orchestrator.source.spec import parse_source
-from tests.manifest.samples import ACTOR, TOML, deployment
+from tests.manifest.samples import ACTOR, TOML, deployment, overlay
 
 GROUP = "  group: {name: g, strategy: %s}\n"
 TEXTS = [
@@ -40,7 +40,7 @@ TEXTS = [
     "",
 ]
 MANIFESTS = ["manifests/a.yaml", "manifests/b.yaml", "manifests/c.YAML", "manifests/sub/a.yaml", "manifests/.h/a.yaml"]
-MOVED = ["manifests/sub", "manifests/deep/er", "components/other", "elsewhere"]
+MOVED = ["manifests/sub", "manifests/deep/er", "components/other", "elsewhere", "base/sub"]
 FILES = [
     ("components/counter/Component.toml", TOML),
     ("components/counter/Component.toml", TOML.replace("1.4.0", "1.5.0")),
@@ -51,6 +51,16 @@ FILES = [
     ("components/other/counter.wasm", "wasm 3"),
     ("components/counter/Component.toml.dsse", "{}"),
     ("manifests/notes.txt", "nothing"),
+]
+PATCHED = overlay("bases: [../base]\nnamePrefix: x-\npatches: {a: {spec: {replicas: 7}}}")
+PINNED = overlay("bases: [../base]\nnamespace: pinned\ncomponents: {counter: {path: ../components/other}}")
+BASES = ["base/a.yaml", "base/sub/b.yaml", "base/c.YAML"]
+OVERLAYS = [
+    *(("manifests/env.yaml", text) for text in (PATCHED, PINNED, PATCHED + "---\n" + PINNED, "")),
+    *(
+        ("base/sub/inner.yaml", overlay(f"bases: [../../{folder}]\nnamePrefix: y-"))
+        for folder in ("manifests/sub", "base")
+    ),
 ]
 FAULT = ArtifactFault("not a component")  # equal to itself alone
 KNOWN = (DeploymentKey("default", "c"),)
@@ -133,6 +143,11 @@ STEPS = st.one_of(
     st.builds(linked, one_of, one_of),
     st.sampled_from(FILES).map(lambda file: wrote(*file)),
     st.sampled_from(FILES).map(lambda file: removed(file[0])),
+    st.builds(wrote, st.sampled_from(BASES), st.sampled_from(TEXTS)),
+    st.builds(replaced, st.sampled_from(BASES), st.sampled_from(TEXTS[:5])),
+    st.builds(renamed, st.sampled_from(BASES), st.sampled_from(BASES)),
+    st.sampled_from(OVERLAYS).map(lambda file: wrote(*file)),
+    st.sampled_from([*BASES, *(file for file, _ in OVERLAYS)]).map(removed),
 )
 
 
@@ -175,9 +190,13 @@ def begun() -> Path:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(STEPS, max_size=10), st.booleans())
-def test_looking_at_what_changed_comes_to_what_reading_all_does(steps: list[Step], is_one_file: bool):
+@given(st.lists(STEPS, max_size=10), st.booleans(), st.booleans())
+def test_looking_at_what_changed_comes_to_what_reading_all_does(
+    steps: list[Step], is_one_file: bool, has_overlay: bool
+):
     root = begun()
+    for path, text in [(BASES[0], TEXTS[0]), (BASES[1], TEXTS[4]), OVERLAYS[2]] if has_overlay else ():
+        wrote(path, text)(root)
     try:
         place = root / (MANIFESTS[0] if is_one_file else "manifests")
         spec = parse_source(str(place), root=str(root), cwd=root)

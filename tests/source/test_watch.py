@@ -403,3 +403,24 @@ def test_a_commit_wakes_though_no_file_of_the_source_changes(project, watched):
     git(project, "commit", "--quiet", "--all", "-m", "Second")
     answer = one.see_until(lambda answer: not answer.snapshot.commit.dirty)
     assert answer.snapshot.commit.subject == "Second"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda base: write(base / "a.yaml", "component app/components/hello\n\n"),
+        lambda base: write(base / "new.yaml", ""),
+        lambda base: write(base / "deep/er/new.yaml", ""),
+        lambda base: (base / "sub/b.yaml").unlink(),
+        lambda base: shutil.rmtree(base),
+    ],
+    ids=["saved", "added", "added deep", "removed", "all removed"],
+)
+def test_a_change_of_a_base_wakes(project, watched, change):
+    write(project / "app/manifests/a.yaml", "base base\n")
+    write(project / "base/a.yaml", "component app/components/hello\n")
+    write(project / "base/sub/b.yaml", "component app/components/hello\n")
+    folder = watched()
+    before = folder.see().snapshot.files
+    change(project / "base")
+    folder.see_until(lambda answer: answer.snapshot.files != before)

@@ -169,3 +169,22 @@ def test_the_head_of_a_linked_work_tree_is_its_own(tree):
 def test_a_head_that_is_not_plain_to_see_is_none(tree, head):
     (tree / ".git/HEAD").write_text(head)
     assert head_of(str(tree)) == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "is_dirty"),
+    [
+        (lambda tree: None, False),
+        (lambda tree: write(tree / "base/a.yaml", "component app/components/hello\n\n"), True),
+        (lambda tree: write(tree / "base/new.yaml", ""), True),
+        (lambda tree: (tree / "base/sub/b.yaml").unlink(), True),
+        (lambda tree: write(tree / "base/notes.txt", ""), False),
+    ],
+)
+def test_the_bases_of_a_folder_are_compared_as_well(tree, artifacts, change, is_dirty):
+    write(tree / "app/manifests/a.yaml", "base base\n")
+    write(tree / "base/a.yaml", "component app/components/hello\n")
+    write(tree / "base/sub/b.yaml", "component app/components/hello\n")
+    commit(tree, "Add a base")
+    change(tree)
+    assert read(tree, artifacts).dirty == is_dirty

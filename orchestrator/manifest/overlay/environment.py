@@ -48,11 +48,11 @@ class Made(msgspec.Struct, frozen=True, eq=False):
 
 
 class _Part(msgspec.Struct, frozen=True, eq=False):
-    """What an overlay made of one file of its bases, and all that this depends on besides the overlays."""
+    """The entries that an overlay made of one file of its bases, and all that they depend on besides the overlays."""
 
     content: FileEntry
     signature: tuple[object, ...]
-    entries: tuple[tuple[Item, DocumentEntry], ...]
+    entries: tuple[tuple[int, DocumentEntry], ...]  # with the number of the item that each is of
     is_whole: bool
     used: tuple[tuple[str, ComponentFile], ...] = ()
     needs: dict[str, FileEntry] = {}
@@ -61,7 +61,7 @@ class _Part(msgspec.Struct, frozen=True, eq=False):
 
 
 class OverlayEntries(msgspec.Struct, frozen=True, eq=False):
-    """What one overlay comes to. `needs` are the files of the source that it was made of, besides components.
+    """The entries that one overlay comes to. `needs` are the files of the source that they were made of.
 
     `is_whole` says that every deployment in it could be named.
     """
@@ -83,10 +83,11 @@ def environment(
     signature = _signature(layers, reading)
     known = before.parts if before is not None and before.signature == signature else {}
     maker = _Maker(layers, reading)
-    parts = {file: maker.part(file, items, known.get(file)) for file, items in _by_file(layers).items()}
+    items = _by_file(layers)
+    parts = {file: maker.part(file, each, known.get(file)) for file, each in items.items()}
     _refuse_unknown_pins(layers, parts)
     entries = [_own(layers, document)]
-    entries += (_if_sound(item, entry) for part in parts.values() for item, entry in part.entries)
+    entries += (_if_sound(items[file][at], entry) for file, part in parts.items() for at, entry in part.entries)
     return OverlayEntries(
         entries=tuple(entries),
         used=tuple({name: file for part in parts.values() for name, file in part.used}.items()),
@@ -171,7 +172,7 @@ class _Maker:
             summary = unreadable_summary(files[shift // LINES], content, ROOT)
             problems = (Unplaced(shift, 0, summary, content.detail, hint, is_error=not is_whole),)
         entry = DocumentEntry(self._file, None, items[0].place, problems, files=files)
-        return _Part(content, signature, ((items[0], entry),), is_whole)
+        return _Part(content, signature, ((0, entry),), is_whole)
 
     def _read(self, file: str, items: list[Item], content: Content, signature: tuple[object, ...]) -> _Part:
         used: dict[str, ComponentFile] = {}
@@ -182,20 +183,20 @@ class _Maker:
         documents = self._reading.parse(content.data)
         files, shift = _files(self._layers, self._reading.around.shown(file))
         beside = tuple(shifted_problem(one, shift) for one in documents.problems)
-        entries = [(items[0], DocumentEntry(self._file, None, items[0].place, beside, files=files))] if beside else []
+        entries = [(0, DocumentEntry(self._file, None, items[0].place, beside, files=files))] if beside else []
         names, pins, is_whole = (
             ComponentNames(self._layers.path, self._files, self._known),
             set[tuple[int, str]](),
             True,
         )
         known: set[str] = set()
-        for item in items if documents.documents else ():
+        for at, item in enumerate(items if documents.documents else ()):
             made = _made(item, documents.documents[item.index], (files, shift), self._layers.path, names, pins)
             known.update(names.of(find(made.root, "spec", "component")) if self._has_pins else ())
             source = _draft(made)
             is_whole = is_whole and (source.is_other or (source.key is not None and source.is_whole))
             entry = entry_of(self._layers.path, self._file, source, (), component)
-            entries.append((item, replace(entry, files=files)))
+            entries.append((at, replace(entry, files=files)))
         needs = {path: self._files.get(path, _ABSENT) for path in names.looked_into}
         return _Part(
             content, signature, tuple(entries), is_whole and bool(documents.documents), tuple(used.items()), needs,

@@ -1,8 +1,8 @@
 """An overlay and the folders around it → the layers and the base documents that it is made of, before any is merged.
 
-A layer is one overlay as it is used from one place: a base that is itself an overlay is a layer below. What a source
-holds in each folder stands in its snapshot; nothing is opened here. Overlays that name each other in a circle, and
-those that come to more than a source may hold, are refused.
+A layer is one overlay as it is used from one place: a base that is itself an overlay is a layer below. The files of
+each folder stand in the source's snapshot; nothing is opened here. Overlays that name each other in a circle, and those
+that come to more than a source may hold, are refused.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -60,7 +60,7 @@ class Item(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def signature(self) -> tuple[object, ...]:
-        """What the making of its document depends on, besides the contents of files."""
+        """All that the making of its document depends on, besides the contents of files."""
         return (self.index, self.key, self.base, self.place, tuple(layer.number for layer in self.layers))
 
 
@@ -255,9 +255,9 @@ class Layers:
     def _deployed_twice(self, base: BaseFolder, listing: Listing) -> Iterator[Unplaced]:
         """Warn of a base that the source deploys by itself as well: that is rarely meant, and never guessed."""
         around = self._around
-        twice = [path for path in listing.paths if path in around.deployed]
+        twice = [path for path in listing.paths if path in around.deployed and path != self.path]
         outlines = (one for path in twice for one in around.outlines.of(path, around.files.get(path)))
-        if any(one.key is not None for one in outlines):
+        if any(one.key is not None or one.overlay is not None for one in outlines):
             what = f"the deployments in base {excerpt(around.shown(base.folder))} are deployed by themselves as well"
             why = "The folder that is deployed holds the base, too."
             hint = "deploy the overlay's own folder, if they are not meant to run"

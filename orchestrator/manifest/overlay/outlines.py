@@ -1,4 +1,4 @@
-"""What an overlay asks of the manifests in its bases before it makes anything of them: which documents they hold.
+"""The documents that the manifests in an overlay's bases hold, as far as it asks before it makes anything of them.
 
 A file is parsed for it once for each content, whichever overlays name it, and however often one is made anew.
 """

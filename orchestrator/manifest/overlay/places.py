@@ -1,7 +1,8 @@
 """Places in several files, in one number: a line of an overlay's trees also says in which file it was written.
 
 A rendered deployment is made of nodes from the overlay's file, from those of its bases, and of overlays between them.
-Whatever looks at its tree asks for places as of any other; only when a problem is told, the file is asked for here.
+Code that looks at its tree asks for
+places as of any other; only the telling of a problem asks for the file.
 """
 
 from msgspec.structs import replace

@@ -3,15 +3,20 @@
 from collections.abc import Iterator, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
+from orchestrator.manifest.deployment import KIND as DEPLOYMENT_KIND
 from orchestrator.manifest.documents import read_documents
-from orchestrator.manifest.node import LINES, Node
+from orchestrator.manifest.node import LINES, Node, find, text_at
 from orchestrator.manifest.overlay.document import is_overlay
 from orchestrator.manifest.overlay.environment import Made, rendered
 from orchestrator.manifest.overlay.layers import Around
+from orchestrator.manifest.overlay.names import with_value
 from orchestrator.manifest.overlay.outlines import Outlines, is_well_formed
+from orchestrator.manifest.overlay.relocate import relocated
 from orchestrator.manifest.references import REMOTE_WORDS, uses_of
 from orchestrator.model.component_source import ComponentUse
+from orchestrator.model.ids import DEFAULT_NAMESPACE
 from orchestrator.model.snapshot import Content, FileEntry, Listing, Snapshot
 
 _WORD = b"Overlay"
@@ -25,14 +30,35 @@ class OverlayUses(msgspec.Struct, frozen=True):
 
 
 class SourceDocument(msgspec.Struct, frozen=True, eq=False):
-    """A document as its source comes to it: its tree, the manifest that deploys it, and where each part was written.
+    """A document as its source comes to it, and the manifest that deploys it.
 
-    `origins` are files as people type them, that of the document first, then those of overlays on it.
+    `files` are those that its places are counted over, as people type them, and `own` is the number of the one that the
+    document itself was written in; `overlays` changed it, the innermost first.
     """
 
     root: Node
     manifest: str
-    origins: tuple[str, ...]
+    files: tuple[str, ...]
+    own: int = 0
+    overlays: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> str:
+        """The file that the document was written in."""
+        return self.files[self.own]
+
+    def remark(self, node: Node) -> str:
+        """Return where a part of the document was written, empty for the document's own file."""
+        number, line = divmod(node.line, LINES)
+        return "" if number == self.own else f"{self.files[number]}:{line}"
+
+    def placed(self, to: str) -> "SourceDocument":
+        """Return the document as it is written in the manifest `to`."""
+        component = find(self.root, "spec", "component")
+        if component is None or text_at(self.root, "kind") != DEPLOYMENT_KIND:
+            return self
+        now, _ = relocated(component, self.manifest, to)
+        return replace(self, root=with_value(self.root, ("spec", "component"), now), manifest=to)
 
 
 def may_hold_overlays(data: bytes) -> bool:
@@ -67,8 +93,12 @@ def _has_word(entry: FileEntry | None) -> bool:
     return isinstance(entry, Content) and any(word in entry.data for word in REMOTE_WORDS)
 
 
-def written(snapshot: Snapshot) -> Iterator[SourceDocument]:
-    """Yield every document of a source, in the order of its manifests; for an overlay, those that it comes to."""
+def source_documents(snapshot: Snapshot) -> list[SourceDocument]:
+    """Return every document of a source in the order of its names; for an overlay, those that it comes to."""
+    return sorted(_documents(snapshot), key=_order)
+
+
+def _documents(snapshot: Snapshot) -> Iterator[SourceDocument]:
     around = Around(snapshot.files, snapshot.shown, Outlines(read_documents))
     for path in snapshot.manifests:
         entry = snapshot.files.get(path)
@@ -77,12 +107,14 @@ def written(snapshot: Snapshot) -> Iterator[SourceDocument]:
                 continue
             if is_overlay(document.root):
                 for made in rendered(path, document, index, read_documents, around).documents:
-                    yield SourceDocument(made.root, path, _origins(made))
+                    layers = (made.files[layer.overlay.place[0] // LINES] for layer in made.item.layers)
+                    own = made.line // LINES
+                    yield SourceDocument(made.root, path, made.files, own, tuple(dict.fromkeys(layers)))
             else:
                 yield SourceDocument(document.root, path, (snapshot.shown(path),))
 
 
-def _origins(made: Made) -> tuple[str, ...]:
-    own = made.files[made.line // LINES]
-    overlays = (made.files[layer.overlay.place[0] // LINES] for layer in made.item.layers)
-    return (own, *dict.fromkeys(overlays))
+def _order(one: SourceDocument) -> tuple[bool, str, str, str, str]:
+    kind = text_at(one.root, "kind") or ""
+    namespace = text_at(one.root, "metadata", "namespace") or DEFAULT_NAMESPACE
+    return (kind != DEPLOYMENT_KIND, kind, namespace, text_at(one.root, "metadata", "name") or "", one.file)
