@@ -510,7 +510,7 @@ def _shown(snapshot: Snapshot, path: str) -> str:
 
 
 def _limited(found: list[Diagnostic]) -> Iterator[Diagnostic]:
-    ordered = sorted(set(found), key=lambda d: (d.location, d.severity.value, d.summary))
+    ordered = sorted(set(found), key=lambda d: (d.location, d.severity.value, d.summary, d.detail))
     by_file: dict[str, list[Diagnostic]] = {}
     for diagnostic in ordered:
         by_file.setdefault(diagnostic.location.file, []).append(diagnostic)
