@@ -26,7 +26,7 @@ def worlds_in(snapshot: Snapshot) -> dict[str, World]:
 
 
 class KnownHere:
-    """What this command can find out beside a source and the observed state; `keys` are those that are recorded."""
+    """The facts that this command can find beside a source and the observed state; `keys` are those recorded."""
 
     def __init__(self, settings: Settings, snapshot: Snapshot, keys: Iterable[DeploymentKey]) -> None:
         self._settings, self._keys = settings, [*keys]

@@ -5,7 +5,7 @@ from orchestrator.model.ids import DeploymentKey
 
 
 class StoredData(Value, frozen=True):
-    """How much a deployment stores: keys, and the bytes of all keys and values."""
+    """The size of what a deployment stores: keys, and the bytes of all keys and values."""
 
     keys: int = 0
     bytes: int = 0
@@ -26,7 +26,7 @@ class SeenSender(Value, frozen=True, order=True):
 
 
 class DeploymentFacts(Value, frozen=True):
-    """What is known of one deployment; `stored` is None where nobody can tell. The newest switch is the last one."""
+    """All that is known of one deployment; `stored` is None where nobody can tell. The newest switch is the last one."""
 
     key: DeploymentKey
     stored: StoredData | None = None

@@ -181,7 +181,7 @@ class CheckMessage(Value, frozen=True, tag="message"):
 
 
 class DeploymentUse(Value, frozen=True, order=True):
-    """What a deployment uses of another one: functions, named as `airs call` names them, or all of an `interface`.
+    """A deployment's use of another one: functions, named as `airs call` names them, or all of an `interface`.
 
     Functions are sought within the interface where both are given; without either, it is messages.
     """

@@ -39,7 +39,7 @@ class DeployedCaller(msgspec.Struct, frozen=True):
 
 
 class AfterPlan(msgspec.Struct, frozen=True):
-    """What is deployed, and what would be: `wishes` are those whose action is carried out.
+    """All that is deployed, and all that would be: `wishes` are those whose action is carried out.
 
     `named` are the callers that would name a deployment, by declared uses and grants.
     """

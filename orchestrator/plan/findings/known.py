@@ -13,7 +13,7 @@ Deployments = Mapping[DeploymentKey, Deployment]
 
 
 class KnownFacts(msgspec.Struct, frozen=True):
-    """What can be asked; None stands for *not known*, never for *there is none*.
+    """All that can be asked; None stands for *not known*, never for *there is none*.
 
     `senders` are those that were seen sending to a deployment, of which nobody knows that they are all. `standing` is
     everything that is deployed, for a plan of some of it.
