@@ -26,7 +26,7 @@ class SeenSender(Value, frozen=True, order=True):
 
 
 class DeploymentFacts(Value, frozen=True):
-    """All that is known of one deployment; `stored` is None where nobody can tell. The newest switch is the last one."""
+    """All that is known of one deployment; `stored` is None where nobody can tell. The newest switch comes last."""
 
     key: DeploymentKey
     stored: StoredData | None = None

@@ -20,6 +20,7 @@ from orchestrator.plan.dependencies import Obstacle, find_obstacles, in_order
 from orchestrator.plan.document import Plan, summarize
 from orchestrator.plan.findings.concern import may_concern_callers
 from orchestrator.plan.findings.known import NOTHING_KNOWN, KnownFacts
+from orchestrator.plan.findings.room import Room, after_all
 from orchestrator.plan.removals import removals
 from orchestrator.plan.requirements import unmet_requirements
 from orchestrator.plan.ruled import (
@@ -54,13 +55,28 @@ def plan_to_show(
 ) -> Plan:  # fmt: skip
     """Return the same plan without its digest, for which all of it has to be encoded."""
     plan, seen = compare(desired, observed, judging, known), observed.by_key()
-    wanted = plan.desired.deployments
+    plan, wanted = _informed(plan, seen, judging, known), plan.desired.deployments
     told = (
         *diagnostics, *rebuilt(plan.desired, seen), *warnings(wanted, seen, plan.actions),
         *policy_warnings(wanted, judging, desired.root),
         *standing_breaches(wanted, seen, plan.actions, judging, desired.root), *expiring(wanted, judging.now_ms),
     )  # fmt: skip
     return msgspec.structs.replace(plan, diagnostics=tuple(sorted(told, key=diagnostic_order)))
+
+
+def _informed(
+    plan: Plan, seen: dict[DeploymentKey, ObservedDeployment], judging: Judging, known: KnownFacts
+) -> Plan:  # fmt: skip
+    """Return a plan with all that a reader should know of each action."""
+    if not plan.actions:
+        return plan
+    from orchestrator.plan.findings.informing import informed  # with all types, for which most plans have no use
+
+    wanted = {deployment.key: deployment for deployment in plan.desired.deployments}
+    standing = standing_in(each.record for each in seen.values())
+    room = Room(judging.rules, after_all(plan.actions, wanted, standing))
+    told = informed(plan.actions, wanted, seen, standing, known, room)
+    return msgspec.structs.replace(plan, actions=tuple(told))
 
 
 def compare(

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from orchestrator.plan.action import Action, CapabilityChange, FieldChange
 from orchestrator.plan.against import signed_by, told_against
 from orchestrator.plan.document import Plan, Summary, has_changes
-from orchestrator.plan.finding import PlanFinding
+from orchestrator.plan.finding import NOTED, FindingKind, PlanFinding
 
 DEFAULT_WIDTH = 120
 NARROWEST = 40  # below this, nothing is cut any shorter
@@ -172,11 +172,12 @@ def detail_lines(action: Action, room: int, told: str) -> Iterator[Line]:
     for index, capability in enumerate(action.capabilities):
         name = "" if index else "capabilities"
         yield capability_line(capability, name, label, min(patterns, room // 2), room)
-    if action.interrupts:
+    if action.interrupts and not any(finding.kind is FindingKind.INTERRUPTION for finding in action.findings):
         yield labelled("interrupts", label, Segment(printable(action.interrupts), Style.WARNING))
-    if action.note and action.note != told and not any(finding.blocks for finding in action.findings):
+    news = [finding for finding in action.findings if finding.kind not in NOTED]
+    if action.note and action.note != told and not any(finding.blocks for finding in news):
         yield labelled("note", label, Segment(printable(action.note)))
-    for finding in action.findings:
+    for finding in sorted(news, key=lambda each: not each.blocks):
         yield from finding_lines(finding, label)
 
 
@@ -184,7 +185,8 @@ def finding_lines(finding: PlanFinding, label: int) -> Iterator[Line]:
     """Write a finding, its place, and what would unblock the action."""
     style = Style.BLOCKED if finding.blocks else Style.PLAIN
     place = f" ({finding.place})" if finding.place else ""
-    yield labelled(finding.kind.value, label, Segment(printable(f"{finding.text}{place}"), style))
+    name = "interrupts" if finding.kind is FindingKind.INTERRUPTION else finding.kind.value
+    yield labelled(name, label, Segment(printable(f"{finding.text}{place}"), style))
     if finding.unblock:
         yield labelled("unblock", label, Segment(printable(finding.unblock)))
 

@@ -54,6 +54,14 @@ def usage_of(deployment: Deployment | None) -> NamespaceUsage:
     )  # fmt: skip
 
 
+def total_of(deployments: Iterable[Deployment]) -> NamespaceUsage:
+    """Return what some deployments take together."""
+    total = NamespaceUsage()
+    for deployment in deployments:
+        total = total.plus(usage_of(deployment))
+    return total
+
+
 def over_limits(
     wanted: Iterable[Deployment], standing: Mapping[DeploymentKey, Deployment], rules: PolicySet
 ) -> dict[DeploymentKey, tuple[Breach, ...]]:

@@ -94,7 +94,12 @@ def _wishes(
 
 def _stage(standing: Deployments, wishes: Wishes, known: KnownFacts) -> AfterPlan:
     stage = AfterPlan(standing, wishes, known)
-    return replace(stage, named=_named(stage)) if any(map(stage.changes, wishes)) else stage
+    return with_named(stage) if any(map(stage.changes, wishes)) else stage
+
+
+def with_named(stage: AfterPlan) -> AfterPlan:
+    """Find out who names whom."""
+    return replace(stage, named=_named(stage))
 
 
 def _named(stage: AfterPlan) -> dict[Key, list[DeployedCaller]]:

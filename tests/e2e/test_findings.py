@@ -1,4 +1,4 @@
-"""A change that breaks a deployed caller: what the plan says, what is left alone, and each way out."""
+"""Findings of a plan: which callers break and each way out, what is stored, how long the last switches took."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import wasmtime
 
 from orchestrator.contract.codes import CHANGES, FAILED
 
-from .stage import Stage, wait_until
+from .stage import COUNTER_GRANTS, Stage, wait_until
 
 MODULE = """(core module $m
     (memory (export "memory") 1)
@@ -72,6 +72,10 @@ def actions(stage: Stage, *options: str) -> dict[str, str]:
     return {action["key"]["name"]: action["kind"] for action in plan(stage, *options)["actions"]}
 
 
+def findings(stage: Stage, name: str) -> list[dict]:
+    return [each for action in plan(stage)["actions"] if action["key"]["name"] == name for each in action["findings"]]
+
+
 def test_a_change_that_breaks_a_caller_is_blocked_told_and_goes_on_each_way_out(shop: Stage):
     shop.write("counter", "typed-2.0.0")
     shown = shop.run("plan", str(shop.manifests), "--detailed-exitcode", code=CHANGES).out
@@ -123,6 +127,24 @@ def test_who_was_seen_sending_is_a_caller_also_after_a_restart(shop: Stage):
     (action,) = plan(shop)["actions"]
     assert "default/sender was seen sending it messages" in json.dumps(action["findings"])
     (shop.manifests / "target.yaml").unlink()
+
+
+def test_a_plan_tells_what_is_stored_and_for_how_long_messages_were_held(shop: Stage):
+    shop.have("ledger", "counter-1.0.0", grants=COUNTER_GRANTS)
+    shop.run("request", "ledger", "increment")
+    shop.write("ledger", "counter-1.1.0", grants=COUNTER_GRANTS)
+    shown = shop.run("plan", str(shop.manifests)).out
+    assert "held for a moment; for how long is not known, as no such switch was recorded" in shown
+    assert "written by 1.0.0, for 1.1.0 to read" in shown
+    shop.apply()
+    shop.write("ledger", "counter-1.0.0", grants=COUNTER_GRANTS)
+    of_ledger = {each["kind"]: each for each in findings(shop, "ledger")}
+    assert len(of_ledger["interruption"]["heldMs"]) == 1
+    assert of_ledger["data"]["keys"] >= 1
+    shop.stop()
+    assert {each["kind"]: each for each in findings(shop, "ledger")} == of_ledger, "without an agent"
+    shop.start()
+    (shop.manifests / "ledger.yaml").unlink()
 
 
 def test_a_watched_folder_goes_on_as_soon_as_the_caller_changes(shop: Stage):
