@@ -22,6 +22,7 @@ from orchestrator.agent.notifying import NOTHING_KNOWN, NewsFacts, Notifying, Pa
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.planning import Planning, quietly
 from orchestrator.agent.policies import FOLDER_LOOK_MS, PlaceReader, Policies, PolicySurroundings
+from orchestrator.agent.publishing import PublishedFile, PublishedPlace, Publishing, published_branch
 from orchestrator.agent.receivers import Receivers
 from orchestrator.agent.secret_variables import SecretVariables
 from orchestrator.agent.shutdown import Shutdown
@@ -55,7 +56,7 @@ from orchestrator.model.event import Event
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedState
 from orchestrator.model.policy import PolicySet
-from orchestrator.model.settings import ForgeSection, NotificationSection, WebhooksSection
+from orchestrator.model.settings import ForgeSection, NotificationSection, PublishSection, WebhooksSection
 from orchestrator.model.source import SourceStatus
 from orchestrator.model.spec import Grant, Revision
 from orchestrator.observe.events import Journals
@@ -128,6 +129,7 @@ class Agent:
         )
         self.planning = self._planning(artifacts)
         self.exporting = self._exporting()
+        self.publishing = self._publishing([])
         self.operations = self._operations()
         self.policies = self.policies_of("", {}, 0)
         self.webhooks = self.webhooks_of(WebhooksSection())
@@ -169,6 +171,7 @@ class Agent:
     def _decided(self, changes: Sequence[Change]) -> None:
         self.collector.decided(changes)
         self.auditing.decided(changes)
+        self.publishing.decided()
         for change in changes:
             if isinstance(change, PutRecord | DeleteRecord):
                 self.notifying.noticed(change.record.key if isinstance(change, PutRecord) else change.key)
@@ -256,6 +259,20 @@ class Agent:
         secrets = WebhookSecrets(self.secrets.secrets, self.clock)
         looked_at = LookedAt(self.sources.followed.specs, self.controller.sources.ask)
         return Webhooks(section, secrets, looked_at, self.clock, self.announcer.announce)
+
+    def publish(self, section: PublishSection, fetching: Fetching) -> None:
+        """Keep the exported state in these places, from when publishing begins."""
+        places: list[PublishedPlace] = [PublishedFile(Path(section.file))] if section.file else []
+        if section.repository:
+            places.append(published_branch(section, self.state.path, fetching))
+        self.publishing = self._publishing(places)
+
+    def _publishing(self, places: Sequence[PublishedPlace]) -> Publishing:
+        def mark() -> object:
+            judging = self.ruling.judging
+            return self.ledger.serial, judging.rules, judging.trust
+
+        return Publishing(places, self.exporting, mark, self.announcer.announce, self.clock.wall_ms)
 
     def notify(
         self, forges: Sequence[ForgeSection], notifications: Sequence[NotificationSection], settings: FetchSettings

@@ -40,9 +40,17 @@ class Exporting:
         return replace(made, made_ms=self._now_ms(), airs=__version__)
 
     def sealed(self) -> bytes:
-        """Return the bytes of its file.
+        """Return the bytes of its file, as it is now.
 
         Raises:
             StateRefused: it is larger than would be read back.
         """
-        return sealed_state(self.state(), self._seed)
+        return self.signed(self.state())
+
+    def signed(self, state: ExportedState) -> bytes:
+        """Sign a state, and return the bytes of its file.
+
+        Raises:
+            StateRefused: it is larger than would be read back.
+        """
+        return sealed_state(state, self._seed)

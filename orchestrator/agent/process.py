@@ -32,7 +32,13 @@ from orchestrator.interpreter import Interpreter
 from orchestrator.model.calls import Calls, UnknownLayout
 from orchestrator.model.event import Event
 from orchestrator.model.policy import MachineLimits
-from orchestrator.model.settings import ForgeSection, NotificationSection, SourceSection, WebhooksSection
+from orchestrator.model.settings import (
+    ForgeSection,
+    NotificationSection,
+    PublishSection,
+    SourceSection,
+    WebhooksSection,
+)
 from orchestrator.model.source import SourceStatus
 from orchestrator.secrets.secrets import SecretPlaces
 from orchestrator.store.database import DatabaseFault
@@ -69,6 +75,7 @@ class AgentOptions(NamedTuple):
     webhooks: WebhooksSection = WebhooksSection()
     forges: tuple[ForgeSection, ...] = ()
     notifications: tuple[NotificationSection, ...] = ()
+    publish: PublishSection = PublishSection()
 
 
 def run_agent(options: AgentOptions) -> None:
@@ -96,6 +103,7 @@ def run_agent(options: AgentOptions) -> None:
         agent.ruling.limit(options.machine)
         agent.policies = agent.policies_of(options.policy, options.fetching.passed_on, options.policy_refresh_ms)
         agent.webhooks = agent.webhooks_of(options.webhooks)
+        agent.publish(options.publish, options.fetching)
         agent.notify(options.forges, options.notifications, options.fetching.settings)
         opened.callback(_close, agent, lock)
         listener = opened.enter_context(listening(options.socket_path))  # only now: a failure before touches no socket
@@ -213,6 +221,7 @@ async def _serve(
     _begin(agent, options)
     options.ready(agent)
     controller.start()
+    agent.publishing.begin()
     waits = {serving, asyncio.create_task(ending.wait())}
     leaving = asyncio.create_task(_leave_if_moved(agent, lock, ending))
     giving_back = asyncio.create_task(give_back(lambda: agent.ledger.serial))
@@ -220,6 +229,7 @@ async def _serve(
     LOG.info("stopping: instances have up to %g s", ending.limit_s)
     leaving.cancel()
     giving_back.cancel()
+    await asyncio.to_thread(agent.publishing.close)
     stop.set()
     agent.controller.wake()
     await asyncio.to_thread(_end_guests, agent, controller, ending)
@@ -246,6 +256,7 @@ def _about(about: AgentView, agent: Agent) -> AgentView:
         about, condition=agent.condition, policy=policies.shown, policy_warning=policies.warning,
         policy_fault=policies.fault, policy_read_at=policies.read_at_ms,
         webhooks=agent.webhooks.view(), receivers=agent.notifying.views(),
+        published=agent.publishing.view,
     )  # fmt: skip
 
 

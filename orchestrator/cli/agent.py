@@ -77,6 +77,10 @@ def status(settings: Settings) -> None:
         from orchestrator.cli.outward import show_webhooks  # which most agents have no use for
 
         show_webhooks(console, about.webhooks)
+    if about.published is not None:
+        from orchestrator.cli.outward import show_published
+
+        show_published(console, about.published)
     if about.receivers:
         from orchestrator.cli.outward import show_receivers
 

@@ -58,6 +58,7 @@ def run_here(settings: Settings, ready: Callable[[Agent], None] = lambda _: None
             webhooks=configured.webhooks,
             forges=configured.forges,
             notifications=configured.notifications,
+            publish=configured.publish,
         )
         run_agent(options)
     except StateLocked as locked:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.cli.show import clock, table
 from orchestrator.cli.terminal import Console, Text
-from orchestrator.contract.documents import ReceiverView, WebhookEndpointView, WebhooksView
+from orchestrator.contract.documents import PublishedView, ReceiverView, WebhookEndpointView, WebhooksView
 from orchestrator.model.finding import Finding, ok, problem, warning
 from orchestrator.observe.events import printable
 
@@ -55,6 +55,15 @@ def webhook_findings(view: WebhooksView) -> Iterator[Finding]:
     if not view.encrypted and not view.listening.startswith(_LOOPBACK):
         hint = "Name a `certificate`, or listen at 127.0.0.1 behind a proxy that speaks TLS."
         yield warning(about, "it speaks no TLS, and not to this machine alone", hint)
+
+
+def show_published(console: Console, view: PublishedView) -> None:
+    """Print where the exported state is kept, and what keeps it from being there."""
+    for place in view.places:
+        when = f", serial {view.serial} since {clock(view.at)}" if view.at else ""
+        console.print(Text(printable(f"published  {place}{when}")))
+    if view.problem:
+        console.print(Text.assemble(("published  ", "bold red"), printable(f"not up to date: {view.problem}")))
 
 
 COLUMNS = ("NAME", "KIND", "TOLD", "LAST", "WAITING", "DROPPED", "LAST FAILURE")

@@ -443,6 +443,18 @@ class ReceiverView(Value, frozen=True):
     again_at: int
 
 
+class PublishedView(Value, frozen=True):
+    """The published state: where it is kept, the serial of the last version and when it was written, and what is wrong.
+
+    `at` is in wall-clock milliseconds, 0 for never.
+    """
+
+    places: tuple[str, ...]
+    serial: int = 0
+    at: int = 0
+    problem: str = ""
+
+
 class AgentView(Value, frozen=True):
     """The agent process."""
 
@@ -463,6 +475,7 @@ class AgentView(Value, frozen=True):
     condition: str = ""  # what is wrong with its store for as long as it is, such as that nothing can be written
     webhooks: WebhooksView | None = None  # where the settings ask for a listener
     receivers: tuple[ReceiverView, ...] = ()  # of news: forges and notifications
+    published: PublishedView | None = None  # where the settings ask for that
 
 
 class DeadLetterView(Value, frozen=True):

@@ -29,6 +29,8 @@ class EventReason(StrEnum):
     STORE_WORKS = "store-works"
     AUDIT_FAILING = "audit-failing"
     AUDIT_WORKS = "audit-works"
+    PUBLISH_FAILING = "publish-failing"
+    PUBLISH_WORKS = "publish-works"
     FOLLOWER_DROPPED = "follower-dropped"
     # of a source
     SOURCE_ADDED = "source-added"
@@ -108,7 +110,7 @@ class EventReason(StrEnum):
 
 _WARNINGS = frozenset({
     EventReason.HOST_FAULT, EventReason.STATE_DIR_GONE, EventReason.STORE_DAMAGED, EventReason.STORE_FAILING,
-    EventReason.AUDIT_FAILING, EventReason.POLICY_FAULTY, EventReason.POLICY_VIOLATED,
+    EventReason.AUDIT_FAILING, EventReason.PUBLISH_FAILING, EventReason.POLICY_FAULTY, EventReason.POLICY_VIOLATED,
     EventReason.POLICY_STOPPED,
     EventReason.FOLLOWER_DROPPED, EventReason.WEBHOOKS_CLOSED, EventReason.WEBHOOK_REFUSED,
     EventReason.NOTIFY_FAILING, EventReason.COMMIT_REFUSED,

@@ -163,6 +163,15 @@ class NotificationSection(Value, frozen=True, rename="kebab"):
     per_minute: int = 30
 
 
+class PublishSection(Value, frozen=True, rename="kebab"):
+    """The section `publish`."""
+
+    file: str = ""
+    repository: str = ""
+    branch: str = ""
+    name: str = ""
+
+
 class AgentSettings(Value, frozen=True, rename="kebab"):
     """All settings, typed."""
 
@@ -179,3 +188,4 @@ class AgentSettings(Value, frozen=True, rename="kebab"):
     forges: tuple[ForgeSection, ...] = ()
     notifications: tuple[NotificationSection, ...] = ()
     sources: tuple[SourceSection, ...] = ()
+    publish: PublishSection = PublishSection()
