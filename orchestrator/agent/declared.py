@@ -34,7 +34,7 @@ AGAIN_MS = 10_000  # until a place is looked up again that could not be told
 
 
 class DeclaredPlace(NamedTuple):
-    """What a declaration names, or why that cannot be told."""
+    """The place that a declaration names, or the reason why that cannot be told."""
 
     spec: SourceSpec | None
     failure: SourceFailure | None = None

@@ -21,14 +21,15 @@ from orchestrator.manifest import references
 from orchestrator.model.commit import Commit
 from orchestrator.model.desired import Permissions
 from orchestrator.model.event import Announce
-from orchestrator.model.snapshot import Snapshot
+from orchestrator.model.snapshot import Snapshot, SourceAnswer
 from orchestrator.model.source import Follow, SourceNote, SourceRecord, SourceSpec
 from orchestrator.source.artifacts import ArtifactCache
+from orchestrator.source.changes import Changed
 from orchestrator.source.folder import FolderSource
 from orchestrator.source.open import Source, open_source
 from orchestrator.source.reader import Read, SourceReader
 from orchestrator.source.settled import SettledSource
-from orchestrator.source.watch import watch
+from orchestrator.source.watch import Watch, watch
 from orchestrator.store.database import DatabaseFault
 from orchestrator.store.decisions import PutSource
 from orchestrator.store.notes import Notes
@@ -71,7 +72,7 @@ class Reading:
         stop = threading.Event()
         read = SettledSource(source.glance, stop.wait).read if isinstance(source, FolderSource) else _whole(source)
         read = self.lookout.wrapped(record.name, read, lambda: reader.ask(()))
-        reader = SourceReader(record.name, read, answered, self._now_ms)
+        reader = SourceReader(record.name, _told_to(lambda: watching, read), answered, self._now_ms)
         watching = watch(record.spec, stop, reader.ask, interval_s=record.interval_ms / 1000)
 
         def seen(snapshot: Snapshot) -> None:
@@ -79,6 +80,17 @@ class Reading:
 
         watched = Watched(record.name, reader, seen, record.permissions, note=note)
         return FollowedSource(watched, stop, reader)
+
+
+def _told_to(watching: Callable[[], Watch], read: Read) -> Read:
+    """Let the thread that watches a source know what each look found."""
+
+    def told(changed: Changed, more: Callable[[], Changed]) -> SourceAnswer:
+        answer = read(changed, more)
+        watching().looked(answer)
+        return answer
+
+    return told
 
 
 def _whole(source: Source) -> Read:

@@ -26,7 +26,7 @@ def verify_options(function: F) -> F:
         ),
         click.option(
             "--signers", metavar="FILE", multiple=True, expose_value=False, callback=setting("signers"),
-            help="Who may sign: an allowed-signers file of SSH, or OpenPGP keys. May be repeated.",
+            help="Those who may sign: an allowed-signers file of SSH, or OpenPGP keys. May be repeated.",
         ),
         click.option(
             "--revoked", metavar="FILE", expose_value=False, callback=setting("revoked"),

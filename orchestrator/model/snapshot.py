@@ -92,13 +92,17 @@ class RefusedCommit(Value, frozen=True):
 
 
 class SourceFailure(Value, frozen=True):
-    """Why a source could not be read, or its commit was `refused`; what it said last still stands."""
+    """Why a source could not be read, or its commit was `refused`; what it said last still stands.
+
+    `unreachable` says that its repository could not be asked at all.
+    """
 
     source: str
     summary: str
     detail: str = ""
     suggestion: str = ""
     refused: RefusedCommit | None = None
+    unreachable: bool = False
 
 
 class Known(msgspec.Struct, frozen=True):

@@ -167,10 +167,12 @@ def explained(spec: GitSpec, said: str) -> SourceFailure:
                 summary=summary.format(ref=spec.ref, repository=spec.repository),
                 detail=said,
                 suggestion=suggestion,
+                unreachable=True,
             )
     return SourceFailure(
         source=spec.identity,
         summary=f"cannot fetch {spec.ref} from {spec.repository}",
         detail=said,
         suggestion="The deployments of the last reading still run; airs tries again.",
+        unreachable=True,
     )

@@ -10,19 +10,31 @@ import hashlib
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from watchfiles._rust_notify import RustNotify
 
-from orchestrator.model.snapshot import Artifact, Content, FileEntry, Listing, Snapshot, Unreadable
+from orchestrator.model.snapshot import (
+    Artifact,
+    Content,
+    FileEntry,
+    Listing,
+    Snapshot,
+    SourceAnswer,
+    Unknown,
+    Unreadable,
+)
 from orchestrator.model.source import FolderSpec, SourceSpec
 from orchestrator.source.folder import FolderDirectory, listing, opened_root
 from orchestrator.source.gather import MAX_ARTIFACT_BYTES, SUFFIXES, TooMuch, manifest_paths, printable
+from orchestrator.source.pace import Pace
 from orchestrator.source.walk import PathFault, fault_of, located, located_directory
 from orchestrator.source.work_tree import git_dir_of, head_of
 
 GIT_INTERVAL_S = 15.0
+PACE_LOOK_S = 5.0  # how soon a wait for a repository that was away is cut short once it is not
 STEP_MS = 20  # the kernel's reports are gathered until there is none for this long
 DEBOUNCE_MS = 50  # and no longer than this, so that a reader hears of what is still being written
 RECHECK_MS = 30_000  # compared anyway, for changes the kernel does not report (network file systems)
@@ -39,6 +51,9 @@ class Watch(Protocol):
 
     def update(self, snapshot: Snapshot) -> None:
         """Say what the caller has seen; a difference from it, one that was there already included, wakes."""
+
+    def looked(self, answer: SourceAnswer) -> None:
+        """Say what a look found; from any thread."""
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the thread has noticed that it shall stop."""
@@ -60,25 +75,39 @@ def watch(
     if isinstance(spec, FolderSpec):
         thread = FolderWatch(spec, stop, wake, force_polling)
     else:
-        thread = GitWatch(stop, wake, interval_s)
+        thread = GitWatch(stop, wake, Pace(spec.identity, interval_s))
     thread.start()
     return thread
 
 
 class GitWatch(threading.Thread):
-    """Wakes every `interval_s`: whether there is a new commit is found by reading."""
+    """Wakes at a pace, less often while nothing can be fetched: whether there is a new commit is found by reading."""
 
-    def __init__(self, stop: threading.Event, wake: Wake, interval_s: float) -> None:
+    def __init__(self, stop: threading.Event, wake: Wake, pace: Pace) -> None:
         super().__init__(name="airs-watch-git", daemon=True)
-        self._stop_asked, self._wake, self._interval_s = stop, wake, interval_s
+        self._stop_asked, self._wake, self._pace = stop, wake, pace
 
     def update(self, snapshot: Snapshot) -> None:
         """Do nothing: the commit tells."""
 
+    def looked(self, answer: SourceAnswer) -> None:
+        """Say what a look found."""
+        self._pace.looked(is_unreachable=isinstance(answer, Unknown) and answer.failure.unreachable)
+
     def run(self) -> None:
         """Wake until stopped."""
-        while not self._stop_asked.wait(self._interval_s):
-            self._wake(None)
+        while not self._stop_asked.is_set():
+            self._pace.begin()
+            if self._is_time():
+                self._wake(None)
+
+    def _is_time(self) -> bool:
+        """Wait as long as the newest look says, which may end meanwhile; False where it is stopped first."""
+        began = time.monotonic()
+        while (left := began + self._pace.wait_s - time.monotonic()) > 0:
+            if self._stop_asked.wait(min(left, PACE_LOOK_S)):
+                return False
+        return True
 
 
 class FolderWatch(threading.Thread):
@@ -98,6 +127,9 @@ class FolderWatch(threading.Thread):
         self._told = snapshot
         self._head.see(snapshot.commit.id if snapshot.commit else "")
         self._rearm.set()
+
+    def looked(self, answer: SourceAnswer) -> None:
+        """Do nothing: the kernel tells."""
 
     def is_set(self) -> bool:
         """Tell watchfiles when to give control back, for which it drops what was reported and not told yet.
