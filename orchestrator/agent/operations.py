@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from orchestrator.agent.jobs import Watcher
 from orchestrator.agent.trouble import Trouble
 from orchestrator.contract.bodies import SecretsBody
+from orchestrator.contract.codes import REFUSED
 from orchestrator.contract.problem import Problem
 from orchestrator.controller.loop import Controller
 from orchestrator.execute.commands import Begun, Command, Commands, RunJob
@@ -76,6 +77,7 @@ class Operations:
             except PlanRefused as refused:
                 problem = Problem(summary=refused.summary, detail=refused.detail, suggestion=refused.suggestion)
                 raise Trouble(409, problem) from None
+            _refuse_what_is_ruled_out(plan, now)
         self._controller.want(desired)
         self._applied(plan.source)
         return self._controller.execute(now)
@@ -145,3 +147,13 @@ def _granted(answer: T | Refusal) -> T:
         status = 404 if answer.is_unknown else 409
         raise Trouble(status, Problem(summary=answer.reason, suggestion=answer.suggestion))
     return answer
+
+
+def _refuse_what_is_ruled_out(plan: Plan, now: Plan) -> None:
+    """Refuse a plan of which the policies by now refuse a part: it is carried out as it was shown, or not at all."""
+    shown = {action.key for action in plan.actions if action.is_ruled_out}
+    blocked = [action for action in now.actions if action.is_ruled_out and action.key not in shown]
+    if blocked:
+        detail = "; ".join(f"{action.key}: {action.note}" for action in blocked)
+        again = "Make the plan again, and look at it again."
+        raise Trouble(409, Problem("a policy refuses by now what the plan would do", detail, again, REFUSED))

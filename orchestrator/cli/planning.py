@@ -47,7 +47,7 @@ from orchestrator.model.desired import Permissions
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.observe.events import printable
-from orchestrator.plan.action import Action, ActionKind, Reason
+from orchestrator.plan.action import Action, ActionKind
 from orchestrator.plan.document import Plan, has_changes
 from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan, render_json, seal
 from orchestrator.plan.text import NO_DEPLOYMENTS, Style, styled_lines
@@ -56,7 +56,6 @@ from orchestrator.time_of_day import wall_ms
 if TYPE_CHECKING:
     from orchestrator.review.annotation import Annotation
 
-RULED = frozenset({Reason.POLICY_REFUSED, Reason.NEEDS_APPROVAL})
 TOLD_MAX = 20  # deployments that an apply tells of one by one
 NAMED_MAX = 20  # deployments named in one error; the plan above it names all
 TOGETHER_MAX = 5  # deployments with one cause that are named
@@ -402,7 +401,7 @@ def _not_done(
 
 
 def _left_alone(stopped: Sequence[Action]) -> Failure:
-    code = REFUSED if any(RULED & {*action.reasons} for action in stopped) else FAILED
+    code = REFUSED if any(action.is_ruled_out for action in stopped) else FAILED
     if len(stopped) == 1:
         reasons = ", ".join(reason.value for reason in stopped[0].reasons)
         return Failure(f"left alone: {stopped[0].key} ({reasons})", stopped[0].note, exit_code=code)

@@ -144,6 +144,12 @@ class Action(Value, frozen=True):
         """The facts that were found out about it."""
         return () if self.found is UNSET else self.found
 
+    @property
+    def is_ruled_out(self) -> bool:
+        """Whether a policy alone keeps it from being done."""
+        reasons = (Reason.POLICY_REFUSED, Reason.NEEDS_APPROVAL)
+        return self.kind is ActionKind.BLOCKED and any(reason in reasons for reason in self.reasons)
+
 
 def decided(actions: Iterable[Action]) -> tuple[Action, ...]:
     """Return actions without the facts about them: a key more that is stored makes no other plan."""

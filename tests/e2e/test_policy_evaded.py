@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.contract.codes import FAILED, REFUSED
+from orchestrator.contract.problem import Failure
 from orchestrator.store.layout import TRUST
 
 from .ruled import Ruled
-from .stage import wait_until
+from .stage import COUNTER_GRANTS, wait_until
 
 
 @pytest.fixture
@@ -85,6 +86,66 @@ def test_a_canary_that_may_not_run_any_more_is_not_promoted_by_hand(ruled: Ruled
     assert "1.1.0 may not run" in ruled.run("rollout", "promote", "hello", code=FAILED).err
     assert "1.1.0 may not run" in ruled.run("rollout", "promote", "--full", "hello", code=FAILED).err
     ruled.run("rollout", "abort", "hello")
+
+
+def test_a_version_that_may_not_run_any_more_is_not_tried_again_by_hand(ruled: Ruled) -> None:
+    ruled.rule()
+    ruled.start()
+    ruled.have("hello", "hello-1.0.0")
+    ruled.have("hello", "hello-1.1.0")
+    ruled.run("rollback", "hello")
+    ruled.rule(sources=["/nowhere/**"])
+    follow(ruled, 2)
+    assert "1.1.0 may not run" in ruled.run("rollout", "retry", "hello", code=FAILED).err
+    assert ruled.is_running("hello", "1.0.0")
+
+
+def test_a_saved_plan_that_a_policy_refuses_by_now_is_refused_at_once(
+    ruled: Ruled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ruled.rule()
+    ruled.start()
+    ruled.write("hello", "hello-1.0.0")
+    saved = ruled.folder / "plan.json"
+    ruled.run("plan", str(ruled.manifests), "--out", str(saved))
+    ruled.rule(sources=["/nowhere/**"])
+    follow(ruled, 2)
+    refused = ruled.run("apply", str(saved), code=REFUSED).err
+    assert "a policy refuses by now what the plan would do" in refused
+    assert f"{ruled.policies}/production.yaml:8)" in refused
+    assert "Nothing is deployed" in ruled.run("status").said
+
+    # An agent that is told of another place has nothing of what the one before held.
+    ruled.rule()
+    follow(ruled, 3)
+    ruled.stop()
+    monkeypatch.setenv("AIRS_POLICY", str(ruled.folder / "elsewhere"))
+    ruled.start()
+    ruled.run("source", "add", str(ruled.manifests), code=FAILED)
+    wait_until(lambda: "the policies cannot be known" in ruled.run("audit", "show", "--kind", "denied").out)
+
+
+def test_an_approval_is_for_what_its_caller_saw(ruled: Ruled) -> None:
+    ruled.rule(approve={"storage.write": ["self"]})
+    ruled.start()
+    ruled.write("counter", "counter-1.0.0", grants=COUNTER_GRANTS)
+    ruled.apply(code=REFUSED)
+    with pytest.raises(Failure, match="waits for another approval by now"):
+        ruled.client.approve(ruled.key("counter"), "0" * 64, "why")
+    assert ruled.waits_for() == ["counter"]
+
+
+def test_an_instance_whose_signature_is_gone_does_not_start_where_a_policy_stops_it(ruled: Ruled) -> None:
+    key = ruled.json("keygen", "--name", "acme")["keyId"]
+    ruled.rule(signers=[{"keys": [key]}], onViolation="stop")
+    ruled.write("hello", "hello-1.0.0")
+    ruled.run("sign", str(ruled.folder / "components" / "hello-1.0.0"), "--key", "acme")
+    ruled.start()
+    ruled.apply()
+    for kept in (ruled.state_dir / "signatures").iterdir():
+        kept.write_bytes(b"")
+    ruled.run("restart", "--no-wait", "hello")
+    wait_until(lambda: "not signed by anybody whom policy production trusts" in ruled.run("status", "hello").out)
 
 
 def test_a_key_that_was_revoked_stays_so_whatever_becomes_of_the_file_of_trust(ruled: Ruled) -> None:

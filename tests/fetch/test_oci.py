@@ -21,7 +21,7 @@ from orchestrator.fetch.oci.manifest import (
     pushed,
 )
 from orchestrator.fetch.oci.pull import OciFetcher
-from orchestrator.fetch.oci.registry import digest_of
+from orchestrator.fetch.oci.registry import Registry, digest_of
 from orchestrator.manifest.component_source import BadReferenceError, oci_component
 from orchestrator.manifest.package import read_document
 from orchestrator.signing.dsse import written
@@ -294,3 +294,10 @@ def test_a_registry_outside_sends_for_no_token_into_this_network(tmp_path, web, 
         asked.resolve(remote)
     sent = [headers.get("Authorization") for _, path, headers in web.asked if path == at]
     assert any(sent) == (not said)
+
+
+def test_a_registry_that_speaks_tls_sends_for_no_token_without(tmp_path):
+    settings = FetchSettings()
+    registry = Registry(Http(settings), settings, oci_component("registry.example.org/acme/x:1"))
+    with pytest.raises(FetchFailed, match="sends for a token by http://"):
+        registry._authorized('Bearer realm="http://registry.example.org/token"', "pull")

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.fetch.http import Http, check_status
 from orchestrator.fetch.limits import FetchFailed, FetchSettings, HostSettings
 
-from .web import Web, server_side, serves
+from .web import Web, redirects, server_side, serves
 from .web import certificate as make_certificate
 from .web import web as served
 
@@ -47,6 +47,16 @@ def test_an_authority_is_trusted_for_the_hosts_that_the_settings_name_it_for(web
         fetched(elsewhere, f"https://{host}/x")
     with pytest.raises(FetchFailed, match="no file of certificates"):
         fetched(FetchSettings(hosts={host: HostSettings(ca="/nowhere.pem")}), f"https://{host}/x")
+
+
+def test_a_redirect_leads_from_tls_to_nothing_without(web, certificate):
+    with served() as plain:
+        plain.routes["/x"] = serves(b"anybody's")
+        web.routes["/x"] = redirects(f"{plain.url}/x")
+        host = f"127.0.0.1:{web.port}"
+        with pytest.raises(FetchFailed, match="redirects to http://"):
+            fetched(FetchSettings(hosts={host: HostSettings(ca=str(certificate[1]))}), f"https://{host}/x")
+        assert plain.asked == []
 
 
 def test_a_proxy_is_asked_for_the_way_and_sees_nothing_else(web, certificate):
