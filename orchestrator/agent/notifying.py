@@ -113,7 +113,8 @@ class Notifying:
         if self._receivers:
             with self._lock:
                 self._touched.add(what)
-            self._woken.set()
+            if not self._woken.is_set():  # looked at after it was noted: the other thread clears it before it takes
+                self._woken.set()
 
     def views(self) -> tuple[ReceiverView, ...]:
         """Describe the receivers."""
@@ -145,18 +146,26 @@ class Notifying:
 
     def _go(self) -> None:
         is_first, whole_ms = True, 0
-        while (world := self._world()) is not None:
-            now_ms = self._clock.monotonic_ms()
+        while not self._closing.is_set():
+            self._woken.clear()
+            touched = self._take()  # before the world is looked at, which then holds all that was noted
+            world, now_ms = self._world(), self._clock.monotonic_ms()
+            if world is None:
+                return
             is_whole = is_first or now_ms - whole_ms >= LOOK_S * 1000
             whole_ms = now_ms if is_whole else whole_ms
             try:
-                self._look(world, is_whole=is_whole, is_first=is_first)
+                self._look(world, touched, is_whole=is_whole, is_first=is_first)
             except Exception:
                 LOG.exception("what is news could not be found for a fault of airs itself")
             is_first = False
             self._woken.wait(LOOK_S)
             self._closing.wait(GATHER_S)
-            self._woken.clear()
+
+    def _take(self) -> set[DeploymentKey | str]:
+        with self._lock:
+            touched, self._touched = self._touched, set()
+        return touched
 
     def _world(self) -> PassView | None:
         """Look between two passes; None once nobody waits for news any more."""
@@ -168,9 +177,9 @@ class Notifying:
                 continue
         return None
 
-    def _look(self, world: PassView, *, is_whole: bool, is_first: bool) -> None:
-        with self._lock:
-            touched, self._touched = self._touched, set()
+    def _look(
+        self, world: PassView, touched: set[DeploymentKey | str], *, is_whole: bool, is_first: bool
+    ) -> None:  # fmt: skip
         if is_whole:
             touched |= {*world.records, *world.desired, *world.sources}
         if is_first:
@@ -178,15 +187,15 @@ class Notifying:
         sources = {each for each in touched if isinstance(each, str)}
         keys = {each for each in touched if isinstance(each, DeploymentKey)}
         sources |= {world.records[key].source for key in keys if key in world.records}
+        redact = Redaction(self._known.secrets())
         for key in keys:
-            self._offer(self._of_deployment(key, world))
+            self._offer(self._of_deployment(key, world), redact)
         for source in sorted(sources):
-            self._offer(self._of_source(source, keys, world))
+            self._offer(self._of_source(source, keys, world), redact)
         if is_whole and not is_first:
             self._forget_gone(world)
 
-    def _offer(self, notices: Iterator[Notice]) -> None:
-        redact = Redaction(self._known.secrets())
+    def _offer(self, notices: Iterator[Notice], redact: Redaction) -> None:
         found = [_redacted(each, redact) for each in notices]
         for receiver in self._receivers:
             receiver.offer(found)

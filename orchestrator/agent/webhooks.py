@@ -6,14 +6,15 @@ signatures and hints in `notify`.
 """
 
 import asyncio
+import socket
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from orchestrator.agent.log import LOG
+from orchestrator.agent.webhook_connections import Connections, bound, shown_address
 from orchestrator.agent.webhook_requests import (
-    CHUNK_BYTES,
     REQUEST_S,
     Link,
     ProvenRequest,
@@ -30,8 +31,6 @@ from orchestrator.model.source import SourceSpec
 from orchestrator.notify.hints import asked_for
 from orchestrator.notify.looks import PendingLooks
 
-CONNECTIONS_MAX = 64  # at a time; the next takes the place of the one that takes longest
-HANDSHAKE_S = 5.0
 OPEN_AGAIN_S = 1.0  # between two attempts to open
 TELL_S = 60.0  # between two events about refused requests
 CLOSE_S = 2.0
@@ -124,46 +123,40 @@ class Webhooks:
 
     async def _listen(self) -> None:
         stop = self._state.began()
-        visitors = _Visitors(self._serve)
-        opener = asyncio.create_task(self._opened(visitors))
+        connections = Connections(self._serve, self._clock)
+        opener = asyncio.create_task(self._opened(connections))
         await stop.wait()
         opener.cancel()
-        visitors.end()
+        connections.end()
 
-    async def _opened(self, visitors: "_Visitors") -> None:
+    async def _opened(self, connections: Connections) -> None:
         """Open the listener, once that is possible, and leave it open."""
-        while True:
-            problem = self._problem()
-            if not problem:
-                try:
-                    server = await self._bound(visitors)
-                    break
-                except (OSError, ValueError) as fault:  # ssl.SSLError is an OSError
-                    problem = f"{self._section.listen} cannot be listened at: {fault}"
+        while problem := self._problem() or self._fault():
             if problem != self._state.problem:
                 self._announce(None, "webhooks-closed", problem)
             self._state.problem = problem
             await asyncio.sleep(OPEN_AGAIN_S)
-        address = server.sockets[0].getsockname()
-        self._state.opened(f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}")
+        listener, encryption = self._state.ready
+        assert listener is not None
+        self._state.opened(shown_address(listener))
         self._announce(None, "webhooks-listen", f"forges may tell of pushes at {self._state.listening}")
-        async with server:
-            await server.serve_forever()
+        await connections.accept(listener, encryption)
 
     def _problem(self) -> str:
         problems = [self._secrets.problem(endpoint) for endpoint in self._section.endpoints]
         return "" if "" in problems else "no webhook has a secret: " + "; ".join(problems)
 
-    async def _bound(self, visitors: "_Visitors") -> asyncio.Server:
-        host, _, port = self._section.listen.rpartition(":")
-        encryption = None
-        if self._section.certificate:
-            encryption = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            encryption.load_cert_chain(self._section.certificate, self._section.key)
-        return await asyncio.start_server(
-            visitors.serve, host.strip("[]"), int(port), limit=CHUNK_BYTES, ssl=encryption,
-            ssl_handshake_timeout=HANDSHAKE_S if encryption else None,
-        )  # fmt: skip
+    def _fault(self) -> str:
+        """Bind the port; says why not, empty where it is bound."""
+        section, encryption = self._section, None
+        try:
+            if section.certificate:
+                encryption = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+                encryption.load_cert_chain(section.certificate, section.key)
+            self._state.ready = (bound(section.listen), encryption)
+        except OSError as fault:  # ssl.SSLError is one
+            return f"{section.listen} cannot be listened at: {fault}"
+        return ""
 
     async def _serve(self, link: Link) -> None:
         try:
@@ -221,6 +214,7 @@ class _State:
 
     def __init__(self) -> None:
         self.listening = self.problem = ""
+        self.ready: tuple[socket.socket | None, ssl.SSLContext | None] = (None, None)  # bound, and not served yet
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._is_stopped = False
@@ -251,37 +245,6 @@ class _State:
         """Return how many were not told, and begin anew."""
         more, self._refused = self._refused, -1
         return more
-
-
-class _Visitors:
-    """The connections there are: a bounded number, of which the oldest makes way."""
-
-    def __init__(self, serve: Callable[[Link], Awaitable[None]]) -> None:
-        self._serve = serve
-        self._tasks: dict[asyncio.Task[None], None] = {}
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection."""
-        task = asyncio.current_task()
-        assert task is not None
-        while len(self._tasks) >= CONNECTIONS_MAX:
-            oldest = next(iter(self._tasks))
-            del self._tasks[oldest]
-            oldest.cancel()
-        self._tasks[task] = None
-        link = Link(reader, writer)
-        try:
-            await self._serve(link)
-        except (ConnectionError, asyncio.CancelledError):
-            return
-        finally:
-            self._tasks.pop(task, None)
-            link.cut()
-
-    def end(self) -> None:
-        """Cut every connection."""
-        for task in [*self._tasks]:
-            task.cancel()
 
 
 def _counts(tally: _Tally) -> dict[str, int]:
