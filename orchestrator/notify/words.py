@@ -26,8 +26,14 @@ def slack_code(text: str) -> str:
 
 
 def filled_link(template: str, fields: Mapping[str, str]) -> str:
-    """Fill a link's `{names}`, percent-encoded, so that no field leads elsewhere than the operator wrote."""
+    """Fill a link's `{names}`, percent-encoded, so that no field leads elsewhere than the operator wrote.
+
+    A link that names a field that is empty would lead nowhere: there is none.
+    """
     link = template
     for name, value in fields.items():
-        link = link.replace("{" + name + "}", quote(value, safe=""))
+        named = "{" + name + "}"
+        if named in template and not value:
+            return ""
+        link = link.replace(named, quote(value, safe=""))
     return link

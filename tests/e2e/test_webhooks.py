@@ -256,6 +256,8 @@ def test_a_secret_is_changed_without_a_restart(hooked: Hooked):
     findings = [each for each in json.loads(done.stdout)["state"] if each["about"] == "webhooks"]
     assert [each["verdict"] for each in findings] == ["ok", "problem"]
     (hooked.airs.state_dir / "generic.secret").chmod(0o600)
+    hooked.secret("generic", SECRET)
+    wait_until(lambda: hooked.post("generic") == 202)
 
 
 def self_signed(key: Path, certificate: Path) -> None:

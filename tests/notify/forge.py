@@ -148,8 +148,9 @@ class ForgeServer:
     def of(self, kind: str, sha: str = "") -> list[Taken]:
         return [each for each in self.taken if each.kind == kind and sha in ("", each.sha)]
 
-    def states(self, kind: str, sha: str) -> list[str]:
-        return [each.body["state"] for each in self.of(kind, sha)]
+    def states(self, kind: str, sha: str, context: str = "airs/shop") -> list[str]:
+        name = "name" if kind == "gitlab" else "context"
+        return [each.body["state"] for each in self.of(kind, sha) if each.body[name] == context]
 
     def events(self, subject: str = "") -> list[str]:
         return [

@@ -135,3 +135,4 @@ def test_a_field_never_leads_a_link_elsewhere():
         "https://dash.example.org/{source}?c={commit}", {"source": "../@evil.org/{commit}", "commit": "a&b#c"}
     )
     assert link == "https://dash.example.org/..%2F%40evil.org%2F%7Bcommit%7D?c=a%26b%23c"
+    assert filled_link("https://dash.example.org/{source}", {"source": ""}) == ""
