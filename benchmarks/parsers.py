@@ -13,6 +13,7 @@ import base64
 import random
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple
@@ -139,8 +140,9 @@ _WANTED = DesiredState(
 )
 
 
-def _planned_against(payload: bytes) -> None:
+def _planned_against(document: bytes) -> None:
     """Plan against a state that somebody signed who is not the agent, and write the plan in every form."""
+    payload = zlib.compress(document)
     envelope = SignedEnvelope(payload, PAYLOAD_TYPE, (KeySignature(sign(SEED, signed_bytes(PAYLOAD_TYPE, payload))),))
     state = opened_state(written(envelope))
     for wanted in (_WANTED, replace(_WANTED, deployments=()), as_wanted(state)):

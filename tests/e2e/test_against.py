@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import threading
+import zlib
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -59,6 +60,11 @@ def clone(both: Machines, tmp_path: Path) -> Path:
     return tmp_path / "clone"
 
 
+def document_of(data: bytes) -> bytes:
+    """Return the JSON in the file of a state."""
+    return zlib.decompress(base64.b64decode(json.loads(data)["payload"]))
+
+
 def commit(folder: Path, subject: str) -> str:
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", subject)
@@ -99,7 +105,7 @@ def test_the_plan_of_a_change_is_that_of_the_agent_and_says_how_old_the_state_is
 
 
 def test_the_exported_state_holds_no_secret_no_data_and_says_what_it_holds(both: Machines):
-    payload = base64.b64decode(json.loads(both.state.read_bytes())["payload"])
+    payload = document_of(both.state.read_bytes())
     assert SECRET.encode() not in payload
     shown = both.other.json("state", "show", both.state)
     assert [source["path"] for source in shown["sources"]] == [
@@ -124,7 +130,7 @@ def test_a_key_that_is_named_is_the_only_one_believed(both: Machines, clone: Pat
     assert (other.returncode, "is signed by another key" in other.stderr) == (INVALID, True)
     altered = tmp_path / "altered"
     envelope = json.loads(both.state.read_bytes())
-    document = base64.b64decode(envelope["payload"]).replace(b'"1.0.0"', b'"0.9.9"', 1)
+    document = zlib.compress(document_of(both.state.read_bytes()).replace(b'"1.0.0"', b'"0.9.9"', 1))
     altered.write_text(json.dumps(envelope | {"payload": base64.b64encode(document).decode()}))
     refused = plan(altered, check=False)
     assert (refused.returncode, "was changed after it was signed" in refused.stderr) == (INVALID, True)
@@ -211,7 +217,7 @@ def test_without_an_agent_the_records_are_exported(both: Machines, tmp_path: Pat
         running = alone.run("state", "export").stdout
         alone.run("agent", "stop")
         recorded = alone.run("state", "export").stdout
-        documents = [json.loads(base64.b64decode(json.loads(text)["payload"])) for text in (running, recorded)]
+        documents = [json.loads(document_of(text.encode())) for text in (running, recorded)]
         for document in documents:
             assert {"lineage", "serial"} <= document["state"].keys()
             assert len(document["worlds"]) == 1

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 
 from orchestrator.exported.document import ExportedState
 from orchestrator.exported.signed import (
+    DOCUMENT_MAX_BYTES,
     PAYLOAD_TYPE,
     STATE_MAX_BYTES,
     StateRefused,
@@ -25,8 +27,12 @@ SEED, OTHER = signing_seed(b"k" * 32), signing_seed(b"o" * 32)
 STATE = ExportedState(state=observed(deployment()), made_ms=5, airs="0.1.0")
 
 
-def signed_anew(payload: bytes, kind: str = PAYLOAD_TYPE) -> bytes:
-    """Sign any payload by the key that it names."""
+def signed_anew(document: bytes, kind: str = PAYLOAD_TYPE) -> bytes:
+    """Sign any document by the key that it names."""
+    return packed_anew(zlib.compress(document), kind)
+
+
+def packed_anew(payload: bytes, kind: str = PAYLOAD_TYPE) -> bytes:
     return written(SignedEnvelope(payload, kind, (KeySignature(sign(SEED, signed_bytes(kind, payload))),)))
 
 
@@ -49,8 +55,8 @@ def test_keys_of_state_directories_sign_apart_and_are_not_those_keys():
 
 def edited(data: bytes) -> bytes:
     envelope = json.loads(data)
-    text = base64.b64decode(envelope["payload"]).replace(b'"serial":7', b'"serial":8')
-    return json.dumps(envelope | {"payload": base64.b64encode(text).decode()}).encode()
+    text = zlib.decompress(base64.b64decode(envelope["payload"])).replace(b'"serial":7', b'"serial":8')
+    return json.dumps(envelope | {"payload": base64.b64encode(zlib.compress(text)).decode()}).encode()
 
 
 REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
@@ -62,10 +68,16 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "of another major version": (lambda: signed_anew(payload_with(formatVersion="2.0")), "", "another format"),
     "with a field that nobody knows": (lambda: signed_anew(payload_with(more=1)), "", "not an exported state"),
     "with a type that is not ours": (lambda: signed_anew(payload_with(), "text/plain"), "", "not an exported state"),
-    "without signatures": (lambda: written(SignedEnvelope(payload_with(), PAYLOAD_TYPE, ())), "", "not an exported"),
+    "without signatures": (
+        lambda: written(SignedEnvelope(zlib.compress(payload_with()), PAYLOAD_TYPE, ())), "", "not an exported state",
+    ),
     "plain JSON": (payload_with, "", "not an exported state"),
     "nested deeply": (lambda: signed_anew(payload_with(worlds=[]).replace(b"[]", b"[" * 9_999)), "", "not an exported"),
     "no text": (lambda: signed_anew(b"\xff\xfe"), "", "not an exported state"),
+    "not packed": (lambda: packed_anew(payload_with()), "", "not an exported state"),
+    "cut": (lambda: packed_anew(zlib.compress(payload_with())[:-9]), "", "not an exported state"),
+    "going on": (lambda: packed_anew(zlib.compress(payload_with()) + b"x"), "", "not an exported state"),
+    "a bomb": (lambda: packed_anew(zlib.compress(b" " * (DOCUMENT_MAX_BYTES + 1), 1)), "", "too large"),
     "empty": (lambda: b"", "", "not an exported state"),
     "too large": (lambda: b" " * (STATE_MAX_BYTES + 1), "", "too large"),
     "made at no time": (lambda: signed_anew(payload_with(madeMs=2**60)), "", "not an exported state"),
