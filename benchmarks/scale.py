@@ -100,7 +100,7 @@ def measure(size: int, components: int = COMPONENTS, component: Path = NOT_ASKED
         _airs(folder, "agent", "start")
         try:
             pid = json.loads(_airs(folder, "-o", "json", "agent", "status"))["pid"]
-            empty_kib = _memory_kib(pid)
+            empty_kib = resident_kib(pid)
             ready_s = _seconds(folder, "apply", str(manifests), "--timeout", TIMEOUT)
             idle_share = _share(pid, IDLE_S)
             _airs(folder, "plan", str(manifests))  # so that the agent has read the folder: that takes it once
@@ -109,7 +109,7 @@ def measure(size: int, components: int = COMPONENTS, component: Path = NOT_ASKED
             plan_s = _seconds(folder, "plan", str(manifests))
             change_s = _seconds(folder, "apply", str(manifests), "--timeout", TIMEOUT)
             time.sleep(QUIET_S)
-            memory_kib = _memory_kib(pid) - empty_kib
+            memory_kib = resident_kib(pid) - empty_kib
             saved_s = _saved_s(folder, first)
             return Taken(size, ready_s, idle_share, plan_s, change_s, saved_s, memory_kib)
         finally:
@@ -137,6 +137,16 @@ def _wants(client: AgentClient, replicas: int) -> bool:
 
 @contextmanager
 def _folder(size: int, components: int = COMPONENTS, component: Path = NOT_ASKED) -> Iterator[Path]:
+    with made_components(components, component) as folder:
+        (folder / "manifests").mkdir()
+        for number in range(size):
+            _write(folder / "manifests" / f"d{number}.yaml", number % components)
+        yield folder
+
+
+@contextmanager
+def made_components(components: int, component: Path = NOT_ASKED) -> Iterator[Path]:
+    """Make a folder with so many distinct components below `components`."""
     folder = Path(tempfile.mkdtemp(prefix="airs-bench-"))
     try:
         for number in range(components):
@@ -145,9 +155,6 @@ def _folder(size: int, components: int = COMPONENTS, component: Path = NOT_ASKED
             (wasm,) = there.glob("*.wasm")
             custom = b"\0\5\1n" + number.to_bytes(3, "big")  # a section that makes it another digest
             wasm.write_bytes(wasm.read_bytes() + custom)
-        (folder / "manifests").mkdir()
-        for number in range(size):
-            _write(folder / "manifests" / f"d{number}.yaml", number % components)
         yield folder
     finally:
         shutil.rmtree(folder)
@@ -183,7 +190,8 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _memory_kib(pid: int) -> float:
+def resident_kib(pid: int) -> float:
+    """Return how much memory of a process is resident."""
     line = next(one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith("VmRSS"))
     return float(line.split()[1])
 

@@ -49,6 +49,7 @@ from orchestrator.rollout.standing import (
     end_of,
     is_job,
     leading_to,
+    revisions_of,
 )
 
 SignedBy = Callable[[Revision], tuple[SignerView, ...]]
@@ -62,14 +63,14 @@ def deployment_view(
     """Describe a deployment of `source`; `compiling` tells whether an artifact is being compiled."""
     described = describe(seen, source)
     conditions = dated(seen.record.key, conditions_of(seen, described, source))
-    return _deployment_view(seen, described, compiling, signed, conditions)
+    return _deployment_view(seen, source, described, compiling, signed, conditions)
 
 
 def recorded_view(seen: ObservedDeployment, source: SourceSeen, signed: SignedBy, dated: Dated) -> DeploymentView:
     """Describe a deployment from its record alone, where no agent runs and so nothing of it does."""
     described = describe_recorded(seen, source)
     conditions = dated(seen.record.key, conditions_of(seen, described, source))
-    return _deployment_view(seen, described, _no_compilation, signed, conditions)
+    return _deployment_view(seen, source, described, _no_compilation, signed, conditions)
 
 
 def awaited_view(awaited: AwaitedDeployment) -> DeploymentView:
@@ -94,10 +95,11 @@ def signature_of(revision: Revision, signers: tuple[SignerView, ...]) -> str:
 
 
 def _deployment_view(
-    seen: ObservedDeployment, described: Described, compiling: Callable[[str], CompilingView | None], signed: SignedBy,
-    conditions: Conditions,
+    seen: ObservedDeployment, source: SourceSeen, described: Described,
+    compiling: Callable[[str], CompilingView | None], signed: SignedBy, conditions: Conditions,
 ) -> DeploymentView:  # fmt: skip
     record = seen.record
+    attempted, applied = revisions_of(record, source.desired)
     instances = seen.instances or ()
     shown = record.stable or record.wanted
     signers = signed(shown.revision)
@@ -118,8 +120,8 @@ def _deployment_view(
         message="; ".join(described.conditions),
         missing_dependencies=tuple(map(str, seen.missing)),
         source=record.source,
-        source_revision=record.applied,
-        attempted_revision=record.attempted,
+        source_revision=applied,
+        attempted_revision=attempted,
         generation=record.generation,
         restarts=sum(i.restarts for i in instances),
         mailbox=seen.traffic.waiting,

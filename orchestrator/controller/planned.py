@@ -72,7 +72,6 @@ def _differ(one: Deployment, other: Deployment) -> bool:
 
 def _is_another(old: DesiredState, new: DesiredState, before: PlannedSource, now: PlannedSource) -> bool:
     """Whether more differs than single deployments."""
-    same = (old.revision, old.commit, old.invalid, old.unreadable_files, old.empty) == (
-        new.revision, new.commit, new.invalid, new.unreadable_files, new.empty,
-    )  # fmt: skip
+    # Another commit alone is nothing to plan: `rollout.standing.revisions_of` says what it means for a deployment.
+    same = (old.invalid, old.unreadable_files, old.empty) == (new.invalid, new.unreadable_files, new.empty)
     return not same or before.wanted.keys() != now.wanted.keys()

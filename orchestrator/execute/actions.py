@@ -31,7 +31,7 @@ from orchestrator.plan.ruled import is_barring
 from orchestrator.plan.text import in_place
 from orchestrator.rollout.commands import Refusal
 from orchestrator.rollout.in_place import put_in_place
-from orchestrator.rollout.standing import is_in_force, leading_to
+from orchestrator.rollout.standing import is_in_force, leading_to, revisions_at
 from orchestrator.store.decisions import Change, DeleteRecord, PutDesired, PutRecord, Tell
 
 
@@ -83,7 +83,7 @@ class Actions:
             record = self._ledger.records.get(deployment.key)
             if record is not None and record.source == plan.source:
                 noted = self._noted(record, deployment, plan)
-                if noted != record:
+                if noted != record and not _is_another_commit_alone(record, noted, plan):
                     changes.append(PutRecord(record=noted))
         self._ledger.decide(changes)
 
@@ -220,6 +220,12 @@ def _acknowledged(record: Record, now_ms: int) -> Record:
     """Note what a held revision is wanted with now, where that makes no difference to what serves."""
     put = put_in_place(record, record.wanted, now_ms)
     return put if put.stable == record.stable and put.rollout == record.rollout else record
+
+
+def _is_another_commit_alone(before: Record, noted: Record, plan: Plan) -> bool:
+    """Whether a record need not be written, as it says of a later commit what can be told without it."""
+    same = replace(noted, attempted=before.attempted, applied=before.applied) == before
+    return same and (noted.attempted, noted.applied) == revisions_at(before, plan.source_revision)
 
 
 def _carrying_out(plan: Plan) -> str:

@@ -30,7 +30,15 @@ from orchestrator.model.who import By, Verb
 from orchestrator.plan.dependencies import dependents_of, names_of
 from orchestrator.policy.judge import ALLOWED
 from orchestrator.rollout.commands import Refusal, pause, promote, resume
-from orchestrator.rollout.standing import held_back, is_barred, is_serving, is_suspended, released, under_way
+from orchestrator.rollout.standing import (
+    held_back,
+    is_barred,
+    is_serving,
+    is_suspended,
+    released,
+    revisions_of,
+    under_way,
+)
 from orchestrator.store.decisions import AppendAct, DeleteAct, DeleteApproval, PutApproval, PutDesired, PutRecord
 from orchestrator.supervise.job import RUNS_MAX, Run
 from orchestrator.supervise.ports import OutputTaker
@@ -260,8 +268,9 @@ class Commands:
     def _origin(self, record: Record, by: By) -> RolloutOrigin:
         """Say where what a source wants of a deployment comes from."""
         desired = self._ledger.desired.get(record.source)
-        is_read = desired is not None and desired.revision == record.attempted
-        return RolloutOrigin(record.attempted, desired.commit if desired is not None and is_read else None, by)
+        attempted, _ = revisions_of(record, desired)
+        is_read = desired is not None and desired.revision == attempted
+        return RolloutOrigin(attempted, desired.commit if desired is not None and is_read else None, by)
 
     def _promote(self, record: Record, command: Promote, _by: By) -> Begun | Refusal:
         result = self._moved(record, partial(promote, full=command.full))

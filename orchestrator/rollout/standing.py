@@ -5,11 +5,13 @@ of status, whether it is at rest and how it ended. Asked by `plan`, `execute`, `
 documents by the command line. Decides nothing: it only reads.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from enum import Enum
 
 from msgspec.structs import replace
 
+from orchestrator.model.desired import DesiredState
 from orchestrator.model.message import Health
 from orchestrator.model.observed import Hold, ObservedDeployment, ObservedInstance, Phase, Record, Rejection
 from orchestrator.model.rollout import Rollout, RolloutPhase
@@ -88,6 +90,30 @@ def is_in_force(record: Record) -> bool:
     """Whether what is wanted serves, and no rollout is under way."""
     resting = record.rollout is None or has_arrived(record.rollout)
     return resting and is_serving(record, record.wanted.revision.id)
+
+
+def revisions_of(record: Record, desired: DesiredState | None) -> tuple[str | None, str | None]:
+    """Return the source revisions that were attempted and applied of a deployment, where its source is `desired` now.
+
+    A record says which they were when the deployment was planned last. One that a later commit wants as it was is not
+    planned again, and its record not written: the later commit is attempted, and applied where the earlier one is.
+    """
+    if desired is None or desired.revision is None or not _is_wanted(record, desired):
+        return record.attempted, record.applied
+    return revisions_at(record, desired.revision)
+
+
+def revisions_at(record: Record, revision: str | None) -> tuple[str | None, str | None]:
+    """Return the same where the source is at this revision and wants of the deployment what was noted last."""
+    is_applied = record.applied == record.attempted and record.stable is not None
+    return revision, revision if is_applied else record.applied
+
+
+def _is_wanted(record: Record, desired: DesiredState) -> bool:
+    """Whether the source wants a deployment as it was noted last."""
+    at = bisect_left(desired.deployments, record.key, key=lambda one: one.key)
+    found = desired.deployments[at] if at < len(desired.deployments) else None
+    return found is record.wanted or (found == record.wanted and record.source == desired.source)
 
 
 def leading_to(record: Record) -> Deployment:

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from orchestrator.model.commit import SHORT, Commit, read_commit
+from orchestrator.model.commit import Commit, read_commit
 from orchestrator.model.snapshot import Snapshot, SourceAnswer, SourceFailure, Unknown
 from orchestrator.model.source import GitSpec
 from orchestrator.source.artifacts import ArtifactCache
@@ -113,7 +113,7 @@ class GitSource:
             folder=self.spec.path,
             manifests=tuple(sorted(map(printable, manifests))),
             files=gather(root, manifests, self._remembered, self._artifacts).files,
-            display=f"{self.spec.repository}@{commit.id[:SHORT]}:",
+            display=f"{self.spec.repository}#{self.spec.ref}:",
             commit=commit,
             namespaces=self.spec.namespaces,
         )

@@ -41,6 +41,12 @@ def test_a_changed_manifest_is_planned_again_alone():
     assert again(planned(replace(WISH, deployments=(A, changed, C)))) == {B.key}
 
 
+def test_of_another_commit_what_it_changes_is_planned_again_alone():
+    assert again(planned(replace(WISH, revision="abc"))) == frozenset()
+    changed = replace(B, replicas=B.replicas + 1)
+    assert again(planned(replace(WISH, revision="abc", deployments=(A, changed, C)))) == {B.key}
+
+
 def test_an_equal_wish_of_other_objects_is_no_change():
     assert again(planned(replace(WISH, deployments=(A, replace(B), C)))) == frozenset()
 
@@ -57,7 +63,6 @@ def test_what_depends_on_others_is_planned_again_when_a_record_comes_or_goes():
         planned(replace(WISH, deployments=(A, B, C, deployment("d")))),
         planned(replace(WISH, deployments=(A, B), invalid=(C.key,))),
         planned(replace(WISH, unreadable_files=("x.yaml",))),
-        planned(replace(WISH, revision="abc")),
         planned(permissions=Permissions(adopt=True)),
     ],
 )

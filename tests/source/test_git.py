@@ -84,7 +84,7 @@ def test_a_commit_becomes_a_snapshot_with_all_it_refers_to(repository, source):
     assert snapshot.manifests == ("manifests/a.yaml",)
     assert snapshot.files["components/hello/Component.toml"] == Content(b"artifact hello.wasm\n")
     assert isinstance(snapshot.files["components/hello/hello.wasm"], Artifact)
-    assert snapshot.shown("manifests/a.yaml") == f"{repository.bare}@{commit[:10]}:manifests/a.yaml"
+    assert snapshot.shown("manifests/a.yaml") == f"{repository.bare}#main:manifests/a.yaml"
     assert snapshot.root == str(repository.bare)
 
 
