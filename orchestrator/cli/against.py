@@ -95,8 +95,9 @@ def plan_against(
     plan = replace(plan, digest=digest_of(plan))
     snapshot = source.snapshot
     return PlanMade(
-        plan, len(plan.desired.deployments), of_snapshot(snapshot), artifacts_of(snapshot), signatures_of(snapshot)
-    )
+        plan, len(plan.desired.deployments), of_snapshot(snapshot), artifacts_of(snapshot), signatures_of(snapshot),
+        observed,
+    )  # fmt: skip
 
 
 def known_of(base: Base, snapshot: Snapshot) -> KnownFacts:

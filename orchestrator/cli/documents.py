@@ -52,6 +52,7 @@ from orchestrator.model.hop import Conversation
 from orchestrator.model.secret import SecretView
 from orchestrator.plan.action import Action
 from orchestrator.plan.document import Summary
+from orchestrator.plan.explain import Explanation
 
 SCHEMA_ID = "https://airs.dev/schemas/{}.schema.json"
 
@@ -84,6 +85,7 @@ DOCUMENTS: dict[str, Any] = {
     "validate": Validation,
     "render": RenderedSource,
     "apply": Application,
+    "plan-explain": Explanation,  # `plan --explain NAME`
     "status": Everything,
     "status-deployment": DeploymentView,  # `status NAME`
     "get-deployments": tuple[DeploymentView, ...],

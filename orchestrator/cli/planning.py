@@ -142,6 +142,7 @@ def _tell_valid(
 @click.option(
     "--state-key", metavar="KEY", help="The key that STATE must be signed by: its file, or its id (ed25519:…)."
 )
+@click.option("--explain", type=WORD, metavar="NAME", help="Tell the whole story of one deployment instead.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes.")
 @adopt_option
 @mass_prune_option
@@ -150,7 +151,7 @@ def _tell_valid(
 @plain_http_option
 def plan(
     settings: Settings, path: str, source: str | None, root: str | None, out: Path | None, force: bool,
-    against: str | None, state_key: str | None, detailed_exitcode: bool, **allowed: bool,
+    against: str | None, state_key: str | None, detailed_exitcode: bool, explain: str | None, **allowed: bool,
 ) -> int:  # fmt: skip
     """Show what would change, and why. Touches nothing.
 
@@ -162,20 +163,31 @@ def plan(
     if state_key is not None and against is None:
         raise Failure("--state-key is for --against", "Nothing that is signed is read.", exit_code=USAGE)
     if against is None:
-        planned = _planned_here(settings, place, permissions, is_saved=out is not None)
+        planned = _planned_here(settings, place, permissions, is_saved=out is not None, is_whole=explain is not None)
     else:
         from orchestrator.cli.against import plan_against  # with what reads a state, which is rarely named
 
         planned = plan_against(settings, place, permissions, against, state_key)
-    _print_plan(settings, place, planned)
-    show_diagnostics(settings.err(), planned.plan.diagnostics, planned.find)
+    is_changed = _print_plan(settings, place, planned, explain)
+    if explain is None:
+        show_diagnostics(settings.err(), planned.plan.diagnostics, planned.find)
     refuse_invalid(planned.plan.diagnostics)
     if out is not None:
         _save(planned, out, settings)
-    return CHANGES if detailed_exitcode and has_changes(planned.plan) else OK
+    return CHANGES if detailed_exitcode and is_changed else OK
 
 
-def _print_plan(settings: Settings, place: NamedSource, planned: PlanMade) -> None:
+def _print_plan(settings: Settings, place: NamedSource, planned: PlanMade, explained: str | None) -> bool:
+    """Print a plan, or its part of one deployment; returns whether anything would change."""
+    if explained is not None:
+        from orchestrator.cli.explaining import print_explanation  # which most plans are not asked for
+
+        return bool(print_explanation(settings, planned, explained).actions)
+    _print_whole(settings, place, planned)
+    return has_changes(planned.plan)
+
+
+def _print_whole(settings: Settings, place: NamedSource, planned: PlanMade) -> None:
     if settings.is_json:
         sys.stdout.buffer.write(document(render_json(planned.plan), sys.stdout))
         sys.stdout.buffer.flush()
@@ -193,12 +205,12 @@ def permissions_of(options: Mapping[str, Any]) -> Permissions:
 
 
 def _planned_here(
-    settings: Settings, place: NamedSource, permissions: Permissions, *, is_saved: bool
+    settings: Settings, place: NamedSource, permissions: Permissions, *, is_saved: bool, is_whole: bool = False
 ) -> PlanMade:  # fmt: skip
     """Plan against what runs here, or is recorded."""
     if is_saved:
         state_of(settings)  # a saved plan belongs to a state
-    whole, is_named = settings.output != "text" or is_saved, "--policy" in settings.flags
+    whole, is_named = settings.output != "text" or is_saved or is_whole, "--policy" in settings.flags
     planned = None if is_named else plan_by_agent(settings, place, permissions, whole=whole, kept=is_saved)
     return planned or make_plan_for(settings, read_source(place, settings), permissions)
 

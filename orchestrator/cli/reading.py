@@ -191,7 +191,8 @@ def observed_state(settings: Settings) -> ObservedState:
 class PlanMade(NamedTuple):
     """A plan, how many deployments its source wants, and the lines that its diagnostics are about.
 
-    `artifacts` are those that it needs, by digest; there are none where the agent keeps them already.
+    `artifacts` are those that it needs, by digest; there are none where the agent keeps them already. `observed` is the
+    state that it was compared with; None where the agent made the plan.
     """
 
     plan: Plan
@@ -199,6 +200,7 @@ class PlanMade(NamedTuple):
     find: Find
     artifacts: dict[str, bytes]
     signatures: tuple[bytes, ...] = ()
+    observed: ObservedState | None = None
 
 
 def make_plan_for(settings: Settings, source: ReadSource, permissions: Permissions) -> PlanMade:
@@ -213,7 +215,8 @@ def make_plan_for(settings: Settings, source: ReadSource, permissions: Permissio
     known = KnownHere(settings, source.snapshot, keys).known
     plan = make_plan(resolution.desired, observed, resolution.diagnostics, judging_for(settings), known)
     find, artifacts = of_snapshot(source.snapshot), artifacts_of(source.snapshot)
-    return PlanMade(plan, len(plan.desired.deployments), find, artifacts, signatures_of(source.snapshot))
+    signatures = signatures_of(source.snapshot)
+    return PlanMade(plan, len(plan.desired.deployments), find, artifacts, signatures, observed)
 
 
 def plan_by_agent(

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterator
 
+import jsonschema
 import pytest
 import wasmtime
 
-from orchestrator.contract.codes import CHANGES, FAILED
+from orchestrator.contract.codes import CHANGES, FAILED, USAGE
 
-from .stage import COUNTER_GRANTS, Stage, wait_until
+from .stage import COUNTER_GRANTS, ROOT, Stage, wait_until
 
 MODULE = """(core module $m
     (memory (export "memory") 1)
@@ -86,6 +87,20 @@ def test_a_change_that_breaks_a_caller_is_blocked_told_and_goes_on_each_way_out(
     (finding,) = [each for each in action["findings"] if each.get("blocks")]
     assert (finding["kind"], finding["caller"]) == ("breaks-caller", "default/console")
     assert (finding["function"], finding["file"]) == (f"{NAME}#reset", str(shop.manifests / "console.yaml"))
+
+    story = shop.run("plan", str(shop.manifests), "--explain", "counter", "--detailed-exitcode", code=CHANGES).out
+    assert "wanted    2.0.0 of typed" in story
+    assert f"{shop.manifests / 'counter.yaml'}:1" in story
+    assert "running   1.0.0 of typed" in story
+    assert "1 of 1 Ready" in story
+    assert "nothing is done, as of breaks-callers" in story
+    assert "what will happen" not in story
+    told = shop.json("plan", str(shop.manifests), "--explain", "counter", "--allow-breaking")
+    assert any("switch to 2.0.0 in one step" in step for step in told["steps"])
+    jsonschema.validate(told, json.loads((ROOT / "schemas" / "plan-explain.schema.json").read_text()))
+    assert (
+        "did you mean `default/counter`" in shop.run("plan", str(shop.manifests), "--explain", "conter", code=USAGE).err
+    )
 
     refused = shop.apply(code=FAILED)
     assert "left alone: default/counter (breaks-callers)" in refused.err

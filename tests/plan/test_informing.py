@@ -151,6 +151,8 @@ def test_sizes_are_written_for_people(count, said):
     assert size(count) == said
 
 
-@pytest.mark.parametrize(("held", "said"), [((), ""), ((5,), "5 ms"), ((5, 5), "5 ms"), ((5, 61_000), "5 ms to 61 s")])
+@pytest.mark.parametrize(
+    ("held", "said"), [((), ""), ((5,), "5 ms"), ((5, 5), "5 ms"), ((5, 61_000), "5 ms to 61 s"), ((300_000,), "5 min")]
+)
 def test_spans_are_written_for_people(held, said):
     assert spans(held) == said

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 NAMED_MAX = 5
+SPANS = ((3_600_000, "h"), (60_000, "min"))
 UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
@@ -21,6 +22,9 @@ def size(count: int) -> str:
 
 def span(milliseconds: int) -> str:
     """Write a span of time as people read it."""
+    for size_ms, name in SPANS:
+        if milliseconds >= 2 * size_ms:
+            return f"{milliseconds / size_ms:.3g} {name}"
     return f"{milliseconds} ms" if milliseconds < 1_000 else f"{milliseconds / 1_000:.3g} s"
 
 
