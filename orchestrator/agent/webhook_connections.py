@@ -47,7 +47,7 @@ def shown_address(listener: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-class Connections:
+class WebhookConnections:
     """The connections to one listener, for its event loop alone."""
 
     def __init__(self, serve: Callable[[Link], Awaitable[None]], clock: Clock) -> None:

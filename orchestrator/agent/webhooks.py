@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from orchestrator.agent.log import LOG
-from orchestrator.agent.webhook_connections import Connections, bound, shown_address
+from orchestrator.agent.webhook_connections import WebhookConnections, bound, shown_address
 from orchestrator.agent.webhook_requests import (
     REQUEST_S,
     Link,
@@ -123,13 +123,13 @@ class Webhooks:
 
     async def _listen(self) -> None:
         stop = self._state.began()
-        connections = Connections(self._serve, self._clock)
+        connections = WebhookConnections(self._serve, self._clock)
         opener = asyncio.create_task(self._opened(connections))
         await stop.wait()
         opener.cancel()
         connections.end()
 
-    async def _opened(self, connections: Connections) -> None:
+    async def _opened(self, connections: WebhookConnections) -> None:
         """Open the listener, once that is possible, and leave it open."""
         while problem := self._problem() or self._fault():
             if problem != self._state.problem:

@@ -24,7 +24,7 @@ RECORDED: frozenset[Endpoint[Any]] = frozenset({
     endpoints.STOP, endpoints.APPLY, endpoints.ADD_SOURCE, endpoints.SUSPEND_SOURCE, endpoints.RESUME_SOURCE,
     endpoints.REMOVE_SOURCE, endpoints.UP, endpoints.DELETE, endpoints.RUN, endpoints.DROP_HANDLES, endpoints.RESTART,
     endpoints.ROLLBACK, endpoints.APPROVE, endpoints.ROLLOUT, endpoints.SEND_AGAIN, endpoints.DISCARD,
-    endpoints.COLLECT_COMPONENTS,
+    endpoints.COLLECT_COMPONENTS, endpoints.TEST_NOTIFY,
 })  # fmt: skip
 QUERY_MAX = 200  # characters of a query in an entry
 Act = Callable[[Request], Awaitable[Response]]
