@@ -10,7 +10,7 @@ import msgspec
 
 from orchestrator.manifest.component import ROOT, ComponentFile, collision_summary, unreadable_hint, unreadable_summary
 from orchestrator.manifest.deployment import draft
-from orchestrator.manifest.documents import Document
+from orchestrator.manifest.documents import Document, Documents
 from orchestrator.manifest.entry import DocumentEntry, entry_of
 from orchestrator.manifest.node import Unplaced
 from orchestrator.manifest.overlay.document import is_overlay
@@ -23,7 +23,7 @@ class ManifestFile(msgspec.Struct, frozen=True):
     """The entries of one file, and what is wrong with the file. `used` are the components that its entries name.
 
     `is_unreadable` says that not every deployment it may hold could be named. `environments` are what its overlays come
-    to, by the number of the document.
+    to, by the number of the document, and `documents` those of a file with overlays, which are read more often.
     """
 
     entries: tuple[DocumentEntry, ...] = ()
@@ -31,6 +31,7 @@ class ManifestFile(msgspec.Struct, frozen=True):
     is_unreadable: bool = False
     used: tuple[tuple[str, ComponentFile], ...] = ()
     environments: dict[int, OverlayEntries] = {}
+    documents: Documents | None = None
 
     @property
     def needs(self) -> Iterator[tuple[str, FileEntry]]:
@@ -45,7 +46,7 @@ def read_manifest(
 ) -> ManifestFile:  # fmt: skip
     """Read the manifest at `path`, shown as `file`; `collided_with` is another that some file systems take for it.
 
-    Of what it was `before`, as much is kept as is the same.
+    `before` was made of the same content; as much of it is kept as is the same.
     """
     if isinstance(content, Unreadable):
         summary, hint = unreadable_summary(file, content, ROOT), unreadable_hint(content, ROOT)
@@ -53,7 +54,7 @@ def read_manifest(
         problem = Unplaced(0, 0, summary, content.detail, hint, is_error=is_read)
         return ManifestFile(problems=(problem,), is_unreadable=is_read)
     assert isinstance(content, Content)  # nothing else is read as a manifest
-    documents = reading.parse(content.data)
+    documents = (before.documents if before is not None else None) or reading.parse(content.data)
     read = _Read(path, file, collided_with, reading, before)
     for index, document in enumerate(documents.documents):
         read.take(index, document)
@@ -63,6 +64,7 @@ def read_manifest(
         is_unreadable=not (read.is_whole and documents.documents),
         used=tuple(read.used.items()),
         environments=read.environments,
+        documents=documents if read.environments else None,
     )
 
 

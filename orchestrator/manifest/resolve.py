@@ -277,12 +277,15 @@ def _patched(
     read: dict[str, _Read] = {}
     for path in {user for each in changed for user in ({each} & last.manifests.keys()) | last.users.get(each, set())}:
         again = _again(path, snapshot, last, reading)
-        if again is None or _concerning_others(again) != _concerning_others(last.manifests[path]):
+        if again is None or not _says_the_same(again, last.manifests[path]):
             return None
         read[path] = again
     desired = last.resolution.desired
-    deployments = _replaced(desired.deployments, read.values(), trust) if read else desired.deployments
+    others = [one for path, again in read.items() for one in _others(again, last.manifests[path])]
+    deployments = _replaced(desired.deployments, others, trust) if others else desired.deployments
     last.manifests.update(read)
+    for name, users in _users(read).items():
+        last.users.setdefault(name, set()).update(users)
     last.snapshot = snapshot
     desired = replace(desired, deployments=deployments, revision=snapshot.revision, commit=snapshot.commit)
     last.resolution = replace(last.resolution, desired=desired)
@@ -316,26 +319,40 @@ def _again(path: str, snapshot: Snapshot, last: _Resolved, reading: ManifestRead
         return None
 
 
-def _concerning_others(read: _Read) -> tuple[object, ...]:
-    """Return all of a manifest that the resolution of others depends on, and all that is told of it."""
-    result = read.result
-    names = [name for name, _ in result.used]
-    return (result.problems, result.is_unreadable, names, [_of_entry(entry) for entry in result.entries])
+def _says_the_same(read: _Read, before: _Read) -> bool:
+    """Whether all of a manifest is the same that the resolution of others depends on, and all that is told of it."""
+    now, was = read.result, before.result
+    names, known = ([name for name, _ in one.used] for one in (now, was))
+    return (
+        (now.problems, now.is_unreadable, names, len(now.entries))
+        == (was.problems, was.is_unreadable, known, len(was.entries))
+        and all(_of_entry(one) == _of_entry(other) for one, other in _differing(now, was))
+    )  # fmt: skip
+
+
+def _differing(now: ManifestFile, was: ManifestFile) -> Iterator[tuple[DocumentEntry, DocumentEntry]]:
+    """Yield the entries that were made anew, each with the one before."""
+    return ((one, other) for one, other in zip(now.entries, was.entries, strict=True) if one is not other)
+
+
+def _others(read: _Read, before: _Read) -> list[Deployment]:
+    """Return the deployments of a manifest that were made anew."""
+    return [made for one, _ in _differing(read.result, before.result) if (made := one.deployment) is not None]
 
 
 def _of_entry(entry: DocumentEntry) -> tuple[object, ...]:
     one = entry.deployment
     made = one and (one.group, one.revision.component, one.revision.version, one.revision.artifact)
     places = entry.place, entry.group_place, entry.namespace_place
-    return (entry.key, places, entry.problems, entry.depends_on, entry.sealed, made)
+    return (entry.key, places, entry.problems, entry.depends_on, entry.sealed, entry.files, made)
 
 
-def _replaced(deployments: Sequence[Deployment], read: Iterable[_Read], trust: Trust) -> tuple[Deployment, ...]:
-    """Return the deployments with those of some manifests as these say now; one that is refused is not among them."""
+def _replaced(deployments: Sequence[Deployment], others: Iterable[Deployment], trust: Trust) -> tuple[Deployment, ...]:
+    """Return the deployments with some of them as they are now; one that is refused is not among them."""
     made = [*deployments]
-    for one in (entry.deployment for each in read for entry in each.result.entries):
-        at = bisect_left(made, one.key, key=lambda each: each.key) if one is not None else len(made)
-        if one is not None and at < len(made) and made[at].key == one.key:
+    for one in others:
+        at = bisect_left(made, one.key, key=lambda each: each.key)
+        if at < len(made) and made[at].key == one.key:
             made[at] = _recognised(one, trust)
     return tuple(made)
 

@@ -56,6 +56,10 @@ PATCHED = overlay("bases: [../base]\nnamePrefix: x-\npatches: {a: {spec: {replic
 PINNED = overlay("bases: [../base]\nnamespace: pinned\ncomponents: {counter: {path: ../components/other}}")
 BASES = ["base/a.yaml", "base/sub/b.yaml", "base/c.YAML"]
 OVERLAYS = [
+    *(
+        ("manifests/env2.yaml", overlay(f"bases: [{bases}]\nnamePrefix: z-"))
+        for bases in ("../base", "../base/sub", "sub")
+    ),
     *(("manifests/env.yaml", text) for text in (PATCHED, PINNED, PATCHED + "---\n" + PINNED, "")),
     *(
         ("base/sub/inner.yaml", overlay(f"bases: [../../{folder}]\nnamePrefix: y-"))

@@ -14,14 +14,14 @@ from orchestrator.manifest.deployment import Draft, draft
 from orchestrator.manifest.documents import Document
 from orchestrator.manifest.entry import Components, DocumentEntry, entry_of
 from orchestrator.manifest.node import LINES, Node, Unplaced, find, nearest, text_at
-from orchestrator.manifest.overlay.layers import Around, Item, Layers
+from orchestrator.manifest.overlay.layers import Around, Asked, Item, Layers
 from orchestrator.manifest.overlay.names import with_value
 from orchestrator.manifest.overlay.pins import ComponentNames
 from orchestrator.manifest.overlay.places import shifted, shifted_problem
-from orchestrator.manifest.overlay.relocate import relocated
+from orchestrator.manifest.overlay.relocate import relocated, without
 from orchestrator.manifest.parsed import Parse
 from orchestrator.manifest.printable import did_you_mean, excerpt
-from orchestrator.model.ids import DEFAULT_NAMESPACE
+from orchestrator.model.ids import DEFAULT_NAMESPACE, DeploymentKey
 from orchestrator.model.snapshot import Content, FileEntry, Unreadable
 
 _ABSENT = Unreadable("missing", "")
@@ -56,6 +56,7 @@ class _Part(msgspec.Struct, frozen=True, eq=False):
     is_whole: bool
     used: tuple[tuple[str, ComponentFile], ...] = ()
     needs: dict[str, FileEntry] = {}
+    known: dict[tuple[int, DeploymentKey | str], bool] = {}
     pins: frozenset[tuple[int, str]] = frozenset()
     names: frozenset[str] = frozenset()
 
@@ -87,7 +88,9 @@ def environment(
     parts = {file: maker.part(file, each, known.get(file)) for file, each in items.items()}
     _refuse_unknown_pins(layers, parts)
     entries = [_own(layers, document)]
-    entries += (_if_sound(items[file][at], entry) for file, part in parts.items() for at, entry in part.entries)
+    are_sound = all(layer.is_sound for layer in layers.all)
+    for file, part in parts.items():
+        entries += (entry if are_sound else _if_sound(items[file][at], entry) for at, entry in part.entries)
     return OverlayEntries(
         entries=tuple(entries),
         used=tuple({name: file for part in parts.values() for name, file in part.used}.items()),
@@ -109,15 +112,15 @@ def rendered(path: str, document: Document, index: int, parse: Parse, around: Ar
     """Return the documents that an overlay comes to, in the order of its bases; `environment` says what is wrong."""
     assert document.root is not None
     layers = Layers(path, document.root, index, around)
-    names = ComponentNames(path, around.files)
+    asked = Asked(ComponentNames(path, around.files))
     found: list[Made] = []
     for file, items in _by_file(layers).items():
         content = around.files.get(file, _ABSENT)
         documents = parse(content.data).documents if isinstance(content, Content) else ()
         origin = _files(layers, around.shown(file))
         for item in items if documents else ():
-            found.append(_made(item, documents[item.index], origin, layers.path, names, set()))
-    looked_into = {name: around.files.get(name, _ABSENT) for name in names.looked_into}
+            found.append(_made(item, documents[item.index], origin, layers.path, asked))
+    looked_into = {name: around.files.get(name, _ABSENT) for name in asked.names.looked_into}
     return Rendered(found, layers.needs | looked_into)
 
 
@@ -128,7 +131,7 @@ def _signature(layers: Layers, reading: ManifestReading) -> tuple[object, ...]:
         (path, files[path]) for path in (layers.path, *layers.needs)
         if any(one.overlay is not None for one in reading.around.outlines.of(path, files.get(path)))
     ]  # fmt: skip
-    return (*overlays, *(layer.following for layer in layers.all))
+    return (*overlays, *(layer.targets for layer in layers.all))
 
 
 def _by_file(layers: Layers) -> dict[str, list[Item]]:
@@ -151,8 +154,9 @@ class _Maker:
 
     def __init__(self, layers: Layers, reading: ManifestReading) -> None:
         self._layers, self._reading, self._files = layers, reading, reading.around.files
-        self._known: dict[str, str] = {}
+        self._memo: dict[str, str] = {}
         self._file = reading.around.shown(layers.path)
+        self._numbered = {layer.number: layer for layer in layers.all}
         self._has_pins = any(layer.overlay.pins for layer in layers.all)
 
     def part(self, file: str, items: list[Item], before: _Part | None) -> _Part:
@@ -184,37 +188,32 @@ class _Maker:
         files, shift = _files(self._layers, self._reading.around.shown(file))
         beside = tuple(shifted_problem(one, shift) for one in documents.problems)
         entries = [(0, DocumentEntry(self._file, None, items[0].place, beside, files=files))] if beside else []
-        names, pins, is_whole = (
-            ComponentNames(self._layers.path, self._files, self._known),
-            set[tuple[int, str]](),
-            True,
-        )
+        asked = Asked(ComponentNames(self._layers.path, self._files, self._memo))
+        is_whole = bool(documents.documents)
         known: set[str] = set()
         for at, item in enumerate(items if documents.documents else ()):
-            made = _made(item, documents.documents[item.index], (files, shift), self._layers.path, names, pins)
-            known.update(names.of(find(made.root, "spec", "component")) if self._has_pins else ())
+            made = _made(item, documents.documents[item.index], (files, shift), self._layers.path, asked)
+            known.update(asked.names.of(find(made.root, "spec", "component")) if self._has_pins else ())
             source = _draft(made)
             is_whole = is_whole and (source.is_other or (source.key is not None and source.is_whole))
             entry = entry_of(self._layers.path, self._file, source, (), component)
             entries.append((at, replace(entry, files=files)))
-        needs = {path: self._files.get(path, _ABSENT) for path in names.looked_into}
+        needs = {path: self._files.get(path, _ABSENT) for path in asked.names.looked_into}
         return _Part(
-            content, signature, tuple(entries), is_whole and bool(documents.documents), tuple(used.items()), needs,
-            frozenset(pins), frozenset(known),
+            content, signature, tuple(entries), is_whole, tuple(used.items()), needs,
+            asked.known, frozenset(asked.pins), frozenset(known),
         )  # fmt: skip
 
     def _is_same(self, before: _Part, content: FileEntry) -> bool:
         return (
             (before.content is content or before.content == content)
             and all(self._files.get(path, _ABSENT) == entry for path, entry in before.needs.items())
+            and all(self._numbered[number].knows(name) == is_known for (number, name), is_known in before.known.items())
             and all(self._reading.components(name) is component for name, component in before.used)
         )
 
 
-def _made(
-    item: Item, document: Document, origin: tuple[tuple[str, ...], int], path: str, names: ComponentNames,
-    pins: set[tuple[int, str]],
-) -> Made:  # fmt: skip
+def _made(item: Item, document: Document, origin: tuple[tuple[str, ...], int], path: str, asked: Asked) -> Made:
     """Put the layers of an item on its document."""
     files, shift = origin
     root = shifted(document.root or Node(None, document.line, document.column), shift)
@@ -225,9 +224,10 @@ def _made(
         if component is not None:
             now, bad = relocated(component, item.path, path)
             problems += bad
+            now = without(now, bad)
             root = root if now is component else with_value(root, ("spec", "component"), now)
         for layer in item.layers:
-            root, found = layer.applied(root, key, names, pins)
+            root, found = layer.applied(root, key, asked)
             problems += found
             key = layer.overlay.naming.of(key)
     place = (document.line + shift, document.column)

@@ -64,13 +64,25 @@ class Item(msgspec.Struct, frozen=True, eq=False):
         return (self.index, self.key, self.base, self.place, tuple(layer.number for layer in self.layers))
 
 
+class Asked:
+    """All that the making of documents asked: names of components, pins that it had a use for, and names of the bases.
+
+    `known` are the answers of each layer, by its number and the name.
+    """
+
+    def __init__(self, names: ComponentNames) -> None:
+        self.names = names
+        self.pins: set[tuple[int, str]] = set()
+        self.known: dict[tuple[int, DeploymentKey | str], bool] = {}
+
+
 class OverlayLayer:
     """One overlay, read for the deployments of its bases."""
 
     def __init__(self, number: int, overlay: Overlay, items: Iterable[Item]) -> None:
         """Take an overlay and what its bases come to; `number` tells it from the others of one environment.
 
-        `following` is what of its bases' names its patches and references depend on.
+        `targets` are the deployments of the bases that are patched, each with the name that its patch has.
         """
         self.number, self.overlay = number, overlay
         self.problems = [*overlay.problems]
@@ -79,8 +91,7 @@ class OverlayLayer:
         keys = [item.key for item in found if item.key is not None]
         self._find_targets(keys)
         self._renamed = Renamed(overlay.naming, keys)
-        targets = tuple(sorted((str(key), name) for key, name in self._patch.items()))
-        self.following = (targets, frozenset(keys) if not overlay.naming.is_plain else None)
+        self.targets = frozenset(self._patch.items())
         self.items = tuple(self._placed(item) for item in found if not self._is_left_out(item))
 
     @property
@@ -92,15 +103,21 @@ class OverlayLayer:
         """Record a problem of the overlay."""
         self.problems.append(Unplaced(*place, summary, detail, suggestion))
 
-    def applied(
-        self, root: Node, key: DeploymentKey, names: ComponentNames, pins: set[tuple[int, str]]
-    ) -> tuple[Node, list[Unplaced]]:
+    def knows(self, name: DeploymentKey | str) -> bool:
+        """Whether a base has a deployment of this key, or one in this namespace."""
+        return self._renamed.knows(name)
+
+    def applied(self, root: Node, key: DeploymentKey, asked: Asked) -> tuple[Node, list[Unplaced]]:
         """Return the deployment `key` of the bases with all that the overlay changes, and what changes nothing.
 
-        Adds to `pins` those that it has a use for.
+        Notes in `asked` what else the answer depends on.
         """
+
+        def knows(name: DeploymentKey | str) -> bool:
+            return asked.known.setdefault((self.number, name), self.knows(name))
+
         problems: list[Unplaced] = []
-        root = self._pinned(root, names, pins)
+        root = self._pinned(root, asked)
         if self.overlay.labels is not None:
             root = with_value(root, ("metadata", "labels"), merged(_labels(root), self.overlay.labels))
         patch = self._patch_of(key)
@@ -114,16 +131,16 @@ class OverlayLayer:
                     Unplaced(*self.overlay.patch_places[name], what, suggestion="remove it", is_error=False)
                 )
             root = changed
-        return self._renamed.document(root, key), problems
+        return self._renamed.document(root, key, knows), problems
 
-    def _pinned(self, root: Node, names: ComponentNames, pins: set[tuple[int, str]]) -> Node:
+    def _pinned(self, root: Node, asked: Asked) -> Node:
         if not self.overlay.pins:
             return root
         component = _component(root)
-        for name in names.of(component):
+        for name in asked.names.of(component):
             pin = self.overlay.pins.get(name)
             if pin is not None:
-                pins.add((self.number, name))
+                asked.pins.add((self.number, name))
                 return with_value(root, ("spec", "component"), pinned(component or _NO_COMPONENT, pin))
         return root
 

@@ -4,12 +4,14 @@ References that follow: `dependsOn`, targets of `messaging.send`, and the name o
 words of the components themselves, and so is whatever `config` and arguments hold.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
 from orchestrator.manifest.node import Node, Place, find
 from orchestrator.model.ids import DeploymentKey
+
+Knows = Callable[[DeploymentKey | str], bool]
 
 
 class Naming(msgspec.Struct, frozen=True):
@@ -39,11 +41,17 @@ class Renamed:
 
     def __init__(self, naming: Naming, keys: Iterable[DeploymentKey]) -> None:
         self._naming = naming
-        self._keys = frozenset(keys)
-        self._namespaces = frozenset(key.namespace for key in self._keys)
+        self._names: frozenset[DeploymentKey | str] = frozenset(name for key in keys for name in (key, key.namespace))
 
-    def document(self, root: Node, key: DeploymentKey) -> Node:
-        """Return the deployment `key` under its new name, with what it says of others."""
+    def knows(self, name: DeploymentKey | str) -> bool:
+        """Whether a base has a deployment of this key, or one in this namespace."""
+        return name in self._names
+
+    def document(self, root: Node, key: DeploymentKey, knows: Knows | None = None) -> Node:
+        """Return the deployment `key` under its new name, with what it says of others.
+
+        `knows` may stand in for this value's own, to hear what is asked.
+        """
         naming = self._naming
         if naming.is_plain or not isinstance(root.value, dict):
             return root
@@ -53,29 +61,29 @@ class Renamed:
             place = _place(root, naming.place, "metadata", "namespace")
             root = with_value(root, ("metadata", "namespace"), Node(now.namespace, *place))
         for path in (("spec", "dependsOn"), ("spec", "grants", "messaging.send")):
-            root = self._list(root, path, key.namespace)
+            root = self._list(root, path, key.namespace, knows or self.knows)
         return self._group(root)
 
-    def text(self, written: str, namespace: str) -> str:
+    def _text(self, written: str, namespace: str, knows: Knows) -> str:
         """Return how a reference is written now that stands in a deployment of `namespace`.
 
         One to no deployment of the bases stays as it is; a bare one then means the namespace of its deployment.
         """
         head, slash, tail = written.partition("/")
         if slash and tail == "*":
-            return f"{self._naming.namespace_of(head)}/*" if head in self._namespaces else written
+            return f"{self._naming.namespace_of(head)}/*" if knows(head) else written
         key = DeploymentKey.parse(written, namespace)
-        if key not in self._keys:
+        if not knows(key):
             return written
         now = self._naming.of(key)
         return str(now) if slash else now.name
 
-    def _list(self, root: Node, path: tuple[str, ...], namespace: str) -> Node:
+    def _list(self, root: Node, path: tuple[str, ...], namespace: str, knows: Knows) -> Node:
         found = find(root, *path)
         if found is None or not isinstance(found.value, list):
             return root
         items = [
-            Node(self.text(item.value, namespace), *item.place) if isinstance(item.value, str) else item
+            Node(self._text(item.value, namespace, knows), *item.place) if isinstance(item.value, str) else item
             for item in found.value
         ]
         return with_value(root, path, Node(items, *found.place))

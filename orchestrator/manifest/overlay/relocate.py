@@ -32,6 +32,17 @@ def relocated(component: Node, file: str, to: str) -> tuple[Node, list[Unplaced]
     return component, problems
 
 
+def without(component: Node, bad: list[Unplaced]) -> Node:
+    """Return a component with nothing where a path is bad, which means something else in another file."""
+    places = {(problem.line, problem.column) for problem in bad}
+    if not (places and isinstance(component.value, dict)):
+        return component
+    values = {
+        key: Node(None, *child.place) if child.place in places else child for key, child in component.value.items()
+    }
+    return Node(values, *component.place, component.keys)
+
+
 def relative(folder: str, path: str) -> str:
     """Return a root-relative path as it is written in a file of `folder`."""
     here, there = list(_parts(folder)), list(_parts(path))
