@@ -1,6 +1,6 @@
 """Puts the parts of an agent together: the list of what there is, and the place to swap one of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
@@ -122,7 +122,7 @@ class Agent:
         self.controller = self._controller(report)
         artifacts = ArtifactCache(self.runtime.inspect)
         self.lookout = self._lookout(artifacts, fetching)
-        self.sources = self._sources(artifacts, fetching.passed_on)
+        self.sources = self._sources(artifacts, fetching)
         self.times = self._condition_times()
         self.declared = DeclaredSources(
             self.sources, self.controller, self.ledger, self.store.notes, self.clock, self.announcer.announce
@@ -131,7 +131,7 @@ class Agent:
         self.exporting = self._exporting()
         self.publishing = self._publishing([])
         self.operations = self._operations()
-        self.policies = self.policies_of("", {}, 0)
+        self.policies = self.policies_of("", fetching, 0)
         self.webhooks = self.webhooks_of(WebhooksSection())
         self.notify((), (), FetchSettings())
         self.messages = Messages(self.fleet, self.clock, self.exchange.letters)
@@ -247,9 +247,9 @@ class Agent:
             else:
                 self.auditing.uses.allowed(action.key)
 
-    def policies_of(self, place: str, passed_on: Mapping[str, str], refresh_ms: int) -> Policies:
+    def policies_of(self, place: str, fetching: Fetching, refresh_ms: int) -> Policies:
         """Return the keeper of the policies of a place, empty for none; a repository is asked every `refresh_ms`."""
-        read = PlaceReader(place, self.state.path / "git", passed_on).read
+        read = PlaceReader(place, self.state.path / "git", fetching.passed_on, fetching.settings.git_of).read
         look_ms = refresh_ms if "#" in place else FOLDER_LOOK_MS
         around = PolicySurroundings(self._rule_by, self.announcer.announce, self.auditing, self.clock.wall_ms)
         return Policies(place, read, self.state.path, look_ms, around)
@@ -320,8 +320,11 @@ class Agent:
 
         wait([self.controller.submit(look)], timeout=RULED_WAIT_S)
 
-    def _sources(self, artifacts: ArtifactCache, passed_on: Mapping[str, str]) -> Sources:
-        reading = Reading(artifacts, self.state.path / "git", passed_on, self.lookout, self.clock.wall_ms)
+    def _sources(self, artifacts: ArtifactCache, fetching: Fetching) -> Sources:
+        reading = Reading(
+            artifacts, self.state.path / "git", fetching.passed_on, self.lookout, self.clock.wall_ms,
+            fetching.settings.git_of,
+        )  # fmt: skip
         announce = self.announcer.announce
         return Sources(self.controller, self.ledger, self.store.notes, reading, self.clock, announce)
 

@@ -23,6 +23,7 @@ from orchestrator.model.desired import Permissions
 from orchestrator.model.event import Announce
 from orchestrator.model.snapshot import Snapshot, SourceAnswer
 from orchestrator.model.source import Follow, SourceNote, SourceRecord, SourceSpec
+from orchestrator.source.access import Access, no_access
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.changes import Changed
 from orchestrator.source.folder import FolderSource
@@ -55,8 +56,9 @@ class Reading:
 
     def __init__(
         self, artifacts: ArtifactCache, work_dir: Path, passed_on: Mapping[str, str], lookout: Lookout,
-        now_ms: Callable[[], int],
+        now_ms: Callable[[], int], access: Access = no_access,
     ) -> None:  # fmt: skip
+        self._access = access
         self._artifacts, self._work_dir, self._passed_on, self._now_ms = artifacts, work_dir, passed_on, now_ms
         self.lookout = lookout
 
@@ -67,7 +69,7 @@ class Reading:
         assert record.spec is not None
         source = open_source(
             record.spec, references=references, artifacts=self._artifacts, work_dir=self._work_dir,
-            passed_on=self._passed_on, accepted=accepted,
+            passed_on=self._passed_on, accepted=accepted, access=self._access,
         )  # fmt: skip
         stop = threading.Event()
         read = SettledSource(source.glance, stop.wait).read if isinstance(source, FolderSource) else _whole(source)

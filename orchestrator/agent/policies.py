@@ -26,6 +26,7 @@ from orchestrator.model.snapshot import SourceAnswer, SourceFailure, Unknown
 from orchestrator.model.source import FolderSpec
 from orchestrator.model.world import World
 from orchestrator.policy.read import read_policies
+from orchestrator.source.access import Access, no_access
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import Source, open_source
 from orchestrator.source.spec import SourceRefused, parse_source
@@ -43,8 +44,8 @@ class _Noting(Protocol):
 class PlaceReader:
     """Reads the place of policies; one that is not there, or is nothing that can be read, is told as such."""
 
-    def __init__(self, place: str, work_dir: Path, passed_on: Mapping[str, str]) -> None:
-        self._place, self._work_dir, self._passed_on = place, work_dir, passed_on
+    def __init__(self, place: str, work_dir: Path, passed_on: Mapping[str, str], access: Access = no_access) -> None:
+        self._place, self._work_dir, self._passed_on, self._access = place, work_dir, passed_on, access
         self._source: Source | None = None
         self._folder = ""  # or the file; empty for a repository
 
@@ -70,7 +71,7 @@ class PlaceReader:
             self._folder = spec.path
         return open_source(
             spec, references=lambda _files, _manifests: (), artifacts=ArtifactCache(_no_artifact),
-            work_dir=self._work_dir, passed_on=self._passed_on,
+            work_dir=self._work_dir, passed_on=self._passed_on, access=self._access,
         )  # fmt: skip
 
 

@@ -101,7 +101,7 @@ def run_agent(options: AgentOptions) -> None:
             options.calls, options.fetching, options.secrets,
         )  # fmt: skip
         agent.ruling.limit(options.machine)
-        agent.policies = agent.policies_of(options.policy, options.fetching.passed_on, options.policy_refresh_ms)
+        agent.policies = agent.policies_of(options.policy, options.fetching, options.policy_refresh_ms)
         agent.webhooks = agent.webhooks_of(options.webhooks)
         agent.publish(options.publish, options.fetching)
         agent.notify(options.forges, options.notifications, options.fetching.settings)

@@ -20,6 +20,7 @@ from orchestrator.cli.reading import (
     PlanMade,
     ReadSource,
     artifacts_of,
+    git_access,
     inspected_by,
     passed_to_git,
     read_source,
@@ -191,6 +192,7 @@ def _answer(
         return open_source(
             replace(spec, ref=revision), references=resolver.references, artifacts=artifacts,
             work_dir=settings.state_dir / "git", passed_on=passed_to_git(),
+            access=git_access(settings),
         ).read()  # fmt: skip
     where = RevisionPlace(spec.identity, repository, path)
     try:

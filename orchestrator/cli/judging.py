@@ -15,6 +15,7 @@ from orchestrator.model.snapshot import SourceAnswer, Unknown
 from orchestrator.model.world import World
 from orchestrator.plan.ruled import Judging
 from orchestrator.policy.read import read_policies
+from orchestrator.source.access import Access, no_access
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import open_source
 from orchestrator.source.spec import SourceRefused, parse_source
@@ -51,7 +52,9 @@ def policies_at(settings: Settings, place: str) -> PolicySet:
     Raises:
         Failure: they cannot be read, or one is wrong.
     """
-    answer = read_place(place, Path.cwd(), settings.state_dir / "git")
+    from orchestrator.cli.reading import git_access  # which asks for this module in turn
+
+    answer = read_place(place, Path.cwd(), settings.state_dir / "git", git_access(settings))
     if isinstance(answer, Unknown):
         why = answer.failure
         raise Failure(f"the policies cannot be read: {why.summary}", why.detail, why.suggestion, USAGE)
@@ -62,7 +65,7 @@ def policies_at(settings: Settings, place: str) -> PolicySet:
     return found.rules
 
 
-def read_place(place: str, cwd: Path, work_dir: Path) -> SourceAnswer:
+def read_place(place: str, cwd: Path, work_dir: Path, access: Access = no_access) -> SourceAnswer:
     """Read the documents at a place, a folder, a file or REPOSITORY#ref:path."""
     try:
         spec = parse_source(place, name=place, cwd=cwd)
@@ -71,7 +74,7 @@ def read_place(place: str, cwd: Path, work_dir: Path) -> SourceAnswer:
     passed_on = {name: os.environ[name] for name in ("SSH_AUTH_SOCK",) if name in os.environ}
     return open_source(
         spec, references=lambda _files, _manifests: (), artifacts=ArtifactCache(_no_artifact), work_dir=work_dir,
-        passed_on=passed_on,
+        passed_on=passed_on, access=access,
     ).read()  # fmt: skip
 
 

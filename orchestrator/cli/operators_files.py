@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from orchestrator.agent.policies import distrust_of
 from orchestrator.cli.context import Settings
 from orchestrator.cli.judging import configured_place, read_place
+from orchestrator.cli.reading import git_access
 from orchestrator.cli.times import clock
 from orchestrator.contract.documents import AgentView
 from orchestrator.contract.problem import Failure
@@ -129,7 +130,7 @@ def _policies(settings: Settings, agent: AgentView | None) -> Iterator[Finding]:
         hint = "`airs agent stop`, then `airs agent start`."
         yield problem("policies", "the agent judges by none", hint, f"it was started without {place}")
     elif place:
-        yield from _at_place(place)
+        yield from _at_place(place, settings)
     else:
         yield ok("policies", "none are named: nothing is refused")
 
@@ -144,10 +145,10 @@ def _in_force(agent: AgentView) -> Iterator[Finding]:
         yield ok("policies", agent.policy, read)
 
 
-def _at_place(place: str) -> Iterator[Finding]:
+def _at_place(place: str, settings: Settings) -> Iterator[Finding]:
     try:
         with TemporaryDirectory(prefix="airs-doctor-") as work_dir:  # a repository's mirror is nothing to leave behind
-            answer = read_place(place, Path("/"), Path(work_dir))
+            answer = read_place(place, Path("/"), Path(work_dir), git_access(settings))
     except Failure as failure:
         yield problem("policies", failure.summary, failure.suggestion or "Name another place.", failure.detail)
         return
@@ -184,6 +185,8 @@ def _credentials(configured: AgentSettings) -> Iterator[Finding]:
             yield _checked(
                 f"git credentials of {host}", about.git_credentials, partial(check_private, about.git_credentials)
             )
+        if about.git_ssh_key:
+            yield _checked(f"ssh key of {host}", about.git_ssh_key, partial(check_private, about.git_ssh_key))
         if about.git_ca:
             yield _checked(f"git authority of {host}", about.git_ca, partial(trusted_by, about.git_ca))
         if about.ca:

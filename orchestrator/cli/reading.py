@@ -39,6 +39,7 @@ from orchestrator.plan.make import make_plan
 from orchestrator.signing.dsse import SUFFIX
 from orchestrator.signing.statement import Subject
 from orchestrator.signing.trust import Trust
+from orchestrator.source.access import Access, GitAccess
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.open import open_source
 from orchestrator.source.spec import SourceRefused, parse_source
@@ -123,7 +124,7 @@ def inspected_by(settings: Settings, cache: Path | None = None) -> Iterator[Call
 def _read(spec: SourceSpec, settings: Settings, resolver: Resolver, artifacts: ArtifactCache) -> ReadSource:
     source = open_source(
         spec, references=resolver.references, artifacts=artifacts, work_dir=settings.state_dir / "git",
-        passed_on=passed_to_git(),
+        passed_on=passed_to_git(), access=git_access(settings),
     )  # fmt: skip
     answer = source.read()
     if isinstance(answer, Unknown):
@@ -168,6 +169,19 @@ def read_wasm(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as problem:
         raise Failure(f"cannot read {file}", str(problem.strerror), exit_code=USAGE) from None
+
+
+def git_access(settings: Settings) -> Access:
+    """Return what names the operator's files for a host; the settings are read once a host is asked."""
+
+    def access(host: str, port: int) -> GitAccess:
+        if not host:
+            return GitAccess()
+        from orchestrator.fetch.limits import fetch_settings  # for repositories elsewhere alone
+
+        return fetch_settings(settings.configured).git_of(host, port)
+
+    return access
 
 
 def passed_to_git() -> dict[str, str]:

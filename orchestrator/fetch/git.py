@@ -4,7 +4,6 @@ The hardened `git` of `source` does it: hooks, submodules, filters and other pro
 followed, and objects are checked as they come. Here a local path is no repository: nothing outside a source is read.
 """
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from orchestrator.fetch.limits import (
 from orchestrator.manifest.component_source import artifact_name
 from orchestrator.model.component_source import COMPONENT_FILE, SIGNATURES_FILE, GitComponent
 from orchestrator.model.source import FolderSpec, GitSpec
+from orchestrator.source.access import https_settings
 from orchestrator.source.command import GitFailed
 from orchestrator.source.git import explained
 from orchestrator.source.mirror import Mirror
@@ -79,29 +79,24 @@ class GitFetcher:
             raise _failed(spec, fault) from None
 
     def _mirror(self, spec: GitSpec) -> Mirror:
-        return Mirror(spec, self._work_dir, self._passed_on, self.of_host(spec))
+        files = self._settings.git_of(spec.host, spec.port)
+        return Mirror(spec, self._work_dir, self._passed_on, self.of_host(spec), access=files)
 
     def of_host(self, spec: GitSpec) -> dict[str, str]:
-        """Let git read the files that the operator named for this host, and no other; it never writes to them."""
-        if spec.transport != "https":
-            return {}
-        about, site, found = self._settings.of(spec.host, spec.port), site_of(spec), dict[str, str]()
-        if about.git_ca:
+        """Let git read the files that the operator named for this host, and no other; it never writes to them.
+
+        Raises:
+            FetchFailed: one cannot be used.
+        """
+        about = self._settings.of(spec.host, spec.port)
+        if spec.transport == "https" and about.git_ca:
             trusted_by(about.git_ca)  # git would only say that it failed
-            found[f"http.{site}.sslCAInfo"] = about.git_ca
-        if about.git_credentials:
+        if spec.transport == "https" and about.git_credentials:
             check_private(about.git_credentials)
-            file = shlex.quote(about.git_credentials)
-            found[f"credential.{site}.helper"] = (
-                f'!f() {{ test "$1" = get && git credential-store --file={file} get; }}; f'
-            )
-        return found
-
-
-def site_of(spec: GitSpec) -> str:
-    """Name a host by https as git's settings have to: with the port where that is not the usual one."""
-    host = f"[{spec.host}]" if ":" in spec.host else spec.host
-    return f"https://{host}" if spec.port in (0, 443) else f"https://{host}:{spec.port}"
+        try:
+            return https_settings(spec, about.git)
+        except GitFailed as failed:
+            raise FetchFailed(f"{spec.repository} is not fetched", failed.said) from None
 
 
 def spec_of(remote: GitComponent) -> GitSpec:

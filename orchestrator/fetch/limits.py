@@ -6,6 +6,7 @@ import msgspec
 
 from orchestrator.model.base import Value
 from orchestrator.model.settings import AgentSettings, GitHostSection, RegistrySection
+from orchestrator.source.access import GitAccess
 
 ARTIFACT_MAX_BYTES = 128 << 20  # as of a file beside a manifest
 DOCUMENT_MAX_BYTES = 4 << 20  # of a manifest or an index of a registry, which refuse larger ones, too
@@ -26,7 +27,16 @@ class HostSettings(Value, frozen=True):
     plain_http: bool = False
     token_host: str = ""
     git_credentials: str = ""
+    git_ssh_key: str = ""
+    git_known_hosts: str = ""
     git_ca: str = ""
+
+    @property
+    def git(self) -> GitAccess:
+        """The files that git may use for it."""
+        return GitAccess(
+            credentials=self.git_credentials, ca=self.git_ca, ssh_key=self.git_ssh_key, known_hosts=self.git_known_hosts
+        )
 
 
 class FetchSettings(Value, frozen=True):
@@ -42,6 +52,10 @@ class FetchSettings(Value, frozen=True):
     netrc: str = ""
     hosts: dict[str, HostSettings] = msgspec.field(default_factory=dict)
 
+    def git_of(self, host: str, port: int) -> GitAccess:
+        """Return the files that git may use for a host."""
+        return self.of(host, port).git
+
     def of(self, host: str, port: int | None = None) -> HostSettings:
         """Return what is said of a host, with its port or without."""
         known = self.hosts.get(f"{host}:{port}") if port is not None else None
@@ -56,6 +70,7 @@ def fetch_settings(settings: AgentSettings) -> FetchSettings:
         hosts[host.lower()] = HostSettings(
             credentials=about.credentials, ca=about.ca, plain_http=about.plain_http, token_host=about.token_host,
             git_credentials=git.credentials, git_ca=git.ca,
+            git_ssh_key=git.ssh_key, git_known_hosts=git.known_hosts,
         )  # fmt: skip
     return FetchSettings(
         max_bytes=own.max_bytes, timeout_s=own.timeout / 1000, attempts=own.attempts, at_once=own.at_once,

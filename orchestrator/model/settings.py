@@ -61,6 +61,8 @@ class GitHostSection(Value, frozen=True, rename="kebab"):
     """A section of `git`."""
 
     credentials: str = ""
+    ssh_key: str = ""
+    known_hosts: str = ""
     ca: str = ""
 
 

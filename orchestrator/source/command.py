@@ -10,7 +10,7 @@ snapshots.
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -23,6 +23,7 @@ FETCH_LIMIT_S = 120.0
 READ_LIMIT_S = 60.0
 MAX_OUTPUT_CHARACTERS = 300  # of what git said that is shown
 
+SSH = "ssh -oBatchMode=yes -oConnectTimeout=15 -oClearAllForwardings=yes"
 PASSED_ON = ("SSH_AUTH_SOCK",)  # of the caller's environment, where it hands them in
 
 _SETTINGS = {
@@ -67,7 +68,11 @@ class GitFailed(Exception):
 class GitCommand:
     """The git command for one repository, allowed one transport."""
 
-    def __init__(self, directory: Path, transport: str, passed_on: Mapping[str, str]) -> None:
+    def __init__(
+        self, directory: Path, transport: str, passed_on: Mapping[str, str], ssh: Callable[[], str] | None = None
+    ) -> None:
+        """Set it up; `ssh` tells the command by which a host is reached, where it is another than ours."""
+        self._ssh = ssh
         self._directory = directory
         self._transport = transport
         self._passed_on = {name: passed_on[name] for name in PASSED_ON if name in passed_on}
@@ -139,7 +144,7 @@ class GitCommand:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ASKPASS": "/bin/false",
             "SSH_ASKPASS": "/bin/false",
-            "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=15 -oClearAllForwardings=yes",
+            "GIT_SSH_COMMAND": self._ssh() if self._ssh is not None else SSH,
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_NO_LAZY_FETCH": "1",
             "GIT_OPTIONAL_LOCKS": "0",

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from orchestrator.model.commit import Commit, read_commit
 from orchestrator.model.snapshot import Snapshot, SourceAnswer, SourceFailure, Unknown
 from orchestrator.model.source import GitSpec
+from orchestrator.source.access import Access, no_access
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.command import GitFailed
 from orchestrator.source.gather import (
@@ -47,13 +48,15 @@ class GitSource:
         *,
         passed_on: Mapping[str, str] | None = None,
         accepted: Commit | None = None,
+        access: Access = no_access,
     ) -> None:
         """Set it up; `accepted` is the commit of it that was believed last, by an agent before."""
         self.spec = spec
         self._remembered = Remembered(references)
         self._artifacts = artifacts
-        self._mirror = Mirror(spec, work_dir, passed_on or {})
-        commits = Mirror(spec, work_dir, passed_on or {}, part="-commits")
+        files = access(spec.host, spec.port)
+        self._mirror = Mirror(spec, work_dir, passed_on or {}, access=files)
+        commits = Mirror(spec, work_dir, passed_on or {}, access=files, part="-commits")
         self._guard = Guard(spec, work_dir, commits, accepted.id if accepted else "")
         self._last: Snapshot | None = None
         self._keys = ""  # by which `_last` was verified

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.model.source import GitSpec
+from orchestrator.source.access import GitAccess, https_settings, ssh_command
 from orchestrator.source.command import FETCH_LIMIT_S, GitCommand, GitFailed
 from orchestrator.source.objects import Objects
 from orchestrator.source.refs import NamedCommit, named_commit, patterns
@@ -18,6 +19,7 @@ from orchestrator.source.spec import is_forbidden, is_loopback, plain_address
 
 MAX_PACKS = 50  # fetched into a mirror before it is made anew
 MAX_MIRROR_BYTES = 1024 * 1024 * 1024
+NO_FILES = GitAccess()
 FETCHED = "refs/airs/fetched"
 _PROMISOR = "airs"  # a remote of one fetch
 
@@ -25,18 +27,19 @@ _PROMISOR = "airs"  # a remote of one fetch
 class Mirror:
     """The mirror of one ref. `settings` are handed to git besides its own, such as where it finds a credential.
 
-    `part` tells it from another mirror of the same ref, which holds other objects.
+    `access` names files of the operator for the host. `part` tells it from another mirror of the same ref, which holds
+    other objects.
     """
 
     def __init__(
         self, spec: GitSpec, work_dir: Path, passed_on: Mapping[str, str], settings: Mapping[str, str] | None = None,
-        *, part: str = "",
+        *, part: str = "", access: GitAccess = NO_FILES,
     ) -> None:  # fmt: skip
         self.spec = spec
         key = hashlib.sha256(f"{spec.repository}#{spec.ref}".encode()).hexdigest()[:16]
         self.path = work_dir / f"{key}{part}.git"
-        self._command = GitCommand(self.path, spec.transport, passed_on)
-        self._settings = settings or {}
+        self._command = GitCommand(self.path, spec.transport, passed_on, lambda: ssh_command(access))
+        self._settings, self._access = settings or {}, access
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -111,7 +114,7 @@ class Mirror:
         rmtree(self.path)
 
     def _pinned(self) -> dict[str, str]:
-        return {**pinned(self.spec), **self._settings}
+        return {**pinned(self.spec), **https_settings(self.spec, self._access), **self._settings}
 
 
 def _promised(repository: str, only: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Protocol
 from orchestrator.model.commit import Commit
 from orchestrator.model.snapshot import SourceAnswer
 from orchestrator.model.source import FolderSpec, SourceSpec
+from orchestrator.source.access import Access, no_access
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.source.folder import FolderSource
 from orchestrator.source.gather import References
@@ -28,11 +29,12 @@ def open_source(
     work_dir: Path,
     passed_on: Mapping[str, str] | None = None,
     accepted: Commit | None = None,
+    access: Access = no_access,
 ) -> Source:
     """Return the source of `spec`; repositories are mirrored under `work_dir`, `passed_on` may hold SSH_AUTH_SOCK.
 
-    `accepted` is the commit of a repository that was believed last.
+    `accepted` is the commit of a repository that was believed last, `access` names the operator's files for its host.
     """
     if isinstance(spec, FolderSpec):
         return FolderSource(spec, references, artifacts)
-    return GitSource(spec, work_dir, references, artifacts, passed_on=passed_on, accepted=accepted)
+    return GitSource(spec, work_dir, references, artifacts, passed_on=passed_on, accepted=accepted, access=access)
