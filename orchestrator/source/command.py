@@ -54,6 +54,8 @@ _SETTINGS = {
 }
 _LIMITED = 'ulimit -f "$0" 2>/dev/null; exec "$@"'  # constant; what it runs comes as arguments
 
+_TELLING = ("fatal:", "error:", "ssh:")  # beginnings of lines that say why git failed
+_OF_SSH = ("Permission denied", "Host key verification failed", "IDENTIFICATION HAS CHANGED")
 _SILENT_DEATH = "fatal: fetch-pack: invalid index-pack output"  # alone: the writer of the pack was killed
 
 
@@ -167,7 +169,7 @@ def _said(status: int, err: object, limit_s: float) -> str:
         return f"git took longer than {limit_s:g} seconds"
     if "signal 25" in text or status in (-25, 153):
         return f"it is larger than {MAX_FILE_BYTES // 2**20} MiB"
-    lines = [line for line in text.splitlines() if line.startswith(("fatal:", "error:", "ssh:"))]
+    lines = [line for line in text.splitlines() if line.startswith(_TELLING) or any(sign in line for sign in _OF_SSH)]
     if lines == [_SILENT_DEATH]:
         return f"it is larger than {MAX_FILE_BYTES // 2**20} MiB, or memory ran out"
     shown = "; ".join(lines or text.splitlines()[-1:]) or f"git ended with status {status}"

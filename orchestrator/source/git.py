@@ -157,6 +157,16 @@ _EXPLANATIONS = (
     ("took longer", "{repository} answers too slowly", "It is tried again."),
     ("redirect", "{repository} redirects elsewhere", "Name the address it redirects to."),
     ("resolve host", "cannot find the host of {repository}", "Check the URL and the network; it is tried again."),
+    (
+        "Host key verification failed",
+        "the host of {repository} does not answer by a key that is known",
+        'Compare its key, and name it in `known-hosts` under `[git."HOST"]` of airs.toml; it is tried again.',
+    ),
+    (
+        "Permission denied",
+        "{repository} refuses the login",
+        'Name a key that it accepts: `ssh-key` under `[git."HOST"]` of airs.toml; it is tried again.',
+    ),
     ("not appear to be a git", "{repository} is not a git repository", "Check the path; it is tried again."),
 )
 
