@@ -38,6 +38,9 @@ SECTIONS: dict[str, dict[str, CommandEntry]] = {
             "wait", "Wait until deployments are ready, synced, at rest or gone, and say how that ended."
         ),
         "history": CommandEntry("look", "List a deployment's revisions, or show what one contained."),
+        "diff": CommandEntry(
+            "diff", "Say how two revisions of deployments differ: content, grants, limits, imports and exports."
+        ),
         "logs": CommandEntry("journals", "Print what a deployment's guests logged."),
         "events": CommandEntry("journals", "Print what happened since the agent started."),
         "top": CommandEntry("top", "Show what all deployments are doing, live."),
@@ -107,7 +110,7 @@ HABITS = {
     "describe": "airs status NAME", "show": "airs status NAME", "inspect": "airs component info FILE",
     "ps": "airs status", "list": "airs get deployments", "ls": "airs get deployments", "pods": "airs get instances",
     "watch": "airs status -w",
-    "diff": "airs plan PATH", "preview": "airs plan PATH", "build": "airs render PATH", "kustomize": "airs render PATH",
+    "preview": "airs plan PATH", "build": "airs render PATH", "kustomize": "airs render PATH",
     "template": "airs render PATH",
     "create": "airs apply PATH", "deploy": "airs apply PATH", "install": "airs apply PATH",
     "sync": "airs reconcile NAME", "upgrade": "airs apply PATH", "patch": "airs apply PATH", "edit": "airs apply PATH",

@@ -19,10 +19,11 @@ from orchestrator.cli.show import table
 from orchestrator.cli.stored import gc, install, list_, matching, packages_of, remove
 from orchestrator.cli.terminal import Console, Text
 from orchestrator.cli.visible import sink
+from orchestrator.cli.world_changes import show_world_changes
 from orchestrator.contract.codes import FAILED, INVALID, OK, USAGE
 from orchestrator.contract.problem import Failure
 from orchestrator.interface.anatomy import Producer, anatomy
-from orchestrator.interface.changes import Caller, ChangeKind, Comparison, Consequence, Side, WorldChange, compare
+from orchestrator.interface.changes import Comparison, compare
 from orchestrator.interface.fitness import Unfitness, unfitness
 from orchestrator.interface.needs import Need, asked
 from orchestrator.interface.text import world_text
@@ -48,8 +49,6 @@ CARRIED = {
 }
 NAME_WIDTH = len("processed-by")
 FUNCTIONS_SHOWN = 6  # of an interface, in the table; the world below it has all
-SIGNS = {ChangeKind.ADDED: ("+", "green"), ChangeKind.REMOVED: ("-", "red"), ChangeKind.CHANGED: ("~", "yellow")}
-CALLERS = {Caller.AIRS: "calls through airs", Caller.LINKED: "linked components"}
 
 
 class Sizes(Value, frozen=True):
@@ -126,7 +125,7 @@ def diff(settings: Settings, old: str, new: str, exit_code: bool) -> int:
         digests = [digest_of_bytes(data) for _, data in files]
         settings.print_json(ComponentDiff(**msgspec.structs.asdict(found), old=digests[0], new=digests[1]))
     else:
-        _show_diff(settings.out(), found)
+        show_world_changes(settings.out(), found)
     return FAILED if exit_code and not found.compatible else OK
 
 
@@ -251,38 +250,3 @@ def _size(count: int) -> str:
     if count < KIB:
         return f"{count} B"
     return f"{count / KIB:.1f} KiB" if count < MIB else f"{count / MIB:.1f} MiB"
-
-
-def _show_diff(console: Console, found: Comparison) -> None:
-    console.print(_verdict(found))
-    for side in Side:
-        changes = [change for change in found.changes if change.side is side]
-        if changes:
-            console.print(Text(f"\n{side.value}s", style="bold"))
-        for change in changes:
-            _show_change(console, change)
-
-
-def _verdict(found: Comparison) -> Text:
-    if not found.changes:
-        return Text("compatible: nothing changed that can be seen from outside", style="bold green")
-    if found.compatible:
-        return Text("compatible: callers of the old one can call the new one", style="bold green")
-    broken = " and ".join(CALLERS[caller] for caller in found.breaks)
-    return Text.assemble(("breaking", "bold red"), f": {broken} of the old one do not all work with the new one")
-
-
-def _show_change(console: Console, change: WorldChange) -> None:
-    sign, style = SIGNS[change.kind]
-    console.print(Text(f"  {sign} {change.what} {printable(change.name)}", style=style))
-    for mark, text in (("was", change.old), ("now", change.new)):
-        if text:
-            console.print(Text(f"      {mark} {printable(text)}", style="dim"))
-    for consequence in change.consequences:
-        console.print(_told(consequence))
-
-
-def _told(consequence: Consequence) -> Text:
-    broken = " and ".join(CALLERS[caller] for caller in consequence.breaks)
-    verdict = (f"  breaks {broken}", "red") if broken else ("", "")
-    return Text.assemble(f"      {printable(consequence.text)}", verdict)

@@ -53,6 +53,7 @@ from orchestrator.model.secret import SecretView
 from orchestrator.plan.action import Action
 from orchestrator.plan.document import Summary
 from orchestrator.plan.explain import Explanation
+from orchestrator.plan.revisions import RevisionDiff
 
 SCHEMA_ID = "https://airs.dev/schemas/{}.schema.json"
 
@@ -95,6 +96,7 @@ DOCUMENTS: dict[str, Any] = {
     "get-groups": tuple[GroupView, ...],
     "get-revisions": tuple[HistoryView, ...],
     "history": tuple[HistoryView | ActView, ...],
+    "diff": RevisionDiff,
     "history-revision": RevisionView,  # `history --revision N`
     "get-sources": tuple[SourceView, ...],
     "get-dead-letters": tuple[DeadLetterView, ...],

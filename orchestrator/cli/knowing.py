@@ -25,6 +25,25 @@ def worlds_in(snapshot: Snapshot) -> dict[str, World]:
     return {entry.digest: entry.world for entry in held if isinstance(entry.world, World)}
 
 
+def found_worlds(settings: Settings) -> FoundWorlds:
+    """Return the worlds of artifacts that the state directory has."""
+    cache = settings.state_dir / CACHE
+    try:
+        inspected = Worlds(SealedFolder(cache)) if cache.is_dir() else None
+    except OSError:  # somebody else's: what it says is not believed
+        inspected = None
+
+    def read(digest: str) -> bytes | None:
+        from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing, Artifacts  # which few plans read
+
+        try:
+            return Artifacts(settings.state_dir / "artifacts" / "sha256").read(digest)
+        except (ArtifactMissing, ArtifactDamaged, OSError):  # then it is not known, and the plan says so
+            return None
+
+    return FoundWorlds(inspected, read)
+
+
 class KnownHere:
     """The facts that this command can find beside a source and the observed state; `keys` are those recorded."""
 
@@ -46,21 +65,7 @@ class KnownHere:
 
     @cached_property
     def _found(self) -> FoundWorlds:
-        state_dir = self._settings.state_dir
-        cache = state_dir / CACHE
-        try:
-            inspected = Worlds(SealedFolder(cache)) if cache.is_dir() else None
-        except OSError:  # somebody else's: what it says is not believed
-            inspected = None
-        return FoundWorlds(inspected, self._artifact)
-
-    def _artifact(self, digest: str) -> bytes | None:
-        from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing, Artifacts  # which few plans read
-
-        try:
-            return Artifacts(self._settings.state_dir / "artifacts" / "sha256").read(digest)
-        except (ArtifactMissing, ArtifactDamaged, OSError):  # then it is not known, and the plan says so
-            return None
+        return found_worlds(self._settings)
 
     @cached_property
     def _facts(self) -> dict[DeploymentKey, DeploymentFacts]:

@@ -3,7 +3,7 @@
 Styles are words; their printer chooses the colours. Everything that was written by others is made printable here.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 
 import msgspec
@@ -166,12 +166,7 @@ def detail_lines(action: Action, room: int, told: str) -> Iterator[Line]:
     label = max((len(printable(change.field)) for change in action.changes), default=0)
     kinds = (len(finding.kind.value) for finding in action.findings)
     label = max(min(label, room // 2), len("capabilities"), *kinds)
-    for change in action.changes:
-        yield change_line(change, label, room)
-    patterns = max((len(granted(capability)) for capability in action.capabilities), default=0)
-    for index, capability in enumerate(action.capabilities):
-        name = "" if index else "capabilities"
-        yield capability_line(capability, name, label, min(patterns, room // 2), room)
+    yield from changed_lines(action.changes, action.capabilities, label, room)
     if action.interrupts and not any(finding.kind is FindingKind.INTERRUPTION for finding in action.findings):
         yield labelled("interrupts", label, Segment(printable(action.interrupts), Style.WARNING))
     news = [finding for finding in action.findings if finding.kind not in NOTED]
@@ -179,6 +174,27 @@ def detail_lines(action: Action, room: int, told: str) -> Iterator[Line]:
         yield labelled("note", label, Segment(printable(action.note)))
     for finding in sorted(news, key=lambda each: not each.blocks):
         yield from finding_lines(finding, label)
+
+
+def changed_lines(
+    changes: Sequence[FieldChange], capabilities: Sequence[CapabilityChange], label: int, room: int
+) -> Iterator[Line]:
+    """Write each field and each capability that changes."""
+    for change in changes:
+        yield change_line(change, label, room)
+    patterns = max((len(granted(capability)) for capability in capabilities), default=0)
+    for index, capability in enumerate(capabilities):
+        name = "" if index else "capabilities"
+        yield capability_line(capability, name, label, min(patterns, room // 2), room)
+
+
+def difference_lines(
+    changes: Sequence[FieldChange], capabilities: Sequence[CapabilityChange], width: int
+) -> Iterator[Line]:
+    """Write the same without an action."""
+    room = max(width, NARROWEST) - len(INDENT)
+    label = max((len(printable(change.field)) for change in changes), default=0)
+    yield from changed_lines(changes, capabilities, max(min(label, room // 2), len("capabilities")), room)
 
 
 def finding_lines(finding: PlanFinding, label: int) -> Iterator[Line]:

@@ -114,6 +114,25 @@ def test_a_change_that_breaks_a_caller_is_blocked_told_and_goes_on_each_way_out(
     assert plan(shop)["actions"] == []
 
 
+def test_two_revisions_of_a_history_are_compared(shop: Stage):
+    told = shop.json("diff", "counter@1", "@2")
+    jsonschema.validate(told, json.loads((ROOT / "schemas" / "diff.schema.json").read_text()))
+    assert [change["field"] for change in told["changes"]] == ["version", "artifact"]
+    assert told["world"]["compatible"] is False
+    shown = shop.run("diff", f"counter@{told['old']['revision'][:8]}", "counter@stable", "--exit-code", code=FAILED).out
+    assert "default/counter@1 (1.0.0, " in shown
+    assert "breaking: calls through airs" in shown
+    assert f"- function {NAME}#reset" in shown
+    assert "The same content." in shop.run("diff", "counter@2", "@now", "--exit-code").out
+    assert "+ storage.read" not in shop.run("diff", "console@1", "counter@1").out
+    for wrong, why in (
+        ("counter", "names no revision"),
+        ("counter@77", "has no revision 77"),
+        ("counter@", "names no"),
+    ):
+        assert why in shop.run("diff", wrong, "@1", code=USAGE).err
+
+
 def test_what_is_allowed_to_break_is_rolled_out_and_a_use_that_nobody_meets_is_blocked(shop: Stage):
     shop.write("console", "hello-1.0.0", uses=[{"deployment": "counter", "interface": "demo:apps/counter"}])
     shop.write("counter", "typed-1.0.0")
