@@ -32,7 +32,7 @@ test: $(VENV)/dev.stamp ## run the tests; TESTS=tests/plan for some of them, JOB
 soak: $(VENV)/dev.stamp ## run what takes long: random messages amid crashes, generated worlds; SOAK_S=900 for longer
 	AIRS_SOAK_S=$(SOAK_S) AIRS_WORLDS=2000 AIRS_INTERLEAVINGS=1000 SEEDS=0-1999 $(BIN)/pytest -o faulthandler_timeout=0 \
 	  tests/e2e/test_soak.py tests/e2e/test_crash.py tests/interface/test_text.py tests/simulation tests/supervise/test_interleavings.py
-	$(BIN)/python -m benchmarks.parsers policies policy-values
+	$(BIN)/python -m benchmarks.parsers policies policy-values state state-planned state-values
 	AIRS_KILLS=40 $(BIN)/pytest -o faulthandler_timeout=0 tests/e2e/test_components_killed.py tests/e2e/test_policy_killed.py
 
 check: $(VENV)/dev.stamp ## look at the code without running it: format, lint, types, imports, generated files, sentences

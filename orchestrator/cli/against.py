@@ -84,7 +84,9 @@ def plan_against(
     """
     base = base_for(settings, place, named, key)
     taken = _taken(settings, place, base)
-    read_as = place if taken is None else replace(place, source=taken.name)
+    read_as = place
+    if taken is not None:
+        read_as = replace(place, source=taken.name, namespaces=place.namespaces or taken.namespaces)
     source = read_source(read_as, settings, trust=base.trust)
     observed = base.observed
     resolution = source.resolution([seen.record.key for seen in observed.deployments], permissions)

@@ -32,7 +32,10 @@ Moment = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
 
 
 class ExportedSource(Value, frozen=True):
-    """One source of the agent: `place` is the repository or the root, `path` what is read below it."""
+    """One source of the agent: `place` is the repository or the root, `path` what is read below it.
+
+    `namespaces` are the only ones that its manifests may name, none for any.
+    """
 
     name: str
     follow: Follow = Follow.APPLIED
@@ -40,6 +43,7 @@ class ExportedSource(Value, frozen=True):
     path: str = ""
     revision: str | None = None
     read_ms: Moment = 0
+    namespaces: tuple[str, ...] = ()
 
 
 class ExportedState(Value, frozen=True):
@@ -138,7 +142,10 @@ def _source(
         path = _below(name, place)
     read_ms = note.read_ms if note is not None else 0
     revision = desired.revision if desired is not None else None
-    return ExportedSource(name=name, follow=follow, place=place, path=path, revision=revision, read_ms=read_ms)
+    return ExportedSource(
+        name=name, follow=follow, place=place, path=path, revision=revision, read_ms=read_ms,
+        namespaces=spec.namespaces if spec is not None else (),
+    )  # fmt: skip
 
 
 def _below(name: str, place: str) -> str:

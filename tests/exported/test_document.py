@@ -72,7 +72,7 @@ def test_worlds_are_of_all_that_runs_leads_or_is_wanted_and_counted_where_there_
     assert fitting_worlds(digests, lambda d: WORLD if d == digests[2] else None) == ({digests[2]: WORLD}, 2)
 
 
-FOLDER = FolderSpec(identity="shop", root="/srv", root_reason="", folder="deploy/prod")
+FOLDER = FolderSpec(identity="shop", root="/srv", root_reason="", folder="deploy/prod", namespaces=("shop",))
 ONE_FILE = FolderSpec(identity="shop", root="/srv", root_reason="", folder="deploy", file="a.yaml")
 GIT = GitSpec(identity="shop", repository="https://g.example/x.git", ref="main", path="prod", transport="https")
 
@@ -94,4 +94,5 @@ def test_the_inventory_says_what_is_read_below_which_root(name: str, spec: objec
     wishes = {name: DesiredState(source=name, root=root, revision="abc")}
     (found,) = exported_sources(SourceFacts(followed, {name: note}, wishes))
     assert (found.place, found.path, found.read_ms, found.revision) == (place, path, 9, "abc")
+    assert found.namespaces == (("shop",) if spec is FOLDER else ())
     assert found.follow is (Follow.WATCHED if spec else Follow.APPLIED)
