@@ -6,6 +6,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -24,18 +25,17 @@ from orchestrator.time_of_day import wall_ms
 
 def placed_from(spec: SourceSpec, cwd: Path) -> Placed:
     """Return what turns a file of a source, as it is shown to somebody in `cwd`, into its path in the repository."""
-    spec_place = spec.repository if isinstance(spec, GitSpec) else ""
+    return partial(_in_folder, spec, cwd) if isinstance(spec, FolderSpec) else partial(_at_commit, spec)
 
-    def of_folder(shown: str) -> str:
-        top = spec.work_tree or spec.root if isinstance(spec, FolderSpec) else ""
-        path = os.path.relpath(os.path.join(os.path.realpath(cwd), shown), top)
-        return "" if "://" in shown or path.split("/")[0] == ".." else path
 
-    def of_repository(shown: str) -> str:
-        own = shown.removeprefix(f"{spec_place}@")  # `REPOSITORY@COMMIT:` stands before it
-        return own.partition(":")[2] if own != shown else ""
+def _in_folder(spec: FolderSpec, cwd: Path, shown: str) -> str:
+    path = os.path.relpath(os.path.join(os.path.realpath(cwd), shown), spec.work_tree or spec.root)
+    return "" if "://" in shown or path.split("/")[0] == ".." else path
 
-    return of_folder if isinstance(spec, FolderSpec) else of_repository
+
+def _at_commit(spec: GitSpec, shown: str) -> str:
+    path = shown.removeprefix(f"{spec.repository}#{spec.ref}:")  # as a snapshot of it puts before each
+    return path if path != shown else ""
 
 
 def print_plan(form: str, plan: Plan, placed: Placed) -> None:
