@@ -123,9 +123,10 @@ def base_for(settings: Settings, place: NamedSource, named: str, key: str | None
         return Base(ObservedState(lineage="", serial=0), Against(kind=AgainstKind.EMPTY))
     if named.startswith(("https://", "http://")):
         state = opened_as(_downloaded(settings, named), named, key)
-        return _exported(state, AgainstKind.URL, named, is_key_asked=key is not None)
+        return _exported(settings, state, AgainstKind.URL, named, is_key_asked=key is not None)
     if os.path.lexists(named):
-        return _exported(read_state(Path(named), key), AgainstKind.FILE, named, is_key_asked=key is not None)
+        state = read_state(Path(named), key)
+        return _exported(settings, state, AgainstKind.FILE, named, is_key_asked=key is not None)
     if key is not None:
         raise Failure(f"there is no file {named}", "--state-key is for an exported state.", exit_code=USAGE)
     return _revision(settings, place, named)
@@ -139,7 +140,12 @@ def judging_against(settings: Settings, base: Base) -> Judging:
     return Judging(rules=replace(rules, machine=machine), now_ms=wall_ms(), trust=base.trust)
 
 
-def _exported(state: ExportedState, kind: AgainstKind, place: str, *, is_key_asked: bool) -> Base:
+def _exported(
+    settings: Settings, state: ExportedState, kind: AgainstKind, place: str, *, is_key_asked: bool
+) -> Base:  # fmt: skip
+    if state.worlds_left_out:
+        told = f"the state lacks the worlds of {state.worlds_left_out} artifacts: callers of these are not looked for"
+        settings.err().print(Text(told, style="yellow"))
     against = Against(
         kind=kind, place=place, made_ms=state.made_ms, airs=state.airs[:AIRS_MAX], key_id=key_id(state.public_key),
         is_key_asked=is_key_asked,

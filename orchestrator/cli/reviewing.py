@@ -1,11 +1,13 @@
 """`airs apply` of a plan that was made elsewhere: the plan is made here again, and applied if it is that very plan."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.cli.context import Settings
 from orchestrator.cli.reading import NamedSource, PlanMade, ReadSource, make_plan_for
 from orchestrator.cli.recorded import recorded_instead
 from orchestrator.contract.codes import INVALID, USAGE
+from orchestrator.contract.documents import SourceView
 from orchestrator.contract.problem import Failure
 from orchestrator.plan.document import Plan
 from orchestrator.plan.reviewed import check_same, read_reviewed
@@ -30,9 +32,7 @@ def place_of(settings: Settings, reviewed: Plan, file: Path) -> NamedSource:
     Raises:
         Failure: nothing here knows this source, so that the caller has to say where its manifests are.
     """
-    client = settings.connection()
-    views = client.sources() if client.answers() else recorded_instead(settings).sources
-    found = next((view for view in views if view.name == reviewed.source), None)
+    found = next((view for view in _known_sources(settings) if view.name == reviewed.source), None)
     if found is None:
         raise Failure(
             f"{file} was made elsewhere, and nothing here is source {reviewed.source}",
@@ -40,6 +40,13 @@ def place_of(settings: Settings, reviewed: Plan, file: Path) -> NamedSource:
             f"Say where they are: `airs apply PATH --plan {file}`.", USAGE,
         )  # fmt: skip
     return NamedSource(found.reads or found.name, reviewed.source, None, found.verify)
+
+
+def _known_sources(settings: Settings) -> Sequence[SourceView]:
+    client = settings.connection()
+    if client.answers():
+        return client.sources()
+    return recorded_instead(settings).sources if settings.state_dir.is_dir() else ()
 
 
 def reviewed_here(settings: Settings, source: ReadSource, reviewed: Plan) -> PlanMade:

@@ -304,6 +304,7 @@ def test_what_is_no_reviewed_plan_of_this_agent_is_refused(shop: tuple[Airs, Pat
     (tmp_path / "other").mkdir()
     other = Airs(tmp_path / "other")
     try:
+        assert "and nothing here is source" in other.run("apply", plan, check=False).stderr
         done = other.run("apply", repository / "manifests", "--plan", plan, check=False)
         assert (done.returncode, "belongs to another state directory" in done.stderr) == (INVALID, True)
         assert "and nothing here is source" in other.run("apply", plan, check=False).stderr
