@@ -88,6 +88,7 @@ class Notifying:
         self._touched: set[DeploymentKey | str] = set()
         self._members: dict[str, _Members] = {}  # by source
         self._commits: dict[str, Notice] = {}  # by source, of the commit that it is at
+        self._refused: dict[str, str] = {}  # by source, the subject of the commit that was refused last
         self._thread = threading.Thread(target=self._go, name="airs-notify", daemon=True)
 
     def begin(self) -> None:
@@ -228,9 +229,9 @@ class Notifying:
             return
         yield source_notice(note.status, self._clock.wall_ms())
         refused = refused_notice(note.status, self._clock.wall_ms())
-        if refused is not None:
+        if refused is not None:  # attempted; the one before is still in force
+            self._refused[source] = refused.subject
             yield refused
-            return
         desired, revision = world.desired.get(source), note.status.revision or ""
         if desired is None or len(revision) not in COMMIT_DIGITS or desired.revision != revision:
             return
@@ -276,9 +277,13 @@ class Notifying:
         keys = {*world.records, *(each.key for one in world.desired.values() for each in one.deployments)}
         subjects = {f"{kind} {key}" for kind in ("deployment", "approval") for key in keys}
         subjects |= {f"source {name}" for name in world.sources}
-        subjects |= {each.subject for each in self._commits.values()}
+        subjects |= {*(each.subject for each in self._commits.values()), *self._refused.values()}
         for receiver in self._receivers:
             receiver.keep_only(subjects)
+        for source in (self._commits.keys() | self._refused.keys() | self._members.keys()) - world.sources.keys():
+            self._commits.pop(source, None)
+            self._refused.pop(source, None)
+            self._members.pop(source, None)
 
 
 class _Members:

@@ -148,6 +148,7 @@ class GitNoteSender:
                 raise SendFailed(f"{folder} takes no note: {error.strerror}") from None
 
     def _write(self, git: GitCommand, notice: Notice) -> None:
+        git.run("cat-file", "-e", f"{notice.commit}^{{commit}}")  # notes may be of what is not there
         notes = ("notes", f"--ref={NOTE_REF}")
         try:
             before = git.run(*notes, "show", notice.commit)

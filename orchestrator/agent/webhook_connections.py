@@ -1,8 +1,8 @@
 """A port → connections, each served by a task of its own: so many a second, so many at a time, none for ever.
 
-Connections beyond the rate wait in the kernel, and then with their senders: a flood costs the agent a small share of a
-core, whoever sends it. Of too many at a time, the one that takes longest makes way, so that those who say nothing keep
-nobody out who has something to say.
+Those beyond the rate wait in the kernel, and then with their senders: a flood costs the agent a small share of a core,
+whoever sends it. Of too many at a time, the one that takes longest makes way, so that those who say nothing keep nobody
+out who has something to say.
 """
 
 import asyncio
@@ -48,10 +48,12 @@ def shown_address(listener: socket.socket) -> str:
 
 
 class WebhookConnections:
-    """The connections to one listener, for its event loop alone."""
+    """The connections to one listener, for its event loop alone; `crowded` is told of each that has to make way."""
 
-    def __init__(self, serve: Callable[[Link], Awaitable[None]], clock: Clock) -> None:
-        self._serve, self._clock = serve, clock
+    def __init__(
+        self, serve: Callable[[Link], Awaitable[None]], crowded: Callable[[], None], clock: Clock
+    ) -> None:  # fmt: skip
+        self._serve, self._crowded, self._clock = serve, crowded, clock
         self._tasks: dict[asyncio.Task[None], None] = {}  # the oldest first
         self._rate = SendRate(PER_MINUTE, clock.monotonic_ms())
 
@@ -69,6 +71,7 @@ class WebhookConnections:
                     continue
                 self._rate.take()
                 self._begin(self._served(connection, encryption))
+                await asyncio.sleep(0)  # those that wait in the kernel are taken without a pause otherwise
         finally:
             listener.close()
 
@@ -82,6 +85,7 @@ class WebhookConnections:
             oldest = next(iter(self._tasks))
             del self._tasks[oldest]
             oldest.cancel()
+            self._crowded()
         task = asyncio.ensure_future(serving)
         self._tasks[task] = None
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
@@ -93,7 +97,8 @@ class WebhookConnections:
             transport, _ = await loop.connect_accepted_socket(
                 lambda: protocol, connection, ssl=encryption, ssl_handshake_timeout=HANDSHAKE_S if encryption else None
             )
-        except OSError:  # no TLS, or it has gone: ssl.SSLError and ConnectionError are of this kind
+        except (OSError, asyncio.CancelledError):  # no TLS, it has gone, or makes way: ssl.SSLError is an OSError
+            connection.close()
             return
         link = Link(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
         try:

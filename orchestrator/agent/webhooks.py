@@ -123,7 +123,7 @@ class Webhooks:
 
     async def _listen(self) -> None:
         stop = self._state.began()
-        connections = WebhookConnections(self._serve, self._clock)
+        connections = WebhookConnections(self._serve, lambda: self._refuse(RequestFault.CROWDED, None, ""), self._clock)
         opener = asyncio.create_task(self._opened(connections))
         await stop.wait()
         opener.cancel()
@@ -168,9 +168,6 @@ class Webhooks:
         except TimeoutError:
             self._refuse(RequestFault.TOO_SLOW, None, link.peer)
             await link.answer(408, "not heeded: too-slow")
-        except asyncio.CancelledError:
-            self._refuse(RequestFault.CROWDED, None, link.peer)
-            raise
         else:
             self._accept(asked)
             await link.answer(202, "heard")

@@ -4,10 +4,8 @@ import hashlib
 import hmac
 import json
 import os
-import shutil
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -21,6 +19,7 @@ import pytest
 from orchestrator.notify.signatures import standard_signature
 from tests.e2e.conftest import Airs, wait_until
 from tests.e2e.test_git import Repository
+from tests.fetch.web import certificate
 
 SECRET = "a secret of nobody else"
 SETTINGS = """
@@ -260,23 +259,11 @@ def test_a_secret_is_changed_without_a_restart(hooked: Hooked):
     wait_until(lambda: hooked.post("generic") == 202)
 
 
-def self_signed(key: Path, certificate: Path) -> None:
-    """Make a certificate of this machine that nobody but itself signed."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out",
-         str(certificate)],
-        check=True, capture_output=True,
-    )  # fmt: skip
-
-
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed, which makes the certificate")
 def test_without_a_secret_nothing_listens_until_there_is_one_and_then_it_may_speak_tls(airs: Airs, tmp_path: Path):
-    key, own = tmp_path / "key.pem", tmp_path / "own.pem"
-    self_signed(key, own)
+    key, own = certificate(tmp_path)
     airs.state_dir.mkdir(mode=0o700)
-    certificate = f'certificate = "{own}"\nkey = "{key}"\n'
-    (airs.state_dir / "airs.toml").write_text(SETTINGS + certificate + endpoint("github"))
+    encrypted = f'certificate = "{own}"\nkey = "{key}"\n'
+    (airs.state_dir / "airs.toml").write_text(SETTINGS + encrypted + endpoint("github"))
     airs.run("agent", "start")
     closed = wait_until(lambda: airs.json("agent", "status")["webhooks"])
     assert closed["listening"] == ""
