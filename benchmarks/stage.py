@@ -18,6 +18,7 @@ from orchestrator.agent.process import SWITCH_S
 from orchestrator.agent.trouble import Trouble
 from orchestrator.host.context import GuestContext
 from orchestrator.manifest import references, resolve
+from orchestrator.messaging.endings import RequestCounters
 from orchestrator.model.desired import DesiredState, Permissions
 from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Message, Outcome, Replied
@@ -98,6 +99,8 @@ class Stage:
         if found is None:
             record = self.agent.ledger.records[key]
             alone = ComponentId(key.namespace, key.name, "alone")
+            sender = self.agent.exchange.requests.begin(alone, RequestCounters(), lambda: None)
+            sender.works_on(None, "")  # in no conversation that is recorded, as most
             started = finish(self.agent.guests.start(record.wanted.revision, alone))
             assert isinstance(started, Guest), started
             found = self.started[key] = Direct(started)

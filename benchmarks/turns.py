@@ -19,11 +19,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from benchmarks.stage import Stage
+    from orchestrator.model.ids import DeploymentKey
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVE = "--serve"
-FANS = 10
+FANS, ANSWERS, CALLS_OUT = 10, 64, 16
 ROUNDS, SLICE_MS = 41, 20
 WALL, CPU = "wall", "cpu"
 CLOCKS = {WALL: time.perf_counter, CPU: time.process_time}
@@ -156,7 +160,7 @@ def serve(words: IO[str], answers: IO[str]) -> None:
             answers.flush()
 
 
-def _cases(stage: "object") -> dict[str, Act]:
+def _cases(stage: "Stage") -> dict[str, Act]:
     from benchmarks import actors, calls
     from benchmarks.stage import GUEST, message
 
@@ -173,8 +177,39 @@ def _cases(stage: "object") -> dict[str, Act]:
         "sends-64": calls.burst_of(stage, sender, echo, small),
         "fan-out-10": actors.all_of(stage, sender, fan, [small] * FANS),
         "ring-10": actors._ring(stage, FANS),
+        "answers-64": _answers(stage, sender, echo, small),
+        "calls-out-16": _calls_out(stage, large),
         "spawn": actors._spawn(stage, echo),
     }
+
+
+def _answers(stage: "Stage", sender: "DeploymentKey", echo: "DeploymentKey", payload: bytes) -> Act:
+    """Make requests of an instance and wait until it was given all their answers."""
+    from benchmarks.stage import wait_until
+    from orchestrator.model.ids import ComponentId
+
+    requests, service = stage.agent.exchange.requests, stage.agent.fleet.services[sender]
+    ((instance,),) = (one.members for one in service._sets.values())
+    target = ComponentId(echo.namespace, echo.name)
+
+    def act() -> None:
+        requester = instance.guest_side.requester
+        for _ in range(ANSWERS):
+            requester.works_on(None, "")  # in no conversation that is recorded, as most
+            requests.ask(requester, target, payload, 60_000)
+        wait_until(lambda: not instance.guest_side.asks, every_s=0.0001)
+
+    return act
+
+
+def _calls_out(stage: "Stage", payload: bytes) -> Act:
+    """Return a message by which a guest sends to nobody, many times."""
+    from benchmarks.hostcalls import GRANTS
+    from benchmarks.stage import GUEST, message
+
+    guest = stage.guest(stage.deploy("caller", GUEST, GRANTS))
+    sent = message(b"!send %d nobody " % CALLS_OUT + payload)
+    return lambda: guest.handle(sent)
 
 
 def _calls_a_look(act: Act) -> int:

@@ -17,6 +17,14 @@ INTERFACE = "airssys:core/host-messaging@1.0.0"
 WAIT_MAX_S = 86_400.0  # for room; the deadline of a sender's own call is sooner
 
 
+def _yes(_key: DeploymentKey) -> bool:
+    return True
+
+
+def _no(_key: DeploymentKey) -> bool:
+    return False
+
+
 def may_reach(context: GuestContext, target: DeploymentKey) -> bool:
     """Decide whether a guest may send to a deployment."""
     return context.allows(target, may_send, context.key, target)
@@ -46,7 +54,7 @@ def messaging_imports(
             return over
         trace = recorder.trace(requester, sent_ns)
         mail = Mail(requester.address, (payload,), sent_ns, requester.conversation, None, trace, to=target.instance)
-        _, refused = router.send_many(key, mail, lambda _key: may, may_wait=True)
+        _, refused = router.send_many(key, mail, _yes if may else _no, may_wait=True)
         if refused is None:
             when_room = router.crowded(key)
             return Ok(None) if when_room is None else Wait(WAIT_MAX_S, Ok(None), when_room)

@@ -3,7 +3,7 @@
 Those that somebody named are recorded, and a few without: one every `SAMPLE_NS`. Where hops are kept is for `heard`.
 """
 
-import secrets
+import os
 from collections.abc import Callable, Sequence
 
 from orchestrator.messaging.mailbox.batch import Told
@@ -13,6 +13,7 @@ from orchestrator.model.ids import ComponentId, DeploymentKey
 from orchestrator.model.message import Exited, Mail, Message, Outcome, Refused, Replied, Undelivered
 
 SAMPLE_NS = 20_000_000  # between two conversations that are recorded though nobody named them
+ID_BYTES, IDS_AT_ONCE = 16, 64
 OUTCOME_MAX = 4_096  # characters
 
 Unheard = Callable[[ComponentId, ComponentId, Outcome], None]  # sender, target
@@ -109,8 +110,20 @@ def outcome_text(outcome: Outcome) -> str:
 
 
 def random_id() -> str:
-    """Return an id that nobody can guess."""
-    return secrets.token_hex(16)
+    """Return an id that nobody can guess.
+
+    Asking the kernel lets go of the interpreter's lock, for which the sender then waits, so many are asked for at once.
+    """
+    try:
+        return _ids.pop()
+    except IndexError:
+        digits = os.urandom(IDS_AT_ONCE * ID_BYTES).hex()
+        _ids.extend(digits[at : at + 2 * ID_BYTES] for at in range(0, len(digits) - 2 * ID_BYTES, 2 * ID_BYTES))
+        return digits[-2 * ID_BYTES :]
+
+
+_ids: list[str] = []  # drawn, and not given yet
+os.register_at_fork(after_in_child=_ids.clear)  # two processes never give the same
 
 
 def _nobody(*_told: object) -> None:

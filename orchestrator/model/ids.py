@@ -35,7 +35,7 @@ class ComponentId(msgspec.Struct, frozen=True, order=True):
     @property
     def deployment(self) -> DeploymentKey:
         """The deployment this id belongs to."""
-        return DeploymentKey(namespace=self.namespace, name=self.name)
+        return DeploymentKey(self.namespace, self.name)
 
     def __str__(self) -> str:
         base = f"{self.namespace}/{self.name}"

@@ -30,5 +30,5 @@ def test_a_tree_beside_itself_under_another_setting():
 
 
 def test_a_case_that_a_side_lacks_is_named_with_those_there_are():
-    with pytest.raises(KeyError, match=r"not on both sides: nothing; there are fan-out-10, guest-16B"):
+    with pytest.raises(KeyError, match=r"not on both sides: nothing; there are answers-64, calls-out-16, fan-out-10"):
         [*compared(US, US, ["nothing"], rounds=1, slice_ms=1)]

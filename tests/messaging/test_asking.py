@@ -1,6 +1,7 @@
 """Requests between instances with a clock that the test moves: who is told what, and that it is told once."""
 
 import itertools
+import os
 
 import pytest
 
@@ -315,6 +316,20 @@ def test_ids_are_long_and_differ():
     made = {random_id() for _ in range(1_000)}
     assert len(made) == 1_000
     assert {len(id) for id in made} == {32}
+
+
+def test_a_process_and_its_fork_give_other_ids():
+    random_id()  # so that some more are drawn
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writing, "".join(random_id() for _ in range(70)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    given = os.read(reading, 70 * 32).decode()
+    theirs = {given[at : at + 32] for at in range(0, len(given), 32)}
+    assert len(theirs) == 70
+    assert theirs.isdisjoint(random_id() for _ in range(70))
 
 
 def test_an_asker_is_one_life_of_an_instance(stage):

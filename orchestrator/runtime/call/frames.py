@@ -44,6 +44,7 @@ _Place = tuple[int, int]  # address and length
 _NO_ID = (0, 0, 0, 0, 0, 0, 0)
 _NO_TEXT = (0, 0, 0)
 _NO_TIME = (0, 0)
+_ID_AT = 7  # of a record: behind three places of names, and whether there is an id
 
 
 class FrameBatch(msgspec.Struct):
@@ -68,7 +69,11 @@ def frame(message: Message) -> Frame:
     """
     if not 0 <= message.timestamp_ns <= _LAST_NS:
         raise UnfitValue(f"a time of {message.timestamp_ns} ns")
-    if message.correlation_id is not None or message.reply_to is not None or message.content_type is not None:
+    if message.correlation_id is not None:  # a request, or an answer to one
+        id = _encoded(message.correlation_id)
+        before, after = _around_id(message.sender, message.reply_to, message.content_type, len(id))
+        return before + id + after, message.payload, message.timestamp_ns
+    if message.reply_to is not None or message.content_type is not None:
         texts, record = _described(message)
         return _headed(texts, record), message.payload, message.timestamp_ns
     global _last_sender  # replaced whole, so that any thread reads one or the other
@@ -213,6 +218,17 @@ class _Sender:
 _sender = lru_cache(1024)(_Sender)
 
 
+@lru_cache(1024)
+def _around_id(
+    sender: ComponentId, reply_to: ComponentId | None, content_type: str | None, length: int
+) -> tuple[bytes, bytes]:
+    """Return what stands before and after the id in the head of a request or an answer, where ids have this length."""
+    texts, record = _described(Message(sender, b"", 0, "0" * length, reply_to, content_type))
+    whole = _headed(texts, record)
+    at = record[_ID_AT]
+    return whole[:at], whole[at + length :]
+
+
 def _described(message: Message) -> tuple[bytes, tuple[int, ...]]:
     """Return all texts of a message, and its record without the payload's place."""
     texts = _Texts()
@@ -227,6 +243,13 @@ def _described(message: Message) -> tuple[bytes, tuple[int, ...]]:
     return texts.joined(), (*names, *correlation, *reply, *time, *content)
 
 
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except (UnicodeEncodeError, AttributeError):
+        raise UnfitValue(f"expected text, got {text!r:.80}") from None
+
+
 class _Texts:
     """Texts that are laid one behind the other from `window.BODY` on."""
 
@@ -236,10 +259,7 @@ class _Texts:
 
     def add(self, text: str) -> _Place:
         """Lay down a text; return where."""
-        try:
-            part = text.encode()
-        except (UnicodeEncodeError, AttributeError):
-            raise UnfitValue(f"expected text, got {text!r:.80}") from None
+        part = _encoded(text)
         self._parts.append(part)
         at = self._at
         self._at += len(part)
