@@ -199,7 +199,8 @@ class Agent:
 
         worlds = FoundWorlds(Worlds(SealedFolder(self.state.cache)), read)
         return KnownFacts(
-            worlds.world, self.exchange.senders.of, self.store.facts, lambda: standing_in(self.ledger.records.values())
+            worlds.world, self.exchange.senders.of, self.store.facts, lambda: standing_in(self.ledger.records.values()),
+            lambda desired: self.controller.siblings.of(desired),
         )  # fmt: skip
 
     def _guests(self, socket_path: Path) -> Guests:

@@ -10,12 +10,15 @@ from orchestrator.cli.context import Settings
 from orchestrator.compiled.found import FoundWorlds
 from orchestrator.compiled.sealed import SealedFolder
 from orchestrator.compiled.worlds import Worlds
-from orchestrator.contract.bodies import FACTS_MAX, FactsBody
+from orchestrator.contract.bodies import FACTS_MAX, FactsBody, SiblingsBody
+from orchestrator.contract.documents import SiblingView
+from orchestrator.model.desired import DesiredState
 from orchestrator.model.facts import DeploymentFacts
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.snapshot import Artifact, Snapshot
 from orchestrator.model.world import World
 from orchestrator.plan.findings.known import KnownFacts
+from orchestrator.plan.siblings import Sibling, Siblings
 from orchestrator.store.layout import CACHE
 
 
@@ -44,6 +47,11 @@ def found_worlds(settings: Settings) -> FoundWorlds:
     return FoundWorlds(inspected, read)
 
 
+def _sibling(view: SiblingView) -> Sibling:
+    wish = DesiredState(source=view.source, invalid=view.wants, unreadable_files=view.unreadable_files)
+    return Sibling(wish, view.unknown, watched=view.watched)
+
+
 class KnownHere:
     """The facts that this command can find beside a source and the observed state; `keys` are those recorded."""
 
@@ -54,7 +62,17 @@ class KnownHere:
     @property
     def known(self) -> KnownFacts:
         """The ports of a plan."""
-        return KnownFacts(self._world, self._senders, lambda key: self._facts.get(key))
+        return KnownFacts(
+            self._world, self._senders, lambda key: self._facts.get(key), siblings=lambda wish: self._siblings(wish)
+        )
+
+    def _siblings(self, wish: DesiredState) -> Siblings:
+        """Return the sources beside that of a wish; none where no agent runs, which nobody watches then."""
+        client = self._settings.connection()
+        if not self._keys or not client.answers():
+            return ()
+        found = client.siblings(SiblingsBody(source=wish.source, root=wish.root))
+        return [*map(_sibling, found)]
 
     def _world(self, artifact: str) -> World | None:
         return self._held.get(artifact) or self._found.world(artifact)

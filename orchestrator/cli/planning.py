@@ -382,7 +382,7 @@ def _see_through(settings: Settings, client: AgentClient, plan: Plan, wait: bool
     moving = {action.key for action in plan.actions if not action.kind.is_stopped}
     left_alone = {action.key for action in stopped}
     wanted = {d.key: d.revision.id for d in plan.desired.deployments if d.key in moving or d.key not in left_alone}
-    gone = {action.key for action in plan.actions if action.kind is ActionKind.REMOVE}
+    gone = {action.key: plan.source for action in plan.actions if action.kind is ActionKind.REMOVE}
     settled, not_created = wait_for(settings, client, wanted.keys(), gone, timeout_ms) if wait else Settled([])
     if settings.is_json:
         settings.print_json({"actions": plan.actions, "summary": plan.summary, "deployments": settled})

@@ -34,14 +34,18 @@ class Settled(NamedTuple):
 
 
 def wait_for(
-    settings: Settings, client: AgentClient, wanted: Set[DeploymentKey], gone: Set[DeploymentKey], timeout_ms: int
+    settings: Settings,
+    client: AgentClient,
+    wanted: Set[DeploymentKey],
+    gone: Mapping[DeploymentKey, str],
+    timeout_ms: int,
 ) -> Settled:
-    """Wait until those `wanted` are Ready, failed, held or cannot be created, and those that shall be `gone` are.
+    """Wait until those `wanted` are Ready, failed, held or cannot be created, and those `gone` are, from their sources.
 
     Raises:
         Failure: time ran out; the agent goes on.
     """
-    keys = wanted | gone
+    keys = wanted | gone.keys()
     deadline = time.monotonic() + timeout_ms / 1000
     console = settings.err()
     told: set[str] = set()
@@ -50,7 +54,7 @@ def wait_for(
             began = time.monotonic()
             there = client.deployments()
             views = [v for v in there if key_of(v) in keys]
-            waiting = [v for v in views if not is_at_rest(v) or key_of(v) in gone]
+            waiting = [v for v in views if not is_at_rest(v) or gone.get(key_of(v)) == v.source]
             missing = wanted - {key_of(v) for v in views}
             left = _left_undone(client, missing) if missing else {}
             if not waiting and missing <= (hopeless := _hopeless(left, there)):

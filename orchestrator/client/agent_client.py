@@ -13,7 +13,15 @@ from orchestrator.client.folder import check_own
 from orchestrator.client.process import is_busy, is_stopped, pulse, why_silent
 from orchestrator.client.query import query, quoted
 from orchestrator.contract import endpoints as api
-from orchestrator.contract.bodies import NO_REPLY, FactsBody, PlanWish, RemoveBody, SecretsBody, SourceWish
+from orchestrator.contract.bodies import (
+    NO_REPLY,
+    FactsBody,
+    PlanWish,
+    RemoveBody,
+    SecretsBody,
+    SiblingsBody,
+    SourceWish,
+)
 from orchestrator.contract.codes import NO_AGENT
 from orchestrator.contract.documents import (
     ActView,
@@ -34,6 +42,7 @@ from orchestrator.contract.documents import (
     RevisionView,
     RunView,
     SessionView,
+    SiblingView,
     SourceAdded,
     SourcesAsked,
     SourceView,
@@ -169,6 +178,10 @@ class AgentClient:
     def plan(self, wish: PlanWish) -> Planned:
         """Ask for the plan of a folder, which the agent reads as it is now."""
         return self._get(api.PLAN, body=msgspec.json.encode(wish), wait_s=PLAN_S)
+
+    def siblings(self, body: SiblingsBody) -> list[SiblingView]:
+        """Ask for the sources of the same repository or work tree as a source."""
+        return self._get(api.SIBLINGS, body=msgspec.json.encode(body))
 
     def facts(self, body: FactsBody) -> list[DeploymentFacts]:
         """Ask for the facts about some deployments that a plan tells."""

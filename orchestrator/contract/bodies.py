@@ -89,6 +89,13 @@ class FactsBody(Value, frozen=True):
     keys: Annotated[tuple[DeploymentKey, ...], msgspec.Meta(max_length=FACTS_MAX)]
 
 
+class SiblingsBody(Value, frozen=True):
+    """A source that a plan is made for, and its root."""
+
+    source: str
+    root: str
+
+
 class RunBody(Value, frozen=True):
     """A run of a job; without arguments, it takes those of its manifest."""
 

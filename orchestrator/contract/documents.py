@@ -341,6 +341,16 @@ class SourcesAsked(Value, frozen=True):
     at: int
 
 
+class SiblingView(Value, frozen=True):
+    """A source of the same repository or work tree as another: what it wants, and why that is not known now."""
+
+    source: str
+    wants: tuple[DeploymentKey, ...]
+    unreadable_files: tuple[str, ...]
+    unknown: str
+    watched: bool
+
+
 class SourceAdded(Value, frozen=True):
     """A source that is watched from `at` on, in wall-clock milliseconds, and notes on that, `told` to the operator."""
 

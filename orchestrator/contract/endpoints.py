@@ -13,6 +13,7 @@ from orchestrator.contract.bodies import (
     RemoveBody,
     RunBody,
     SecretsBody,
+    SiblingsBody,
     SourceWish,
 )
 from orchestrator.contract.documents import (
@@ -36,6 +37,7 @@ from orchestrator.contract.documents import (
     RevisionView,
     RunView,
     SessionView,
+    SiblingView,
     SourceAdded,
     SourcesAsked,
     SourceView,
@@ -87,6 +89,7 @@ STATE = Endpoint("GET", "/v1/state", ObservedState)
 EXPORT = Endpoint("GET", "/v1/state/export", bytes, (409,))
 PLAN = Endpoint("POST", "/v1/plan", Planned, (*BODY, 409), PlanWish)
 FACTS = Endpoint("POST", "/v1/facts", list[DeploymentFacts], BODY, FactsBody)
+SIBLINGS = Endpoint("POST", "/v1/siblings", list[SiblingView], BODY, SiblingsBody)
 APPLY = Endpoint("POST", "/v1/apply", Applied, (*BODY, 409), bytes)
 SECRETS = Endpoint("GET", "/v1/secrets", list[SecretView])
 FINGERPRINTS = Endpoint("POST", "/v1/secrets/fingerprints", list[SecretView], BODY, SecretsBody)

@@ -16,6 +16,7 @@ from orchestrator.controller.observer import Observer
 from orchestrator.controller.outcomes import PlanOutcomes
 from orchestrator.controller.planned import PlannedSource, to_plan
 from orchestrator.controller.queue import WorkQueue
+from orchestrator.controller.siblings import SourceSiblings
 from orchestrator.controller.watched import WatchedSources
 from orchestrator.execute.actions import Actions
 from orchestrator.execute.ledger import Ledger
@@ -79,6 +80,8 @@ class Controller:
         self._queue.add(ledger.records)
         self._inbox = Inbox()
         self._leaving: set[DeploymentKey] = set()  # those being removed
+        self.siblings = SourceSiblings(ledger, sources)
+        actions.unread = self.siblings.unread
         self.secrets: SecretFilling = _NoSecrets()
         self.judging: Callable[[], Judging] = lambda: UNJUDGED  # by policies, where there are any
         self.known = NOTHING_KNOWN  # beyond the two states: worlds, senders
@@ -124,6 +127,8 @@ class Controller:
         desired = replace(recorded, permissions=permissions)
         before, names = self._planned.get(desired.source), self.ledger.names
         now = (before.after if before is not None else PlannedSource)(recorded, permissions, names)
+        if before is not None and before.siblings is not None:
+            now.siblings = self.siblings.of(recorded)
         judging = self.judging()
         some = None if before is None else to_plan(before, now, keys, self.ledger.records)
         if some is None:
@@ -137,6 +142,8 @@ class Controller:
             standing = standing_in(records.values()) if is_needed else {}
             wanted = (now.wanted[key] for key in some)
             plan = compare_some(desired, wanted, self._observer.some(seen), staying, judging, standing, self.known)
+        if some is None or now.siblings is None:
+            now.siblings = self.siblings.at_stake(plan, recorded, is_whole=some is None)
         now.entangled = _entangled(plan) if before is None or some is None or some else before.entangled
         self.outcomes.tell_commit(plan)
         outcomes = self.execute(plan, some) if some is None or some else ()
@@ -191,7 +198,8 @@ class Controller:
         waiting = {*_refused(plan)} if has_limits(self.judging().rules) else set()  # others may make room,
         for key in waiting | _entangled(plan):  # or change what they use, of which nothing else tells
             self._queue.add_in(key, ROOM_LOOK_MS)
-        self._leaving |= {action.key for action in plan.actions if action.kind is ActionKind.REMOVE}
+        pairs = zip(plan.actions, outcomes, strict=True)
+        self._leaving |= {a.key for a, o in pairs if a.kind is ActionKind.REMOVE and o.status is not Status.WAITING}
         if not _removes(plan):
             self._granted.pop(plan.source, None)  # meant for that apply, not for every later pass
         self._use_up_adoption(plan.source)
@@ -216,6 +224,7 @@ class Controller:
         """Keep nothing of a source that was removed."""
         self._granted.pop(source, None)
         self._planned.pop(source, None)
+        self.siblings.forget(source)
         self.outcomes.forget(source)
 
     def settle(self, keys: Collection[DeploymentKey]) -> None:

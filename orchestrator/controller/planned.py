@@ -11,6 +11,7 @@ from orchestrator.model.desired import DesiredState, Permissions
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Record
 from orchestrator.model.spec import Deployment
+from orchestrator.plan.siblings import Siblings, are_same
 
 
 class PlannedSource:
@@ -19,6 +20,7 @@ class PlannedSource:
     def __init__(self, recorded: DesiredState, permissions: Permissions, names: int) -> None:
         self.recorded, self.permissions, self.names = recorded, permissions, names
         self.has_removals = False
+        self.siblings: Siblings | None = None  # where something may come from one, or go to one
         self.entangled: frozenset[DeploymentKey] = (
             frozenset()
         )  # those blocked by others, and planned together with them
@@ -48,6 +50,8 @@ def to_plan(
     records: Mapping[DeploymentKey, Record],
 ) -> frozenset[DeploymentKey] | None:
     """Return which of the deployments that the source wants to plan again; None for all of them and for removals."""
+    if before.siblings is not None and not are_same(before.siblings, now.siblings or ()):
+        return None
     if before.has_removals or now.permissions != Permissions() or before.permissions != Permissions():
         return None
     if now.recorded is not before.recorded and _is_another(before.recorded, now.recorded, before, now):

@@ -23,9 +23,10 @@ class WatchedReader(Protocol):
     """Reads one source, elsewhere than on the thread that asks."""
 
     looked_ms: int  # when the reading of the answer began that was taken last
+    taken: int  # the number of the last question that the answers taken so far have answered
 
-    def ask(self) -> None:
-        """Ask for a reading of the source, one more if it is being read; from any thread."""
+    def ask(self) -> int:
+        """Ask for a reading of the source, one more if it is being read; from any thread. Returns its number."""
 
     def take(self) -> SourceAnswer | None:
         """Return the newest answer, once; None while there is no new one."""
@@ -64,6 +65,11 @@ class Watched:
         self.has_answered = False  # with something to be believed, or with why there is nothing
         self.noted_ms = 0
         self.shown = note or self.note(0)  # as of the end of a pass, when the wish is that of the last reading
+
+    @property
+    def unknown(self) -> str:
+        """Say why it cannot be read now; empty where it can."""
+        return self.status.failure.summary if self.status.failure is not None else ""
 
     def note(self, now_ms: int) -> SourceNote:
         """Return what is to be known of it later."""
@@ -106,6 +112,10 @@ class WatchedSources:
         watched = self._watched.get(source)
         if watched is not None:
             watched.reader.ask()
+
+    def find(self, source: str) -> Watched | None:
+        """Return a source if it is watched; from any thread, to look at."""
+        return self._watched.get(source)
 
     def resolve_again(self) -> None:
         """Resolve every snapshot anew in the next pass."""

@@ -1,6 +1,6 @@
 """Walks a plan: each action becomes a durable decision; the instances follow in `settle.py`."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from itertools import groupby
@@ -45,6 +45,7 @@ class Actions:
         self._faults = faults
         self._rollouts = Rollouts(ledger, clock, self._announce)
         self._to_resume = set(ledger.records)  # recorded by an earlier agent, and not told of by this one
+        self.unread: Callable[[str], Sequence[str]] = _all_are_read  # the siblings of a source, that may want its own
 
     def execute(self, plan: Plan, *, is_whole: bool = True) -> tuple[ActionOutcome, ...]:
         """Carry out every action in the plan's order; one that fails or waits does not stop the others.
@@ -58,7 +59,7 @@ class Actions:
         planned = {action.key for action in plan.actions}
         self._faults.done(_carrying_out(plan), lambda key: key not in planned and (is_whole or key in wanted))
         outcomes: list[ActionOutcome] = []
-        for alone, actions in groupby(plan.actions, lambda action: action.kind is ActionKind.ADOPT):
+        for alone, actions in groupby(plan.actions, _is_alone):
             with nullcontext() if alone else self._ledger.together():  # each adoption builds on the one before
                 outcomes += [self._guarded(one, wanted.get(one.key), plan, may_leave) for one in actions]
         return tuple(outcomes)
@@ -113,9 +114,10 @@ class Actions:
             case ActionKind.UPDATE if wanted is not None:
                 status, detail = self._bar(action) if is_barring(action) else self._update(wanted, plan)
             case ActionKind.ADOPT if wanted is not None:
-                status, detail = self._adopt(wanted, plan)
+                status, detail = self._adopt(action, wanted, plan)
             case ActionKind.REMOVE:
-                status, detail = self.remove(action.key, may_leave)
+                unread = self.unread(plan.source)
+                status, detail = _waiting_for(unread) if unread else self.remove(action.key, may_leave)
             case ActionKind.RESTART:
                 status = Status.IN_HAND  # settling starts what is recorded and not there
                 if action.key in self._to_resume:  # it is told once, however long it waits for others
@@ -169,8 +171,12 @@ class Actions:
         self._announce(action.key, "policy-stopped" if is_stopped else "policy-resumed", told)
         return Status.DONE, ""
 
-    def _adopt(self, wanted: Deployment, plan: Plan) -> tuple[Status, str]:
+    def _adopt(self, action: Action, wanted: Deployment, plan: Plan) -> tuple[Status, str]:
         record = self._ledger.records[wanted.key]
+        if Reason.MOVED in action.reasons:  # its owner names it no more
+            self._ledger.decide([PutRecord(record=replace(record, source=plan.source, wanted=wanted))])
+            self._announce(wanted.key, "moved", f"moved from {record.source} to {plan.source}", _about(plan))
+            return Status.DONE, ""
         before = self._ledger.desired.get(record.source)
         given_up = [PutDesired(desired=without(before, wanted.key))] if before else []
         adopted = replace(record, source=plan.source, adopted=True, wanted=wanted)
@@ -230,6 +236,19 @@ def _is_another_commit_alone(before: Record, noted: Record, plan: Plan) -> bool:
 
 def _carrying_out(plan: Plan) -> str:
     return f"carry out the plan of {plan.source}"
+
+
+def _is_alone(action: Action) -> bool:
+    """Whether an action changes what another of the same plan builds on: a taken wish."""
+    return Reason.ADOPTED in action.reasons
+
+
+def _all_are_read(_source: str) -> Sequence[str]:
+    return ()
+
+
+def _waiting_for(unread: Sequence[str]) -> tuple[Status, str]:
+    return Status.WAITING, f"is removed once {', '.join(unread)} was read again and does not want it"
 
 
 def _failed(fault: RecordFault) -> tuple[Status, str]:

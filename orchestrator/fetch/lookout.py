@@ -33,7 +33,7 @@ class _Look:
     def __init__(self, use: ComponentUse) -> None:
         self.remote: RemoteComponent = use.remote
         self.refresh_ms = use.refresh_ms
-        self.sources: dict[str, Callable[[], None]] = {}
+        self.sources: dict[str, Callable[[], object]] = {}
         self.due_ms: int | None = None  # None: never, or it is being looked up
         self.is_running = False
         self.touched_ms = 0
@@ -60,7 +60,7 @@ class Lookout:
             self._is_closed = True
             self._changed.notify()
 
-    def wrapped(self, source: str, read: Read, wake: Callable[[], None]) -> Read:
+    def wrapped(self, source: str, read: Read, wake: Callable[[], object]) -> Read:
         """Return a `read` whose snapshots have the components that they want; `wake` asks for another reading."""
         wanted = Wanted()
 
@@ -78,7 +78,7 @@ class Lookout:
         """Look nothing up for a source any more."""
         self._want(source, (), lambda: None)
 
-    def _want(self, source: str, uses: Sequence[ComponentUse], wake: Callable[[], None]) -> None:
+    def _want(self, source: str, uses: Sequence[ComponentUse], wake: Callable[[], object]) -> None:
         with self._changed:
             wanted = {use.remote.reference: use for use in uses}
             for reference, look in [*self._looks.items()]:

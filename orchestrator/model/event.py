@@ -66,6 +66,7 @@ class EventReason(StrEnum):
     REQUESTED = "requested"
     UPDATED = "updated"
     ADOPTED = "adopted"
+    MOVED = "moved"
     REMOVED = "removed"
     RESUMED = "resumed"
     DONE = "done"

@@ -83,6 +83,15 @@ def overlap(first: SourceSpec, second: SourceSpec) -> bool:
     return False
 
 
+def are_siblings(first: SourceSpec, second: SourceSpec) -> bool:
+    """Whether two sources read parts of one whole: a repository at one ref, a root or a work tree."""
+    if isinstance(first, FolderSpec) and isinstance(second, FolderSpec):
+        return first.root == second.root or bool(first.work_tree and first.work_tree == second.work_tree)
+    if isinstance(first, GitSpec) and isinstance(second, GitSpec):
+        return (first.repository, first.ref) == (second.repository, second.ref)
+    return False
+
+
 def _is_within(path: str, folder: str) -> bool:
     return not folder or path == folder or path.startswith(folder.rstrip("/") + "/")
 

@@ -81,6 +81,7 @@ class Reason(Enum):
     REMOVED_FROM_SOURCE = "removed-from-source"
     NOT_RUNNING = "not-running"
     ADOPTED = "adopted"
+    MOVED = "moved"  # here from a source of the same repository or work tree, which no longer names it
     REJECTED_BEFORE = "rejected-before"
     ROLLED_BACK = "rolled-back"
     HOLD_RELEASED = "hold-released"  # another revision is wanted than the one that was held
@@ -90,6 +91,7 @@ class Reason(Enum):
     MASS_PRUNE = "mass-prune"
     SOURCE_EMPTY = "source-empty"
     UNREADABLE_FILE = "unreadable-file"
+    SIBLING_UNREAD = "sibling-unread"  # a source of the same repository or work tree, which may want it
     DEPENDENCY_BLOCKED = "dependency-blocked"
     BREAKS_CALLERS = "breaks-callers"  # deployed ones, which use of it what it will not have
     UNMET_USE = "unmet-use"  # of another deployment, which does not have it

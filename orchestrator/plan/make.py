@@ -14,6 +14,7 @@ from orchestrator.model.diagnostic import Diagnostic, Location, Severity
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedDeployment, ObservedState
 from orchestrator.model.secret import LackingSecret
+from orchestrator.model.source import NOBODY
 from orchestrator.model.spec import Deployment
 from orchestrator.plan.action import Action, ActionKind
 from orchestrator.plan.dependencies import Obstacle, find_obstacles, in_order
@@ -35,6 +36,7 @@ from orchestrator.plan.ruled import (
     standing_in,
 )
 from orchestrator.plan.rules import Case, decide
+from orchestrator.plan.siblings import FindSiblings, Siblings, has_left, moving, none_known
 from orchestrator.plan.warnings import expiring, warnings
 
 NOTHING_STANDS: Mapping[DeploymentKey, Deployment] = {}
@@ -59,6 +61,7 @@ def plan_to_show(
     told = (
         *diagnostics, *rebuilt(plan.desired, seen), *warnings(wanted, seen, plan.actions),
         *policy_warnings(wanted, judging, desired.root),
+        *moving(plan.desired, (each.record for each in observed.deployments), known.siblings(desired)),
         *standing_breaches(wanted, seen, plan.actions, judging, desired.root), *expiring(wanted, judging.now_ms),
     )  # fmt: skip
     return msgspec.structs.replace(plan, diagnostics=tuple(sorted(told, key=diagnostic_order)))
@@ -85,11 +88,12 @@ def compare(
     """Return the same plan without warnings and digest, to be carried out at once."""
     desired = in_canonical_order(desired)
     seen = observed.by_key()
-    leaving = removals(desired, [d.record for d in observed.deployments])
+    leaving = removals(desired, [d.record for d in observed.deployments], known.siblings(desired))
     removed = {action.key for action in leaving if action.kind is ActionKind.REMOVE}
     standing = standing_in(d.record for d in observed.deployments if d.record.key not in removed)
     unmet = unmet_requirements(desired.deployments, standing)
-    actions = decisions(desired, observed, {**obstacles_of(desired, frozenset(seen.keys() - removed)), **unmet})
+    obstacles = {**obstacles_of(desired, frozenset(seen.keys() - removed)), **unmet}
+    actions = decisions(desired, observed, obstacles, known.siblings)
     if judging.is_needed or has_barred(observed):
         actions = [*as_ruled(desired, observed, actions, judging, standing)]
     needs = {action.key: seen[action.key].record.wanted.depends_on for action in leaving}
@@ -115,7 +119,7 @@ def compare_some(
     obstacles = obstacles_of(desired, frozenset(staying)) if any(needs.values()) else {}
     if any(deployment.requires for deployment in part.deployments):
         obstacles |= unmet_requirements(part.deployments, {**standing, **{d.key: d for d in desired.deployments}})
-    actions = decisions(part, observed, obstacles)
+    actions = decisions(part, observed, obstacles, known.siblings)
     if judging.is_needed or has_barred(observed):
         actions = [*as_ruled(part, observed, actions, judging, standing)]
     return _plan(part, observed, in_execution_order(as_called(part, actions, known), needs))
@@ -194,10 +198,12 @@ def obstacles_of(desired: DesiredState, staying: frozenset[DeploymentKey]) -> di
 
 
 def decisions(
-    desired: DesiredState, observed: ObservedState, obstacles: Mapping[DeploymentKey, Obstacle]
-) -> list[Action]:
+    desired: DesiredState, observed: ObservedState, obstacles: Mapping[DeploymentKey, Obstacle],
+    find_siblings: FindSiblings = none_known,
+) -> list[Action]:  # fmt: skip
     """Decide about each deployment that is wanted."""
     seen, lacking = observed.by_key(), {(each.namespace, each.name): each for each in desired.lacking}
+    left = _left(desired, observed, find_siblings)
     cases = (
         Case(
             source=desired.source,
@@ -205,12 +211,20 @@ def decisions(
             seen=seen.get(deployment.key),
             obstacle=obstacles.get(deployment.key),
             may_adopt=desired.permissions.adopt,
+            is_left=deployment.key in left,
             agent_running=observed.agent_running,
             lacking=_lacking(deployment, lacking) if lacking else (),
         )
         for deployment in desired.deployments
     )
     return [action for case in cases for action in decide(case)]
+
+
+def _left(desired: DesiredState, observed: ObservedState, find_siblings: FindSiblings) -> frozenset[DeploymentKey]:
+    """Return the deployments of siblings that these no longer name."""
+    others = [each.record for each in observed.deployments if each.record.source not in (desired.source, NOBODY)]
+    siblings: Siblings = find_siblings(desired) if others else ()
+    return frozenset(record.key for record in others if has_left(record, siblings)) if siblings else frozenset()
 
 
 def _lacking(

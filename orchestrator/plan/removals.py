@@ -11,6 +11,7 @@ from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Hold, Record
 from orchestrator.plan.action import Action, ActionKind, Reason
 from orchestrator.plan.dependencies import names_of, needs_in_force, reversed_needs
+from orchestrator.plan.siblings import Siblings, doubt_of, taker_of
 
 MASS_PRUNE_ABOVE = 3  # so many removals never wait, however small the inventory
 
@@ -21,16 +22,21 @@ def mass_prune_hold(record: Record, at_ms: int) -> Hold:
     return Hold(revision=revision, reason=Reason.MASS_PRUNE.value, at_ms=at_ms)
 
 
-def removals(desired: DesiredState, records: Iterable[Record]) -> list[Action]:
-    """List a removal for each record of this source that it no longer wants; held where that is in doubt."""
+def removals(desired: DesiredState, records: Iterable[Record], siblings: Siblings = ()) -> list[Action]:
+    """List a removal for each record of this source that it no longer wants; held where that is in doubt.
+
+    None is listed for one that a sibling wants: that takes it over.
+    """
     records = [*records]
     inventory = {record.key: record for record in records if record.source == desired.source}
     wanted = {d.key for d in desired.deployments} | set(desired.invalid)
-    gone = [record for key, record in sorted(inventory.items()) if key not in wanted]
+    gone = [record for key, record in sorted(inventory.items()) if key not in wanted and not taker_of(key, siblings)]
     unreadable = set(desired.unreadable_files)
     leaving = [record for record in gone if record.wanted.file not in unreadable]
     strays = sorted(unreadable - {record.wanted.file for record in gone})
     why = doubt(desired, strays, leaving, len(inventory))
+    if why is None and (unread := doubt_of(siblings)):
+        why = Reason.SIBLING_UNREAD, unread
     if why is not None:
         return [removal(record, ActionKind.HELD, *why) for record in leaving]
     # Others' needs count as well: a deployment of another source learns nothing of this plan.

@@ -37,6 +37,7 @@ class Case(msgspec.Struct, frozen=True):
     seen: ObservedDeployment | None
     obstacle: Obstacle | None
     may_adopt: bool
+    is_left: bool  # by its owner, a source of the same repository or work tree
     agent_running: bool
     lacking: tuple[LackingSecret, ...] = ()
 
@@ -215,11 +216,18 @@ def block_as_anothers(case: Case) -> Action:
 
 
 def adopt(case: Case) -> Action:
+    return take_over(case, Reason.ADOPTED, f"was owned by {case.record.source or 'no source'}")
+
+
+def move(case: Case) -> Action:
+    return take_over(case, Reason.MOVED, f"from {case.record.source}, which no longer names it; it runs on")
+
+
+def take_over(case: Case, reason: Reason, note: str) -> Action:
     old = case.in_force
     changes = all_changes(old, case.wanted) if old else ()
     capabilities = capability_changes(old.revision if old else None, case.wanted)
-    note = f"was owned by {case.record.source or 'no source'}"
-    return action(case, ActionKind.ADOPT, Reason.ADOPTED, changes=changes, capabilities=capabilities, note=note)
+    return action(case, ActionKind.ADOPT, reason, changes=changes, capabilities=capabilities, note=note)
 
 
 def hold(case: Case) -> tuple[Action, ...]:
@@ -320,6 +328,8 @@ RULES: tuple[Rule, ...] = (
     (is_unknown, create),
     # Nobody's since its source was removed: the first source to want it takes it, and the next pass compares it.
     (is_nobodys, adopt),
+    # A source's of the same repository or work tree, which no longer names it: it moved here.
+    (both(is_anothers, lambda case: case.is_left), move),
     # Another source's, and the operator said to take it over: the next pass compares it like any other.
     (both(is_anothers, lambda case: case.may_adopt), adopt),
     # Another source's: two sources that both want it would overwrite each other for ever.

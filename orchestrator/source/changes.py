@@ -23,12 +23,16 @@ class PendingLook:
         self._lock = threading.Lock()
         self._any = threading.Event()
         self._changed: Changed = NOTHING
+        self._asks = 0
+        self.taken = 0  # the number of the last question that was taken
 
-    def add(self, changed: Collection[str] | None) -> None:
-        """Ask for a look, be it at nothing in particular."""
+    def add(self, changed: Collection[str] | None) -> int:
+        """Ask for a look, be it at nothing in particular; returns the number of the question."""
         with self._lock:
             self._changed = joined(self._changed, None if changed is None else frozenset(changed))
             self._any.set()
+            self._asks += 1
+            return self._asks
 
     def wait(self) -> None:
         """Wait until somebody has asked."""
@@ -38,5 +42,6 @@ class PendingLook:
         """Return what was asked for since this was called last, and forget it."""
         with self._lock:
             changed, self._changed = self._changed, NOTHING
+            self.taken = self._asks
             self._any.clear()
             return changed

@@ -17,25 +17,28 @@ Read = Callable[[Changed, Callable[[], Changed]], SourceAnswer]
 class SourceReader:
     """A thread that calls `read` whenever it is asked to, and `answered` after each answer.
 
-    `read` is told what to look at, and what tells what else is asked for while it reads.
+    `read` is told what to look at, and what tells what else is asked for while it reads. `taken` is the number of the
+    last question that the answers taken so far have answered.
     """
 
     def __init__(self, name: str, read: Read, answered: Callable[[], None], now_ms: Callable[[], int]) -> None:
         self._name, self._read, self._answered, self._now_ms = name, read, answered, now_ms
         self._asked = PendingLook()
         self._lock = threading.Lock()
-        self._answer: tuple[SourceAnswer, int] | None = None  # and when its reading began
+        self._answer: tuple[SourceAnswer, int, int] | None = None  # when its reading began, and what it answers
         self.looked_ms = 0  # when the reading of the answer began that was taken last
+        self.taken = 0
         self._is_closed = False
         self._thread = threading.Thread(target=self._go, name="airs-read-source", daemon=True)
         self._thread.start()
 
-    def ask(self, changed: Collection[str] | None = None) -> None:
+    def ask(self, changed: Collection[str] | None = None) -> int:
         """Ask for a reading of the source, one more if it is being read now; from any thread.
 
-        With `changed`, the files that may have changed since the last, below the root.
+        With `changed`, the files that may have changed since the last, below the root. Returns the number of the
+        question: it is answered once `taken` is no less.
         """
-        self._asked.add(changed)
+        return self._asked.add(changed)
 
     def take(self) -> SourceAnswer | None:
         """Return the newest answer, once; None while there is no new one."""
@@ -43,7 +46,7 @@ class SourceReader:
             taken, self._answer = self._answer, None
         if taken is None:
             return None
-        answer, self.looked_ms = taken
+        answer, self.looked_ms, self.taken = taken
         return answer
 
     def close(self) -> None:
@@ -61,7 +64,7 @@ class SourceReader:
             if self._is_closed:
                 return
             with self._lock:
-                self._answer = answer, began_ms
+                self._answer = answer, began_ms, self._asked.taken
             self._answered()
 
     def _attempt(self, changed: Changed) -> SourceAnswer:

@@ -42,7 +42,7 @@ POLL_S = 1.0  # compared this often where the kernel reports nothing at all
 REPORTED_MAX = 1_000  # files that are compared one by one; more are compared with all others
 MAX_WATCHED = 8_192  # directories; beyond that it polls, to leave inotify's limit to others
 
-Wake = Callable[[Collection[str] | None], None]  # told which files, below the root, may be others; None for any
+Wake = Callable[[Collection[str] | None], object]  # told which files, below the root, may be others; None for any
 Reports = set[tuple[int, str]] | str  # of the kernel: what happened, and where; or why there are none
 
 

@@ -15,7 +15,7 @@ from starlette.routing import Match
 from orchestrator.agent.api import Api, Served
 from orchestrator.agent.routes.recorded import RECORDED
 from orchestrator.client import AgentClient
-from orchestrator.contract.bodies import FactsBody, PlanWish, SecretsBody, SourceWish
+from orchestrator.contract.bodies import FactsBody, PlanWish, SecretsBody, SiblingsBody, SourceWish
 from orchestrator.contract.codes import EXIT_CODES, STATUSES
 from orchestrator.contract.documents import Removal
 from orchestrator.contract.endpoints import ENDPOINTS, Endpoint
@@ -49,6 +49,7 @@ ASKS: dict[str, Any] = {  # for each endpoint, what asks it
     "UP": lambda client: list(client.up(WISH)),
     "SECRETS": lambda client: client.secrets(),
     "FINGERPRINTS": lambda client: client.fingerprints(SecretsBody(names=())),
+    "SIBLINGS": lambda client: client.siblings(SiblingsBody(source="a", root="/a")),
     "FACTS": lambda client: client.facts(FactsBody(keys=(KEY,))),
     "DEPLOYMENT": lambda client: client.deployment(KEY),
     "DELETE": lambda client: client.delete(KEY),
@@ -129,7 +130,7 @@ def test_the_agent_serves_the_contract_and_nothing_else():
 def test_the_audit_book_tells_of_every_endpoint_but_those_that_change_nothing_or_bring_messages():
     unrecorded = {name for name, one in ENDPOINTS.items() if one.method != "GET" and one not in RECORDED}
     assert unrecorded == {
-        "PLAN", "FACTS", "FINGERPRINTS", "LOOK_AGAIN", "READ_SOURCES",  # change nothing
+        "PLAN", "FACTS", "SIBLINGS", "FINGERPRINTS", "LOOK_AGAIN", "READ_SOURCES",  # change nothing
         "SEND", "SEND_MANY", "REQUEST", "CALL", "PUBLISH",
     }  # fmt: skip
 

@@ -31,15 +31,19 @@ class Scripted:
 
     def __init__(self) -> None:
         self.answers: list[SourceAnswer] = []
-        self.asked = 0
+        self.asked = self.taken = 0
 
     looked_ms = 0
 
-    def ask(self) -> None:
+    def ask(self) -> int:
         self.asked += 1
+        return self.asked
 
     def take(self) -> SourceAnswer | None:
-        return self.answers.pop(0) if self.answers else None
+        if not self.answers:
+            return None
+        self.taken = self.asked
+        return self.answers.pop(0)
 
 
 class Stage:

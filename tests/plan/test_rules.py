@@ -499,4 +499,4 @@ def test_what_came_with_a_rejected_revision_does_not_reach_what_serves() -> None
 
 
 def test_every_reason_has_its_own_word() -> None:
-    assert len({reason.value for reason in Reason}) == len(Reason) == 47
+    assert len({reason.value for reason in Reason}) == len(Reason) == 50

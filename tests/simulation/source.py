@@ -49,15 +49,17 @@ class ReaderAtOnce:
     """Reads when an answer is taken, on the thread that takes it."""
 
     def __init__(self, read: Callable[[], SourceAnswer]) -> None:
-        self._read, self._is_asked = read, False
+        self._read, self._asks = read, 0
+        self.taken = 0
 
     looked_ms = 0
 
-    def ask(self) -> None:
-        self._is_asked = True
+    def ask(self) -> int:
+        self._asks += 1
+        return self._asks
 
     def take(self) -> SourceAnswer | None:
-        asked, self._is_asked = self._is_asked, False
+        asked, self.taken = self._asks > self.taken, self._asks
         return self._read() if asked else None
 
 

@@ -84,3 +84,18 @@ def test_a_bug_in_reading_is_an_answer_and_is_tried_again(caplog):
         assert "KeyError" in answer.failure.detail
     reader.close()
     assert "KeyError" in caplog.text
+
+
+def test_a_question_is_answered_by_a_reading_that_began_after_it(place, reader):
+    first = reader.ask()
+    assert place.begun.acquire(timeout=LIMIT_S)
+    second = reader.ask()  # while that one is under way
+    place.may_end.release()
+    assert place.answered.acquire(timeout=LIMIT_S)
+    assert reader.taken < first
+    assert reader.take() is not None
+    assert first <= reader.taken < second
+    place.may_end.release()
+    assert place.answered.acquire(timeout=LIMIT_S)
+    assert reader.take() is not None
+    assert reader.taken >= second

@@ -13,12 +13,14 @@ from orchestrator.agent.routes.bodies import Bodies, decoded
 from orchestrator.agent.routes.parameters import by_whom
 from orchestrator.agent.trouble import Trouble
 from orchestrator.contract import endpoints
-from orchestrator.contract.bodies import CALL_MAX_BYTES, FactsBody, PlanWish
+from orchestrator.contract.bodies import CALL_MAX_BYTES, FactsBody, PlanWish, SiblingsBody
 from orchestrator.contract.codes import INVALID
-from orchestrator.contract.documents import Applied
+from orchestrator.contract.documents import Applied, SiblingView
 from orchestrator.contract.problem import Problem
 from orchestrator.controller.loop import Controller
+from orchestrator.model.desired import DesiredState
 from orchestrator.plan.saved import PLAN_MAX_BYTES, PlanRefused, read_plan
+from orchestrator.plan.siblings import Sibling
 
 
 class PlanRoutes:
@@ -37,6 +39,7 @@ class PlanRoutes:
             endpoints.STATE: self.state,
             endpoints.PLAN: self.plan,
             endpoints.FACTS: self.facts,
+            endpoints.SIBLINGS: self.siblings,
             endpoints.APPLY: self.apply,
         }
 
@@ -55,6 +58,12 @@ class PlanRoutes:
         facts = self._controller.known.facts
         return await run_in_threadpool(lambda: json_answer([facts(key) for key in body.keys]))
 
+    async def siblings(self, request: Request) -> Response:
+        """Return the sources of the same repository or work tree as one that a plan is made for."""
+        body = decoded(await self._bodies.read(request, CALL_MAX_BYTES), SiblingsBody)
+        wish = DesiredState(source=body.source, root=body.root)
+        return await run_in_threadpool(lambda: json_answer([*map(_shown, self._controller.siblings.of(wish))]))
+
     async def apply(self, request: Request) -> Response:
         """Apply a sealed plan."""
         body = await self._bodies.read(request, PLAN_MAX_BYTES)
@@ -68,3 +77,13 @@ class PlanRoutes:
             raise Trouble(400, problem) from None
         by = await by_whom(request)
         return json_answer(Applied(outcomes=await run_in_threadpool(self._operations.apply, plan, by, fresh=fresh)))
+
+
+def _shown(sibling: Sibling) -> SiblingView:
+    return SiblingView(
+        source=sibling.name,
+        wants=tuple(sorted(sibling.wants)),
+        unreadable_files=sibling.wish.unreadable_files,
+        unknown=sibling.unknown,
+        watched=sibling.watched,
+    )
