@@ -75,7 +75,7 @@ def _examined(settings: Settings, done: tuple[Finding, ...]) -> Doctor:
         "engine": tuple(_engine(settings.calls)),
         "machine": tuple(judged(limits)),
         "state": (*done, *state.findings()),
-        "files": tuple(examine_files(settings, state.agent)),
+        "files": tuple(examine_files(settings, state.agent, state.sources)),
     }
     healthy = not any(each.verdict is Degree.PROBLEM for group in groups.values() for each in group)
     return Doctor(healthy=healthy, versions=_versions(), limits=limits, capacity=capacity(limits), **groups)
@@ -130,11 +130,15 @@ def _engine(asked: Calls) -> Iterator[Finding]:
 
 
 class _State:
-    """A state directory; `agent` is what the one that serves it says of itself, once it was looked at."""
+    """A state directory; `agent` is what the one that serves it says of itself, once it was looked at.
+
+    `sources` are the names of those that it knows, None where none answers.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.agent: AgentView | None = None
+        self.sources: frozenset[str] | None = None
 
     def findings(self) -> Iterator[Finding]:
         """Look at it, and ask its agent."""
@@ -152,6 +156,7 @@ class _State:
                 yield from _condition(self.agent)
                 yield from webhook_findings(self.agent.webhooks) if self.agent.webhooks is not None else ()
                 yield from receiver_findings(self.agent.receivers)
+                self.sources = frozenset(each.name for each in client.sources())
         finally:
             client.close()
 

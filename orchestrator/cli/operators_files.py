@@ -35,8 +35,13 @@ NAMED_MAX = 3  # secrets that cannot be used; the others are counted
 CHECK = "`airs config show` tells all of it."
 
 
-def examine_files(settings: Settings, agent: AgentView | None) -> Iterator[Finding]:
-    """Look at the operator's files; `agent` is what a running agent says of itself, None where none answers."""
+def examine_files(
+    settings: Settings, agent: AgentView | None, sources: frozenset[str] | None = None
+) -> Iterator[Finding]:  # fmt: skip
+    """Look at the operator's files; `agent` is what a running agent says of itself, None where none answers.
+
+    `sources` are the names of those that it knows.
+    """
     yield from _safely("trusted keys", lambda: _trust(settings.found.state_dir))
     try:
         resolved = settings.resolved
@@ -53,6 +58,7 @@ def examine_files(settings: Settings, agent: AgentView | None) -> Iterator[Findi
     yield from _safely("secrets", lambda: _secrets(settings, Path(configured.secrets.dir)))
     yield from _safely("policies", lambda: _policies(settings, agent))
     yield from _credentials(configured)
+    yield from _unknown_sources(configured, sources) if sources is not None else ()
 
 
 def _safely(about: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -195,6 +201,17 @@ def _credentials(configured: AgentSettings) -> Iterator[Finding]:
         yield _checked("netrc", fetching.netrc, lambda: url_login(fetching, ""))
     for named, file in _outward(configured):
         yield _checked(named, file, partial(check_private, file))
+
+
+def _unknown_sources(configured: AgentSettings, known: frozenset[str]) -> Iterator[Finding]:
+    """Find sources that are named where the agent listens or tells, and that it does not know."""
+    named = [(f"webhook {each.name}", each.sources) for each in configured.webhooks.endpoints]
+    named += [(f"notify {each.name}", each.sources) for each in configured.forges]
+    named += [(f"notify {each.name}", each.sources) for each in configured.notifications]
+    for about, sources in named:
+        for source in sorted({*sources} - known):
+            hint = "Correct the name, or add the source; `airs get sources` lists them."
+            yield warning(about, f"there is no source {source}", hint)
 
 
 def _outward(configured: AgentSettings) -> Iterator[tuple[str, str]]:

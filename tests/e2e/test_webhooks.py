@@ -263,13 +263,17 @@ def test_without_a_secret_nothing_listens_until_there_is_one_and_then_it_may_spe
     key, own = certificate(tmp_path)
     airs.state_dir.mkdir(mode=0o700)
     encrypted = f'certificate = "{own}"\nkey = "{key}"\n'
-    (airs.state_dir / "airs.toml").write_text(SETTINGS + encrypted + endpoint("github"))
+    misspelt = 'sources = ["shpo"]\n'
+    (airs.state_dir / "airs.toml").write_text(SETTINGS + encrypted + endpoint("github") + misspelt)
     airs.run("agent", "start")
     closed = wait_until(lambda: airs.json("agent", "status")["webhooks"])
     assert closed["listening"] == ""
     shown = wait_until(lambda: "not listening: no webhook has a secret" in airs.quick("agent", "status").stdout)
     assert shown
-    assert airs.quick("doctor", check=False).returncode == 1
+    doctor = airs.quick("doctor", check=False)
+    assert doctor.returncode == 1
+    assert "nothing listens, so pushes are noticed late" in doctor.stdout
+    assert "webhook github: there is no source shpo" in doctor.stdout
     secret = airs.state_dir / "github.secret"
     secret.touch(mode=0o600)
     secret.write_text(SECRET)
