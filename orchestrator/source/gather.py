@@ -4,7 +4,7 @@ Folder and git reading call it. It decides nothing about what the files mean.
 """
 
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import closing
 from difflib import get_close_matches
 from itertools import islice
@@ -225,20 +225,25 @@ class Before(NamedTuple):
 
 def gather(
     root: Directory, manifests: Manifests, remembered: Remembered, artifacts: ArtifactCache,
-    before: Before | None = None,
+    before: Before | None = None, expect: Callable[[Collection[str]], None] = lambda _paths: None,
 ) -> Gathered:  # fmt: skip
     """Read the manifests and everything they refer to; the result has printable names (see `printable`).
+
+    `expect` is told of the files that are about to be read, many at a time.
 
     Raises:
         TooMuch: that is more than `MAX_FILES` or `MAX_TOTAL_BYTES`.
     """
     files = _Files(root, artifacts, remembered, before)
+    expect([path for path, identity in manifests.items() if remembered.text(path, identity) is None])
     files.add_manifests(manifests)
     new = files.taken()
     for _ in range(MAX_ROUNDS):
         lists = (remembered.references(path, entry, is_manifest=files.is_manifest(path)) for path, entry in new.items())
         found = {one for each in {id(found): found for found in lists}.values() for one in each}
-        for reference in {one.path: one for one in sorted(found, key=_loosest_first)}.values():
+        wanted = {one.path: one for one in sorted(found, key=_loosest_first)}
+        expect([path for path in wanted if path not in files.entries])
+        for reference in wanted.values():
             files.add(reference)
         new = files.taken()
         if not new:

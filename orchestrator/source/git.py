@@ -1,11 +1,13 @@
 """Turns a place in a git repository into a snapshot of one commit; `open_source` calls it.
 
-A bare mirror in the state directory is fetched one ref and one commit deep, then read object by object. The same
-commit is the same snapshot. A ref that cannot be fetched is unknown; the caller keeps what it had. It never writes to
-the repository it reads, and never decides when to look again.
+A bare mirror in the state directory is fetched one ref and one commit deep, of a host elsewhere without its files:
+those are fetched as it is known that they are read, many at a time. The same commit is the same snapshot. A ref that
+cannot be fetched is unknown; the caller keeps what it had. It never writes to the repository it reads, and never
+decides when to look again.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from msgspec import UNSET
@@ -29,11 +31,13 @@ from orchestrator.source.gather import (
     printable,
 )
 from orchestrator.source.guard import COMMIT_MAX_BYTES, CommitRefused, Guard
-from orchestrator.source.mirror import Mirror
-from orchestrator.source.objects import GitDirectory, ObjectsBroken
+from orchestrator.source.mirror import BLOBS_LATER, Mirror
+from orchestrator.source.objects import GitDirectory, Objects, ObjectsBroken
 from orchestrator.source.ranges import TAGS
 from orchestrator.source.refs import NamedCommit, RefRefused
 from orchestrator.source.walk import Directory, PathFault, located, located_directory
+
+_NO_BLOBS = ("not our ref", "unadvertised object", "allow request for")  # of servers that give no object by its id
 
 
 class GitSource:
@@ -55,7 +59,9 @@ class GitSource:
         self._remembered = Remembered(references)
         self._artifacts = artifacts
         files = access(spec.host, spec.port)
-        self._mirror = Mirror(spec, work_dir, passed_on or {}, access=files)
+        self._is_partial = spec.transport != "file"  # until a server cannot do that
+        part = "-partial" if self._is_partial else ""
+        self._mirror = Mirror(spec, work_dir, passed_on or {}, access=files, part=part)
         commits = Mirror(spec, work_dir, passed_on or {}, access=files, part="-commits")
         self._guard = Guard(spec, work_dir, commits, accepted.id if accepted else "")
         self._last: Snapshot | None = None
@@ -82,8 +88,10 @@ class GitSource:
         """Read what the ref names now; once more with a new mirror if it is the old one that is broken."""
         try:
             return self._read_ref()
-        except (ObjectsBroken, GitFailed):
-            if not self._mirror.path.exists() or self._mirror.is_sound():
+        except (ObjectsBroken, GitFailed) as failure:
+            if self._is_partial and any(sign in str(failure) for sign in _NO_BLOBS):
+                self._is_partial = False
+            elif not self._mirror.path.exists() or self._mirror.is_sound():
                 raise
         self._mirror.remove()
         return self._read_ref()
@@ -94,28 +102,34 @@ class GitSource:
         named, keys = self._mirror.looked_up(self._accepted), self._guard.keys()
         if self._last is None or not named.tip or (named, keys) != (self._accepted, self._keys):
             self._guard.refuse_again(named, keys)
-            self._last = self._read_commit(self._mirror.fetch(named.name), named)
+            only = BLOBS_LATER if self._is_partial else ""
+            self._last = self._read_commit(self._mirror.fetch(named.name, only=only), named)
             self._accepted, self._keys = named, keys
         return self._last
 
     def _read_commit(self, id: str, named: NamedCommit) -> Snapshot:
-        with self._mirror.objects() as objects:
+        with self._mirror.objects(is_partial=self._is_partial) as objects:
             raw = objects.read(id, "commit", COMMIT_MAX_BYTES)
             about = replace(read_commit(*raw), read_by=named.tag or UNSET)
             about = self._guard.check(named, about, raw[1], objects, self._mirror.fetched_kind)
             if self._last is not None and self._last.revision == id:
                 return _about(self._last, about)
-            return self._read_tree(about, GitDirectory(objects, f"{id}^{{tree}}"))
+            return self._read_tree(about, GitDirectory(objects, f"{id}^{{tree}}"), objects)
 
-    def _read_tree(self, commit: Commit, root: GitDirectory) -> Snapshot:
+    def _read_tree(self, commit: Commit, root: GitDirectory, objects: Objects) -> Snapshot:
         manifests = manifests_at(root, self.spec.path)
+
+        def expect(paths: Collection[str]) -> None:
+            if self._is_partial:
+                objects.bring([*_blobs(root, paths)])
+
         return Snapshot(
             source=self.spec.identity,
             root=self.spec.repository,
             root_reason="the repository",
             folder=self.spec.path,
             manifests=tuple(sorted(map(printable, manifests))),
-            files=gather(root, manifests, self._remembered, self._artifacts).files,
+            files=gather(root, manifests, self._remembered, self._artifacts, None, expect).files,
             display=f"{self.spec.repository}#{self.spec.ref}:",
             commit=commit,
             namespaces=self.spec.namespaces,
@@ -129,6 +143,16 @@ class GitSource:
                 source=self.spec.identity, summary=f"cannot read {where}", detail=detail, suggestion=suggestion
             )
         )
+
+
+def _blobs(root: GitDirectory, paths: Iterable[str]) -> Iterator[str]:
+    """Name the blobs of the files at these paths, of those that there are."""
+    for path in paths:
+        with contextlib.suppress(PathFault):  # told when it is read
+            with located(root, path) as (directory, name):
+                id = directory.blob(name) if isinstance(directory, GitDirectory) else ""
+            if id:
+                yield id
 
 
 def _about(snapshot: Snapshot, commit: Commit) -> Snapshot:

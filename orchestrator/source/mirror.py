@@ -6,7 +6,7 @@
 import fcntl
 import hashlib
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,9 @@ MAX_PACKS = 50  # fetched into a mirror before it is made anew
 MAX_MIRROR_BYTES = 1024 * 1024 * 1024
 NO_FILES = GitAccess()
 FETCHED = "refs/airs/fetched"
+BLOBS_LATER = "blob:none"  # a filter: commits and trees alone
+BROUGHT_AT_ONCE = 1_000  # blobs in one request
+_NO_NEGOTIATION = {"fetch.negotiationAlgorithm": "noop"}
 _PROMISOR = "airs"  # a remote of one fetch
 
 
@@ -92,17 +95,38 @@ class Mirror:
         return self._command.run("cat-file", "-t", FETCHED).strip()
 
     @contextmanager
-    def objects(self) -> Iterator[Objects]:
-        """Read what was fetched, object by object."""
+    def objects(self, *, is_partial: bool = False) -> Iterator[Objects]:
+        """Read what was fetched, object by object; of a partial mirror, blobs are fetched as they are asked for."""
         with self._command.talking("cat-file", "--batch") as (stdin, stdout):
-            yield Objects(stdin, stdout)
+            yield Objects(stdin, stdout, self._bring if is_partial else None)
+
+    def _bring(self, ids: Sequence[str]) -> None:
+        """Fetch those of some blobs that are not here."""
+        absent = self._absent(ids)
+        fetch = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
+        tame = ("--no-auto-maintenance", "--upload-pack=git-upload-pack", "--end-of-options", _PROMISOR)
+        settings = self._pinned() | _promised(self.spec.repository, BLOBS_LATER) | _NO_NEGOTIATION
+        for start in range(0, len(absent), BROUGHT_AT_ONCE):
+            some = absent[start : start + BROUGHT_AT_ONCE]
+            self._command.run(*fetch, *tame, *some, settings=settings, limit_s=FETCH_LIMIT_S)
+
+    def _absent(self, ids: Sequence[str]) -> list[str]:
+        with self._command.talking("cat-file", "--batch-check") as (stdin, stdout):
+            found = []
+            for id in ids:
+                stdin.write(id.encode("ascii") + b"\n")
+                stdin.flush()
+                if stdout.readline(1024).rstrip().endswith(b" missing"):
+                    found.append(id)
+        return found
 
     def is_sound(self) -> bool:
         """Tell whether no killed fetch left a lock behind, and the disk lost nothing."""
         if any(self.path.glob("*.lock")) or any((self.path / "refs").rglob("*.lock")):
             return False
         try:
-            self._command.run("fsck", "--connectivity-only", "--no-dangling")
+            promised = _promised(self.spec.repository, BLOBS_LATER)  # objects may be left out of any mirror
+            self._command.run("fsck", "--connectivity-only", "--no-dangling", settings=promised)
         except GitFailed:
             return False
         return True

@@ -4,7 +4,7 @@ Objects are read raw, by id, from one `git cat-file` process: nothing is checked
 submodule ever takes part. It fetches nothing.
 """
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
@@ -25,9 +25,24 @@ class ObjectsBroken(Exception):
 class Objects:
     """One conversation with `git cat-file --batch`."""
 
-    def __init__(self, stdin: IO[bytes], stdout: IO[bytes]) -> None:
-        self._stdin, self._stdout = stdin, stdout
+    def __init__(
+        self, stdin: IO[bytes], stdout: IO[bytes], fetch: Callable[[Sequence[str]], None] | None = None
+    ) -> None:
+        """Set it up; `fetch` fetches blobs that were left out, None where none is."""
+        self._stdin, self._stdout, self._fetch = stdin, stdout, fetch
+        self._here: set[str] = set()  # blobs that are known to be here
         self._broken = False
+
+    def bring(self, names: Collection[str]) -> None:
+        """Bring objects here that were left out so far, those that are not read yet.
+
+        Raises:
+            GitFailed: they cannot be fetched.
+        """
+        missing = [name for name in dict.fromkeys(names) if name not in self._here]
+        if missing and self._fetch is not None:
+            self._fetch(missing)
+            self._here.update(missing)
 
     def read(self, name: str, kind: str, limit: int) -> tuple[str, bytes]:
         """Return the id and the content of the object `name`.
@@ -35,7 +50,13 @@ class Objects:
         Raises:
             PathFault: it has more than `limit` bytes.
             ObjectsBroken: there is none, it is no `kind`, or git stopped answering.
+            GitFailed: it was left out, and cannot be fetched.
         """
+        if kind == "blob" and self._fetch is not None:
+            self.bring((name,))
+        return self._read(name, kind, limit)
+
+    def _read(self, name: str, kind: str, limit: int) -> tuple[str, bytes]:
         if self._broken:
             raise ObjectsBroken("git stopped answering")
         try:
@@ -108,6 +129,11 @@ class GitDirectory:
         return [
             Listed(name, entry.kind, _identity(entry.id) if name.endswith(suffixes) else None) for name, entry in shown
         ]
+
+    def blob(self, name: str) -> str:
+        """Return the id of the file or link `name`; empty for none."""
+        entry = self._entries.get(name)
+        return entry.id if entry is not None and entry.kind is not Kind.DIRECTORY else ""
 
     def look(self, name: str) -> Kind:
         """Tell what `name` is, without following it."""

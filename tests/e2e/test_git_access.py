@@ -147,3 +147,31 @@ def test_a_source_by_ssh_has_the_key_and_the_known_hosts_of_its_host(airs: Airs,
     (server.folder / "key").chmod(0o644)
     told = airs.quick("reconcile", "shop", check=False)
     assert (told.returncode, "must be yours and have mode 0600" in told.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("allowed", ["true", "false"])
+def test_of_a_large_repository_elsewhere_only_the_files_that_are_read_are_fetched(airs: Airs, allowed: str):
+    with repository(airs.folder / "repo") as repo:
+        repo.git("config", "uploadpack.allowFilter", allowed)
+        repo.commit({"old.bin": os.urandom(1 << 20)})
+        repo.git("rm", "--quiet", "old.bin")
+        repo.commit(example() | {"large.bin": os.urandom(1 << 20)})
+        place = f"{repo.url}#main:hello/manifests"
+        airs.run("source", "add", place, "--name", "shop", "--interval", "1h")
+        assert airs.version() == "1.0.0"
+        size = sum(path.stat().st_size for path in (airs.state_dir / "git").rglob("*.pack"))
+        assert (size < 1 << 20) == (allowed == "true")
+        assert size < 2 << 20  # of history, nothing in either case
+        fetched = sum(path.endswith("git-upload-pack") for _, path, _ in repo.web.asked)
+        manifest = "hello/manifests/hello.yaml"
+        repo.commit({manifest: example()[manifest].replace(b"1.0.0", b"1.1.0")})
+        airs.quick("reconcile", "shop")
+        assert airs.version() == "1.1.0"
+        assert (
+            sum(path.endswith("git-upload-pack") for _, path, _ in repo.web.asked) - fetched < 14
+        )  # two for each round
+        repo.web.close()
+        assert airs.quick("reconcile", "shop", check=False).returncode == 1
+        assert airs.phase() == "running"
+        (mirror,) = (airs.state_dir / "git").glob("*-partial.git")
+        assert (mirror / "HEAD").exists()  # an outage is no reason to make it anew
