@@ -22,7 +22,7 @@ from orchestrator.agent.notifying import NOTHING_KNOWN, NewsFacts, Notifying, Pa
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.planning import Planning, quietly
 from orchestrator.agent.policies import FOLDER_LOOK_MS, PlaceReader, Policies, PolicySurroundings
-from orchestrator.agent.publishing import PublishedFile, PublishedPlace, Publishing, published_branch
+from orchestrator.agent.publishing import PublishedPlace, Publishing, published_places
 from orchestrator.agent.receivers import Receivers
 from orchestrator.agent.secret_variables import SecretVariables
 from orchestrator.agent.shutdown import Shutdown
@@ -263,10 +263,7 @@ class Agent:
 
     def publish(self, section: PublishSection, fetching: Fetching) -> None:
         """Keep the exported state in these places, from when publishing begins."""
-        places: list[PublishedPlace] = [PublishedFile(Path(section.file))] if section.file else []
-        if section.repository:
-            places.append(published_branch(section, self.state.path, fetching))
-        self.publishing = self._publishing(places)
+        self.publishing = self._publishing(published_places(section, self.state.path, fetching))
 
     def _publishing(self, places: Sequence[PublishedPlace]) -> Publishing:
         def mark() -> object:

@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from orchestrator.exported.signed import STATE_MAX_BYTES
-from orchestrator.model.source import GitSpec
+from orchestrator.model.settings import PublishSection
+from orchestrator.model.source import FolderSpec, GitSpec
 from orchestrator.source.command import FETCH_LIMIT_S, GitCommand, GitFailed
 from orchestrator.source.mirror import pinned
+from orchestrator.source.spec import SourceRefused, parse_source
 
 _HERE = "refs/airs/published"
 _ABSENT = "couldn't find remote ref"
@@ -19,21 +21,35 @@ IDENTITY = ("user.name", "user.email")
 
 
 class PublishedBranch:
-    """One file of one branch; `folder` is ours, `settings` let git read the credentials for the host."""
+    """One file of one branch; `folder` is ours, `of_host` lets git read the credentials for a host."""
 
     def __init__(
-        self, spec: GitSpec, name: str, folder: Path, passed_on: Mapping[str, str],
-        settings: Callable[[], Mapping[str, str]],
+        self, section: PublishSection, folder: Path, passed_on: Mapping[str, str],
+        of_host: Callable[[GitSpec], Mapping[str, str]],
     ) -> None:  # fmt: skip
-        self.spec, self._name, self._folder = spec, name, folder
-        self._git = GitCommand(folder, spec.transport, passed_on)
+        self._section, self._folder, self._passed_on, self._of_host = section, folder, passed_on, of_host
         said = ("airs", f"airs@{socket.gethostname() or 'localhost'}")
-        self._of_host, self._settings = settings, {**dict(zip(IDENTITY, said, strict=True)), "commit.gpgSign": "false"}
+        self._settings = {**dict(zip(IDENTITY, said, strict=True)), "commit.gpgSign": "false"}
 
     @property
     def place(self) -> str:
         """The place, as people read it."""
-        return f"{self.spec.repository}#{self.spec.ref}:{self._name}"
+        return f"{self._section.repository}#{self._section.branch}:{self._section.name}"
+
+    @property
+    def spec(self) -> GitSpec:
+        """The repository as it is now: one that is not there today may be tomorrow.
+
+        Raises:
+            GitFailed: it is nothing that is pushed to.
+        """
+        try:
+            spec = parse_source(f"{self._section.repository}#{self._section.branch}", cwd=Path("/"))
+        except SourceRefused as refused:
+            raise GitFailed(f"{refused.summary}: {refused.detail}") from None
+        if isinstance(spec, FolderSpec):
+            raise GitFailed(f"{spec.path} is a folder, not a git repository")
+        return spec
 
     def current(self) -> bytes:
         """Return the bytes that the branch has now; empty for none.
@@ -43,7 +59,7 @@ class PublishedBranch:
             OSError: our own folder cannot be written.
         """
         before = self._fetched()
-        held = self._run("ls-tree", "-l", before, "--", self._name).split() if before else []
+        held = self._run("ls-tree", "-l", before, "--", self._section.name).split() if before else []
         if len(held) < 4 or int(held[3]) > STATE_MAX_BYTES:
             return b""
         return self._run("cat-file", "blob", held[2]).encode()
@@ -61,7 +77,8 @@ class PublishedBranch:
             return
         parents = ("-p", before) if before else ()
         commit = self._run("commit-tree", tree, *parents, "-m", subject)
-        where = ("--end-of-options", self.spec.repository, f"{commit}:refs/heads/{self.spec.ref}")
+        spec = self.spec
+        where = ("--end-of-options", spec.repository, f"{commit}:refs/heads/{spec.ref}")
         self._run("push", "--quiet", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", *where, is_far=True)
 
     def _fetched(self) -> str:
@@ -69,7 +86,8 @@ class PublishedBranch:
         if not (self._folder / "HEAD").exists():
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._run("init", "--quiet", "--bare", "--template=")
-        what = ("--end-of-options", self.spec.repository, f"+refs/heads/{self.spec.ref}:{_HERE}")
+        spec = self.spec
+        what = ("--end-of-options", spec.repository, f"+refs/heads/{spec.ref}:{_HERE}")
         tame = ("--no-tags", "--depth=1", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-maintenance")
         try:
             self._run("fetch", "--quiet", *tame, *what, is_far=True)
@@ -88,11 +106,13 @@ class PublishedBranch:
         finally:
             draft.unlink()
         self._run("read-tree", *([before] if before else ["--empty"]))
-        self._run("update-index", "--add", "--cacheinfo", f"100644,{blob},{self._name}")
+        self._run("update-index", "--add", "--cacheinfo", f"100644,{blob},{self._section.name}")
         return self._run("write-tree")
 
     def _run(self, *arguments: str, is_far: bool = False) -> str:
+        spec = self.spec
+        git = GitCommand(self._folder, spec.transport, self._passed_on)
         if not is_far:
-            return self._git.run(*arguments, settings=self._settings).strip()
-        settings = {**self._settings, **pinned(self.spec), **self._of_host()}
-        return self._git.run(*arguments, settings=settings, limit_s=FETCH_LIMIT_S).strip()
+            return git.run(*arguments, settings=self._settings).strip()
+        settings = {**self._settings, **pinned(spec), **self._of_host(spec)}
+        return git.run(*arguments, settings=settings, limit_s=FETCH_LIMIT_S).strip()

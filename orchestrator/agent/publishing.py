@@ -16,18 +16,14 @@ from orchestrator.agent.exporting import Exporting
 from orchestrator.agent.fetching import Fetching
 from orchestrator.agent.log import LOG
 from orchestrator.agent.published_branch import PublishedBranch
-from orchestrator.contract.codes import INVALID
 from orchestrator.contract.documents import PublishedView
-from orchestrator.contract.problem import Failure
 from orchestrator.exported.document import ExportedState
 from orchestrator.exported.signed import STATE_MAX_BYTES, StateRefused, opened_state
 from orchestrator.fetch.git import GitFetcher
 from orchestrator.fetch.limits import FetchFailed
 from orchestrator.model.event import Announce
 from orchestrator.model.settings import PublishSection
-from orchestrator.model.source import FolderSpec
 from orchestrator.source.command import GitFailed
-from orchestrator.source.spec import SourceRefused, parse_source
 from orchestrator.store.files import write_whole
 
 GATHER_S = 1.0  # how long decisions gather for one version, so that a rollout of many is no version for each
@@ -84,22 +80,14 @@ class PublishedFile:
             self._path.chmod(mode)
 
 
-def published_branch(section: PublishSection, state_dir: Path, fetching: Fetching) -> PublishedBranch:
-    """Return the branch that a section names.
-
-    Raises:
-        Failure: its repository is nothing that is pushed to.
-    """
-    try:
-        spec = parse_source(f"{section.repository}#{section.branch}", cwd=Path("/"))
-    except SourceRefused as refused:
-        raise Failure(f"publish.repository: {refused.summary}", refused.detail, refused.suggestion, INVALID) from None
-    if isinstance(spec, FolderSpec):
-        raise Failure("publish.repository is a folder", f"{spec.path} is no git repository.", exit_code=INVALID)
-    hosts = GitFetcher(state_dir, fetching.settings, fetching.passed_on)
-    return PublishedBranch(
-        spec, section.name, state_dir / "publish.git", fetching.passed_on, lambda: hosts.of_host(spec)
-    )  # fmt: skip
+def published_places(section: PublishSection, state_dir: Path, fetching: Fetching) -> tuple[PublishedPlace, ...]:
+    """Return the places that a section names."""
+    places: list[PublishedPlace] = [PublishedFile(Path(section.file))] if section.file else []
+    if section.repository:
+        hosts = GitFetcher(state_dir, fetching.settings, fetching.passed_on)
+        folder = state_dir / "publish.git"
+        places.append(PublishedBranch(section, folder, fetching.passed_on, hosts.of_host))
+    return tuple(places)
 
 
 class Publishing:

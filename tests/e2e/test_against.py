@@ -15,9 +15,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
+import jsonschema
 import pytest
 
-from tests.e2e.conftest import Airs, git
+from tests.e2e.conftest import REPOSITORY, Airs, git
 
 USAGE, INVALID, CHANGES, FAILED = 64, 65, 2, 1
 SECRET = "a-key-nobody-prints-4711"
@@ -101,6 +102,7 @@ def test_the_plan_of_a_change_is_that_of_the_agent_and_says_how_old_the_state_is
     assert there["actions"] == here["actions"]
     assert (there["lineage"], there["serial"]) == (here["lineage"], here["serial"])
     assert there["against"]["kind"] == "file"
+    jsonschema.validate(there, json.loads((REPOSITORY / "schemas" / "plan.schema.json").read_text()))
     assert "against" not in here
 
 

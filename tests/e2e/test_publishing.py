@@ -94,6 +94,8 @@ def test_a_place_that_cannot_be_written_is_told_holds_nothing_up_and_is_tried_ag
     wait_until(published.is_current)
     away = published.repository.with_name("away.git")
     published.repository.rename(away)
+    published.user.run("agent", "stop")
+    published.user.run("agent", "start")  # which that keeps from nothing
     published.user.run("restart", "hello")
     wait_until(lambda: published.in_file() == published.now())  # the other place
     problem = wait_until(lambda: published.user.json("agent", "status")["published"]["problem"])
