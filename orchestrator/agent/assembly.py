@@ -22,7 +22,7 @@ from orchestrator.agent.notifying import NOTHING_KNOWN, NewsFacts, Notifying, Pa
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.planning import Planning, quietly
 from orchestrator.agent.policies import FOLDER_LOOK_MS, PlaceReader, Policies, PolicySurroundings
-from orchestrator.agent.publishing import PublishedPlace, Publishing, published_places
+from orchestrator.agent.publishing import PlaceKeeper, PublishedPlace, Publishing, published_places
 from orchestrator.agent.receivers import Receivers
 from orchestrator.agent.secret_variables import SecretVariables
 from orchestrator.agent.shutdown import Shutdown
@@ -270,7 +270,8 @@ class Agent:
             judging = self.ruling.judging
             return self.ledger.serial, judging.rules, judging.trust
 
-        return Publishing(places, self.exporting, mark, self.announcer.announce, self.clock.wall_ms)
+        announce, now_ms = self.announcer.announce, self.clock.wall_ms
+        return Publishing([PlaceKeeper(place, self.exporting, mark, announce, now_ms) for place in places])
 
     def notify(
         self, forges: Sequence[ForgeSection], notifications: Sequence[NotificationSection], settings: FetchSettings

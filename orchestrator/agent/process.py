@@ -256,7 +256,7 @@ def _about(about: AgentView, agent: Agent) -> AgentView:
         about, condition=agent.condition, policy=policies.shown, policy_warning=policies.warning,
         policy_fault=policies.fault, policy_read_at=policies.read_at_ms,
         webhooks=agent.webhooks.view(), receivers=agent.notifying.views(),
-        published=agent.publishing.view,
+        published=agent.publishing.views,
     )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Keeps the exported state in a file or a branch of a repository, written anew after each change.
 
-A thread of its own does it, so that no pass of the controller and no request waits for a disk or a server. Decisions
-that come while it writes are in the next version. A place that cannot be written is tried again, later each time, and
-that is a condition of the agent until it works.
+A thread for each place does it, so that no pass of the controller and no request waits for a disk or a server.
+Decisions that come while it writes are in the next version. A place that cannot be written is tried again, later each
+time; `airs agent status` tells of it until it works.
 """
 
 import os
@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from orchestrator.agent.exporting import Exporting
 from orchestrator.agent.fetching import Fetching
@@ -90,94 +92,103 @@ def published_places(section: PublishSection, state_dir: Path, fetching: Fetchin
     return tuple(places)
 
 
-class Publishing:
-    """The published state of one agent; it has no thread where no place is named."""
+class PlaceKeeper:
+    """Keeps one place up to date, in a thread of its own: one that hangs holds up no other."""
 
     def __init__(
-        self, places: Sequence[PublishedPlace], exporting: Exporting, mark: Callable[[], object], announce: Announce,
+        self, place: PublishedPlace, exporting: Exporting, mark: Callable[[], object], announce: Announce,
         now_ms: Callable[[], int],
     ) -> None:  # fmt: skip
         """Set it up; `mark` returns something that differs once the state does, in a way that a plan could notice."""
-        self._places, self._exporting, self._mark = places, exporting, mark
+        self._place, self._exporting, self._mark = place, exporting, mark
         self._announce, self._now_ms = announce, now_ms
         self._woken, self._closing = threading.Event(), threading.Event()
-        self._done: dict[str, object] = {}  # the mark of what each place has
-        self._view = PublishedView(places=tuple(place.place for place in places))
-        self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
+        self._done: object = None  # the mark of what the place has
+        self.view = PublishedView(place=place.place)
+        self.thread = threading.Thread(target=self._run, name="publish", daemon=True)
 
-    def begin(self) -> None:
-        """Publish the state, and go on as it changes."""
-        if self._places:
-            self._thread.start()
+    def wake(self) -> None:
+        """Look whether the state is another one."""
+        self._woken.set()
 
-    def close(self) -> None:
-        """Publish no more; while the controller still runs, which a version is asked of."""
+    def end(self) -> None:
+        """Write no more versions."""
         self._closing.set()
         self._woken.set()
-        if self._thread.is_alive():
-            self._thread.join(CLOSE_S)
-
-    def decided(self) -> None:
-        """Take note that something was decided; from any thread, and at once."""
-        self._woken.set()
-
-    @property
-    def view(self) -> PublishedView | None:
-        """How it is, for people and tools; None where nothing is published."""
-        return self._view if self._places else None
 
     def _run(self) -> None:
         wait_s = AGAIN_S
         while not self._closing.is_set():
             self._woken.clear()
-            is_done = self._publish()
-            wait_s = AGAIN_S if is_done else min(2 * wait_s, AGAIN_MAX_S)
+            problem = self._publish()
+            self._tell(problem)
             self._closing.wait(GATHER_S)
-            if is_done:
-                self._woken.wait(LOOK_S)
-            else:
+            if problem:
                 self._closing.wait(wait_s)
+            else:
+                self._woken.wait(LOOK_S)
+            wait_s = min(2 * wait_s, AGAIN_MAX_S) if problem else AGAIN_S
 
-    def _publish(self) -> bool:
-        """Bring every place up to date; whether all of them are."""
+    def _publish(self) -> str:
+        """Bring the place up to date; returns why that could not be done."""
         mark = self._mark()
-        late = [place for place in self._places if self._done.get(place.place) != mark]
-        if not late:
-            return True
-        faults = []
+        if self._done == mark:
+            return ""
         try:
             made = self._exporting.state()
-            data = self._exporting.signed(made)
+            data, subject = self._exporting.signed(made), _subject(made)
+            if self._done is not None or not _is_same(self._place.current(), made):
+                self._place.put(data, subject)
         except FAULTS as fault:
-            faults.append(_told(fault))
-        else:
-            subject = f"State at serial {made.state.serial}: {len(made.state.deployments)} deployments"
-            faults += filter(None, (self._put(place, made, (data, subject), mark) for place in late))
-            self._tell("; ".join(faults), made.state.serial)
-            return not faults
-        self._tell("; ".join(faults), self._view.serial)
-        return False
-
-    def _put(self, place: PublishedPlace, made: ExportedState, version: tuple[bytes, str], mark: object) -> str:
-        """Write a version, unless an agent before has written it; returns why that could not be done."""
-        try:
-            if place.place in self._done or not _is_same(place.current(), made):
-                place.put(*version)
-        except FAULTS as fault:
-            return f"{place.place}: {_told(fault)}"
-        self._done[place.place] = mark
+            return f"{self._place.place}: {_told(fault)}"
+        self._done = mark
+        self.view = replace(self.view, serial=made.state.serial, at=self._now_ms())
         return ""
 
-    def _tell(self, problem: str, serial: int) -> None:
-        before = self._view.problem
-        done = {} if problem else {"serial": serial, "at": self._now_ms()}
-        self._view = PublishedView(places=self._view.places, problem=problem, **_kept(self._view, done))
+    def _tell(self, problem: str) -> None:
+        before = self.view.problem
+        self.view = replace(self.view, problem=problem)
         if problem and not before:
             self._announce(None, "publish-failing", f"the state cannot be published: {problem}; it is tried again")
         elif before and not problem:
-            self._announce(None, "publish-works", "the state is published again")
-        if problem:
+            self._announce(None, "publish-works", f"the state is published again: {self._place.place}")
+        if problem and problem != before:
             LOG.warning("the state cannot be published: %s", problem)
+
+
+class Publishing:
+    """The published state of one agent; it has no thread where no place is named."""
+
+    def __init__(self, keepers: Sequence[PlaceKeeper]) -> None:
+        self._keepers = tuple(keepers)
+
+    def begin(self) -> None:
+        """Publish the state, and go on as it changes."""
+        for keeper in self._keepers:
+            keeper.thread.start()
+
+    def close(self) -> None:
+        """Publish no more; while the controller still runs, which a version is asked of."""
+        for keeper in self._keepers:
+            keeper.end()
+        for keeper in self._keepers:
+            if keeper.thread.is_alive():
+                keeper.thread.join(CLOSE_S)
+
+    def decided(self) -> None:
+        """Take note that something was decided; from any thread, and at once."""
+        for keeper in self._keepers:
+            keeper.wake()
+
+    @property
+    def views(self) -> tuple[PublishedView, ...]:
+        """How each place is, for people and tools."""
+        return tuple(keeper.view for keeper in self._keepers)
+
+
+def _subject(made: ExportedState) -> str:
+    count = len(made.state.deployments)
+    return f"State at serial {made.state.serial}: {count} deployment{'s' * (count != 1)}"
 
 
 def _is_same(data: bytes, made: ExportedState) -> bool:
@@ -188,10 +199,6 @@ def _is_same(data: bytes, made: ExportedState) -> bool:
         return False
     before, after = ((one.state.lineage, one.state.serial, one.rules, one.trust) for one in (there, made))
     return before == after
-
-
-def _kept(view: PublishedView, done: dict[str, int]) -> dict[str, int]:
-    return {"serial": view.serial, "at": view.at} | done
 
 
 def _told(fault: Exception) -> str:

@@ -77,7 +77,7 @@ def status(settings: Settings) -> None:
         from orchestrator.cli.outward import show_webhooks  # which most agents have no use for
 
         show_webhooks(console, about.webhooks)
-    if about.published is not None:
+    if about.published:
         from orchestrator.cli.outward import show_published
 
         show_published(console, about.published)

@@ -57,13 +57,13 @@ def webhook_findings(view: WebhooksView) -> Iterator[Finding]:
         yield warning(about, "it speaks no TLS, and not to this machine alone", hint)
 
 
-def show_published(console: Console, view: PublishedView) -> None:
+def show_published(console: Console, views: Sequence[PublishedView]) -> None:
     """Print where the exported state is kept, and what keeps it from being there."""
-    for place in view.places:
+    for view in views:
         when = f", serial {view.serial} since {clock(view.at)}" if view.at else ""
-        console.print(Text(printable(f"published  {place}{when}")))
-    if view.problem:
-        console.print(Text.assemble(("published  ", "bold red"), printable(f"not up to date: {view.problem}")))
+        console.print(Text(printable(f"published  {view.place}{when}")))
+        if view.problem:
+            console.print(Text.assemble(("published  ", "bold red"), printable(f"not up to date: {view.problem}")))
 
 
 COLUMNS = ("NAME", "KIND", "TOLD", "LAST", "WAITING", "DROPPED", "LAST FAILURE")

@@ -454,12 +454,12 @@ class ReceiverView(Value, frozen=True):
 
 
 class PublishedView(Value, frozen=True):
-    """The published state: where it is kept, the serial of the last version and when it was written, and what is wrong.
+    """A place of the published state: the serial of the version there, when that was found or written, what is wrong.
 
     `at` is in wall-clock milliseconds, 0 for never.
     """
 
-    places: tuple[str, ...]
+    place: str
     serial: int = 0
     at: int = 0
     problem: str = ""
@@ -485,7 +485,7 @@ class AgentView(Value, frozen=True):
     condition: str = ""  # what is wrong with its store for as long as it is, such as that nothing can be written
     webhooks: WebhooksView | None = None  # where the settings ask for a listener
     receivers: tuple[ReceiverView, ...] = ()  # of news: forges and notifications
-    published: PublishedView | None = None  # where the settings ask for that
+    published: tuple[PublishedView, ...] = ()  # where the settings ask for that
 
 
 class DeadLetterView(Value, frozen=True):

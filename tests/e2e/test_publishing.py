@@ -6,7 +6,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -41,6 +41,11 @@ class Published(NamedTuple):
     def is_current(self) -> bool:
         return self.in_file() == self.in_branch() == self.now()
 
+    def views(self) -> list[dict[str, Any]]:
+        """How each place is: the file, and the branch."""
+        found: list[dict[str, Any]] = self.user.json("agent", "status")["published"]
+        return found
+
     def commits(self) -> list[str]:
         return git(self.repository, "log", "--format=%s", "state").split("\n")
 
@@ -72,11 +77,10 @@ def test_each_change_is_a_version_of_the_file_and_a_commit_of_the_branch(publish
     published.user.run("apply", published.manifests)
     wait_until(published.is_current)
     assert len(published.commits()) > commits
-    assert published.commits()[0] == f"State at serial {published.now()}: 1 deployments"
+    assert published.commits()[0] == f"State at serial {published.now()}: 1 deployment"
     against = published.user.run("plan", published.manifests, "--against", published.file).stdout
     assert "No changes. 1 deployment matches." in against
-    said = published.user.json("agent", "status")["published"]
-    assert (said["serial"], said["problem"]) == (published.now(), "")
+    assert [(one["serial"], one["problem"]) for one in published.views()] == 2 * [(published.now(), "")]
     assert f"published  {published.file}, serial {published.now()}" in published.user.run("agent", "status").stdout
 
 
@@ -85,7 +89,7 @@ def test_an_agent_that_starts_again_writes_no_version_of_what_is_there(published
     commits = published.commits()
     published.user.run("agent", "stop")
     published.user.run("agent", "start")
-    wait_until(lambda: published.user.json("agent", "status")["published"]["at"])
+    wait_until(lambda: all(one["at"] for one in published.views()))
     if published.now() == int(commits[0].split()[3].rstrip(":")):
         assert published.commits() == commits
 
@@ -98,14 +102,15 @@ def test_a_place_that_cannot_be_written_is_told_holds_nothing_up_and_is_tried_ag
     published.user.run("agent", "start")  # which that keeps from nothing
     published.user.run("restart", "hello")
     wait_until(lambda: published.in_file() == published.now())  # the other place
-    problem = wait_until(lambda: published.user.json("agent", "status")["published"]["problem"])
+    problem = wait_until(lambda: published.views()[1]["problem"])
     assert str(published.repository) in problem
+    assert published.views()[0]["problem"] == ""
     published.user.run("request", "hello", "Ada")
     reasons = [json.loads(line)["reason"] for line in published.user.run("events", "-o", "json").stdout.splitlines()]
     assert "publish-failing" in reasons
     away.rename(published.repository)
     wait_until(published.is_current)
-    assert published.user.json("agent", "status")["published"]["problem"] == ""
+    wait_until(lambda: not published.views()[1]["problem"])
 
 
 def test_a_branch_that_somebody_else_pushed_to_keeps_what_they_pushed(published: Published):
