@@ -20,7 +20,9 @@ from orchestrator.notify.signatures import Proof, claim_of
 
 HEAD_MAX_BYTES = 16 << 10  # of the request line and all headers
 HEAD_CHUNK_BYTES = 4 << 10  # read at once, as a head that comes whole is never held against that limit
+HEAD_PIECES_MAX = 256  # that a head may come in
 CHUNK_BYTES = 64 << 10
+PIECES_FREE, PIECE_BYTES = 1_000, 256  # a body may come in so many pieces, and then in one for each so many bytes
 REQUEST_S = 10.0  # for a whole request, which is what GitHub waits for an answer
 LINGER_S = 1.0  # for a sender to read its answer, while the rest of its body is thrown away
 LINGER_MAX_BYTES = 1 << 20
@@ -150,25 +152,33 @@ class Link:
         Raises:
             RequestRefused: they are none, or too many.
         """
-        found = await self._next(HEAD_CHUNK_BYTES)
+        found = await self._next(HEAD_CHUNK_BYTES, HEAD_PIECES_MAX)
         if not isinstance(found, h11.Request):
             raise ConnectionResetError("it said nothing")
         return found
 
     async def body(self) -> AsyncIterator[bytes]:
-        """Yield the body.
+        """Yield the body; one in crumbs costs more than it says, and is none.
 
         Raises:
-            RequestRefused: it is not framed as it says.
+            RequestRefused: it is not framed as it says, or in too many pieces.
         """
+        pieces, taken = 0, 0
         if self._http.they_are_waiting_for_100_continue:
             self._write(h11.InformationalResponse(status_code=100, headers=[]))
-        while isinstance(found := await self._next(CHUNK_BYTES), h11.Data):
+        while isinstance(found := await self._next(CHUNK_BYTES, PIECES_FREE), h11.Data):
+            pieces, taken = pieces + 1, taken + len(found.data)
+            if pieces > PIECES_FREE + taken // PIECE_BYTES:
+                raise RequestRefused(RequestFault.NOT_HTTP)
             yield bytes(found.data)
 
-    async def _next(self, most_bytes: int) -> object:
+    async def _next(self, most_bytes: int, pieces_max: int) -> object:
+        pieces = 0
         try:
             while (event := self._http.next_event()) is h11.NEED_DATA:
+                pieces += 1
+                if pieces > pieces_max:
+                    raise RequestRefused(RequestFault.NOT_HTTP)
                 self._http.receive_data(await self._reader.read(most_bytes))
         except h11.RemoteProtocolError as error:
             raise RequestRefused(RequestFault.NOT_HTTP, status=error.error_status_hint) from None

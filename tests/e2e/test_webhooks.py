@@ -194,6 +194,7 @@ RAW = {
     "two-ends": (400, HEAD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     "two-lengths": (400, HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}"),
     "chunked-1.0": (400, HEAD.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    "crumbs": (400, HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 50_000),
     "bad-chunk": (400, HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"),
     "huge-length": (400, HEAD + b"Content-Length: " + b"9" * 40 + b"\r\n\r\n"),
     "signed-length": (400, HEAD + b"Content-Length: +2\r\n\r\n{}"),
