@@ -15,7 +15,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from msgspec.structs import replace
 from rich.console import Console
 from rich.text import Text
 
@@ -36,17 +35,19 @@ spec:
   component: {{path: ../components/{component}}}
 {more}"""
 GRANTS = "  grants: {storage.read: [self], storage.write: [self]}\n"
+USES = "  uses: [{deployment: prices}]\n"
 CANARY = "  rollout: {strategy: canary, steps: [{weight: 10}, {pause: 30s}, {weight: 50}, {pause: 30s}]}\n"
 
 FIRST = {
-    "calculator": ("calculator-1.0.0", ""),
+    "calculator": ("calculator-1.0.0", USES),
     "farewell": ("hello-1.0.0", ""),
     "greeter": ("hello-1.0.0", ""),
     "hello": ("hello-1.0.0", CANARY),
+    "prices": ("hello-1.0.0", ""),
 }
 THEN = {**FIRST, "greeter": ("hello-1.1.0", "")}  # which is rolled back
 NOW = {
-    "calculator": ("calculator-1.0.0", "  replicas: 3\n"),
+    "calculator": ("calculator-1.0.0", USES + "  replicas: 3\n"),
     "counter": ("counter-1.0.0", GRANTS),
     "greeter": ("hello-1.1.0", ""),
     "hello": ("hello-1.1.0", CANARY),
@@ -80,10 +81,10 @@ def real_plan(work: Path) -> Plan:
             airs("apply", str(shop / "manifests"), state_dir=state_dir)
         airs("rollback", "greeter", state_dir=state_dir)
         write_shop(shop / "manifests", NOW)
-        plan = from_json(airs("plan", str(shop / "manifests"), "-o", "json", state_dir=state_dir), Plan)
+        made = airs("plan", str(shop / "manifests"), "-o", "json", state_dir=state_dir)
     finally:
         airs("agent", "stop", state_dir=state_dir)
-    return replace(plan, source=plan.source.replace(str(shop), SHOWN_AS), root=plan.root.replace(str(shop), SHOWN_AS))
+    return from_json(made.replace(str(shop).encode(), SHOWN_AS.encode()), Plan)
 
 
 def picture(plan: Plan) -> str:

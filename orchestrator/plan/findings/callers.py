@@ -25,6 +25,7 @@ from orchestrator.policy.overlap import overlaps
 
 Key = DeploymentKey
 SEND = "messaging.send"
+REMOVED = "it is removed"
 SENDS = frozenset(("send", "request", "broadcast"))
 Wishes = Mapping[Key, Deployment | None]  # what the actions lead to; None is removed
 
@@ -92,6 +93,10 @@ def _wishes(
             yield action.key, None if action.kind is ActionKind.REMOVE else wish
 
 
+def _how(use: DeploymentUse) -> str:
+    return "sends it" if use.is_of_messages else "uses"
+
+
 def _stage(standing: Deployments, wishes: Wishes, known: KnownFacts) -> AfterPlan:
     stage = AfterPlan(standing, wishes, known)
     return with_named(stage) if any(map(stage.changes, wishes)) else stage
@@ -106,8 +111,10 @@ def _named(stage: AfterPlan) -> dict[Key, list[DeployedCaller]]:
     """Index the callers that name whom they call."""
     found: dict[Key, list[DeployedCaller]] = {}
     for deployment in stage.all_after():
+        if not (deployment.uses or deployment.revision.grants):
+            continue
         for use in deployment.uses:
-            found.setdefault(use.deployment, []).append(DeployedCaller(deployment, use))
+            found.setdefault(use.deployment, []).append(DeployedCaller(deployment, use, _how(use)))
         for target in {*_targets(deployment)}:
             found.setdefault(target, []).append(_sender(deployment, target, "is granted to send it"))
     return found
@@ -181,7 +188,7 @@ def _broken_calls(
 ) -> Iterator[tuple[str, str]]:
     """Yield each function of which a caller's calls break, and why."""
     if new is None:
-        yield from ((name, "removed with its deployment") for name in _names(caller.use, old))
+        yield from ((name, REMOVED) for name in _names(caller.use, old))
     elif _changes_too(caller, stage):  # it was made for the new one: that has to have what it says it uses
         yield from ((" ".join(caller.use.functions) or caller.use.interface, lack) for lack in lacks(caller.use, new))
     elif old is not None:
@@ -201,12 +208,13 @@ def _changes_too(caller: DeployedCaller, stage: AfterPlan) -> bool:
 
 def _breaks(caller: DeployedCaller, target: Key, function: str, why: str, *, is_allowed: bool) -> PlanFinding:
     """Tell of a caller; of a removal, which says itself that nothing is left, only one that declares its use blocks."""
-    key, is_removal = caller.deployment.key, why == "removed with its deployment"
+    key, is_removal = caller.deployment.key, why == REMOVED
     blocks = not is_allowed and (caller.is_declared or not is_removal)
+    kept = f"{target} in the source again" if is_removal else f"{target} with what it calls"
     other = "without this use in the same plan" if caller.is_declared else "without this grant in the same plan"
     return PlanFinding(
         kind=FindingKind.BREAKS_CALLER, text=f"{key} {caller.how} {short(function)}: {why}", blocks=blocks,
-        unblock=f"{key} {other}, {target} with what it calls, or `--allow-breaking`" if blocks else "",
+        unblock=f"{key} {other}, {kept}, or `--allow-breaking`" if blocks else "",
         caller=str(key), target=str(target), function=function, file=caller.deployment.file,
         line=caller.deployment.line,
     )  # fmt: skip
