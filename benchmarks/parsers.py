@@ -25,7 +25,11 @@ from msgspec.structs import replace
 from orchestrator.exported.document import ExportedSource, ExportedState
 from orchestrator.exported.signed import PAYLOAD_TYPE, StateRefused, opened_state, sealed_state
 from orchestrator.exported.standing import with_secrets_of
+from orchestrator.manifest import overlay_uses, resolve
+from orchestrator.manifest.documents import read_documents
 from orchestrator.manifest.identity import identified
+from orchestrator.manifest.overlay.render import source_documents
+from orchestrator.manifest.overlay.text import canonical, yaml_text
 from orchestrator.model.base import canonical_json
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
@@ -33,7 +37,7 @@ from orchestrator.model.observed import Hold, ObservedDeployment, ObservedState,
 from orchestrator.model.rollout import Cause, Rollout
 from orchestrator.model.secret import Secret, SecretName, SecretUse
 from orchestrator.model.signed import Signer
-from orchestrator.model.snapshot import Content, Snapshot
+from orchestrator.model.snapshot import Content, FileEntry, Listing, Snapshot
 from orchestrator.model.spec import Deployment, Grant, Limits, Revision, RolloutPolicy, WeightStep
 from orchestrator.model.world import Drive, Function, World
 from orchestrator.plan.against import Against, AgainstKind
@@ -254,7 +258,55 @@ _DOCUMENTS = [*yaml.safe_load_all(_POLICIES)]
 assert _judged(_POLICIES), "the policies to begin with are good"
 
 
+_OVERLAY = b"""apiVersion: airs.dev/v1
+kind: Overlay
+metadata: {name: prod}
+spec:
+  bases: [../base, {path: ../inner, values: {count: 2}}]
+  variables: {size: {type: integer, default: 3, enum: [3, 4]}}
+  namespace: prod
+  namePrefix: p-
+  labels: {env: prod}
+  components: {counter: {version: "^1"}, r.example/acme/x: {oci: {reference: "r.example/acme/x:2"}}}
+  patches:
+    a: {spec: {replicas: {$var: size}, config: &c {k: [1, null]}, dependsOn: [b]}}
+    b: {spec: {config: *c}}
+    x: null
+"""
+_BASE = b"""apiVersion: airs.dev/v1
+kind: Deployment
+metadata: {name: a}
+spec:
+  component: {path: ../components/counter}
+  grants: {messaging.send: [b, "default/*"]}
+---
+apiVersion: airs.dev/v1
+kind: Deployment
+metadata: {name: b}
+spec: {component: {oci: {reference: "r.example/acme/x:1"}}}
+"""
+_INNER = _OVERLAY.replace(b"[../base, {path: ../inner, values: {count: 2}}]", b"[../base]").replace(b"prod", b"inner")
+
+
+def _overlaid(data: bytes) -> None:
+    """Resolve, render and read for fetching an overlay, a base or an overlay between them, of which `data` is one."""
+    for at, texts in enumerate(((data, _BASE, _INNER), (_OVERLAY, data, _INNER), (_OVERLAY, _BASE, data))):
+        paths = ("env/o.yaml", "base/a.yaml", "inner/o.yaml")
+        files: dict[str, FileEntry] = {path: Content(text) for path, text in zip(paths, texts, strict=True)}
+        files |= {"base/": Listing(("base/a.yaml",)), "inner/": Listing(("inner/o.yaml",)), "env/": Listing(paths[:1])}
+        snapshot = Snapshot("/s", "/s", "", "env", paths[:1], files)
+        found = resolve(snapshot)
+        assert all(one.summary.isprintable() for one in found.diagnostics), "something unprintable is told"
+        wanted = found.desired
+        assert at or wanted.deployments or wanted.invalid or wanted.unreadable_files or found.diagnostics, "it vanished"
+        for one in source_documents(snapshot):
+            text = yaml_text(canonical(one.placed("out/x.yaml").root), one.remark)
+            assert not text.strip() or read_documents(text.encode()).documents, "it renders to nothing"
+        overlay_uses(paths[0], files)
+
+
 PARSERS: Mapping[str, Parser] = {
+    "overlay": Parser(_overlaid, (_OVERLAY, _BASE, _INNER)),
     "policies": Parser(_judged, (_POLICIES,)),
     "policy-values": Parser(_odd_policies, (b"0123456789" * 9,)),
     "sealed-box": Parser(_unsealed, (base64.b64decode(_BOX.sealed),), (SealingProblem,)),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from orchestrator.manifest import component_uses, may_hold_overlays, overlay_uses, references
+from orchestrator.manifest import OverlayRoom, component_uses, may_hold_overlays, overlay_uses, references
 from orchestrator.model.component_source import (
     BARE_ARTIFACT,
     SIGNATURES_FILE,
@@ -44,19 +44,20 @@ class Wanted:
         """Return them, each once; of one that is wanted with several times between looks, the shortest counts."""
         before, self._known = self._known, {}
         found: dict[str, ComponentUse] = {}
+        room = OverlayRoom()
         for path in snapshot.manifests:
-            for use in self._of(path, snapshot, before.get(path)):
+            for use in self._of(path, snapshot, before.get(path), room):
                 other = found.get(use.folder)
                 if other is None or _is_sooner(use, other):
                     found[use.folder] = use
         return tuple(found.values())
 
-    def _of(self, path: str, snapshot: Snapshot, known: _Known | None) -> tuple[ComponentUse, ...]:
+    def _of(self, path: str, snapshot: Snapshot, known: _Known | None, room: OverlayRoom) -> tuple[ComponentUse, ...]:
         entry = snapshot.files.get(path)
         if not isinstance(entry, Content):
             return ()
         if known is None or not _holds(known.files, snapshot.files):
-            known = _found(path, entry, snapshot.files)
+            known = _found(path, entry, snapshot.files, room)
         self._known[path] = known
         return known.uses
 
@@ -65,11 +66,11 @@ def _holds(before: Mapping[str, FileEntry], now: Mapping[str, FileEntry]) -> boo
     return all((entry := now.get(path, _MISSING)) is was or entry == was for path, was in before.items())
 
 
-def _found(path: str, entry: Content, files: Mapping[str, FileEntry]) -> _Known:
+def _found(path: str, entry: Content, files: Mapping[str, FileEntry], room: OverlayRoom) -> _Known:
     uses = component_uses(path, entry.data)
     if not may_hold_overlays(entry.data):
         return _Known({path: entry}, uses)
-    more = overlay_uses(path, files)
+    more = overlay_uses(path, files, room)
     return _Known({path: entry, **more.needs}, tuple(dict.fromkeys((*uses, *more.components))))
 
 

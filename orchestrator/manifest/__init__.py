@@ -7,6 +7,7 @@ snapshot always resolves to the same value.
 """
 
 from orchestrator.manifest.documents import FILE_MAX_BYTES as MANIFEST_MAX_BYTES
+from orchestrator.manifest.overlay.layers import OverlayRoom
 from orchestrator.manifest.overlay.render import may_hold_overlays, overlay_uses
 from orchestrator.manifest.references import Reference, component_uses, references
 from orchestrator.manifest.resolve import Resolver, resolve
@@ -16,6 +17,7 @@ from orchestrator.manifest.toml import FILE_MAX_BYTES as COMPONENT_MAX_BYTES
 __all__ = [
     "COMPONENT_MAX_BYTES",
     "MANIFEST_MAX_BYTES",
+    "OverlayRoom",
     "Reference",
     "Resolver",
     "component_uses",

@@ -18,7 +18,7 @@ from orchestrator.manifest.entry import Components, DocumentEntry
 from orchestrator.manifest.graph import cycle_through, knots, written
 from orchestrator.manifest.node import Unplaced
 from orchestrator.manifest.overlay.environment import ManifestReading
-from orchestrator.manifest.overlay.layers import Around
+from orchestrator.manifest.overlay.layers import Around, OverlayRoom
 from orchestrator.manifest.overlay.outlines import Outlines
 from orchestrator.manifest.parsed import Parsed
 from orchestrator.manifest.paths import collisions
@@ -238,7 +238,7 @@ def _manifest(
     )
     if before is None or not is_alike:
         return _Read(file, content, collided_with, read_manifest(path, file, content, collided_with, reading))
-    if _has_same(before.result, snapshot, reading):
+    if _has_same(before.result, snapshot, reading) and _fits(before.result, reading.around.room):
         return before
     result = read_manifest(path, file, content, collided_with, reading, before.result)
     return _Read(file, content, collided_with, result)
@@ -250,6 +250,16 @@ def _has_same(before: ManifestFile, snapshot: Snapshot, reading: ManifestReading
     return all((now := files.get(path, _ABSENT)) is entry or now == entry for path, entry in before.needs) and all(
         reading.components(name) is component for name, component in before.used
     )
+
+
+def _fits(before: ManifestFile, room: OverlayRoom) -> bool:
+    """Whether overlays that were read before have the room that they had; takes it."""
+    overlays = before.environments.values()
+    size = sum(one.size for one in overlays)
+    if size > room.left or any(one.is_cut for one in overlays):
+        return False
+    room.left -= size
+    return True
 
 
 def _users(manifests: Mapping[str, _Read]) -> dict[str, set[str]]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from orchestrator.manifest import Resolver, overlay_uses, resolve
 from orchestrator.manifest.documents import read_documents
 from orchestrator.manifest.node import Node
+from orchestrator.manifest.overlay import layers
 from orchestrator.manifest.overlay.merge import equal, merged
 from orchestrator.manifest.overlay.relocate import relative
 from orchestrator.manifest.overlay.render import source_documents
@@ -171,6 +172,19 @@ def test_overlays_that_treble_with_each_level_end():
     texts["env/o.yaml"] = overlay("bases: [../base/l7]")
     found = said(resolve(repository(texts)))
     assert {one.partition(": ")[2] for one in found} == {"an overlay comes to more than 256 overlays"}
+
+
+def test_all_overlays_of_a_source_together_have_a_limit(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(layers, "SOURCE_ITEMS_MAX", 5)
+    base = {f"base/{name}.yaml": deployment(name) for name in "ab"}
+    texts = {f"env/{name}.yaml": overlay(f"bases: [../base]\nnamespace: {name}") for name in ("c", "d", "e")}
+    resolver = Resolver()
+    for _ in range(2):
+        resolution = resolver.resolve(repository({**texts, **base}))
+        assert said(resolution) == ["env/e.yaml:5:11: the overlays of the source come to more than 5 documents"]
+        assert resolution.desired.unreadable_files == ("env/e.yaml",)
+    del texts["env/c.yaml"]
+    assert said(resolver.resolve(repository({**texts, **base}))) == []
 
 
 def test_a_circle_of_overlays_is_told_with_its_path():

@@ -14,7 +14,7 @@ from orchestrator.manifest.deployment import Draft, draft
 from orchestrator.manifest.documents import Document
 from orchestrator.manifest.entry import Components, DocumentEntry, entry_of
 from orchestrator.manifest.node import LINES, Node, Unplaced, find, nearest, text_at
-from orchestrator.manifest.overlay.layers import Around, Asked, Item, Layers
+from orchestrator.manifest.overlay.layers import Around, Item, Layers, Lookups
 from orchestrator.manifest.overlay.names import with_value
 from orchestrator.manifest.overlay.pins import ComponentNames
 from orchestrator.manifest.overlay.places import shifted, shifted_problem
@@ -64,7 +64,8 @@ class _Part(msgspec.Struct, frozen=True, eq=False):
 class OverlayEntries(msgspec.Struct, frozen=True, eq=False):
     """The entries that one overlay comes to. `needs` are the files of the source that they were made of.
 
-    `is_whole` says that every deployment in it could be named.
+    `is_whole` says that every deployment in it could be named. It takes `size` of the source's room; `is_cut` says that
+    there was not enough.
     """
 
     entries: tuple[DocumentEntry, ...]
@@ -73,6 +74,8 @@ class OverlayEntries(msgspec.Struct, frozen=True, eq=False):
     is_whole: bool
     signature: tuple[object, ...]
     parts: dict[str, _Part]
+    size: int
+    is_cut: bool
 
 
 def environment(
@@ -98,6 +101,8 @@ def environment(
         is_whole=layers.is_whole and all(part.is_whole for part in parts.values()),
         signature=signature,
         parts=parts,
+        size=layers.size,
+        is_cut=layers.is_cut,
     )
 
 
@@ -112,7 +117,7 @@ def rendered(path: str, document: Document, index: int, parse: Parse, around: Ar
     """Return the documents that an overlay comes to, in the order of its bases; `environment` says what is wrong."""
     assert document.root is not None
     layers = Layers(path, document.root, index, around)
-    asked = Asked(ComponentNames(path, around.files))
+    asked = Lookups(ComponentNames(path, around.files))
     found: list[Made] = []
     for file, items in _by_file(layers).items():
         content = around.files.get(file, _ABSENT)
@@ -136,7 +141,7 @@ def _signature(layers: Layers, reading: ManifestReading) -> tuple[object, ...]:
 
 def _by_file(layers: Layers) -> dict[str, list[Item]]:
     found: dict[str, list[Item]] = {}
-    for item in layers.outermost.items:
+    for item in layers.items:
         found.setdefault(item.path, []).append(item)
     return found
 
@@ -188,7 +193,7 @@ class _Maker:
         files, shift = _files(self._layers, self._reading.around.shown(file))
         beside = tuple(shifted_problem(one, shift) for one in documents.problems)
         entries = [(0, DocumentEntry(self._file, None, items[0].place, beside, files=files))] if beside else []
-        asked = Asked(ComponentNames(self._layers.path, self._files, self._memo))
+        asked = Lookups(ComponentNames(self._layers.path, self._files, self._memo))
         is_whole = bool(documents.documents)
         known: set[str] = set()
         for at, item in enumerate(items if documents.documents else ()):
@@ -213,7 +218,7 @@ class _Maker:
         )
 
 
-def _made(item: Item, document: Document, origin: tuple[tuple[str, ...], int], path: str, asked: Asked) -> Made:
+def _made(item: Item, document: Document, origin: tuple[tuple[str, ...], int], path: str, asked: Lookups) -> Made:
     """Put the layers of an item on its document."""
     files, shift = origin
     root = shifted(document.root or Node(None, document.line, document.column), shift)

@@ -28,8 +28,16 @@ LAYERS_MAX = 256  # of one overlay, one counted each time it is used
 ITEMS_MAX = 20_000  # documents of one overlay's bases
 NAMES_COMPARED = 2_000  # with one that is not known
 OUTERMOST = 0
+SOURCE_ITEMS_MAX = 100_000  # documents that all overlays of a source come to
 _ABSENT = Unreadable("missing", "")
 _NO_COMPONENT = Node({}, 0, 0, {})
+
+
+class OverlayRoom:
+    """The documents that overlays of a source may still come to; each overlay that is read takes its own."""
+
+    def __init__(self) -> None:
+        self.left = SOURCE_ITEMS_MAX
 
 
 class Around(msgspec.Struct, frozen=True, eq=False):
@@ -42,13 +50,15 @@ class Around(msgspec.Struct, frozen=True, eq=False):
     shown: Callable[[str], str]
     outlines: Outlines
     deployed: Collection[str] = ()
+    room: OverlayRoom = msgspec.field(default_factory=OverlayRoom)
 
 
-class Item(msgspec.Struct, frozen=True, eq=False):
+class Item(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One document of a base, and the layers on top of it, the innermost first.
 
     `key` is what the last of them calls it, None for no deployment, and `base` what its base does; `place` is where
     the outermost names its base, or its patch. `index` is -1 for a file that holds no document that could be read.
+    There are many, and they are in no cycle, so the collector need not look at them.
     """
 
     path: str
@@ -64,7 +74,7 @@ class Item(msgspec.Struct, frozen=True, eq=False):
         return (self.index, self.key, self.base, self.place, tuple(layer.number for layer in self.layers))
 
 
-class Asked:
+class Lookups:
     """All that the making of documents asked: names of components, pins that it had a use for, and names of the bases.
 
     `known` are the answers of each layer, by its number and the name.
@@ -79,20 +89,21 @@ class Asked:
 class OverlayLayer:
     """One overlay, read for the deployments of its bases."""
 
-    def __init__(self, number: int, overlay: Overlay, items: Iterable[Item]) -> None:
-        """Take an overlay and what its bases come to; `number` tells it from the others of one environment.
+    def __init__(self, number: int, overlay: Overlay, keys: Collection[DeploymentKey]) -> None:
+        """Take an overlay and the deployments of its bases; `number` tells it from the others of one environment.
 
         `targets` are the deployments of the bases that are patched, each with the name that its patch has.
         """
         self.number, self.overlay = number, overlay
         self.problems = [*overlay.problems]
         self._patch: dict[DeploymentKey, str] = {}
-        found = [*items]
-        keys = [item.key for item in found if item.key is not None]
         self._find_targets(keys)
         self._renamed = Renamed(overlay.naming, keys)
         self.targets = frozenset(self._patch.items())
-        self.items = tuple(self._placed(item) for item in found if not self._is_left_out(item))
+
+    def placed(self, items: Iterable[Item]) -> list[Item]:
+        """Return the documents of its bases with this layer on top, but for those that it leaves out."""
+        return [self._placed(item) for item in items if not self._is_left_out(item)]
 
     @property
     def is_sound(self) -> bool:
@@ -107,7 +118,7 @@ class OverlayLayer:
         """Whether a base has a deployment of this key, or one in this namespace."""
         return self._renamed.knows(name)
 
-    def applied(self, root: Node, key: DeploymentKey, asked: Asked) -> tuple[Node, list[Unplaced]]:
+    def applied(self, root: Node, key: DeploymentKey, asked: Lookups) -> tuple[Node, list[Unplaced]]:
         """Return the deployment `key` of the bases with all that the overlay changes, and what changes nothing.
 
         Notes in `asked` what else the answer depends on.
@@ -133,7 +144,7 @@ class OverlayLayer:
             root = changed
         return self._renamed.document(root, key, knows), problems
 
-    def _pinned(self, root: Node, asked: Asked) -> Node:
+    def _pinned(self, root: Node, asked: Lookups) -> Node:
         if not self.overlay.pins:
             return root
         component = _component(root)
@@ -148,7 +159,7 @@ class OverlayLayer:
         name = self._patch.get(key)
         return None if name is None else (name, self.overlay.patches[name])
 
-    def _find_targets(self, keys: list[DeploymentKey]) -> None:
+    def _find_targets(self, keys: Collection[DeploymentKey]) -> None:
         """Find the deployment that each patch is for."""
         named: dict[str, dict[DeploymentKey, None]] = {}
         for key in keys:
@@ -198,9 +209,10 @@ def _labels(root: Node) -> Node:
 
 
 class Layers:
-    """Reads one overlay and all below it: the outermost layer, and what is to be known of the whole.
+    """Reads one overlay and all below it: `items` are the documents that it comes to, `all` the layers on them.
 
-    `needs` are the files and folders that were looked into, `is_whole` says that every deployment could be named.
+    `needs` are the files and folders that were looked into, `is_whole` says that every deployment could be named, and
+    `size` how much of the source's room it takes: more than there is, where it was cut.
     """
 
     def __init__(self, path: str, root: Node, index: int, around: Around) -> None:
@@ -209,8 +221,15 @@ class Layers:
         self.all: list[OverlayLayer] = []
         self.is_whole = True
         self._around = around
-        self._items = self._layers = 0
-        self.outermost = self._layer(path, root, {}, None, ((path, index),), (0, 0))
+        self.size = self._layers = 0
+        self._size_max = min(ITEMS_MAX, around.room.left)
+        self.items = self._layer(path, root, {}, None, ((path, index),), (0, 0))
+        around.room.left -= min(self.size, self._size_max)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there was not enough room for all of it."""
+        return self.size > self._size_max
 
     def problems(self) -> Iterator[Unplaced]:
         """Yield what is wrong with the overlays, each problem once."""
@@ -219,8 +238,8 @@ class Layers:
     def _layer(
         self, path: str, root: Node, given: Mapping[str, Node], missing: Place | None,
         chain: tuple[tuple[str, int], ...], place: Place,
-    ) -> OverlayLayer:  # fmt: skip
-        """Read an overlay, named at `missing` of the one around it, and at `place` of the outermost."""
+    ) -> list[Item]:  # fmt: skip
+        """Return what an overlay comes to, named at `missing` of the one around it, and at `place` of the outermost."""
         self._layers += 1
         number = self._layers - 1
         root = shifted(root, self.origins.shift(self._around.shown(path)))
@@ -234,10 +253,10 @@ class Layers:
             for base in overlay.bases
             for item in self._base(base, chain, base.place if len(chain) == 1 else place, notes)
         ]
-        layer = OverlayLayer(number, overlay, items)
+        layer = OverlayLayer(number, overlay, [item.key for item in items if item.key is not None])
         layer.problems += notes
         self.all.append(layer)
-        return layer
+        return layer.placed(items)
 
     def _base(
         self, base: BaseFolder, chain: tuple[tuple[str, int], ...], place: Place, notes: list[Unplaced]
@@ -266,7 +285,7 @@ class Layers:
                     names = _declared(one.overlay)
                     declared |= names
                     given = {name: value for name, value in base.values.items() if name in names}
-                    yield from self._layer(path, one.overlay, given, base.place, (*chain, (path, index)), place).items
+                    yield from self._layer(path, one.overlay, given, base.place, (*chain, (path, index)), place)
         notes += _unknown_values(base, declared)
 
     def _deployed_twice(self, base: BaseFolder, listing: Listing) -> Iterator[Unplaced]:
@@ -281,13 +300,15 @@ class Layers:
             yield Unplaced(*base.place, what, why, hint, is_error=False)
 
     def _has_room(self, base: BaseFolder, notes: list[Unplaced]) -> bool:
-        self._items += 1
-        if self._items == ITEMS_MAX + 1:
+        self.size += 1
+        if self.size == self._size_max + 1:
             what = f"an overlay comes to more than {ITEMS_MAX} documents"
+            if self._size_max < ITEMS_MAX:
+                what = f"the overlays of the source come to more than {SOURCE_ITEMS_MAX} documents"
             notes.append(Unplaced(*base.place, what, suggestion="split it"))
-        if self._items > ITEMS_MAX:
+        if self.size > self._size_max:
             self.is_whole = False
-        return self._items <= ITEMS_MAX
+        return self.size <= self._size_max
 
     def _may_enter(
         self, base: BaseFolder, document: tuple[str, int], chain: tuple[tuple[str, int], ...], notes: list[Unplaced]

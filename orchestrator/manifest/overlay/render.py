@@ -10,7 +10,7 @@ from orchestrator.manifest.documents import read_documents
 from orchestrator.manifest.node import LINES, Node, find, text_at
 from orchestrator.manifest.overlay.document import is_overlay
 from orchestrator.manifest.overlay.environment import Made, rendered
-from orchestrator.manifest.overlay.layers import Around
+from orchestrator.manifest.overlay.layers import Around, OverlayRoom
 from orchestrator.manifest.overlay.names import with_value
 from orchestrator.manifest.overlay.outlines import Outlines, is_well_formed
 from orchestrator.manifest.overlay.relocate import relocated
@@ -66,13 +66,13 @@ def may_hold_overlays(data: bytes) -> bool:
     return _WORD in data
 
 
-def overlay_uses(manifest: str, files: Mapping[str, FileEntry]) -> OverlayUses:
-    """Return the components that the overlays in a manifest want fetched, each once."""
+def overlay_uses(manifest: str, files: Mapping[str, FileEntry], room: OverlayRoom | None = None) -> OverlayUses:
+    """Return the components that the overlays in a manifest want fetched, each once; `room` is that of their source."""
     entry = files.get(manifest)
     bases = _bases(files)
     if not any(_has_word(one) for one in (entry, *bases.values())):  # most name none, and rendering takes long
         return OverlayUses((), bases)
-    around = Around(files, str, Outlines(read_documents))
+    around = Around(files, str, Outlines(read_documents), room=room or OverlayRoom())
     made: list[Made] = []
     needs: dict[str, FileEntry] = {}
     for index, document in enumerate(read_documents(entry.data).documents if isinstance(entry, Content) else ()):
