@@ -18,7 +18,7 @@ from orchestrator.agent.messages import Messages
 from orchestrator.agent.notifying import Notifying
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.planning import Planning
-from orchestrator.agent.routes.agent import AgentRoutes
+from orchestrator.agent.routes.agent import AgentRoutes, Stop
 from orchestrator.agent.routes.answers import FAULTS, Serves
 from orchestrator.agent.routes.bodies import Bodies
 from orchestrator.agent.routes.calls import CallRoutes
@@ -58,7 +58,8 @@ class Served(NamedTuple):
     compilations: Compilations
     about: Callable[[], AgentView]
     key: bytes
-    stop: Callable[[float | None], None]
+    stop: Stop
+    may_restart: bool
     announce: Announce
     auditing: Auditing
     signed: SignedBy
@@ -77,7 +78,7 @@ class Api:
         self._bodies = bodies = Bodies()
         self._events = EventRoutes(parts.journals, parts.announce)
         self._serves: Serves = {
-            **AgentRoutes(parts.about, parts.stop).serves,
+            **AgentRoutes(parts.about, parts.stop, may_restart=parts.may_restart).serves,
             **PlanRoutes(parts.operations, parts.planning, parts.controller, bodies, parts.key).serves,
             **ExportRoutes(parts.exporting).serves,
             **SecretRoutes(parts.operations, bodies).serves,

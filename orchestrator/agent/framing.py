@@ -4,10 +4,13 @@ The parser below refuses other contradictions: lengths that differ, codings othe
 pass `Transfer-Encoding` beside `Content-Length` and in HTTP/1.0, and goes by the former (RFC 9112, section 6.1).
 """
 
+from collections.abc import Callable
+
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orchestrator.contract.codes import USAGE
+from orchestrator.contract.endpoints import ASK_AGAIN
 from orchestrator.contract.problem import Problem
 
 _LENGTH, _CODING = b"content-length", b"transfer-encoding"
@@ -25,21 +28,35 @@ def doubt(version: str, names: frozenset[bytes]) -> str | None:
 
 
 class Framed:
-    """An application that is given only requests whose end is in no doubt; others are answered 400, and hung up on."""
+    """An application that is given only requests whose end is in no doubt; others are answered 400, and hung up on.
 
-    def __init__(self, application: ASGIApp) -> None:
-        self._application = application
+    While another process is about to go on in its place, nothing more is begun: who asks is told to ask that one.
+    """
+
+    def __init__(self, application: ASGIApp, is_leaving: Callable[[], bool] = lambda: False) -> None:
+        self._application, self._is_leaving = application, is_leaving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         why = doubt(scope["http_version"], frozenset(name for name, _ in scope["headers"]))
-        if why is None:
+        if why is not None:
+            await _refuse(send, 400, _in_doubt(why))
+        elif self._is_leaving():
+            await _refuse(send, 503, _LEAVING, (ASK_AGAIN.encode(), b"1"))
+        else:
             await self._application(scope, receive, send)
-            return
-        problem = Problem(
-            summary=why, suggestion="Say it once: by a Content-Length, or by chunks in HTTP/1.1.", exit_code=USAGE
-        )
-        body = msgspec.json.encode(problem)
-        headers = [(b"content-type", b"application/json"), (b"connection", b"close"), (_LENGTH, b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": 400, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+
+
+async def _refuse(send: Send, status: int, problem: Problem, *more: tuple[bytes, bytes]) -> None:
+    body = msgspec.json.encode(problem)
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close"), (_LENGTH, b"%d" % len(body)), *more]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _in_doubt(why: str) -> Problem:
+    hint = "Say it once: by a Content-Length, or by chunks in HTTP/1.1."
+    return Problem(summary=why, suggestion=hint, exit_code=USAGE)
+
+
+_LEAVING = Problem(summary="the agent goes on as another process", suggestion="Ask again, on another connection.")

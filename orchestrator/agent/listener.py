@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from orchestrator.agent.handover import Handed
 from orchestrator.store.lock import Owner, StateLocked
 
 BACKLOG = 128
@@ -26,12 +27,36 @@ def refuse_if_served(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def listening(path: Path) -> Iterator[socket.socket]:
-    """Listen on a Unix socket at `path`; a dead one found there is replaced.
+def listening(path: Path, handed: Handed | None = None) -> Iterator["Listening"]:
+    """Listen on a Unix socket at `path`, or on the one that was handed over; a dead one found there is replaced.
 
     Raises:
         StateLocked: the one found there is not dead.
     """
+    found = _bound(path) if handed is None else Listening(handed.listener)
+    ours = os.stat(path, follow_symlinks=False) if handed is None or (handed.is_own and path.exists()) else None
+    try:
+        yield found
+    finally:
+        found.listener.close()
+        if ours is not None and not found.is_handed_on:
+            _remove(path, ours)
+
+
+class Listening:
+    """A listener; one that is handed on stays at its path when this process leaves it."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.listener = listener
+        self.is_handed_on = False
+
+    def hand_on(self) -> socket.socket:
+        """Return another descriptor of it, for the process that comes after this one."""
+        self.is_handed_on = True
+        return self.listener.dup()
+
+
+def _bound(path: Path) -> Listening:
     refuse_if_served(path)
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -40,13 +65,8 @@ def listening(path: Path) -> Iterator[socket.socket]:
         listener.bind(str(path))
     finally:
         os.umask(before)
-    ours = os.stat(path, follow_symlinks=False)
     listener.listen(BACKLOG)
-    try:
-        yield listener
-    finally:
-        listener.close()
-        _remove(path, ours)
+    return Listening(listener)
 
 
 def _remove(path: Path, ours: os.stat_result) -> None:

@@ -22,7 +22,8 @@ from orchestrator.agent.api import Api, Served
 from orchestrator.agent.assembly import Agent
 from orchestrator.agent.fetching import NOTHING_FETCHED, Fetching
 from orchestrator.agent.framing import Framed
-from orchestrator.agent.listener import listening, refuse_if_served
+from orchestrator.agent.handover import Handed, tell_manager
+from orchestrator.agent.listener import Listening, listening, refuse_if_served
 from orchestrator.agent.log import LOG, crashes_told, log_event, log_source, logging_to
 from orchestrator.agent.memory import give_back, share_one_heap
 from orchestrator.agent.peer import PeerProtocol
@@ -76,10 +77,14 @@ class AgentOptions(NamedTuple):
     forges: tuple[ForgeSection, ...] = ()
     notifications: tuple[NotificationSection, ...] = ()
     publish: PublishSection = PublishSection()
+    handed: Handed | None = None
+    may_restart: bool = False
 
 
-def run_agent(options: AgentOptions) -> None:
+def run_agent(options: AgentOptions) -> socket.socket | None:
     """Run an agent in this process until SIGTERM, SIGINT or a request to stop.
+
+    Returns its listener where another process is to go on with it, which was asked for.
 
     Raises:
         StateLocked: another agent has the state directory; the error names it.
@@ -88,13 +93,14 @@ def run_agent(options: AgentOptions) -> None:
     _write_no_core()
     share_one_heap()
     state = StateDir(options.state_dir)
-    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     owner = Owner(pid=os.getpid(), started_at=started_at, command=options.command, socket=str(options.socket_path))
     with state.lock(owner) as lock, contextlib.ExitStack() as opened:
         opened.enter_context(logging_to(state.log))
         opened.enter_context(crashes_told(state.log))
         opened.enter_context(_told_of(options, state))
-        refuse_if_served(options.socket_path)
+        if options.handed is None:
+            refuse_if_served(options.socket_path)
         sys.setswitchinterval(SWITCH_S)
         agent = Agent(
             state, options.socket_path, _both(log_event, options.say), _both(log_source, options.report),
@@ -106,7 +112,8 @@ def run_agent(options: AgentOptions) -> None:
         agent.publish(options.publish, options.fetching)
         agent.notify(options.forges, options.notifications, options.fetching.settings)
         opened.callback(_close, agent, lock)
-        listener = opened.enter_context(listening(options.socket_path))  # only now: a failure before touches no socket
+        # Only now: a failure before touches no socket.
+        listener = opened.enter_context(listening(options.socket_path, options.handed))
         about = AgentView(
             pid=os.getpid(),
             socket=str(options.socket_path),
@@ -119,7 +126,7 @@ def run_agent(options: AgentOptions) -> None:
             why_slower=agent.runtime.path.why,
             python=_python(interpreter.found()),
         )
-        asyncio.run(_serve(agent, about, listener, lock, options))
+        return asyncio.run(_serve(agent, about, listener, lock, options))
 
 
 def _python(found: Interpreter) -> Python:
@@ -181,12 +188,14 @@ class _Ending:
 
     def __init__(self) -> None:
         self.limit_s = STOP_LIMIT_S
+        self.goes_on = False  # as another process
         self._asked = asyncio.Event()
 
-    def ask(self, limit_s: float | None = None) -> None:
-        """Ask the agent to stop. On its loop's thread."""
+    def ask(self, limit_s: float | None = None, *, goes_on: bool | None = None) -> None:
+        """Ask the agent to stop, or to go on as another process; None leaves that as it is. On its loop's thread."""
         if limit_s is not None:
             self.limit_s = limit_s
+        self.goes_on = self.goes_on if goes_on is None else goes_on
         self._asked.set()
 
     async def wait(self) -> None:
@@ -195,8 +204,8 @@ class _Ending:
 
 
 async def _serve(
-    agent: Agent, about: AgentView, listener: socket.socket, lock: StateLock, options: AgentOptions
-) -> None:
+    agent: Agent, about: AgentView, listening: Listening, lock: StateLock, options: AgentOptions
+) -> socket.socket | None:
     stop = threading.Event()
     ending = _Ending()
     loop = asyncio.get_running_loop()
@@ -207,25 +216,31 @@ async def _serve(
     api = Api(
         Served(
             agent.operations, agent.planning, agent.sources, agent.messages, agent.controller, agent.journals,
-            agent.compilations, lambda: _about(about, agent), agent.state.key, ending.ask,
+            agent.compilations, lambda: _about(about, agent), agent.state.key, ending.ask, options.may_restart,
             agent.announcer.announce, agent.auditing, agent.attestation.views, agent.times.dated, agent.look_again,
             agent.collector, agent.ruling, agent.exporting, agent.notifying,
         )
     )  # fmt: skip
     config = uvicorn.Config(
-        Framed(api.application()), http=PeerProtocol, log_config=None, access_log=False, lifespan="off", ws="none",
+        Framed(api.application(), lambda: ending.goes_on), http=PeerProtocol, log_config=None, access_log=False,
+        lifespan="off", ws="none",
         timeout_graceful_shutdown=CALLERS_LIMIT_S,
     )  # fmt: skip
     server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    serving = asyncio.create_task(server.serve(sockets=[listening.listener.dup()]))
     _begin(agent, options)
     options.ready(agent)
     controller.start()
     agent.publishing.begin()
+    tell_manager("READY=1")
     waits = {serving, asyncio.create_task(ending.wait())}
     leaving = asyncio.create_task(_leave_if_moved(agent, lock, ending))
     giving_back = asyncio.create_task(give_back(lambda: agent.ledger.serial))
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    tell_manager("RELOADING=1" if ending.goes_on else "STOPPING=1")
+    if ending.goes_on:
+        for each in server.servers:  # who comes from now on waits for the process that comes after this one
+            each.close()
     LOG.info("stopping: instances have up to %g s", ending.limit_s)
     leaving.cancel()
     giving_back.cancel()
@@ -236,6 +251,7 @@ async def _serve(
     api.close()
     server.should_exit = True
     await serving
+    return listening.hand_on() if ending.goes_on else None
 
 
 def _begin(agent: Agent, options: AgentOptions) -> None:

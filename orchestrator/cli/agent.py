@@ -6,6 +6,7 @@ import click
 
 from orchestrator.cli.context import Settings, command, global_options, policy_option
 from orchestrator.cli.durations import DURATION
+from orchestrator.cli.service import install_service
 from orchestrator.cli.terminal import Text
 from orchestrator.contract.problem import Failure
 from orchestrator.observe.events import printable
@@ -55,6 +56,23 @@ def stop(settings: Settings, within: int) -> None:
 
 
 @command()
+@click.option(
+    "--within", type=DURATION, default="15s", show_default=True,
+    help="How long instances may take; calls that still run are then ended.",
+)  # fmt: skip
+def restart(settings: Settings, within: int) -> None:
+    """Replace the agent's process by one of the airs that is installed now.
+
+    Instances are stopped politely and started again; who asks meanwhile waits for the answer.
+    """
+    from orchestrator.cli.background import restart_agent
+
+    before = settings.client().about()
+    after = restart_agent(settings, before, STOP_S + within / 1000, within / 1000)
+    settings.err().print(f"Restarted: airs {before.version} → airs {after.version}, process {after.pid}")
+
+
+@command()
 def status(settings: Settings) -> None:
     """Say whether an agent runs, and which."""
     about = settings.client().about()
@@ -93,10 +111,12 @@ def run(settings: Settings) -> None:
     """Run an agent in the foreground that watches nothing; what it does is in its log."""
     from orchestrator.cli.foreground import run_here  # with the agent itself, which nobody needs who only asks it
 
-    run_here(settings, is_aloud=sys.stdout.isatty())
+    run_here(settings, is_aloud=sys.stdout.isatty(), may_restart=True)
 
 
 agent.add_command(start)
 agent.add_command(stop)
+agent.add_command(restart)
 agent.add_command(status)
 agent.add_command(run)
+agent.add_command(install_service)

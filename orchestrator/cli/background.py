@@ -10,6 +10,7 @@ from pathlib import Path
 from orchestrator.cli.context import Settings, silent_holder
 from orchestrator.client import AgentClient, NotAnswering
 from orchestrator.contract.codes import NO_AGENT
+from orchestrator.contract.documents import AgentView
 from orchestrator.contract.problem import Failure
 from orchestrator.model.settings import Origin
 from orchestrator.store.layout import LOCK
@@ -85,6 +86,23 @@ def stop_agent(client: AgentClient, timeout_s: float, within_s: float | None = N
             return False
         time.sleep(LOOK_S)
     return True
+
+
+def restart_agent(settings: Settings, before: AgentView, timeout_s: float, within_s: float | None) -> AgentView:
+    """Ask the agent to go on as another process, and wait until that answers; returns who it is then.
+
+    Raises:
+        Failure: it did not come up again.
+    """
+    settings.client().restart_agent(within_s)
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        with contextlib.suppress(Failure), settings.connection() as client:
+            now = client.about()
+            if now.started_at != before.started_at:
+                return now
+        time.sleep(LOOK_S)
+    raise Failure("the agent did not come up again", "", f"Its log is {before.log}.", NO_AGENT)
 
 
 def _tail(log: Path, begin: int) -> str:

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from orchestrator.agent.assembly import Agent
 from orchestrator.agent.fetching import Fetching
+from orchestrator.agent.handover import HandoverRefused, replace_process, take_listener
 from orchestrator.agent.process import AgentOptions, run_agent
 from orchestrator.agent.socket import socket_path
 from orchestrator.cli.context import Settings, runtime_dir
@@ -33,13 +34,18 @@ from orchestrator.store.lock import StateLocked
 T = TypeVar("T")
 
 
-def run_here(settings: Settings, ready: Callable[[Agent], None] = lambda _: None, *, is_aloud: bool = True) -> None:
+def run_here(
+    settings: Settings, ready: Callable[[Agent], None] = lambda _: None, *, is_aloud: bool = True,
+    may_restart: bool = False,
+) -> None:  # fmt: skip
     """Run an agent until it is stopped; `ready` is called with it as soon as it answers.
+
+    One that `may_restart` goes on as another process when it is asked to, with the same arguments and variables.
 
     Raises:
         Failure: one runs already.
     """
-    configured = settings.configured
+    configured, variables = settings.configured, dict(os.environ)
     try:
         options = AgentOptions(
             settings.state_dir,
@@ -59,8 +65,14 @@ def run_here(settings: Settings, ready: Callable[[Agent], None] = lambda _: None
             forges=configured.forges,
             notifications=configured.notifications,
             publish=configured.publish,
+            handed=take_listener(os.environ),
+            may_restart=may_restart,
         )
-        run_agent(options)
+        listener = run_agent(options)
+        if listener is not None:
+            replace_process(listener, [sys.executable, "-m", "orchestrator", *sys.argv[1:]], variables)
+    except HandoverRefused as refused:
+        raise Failure(str(refused), "", "Start it without LISTEN_FDS, or with one Unix socket.", FAILED) from None
     except StateLocked as locked:
         raise Failure(
             f"an agent already runs on {settings.state_dir}",

@@ -167,6 +167,10 @@ class AgentClient:
         """Ask the agent to stop, and how long it is to wait before it ends calls that still run."""
         self._ask(api.STOP, params={} if within_s is None else {"within": within_s})
 
+    def restart_agent(self, within_s: float | None = None) -> None:
+        """Ask the agent to go on as another process, of the airs that is installed now."""
+        self._ask(api.RESTART_AGENT, params={} if within_s is None else {"within": within_s})
+
     def state(self) -> ObservedState:
         """Ask for the observed state."""
         return self._get(api.STATE)

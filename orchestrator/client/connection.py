@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.client.http import AnswerReading, NotHttp, request
+from orchestrator.contract.endpoints import ASK_AGAIN
 
 CONNECT_S = 5.0
 READ_BYTES = 64 << 10
+UNAVAILABLE = 503
 KEPT_MAX = 8  # idle connections
 _PEER = struct.Struct("3i")  # pid, uid, gid
 
@@ -98,6 +100,10 @@ class Connections:
         try:
             with _reached(connection.peer):
                 reading = connection.ask(request(method, target, body), timeout_s)
+                while reading.status == UNAVAILABLE and ASK_AGAIN in reading.headers:
+                    connection.close()
+                    connection = _Connection(self._path)
+                    reading = connection.ask(request(method, target, body), timeout_s)
             if self._tell is not None:
                 self._tell(f"{method} {target} → {reading.status}")
             yield reading

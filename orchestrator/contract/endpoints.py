@@ -59,6 +59,7 @@ T = TypeVar("T")
 ANYTHING: Any = Any  # JSON
 RUNNING: Any = Printed | Ended
 UP_LINE: Any = UpBegan | UpEvent | UpLook
+ASK_AGAIN = "airs-ask-again"  # a header of 503: nothing was begun, and another process answers soon
 EVERY = (200, 405, 503)  # how any may end
 ASKED = (400, 404)  # those of a deployment: it may be misspelt, or not there
 BODY = (400, 413)
@@ -85,6 +86,7 @@ ONE = "/v1/deployments/{namespace}/{name}"
 
 AGENT = Endpoint("GET", "/v1/agent", AgentView)
 STOP = Endpoint("POST", "/v1/agent/stop", Done, (400,))
+RESTART_AGENT = Endpoint("POST", "/v1/agent/restart", Done, (400, 409))
 STATE = Endpoint("GET", "/v1/state", ObservedState)
 EXPORT = Endpoint("GET", "/v1/state/export", bytes, (409,))
 PLAN = Endpoint("POST", "/v1/plan", Planned, (*BODY, 409), PlanWish)

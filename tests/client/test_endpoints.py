@@ -31,6 +31,7 @@ HERE = Standpoint(uid=0, gid=0, groups=(), capabilities="", namespaces=(), root=
 KEY = DeploymentKey("billing", "tax")
 ASKS: dict[str, Any] = {  # for each endpoint, what asks it
     "AGENT": lambda client: client.about(),
+    "RESTART_AGENT": lambda client: client.restart_agent(),
     "STOP": lambda client: client.stop(1.5),
     "STATE": lambda client: client.state(),
     "EXPORT": lambda client: client.export(),
@@ -86,7 +87,7 @@ PROBLEM = Problem(summary="not today", detail="it is Sunday", suggestion="Come b
 
 
 def served() -> list[Any]:
-    return Api(Served(*[None] * 5, Journals(), *[None] * 13)).application().routes  # type: ignore[arg-type]
+    return Api(Served(*[None] * 5, Journals(), *[None] * 14)).application().routes  # type: ignore[arg-type]
 
 
 class Refusing(BaseHTTPRequestHandler):

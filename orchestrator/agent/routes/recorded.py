@@ -21,7 +21,8 @@ from orchestrator.model.audit import AuditKind, Note
 from orchestrator.observe.events import printable
 
 RECORDED: frozenset[Endpoint[Any]] = frozenset({
-    endpoints.STOP, endpoints.APPLY, endpoints.ADD_SOURCE, endpoints.SUSPEND_SOURCE, endpoints.RESUME_SOURCE,
+    endpoints.STOP, endpoints.RESTART_AGENT, endpoints.APPLY, endpoints.ADD_SOURCE, endpoints.SUSPEND_SOURCE,
+    endpoints.RESUME_SOURCE,
     endpoints.REMOVE_SOURCE, endpoints.UP, endpoints.DELETE, endpoints.RUN, endpoints.DROP_HANDLES, endpoints.RESTART,
     endpoints.ROLLBACK, endpoints.APPROVE, endpoints.ROLLOUT, endpoints.SEND_AGAIN, endpoints.DISCARD,
     endpoints.COLLECT_COMPONENTS, endpoints.TEST_NOTIFY,
