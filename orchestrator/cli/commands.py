@@ -88,7 +88,7 @@ SECTIONS: dict[str, dict[str, CommandEntry]] = {
         "push": CommandEntry("push", "Push the component in FOLDER to a registry: oci://HOST/NAME:TAG."),
         "agent": CommandEntry("agent", "Start, stop or look at the background agent."),
         "notify": CommandEntry(
-            "notify", "Look at the forges and notifications that are told of what happens; try one."
+            "notify", "Look at the forges and notifications that the agent tells of what happens, and try one."
         ),
         "config": CommandEntry("config", "Look at the settings in `airs.toml`, in variables and flags."),
         "component": CommandEntry("component", "Look into components, compare two, and manage the component store."),
