@@ -8,12 +8,12 @@ from orchestrator.agent.assembly import Agent
 from orchestrator.agent.trouble import Trouble
 from orchestrator.cli.attached import Telling, watch_along
 from orchestrator.cli.context import Settings, command, policy_option
+from orchestrator.cli.declared import named_source
 from orchestrator.cli.durations import DURATION
 from orchestrator.cli.foreground import aloud, report_look, run_here, say_event
 from orchestrator.cli.planning import empty_option, mass_prune_option, root_option, source_option
-from orchestrator.cli.reading import NamedSource
 from orchestrator.cli.terminal import Console, Text
-from orchestrator.cli.verifying import namespace_option, verification, verify_options
+from orchestrator.cli.verifying import namespace_option, verify_options
 from orchestrator.client import AgentClient
 from orchestrator.contract.bodies import SourceWish
 from orchestrator.contract.documents import UpBegan
@@ -43,13 +43,13 @@ def up(
     PATH is a folder, a file or REPOSITORY#ref:path. A running agent watches it, beside its other work. Where none runs,
     this is the agent, in the foreground.
     """
-    verify = verification(settings)
-    spec = NamedSource(path, source, root, verify, settings.namespaces).spec()
+    place = named_source(settings, path, source, root)
+    spec = place.spec()
     permissions = Permissions(adopt=adopt, allow_mass_prune=allow_mass_prune, allow_empty=allow_empty)
 
     wish = SourceWish(
-        path=path, cwd=str(Path.cwd()), name=source, root=root, interval_ms=interval, permissions=permissions,
-        verify=verify, namespaces=settings.namespaces,
+        path=path, cwd=str(Path.cwd()), name=place.source, root=place.root, interval_ms=interval,
+        permissions=permissions, verify=place.verify, namespaces=place.namespaces,
     )  # fmt: skip
 
     client = settings.connection()

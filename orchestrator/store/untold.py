@@ -12,6 +12,7 @@ from orchestrator.model.audit import AuditKind, Note
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Number
 from orchestrator.model.policy import Approval
+from orchestrator.model.source import GitSpec, SourceRecord
 from orchestrator.model.who import By
 from orchestrator.store import keys
 from orchestrator.store.database import Database
@@ -95,7 +96,7 @@ def _note(change: Change) -> Note | None:
             facts = {"revision": wanted.revision or "", "deployments": str(len(wanted.deployments))}
             note = _by(AuditKind.WANTED, wanted.source, wanted.by, facts)
         case PutSource(source=source):
-            note = Note(kind=AuditKind.SOURCE, subject=source.name, facts={"follow": source.follow.value})
+            note = Note(kind=AuditKind.SOURCE, subject=source.name, facts=_source(source))
         case PutApproval(approval=approval):
             note = _approval(approval)
         case Tell(note=told):
@@ -103,6 +104,16 @@ def _note(change: Change) -> Note | None:
         case DeleteSource(name=name):
             note = Note(kind=AuditKind.SOURCE, subject=name, facts={"follow": "removed"})
     return note
+
+
+def _source(record: SourceRecord) -> dict[str, str]:
+    """Tell how a source is followed, what its commits have to be signed by, and which namespaces it may name."""
+    facts = {"follow": record.follow.value}
+    if isinstance(record.spec, GitSpec) and record.spec.verify is not None:
+        facts["verify"] = f"{record.spec.verify.mode.value} by {', '.join(record.spec.verify.signers)}"
+    if record.spec is not None and record.spec.namespaces:
+        facts["namespaces"] = ", ".join(record.spec.namespaces)
+    return facts
 
 
 def _rollout(key: DeploymentKey, number: Number) -> Note:

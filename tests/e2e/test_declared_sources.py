@@ -63,6 +63,10 @@ def test_a_declared_source_is_followed_reconciled_suspended_and_forgotten(airs: 
 
     write(shop, "shop", "1.1.0")
     commit(shop)
+    running = airs.background("up", f"{shop}#main:manifests")
+    running.says("Watching shop")
+    running.says("and it stays watched after this")
+    assert running.end() == 0
     assert "shop was looked at" in airs.quick("reconcile", "--now").stderr
     assert version(airs) == "1.1.0"
     assert airs.quick("reconcile", check=False).returncode == 64

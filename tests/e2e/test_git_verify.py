@@ -48,6 +48,7 @@ def test_a_commit_that_is_not_signed_is_refused_and_what_ran_goes_on(airs: Airs,
     assert f"commit {evil[:10]} of {repository.folder} is refused: the key is none of those allowed" in told
     assert f"head, by keys of {keys}" in airs.quick("source", "show", "shop").stdout
     assert (airs.version(), airs.json("get", "deployments")[0]["sync"]) == ("1.0.0", "stale")
+    assert f"verify=head by {keys}" in airs.quick("audit", "show", "shop", "--kind", "source").stdout
     audited = airs.quick("audit", "show", "shop", "--kind", "commit-refused").stdout
     assert f"commit={evil}" in audited
     assert audited.count("\n") == 1

@@ -1,8 +1,10 @@
 """Which sources read some of the same files, as far as their names tell."""
 
+import msgspec
 import pytest
 
-from orchestrator.model.source import FolderSpec, GitSpec, SourceSpec, overlap, place_of
+from orchestrator.model.commit import Commit
+from orchestrator.model.source import FolderSpec, GitSpec, SourceNote, SourceRecord, SourceSpec, overlap, place_of
 
 
 def folder(path: str, file: str | None = None, root: str = "/srv") -> FolderSpec:
@@ -51,3 +53,22 @@ def test_sources_overlap_where_one_lies_in_the_other(first: SourceSpec, second: 
 )
 def test_a_place_is_named_as_it_would_be_typed(spec: SourceSpec, place: str) -> None:
     assert place_of(spec) == place
+
+
+OLD_SPEC = (
+    '{"type": "git", "identity": "shop", "repository": "/r.git", "ref": "main", "path": "", "transport": "file",'
+    ' "host": "", "port": 0}'
+)
+OLD_COMMIT = '{"id": "abc", "author": "Ada", "subject": "x", "dirty": false}'
+
+
+def test_records_and_notes_of_before_signatures_and_namespaces_are_still_read() -> None:
+    record = f'{{"name": "shop", "follow": "watched", "sinceMs": 1, "spec": {OLD_SPEC}, "intervalMs": 15000}}'
+    read = msgspec.json.decode(record, type=SourceRecord)
+    assert isinstance(read.spec, GitSpec)
+    assert (read.spec.verify, read.spec.namespaces, read.declared) == (None, (), None)
+    note = msgspec.json.decode('{"status": {"source": "shop"}, "readMs": 5, "watchedMs": 6}', type=SourceNote)
+    assert (note.status.commit, note.looked_ms) == (None, 0)
+    commit = msgspec.json.decode(OLD_COMMIT, type=Commit)
+    assert (commit.tag, commit.signer) == ("", None)
+    assert msgspec.json.decode(msgspec.json.encode(commit)) == msgspec.json.decode(OLD_COMMIT)  # plans keep their bytes
