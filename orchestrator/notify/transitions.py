@@ -114,7 +114,8 @@ def standing_of(seen: ObservedDeployment, why: str) -> RestingState | None:
         return _standing(Transition.FAILED, wanted, why or "it failed")
     if phase_of(seen) is DeploymentPhase.DEGRADED:
         return _standing(Transition.DEGRADED, serving, why or "an instance is not well")
-    return _standing(Transition.READY, serving, f"{serving.version} is Ready")
+    good = "has succeeded" if phase_of(seen) is DeploymentPhase.SUCCEEDED else "is Ready"
+    return _standing(Transition.READY, serving, f"{serving.version} {good}")
 
 
 def _standing(transition: Transition, revision: Revision, sentence: str) -> RestingState:
