@@ -62,9 +62,20 @@ def plan_to_show(
         *diagnostics, *rebuilt(plan.desired, seen), *warnings(wanted, seen, plan.actions),
         *policy_warnings(wanted, judging, desired.root),
         *moving(plan.desired, (each.record for each in observed.deployments), known.siblings(desired)),
-        *standing_breaches(wanted, seen, plan.actions, judging, desired.root), *expiring(wanted, judging.now_ms),
+        *_unmet(plan, seen, known), *expiring(wanted, judging.now_ms),
+        *standing_breaches(wanted, seen, plan.actions, judging, desired.root),
     )  # fmt: skip
     return msgspec.structs.replace(plan, diagnostics=tuple(sorted(told, key=diagnostic_order)))
+
+
+def _unmet(
+    plan: Plan, seen: dict[DeploymentKey, ObservedDeployment], known: KnownFacts
+) -> Iterator[Diagnostic]:  # fmt: skip
+    """Warn of what deployments that go on say they use, and nobody has."""
+    if any(deployment.uses for deployment in plan.desired.deployments):
+        from orchestrator.plan.findings.callers import unmet_warnings  # with all types, for which few plans have use
+
+        yield from unmet_warnings(plan, standing_in(each.record for each in seen.values()), known)
 
 
 def _informed(

@@ -206,6 +206,18 @@ def test_a_use_that_nobody_meets_blocks_who_says_it(uses, why):
     assert said(planned((OLD, met), (), known((OLD, BOTH))))["default/console"] == ("create", "new")
 
 
+def test_a_use_that_nobody_meets_any_more_is_a_warning_while_its_deployment_goes_on():
+    caller = console(uses=[use("reset")], line=3)
+    plan = planned((NEW, caller), (NEW, caller), known((NEW, ADD)))
+    assert plan.actions == ()
+    (warning,) = plan.diagnostics
+    assert (warning.severity.value, str(warning.location)) == ("warning", "console.yaml:3:1")
+    assert "there is no function reset" in warning.summary
+    assert planned((OLD, caller), (OLD, caller), known((OLD, BOTH))).diagnostics == ()
+    ending = planned((NEW, caller), (OLD, caller), known((OLD, BOTH), (NEW, ADD)), allow_breaking=True)
+    assert len(ending.diagnostics) == 1, "it is allowed, and told all the same"
+
+
 def test_an_edit_in_place_of_a_caller_is_not_blocked_by_what_it_used_before():
     before, after = console(uses=[use("never")]), console(uses=[use("never")], replicas=3)
     assert said(planned((after,), (OLD, before), known((OLD, BOTH)), allow_mass_prune=True))["default/console"] == (

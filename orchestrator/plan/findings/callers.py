@@ -13,10 +13,12 @@ import msgspec
 from msgspec.structs import replace
 
 from orchestrator.interface.fitness import MESSAGING
+from orchestrator.model.diagnostic import Diagnostic, Location, Severity
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.spec import Deployment, DeploymentUse
 from orchestrator.model.world import World
 from orchestrator.plan.action import Action, ActionKind
+from orchestrator.plan.document import Plan
 from orchestrator.plan.finding import FindingKind, PlanFinding
 from orchestrator.plan.findings.concern import CHANGING, REASONS
 from orchestrator.plan.findings.functions import MESSAGES, Broken, broken, lacks, meant
@@ -154,6 +156,21 @@ def unmet_uses(deployment: Deployment, use: DeploymentUse, stage: AfterPlan) -> 
     world = stage.known.world(target.revision.artifact)
     for lack in lacks(use, world) if world is not None else ():
         yield _unmet_use(deployment, use, f"and in {target.revision.version}, {lack}", f"{use.deployment} with it")
+
+
+def unmet_warnings(plan: Plan, standing: Deployments, known: KnownFacts) -> Iterator[Diagnostic]:
+    """Yield a warning for each use that nobody meets of a deployment that goes on as it is."""
+    acted_on = {action.key for action in plan.actions}
+    wishes = dict(_wishes(plan.actions, {each.key: each for each in plan.desired.deployments}, standing))
+    stage = AfterPlan(standing, wishes, known)
+    for deployment in plan.desired.deployments:
+        for use in deployment.uses if deployment.key not in acted_on else ():
+            for finding in unmet_uses(deployment, use, stage):
+                yield Diagnostic(
+                    severity=Severity.WARNING, summary=f"{deployment.key}: {finding.text}",
+                    location=Location(file=deployment.file, line=deployment.line, column=1), detail="It runs on.",
+                    suggestion=finding.unblock,
+                )  # fmt: skip
 
 
 def _unmet_use(deployment: Deployment, use: DeploymentUse, why: str, unblock: str) -> PlanFinding:
