@@ -114,19 +114,23 @@ def run_agent(options: AgentOptions) -> socket.socket | None:
         opened.callback(_close, agent, lock)
         # Only now: a failure before touches no socket.
         listener = opened.enter_context(listening(options.socket_path, options.handed))
-        about = AgentView(
-            pid=os.getpid(),
-            socket=str(options.socket_path),
-            version=__version__,
-            started_at=started_at,
-            state_dir=str(options.state_dir),
-            log=str(state.log),
-            lineage=state.lineage,
-            calls=agent.runtime.path.calls,
-            why_slower=agent.runtime.path.why,
-            python=_python(interpreter.found()),
-        )
+        about = _said_of(agent, options, started_at)
         return asyncio.run(_serve(agent, about, listener, lock, options))
+
+
+def _said_of(agent: Agent, options: AgentOptions, started_at: str) -> AgentView:
+    return AgentView(
+        pid=os.getpid(),
+        socket=str(options.socket_path),
+        version=__version__,
+        started_at=started_at,
+        state_dir=str(options.state_dir),
+        log=str(agent.state.log),
+        lineage=agent.state.lineage,
+        calls=agent.runtime.path.calls,
+        why_slower=agent.runtime.path.why,
+        python=_python(interpreter.found()),
+    )
 
 
 def _python(found: Interpreter) -> Python:
@@ -213,20 +217,8 @@ async def _serve(
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             loop.add_signal_handler(number, ending.ask)
     controller = threading.Thread(target=_control, args=(agent, stop, lambda: loop.call_soon_threadsafe(ending.ask)))
-    api = Api(
-        Served(
-            agent.operations, agent.planning, agent.sources, agent.messages, agent.controller, agent.journals,
-            agent.compilations, lambda: _about(about, agent), agent.state.key, ending.ask, options.may_restart,
-            agent.announcer.announce, agent.auditing, agent.attestation.views, agent.times.dated, agent.look_again,
-            agent.collector, agent.ruling, agent.exporting, agent.notifying,
-        )
-    )  # fmt: skip
-    config = uvicorn.Config(
-        Framed(api.application(), lambda: ending.goes_on), http=PeerProtocol, log_config=None, access_log=False,
-        lifespan="off", ws="none",
-        timeout_graceful_shutdown=CALLERS_LIMIT_S,
-    )  # fmt: skip
-    server = _Server(config)
+    api = _api(agent, about, ending, options)
+    server = _server(api, ending)
     serving = asyncio.create_task(server.serve(sockets=[listening.listener.dup()]))
     _begin(agent, options)
     options.ready(agent)
@@ -237,10 +229,7 @@ async def _serve(
     leaving = asyncio.create_task(_leave_if_moved(agent, lock, ending))
     giving_back = asyncio.create_task(give_back(lambda: agent.ledger.serial))
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    tell_manager("RELOADING=1" if ending.goes_on else "STOPPING=1")
-    if ending.goes_on:
-        for each in server.servers:  # who comes from now on waits for the process that comes after this one
-            each.close()
+    _tell_of_end(server, ending)
     LOG.info("stopping: instances have up to %g s", ending.limit_s)
     leaving.cancel()
     giving_back.cancel()
@@ -252,6 +241,32 @@ async def _serve(
     server.should_exit = True
     await serving
     return listening.hand_on() if ending.goes_on else None
+
+
+def _api(agent: Agent, about: AgentView, ending: _Ending, options: AgentOptions) -> Api:
+    return Api(
+        Served(
+            agent.operations, agent.planning, agent.sources, agent.messages, agent.controller, agent.journals,
+            agent.compilations, lambda: _about(about, agent), agent.state.key, ending.ask, options.may_restart,
+            agent.announcer.announce, agent.auditing, agent.attestation.views, agent.times.dated, agent.look_again,
+            agent.collector, agent.ruling, agent.exporting, agent.notifying,
+        )
+    )  # fmt: skip
+
+
+def _server(api: Api, ending: _Ending) -> "_Server":
+    config = uvicorn.Config(
+        Framed(api.application(), lambda: ending.goes_on), http=PeerProtocol, log_config=None, access_log=False,
+        lifespan="off", ws="none", timeout_graceful_shutdown=CALLERS_LIMIT_S,
+    )  # fmt: skip
+    return _Server(config)
+
+
+def _tell_of_end(server: "_Server", ending: _Ending) -> None:
+    tell_manager("RELOADING=1" if ending.goes_on else "STOPPING=1")
+    if ending.goes_on:
+        for each in server.servers:  # who comes from now on waits for the process that comes after this one
+            each.close()
 
 
 def _begin(agent: Agent, options: AgentOptions) -> None:

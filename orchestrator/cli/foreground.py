@@ -45,30 +45,9 @@ def run_here(
     Raises:
         Failure: one runs already.
     """
-    configured, variables = settings.configured, dict(os.environ)
+    variables = dict(os.environ)
     try:
-        options = AgentOptions(
-            settings.state_dir,
-            socket_path(settings.state_dir, runtime_dir()),
-            shlex.join(["airs", *sys.argv[1:]]),
-            say=aloud(settings, say_event) if is_aloud else _silent,
-            report=aloud(settings, report_look) if is_aloud else _silent,
-            ready=ready,
-            calls=settings.calls,
-            fetching=Fetching(fetch_settings(configured), passed_to_git(), configured.store.retain),
-            secrets=SecretPlaces(Path(configured.secrets.dir), take_secrets(os.environ)),
-            policy=configured.policy,
-            sources=configured.sources,
-            policy_refresh_ms=configured.policy_refresh,
-            machine=machine_limits(settings),
-            webhooks=configured.webhooks,
-            forges=configured.forges,
-            notifications=configured.notifications,
-            publish=configured.publish,
-            handed=take_listener(os.environ),
-            may_restart=may_restart,
-        )
-        listener = run_agent(options)
+        listener = run_agent(_options(settings, ready, is_aloud=is_aloud, may_restart=may_restart))
         if listener is not None:
             replace_process(listener, [sys.executable, "-m", "orchestrator", *sys.argv[1:]], variables)
     except HandoverRefused as refused:
@@ -80,6 +59,33 @@ def run_here(
             "Use it, stop it with `airs agent stop`, or name another --state-dir.",
             FAILED,
         ) from None
+
+
+def _options(
+    settings: Settings, ready: Callable[[Agent], None], *, is_aloud: bool, may_restart: bool
+) -> AgentOptions:  # fmt: skip
+    configured = settings.configured
+    return AgentOptions(
+        settings.state_dir,
+        socket_path(settings.state_dir, runtime_dir()),
+        shlex.join(["airs", *sys.argv[1:]]),
+        say=aloud(settings, say_event) if is_aloud else _silent,
+        report=aloud(settings, report_look) if is_aloud else _silent,
+        ready=ready,
+        calls=settings.calls,
+        fetching=Fetching(fetch_settings(configured), passed_to_git(), configured.store.retain),
+        secrets=SecretPlaces(Path(configured.secrets.dir), take_secrets(os.environ)),
+        policy=configured.policy,
+        sources=configured.sources,
+        policy_refresh_ms=configured.policy_refresh,
+        machine=machine_limits(settings),
+        webhooks=configured.webhooks,
+        forges=configured.forges,
+        notifications=configured.notifications,
+        publish=configured.publish,
+        handed=take_listener(os.environ),
+        may_restart=may_restart,
+    )
 
 
 def _silent(_what: object) -> None:
