@@ -5,7 +5,8 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.manifest import Resolver, resolve
+from orchestrator.manifest import Resolver, resolve, schema_text
+from orchestrator.manifest.overlay.names import EACH, REFERENCES
 from orchestrator.model.snapshot import Content, Unreadable
 from tests.manifest.samples import TOML, TOML_PATH, WASM, deployment, overlay, repository, said, snapshot
 
@@ -75,6 +76,26 @@ def test_names_follow_and_what_is_no_deployment_of_the_bases_stays():
     (grant,) = found["pre-b"].revision.grants
     assert grant.patterns == ("new/*", "out/x", "pre-a", "x")
     assert found["pre-b"].group.name == "pre-g"
+
+
+def test_every_field_of_a_deployment_that_names_another_follows_its_new_name():
+    schema = json.loads(schema_text("deployment"))
+
+    def naming(raw: dict, path: tuple[str, ...]):
+        if raw.get("$ref") in ("#/$defs/qualifiedName", "#/$defs/targets"):
+            yield path if raw["$ref"].endswith("qualifiedName") else (*path, EACH)
+        for key, inner in raw.get("properties", {}).items():
+            yield from naming(inner, (*path, key))
+        if "items" in raw:
+            yield from naming(raw["items"], (*path, EACH))
+
+    assert sorted(naming(schema, ())) == sorted(REFERENCES), "decide whether the field follows, and say so in the docs"
+    base = {
+        "base/a.yaml": deployment("a"),
+        "base/b.yaml": deployment("b", "  uses: [{deployment: a}, {deployment: x/a}]\n"),
+    }
+    used = made("bases: [../base]\nnamePrefix: p-", base)["default/p-b"].uses
+    assert sorted(str(one.deployment) for one in used) == ["default/p-a", "x/a"]
 
 
 def test_a_namespace_prefix_keeps_namespaces_apart():

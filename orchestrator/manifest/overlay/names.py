@@ -1,7 +1,7 @@
 """How an overlay calls the deployments of its bases, and how what they say of each other follows.
 
-References that follow: `dependsOn`, targets of `messaging.send`, and the name of a group. Topics do not: they are
-words of the components themselves, and so is whatever `config` and arguments hold.
+References that follow: `dependsOn`, `uses`, targets of `messaging.send`, and the name of a group. Topics do not: they
+are words of the components themselves, and so is all that `config` and arguments hold.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,6 +11,13 @@ import msgspec
 from orchestrator.manifest.node import Node, Place, find
 from orchestrator.model.ids import DeploymentKey
 
+EACH = "[]"
+GROUP = ("spec", "group", "name")
+REFERENCES = (  # to deployments, all that a manifest has
+    ("spec", "dependsOn", EACH),
+    ("spec", "grants", "messaging.send", EACH),
+    ("spec", "uses", EACH, "deployment"),
+)
 Knows = Callable[[DeploymentKey | str], bool]
 
 
@@ -60,9 +67,9 @@ class Renamed:
         if naming.namespace or naming.namespace_prefix:
             place = _place(root, naming.place, "metadata", "namespace")
             root = with_value(root, ("metadata", "namespace"), Node(now.namespace, *place))
-        for path in (("spec", "dependsOn"), ("spec", "grants", "messaging.send")):
-            root = self._list(root, path, key.namespace, knows or self.knows)
-        return self._group(root)
+        for path in REFERENCES:
+            root = _changed(root, path, lambda text: self._text(text, key.namespace, knows or self.knows))
+        return _changed(root, GROUP, lambda name: naming.name_prefix + name)
 
     def _text(self, written: str, namespace: str, knows: Knows) -> str:
         """Return how a reference is written now that stands in a deployment of `namespace`.
@@ -78,21 +85,18 @@ class Renamed:
         now = self._naming.of(key)
         return str(now) if slash else now.name
 
-    def _list(self, root: Node, path: tuple[str, ...], namespace: str, knows: Knows) -> Node:
-        found = find(root, *path)
-        if found is None or not isinstance(found.value, list):
-            return root
-        items = [
-            Node(self._text(item.value, namespace, knows), *item.place) if isinstance(item.value, str) else item
-            for item in found.value
-        ]
-        return with_value(root, path, Node(items, *found.place))
 
-    def _group(self, root: Node) -> Node:
-        name = find(root, "spec", "group", "name")
-        if name is None or not isinstance(name.value, str) or not self._naming.name_prefix:
-            return root
-        return with_value(root, ("spec", "group", "name"), Node(self._naming.name_prefix + name.value, *name.place))
+def _changed(node: Node, path: tuple[str, ...], change: Callable[[str], str]) -> Node:
+    """Return a tree with each text at `path` changed; EACH in a path stands for every item of a list."""
+    value = node.value
+    if not path:
+        return Node(change(value), *node.place) if isinstance(value, str) else node
+    key, *rest = path
+    if key == EACH and isinstance(value, list):
+        return Node([_changed(item, tuple(rest), change) for item in value], *node.place)
+    if not isinstance(value, dict) or key not in value:
+        return node
+    return Node({**value, key: _changed(value[key], tuple(rest), change)}, *node.place, node.keys)
 
 
 def _place(root: Node, otherwise: Place, *path: str) -> Place:
