@@ -298,6 +298,7 @@ def bound(what: str, module: str, name: str) -> str:
 
 PHASES = {
     DeploymentPhase.FETCHING: "it never ran, and its component is not here yet",
+    DeploymentPhase.BLOCKED: "it never ran, and a policy or something else blocks its creation; the message says what",
     DeploymentPhase.PROGRESSING: "a rollout is under way, or instances start",
     DeploymentPhase.RUNNING: "every wanted instance is Ready; of a job: it is at work",
     DeploymentPhase.DEGRADED: "some wanted instances are not Ready, or one says that it is degraded",

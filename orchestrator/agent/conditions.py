@@ -58,6 +58,15 @@ def conditions_of_awaited(why: str) -> Conditions:
     )
 
 
+def conditions_of_blocked(why: str) -> Conditions:
+    """Answer for a deployment that never ran, as its creation is blocked until somebody acts."""
+    return (
+        _condition(ConditionType.READY, Truth.FALSE, Why("NeverServed", why)),
+        _condition(ConditionType.RECONCILING, Truth.FALSE, Why("AtRest")),
+        _condition(ConditionType.STALLED, Truth.TRUE, Why("Blocked", why)),
+    )
+
+
 def _truth(why: Why | None) -> Truth:
     return Truth.TRUE if why is not None else Truth.FALSE
 

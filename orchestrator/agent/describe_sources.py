@@ -14,7 +14,7 @@ from orchestrator.model.desired import AwaitedComponent, DesiredState, Permissio
 from orchestrator.model.diagnostic import Diagnostic
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Record
-from orchestrator.model.outcome import ActionOutcome
+from orchestrator.model.outcome import ActionOutcome, Status
 from orchestrator.model.source import (
     INTERVAL_MS,
     NOBODY,
@@ -127,6 +127,16 @@ class AwaitedDeployment(NamedTuple):
     has_failed: bool
 
 
+class BlockedDeployment(NamedTuple):
+    """A deployment that never ran, as its creation is blocked: by which words, and what is wanted of it."""
+
+    key: DeploymentKey
+    source: str
+    why: str
+    version: str
+    revision: str
+
+
 def awaited_in(sources: Mapping[str, SourceSeen], records: Mapping[DeploymentKey, Record]) -> list[AwaitedDeployment]:
     """Return the deployments of watched sources that never ran, as their components are being fetched, by key."""
     found = [
@@ -137,6 +147,23 @@ def awaited_in(sources: Mapping[str, SourceSeen], records: Mapping[DeploymentKey
         if each.key not in records
     ]
     return sorted(found)
+
+
+def blocked_in(sources: Mapping[str, SourceSeen], records: Mapping[DeploymentKey, Record]) -> list[BlockedDeployment]:
+    """Return the deployments that never ran, as the last plan of their source blocks them, by key."""
+    return sorted(
+        _blocked(left, source)
+        for source in sources.values()
+        for left in source.left.values()
+        if left.status is Status.BLOCKED and left.key not in records
+    )
+
+
+def _blocked(left: ActionOutcome, source: SourceSeen) -> BlockedDeployment:
+    wanted = source.desired.deployments if source.desired is not None else ()
+    revision = next((each.revision for each in wanted if each.key == left.key), None)
+    version, id_ = (revision.version, revision.id) if revision is not None else ("", "")
+    return BlockedDeployment(left.key, source.name, left.detail, version, id_)
 
 
 def _awaited(awaited: AwaitedComponent, source: SourceSeen) -> AwaitedDeployment:

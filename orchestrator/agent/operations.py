@@ -116,9 +116,14 @@ class Operations:
         Raises:
             Trouble: it waits for none, or for another by now.
         """
-        begun = _granted(self._command(lambda: self._commands.approve(key, subject, by)))
-        self._controller.look_at(key)
-        return begun
+        return _granted(self._command(lambda: self._approved(key, subject, by)))
+
+    def _approved(self, key: DeploymentKey, subject: str, by: By) -> Begun | Refusal:
+        decided = self._commands.approve(key, subject, by)
+        if isinstance(decided, Begun):
+            self._controller.outcomes.forget_one(key)  # nobody who looks from now on is told that it waits
+            self._controller.look_at(key)
+        return decided
 
     def run(
         self, key: DeploymentKey, arguments: tuple[str, ...] | None, watcher: Watcher, by: By

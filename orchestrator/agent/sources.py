@@ -23,6 +23,7 @@ from orchestrator.contract.problem import Problem
 from orchestrator.controller.loop import Controller
 from orchestrator.execute.ledger import Ledger
 from orchestrator.model.event import About, Announce
+from orchestrator.model.outcome import Status
 from orchestrator.model.source import (
     FolderSpec,
     Follow,
@@ -240,9 +241,10 @@ class Sources:
     def seen(self) -> dict[str, SourceSeen]:
         """Return what is known of every source, by name."""
         notes = self._notes.all() | self._controller.sources.notes()
-        owners = {record.source for record in self._ledger.records.values()}
-        seen = seen_sources(self._ledger.sources, notes, self._ledger.desired, owners, is_agent_running=True)
         left = self._controller.outcomes.not_done
+        owners = {record.source for record in self._ledger.records.values()}
+        owners |= {name for name, some in left.items() if any(each.status is Status.BLOCKED for each in some)}
+        seen = seen_sources(self._ledger.sources, notes, self._ledger.desired, owners, is_agent_running=True)
         return {
             name: each._replace(left={outcome.key: outcome for outcome in left.get(name, ())})
             for name, each in seen.items()

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from orchestrator.agent.conditions import Conditions, conditions_of, conditions_of_awaited
+from orchestrator.agent.conditions import Conditions, conditions_of, conditions_of_awaited, conditions_of_blocked
 from orchestrator.agent.describe import Described, describe, describe_recorded
-from orchestrator.agent.describe_sources import AwaitedDeployment, SourceSeen, Sync
+from orchestrator.agent.describe_sources import AwaitedDeployment, BlockedDeployment, SourceSeen, Sync
 from orchestrator.contract.documents import (
     SIGNER_STATES,
     ActView,
@@ -75,12 +75,29 @@ def recorded_view(seen: ObservedDeployment, source: SourceSeen, signed: SignedBy
 
 def awaited_view(awaited: AwaitedDeployment) -> DeploymentView:
     """Describe a deployment that never ran, as its component is not here yet; nothing more is known of it."""
+    never = _never_ran(awaited.key, awaited.source, awaited.why)
+    return replace(
+        never, phase=DeploymentPhase.FETCHING.value, ending=Conclusion.FAILED.value if awaited.has_failed else "",
+        conditions=conditions_of_awaited(awaited.why), sync=Sync.FETCHING.value,
+    )  # fmt: skip
+
+
+def blocked_view(blocked: BlockedDeployment) -> DeploymentView:
+    """Describe a deployment that never ran, as its creation is blocked."""
+    never = _never_ran(blocked.key, blocked.source, blocked.why)
+    return replace(
+        never, phase=DeploymentPhase.BLOCKED.value, ending=Conclusion.FAILED.value,
+        conditions=conditions_of_blocked(blocked.why), sync=Sync.OUT_OF_SYNC.value,
+        wanted_version=blocked.version, wanted_revision=blocked.revision,
+    )  # fmt: skip
+
+
+def _never_ran(key: DeploymentKey, source: str, why: str) -> DeploymentView:
     return DeploymentView(
-        kind="Deployment", namespace=awaited.key.namespace, name=awaited.key.name, version="", revision="",
-        phase=DeploymentPhase.FETCHING.value, ending=Conclusion.FAILED.value if awaited.has_failed else "",
-        conditions=conditions_of_awaited(awaited.why),
-        ready=0, replicas=0, sync=Sync.FETCHING.value, wanted_version="", wanted_revision="", message=awaited.why,
-        missing_dependencies=(), source=awaited.source, source_revision=None, attempted_revision=None, generation=0,
+        kind="Deployment", namespace=key.namespace, name=key.name, version="", revision="", phase="", ending="",
+        conditions=(),
+        ready=0, replicas=0, sync="", wanted_version="", wanted_revision="", message=why,
+        missing_dependencies=(), source=source, source_revision=None, attempted_revision=None, generation=0,
         restarts=0, mailbox=0, mailbox_capacity=0, traffic=Traffic(), accepts=(), signature="", signers=(),
         requests=RequestCounts(), labels={}, instances=(), rollout=None, compiling=None, job=None, group=None,
     )  # fmt: skip

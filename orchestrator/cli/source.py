@@ -15,7 +15,7 @@ from orchestrator.cli.recorded import recorded_instead
 from orchestrator.cli.source_text import show_problems, show_source, source_table
 from orchestrator.cli.terminal import Text
 from orchestrator.cli.verifying import namespace_option, verification, verify_options
-from orchestrator.cli.waiting import ended, is_at_rest, is_failure
+from orchestrator.cli.waiting import ended, is_at_rest, is_failure, key_of
 from orchestrator.client import AgentClient
 from orchestrator.contract.bodies import SourceWish
 from orchestrator.contract.codes import FAILED, INVALID, NO_AGENT, OK, TIMED_OUT
@@ -101,7 +101,7 @@ def settled_source(
 
 def _is_at_rest(view: SourceView, owned: list[DeploymentView]) -> bool:
     left_alone = {each.key for each in view.not_done if each.status.value != "waiting"}
-    return all(map(is_at_rest, owned)) and len(owned) + len(left_alone) >= view.deployments
+    return all(map(is_at_rest, owned)) and len({*map(key_of, owned)} | left_alone) >= view.deployments
 
 
 def tell_settled(settings: Settings, view: SourceView, owned: list[DeploymentView]) -> int:
@@ -111,7 +111,8 @@ def tell_settled(settings: Settings, view: SourceView, owned: list[DeploymentVie
         Failure: it could not be read, or its commit is refused.
     """
     for each in owned:
-        _say(settings, ended(each))
+        if each.phase != "blocked":  # which the problems tell
+            _say(settings, ended(each))
     show_problems(settings.err(), view)
     if view.refused is not None:
         hint = f"It stays watched; a commit that is signed as wanted is accepted. `airs source show {view.name}` tells."

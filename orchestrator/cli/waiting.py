@@ -139,7 +139,7 @@ def ended(view: DeploymentView) -> str:
     name = f"{view.namespace}/{view.name}"
     if view.ending == "paused":
         return progress(view).strip()
-    if view.phase == "fetching":
+    if view.phase in ("fetching", "blocked"):
         return f"{name} does not run yet: {view.message}"
     if view.phase in ("suspended", "stopped"):
         return f"{name} is {view.phase}"
@@ -261,6 +261,8 @@ def _late(
 def where_why(view: DeploymentView) -> str:
     """Name the command that shows why a deployment is not as wanted."""
     name, rollout = key_of(view), view.rollout
+    if view.phase == "blocked":
+        return "`airs approvals` lists those that wait for one; the plan of its source names the rule."
     if view.is_job:
         return f"`airs logs {name}` shows what it said before it ended."
     if rollout is not None and rollout.phase == "failed":

@@ -206,7 +206,8 @@ def _standing(signer: Signer, now_ms: int, *, is_trusted: bool) -> str:
 class DeploymentView(Value, frozen=True):
     """One deployment: what serves (`version`, `revision`), what is wanted, and how it is.
 
-    `phase` is the one word of status: fetching (it never ran, and its component is not here yet), progressing,
+    `phase` is the one word of status: fetching (it never ran, and its component is not here yet), blocked
+    (it never ran, and its creation is blocked: `message` says by what), progressing,
     running, degraded, failed, stopped, suspended, removing; of a job running, succeeded, failed, suspended,
     removing. `ending` says how it came to rest:
     as-wanted, held, failed, paused, suspended or stopped; it is empty until then. `sync` is synced where its source is

@@ -48,6 +48,10 @@ class PlanOutcomes:
         """Keep nothing of a source that was removed."""
         self.not_done = {name: left for name, left in self.not_done.items() if name != source}
 
+    def forget_one(self, key: DeploymentKey) -> None:
+        """Keep nothing of a deployment about which somebody has decided otherwise, until it is planned again."""
+        self.not_done = {name: tuple(one for one in left if one.key != key) for name, left in self.not_done.items()}
+
     def _write_down(
         self, plan: Plan, outcomes: tuple[ActionOutcome, ...], only: Collection[DeploymentKey] | None
     ) -> None:

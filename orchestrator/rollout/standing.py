@@ -24,6 +24,7 @@ class DeploymentPhase(Enum):
     """The phase of a deployment, the one word that status shows."""
 
     FETCHING = "fetching"  # it never ran, and its component is not here yet
+    BLOCKED = "blocked"  # it never ran, and may or can not be created
     PROGRESSING = "progressing"
     RUNNING = "running"
     DEGRADED = "degraded"

@@ -7,6 +7,7 @@ import pytest
 from orchestrator.agent.describe_sources import (
     SourceSeen,
     Sync,
+    blocked_in,
     is_invalid,
     not_watched_since_ms,
     seen_sources,
@@ -15,6 +16,7 @@ from orchestrator.agent.describe_sources import (
 )
 from orchestrator.model.desired import DesiredState
 from orchestrator.model.diagnostic import Diagnostic, Location, Severity
+from orchestrator.model.outcome import ActionOutcome, Status
 from orchestrator.model.source import NOBODY, FolderSpec, Follow, SourceNote, SourceRecord, SourceStatus
 from tests.plan.build import SOURCE, deployment, hold, record
 
@@ -120,3 +122,13 @@ def test_every_source_that_is_followed_or_owns_something_is_listed_and_nobody_is
     assert [*seen] == ["a", "b", "d", "f"]
     assert seen["b"].is_watched
     assert not seen["a"].is_watched
+
+
+@pytest.mark.parametrize("status", Status)
+def test_what_never_ran_and_is_blocked_is_told_with_what_is_wanted_of_it(status: Status) -> None:
+    seen = source(Follow.APPLIED)._replace(left={ONE.key: ActionOutcome(ONE.key, status, "why")})
+    found = blocked_in({SOURCE: seen}, {})
+    told = [(each.key, each.why, each.version, each.revision) for each in found]
+    assert told == ([(ONE.key, "why", "1.0.0", ONE.revision.id)] if status is Status.BLOCKED else [])
+    assert blocked_in({SOURCE: seen}, {ONE.key: record(ONE)}) == []  # its own row tells
+    assert [each.version for each in blocked_in({SOURCE: seen._replace(desired=None)}, {})] == [""] * len(found)

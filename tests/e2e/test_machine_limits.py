@@ -32,8 +32,7 @@ def test_what_would_go_over_a_limit_is_blocked_until_others_make_room(limited: S
     assert told in refused.out
     limited.run("source", "add", str(limited.manifests), code=FAILED)
     wait_until(lambda: "blocked" in limited.events("second"))
-    assert {view.name for view in limited.client.deployments()} == {"first"}
+    assert {view.name: view.phase for view in limited.client.deployments()} == {"first": "running", "second": "blocked"}
     limited.write("first", "hello-1.0.0", replicas=1)
-    wait_until(lambda: {view.name for view in limited.client.deployments()} == {"first", "second"})
     wait_until(lambda: limited.is_running("second", "1.0.0"))
     assert limited.events("second").count("blocked") == 1, "it is told once"

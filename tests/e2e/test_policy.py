@@ -39,6 +39,13 @@ def test_a_capability_waits_for_a_person_and_an_approval_is_for_exactly_that(rul
     refused = ruled.apply(code=REFUSED).err
     assert "wants storage.write on self approved" in refused
     assert ruled.waits_for() == ["counter"]
+    (row,) = ruled.json("get", "deployments")
+    assert (row["phase"], row["version"], row["wantedVersion"]) == ("blocked", "", "1.0.0")
+    assert "wants storage.write on self approved" in row["message"]
+    assert "blocked" in ruled.run("status", "counter").out
+    waited = ruled.run("wait", "counter", code=FAILED).err  # at once: nothing comes of itself
+    assert "waits for a person" in waited
+    assert "`airs approvals`" in waited
     listed = ruled.run("approvals").out
     assert "storage.write  self" in listed
     assert "sha256:" in listed
@@ -52,6 +59,7 @@ def test_a_capability_waits_for_a_person_and_an_approval_is_for_exactly_that(rul
             in ruled.run("approve", "counter", "--id", other, "--reason", "x", code=FAILED).err
         )
     ruled.run("approve", "counter", "--id", shown[1], "--reason", "reviewed in #812")
+    ruled.run("wait", "counter")
     ruled.kill()  # at once: an approval that was told is durable
     ruled.start()
     wait_until(lambda: ruled.runs("counter", "1.0.0"))

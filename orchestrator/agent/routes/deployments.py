@@ -1,6 +1,6 @@
 """Serves deployments and their instances: how they are, what they were, their restart and their deletion."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 from starlette.concurrency import run_in_threadpool
@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from orchestrator.agent import views
 from orchestrator.agent.compilations import Compilations
-from orchestrator.agent.describe_sources import SourceSeen, awaited_in, seen_source
+from orchestrator.agent.describe_sources import SourceSeen, awaited_in, blocked_in, seen_source
 from orchestrator.agent.operations import Operations
 from orchestrator.agent.routes.answers import Serves, json_answer, json_list
 from orchestrator.agent.routes.manual import obey
@@ -58,9 +58,14 @@ class DeploymentRoutes:
     def _described(self) -> bytes:
         """Describe each and forget it: views of thousands at once would be kept, and looked through, for nothing."""
         sources = self._sources.seen()
-        awaited = awaited_in(sources, self._controller.ledger.records)
         there = (self._view(seen, sources) for seen in self._controller.observe_each())
-        return json_list(chain(there, map(views.awaited_view, awaited)))
+        return json_list(chain(there, self._never_ran(sources)))
+
+    def _never_ran(self, sources: dict[str, SourceSeen]) -> Iterator[DeploymentView]:
+        """Describe those that are wanted and have no record."""
+        records = self._controller.ledger.records
+        yield from map(views.awaited_view, awaited_in(sources, records))
+        yield from map(views.blocked_view, blocked_in(sources, records))
 
     def _view(self, seen: ObservedDeployment, sources: dict[str, SourceSeen]) -> DeploymentView:
         return views.deployment_view(
@@ -73,9 +78,9 @@ class DeploymentRoutes:
         found = await run_in_threadpool(self._controller.observe_one, key)
         sources = await run_in_threadpool(self._sources.seen)
         if found is None:
-            awaited = [each for each in awaited_in(sources, self._controller.ledger.records) if each.key == key]
-            if awaited:
-                return json_answer(views.awaited_view(awaited[0]))
+            for view in self._never_ran(sources):
+                if (view.namespace, view.name) == (key.namespace, key.name):
+                    return json_answer(view)
             raise Trouble(404, Problem(summary=f"no deployment {key}", suggestion="`airs get deployments` lists them."))
         return json_answer(await run_in_threadpool(self._view, found, sources))
 
