@@ -101,12 +101,13 @@ def _checked(commit: str) -> str:
 
 def _look(client: AgentClient, wish: Wish) -> Sight:
     keys = {*wish.keys}
+    # First: of a commit that was read before a look at its deployments, no look shows an older state.
+    sources = {each.name: each for each in client.sources()} if wish.source or wish.commit else {}
     views = [
         view
         for view in wish.only.of(client.deployments())
         if (not keys or key_of(view) in keys) and wish.source in (None, view.source)
     ]
-    sources = {each.name: each for each in client.sources()} if wish.source or wish.commit else {}
     absent = keys - {key_of(view) for view in views}
     missing = [f"{key}  is not there" for key in sorted(absent)]
     if not keys and wish.source is None and not views:
