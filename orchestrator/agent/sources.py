@@ -240,7 +240,7 @@ class Sources:
 
     def seen(self) -> dict[str, SourceSeen]:
         """Return what is known of every source, by name."""
-        notes = self._notes.all() | self._controller.sources.notes()
+        notes = self._notes.all() | self._controller.sources.notes_in_force()
         left = self._controller.outcomes.not_done
         owners = {record.source for record in self._ledger.records.values()}
         owners |= {name for name, some in left.items() if any(each.status is Status.BLOCKED for each in some)}

@@ -101,7 +101,7 @@ def _checked(commit: str) -> str:
 
 def _look(client: AgentClient, wish: Wish) -> Sight:
     keys = {*wish.keys}
-    # First: of a commit that was read before a look at its deployments, no look shows an older state.
+    # First, so that no deployment is shown as it was before the commit that its source shows.
     sources = {each.name: each for each in client.sources()} if wish.source or wish.commit else {}
     views = [
         view

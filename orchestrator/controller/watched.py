@@ -64,7 +64,8 @@ class Watched:
         self.told: SourceStatus | None = None  # the last report; None before the first answer
         self.has_answered = False  # with something to be believed, or with why there is nothing
         self.noted_ms = 0
-        self.shown = note or self.note(0)  # as of the end of a pass, when the wish is that of the last reading
+        self.shown = note or self.note(0)  # as of the last reading that was resolved
+        self.in_force = self.shown  # and of the last that a pass has carried out
 
     @property
     def unknown(self) -> str:
@@ -148,6 +149,10 @@ class WatchedSources:
         """Describe the watched sources, by name."""
         return {name: watched.shown for name, watched in self._watched.items()}
 
+    def notes_in_force(self) -> dict[str, SourceNote]:
+        """Describe the watched sources, by name; of a commit, only once it was decided what follows from it."""
+        return {name: watched.in_force for name, watched in self._watched.items()}
+
     def read(self) -> None:
         """Take what was read."""
         for watched in self._watched.values():
@@ -188,6 +193,8 @@ class WatchedSources:
         now = self._now_ms()
         for watched in self._watched.values():
             watched.shown = watched.note(now)
+            if watched.shown.status.revision == watched.in_force.status.revision:
+                watched.in_force = watched.shown
             is_news = watched.has_answered and watched.status != watched.told
             if is_news:
                 watched.told = watched.status
@@ -202,6 +209,7 @@ class WatchedSources:
             if watched.looked_ms > watched.carried_ms:
                 watched.carried_ms = watched.looked_ms
                 watched.shown = msgspec.structs.replace(watched.shown, looked_ms=watched.looked_ms)
+            watched.in_force = watched.shown
 
     def _take(self, watched: Watched, answer: SourceAnswer) -> None:
         watched.has_answered = True

@@ -164,3 +164,17 @@ def test_it_is_resolved_anew_when_deployments_came_or_went(stage: Stage):
     stage.names += 1  # what it depends on may be there now
     stage.look()
     assert stage.resolved == 2
+
+
+def test_a_commit_is_shown_once_it_was_decided_what_follows_from_it(stage: Stage):
+    def shown() -> str | None:
+        return stage.sources.notes_in_force()[SOURCE].status.revision
+
+    stage.look(Known(msgspec.structs.replace(snapshot("1"), revision="first")))
+    assert shown() is None
+    stage.sources.carried_out()
+    assert shown() == "first"
+    stage.look(Known(msgspec.structs.replace(snapshot("2"), revision="next")))
+    assert (shown(), stage.sources.notes()[SOURCE].status.revision) == ("first", "next")
+    stage.sources.carried_out()
+    assert shown() == "next"
