@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from orchestrator.controller.watched import NOTE_MS, Watched, WatchedSources
+from orchestrator.model.commit import Commit
 from orchestrator.model.desired import DesiredState, Permissions, Resolution
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.snapshot import Content, Known, KnownEmpty, Snapshot, SourceAnswer, SourceFailure, Unknown
@@ -170,11 +171,11 @@ def test_a_commit_is_shown_once_it_was_decided_what_follows_from_it(stage: Stage
     def shown() -> str | None:
         return stage.sources.notes_in_force()[SOURCE].status.revision
 
-    stage.look(Known(msgspec.structs.replace(snapshot("1"), revision="first")))
+    stage.look(Known(msgspec.structs.replace(snapshot("1"), commit=Commit(id="first"))))
     assert shown() is None
     stage.sources.carried_out()
     assert shown() == "first"
-    stage.look(Known(msgspec.structs.replace(snapshot("2"), revision="next")))
+    stage.look(Known(msgspec.structs.replace(snapshot("2"), commit=Commit(id="next"))))
     assert (shown(), stage.sources.notes()[SOURCE].status.revision) == ("first", "next")
     stage.sources.carried_out()
     assert shown() == "next"
