@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from orchestrator.cli.terminal import cells
+from orchestrator.manifest.printable import without_passwords
 from orchestrator.manifest.text import line_at
 from orchestrator.model.diagnostic import Location
 from orchestrator.model.snapshot import Content, Snapshot
@@ -47,7 +48,7 @@ def excerpt(find: Find, location: Location, width: int | None) -> list[str]:
         return []
     gutter = f"{location.line:5} │ "
     room = max((width or WIDTH) - len(gutter), WIDTH_LEAST)
-    text, at = window(line, max(location.column - 1, 0), room)
+    text, at = window(without_passwords(line), max(location.column - 1, 0), room)
     return [gutter + text, f"{'':5} │ {' ' * at}^"] if location.column else [gutter + text]
 
 

@@ -223,8 +223,11 @@ def _save(planned: PlanMade, out: Path, settings: Settings) -> None:
         data, how = seal(planned.plan, state.key), f"`airs apply {out}`"
     else:
         data, how = render_json(planned.plan), f"there, `airs apply PATH --plan {out.name}`"
+    from orchestrator.store.files import write_whole
+
     try:
-        out.write_bytes(data)
+        # A file is for its user alone, as a plan holds configuration.
+        (write_whole if out.is_file() or not out.exists() else Path.write_bytes)(out, data)
     except OSError as problem:
         raise Failure(f"cannot save the plan to {out}", str(problem.strerror)) from None
     settings.err().print(f"Saved to {out}; {how} carries out exactly this.", style="dim")

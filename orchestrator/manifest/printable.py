@@ -4,6 +4,7 @@ Everything that echoes a manifest's own words goes through here; values under `c
 """
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -11,8 +12,17 @@ EXCERPT_MAX_CHARACTERS = 60
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
+_PASSWORD = re.compile(r"(?<=://)([^\s/@:]*:)([^\s/@]+)(?=@)")  # of a URL, with the name before it
+
+
+def without_passwords(text: str) -> str:
+    """Return a text of the same length that shows no password of a URL."""
+    return _PASSWORD.sub(lambda found: found[1] + "*" * len(found[2]), text) if "@" in text else text
+
+
 def excerpt(text: str) -> str:
     """Return `text` in backquotes, with what a terminal might act on replaced, at most 60 characters of it."""
+    text = without_passwords(text)
     if text.isascii() and text.isprintable() and len(text) <= EXCERPT_MAX_CHARACTERS:
         return f"`{text}`"
     head = text[:EXCERPT_MAX_CHARACTERS]

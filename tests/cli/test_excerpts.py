@@ -55,3 +55,10 @@ def test_only_ordinary_files_are_read(tmp_path):
     assert on_disk(str(tmp_path)) is None
     assert on_disk("/dev/zero") is None
     assert on_disk("no such\0file") is None
+
+
+def test_a_password_of_a_url_is_not_shown_and_the_caret_stays_where_it_was():
+    find = in_files({"a": b"proxy = 'http://me:hunter2@proxy'  # no"}.get)
+    shown = excerpt(find, Location(file="a", line=1, column=35), None)
+    assert shown[0].endswith("proxy = 'http://me:*******@proxy'  # no")
+    assert shown[1].index("^") - len("    1 │ ") == 34

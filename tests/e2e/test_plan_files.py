@@ -165,6 +165,7 @@ def test_a_saved_plan_can_be_read_by_nobody_else_and_is_replaced_whole(airs: Air
     plan = airs.folder / "plan.json"
     plan.write_text("what was there before, and longer than nothing")
     airs.quick("plan", manifest, "--out", plan, "--force")
+    assert plan.stat().st_mode & 0o777 == 0o600, "it holds configuration"
     assert json.loads(plan.read_text())["seal"]
     assert [path.name for path in airs.folder.iterdir() if "plan" in path.name] == ["plan.json"]
 

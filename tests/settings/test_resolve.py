@@ -215,3 +215,18 @@ def test_entries_that_contradict_themselves_or_each_other_are_refused(old, new, 
     assert settings.values is None
     found = {(each.location.line, each.summary) for each in settings.diagnostics}
     assert any(at == line and said.startswith(summary) for at, said in found), found
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "ssh"])
+@pytest.mark.parametrize("text", ["policy = '{}'", "[fetch]\nproxy = '{}'", "[[sources]]\nname = 'shop'\nplace = '{}'"])
+def test_a_url_with_a_password_is_refused_without_the_password(text: str, scheme: str):
+    settings = resolved(text.format(f"{scheme}://me:hunter2@git.example.org/rules"))
+    (problem,) = settings.diagnostics
+    assert "://me:*******@git.example.org/rules`" in problem.summary
+    assert "password" in problem.summary
+    assert "hunter2" not in str(settings)
+
+
+def test_a_place_may_name_a_user_and_a_port():
+    for place in ("ssh://git@git.example.org:22/rules#main", "https://git.example.org:8443/a@b#v1:x", "git@host:a/b"):
+        assert resolved(f"policy = '{place}'").values is not None

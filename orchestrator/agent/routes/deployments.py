@@ -1,7 +1,6 @@
 """Serves deployments and their instances: how they are, what they were, their restart and their deletion."""
 
 from collections.abc import Callable, Iterator
-from itertools import chain
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -57,15 +56,21 @@ class DeploymentRoutes:
 
     def _described(self) -> bytes:
         """Describe each and forget it: views of thousands at once would be kept, and looked through, for nothing."""
-        sources = self._sources.seen()
-        there = (self._view(seen, sources) for seen in self._controller.observe_each())
-        return json_list(chain(there, self._never_ran(sources)))
+        return json_list(self._each())
 
-    def _never_ran(self, sources: dict[str, SourceSeen]) -> Iterator[DeploymentView]:
+    def _each(self) -> Iterator[DeploymentView]:
+        sources, told = self._sources.seen(), set[DeploymentKey]()
+        never_ran = self._never_ran(sources)  # before the others: what is created meanwhile is told once, not never
+        for seen in self._controller.observe_each():
+            told.add(seen.record.key)
+            yield self._view(seen, sources)
+        yield from (view for key, view in never_ran if key not in told)
+
+    def _never_ran(self, sources: dict[str, SourceSeen]) -> list[tuple[DeploymentKey, DeploymentView]]:
         """Describe those that are wanted and have no record."""
         records = self._controller.ledger.records
-        yield from map(views.awaited_view, awaited_in(sources, records))
-        yield from map(views.blocked_view, blocked_in(sources, records))
+        awaited = [(each.key, views.awaited_view(each)) for each in awaited_in(sources, records)]
+        return awaited + [(each.key, views.blocked_view(each)) for each in blocked_in(sources, records)]
 
     def _view(self, seen: ObservedDeployment, sources: dict[str, SourceSeen]) -> DeploymentView:
         return views.deployment_view(
@@ -75,11 +80,11 @@ class DeploymentRoutes:
     async def deployment(self, request: Request) -> Response:
         """Describe one deployment."""
         key = key_in(request)
+        sources = await run_in_threadpool(self._sources.seen)  # first: what is created meanwhile is found below
         found = await run_in_threadpool(self._controller.observe_one, key)
-        sources = await run_in_threadpool(self._sources.seen)
         if found is None:
-            for view in self._never_ran(sources):
-                if (view.namespace, view.name) == (key.namespace, key.name):
+            for never_ran, view in self._never_ran(sources):
+                if never_ran == key:
                     return json_answer(view)
             raise Trouble(404, Problem(summary=f"no deployment {key}", suggestion="`airs get deployments` lists them."))
         return json_answer(await run_in_threadpool(self._view, found, sources))
