@@ -48,17 +48,24 @@ _WORDS = {
 
 
 class _Row(NamedTuple):
-    """One deployment: its line, and what opens below it, empty for nothing."""
+    """One deployment: its line, and whether there is more to tell."""
 
     action: Action
     line: str
-    details: str
+    has_details: bool
 
-    def written(self, with_details: bool) -> str:
-        if not (with_details and self.details):
-            left = " <i>(details left out)</i>" if self.details else ""
-            return f"<p>{self.line}{left}</p>\n\n"
-        return f"<details><summary>{self.line}</summary>\n\n{self.details}\n</details>\n\n"
+    @property
+    def short(self) -> str:
+        left = " <i>(details left out)</i>" if self.has_details else ""
+        return f"<p>{self.line}{left}</p>\n\n"
+
+    @property
+    def whole(self) -> str:
+        """The line with the details below it, which are worked out for each that there may be room for."""
+        if not self.has_details:
+            return self.short
+        details = _pre(_texts(detail_lines(self.action, WIDTH, "")), DETAILS_MAX_BYTES)
+        return f"<details><summary>{self.line}</summary>\n\n{details}\n</details>\n\n"
 
 
 def render_markdown(plan: Plan, now_ms: int = 0, max_bytes: int = COMMENT_MAX_BYTES) -> str:
@@ -67,13 +74,14 @@ def render_markdown(plan: Plan, now_ms: int = 0, max_bytes: int = COMMENT_MAX_BY
     rows = [_row(action) for action in sorted(plan.actions, key=_rank)]
     room = max_bytes - _size(head) - RESERVED_BYTES
     shown = _fitting(rows, room)
-    room -= sum(_size(row.written(with_details=False)) for row in shown)
+    room -= sum(_size(row.short) for row in shown)
     parts = [head]
     for row in shown:
-        more = _size(row.written(with_details=True)) - _size(row.written(with_details=False))
+        whole = row.whole if room > 0 else row.short
+        more = _size(whole) - _size(row.short)
         has_room = more <= room
         room -= more * has_room
-        parts.append(row.written(with_details=has_room))
+        parts.append(whole if has_room else row.short)
     parts.append(_left_out(rows[len(shown) :]))
     return "".join(parts).rstrip("\n") + "\n"
 
@@ -94,7 +102,7 @@ def _fitting(rows: Sequence[_Row], room: int) -> list[_Row]:
     """Return as many rows as have room without their details."""
     shown = []
     for row in rows:
-        room -= _size(row.written(with_details=False))
+        room -= _size(row.short)
         if room < 0:
             break
         shown.append(row)
@@ -160,8 +168,8 @@ def _row(action: Action) -> _Row:
         mark, _code(clip(str(action.key), NAME_MAX)), f"<b>{_WORDS[action.kind]}</b>{strategy}",
         _code(version) if version else "", f"because {reasons}" if reasons else "", _counted(action),
     )))  # fmt: skip
-    details = _texts(detail_lines(action, WIDTH, ""))
-    return _Row(action, line, _pre(details, DETAILS_MAX_BYTES) if details else "")
+    has_details = bool(action.changes or action.capabilities or action.interrupts or action.note or action.findings)
+    return _Row(action, line, has_details)
 
 
 def _counted(action: Action) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -193,6 +193,7 @@ def texts() -> Iterable[Any]:
     )  # fmt: skip
 
 
+@settings(max_examples=25)
 @given(texts())
 def test_any_remarks_are_sarif_and_lines_of_commands(found: list[Annotation]):
     log = json.loads(sarif_log(found, "0.1.0"))

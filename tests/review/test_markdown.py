@@ -132,8 +132,8 @@ def test_what_a_reviewer_looks_for_stands_on_the_line_itself():
     assert line.endswith("because artifact-changed · 2 new capabilities, interrupts")
 
 
-@pytest.mark.parametrize("count", [1, 40, 400, 4_000])
-@pytest.mark.parametrize("size", [10, 3_000])
+@pytest.mark.parametrize("count", [1, 40, 1_000])
+@pytest.mark.parametrize("size", [10, 400])
 def test_a_comment_fits_and_says_what_it_left_out(count: int, size: int):
     kinds = [ActionKind.BLOCKED, ActionKind.CREATE, ActionKind.ROLL_OUT]
     change = FieldChange(field="config.text", old="", new="é" * size)
@@ -148,7 +148,7 @@ def test_a_comment_fits_and_says_what_it_left_out(count: int, size: int):
         assert shown[0] == "d-0"
         assert all(number.split("-")[1] for number in shown)
         assert "to create" in left[2]
-    if count == 40 and size == 3_000:
+    if count == 40 and size == 400:
         assert "<details>" in text
         assert "details left out" in text
 
