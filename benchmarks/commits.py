@@ -5,7 +5,7 @@
     python -m benchmarks.commits --sizes 1000 --components 1000
     python -m benchmarks.commits --sizes 1000 --sources 100 --failing 10
 
-Everything goes through the command line, an agent of its own, a bare repository and the webhook that a push calls;
+Everything goes through an agent of its own, its client, a bare repository and the webhook that a push calls;
 times begin when that is called. Beside them stand git itself, which clones the same commit and asks for its name, and
 `yaml.CSafeLoader`, which parses the same manifests.
 """
@@ -32,6 +32,7 @@ import yaml
 from benchmarks import machine, scale
 from benchmarks.stage import ROOT, wait_until
 from orchestrator.client import AgentClient
+from orchestrator.contract.bodies import SourceWish
 
 CRASHES = ROOT / "tests" / "components" / "faulty-trap-init"
 BRANCH = "main"
@@ -39,6 +40,7 @@ SECRET = "benchmark-of-commits"
 RESULTS = ROOT / "benchmarks" / "commits.json"
 LOOKS = 5  # of which the median counts
 SETTLE_S = 3.0
+INTERVAL_MS = 3_600_000  # between looks that nobody asks for
 
 
 class Taken(NamedTuple):
@@ -49,7 +51,7 @@ class Taken(NamedTuple):
     ready_s: float  # from the commit to all Ready, of those that do not fail
     unchanged_s: float  # a look of all sources that finds the commit that is known
     changed_s: float  # one number of one file, to its being in force
-    cold_s: float  # `airs plan` of the repository, in a process that has never seen it
+    cold_s: float  # `airs plan` of the first source, in a process that has never seen it
     memory_mib: float
     ls_remote_s: float
     clone_s: float
@@ -149,7 +151,7 @@ def measure(size: int, components: int = scale.COMPONENTS, sources: int = 1, fai
             keep.touch()
         place.push("Begin")
         for name in names:
-            place.airs("source", "add", name, "--interval", "1h", "--no-wait")
+            client.add_source(SourceWish(path=name, cwd=str(place.folder), interval_ms=INTERVAL_MS))
         wait_until(lambda: all(one.commit is not None for one in client.sources()), scale.LIMIT_S)
         wanted = _write_all(place, size, components, sources, failing)
         place.push("All")
@@ -160,7 +162,7 @@ def measure(size: int, components: int = scale.COMPONENTS, sources: int = 1, fai
         unchanged_s = _median(partial(_unchanged_s, place, client))
         changed_s = _median(partial(_changed_s, place, client))
         memory_mib = scale.resident_kib(pid) / 1024
-        cold_s = _seconds(lambda: place.airs("plan", names[0])) * sources
+        cold_s = _seconds(lambda: place.airs("plan", names[0]))
         return Taken(
             size, sources, ready_s, unchanged_s, changed_s, cold_s, memory_mib,
             _median(lambda: _seconds(lambda: place.git("ls-remote", str(place.bare), BRANCH))),
