@@ -127,6 +127,10 @@ HABITS = {
     "monitor": "airs events -f", "alloc": "airs get instances", "instances": "airs get instances",
     "deployments": "airs get deployments", "revisions": "airs history NAME", "revert": "airs rollback NAME",
 }  # fmt: skip
+GROUP_HABITS = {  # for a name where a group wants the kind of thing first
+    "suspend": "airs suspend source NAME, or airs apply PATH with suspend: true",
+    "resume": "airs resume source NAME, or airs apply PATH with suspend: false",
+}
 KIND_HABITS = {
     "pods": "instances", "pod": "instances", "po": "instances", "instance": "instances", "replicas": "instances",
     "replicasets": "revisions", "rs": "revisions", "revision": "revisions", "history": "revisions",

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 import click
 from click.exceptions import BadParameter, NoSuchCommand, NoSuchOption
 
-from orchestrator.cli.commands import COMMANDS, HABITS, KIND_HABITS, OPTION_HABITS
+from orchestrator.cli.commands import COMMANDS, GROUP_HABITS, HABITS, KIND_HABITS, OPTION_HABITS
 
 SHOWN_MAX = 40
 CLOSE_ENOUGH = 0.6
@@ -41,6 +41,8 @@ def hint(error: click.UsageError) -> str:
 
 def _command_meant(name: str, group: click.Context) -> str:
     """Name what a group does not have: a command outside of it, or one of its own that is written alike."""
+    if group.info_name in GROUP_HABITS:
+        return GROUP_HABITS[group.info_name]
     if name in COMMANDS:
         return f"airs {name}"
     if name in HABITS:

@@ -24,7 +24,7 @@ from orchestrator.contract.codes import OK, USAGE
         (["rollback", "hello", "--to-revision=2"], "--to N"),
         (["logs", "hello", "--previous"], "instances that ended"),
         (["scale", "hello"], "Use `airs apply PATH`, with other replicas in the manifest."),
-        (["suspend", "hello"], "Use `airs source suspend NAME`, or `airs apply PATH` with suspend: true."),
+        (["suspend", "hello"], "→ airs suspend source NAME, or airs apply PATH with suspend: true"),
         (["rollout", "undo", "hello"], "→ airs rollback NAME"),
         (["rollout", "history", "hello"], "→ airs history"),
         (["source", "rmeove", "shop"], "→ airs source remove"),
