@@ -70,7 +70,7 @@ from orchestrator.secrets.filling import WatchedSecrets
 from orchestrator.secrets.secrets import SecretPlaces, Secrets
 from orchestrator.source.artifacts import ArtifactCache
 from orchestrator.store.artifacts import ArtifactDamaged, ArtifactMissing
-from orchestrator.store.decisions import Change, DeleteRecord, PutDesired, PutRecord
+from orchestrator.store.decisions import Change, DeleteRecord, MoveRows, PutDesired, PutRecord
 from orchestrator.store.layout import SIGNATURES, TRUST
 from orchestrator.store.packages import Packages
 from orchestrator.store.signatures import KeptSignatures
@@ -107,6 +107,7 @@ class Agent:
         self.exchange = Exchange(self.store, self.clock, self.journals, self.announcer)
         self.fleet = Fleet(self._environment(), self.exchange.router)
         self.ledger = Ledger(self.store)
+        self.fleet.router.renamed = self.ledger.renamed
         self.packages = Packages(state.path, state.artifacts)
         self.collector = self._collector(fetching.retain_ms)
         self.notifying = Notifying((), NOTHING_KNOWN, self.clock)
@@ -175,6 +176,8 @@ class Agent:
         for change in changes:
             if isinstance(change, PutRecord | DeleteRecord):
                 self.notifying.noticed(change.record.key if isinstance(change, PutRecord) else change.key)
+            elif isinstance(change, MoveRows):
+                self.notifying.noticed(change.old)
             elif isinstance(change, PutDesired):
                 self.notifying.noticed(change.desired.source)
 

@@ -49,7 +49,9 @@ def found_worlds(settings: Settings) -> FoundWorlds:
 
 def _sibling(view: SiblingView) -> Sibling:
     wish = DesiredState(source=view.source, invalid=view.wants, unreadable_files=view.unreadable_files)
-    return Sibling(wish, view.unknown, watched=view.watched)
+    sibling = Sibling(wish, view.unknown, watched=view.watched)
+    sibling.now_named = dict(view.renames)
+    return sibling
 
 
 class KnownHere:

@@ -62,7 +62,7 @@ TOGETHER_MAX = 5  # deployments with one cause that are named
 
 PLAN_STYLES = {
     Style.PLAIN: "", Style.HEADING: "bold", Style.DIM: "dim", Style.CREATE: "green", Style.UPDATE: "yellow",
-    Style.ROLL_OUT: "bold cyan", Style.REMOVE: "red", Style.RESTART: "cyan", Style.ADOPT: "cyan",
+    Style.ROLL_OUT: "bold cyan", Style.REMOVE: "red", Style.RESTART: "cyan", Style.ADOPT: "cyan", Style.RENAME: "cyan",
     Style.BLOCKED: "bold red", Style.HELD: "bold yellow", Style.WARNING: "yellow",
 }  # fmt: skip
 

@@ -343,10 +343,11 @@ class SourcesAsked(Value, frozen=True):
 
 
 class SiblingView(Value, frozen=True):
-    """A source of the same repository or work tree as another: what it wants, and why that is not known now."""
+    """A source of the same repository or work tree as another: its wishes, and why they are not known now."""
 
     source: str
     wants: tuple[DeploymentKey, ...]
+    renames: tuple[tuple[DeploymentKey, DeploymentKey], ...]
     unreadable_files: tuple[str, ...]
     unknown: str
     watched: bool

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from orchestrator.controller.inbox import Inbox
@@ -25,7 +26,7 @@ from orchestrator.model.desired import DesiredState, Permissions, either
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedDeployment, ObservedState
 from orchestrator.model.outcome import ActionOutcome, Status
-from orchestrator.plan.action import ActionKind, Reason
+from orchestrator.plan.action import Action, ActionKind, Reason
 from orchestrator.plan.document import Plan
 from orchestrator.plan.findings.concern import is_blocked_by_others
 from orchestrator.plan.findings.known import NOTHING_KNOWN
@@ -55,6 +56,7 @@ class _NoSecrets:
     refilled = filled
 
 
+ENDING = (ActionKind.REMOVE, ActionKind.RENAME)
 IDLE_LOOK_MS = 30_000  # how long nothing may wake the loop before it looks on its own
 FAULT_LOOK_MS = 2_000  # how soon to try again when the machine would not let us
 UNDER_WAY = (Status.WAITING, Status.FAILED, Status.IN_HAND)
@@ -199,7 +201,7 @@ class Controller:
         for key in waiting | _entangled(plan):  # or change what they use, of which nothing else tells
             self._queue.add_in(key, ROOM_LOOK_MS)
         pairs = zip(plan.actions, outcomes, strict=True)
-        self._leaving |= {a.key for a, o in pairs if a.kind is ActionKind.REMOVE and o.status is not Status.WAITING}
+        self._leaving |= {_ending(a) for a, o in pairs if a.kind in ENDING and o.status is not Status.WAITING}
         if not _removes(plan):
             self._granted.pop(plan.source, None)  # meant for that apply, not for every later pass
         self._use_up_adoption(plan.source)
@@ -268,6 +270,11 @@ def _nothing(_told: object) -> None:
     return
 
 
+def _ending(action: Action) -> DeploymentKey:
+    """Return the deployment whose instances an action ends."""
+    return action.key if action.formerly is UNSET else action.formerly
+
+
 def _refused(plan: Plan) -> Iterator[DeploymentKey]:
     return (action.key for action in plan.actions if Reason.POLICY_REFUSED in action.reasons)
 
@@ -277,4 +284,4 @@ def _entangled(plan: Plan) -> frozenset[DeploymentKey]:
 
 
 def _removes(plan: Plan) -> bool:
-    return any(action.kind is ActionKind.REMOVE for action in plan.actions)
+    return any(action.kind in ENDING for action in plan.actions)

@@ -63,6 +63,8 @@ def to_plan(
             some.add(key)
         elif key in records and records[key].source == source and key not in invalid:
             return None
+    if any(now.wanted[key].formerly and key not in records for key in some):
+        return None  # its record has another name yet
     if now.recorded is not before.recorded:
         some.update(key for key, deployment in now.wanted.items() if _differ(before.wanted[key], deployment))
     if now.names != before.names:  # their dependencies may have come or gone

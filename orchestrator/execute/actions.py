@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from functools import partial
 from itertools import groupby
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from orchestrator.concurrency.clock import Clock
@@ -12,6 +13,7 @@ from orchestrator.execute.faults import Faults, RecordFault
 from orchestrator.execute.fleet import Fleet
 from orchestrator.execute.history import RolloutOrigin
 from orchestrator.execute.ledger import Ledger
+from orchestrator.execute.renames import Renames
 from orchestrator.execute.rollouts import ANNOUNCE, Rollouts
 from orchestrator.execute.workloads import workload_of
 from orchestrator.model.audit import AuditKind, Note
@@ -44,6 +46,7 @@ class Actions:
         self._ledger, self._fleet, self._clock, self._told = ledger, fleet, clock, announce
         self._faults = faults
         self._rollouts = Rollouts(ledger, clock, self._announce)
+        self._renames = Renames(ledger, fleet, faults, self._announce)
         self._to_resume = set(ledger.records)  # recorded by an earlier agent, and not told of by this one
         self.unread: Callable[[str], Sequence[str]] = _all_are_read  # the siblings of a source, that may want its own
 
@@ -115,9 +118,8 @@ class Actions:
                 status, detail = self._bar(action) if is_barring(action) else self._update(wanted, plan)
             case ActionKind.ADOPT if wanted is not None:
                 status, detail = self._adopt(action, wanted, plan)
-            case ActionKind.REMOVE:
-                unread = self.unread(plan.source)
-                status, detail = _waiting_for(unread) if unread else self.remove(action.key, may_leave)
+            case ActionKind.REMOVE | ActionKind.RENAME:
+                status, detail = self._end(action, wanted, plan, may_leave)
             case ActionKind.RESTART:
                 status = Status.IN_HAND  # settling starts what is recorded and not there
                 if action.key in self._to_resume:  # it is told once, however long it waits for others
@@ -128,6 +130,17 @@ class Actions:
                 if Reason.MASS_PRUNE in action.reasons:
                     self._keep_waiting(action.key)
         return ActionOutcome(key=action.key, status=status, detail=detail, waits_for=needed)
+
+    def _end(
+        self, action: Action, wanted: Deployment | None, plan: Plan, may_leave: Collection[DeploymentKey]
+    ) -> tuple[Status, str]:
+        """Remove a deployment, or give all of it another name, once no source beside this one may want it."""
+        unread = self.unread(plan.source)
+        if unread:
+            return Status.WAITING, f"waits until {', '.join(unread)}, which may want it, was read again"
+        if wanted is None or action.formerly is UNSET:
+            return self.remove(action.key, may_leave)
+        return self._renames.rename(action.formerly, wanted, plan)
 
     def _create(self, wanted: Deployment, plan: Plan, needed: tuple[DeploymentKey, ...]) -> tuple[Status, str]:
         if needed:
@@ -245,10 +258,6 @@ def _is_alone(action: Action) -> bool:
 
 def _all_are_read(_source: str) -> Sequence[str]:
     return ()
-
-
-def _waiting_for(unread: Sequence[str]) -> tuple[Status, str]:
-    return Status.WAITING, f"is removed once {', '.join(unread)} was read again and does not want it"
 
 
 def _failed(fault: RecordFault) -> tuple[Status, str]:

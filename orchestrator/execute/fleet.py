@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from orchestrator.concurrency.table import Table
 from orchestrator.execute.grouping import GroupKey, grouped
 from orchestrator.messaging.rates import Rates
-from orchestrator.messaging.router import Router
+from orchestrator.messaging.router import Router, renamed_words
 from orchestrator.messaging.topics import Topics
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.message import Undelivered
@@ -44,14 +44,18 @@ class Fleet:
             self.router.add(found.route)
         return found
 
-    def stop(self, key: DeploymentKey) -> bool:
-        """Stop a deployment's instances and answer its waiting messages; True once nothing of it is left."""
+    def stop(self, key: DeploymentKey, becomes: DeploymentKey | None = None) -> bool:
+        """Stop a deployment's instances and answer its waiting messages; True once nothing of it is left.
+
+        Those whose messages are refused are told the name that it gets, if it `becomes` another.
+        """
         service = self._services.get(key)
         if service is None:
             return True
         self.topics.drop(key)
         self._in_place.pop(key, None)
-        if not service.stop(Undelivered("target-not-found", f"{key} is being removed")):
+        why = f"{key} is being removed" if becomes is None else renamed_words(key, becomes)
+        if not service.stop(Undelivered("target-not-found", why)):
             return False
         self.router.remove(key)
         self._services.drop(key)

@@ -19,6 +19,7 @@ from orchestrator.store.decisions import (
     DeleteDesired,
     DeleteRecord,
     DeleteSource,
+    MoveRows,
     PutApproval,
     PutDesired,
     PutRecord,
@@ -36,6 +37,9 @@ class Decisions(Protocol):
     @property
     def serial(self) -> int:
         """Count the decisions."""
+
+    def is_taken(self, key: DeploymentKey) -> bool:
+        """Whether data or messages of an earlier deployment are kept under a name."""
 
     def records(self) -> Sequence[Record]:
         """Read every record."""
@@ -78,6 +82,7 @@ class Ledger:
         self._deleted = {key for key, record in self._records.items() if record.deleted}
         self._changed: set[DeploymentKey] = set()
         self._names = 0
+        self._now_named = {old: key for key, record in self._records.items() for old in record.wanted.formerly}
         self._batch: list[Change] | None = None
         self._afterwards: list[Callable[[], None]] = []
         self.decided: Callable[[Sequence[Change]], None] = _nothing  # told of all that became durable
@@ -111,6 +116,15 @@ class Ledger:
     def names(self) -> int:
         """Count how often a record came or went: while it is the same, so are the keys."""
         return self._names
+
+    def renamed(self, old: DeploymentKey) -> DeploymentKey | None:
+        """Return the deployment that had a name before, which nothing has now; None for none. From any thread."""
+        new = self._now_named.get(old)
+        return new if new is not None and new in self._records and old not in self._records else None
+
+    def is_taken(self, key: DeploymentKey) -> bool:
+        """Whether data or messages of an earlier deployment are kept under a name."""
+        return self._store.is_taken(key)
 
     def take_changed(self) -> set[DeploymentKey]:
         """Return the records that were written or forgotten since this was asked last."""
@@ -180,7 +194,7 @@ class Ledger:
             match change:
                 case PutRecord(record=record):
                     self._put(record)
-                case DeleteRecord(key=key):
+                case DeleteRecord(key=key) | MoveRows(old=key):
                     self._records.drop(key)
                     self._deleted.discard(key)
                     self._changed.add(key)
@@ -204,6 +218,7 @@ class Ledger:
         self._names += record.key not in self._records
         self._records.put(record.key, record)
         self._changed.add(record.key)
+        self._now_named.update((old, record.key) for old in record.wanted.formerly)
         if record.deleted:
             self._deleted.add(record.key)
         else:

@@ -142,6 +142,14 @@ def dependencies(source: Draft, key: DeploymentKey) -> list[tuple[DeploymentKey,
     return [(DeploymentKey.parse(str(item.value), key.namespace), item.place) for item in named]
 
 
+def names_before(source: Draft, key: DeploymentKey) -> list[tuple[DeploymentKey, Place]]:
+    """Return what a draft's `formerly` names, and where."""
+    written = find(source.root, "metadata", "formerly")
+    named = [written] if written is not None and isinstance(written.value, str) else items(written)
+    texts = [(str(item.value), item.place) for item in named if isinstance(item.value, str)]
+    return [(DeploymentKey.parse(text, key.namespace), place) for text, place in texts if _is_name(text.split("/")[-1])]
+
+
 def _kind_problem(root: Node) -> Unplaced | None:
     if not isinstance(root.value, dict):
         return Unplaced(*root.place, "a manifest must be a mapping", suggestion="begin with `apiVersion: airs.dev/v1`")
@@ -334,6 +342,7 @@ def assemble(source: Draft, key: DeploymentKey, component: Component, file: str)
         line=source.line,
         rationale=component.rationale,
         requires=component.requires,
+        names_before=tuple(sorted({old for old, _ in names_before(source, key)})) or msgspec.UNSET,
         signers=component.signers,
         asks=tuple(Grant(capability=name, patterns=asked) for name, asked in sorted(component.asks.items())),
     )

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from orchestrator.manifest.component import ComponentFile, Unusable
 from orchestrator.manifest.component_source import BadReferenceError, local_file, use_of
-from orchestrator.manifest.deployment import Draft, assemble, dependencies, disagreements
+from orchestrator.manifest.deployment import Draft, assemble, dependencies, disagreements, names_before
 from orchestrator.manifest.node import LINES, Node, Place, Unplaced, nearest, text_at
 from orchestrator.manifest.paths import BadPathError
 from orchestrator.manifest.printable import excerpt
@@ -36,6 +36,7 @@ class DocumentEntry(msgspec.Struct, frozen=True, eq=False):
     place: Place
     problems: tuple[Unplaced, ...]
     depends_on: tuple[tuple[DeploymentKey, Place], ...] = ()
+    formerly: tuple[tuple[DeploymentKey, Place], ...] = ()
     group_place: Place = (0, 0)
     namespace_place: Place = (0, 0)
     deployment: Deployment | None = None
@@ -72,6 +73,7 @@ def entry_of(path: str, file: str, source: Draft, collision: tuple[str, ...], co
         place=source.place,
         problems=tuple(problems),
         depends_on=tuple(dependencies(source, source.key)),
+        formerly=tuple(names_before(source, source.key)),
         group_place=nearest(source.root, "spec", "group"),
         namespace_place=namespace,
         deployment=deployment,

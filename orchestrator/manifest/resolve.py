@@ -24,6 +24,7 @@ from orchestrator.manifest.parsed import Parsed
 from orchestrator.manifest.paths import collisions
 from orchestrator.manifest.printable import did_you_mean, excerpt
 from orchestrator.manifest.references import Reference, references, signatures_path
+from orchestrator.manifest.renaming import kept_by_invalid, refuse_names_before
 from orchestrator.manifest.sealed import written_twice
 from orchestrator.model.desired import AwaitedComponent, DesiredState, Permissions, Resolution
 from orchestrator.model.diagnostic import Diagnostic, Location, Severity
@@ -119,6 +120,7 @@ class Resolver:
         _refuse_namespaces(entries, snapshot.namespaces, found)
         _refuse_duplicates(keyed, found)
         _refuse_dependencies(keyed, set(known), found)
+        refuse_names_before(keyed, found)
         _refuse_groups(entries, found)
         _warn_of_twins(entries, found)
         _refuse_twice_sealed(entries, found)
@@ -354,7 +356,7 @@ def _of_entry(entry: DocumentEntry) -> tuple[object, ...]:
     one = entry.deployment
     made = one and (one.group, one.revision.component, one.revision.version, one.revision.artifact)
     places = entry.place, entry.group_place, entry.namespace_place
-    return (entry.key, places, entry.problems, entry.depends_on, entry.sealed, entry.files, made)
+    return (entry.key, places, entry.problems, entry.depends_on, entry.formerly, entry.sealed, entry.files, made)
 
 
 def _replaced(deployments: Sequence[Deployment], others: Iterable[Deployment], trust: Trust) -> tuple[Deployment, ...]:
@@ -519,7 +521,7 @@ def _desired(snapshot: Snapshot, keyed: Keyed, found: Found, unreadable: tuple[s
         revision=snapshot.revision,
         commit=snapshot.commit,
         deployments=tuple(deployments),
-        invalid=tuple(invalid),
+        invalid=tuple(sorted({*invalid, *kept_by_invalid(keyed, invalid)})),
         unreadable_files=unreadable,
         empty=not keyed and not unreadable,
         awaited=tuple(awaited) or UNSET,

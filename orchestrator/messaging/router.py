@@ -13,6 +13,7 @@ from orchestrator.model.spec import Delivery
 
 TO_MAX = 256  # characters of an instance or a key
 Permit = Callable[[DeploymentKey], bool]
+Unknown = Callable[[DeploymentKey], Undelivered]
 WhenRoom = Callable[[Callable[[], None]], bool]  # given what to call once there is; False where there is now
 
 
@@ -54,6 +55,7 @@ class Router:
         self._lost, self._durable = lost, durable
         self._resume = None if durable is None else durable.resume  # one for all routes, of which there are thousands
         self._routes: dict[DeploymentKey, Route] = {}  # looked up by key alone, which needs no lock
+        self.renamed: Callable[[DeploymentKey], DeploymentKey | None] = lambda _key: None  # what had a name before
 
     def add(self, route: Route) -> None:
         """Make a deployment reachable."""
@@ -65,6 +67,11 @@ class Router:
     def remove(self, key: DeploymentKey) -> None:
         """Make a deployment unreachable; its waiting messages are its route's business."""
         self._routes.pop(key, None)
+
+    def unknown(self, key: DeploymentKey) -> Undelivered:
+        """Say that there is no such deployment, or under which name it is now."""
+        new = self.renamed(key)
+        return _unknown(key) if new is None else Undelivered("target-not-found", renamed_words(key, new))
 
     def find(self, key: DeploymentKey) -> Route | None:
         """Return a deployment's route, None when there is none."""
@@ -79,7 +86,7 @@ class Router:
             return _too_long(envelope.to)
         route = self._routes.get(key)
         if route is None:
-            return _unknown(key)
+            return self.unknown(key)
         if route.accepts and isinstance(work, Message) and (refusal := _not_accepted(route, [work.payload])):
             return refusal
         return route.offer(envelope)
@@ -102,7 +109,7 @@ class Router:
         `id` is its sender's name for a message, of which there is one then: another of that id is not queued again.
         """
         route = self._routes.get(key)
-        refusal = _why_not(key, route, mail, permit)
+        refusal = _why_not(key, route, mail, permit, self.unknown)
         if route is None or refusal is not None:
             return 0, refusal
         if told is None and self._durable is not None and route.mailbox.delivery is Delivery.AT_LEAST_ONCE:
@@ -152,7 +159,9 @@ def too_large(payloads: Sequence[bytes]) -> Undelivered | None:
     return Undelivered("invalid-message", f"{size} bytes; a message has at most {MESSAGE_MAX_BYTES}")
 
 
-def _why_not(key: DeploymentKey, route: Route | None, mail: Mail, permit: Permit) -> Undelivered | None:
+def _why_not(
+    key: DeploymentKey, route: Route | None, mail: Mail, permit: Permit, unknown: Unknown
+) -> Undelivered | None:  # fmt: skip
     """Say why messages are not for a deployment, whatever room it has."""
     if not permit(key):
         return denied(mail.sender.deployment, key)
@@ -161,7 +170,7 @@ def _why_not(key: DeploymentKey, route: Route | None, mail: Mail, permit: Permit
     if len(mail.to) > TO_MAX:
         return _too_long(mail.to)
     if route is None:
-        return _unknown(key)
+        return unknown(key)
     return _not_accepted(route, mail.payloads) if route.accepts else None
 
 
@@ -178,6 +187,11 @@ def _no_ids(key: DeploymentKey) -> Undelivered:
 
 def _too_long(to: str) -> Undelivered:
     return Undelivered("invalid-message", f"an instance or a key of {len(to)} characters; it has at most {TO_MAX}")
+
+
+def renamed_words(old: DeploymentKey, new: DeploymentKey) -> str:
+    """Say under which name a deployment is that was renamed."""
+    return f"{old} is {new} now; send it there"
 
 
 def _unknown(key: DeploymentKey) -> Undelivered:

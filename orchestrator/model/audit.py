@@ -27,6 +27,7 @@ class AuditKind(StrEnum):
     ROLLOUT = "rollout"
     ROLLOUT_ENDED = "rollout-ended"
     REMOVED = "removed"
+    RENAMED = "renamed"
     # of signatures
     VERIFIED = "verified"  # a signature on a package is good, and is kept for its starts
     KEY_TRUSTED = "key-trusted"

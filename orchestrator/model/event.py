@@ -67,6 +67,7 @@ class EventReason(StrEnum):
     UPDATED = "updated"
     ADOPTED = "adopted"
     MOVED = "moved"
+    RENAMED = "renamed"
     REMOVED = "removed"
     RESUMED = "resumed"
     DONE = "done"

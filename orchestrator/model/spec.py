@@ -3,6 +3,8 @@
 from enum import Enum
 from typing import Any
 
+from msgspec import UNSET, UnsetType, field
+
 from orchestrator.model.base import Value
 from orchestrator.model.component_source import Provenance
 from orchestrator.model.ids import DeploymentKey
@@ -304,6 +306,7 @@ class Deployment(Value, frozen=True):
     what is compared (see `plan`). `labels` are sorted pairs, `subscribe` sorted patterns. `rate_limit` is on what its
     instances send together. `rationale` is why the component asks for each capability, in its author's words.
     `requires` are the components that it needs, by name, and a range of versions for each.
+    `formerly` are the names that it had before, whose record, data and history it takes over; left out where none is.
     `signers` signed the component, as of the reading of the source, and `asks` are the capabilities that it asks for;
     they are not compared either.
     """
@@ -331,6 +334,12 @@ class Deployment(Value, frozen=True):
     signers: tuple[Signer, ...] = ()
     asks: tuple[Grant, ...] = ()
     requires: tuple[tuple[str, str], ...] = ()
+    names_before: tuple[DeploymentKey, ...] | UnsetType = field(default=UNSET, name="formerly")
+
+    @property
+    def formerly(self) -> tuple[DeploymentKey, ...]:
+        """The names that it had before."""
+        return () if self.names_before is UNSET else self.names_before
 
 
 Json = Any  # a decoded JSON value: None, bool, int, float, str, list or dict of the same

@@ -21,6 +21,7 @@ class ActionKind(Enum):
     REMOVE = "remove"
     RESTART = "restart"
     ADOPT = "adopt"
+    RENAME = "rename"
     BLOCKED = "blocked"
     HELD = "held"
 
@@ -42,6 +43,7 @@ SIGILS = {
     ActionKind.REMOVE: "-",
     ActionKind.RESTART: "↺",
     ActionKind.ADOPT: "=",
+    ActionKind.RENAME: "→",
     ActionKind.BLOCKED: "!",
     ActionKind.HELD: "!",
 }
@@ -81,6 +83,7 @@ class Reason(Enum):
     REMOVED_FROM_SOURCE = "removed-from-source"
     NOT_RUNNING = "not-running"
     ADOPTED = "adopted"
+    RENAMED = "renamed"  # from a name that its manifest says it had
     MOVED = "moved"  # here from a source of the same repository or work tree, which no longer names it
     REJECTED_BEFORE = "rejected-before"
     ROLLED_BACK = "rolled-back"
@@ -140,6 +143,7 @@ class Action(Value, frozen=True):
     capabilities: tuple[CapabilityChange, ...] = ()
     note: str = ""
     found: tuple[PlanFinding, ...] | UnsetType = field(default=UNSET, name="findings")
+    formerly: DeploymentKey | UnsetType = UNSET  # the name that a renamed one had
 
     @property
     def findings(self) -> tuple[PlanFinding, ...]:

@@ -29,6 +29,11 @@ def steps_of(action: Action, then: Deployment | None, record: Record | None) -> 
             yield "its record is forgotten; its history and its data stay"
         case ActionKind.RESTART if then is not None:
             yield from _starts(then, "")
+        case ActionKind.RENAME if then is not None:
+            yield f"the instances of {action.formerly} stop, each after the messages that it has begun"
+            yield f"messages to {action.formerly} are refused from then on, with the new name"
+            yield "its record, history, acts, data and kept messages pass to the new name, all or nothing"
+            yield from _starts(then, "")
         case ActionKind.ADOPT:
             yield "its record passes to this source, and nothing else changes; the next pass compares it"
 

@@ -26,6 +26,7 @@ class Summary(Value, frozen=True):
     adopt: int = 0
     blocked: int = 0
     held: int = 0
+    rename: int | UnsetType = UNSET  # left out where there is none
 
 
 class Plan(Value, frozen=True):
@@ -66,6 +67,7 @@ def summarize(actions: Iterable[Action]) -> Summary:
         adopt=count[ActionKind.ADOPT],
         blocked=count[ActionKind.BLOCKED],
         held=count[ActionKind.HELD],
+        rename=count[ActionKind.RENAME] or UNSET,
     )
 
 

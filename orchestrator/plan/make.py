@@ -23,6 +23,7 @@ from orchestrator.plan.findings.concern import may_concern_callers
 from orchestrator.plan.findings.known import NOTHING_KNOWN, KnownFacts
 from orchestrator.plan.findings.room import Room, after_all
 from orchestrator.plan.removals import removals
+from orchestrator.plan.renames import former_names, kept_for
 from orchestrator.plan.requirements import unmet_requirements
 from orchestrator.plan.ruled import (
     TOUCHING,
@@ -101,6 +102,7 @@ def compare(
     seen = observed.by_key()
     leaving = removals(desired, [d.record for d in observed.deployments], known.siblings(desired))
     removed = {action.key for action in leaving if action.kind is ActionKind.REMOVE}
+    removed |= {*kept_for(desired.deployments, seen.keys())} & seen.keys()
     standing = standing_in(d.record for d in observed.deployments if d.record.key not in removed)
     unmet = unmet_requirements(desired.deployments, standing)
     obstacles = {**obstacles_of(desired, frozenset(seen.keys() - removed)), **unmet}
@@ -214,7 +216,10 @@ def decisions(
 ) -> list[Action]:  # fmt: skip
     """Decide about each deployment that is wanted."""
     seen, lacking = observed.by_key(), {(each.namespace, each.name): each for each in desired.lacking}
-    left = _left(desired, observed, find_siblings)
+    left, former = _left(desired, observed, find_siblings), {}
+    if any(deployment.formerly for deployment in desired.deployments):
+        records = {key: each.record for key, each in seen.items()}
+        former = former_names(desired, records, find_siblings(desired))
     cases = (
         Case(
             source=desired.source,
@@ -223,6 +228,7 @@ def decisions(
             obstacle=obstacles.get(deployment.key),
             may_adopt=desired.permissions.adopt,
             is_left=deployment.key in left,
+            former=former.get(deployment.key),
             agent_running=observed.agent_running,
             lacking=_lacking(deployment, lacking) if lacking else (),
         )

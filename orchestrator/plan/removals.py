@@ -11,7 +11,8 @@ from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import Hold, Record
 from orchestrator.plan.action import Action, ActionKind, Reason
 from orchestrator.plan.dependencies import names_of, needs_in_force, reversed_needs
-from orchestrator.plan.siblings import Siblings, doubt_of, taker_of
+from orchestrator.plan.renames import kept_for
+from orchestrator.plan.siblings import Siblings, doubt_of, heir_of
 
 MASS_PRUNE_ABOVE = 3  # so many removals never wait, however small the inventory
 
@@ -29,8 +30,12 @@ def removals(desired: DesiredState, records: Iterable[Record], siblings: Sibling
     """
     records = [*records]
     inventory = {record.key: record for record in records if record.source == desired.source}
-    wanted = {d.key for d in desired.deployments} | set(desired.invalid)
-    gone = [record for key, record in sorted(inventory.items()) if key not in wanted and not taker_of(key, siblings)]
+    there = {record.key for record in records}
+    renamed = kept_for(desired.deployments, there)
+    wanted = {d.key for d in desired.deployments}.union(desired.invalid, renamed)
+    gone = [
+        record for key, record in sorted(inventory.items()) if key not in wanted and not heir_of(key, siblings, there)
+    ]
     unreadable = set(desired.unreadable_files)
     leaving = [record for record in gone if record.wanted.file not in unreadable]
     strays = sorted(unreadable - {record.wanted.file for record in gone})

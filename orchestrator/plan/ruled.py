@@ -22,7 +22,7 @@ from orchestrator.policy.limits import over_limits
 from orchestrator.rollout.standing import is_barred, leading_to
 from orchestrator.signing.trust import Trust
 
-TOUCHING = (ActionKind.CREATE, ActionKind.ROLL_OUT, ActionKind.UPDATE, ActionKind.ADOPT)
+TOUCHING = (ActionKind.CREATE, ActionKind.RENAME, ActionKind.ROLL_OUT, ActionKind.UPDATE, ActionKind.ADOPT)
 
 
 class Judging(Value, frozen=True):

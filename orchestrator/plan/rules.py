@@ -25,6 +25,7 @@ from orchestrator.plan.differences import (
     revision_reasons,
     signer_changes,
 )
+from orchestrator.plan.renames import FormerName
 from orchestrator.rollout.in_place import in_force, with_edits
 from orchestrator.rollout.standing import hold_of, is_barred, is_going_back, refusals, under_way
 
@@ -40,6 +41,7 @@ class Case(msgspec.Struct, frozen=True):
     is_left: bool  # by its owner, a source of the same repository or work tree
     agent_running: bool
     lacking: tuple[LackingSecret, ...] = ()
+    former: FormerName | None = None
 
     @property
     def record(self) -> Record:
@@ -84,6 +86,14 @@ def is_as_wanted(case: Case) -> bool:
 
 def is_unknown(case: Case) -> bool:
     return case.seen is None
+
+
+def is_renamed(case: Case) -> bool:
+    return case.former is not None
+
+
+def cannot_be_renamed(case: Case) -> bool:
+    return case.former is not None and case.former.reason is not None
 
 
 def is_anothers(case: Case) -> bool:
@@ -195,6 +205,31 @@ def create(case: Case) -> Action:
         return action(case, ActionKind.CREATE, Reason.NEW, changes=changes, capabilities=capabilities)
     reasons, note = (Reason.NEW, *release(case)), ended_hold(case) or "recorded, but has never served"
     return action(case, ActionKind.CREATE, *reasons, changes=changes, capabilities=capabilities, note=note)
+
+
+def block_rename(case: Case) -> Action:
+    assert case.former is not None
+    assert case.former.reason is not None
+    return action(case, ActionKind.BLOCKED, case.former.reason, note=case.former.why)
+
+
+def rename(case: Case) -> Action:
+    """Pass everything on to the new name; what else differs is left to the next pass, and shown."""
+    assert case.former is not None
+    record = case.former.record
+    old = record.stable or record.wanted
+    return action(
+        case,
+        ActionKind.RENAME,
+        Reason.RENAMED,
+        formerly=record.key,
+        old_version=old.revision.version,
+        old_revision=old.revision.id,
+        interrupts="stops before it starts" if record.stable is not None and not record.stable.suspend else "",
+        changes=all_changes(old, case.wanted),
+        capabilities=capability_changes(old.revision, case.wanted),
+        note=f"with record, history, data and kept messages; other messages to {record.key} are refused",
+    )
 
 
 def block_on_dependency(case: Case) -> Action:
@@ -322,6 +357,10 @@ RULES: tuple[Rule, ...] = (
     (is_as_wanted, nothing),
     # New, and names a secret that cannot be given: it could only fail.
     (both(is_unknown, lacks_a_secret), block_on_secret),
+    # New by its name only, and what it was called before cannot be taken over yet.
+    (both(is_renamed, cannot_be_renamed), block_rename),
+    # New by its name only: it takes over what it was, and the next pass compares it.
+    (is_renamed, rename),
     # New, but a dependency will not be there: creating it could only fail.
     (both(is_unknown, is_obstructed), block_on_dependency),
     # New.

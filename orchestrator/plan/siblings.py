@@ -3,7 +3,7 @@
 `make.py` asks it, so that a deployment that moves from one source to another is handed over, not removed and created.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import cached_property
 
 from orchestrator.model.desired import DesiredState
@@ -30,6 +30,11 @@ class Sibling:
     def wants(self) -> frozenset[DeploymentKey]:
         """The deployments that it names, well or not."""
         return frozenset({*(deployment.key for deployment in self.wish.deployments), *self.wish.invalid})
+
+    @cached_property
+    def now_named(self) -> dict[DeploymentKey, DeploymentKey]:
+        """The deployments that it gives another name, by the one that they had."""
+        return {old: deployment.key for deployment in self.wish.deployments for old in deployment.formerly}
 
     def has_left(self, record: Record) -> bool:
         """Whether it owns a deployment and no longer names it."""
@@ -65,6 +70,15 @@ def taker_of(key: DeploymentKey, siblings: Siblings) -> Sibling | None:
     return next((each for each in siblings if each.watched and key in each.wants), None)
 
 
+def heir_of(key: DeploymentKey, siblings: Siblings, there: Container[DeploymentKey]) -> Sibling | None:
+    """Return the sibling that takes a deployment over, be it under a name that is not `there` yet."""
+    taker = taker_of(key, siblings)
+    if taker is not None:
+        return taker
+    naming = (each for each in siblings if each.watched and key in each.now_named)
+    return next((each for each in naming if each.now_named[key] not in there), None)
+
+
 def doubt_of(siblings: Siblings) -> str:
     """Say which sibling may want what leaves, and cannot be read; empty where each can."""
     for each in siblings:
@@ -78,8 +92,11 @@ def doubt_of(siblings: Siblings) -> str:
 def moving(desired: DesiredState, records: Iterable[Record], siblings: Siblings) -> Iterator[Diagnostic]:
     """Tell of each deployment that leaves this source for a sibling."""
     wanted = {deployment.key for deployment in desired.deployments} | {*desired.invalid}
+    records = [*records]
+    there = {record.key for record in records}
     for record in records:
-        taker = taker_of(record.key, siblings) if record.source == desired.source and record.key not in wanted else None
+        is_gone = record.source == desired.source and record.key not in wanted
+        taker = heir_of(record.key, siblings, there) if is_gone else None
         if taker is not None:
             yield Diagnostic(
                 severity=Severity.WARNING,

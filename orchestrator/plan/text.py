@@ -33,6 +33,7 @@ class Style(Enum):
     REMOVE = "remove"
     RESTART = "restart"
     ADOPT = "adopt"
+    RENAME = "rename"
     BLOCKED = "blocked"
     HELD = "held"
     WARNING = "warning"
@@ -141,7 +142,8 @@ def action_lines(actions: tuple[Action, ...], room: int) -> Iterator[Line]:
 def row_cells(action: Action) -> tuple[str, str, str]:
     """Return the columns between the sigil and the reason."""
     strategy = f"({action.strategy.value})" if action.strategy else ""
-    return printable(str(action.key)), printable(versions(action)), strategy
+    before = f" formerly {action.formerly}" if action.formerly is not UNSET else ""
+    return printable(f"{action.key}{before}"), printable(versions(action)), strategy
 
 
 def because(action: Action) -> str:
@@ -259,6 +261,8 @@ def counts(summary: Summary) -> Iterable[str]:
     yield f"{summary.remove} to remove"
     if summary.restart:
         yield f"{summary.restart} to restart"
+    if summary.rename:
+        yield f"{summary.rename} to rename"
     if summary.adopt:
         yield f"{summary.adopt} to adopt"
     yield f"{summary.blocked} blocked"

@@ -37,12 +37,13 @@ NAME_MAX, VERSIONS_MAX = 130, 90  # characters
 WIDTH = 110  # of a line of details
 _RANKS = (
     ActionKind.BLOCKED, ActionKind.HELD, ActionKind.REMOVE, ActionKind.ROLL_OUT, ActionKind.UPDATE, ActionKind.RESTART,
-    ActionKind.ADOPT, ActionKind.CREATE,
+    ActionKind.RENAME, ActionKind.ADOPT, ActionKind.CREATE,
 )  # fmt: skip
 _MARKS = {ActionKind.BLOCKED: "⛔", ActionKind.HELD: "⏸️", ActionKind.REMOVE: "🗑️"}
 _WORDS = {
     ActionKind.CREATE: "create", ActionKind.UPDATE: "update in place", ActionKind.ROLL_OUT: "roll out",
     ActionKind.REMOVE: "remove", ActionKind.RESTART: "restart", ActionKind.ADOPT: "adopt",
+    ActionKind.RENAME: "rename",
     ActionKind.BLOCKED: "blocked", ActionKind.HELD: "held",
 }  # fmt: skip
 

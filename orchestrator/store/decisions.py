@@ -125,9 +125,16 @@ class DeleteHistory(msgspec.Struct, frozen=True):
     number: int
 
 
+class MoveRows(msgspec.Struct, frozen=True):
+    """Forget a deployment's record, and write all its other rows under another name: history, data, messages …"""
+
+    old: DeploymentKey
+    new: DeploymentKey
+
+
 Entry = AppendHistory | UpdateHistory | DeleteHistory | AppendAct | DeleteAct | PutRun | DeleteRun
 Row = PutRecord | DeleteRecord | PutSource | DeleteSource | PutApproval | DeleteApproval | Entry
-Change = Row | PutDesired | DeleteDesired | Tell
+Change = Row | PutDesired | DeleteDesired | Tell | MoveRows
 
 
 def as_write(change: Row) -> Write:

@@ -15,8 +15,9 @@ from orchestrator.model.desired import DesiredState
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.spec import Deployment
 from orchestrator.store import keys
-from orchestrator.store.decisions import Change, DeleteDesired, PutDesired, Tell, as_write
+from orchestrator.store.decisions import Change, DeleteDesired, MoveRows, PutDesired, Tell, as_write
 from orchestrator.store.engine import DatabaseDamaged, Rows, Write
+from orchestrator.store.renamed import moved_rows
 
 HEAD_FORMAT = b"\x02"  # by which an older airs refuses a head without deployments, and does not take them for removed
 
@@ -45,7 +46,7 @@ class Desired:
         """Yield the rows of changes, of a desired state those that differ; they are to be written within."""
         known, self._known = dict(self._read()), None  # after a failed write it is not known what is written
         old = set(self._old)
-        yield [row for change in changes for row in _rows_of(change, known, old)]
+        yield [row for change in changes for row in _rows_of(change, known, old, self._rows)]
         self._known, self._old = known, old
 
     def _read(self) -> dict[str, DesiredState]:
@@ -85,7 +86,7 @@ def incomplete(rows: Rows) -> list[Write]:
     return [(name, None) for name in (*lost, *(name for name, _ in rows.scan(keys.WANTED) if name not in kept))]
 
 
-def _rows_of(change: Change, known: dict[str, DesiredState], old: set[str]) -> Iterator[Write]:
+def _rows_of(change: Change, known: dict[str, DesiredState], old: set[str], rows: Rows) -> Iterator[Write]:
     match change:
         case PutDesired(desired=desired):
             before = () if desired.source in old else _deployments(known.get(desired.source))
@@ -101,6 +102,8 @@ def _rows_of(change: Change, known: dict[str, DesiredState], old: set[str]) -> I
             old.discard(source)
         case Tell():
             return  # in the audit book alone
+        case MoveRows(old=old_key, new=new_key):
+            yield from moved_rows(rows, old_key, new_key)
         case _:
             yield as_write(change)
 

@@ -7,6 +7,7 @@ letters, so that bounds cost no reads.
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.letter import DeadLetter
@@ -127,6 +128,19 @@ class Letters:
         """
         row = self._database.get(keys.of_letter(number))
         return None if row is None else keys.unpack(row, DeadLetter)
+
+    @contextmanager
+    def renaming(self, names: Sequence[tuple[DeploymentKey, DeploymentKey]]) -> Iterator[None]:
+        """Let the letters to deployments be written as those to new names, and know them by those afterwards."""
+        with self._lock:
+            yield
+            for old, new in names:
+                sizes = [pair for key in (old, new) if key in self._piles for pair in self._piles[key].sizes.items()]
+                for key in (old, new):
+                    for number in [*self._piles[key].sizes] if key in self._piles else ():
+                        self._forget(key, number)
+                for number, size in sorted(sizes):
+                    self._note(new, number, size)
 
     def _note(self, key: DeploymentKey, number: int, size: int) -> None:
         self._piles.setdefault(key, _Pile()).add(number, size)

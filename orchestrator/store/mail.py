@@ -5,7 +5,8 @@ A message is in the write-ahead log when it was kept, together with its id, and 
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
@@ -105,6 +106,16 @@ class Mails:
     def count(self, key: DeploymentKey) -> int:
         """Count a deployment's messages, as soon as they were read; no reading, and no fault."""
         return self._counts.get(key, 0)
+
+    @contextmanager
+    def renaming(self, names: Sequence[tuple[DeploymentKey, DeploymentKey]]) -> Iterator[None]:
+        """Let the rows of deployments be written under new names, and know them by those afterwards."""
+        with self._lock:
+            yield
+            for old, new in names:
+                self._boxes.pop(old, None)
+                self._boxes.pop(new, None)
+                self._counts[new] = self._counts.pop(old, 0)
 
     def _count(self, key: DeploymentKey, more: int) -> None:
         self._counts[key] = self._counts.get(key, 0) + more

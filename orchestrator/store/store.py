@@ -1,7 +1,8 @@
 """The store of one state directory: decisions, each batch synced before it returns, and the guests' data."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 
 from orchestrator.model.desired import DesiredState
@@ -17,6 +18,7 @@ from orchestrator.store.data import Data
 from orchestrator.store.database import Database
 from orchestrator.store.decisions import (
     Change,
+    MoveRows,
     read_acts,
     read_approvals,
     read_artifacts,
@@ -32,6 +34,7 @@ from orchestrator.store.letters import Letters
 from orchestrator.store.mail import Mails
 from orchestrator.store.needed import read_needed
 from orchestrator.store.notes import Notes
+from orchestrator.store.renamed import taken
 from orchestrator.store.senders import Senders
 from orchestrator.store.stalls import Stalls
 from orchestrator.store.state_dir import StateDir
@@ -104,13 +107,27 @@ class Store:
             if changes:
                 serial = self._serial + 1
                 untold = notes_on(changes)
-                with self._desired.written(changes) as rows:
+                with self._moving(changes), self._desired.written(changes) as rows:
                     own = [(keys.SERIAL, keys.pack(serial)), *self.untold.rows(serial, untold)]
                     self._database.write([*rows, *own], sync=True)
                 self._serial = serial
                 self._database.decided(serial)
                 self.untold.add(serial, untold)
             return self._serial
+
+    @contextmanager
+    def _moving(self, changes: Sequence[Change]) -> Iterator[None]:
+        """Keep the messages of renamed deployments as they are, until what is known of them is so of the new names."""
+        names = [(change.old, change.new) for change in changes if isinstance(change, MoveRows)]
+        if not names:
+            yield
+            return
+        with self.mail.renaming(names), self.letters.renaming(names):
+            yield
+
+    def is_taken(self, key: DeploymentKey) -> bool:
+        """Whether data or messages of an earlier deployment are kept under a name."""
+        return taken(self._database, key)
 
     def records(self) -> Sequence[Record]:
         """Read every record, sorted by key."""

@@ -22,6 +22,7 @@ from orchestrator.store.decisions import (
     Change,
     DeleteRecord,
     DeleteSource,
+    MoveRows,
     PutApproval,
     PutDesired,
     PutSource,
@@ -90,8 +91,8 @@ def _note(change: Change) -> Note | None:
             note = _ended(key, number)
         case AppendAct(key=key, act=act):
             note = _by(AuditKind.ACT, str(key), act.by, {"verb": act.verb.value, "detail": act.detail})
-        case DeleteRecord(key=key):
-            note = Note(kind=AuditKind.REMOVED, subject=str(key))
+        case DeleteRecord() | MoveRows():
+            note = _left(change)
         case PutDesired(desired=wanted):
             facts = {"revision": wanted.revision or "", "deployments": str(len(wanted.deployments))}
             note = _by(AuditKind.WANTED, wanted.source, wanted.by, facts)
@@ -114,6 +115,13 @@ def _source(record: SourceRecord) -> dict[str, str]:
     if record.spec is not None and record.spec.namespaces:
         facts["namespaces"] = ", ".join(record.spec.namespaces)
     return facts
+
+
+def _left(change: DeleteRecord | MoveRows) -> Note:
+    """Tell of a name that nothing is deployed by any more."""
+    if isinstance(change, MoveRows):
+        return Note(kind=AuditKind.RENAMED, subject=str(change.new), facts={"formerly": str(change.old)})
+    return Note(kind=AuditKind.REMOVED, subject=str(change.key))
 
 
 def _rollout(key: DeploymentKey, number: Number) -> Note:

@@ -1,12 +1,17 @@
 """Deployments that move between sources of one place: handed over as they run, whichever source is read first."""
 
 import json
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
+from time import monotonic
 
 import pytest
 
+from orchestrator.store.state_dir import holder
 from tests.e2e.conftest import EXAMPLES, Airs, deployment, git, wait_until
 
 GRANTS = {"storage.read": ["self"], "storage.write": ["self"]}
@@ -22,6 +27,14 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airs]:
         yield made
     finally:
         made.close()
+
+
+def kill(airs: Airs) -> None:
+    """End the agent as a power cut does."""
+    owner = holder(airs.state_dir)
+    assert owner is not None
+    os.kill(owner.pid, signal.SIGKILL)
+    wait_until(lambda: holder(airs.state_dir) is None)
 
 
 class Place:
@@ -174,3 +187,72 @@ def test_what_is_applied_by_hand_waits_for_the_watched_beside_it(user: Airs):
     place.write("a", "new-one")
     user.run("apply", str(place.folder / "a"), "--source", "applied-a")  # nobody wants it: it is removed at last
     assert place.owner("applied-stays-a") == ""
+
+
+def rename(place: Place, old: str, new: str) -> None:
+    """Save a manifest with another name, and the one that it had."""
+    path = place.path("a", old)
+    text = json.loads(path.read_text())
+    text["metadata"] = {"name": new, "formerly": old}
+    path.write_text(json.dumps(text))
+    path.rename(place.path("a", new))
+
+
+def names(place: Place) -> set[str]:
+    return {each.name for each in place.airs.client().deployments() if each.source == f"{place.name}-a"}
+
+
+def test_a_renamed_deployment_takes_over_all_that_it_was(user: Airs):
+    place = Place(user, "renamed")
+    place.write("a", "old-name")
+    user.run("apply", str(place.folder / "a"), "--source", "renamed-a")
+    assert place.count("old-name") == "1"
+    rename(place, "old-name", "new-name")
+    planned = user.quick("plan", str(place.folder / "a"), "--source", "renamed-a").stdout
+    assert "→ default/new-name formerly default/old-name   1.0.0   because renamed" in planned
+    assert "0 to create" in planned
+    assert "0 to remove" in planned
+    assert "1 to rename" in planned
+    user.run("apply", str(place.folder / "a"), "--source", "renamed-a")
+    assert names(place) == {"new-name", "renamed-stays-a"}
+    assert (place.count("new-name"), place.revisions("new-name")) == ("2", 1)
+    assert "renamed" in place.told("new-name")
+    refused = user.quick("request", "old-name", "get", check=False)
+    assert "default/old-name is default/new-name now; send it there" in refused.stderr
+    assert "No changes" in user.quick("plan", str(place.folder / "a"), "--source", "renamed-a").stdout
+
+
+def test_a_deployment_may_move_and_be_renamed_at_once(user: Airs):
+    place = Place(user, "away")
+    place.write("a", "at-home")
+    place.commit()
+    place.add_git("a", *AT_ONCE)
+    place.add_git("b", *LATER)
+    assert place.count("at-home") == "1"
+    rename(place, "at-home", "abroad")
+    place.move("abroad", to="b")
+    place.commit()
+    wait_until(lambda: place.owner("abroad") == "b" and user.phase("abroad") == "running")
+    assert (place.count("abroad"), place.revisions("abroad"), place.owner("at-home")) == ("2", 1, "")
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_a_rename_is_whole_or_not_at_all_whenever_the_agent_is_killed(airs: Airs, seed: int):
+    random = Random(seed)
+    airs.run("agent", "start")
+    place = Place(airs, "killed")
+    place.write("a", "one")
+    place.add("a")
+    assert place.count("one") == "1"
+    old, new = "one", "two"
+    for expected in range(2, 7):
+        rename(place, old, new)
+        pause = monotonic() + random.uniform(0.05, 0.35)
+        wait_until(lambda: monotonic() > pause)  # noqa: B023 — an instant that the seed chose
+        kill(airs)
+        recorded = {each["name"] for each in airs.json("get", "deployments", check=False)} - {"killed-stays-a"}
+        assert recorded in ({old}, {new})
+        airs.run("agent", "start")
+        wait_until(lambda: names(place) == {new, "killed-stays-a"} and airs.phase(new) == "running")  # noqa: B023
+        assert (place.count(new), place.revisions(new)) == (str(expected), 1)
+        old, new = new, old

@@ -486,3 +486,34 @@ def test_every_schema_has_a_text_and_no_other_name_has():
     for wrong in ("nothing", "../pyproject", "", "Deployment"):
         with pytest.raises(LookupError, match=r"there are .*component, "):
             schema_text(wrong)
+
+
+def formerly(name: str, *before: str) -> str:
+    """Write a deployment that had other names."""
+    return deployment(name).replace("{name: " + name, "{name: " + name + ", formerly: [" + ", ".join(before) + "]")
+
+
+@pytest.mark.parametrize(
+    ("manifests", "told", "invalid"),
+    [
+        ([formerly("b", "a")], [], []),
+        ([deployment("b").replace("{name: b", "{name: b, formerly: a")], [], []),
+        ([formerly("b", "elsewhere/a", "c")], [], []),
+        ([formerly("b", "b")], ["default/b was formerly itself"], ["b"]),
+        ([deployment("a"), formerly("b", "a")], ["default/a is still there, in ./manifests/0.yaml:1:1"], ["b"]),
+        (
+            [formerly("a", "b"), formerly("b", "a")],
+            ["default/b is still there, in ./manifests/1.yaml", "default/a is still there, in ./manifests/0.yaml"],
+            ["a", "b"],
+        ),
+        ([formerly("b", "a"), formerly("c", "a")], ["default/a was formerly default/b as well"], ["a", "c"]),
+        ([formerly("b", "A")], ["`metadata.formerly[0]` is `A`"], ["b"]),
+        ([formerly("b", "a").replace("counter}", "gone}")], ["Component.toml` does not exist"], ["a", "b"]),
+    ],
+)  # fmt: skip
+def test_a_name_before_is_nobodys_any_more_and_kept_while_the_new_one_is_invalid(manifests, told, invalid):
+    found = resolve(snapshot({f"{number}.yaml": text for number, text in enumerate(manifests)}))
+    assert [key.name for key in found.desired.invalid] == invalid
+    assert len(found.diagnostics) == len(told)
+    for diagnostic, words in zip(found.diagnostics, told, strict=True):
+        assert words in diagnostic.summary or words in diagnostic.detail, diagnostic

@@ -181,6 +181,7 @@ def test_every_field_of_a_deployment_is_compared_or_known_not_to_matter() -> Non
         "rationale",
         "signers",
         "asks",
+        "names_before",
         "requires",
     }
 
@@ -499,4 +500,4 @@ def test_what_came_with_a_rejected_revision_does_not_reach_what_serves() -> None
 
 
 def test_every_reason_has_its_own_word() -> None:
-    assert len({reason.value for reason in Reason}) == len(Reason) == 50
+    assert len({reason.value for reason in Reason}) == len(Reason) == 51

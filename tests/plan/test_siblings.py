@@ -59,6 +59,48 @@ def test_a_sibling_takes_what_its_owner_no_longer_names_and_nothing_else(owner: 
     assert rows(wish(OTHER_SOURCE, ONE), OWNED, owner) == [expected]
 
 
+BOTH_NEW = [("create", "anew", "new"), ("create", "stays", "new")]
+REMOVED = [("remove", "one", "removed-from-source")]
+RENAMED = deployment("anew", names_before=(ONE.key,))
+
+
+def test_what_a_sibling_gives_another_name_is_not_removed_and_renamed_there() -> None:
+    assert rows(LEFT, OWNED, Sibling(wish(OTHER_SOURCE, RENAMED))) == []
+    assert rows(wish(OTHER_SOURCE, RENAMED), OWNED, Sibling(LEFT)) == [("rename", "anew", "renamed")]
+    there = [*OWNED, record(RENAMED, source=OTHER_SOURCE)]
+    assert rows(LEFT, there, Sibling(wish(OTHER_SOURCE, RENAMED))) == [("remove", "one", "removed-from-source")]
+
+
+@pytest.mark.parametrize(
+    ("own", "records", "sibling", "expected"),
+    [
+        ((RENAMED, STAYS), OWNED, Sibling(wish("b")), [("rename", "anew", "renamed")]),
+        ((RENAMED, STAYS), [record(STAYS, source=SOURCE)], Sibling(wish("b")), [("create", "anew", "new")]),
+        ((RENAMED, STAYS), [record(ONE, source="c")], Sibling(wish("b")), BOTH_NEW),
+        ((RENAMED, STAYS), OWNED, Sibling(wish("b"), "gone"), [("blocked", "anew", "sibling-unread")]),
+        ((RENAMED, STAYS), OWNED, Sibling(wish("b", ONE)), [("create", "anew", "new")]),
+        ((RENAMED, STAYS), [*OWNED, record(RENAMED, source=SOURCE)], Sibling(wish("b")), REMOVED),
+    ],
+)  # fmt: skip
+def test_a_deployment_takes_over_what_it_was_where_that_is_left_to_it(own, records, sibling, expected) -> None:
+    assert rows(wish(SOURCE, *own), records, sibling) == expected
+
+
+def test_a_rename_that_cannot_be_yet_removes_nothing() -> None:
+    unreadable = wish(SOURCE, RENAMED, STAYS, unreadable_files=(ONE.file,))
+    assert rows(unreadable, OWNED) == [("blocked", "anew", "unreadable-file")]
+    assert rows(wish(SOURCE, STAYS, invalid=(RENAMED.key, ONE.key)), OWNED) == []
+
+
+def test_a_rename_shows_what_else_differs_and_leaves_it_to_the_next_pass() -> None:
+    more = deployment("anew", replicas=3, names_before=(ONE.key,))
+    plan = compare(wish(SOURCE, more, STAYS), observed(*OWNED))
+    (action,) = plan.actions
+    assert (action.formerly, action.interrupts) == (ONE.key, "stops before it starts")
+    assert [change.field for change in action.changes] == ["replicas"]
+    assert plan.summary.rename == 1
+
+
 def test_a_plan_tells_where_a_deployment_goes() -> None:
     known = KnownFacts(siblings=lambda _: [Sibling(wish(OTHER_SOURCE, ONE))])
     plan = plan_to_show(LEFT, observed(*OWNED), known=known)

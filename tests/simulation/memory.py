@@ -24,6 +24,7 @@ from orchestrator.store.decisions import (
     DeleteRecord,
     DeleteRun,
     DeleteSource,
+    MoveRows,
     PutApproval,
     PutDesired,
     PutRecord,
@@ -65,6 +66,9 @@ class MemoryDecisions:
     def acts(self, key: DeploymentKey) -> Sequence[Act]:
         return [from_json(row, Act) for _, row in sorted(self._acts.get(key, {}).items())]
 
+    def is_taken(self, key: DeploymentKey) -> bool:
+        return False
+
     def runs(self, key: DeploymentKey) -> Sequence[JobRun]:
         return [from_json(row, JobRun) for _, row in sorted(self._runs.get(key, {}).items())]
 
@@ -76,6 +80,10 @@ class MemoryDecisions:
                     self._records[record.key] = canonical_json(record)
                 case DeleteRecord(key=key):
                     self._records.pop(key, None)
+                case MoveRows(old=old, new=new):
+                    self._records.pop(old, None)
+                    for table in (self._history, self._acts, self._runs):
+                        table[new] = table.pop(old, {})  # type: ignore[attr-defined]  # of rows of one kind each
                 case PutDesired(desired=desired):
                     self._desired[desired.source] = canonical_json(desired)
                 case DeleteDesired(source=source):

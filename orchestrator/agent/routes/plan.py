@@ -83,6 +83,7 @@ def _shown(sibling: Sibling) -> SiblingView:
     return SiblingView(
         source=sibling.name,
         wants=tuple(sorted(sibling.wants)),
+        renames=tuple(sorted(sibling.now_named.items())),
         unreadable_files=sibling.wish.unreadable_files,
         unknown=sibling.unknown,
         watched=sibling.watched,
