@@ -20,6 +20,7 @@ from orchestrator.agent.guests import Given, Guests, host_imports
 from orchestrator.agent.messages import Messages
 from orchestrator.agent.notifying import NOTHING_KNOWN, NewsFacts, Notifying, PassView
 from orchestrator.agent.operations import Operations
+from orchestrator.agent.outward import NOBODY_OUTSIDE, Outward
 from orchestrator.agent.planning import Planning, quietly
 from orchestrator.agent.policies import FOLDER_LOOK_MS, PlaceReader, Policies, PolicySurroundings
 from orchestrator.agent.publishing import PlaceKeeper, PublishedPlace, Publishing, published_places
@@ -56,7 +57,7 @@ from orchestrator.model.event import Event
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedState
 from orchestrator.model.policy import PolicySet
-from orchestrator.model.settings import ForgeSection, NotificationSection, PublishSection, WebhooksSection
+from orchestrator.model.settings import PublishSection
 from orchestrator.model.source import SourceStatus
 from orchestrator.model.spec import Grant, Revision
 from orchestrator.observe.events import Journals
@@ -133,8 +134,7 @@ class Agent:
         self.publishing = self._publishing([])
         self.operations = self._operations()
         self.policies = self.policies_of("", fetching, 0)
-        self.webhooks = self.webhooks_of(WebhooksSection())
-        self.notify((), (), FetchSettings())
+        self.reach(NOBODY_OUTSIDE, FetchSettings())
         self.messages = Messages(self.fleet, self.clock, self.exchange.letters)
 
     def _watch_the_store(self) -> None:
@@ -258,12 +258,6 @@ class Agent:
         around = PolicySurroundings(self._rule_by, self.announcer.announce, self.auditing, self.clock.wall_ms)
         return Policies(place, read, self.state.path, look_ms, around)
 
-    def webhooks_of(self, section: WebhooksSection) -> Webhooks:
-        """Return the listener that forges tell of pushes; it begins later, and not at all where none is asked for."""
-        secrets = WebhookSecrets(self.secrets.secrets, self.clock)
-        looked_at = LookedAt(self.sources.followed.specs, self.controller.sources.ask)
-        return Webhooks(section, secrets, looked_at, self.clock, self.announcer.announce)
-
     def publish(self, section: PublishSection, fetching: Fetching) -> None:
         """Keep the exported state in these places, from when publishing begins."""
         self.publishing = self._publishing(published_places(section, self.state.path, fetching))
@@ -276,16 +270,18 @@ class Agent:
         announce, now_ms = self.announcer.announce, self.clock.wall_ms
         return Publishing([PlaceKeeper(place, self.exporting, mark, announce, now_ms) for place in places])
 
-    def notify(
-        self, forges: Sequence[ForgeSection], notifications: Sequence[NotificationSection], settings: FetchSettings
-    ) -> None:  # fmt: skip
-        """Tell these of what happens, from when notifying begins."""
-        announce, lineage = self.announcer.announce, self.state.lineage
-        made = Receivers(self.store.told, self.sources.followed.specs, settings, lineage, self.clock, announce)
-        receivers = [*map(made.of_forge, forges), *map(made.of_notification, notifications)]
-        known = NewsFacts(
-            self._world, self.controller.observe_one, self.ruling.needed_by, self.secrets.secrets.remembered
+    def reach(self, outward: Outward, settings: FetchSettings) -> None:
+        """Listen to these, and tell these of what happens, from when both begin; not at all where none is named."""
+        announce, lineage, specs = self.announcer.announce, self.state.lineage, self.sources.followed.specs
+        secrets, looked_at = (
+            WebhookSecrets(self.secrets.secrets, self.clock),
+            LookedAt(specs, self.controller.sources.ask),
         )
+        self.webhooks = Webhooks(outward.webhooks, secrets, looked_at, self.clock, announce)
+        made = Receivers(self.store.told, specs, settings, lineage, self.clock, announce)
+        receivers = [*map(made.of_forge, outward.forges), *map(made.of_notification, outward.notifications)]
+        hidden = self.secrets.secrets.remembered
+        known = NewsFacts(self._world, self.controller.observe_one, self.ruling.needed_by, hidden)
         self.notifying = Notifying(receivers, known, self.clock)
         self.announcer.noticed = self.notifying.noticed
 

@@ -26,6 +26,7 @@ from orchestrator.agent.handover import Handed, tell_manager
 from orchestrator.agent.listener import Listening, listening, refuse_if_served
 from orchestrator.agent.log import LOG, crashes_told, log_event, log_source, logging_to
 from orchestrator.agent.memory import give_back, share_one_heap
+from orchestrator.agent.outward import NOBODY_OUTSIDE, Outward
 from orchestrator.agent.peer import PeerProtocol
 from orchestrator.contract.documents import AgentView, Python
 from orchestrator.contract.problem import Failure
@@ -34,11 +35,8 @@ from orchestrator.model.calls import Calls, UnknownLayout
 from orchestrator.model.event import Event
 from orchestrator.model.policy import MachineLimits
 from orchestrator.model.settings import (
-    ForgeSection,
-    NotificationSection,
     PublishSection,
     SourceSection,
-    WebhooksSection,
 )
 from orchestrator.model.source import SourceStatus
 from orchestrator.secrets.secrets import SecretPlaces
@@ -73,9 +71,7 @@ class AgentOptions(NamedTuple):
     sources: tuple[SourceSection, ...] = ()
     policy_refresh_ms: int = 15_000
     machine: MachineLimits | None = None
-    webhooks: WebhooksSection = WebhooksSection()
-    forges: tuple[ForgeSection, ...] = ()
-    notifications: tuple[NotificationSection, ...] = ()
+    outward: Outward = NOBODY_OUTSIDE
     publish: PublishSection = PublishSection()
     handed: Handed | None = None
     may_restart: bool = False
@@ -108,9 +104,8 @@ def run_agent(options: AgentOptions) -> socket.socket | None:
         )  # fmt: skip
         agent.ruling.limit(options.machine)
         agent.policies = agent.policies_of(options.policy, options.fetching, options.policy_refresh_ms)
-        agent.webhooks = agent.webhooks_of(options.webhooks)
         agent.publish(options.publish, options.fetching)
-        agent.notify(options.forges, options.notifications, options.fetching.settings)
+        agent.reach(options.outward, options.fetching.settings)
         opened.callback(_close, agent, lock)
         # Only now: a failure before touches no socket.
         listener = opened.enter_context(listening(options.socket_path, options.handed))

@@ -14,6 +14,7 @@ from typing import TypeVar
 from orchestrator.agent.assembly import Agent
 from orchestrator.agent.fetching import Fetching
 from orchestrator.agent.handover import HandoverRefused, replace_process, take_listener
+from orchestrator.agent.outward import Outward
 from orchestrator.agent.process import AgentOptions, run_agent
 from orchestrator.agent.socket import socket_path
 from orchestrator.cli.context import Settings, runtime_dir
@@ -79,9 +80,7 @@ def _options(
         sources=configured.sources,
         policy_refresh_ms=configured.policy_refresh,
         machine=machine_limits(settings),
-        webhooks=configured.webhooks,
-        forges=configured.forges,
-        notifications=configured.notifications,
+        outward=Outward(configured.webhooks, configured.forges, configured.notifications),
         publish=configured.publish,
         handed=take_listener(os.environ),
         may_restart=may_restart,
