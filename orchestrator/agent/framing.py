@@ -4,7 +4,7 @@ The parser below refuses other contradictions: lengths that differ, codings othe
 pass `Transfer-Encoding` beside `Content-Length` and in HTTP/1.0, and goes by the former (RFC 9112, section 6.1).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -31,10 +31,15 @@ class Framed:
     """An application that is given only requests whose end is in no doubt; others are answered 400, and hung up on.
 
     While another process is about to go on in its place, nothing more is begun: who asks is told to ask that one.
+    `under_way` counts the requests that are served, but for those of `followed` paths, which nobody waits for.
     """
 
-    def __init__(self, application: ASGIApp, is_leaving: Callable[[], bool] = lambda: False) -> None:
-        self._application, self._is_leaving = application, is_leaving
+    def __init__(
+        self, application: ASGIApp, is_leaving: Callable[[], bool] = lambda: False,
+        followed: Collection[str] = (),
+    ) -> None:  # fmt: skip
+        self._application, self._is_leaving, self._followed = application, is_leaving, followed
+        self.under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -43,8 +48,17 @@ class Framed:
             await _refuse(send, 400, _in_doubt(why))
         elif self._is_leaving():
             await _refuse(send, 503, _LEAVING, (ASK_AGAIN.encode(), b"1"))
-        else:
+        elif scope.get("path") in self._followed:
             await self._application(scope, receive, send)
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.under_way += 1
+        try:
+            await self._application(scope, receive, send)
+        finally:
+            self.under_way -= 1
 
 
 async def _refuse(send: Send, status: int, problem: Problem, *more: tuple[bytes, bytes]) -> None:

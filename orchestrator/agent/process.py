@@ -28,7 +28,9 @@ from orchestrator.agent.log import LOG, crashes_told, log_event, log_source, log
 from orchestrator.agent.memory import give_back, share_one_heap
 from orchestrator.agent.outward import NOBODY_OUTSIDE, Outward
 from orchestrator.agent.peer import PeerProtocol
+from orchestrator.contract import endpoints
 from orchestrator.contract.documents import AgentView, Python
+from orchestrator.contract.endpoints import Endpoint
 from orchestrator.contract.problem import Failure
 from orchestrator.interpreter import Interpreter
 from orchestrator.model.calls import Calls, UnknownLayout
@@ -51,6 +53,8 @@ ORDERED_SHARE = 2 / 3  # of that time, in which what is needed waits for those t
 INTERRUPTED_LIMIT_S = 2.0  # for those who wait for such calls to be told
 CALLERS_LIMIT_S = 2  # for callers that are still sending when all guests have gone
 STOP_LOOK_S = 0.01
+ANSWERED_LIMIT_S = 5.0  # for requests that are under way when another process is to go on
+FOLLOWED = frozenset(one.path for one in vars(endpoints).values() if isinstance(one, Endpoint) and one.lines)
 PLACE_LOOK_S = 1.0  # how often an agent looks whether its state directory is still where it was
 SWITCH_S = 0.001  # a thread that computes in Python delays a message by this, not by CPython's 5 ms
 
@@ -213,7 +217,8 @@ async def _serve(
             loop.add_signal_handler(number, ending.ask)
     controller = threading.Thread(target=_control, args=(agent, stop, lambda: loop.call_soon_threadsafe(ending.ask)))
     api = _api(agent, about, ending, options)
-    server = _server(api, ending)
+    framed = Framed(api.application(), lambda: ending.goes_on, FOLLOWED)
+    server = _Server(_served(framed))
     serving = asyncio.create_task(server.serve(sockets=[listening.listener.dup()]))
     _begin(agent, options)
     options.ready(agent)
@@ -224,7 +229,7 @@ async def _serve(
     leaving = asyncio.create_task(_leave_if_moved(agent, lock, ending))
     giving_back = asyncio.create_task(give_back(lambda: agent.ledger.serial))
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    _tell_of_end(server, ending)
+    await _begin_to_end(server, framed, ending)
     LOG.info("stopping: instances have up to %g s", ending.limit_s)
     leaving.cancel()
     giving_back.cancel()
@@ -249,19 +254,23 @@ def _api(agent: Agent, about: AgentView, ending: _Ending, options: AgentOptions)
     )  # fmt: skip
 
 
-def _server(api: Api, ending: _Ending) -> "_Server":
-    config = uvicorn.Config(
-        Framed(api.application(), lambda: ending.goes_on), http=PeerProtocol, log_config=None, access_log=False,
-        lifespan="off", ws="none", timeout_graceful_shutdown=CALLERS_LIMIT_S,
+def _served(framed: Framed) -> uvicorn.Config:
+    return uvicorn.Config(
+        framed, http=PeerProtocol, log_config=None, access_log=False, lifespan="off", ws="none",
+        timeout_graceful_shutdown=CALLERS_LIMIT_S,
     )  # fmt: skip
-    return _Server(config)
 
 
-def _tell_of_end(server: "_Server", ending: _Ending) -> None:
+async def _begin_to_end(server: "_Server", framed: Framed, ending: _Ending) -> None:
+    """Tell of the end; where another process goes on, accept nobody any more, and answer those who asked before."""
     tell_manager("RELOADING=1" if ending.goes_on else "STOPPING=1")
-    if ending.goes_on:
-        for each in server.servers:  # who comes from now on waits for the process that comes after this one
-            each.close()
+    if not ending.goes_on:
+        return
+    for each in server.servers:  # who comes from now on waits for the process that comes after this one
+        each.close()
+    until_s = time.monotonic() + min(ANSWERED_LIMIT_S, ending.limit_s)
+    while framed.under_way and time.monotonic() < until_s:
+        await asyncio.sleep(STOP_LOOK_S)
 
 
 def _begin(agent: Agent, options: AgentOptions) -> None:

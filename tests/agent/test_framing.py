@@ -39,3 +39,27 @@ def test_only_what_is_in_no_doubt_reaches_the_application(version: str, names: t
     assert served == ([] if said else [scope])
     assert [each.get("status") for each in sent] == ([400, None] if said else [])
     assert not said or (b"connection", b"close") in sent[0]["headers"]
+
+
+def test_one_that_leaves_begins_nothing_more_and_counts_what_it_still_serves():
+    reached: list[int] = []
+
+    async def application(_scope: Any, _receive: Any, _send: Any) -> None:
+        reached.append(framed.under_way)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    sent: list[Any] = []
+    leaves = False
+    framed = Framed(application, lambda: leaves, ("/v1/events",))
+    scope = {"type": "http", "http_version": "1.1", "headers": [], "path": "/v1/agent"}
+    asyncio.run(framed(scope, None, send))  # type: ignore[arg-type]
+    asyncio.run(framed({**scope, "path": "/v1/events"}, None, send))  # type: ignore[arg-type]
+    assert reached == [1, 0], "a request that follows something is not waited for"
+    assert framed.under_way == 0
+    leaves = True
+    asyncio.run(framed(scope, None, send))  # type: ignore[arg-type]
+    assert len(reached) == 2
+    assert sent[0]["status"] == 503
+    assert (b"airs-ask-again", b"1") in sent[0]["headers"]
