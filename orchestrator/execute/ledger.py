@@ -67,7 +67,10 @@ class Decisions(Protocol):
 
 
 class Ledger:
-    """Every record and every source's last desired state. Owned by the controller's thread."""
+    """Every record and every source's last desired state. Owned by the controller's thread.
+
+    Larger than most, as it is the one copy in memory of all that is decided, and one batch changes all of it.
+    """
 
     def __init__(self, store: Decisions) -> None:
         self._store = store

@@ -43,7 +43,10 @@ from orchestrator.store.untold import Untold, notes_on
 
 
 class Store:
-    """An open store; all methods may be called from any thread."""
+    """An open store; all methods may be called from any thread.
+
+    Larger than most, as it is the list of all that one database holds, which one batch writes.
+    """
 
     def __init__(self, database: Database, lineage: str) -> None:
         self.lineage = lineage

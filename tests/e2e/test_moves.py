@@ -189,6 +189,19 @@ def test_what_is_applied_by_hand_waits_for_the_watched_beside_it(user: Airs):
     assert place.owner("applied-stays-a") == ""
 
 
+def test_a_dependency_may_be_of_another_source(user: Airs):
+    place = Place(user, "needs")
+    place.write("b", "dependent", dependsOn=["dependency"])
+    place.add_git("a", *AT_ONCE)
+    place.add("b", "--no-wait")
+    told = wait_until(lambda: user.json("source", "show", "needs-b", check=False)["diagnostics"])
+    assert told[0]["summary"].startswith("depends on `default/dependency`, which does not exist")
+    assert place.owner("needs-stays-b") == "b"  # it delays nobody else
+    place.write("a", "dependency")
+    place.commit()
+    wait_until(lambda: place.owner("dependent") == "b" and user.phase("dependent") == "running")
+
+
 def rename(place: Place, old: str, new: str) -> None:
     """Save a manifest with another name, and the one that it had."""
     path = place.path("a", old)
