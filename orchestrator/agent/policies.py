@@ -83,12 +83,19 @@ def distrust_of(place: str) -> str:
             about = os.stat(path)
         except OSError:  # told by the reading
             continue
-        if about.st_uid not in (0, os.geteuid()):
-            return f"{path} belongs to user {about.st_uid}"
-        if about.st_mode & stat.S_IWOTH:
-            return f"{path} can be written by everybody"
-        if about.st_mode & stat.S_IWGRP and about.st_gid != os.getegid():
-            return f"{path} can be written by group {about.st_gid}"
+        if why := changed_by_others(about):
+            return f"{path} {why}"
+    return ""
+
+
+def changed_by_others(about: os.stat_result) -> str:
+    """Say who besides the operator could change a file or folder; empty for nobody."""
+    if about.st_uid not in (0, os.geteuid()):
+        return f"belongs to user {about.st_uid}"
+    if about.st_mode & stat.S_IWOTH:
+        return "can be written by everybody"
+    if about.st_mode & stat.S_IWGRP and about.st_gid != os.getegid():
+        return f"can be written by group {about.st_gid}"
     return ""
 
 

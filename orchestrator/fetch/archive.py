@@ -16,6 +16,7 @@ from orchestrator.manifest.paths import BadPathError, join_confined
 BLOCK = 512
 RECORD_MAX_BYTES = 64 << 10  # of a pax header or a long name
 _FILE, _FOLDER = (b"0", b"\0", b"7"), b"5"
+_APPLE_DOUBLE = "._"  # what macOS writes beside a file: its extended attributes, which are no part of a component
 _PAX, _PAX_GLOBAL, _LONG_NAME = b"x", b"g", b"L"
 
 
@@ -91,7 +92,7 @@ def files_of(chunks: Iterator[bytes], max_bytes: int) -> dict[str, bytes]:
             raise FetchFailed("the archive holds a name twice", name)
         seen.add(name)
         data = stream.padded(member.size)
-        if member.kind in _FILE:
+        if member.kind in _FILE and not name.rpartition("/")[2].startswith(_APPLE_DOUBLE):
             found[name] = data
     raise FetchFailed(f"the archive holds more than {ENTRIES_MAX} files")
 

@@ -50,25 +50,36 @@ def read_secret_file(folder: Path, name: SecretName) -> Secret | RefusedSecret |
 def _folder_problem(folder: Path, inner: Path) -> tuple[str, str] | None:
     """Say whose folder somebody else may change, so that the value need not be the operator's."""
     for each in (inner, *(parent for parent in inner.parents if parent.is_relative_to(folder))):
-        about = each.stat()
-        if about.st_uid not in (0, os.geteuid()):
-            return f"lies in {each}, which belongs to user {about.st_uid}", "make the folder yours"
-        if about.st_mode & 0o022:
-            return f"lies in {each}, which others may write to", f"run `chmod go-w {each}`"
+        if problem := folder_problem(each.stat(), each):
+            return problem
+    return None
+
+
+def folder_problem(about: os.stat_result, folder: Path) -> tuple[str, str] | None:
+    """Say who else may change what lies in a folder, and what to do; None for nobody."""
+    if about.st_uid not in (0, os.geteuid()):
+        return f"lies in {folder}, which belongs to user {about.st_uid}", "make the folder yours"
+    if about.st_mode & 0o022:
+        return f"lies in {folder}, which others may write to", f"run `chmod go-w {folder}`"
+    return None
+
+
+def file_problem(about: os.stat_result, shown: Path) -> tuple[str, str] | None:
+    """Say why a file is none of a secret: no ordinary one, another user's, or one that others may read."""
+    if not stat.S_ISREG(about.st_mode):
+        return f"is no ordinary file: {shown}", "write the value into a file"
+    if about.st_uid not in (0, os.geteuid()):
+        return f"is in {shown}, which belongs to user {about.st_uid}", "make the file yours"
+    if about.st_mode & 0o077:
+        return f"is in {shown}, which others may read", f"run `chmod 600 {shown}`"
     return None
 
 
 def _read(real: str, shown: Path) -> Secret | RefusedSecret:
     descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     with open(descriptor, "rb") as file:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            return RefusedSecret(f"is no ordinary file: {shown}", "write the value into a file")
-        if about.st_uid not in (0, os.geteuid()):
-            return RefusedSecret(f"is in {shown}, which belongs to user {about.st_uid}", "make the file yours")
-        if about.st_mode & 0o077:
-            return RefusedSecret(f"is in {shown}, which others may read", f"run `chmod 600 {shown}`")
-        return as_secret(file.read(SECRET_MAX_BYTES + 2))
+        problem = file_problem(os.fstat(descriptor), shown)
+        return RefusedSecret(*problem) if problem else as_secret(file.read(SECRET_MAX_BYTES + 2))
 
 
 def as_secret(data: bytes) -> Secret | RefusedSecret:

@@ -69,7 +69,7 @@ def dearmored(data: bytes) -> bytes:
 def _read(path: str) -> bytes:
     try:
         with open(path, "rb", opener=_opened) as file:
-            problem = _distrusted(os.fstat(file.fileno()))
+            problem = distrusted_signers(os.fstat(file.fileno()))
             data = b"" if problem else file.read(FILE_MAX_BYTES + 1)
     except OSError as error:
         raise SignersUnusable(f"{path} cannot be read: {error.strerror}") from None
@@ -84,7 +84,8 @@ def _opened(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
-def _distrusted(about: os.stat_result) -> str:
+def distrusted_signers(about: os.stat_result) -> str:
+    """Say why the operator alone could not have written a file of keys; empty where nothing speaks against it."""
     if not stat.S_ISREG(about.st_mode):
         return "is not an ordinary file"
     if about.st_uid not in (0, os.geteuid()):

@@ -88,6 +88,22 @@ def test_a_canary_that_may_not_run_any_more_is_not_promoted_by_hand(ruled: Ruled
     ruled.run("rollout", "abort", "hello")
 
 
+def test_a_canary_that_may_not_run_any_more_is_not_resumed_by_hand(ruled: Ruled) -> None:
+    ruled.rule()
+    ruled.start()
+    ruled.have("hello", "hello-1.0.0")
+    ruled.write(
+        "hello", "hello-1.1.0", rollout={"strategy": "canary", "steps": [{"weight": 10}, {"pause": "1h"}]}
+    )
+    ruled.run("apply", "--no-wait", str(ruled.manifests))
+    ruled.wait_for_rollout("hello", "progressing", "paused")
+    ruled.run("rollout", "pause", "hello")
+    ruled.rule(sources=["/nowhere/**"])
+    follow(ruled, 2)
+    assert "1.1.0 may not run" in ruled.run("rollout", "resume", "hello", code=FAILED).err
+    assert ruled.rollout_phase("hello") == "paused"
+
+
 def test_a_version_that_may_not_run_any_more_is_not_tried_again_by_hand(ruled: Ruled) -> None:
     ruled.rule()
     ruled.start()

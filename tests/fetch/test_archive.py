@@ -104,6 +104,17 @@ def test_a_component_lies_at_the_top_or_in_the_one_folder(folder):
     assert (found.manifest, found.artifact) == (FILES["Component.toml"], FILES["a.wasm"])
 
 
+@pytest.mark.parametrize("folder", ["", "hello-1.0.0/"])
+def test_what_macos_writes_beside_files_is_passed_over(folder):
+    """`tar` of macOS writes `._NAME` before each file that has extended attributes, and `._FOLDER` beside a folder."""
+    files = {f"{folder}{before}{name}": data for name, data in FILES.items() for before in ("._", "")}
+    if folder:
+        files = {"._hello-1.0.0": b"\0\5\x16\7", **files}
+    packed = archive(files)
+    found = component_in(files_of(unpacked([packed], MAX), MAX), "sha256:x")
+    assert (found.manifest, found.artifact) == (FILES["Component.toml"], FILES["a.wasm"])
+
+
 @given(st.integers(0, 2**32), st.integers(1, 20))
 def test_any_bytes_are_files_or_a_failure(seed, changes):
     """The same in benchmarks/fuzz.py, a hundred thousand times."""

@@ -31,7 +31,7 @@ from orchestrator.signing.verify import signatures
 from orchestrator.store.artifacts import Artifacts
 
 from .registry import SmallRegistry, layer, manifest
-from .web import Web, component, serves
+from .web import Web, component, redirects, serves
 from .web import web as served
 
 WASM_BYTES = b"\0asm" * 100
@@ -154,6 +154,20 @@ def test_a_login_goes_to_no_other_host_for_a_token(tmp_path, web):
         with pytest.raises(FetchFailed, match="sends for a token to localhost"):
             pulled(tmp_path, web, credentials=logins(tmp_path, host))
         assert thief.asked == []
+
+
+@pytest.mark.parametrize("challenge", ["Basic realm=x", 'Bearer realm="{}/token",service="x"'])
+def test_no_host_that_a_registry_redirects_to_asks_for_its_login(tmp_path, web, challenge):
+    """Another host says which token to get, and for what: its challenge is none of the registry's."""
+    web.routes["/token"] = serves(b'{"token": "x"}')
+    with served() as thief:
+        web.routes["/v2/acme/x/manifests/1"] = redirects(f"http://localhost:{thief.port}/x")
+        thief.routes["/x"] = serves(b"", 401, WWW_Authenticate=challenge.format(web.url))
+        with pytest.raises(FetchFailed):
+            pulled(tmp_path, web, credentials=logins(tmp_path, f"127.0.0.1:{web.port}"))
+        assert {path for _, path, _ in thief.asked} == {"/x"}
+        assert not any("Authorization" in headers for _, _, headers in [*web.asked, *thief.asked])
+    assert {path for _, path, _ in web.asked} == {"/v2/acme/x/manifests/1"}
 
 
 @pytest.mark.parametrize(

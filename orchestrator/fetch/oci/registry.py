@@ -80,7 +80,7 @@ class Registry:
         """Send a request, getting a token first where the registry wants one; `path` may be an absolute address."""
         url = path if "://" in path else self._base + path
         with self._http.send(method, url, headers, authorization=self._authorization, body=body) as answer:
-            if answer.status != 401 or not self._is_own(url):
+            if answer.status != 401 or not answer.target.is_same_host(target_of(self._base)):
                 yield answer
                 return
             challenge = answer.header("WWW-Authenticate")
