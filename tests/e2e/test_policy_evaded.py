@@ -92,9 +92,7 @@ def test_a_canary_that_may_not_run_any_more_is_not_resumed_by_hand(ruled: Ruled)
     ruled.rule()
     ruled.start()
     ruled.have("hello", "hello-1.0.0")
-    ruled.write(
-        "hello", "hello-1.1.0", rollout={"strategy": "canary", "steps": [{"weight": 10}, {"pause": "1h"}]}
-    )
+    ruled.write("hello", "hello-1.1.0", rollout={"strategy": "canary", "steps": [{"weight": 10}, {"pause": "1h"}]})
     ruled.run("apply", "--no-wait", str(ruled.manifests))
     ruled.wait_for_rollout("hello", "progressing", "paused")
     ruled.run("rollout", "pause", "hello")
