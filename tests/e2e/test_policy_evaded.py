@@ -69,6 +69,10 @@ def test_a_job_that_may_not_run_any_more_is_not_run_by_hand(ruled: Ruled) -> Non
     ruled.run("run", "one")
     ruled.rule(sources=["/nowhere/**"])
     follow(ruled, 2)
+    kept = [json.loads(line) for line in ruled.run("-o", "json", "audit", "show", "--kind", "policy").out.splitlines()]
+    assert [(entry["subject"], entry["facts"]["policies"]) for entry in kept] == [
+        (str(ruled.policies), "production")
+    ] * 2
     refused = ruled.run("run", "one", code=FAILED).err
     assert "1.0.0 may not run: its component is from" in refused
 

@@ -76,6 +76,17 @@ def test_an_archive_that_holds_anything_else_is_refused(data, said):
         read(data)
 
 
+def test_what_does_not_shrink_is_held_against_the_whole_and_each_file():
+    """No ratio gives these away."""
+    noise = gzip.compress(random.Random(1).randbytes(300_000), 1)
+    with pytest.raises(FetchFailed, match="too large unpacked"):
+        [*unpacked([noise], 200_000)]
+    plain = gzip.decompress(packed(member("a", size=1_001)))
+    assert files_of(iter([plain]), 1_001) == {"a": bytes(1_001)}
+    with pytest.raises(FetchFailed, match="too large a file"):
+        files_of(iter([plain]), 1_000)
+
+
 def test_a_bomb_is_refused_by_its_ratio_before_it_is_unpacked():
     bomb = packed(member("a", size=100 << 20))
     with pytest.raises(FetchFailed, match="too large unpacked"):

@@ -1,6 +1,7 @@
 """What a namespace may have together: those with the first names get the room, and nobody loses what it has."""
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.model.policy import MachineLimits, NamespaceLimits, PolicySet
 from orchestrator.policy.limits import has_limits, over_limits, usage_of
@@ -22,6 +23,12 @@ def test_a_deployment_takes_what_its_limits_allow_each_of_its_instances():
     used = usage_of(deployment(replicas=3))
     assert (used.deployments, used.instances, used.memory_bytes, used.storage_bytes) == (1, 3, 3 << 20, 1 << 10)
     assert used.fuel_per_s == 3 * 10_000
+
+
+def test_one_that_is_suspended_takes_no_instance_and_so_no_memory():
+    used = usage_of(replace(deployment(replicas=3), suspend=True))
+    assert (used.deployments, used.instances, used.memory_bytes, used.fuel_per_s) == (1, 0, 0, 0)
+    assert used.storage_bytes == 1 << 10, "its data stays"
 
 
 @pytest.mark.parametrize(("limit", "words"), [
