@@ -11,6 +11,7 @@ import stat
 import subprocess
 import threading
 import urllib.parse
+import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -322,9 +323,13 @@ def work(busy: BusyAgent) -> None:
         ("secret", "list"), ("secret", "list", "-o", "json"), ("history", "signer", "-o", "json"),
         ("history", "signer", "--revision", "1", "-o", "json"), ("events", "-o", "json"), ("logs",),
         ("get", "dead-letters", "-o", "json"), ("get", "instances", "-o", "json"), ("config", "show"),
+        ("get", "runs", "-o", "json"), ("get", "grants", "-o", "json"),
+        *(("plan", busy.folder, "-o", form) for form in ("markdown", "sarif", "github")),
         ("agent", "status", "-o", "json"), ("validate", busy.folder), ("top", "--once"), ("audit", "show"),
     ):  # fmt: skip
         busy.say(*command)
+    exported = json.loads(busy.say("state", "export"))["payload"]
+    busy.said[f"{len(busy.said)} the exported state"] = zlib.decompress(base64.b64decode(exported))
     asking.join()
 
 
