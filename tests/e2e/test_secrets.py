@@ -87,7 +87,7 @@ def test_a_missing_secret_blocks_with_a_hint_and_is_taken_once_it_is_there(user:
     assert "AIRS_SECRET_LATE_KEY" in said
     assert "late/one.yaml:1" in said
     assert user.run("plan", folder, "--detailed-exitcode", check=False).returncode == 2
-    assert user.phase("late") == ""
+    assert user.phase("late") == "blocked"
     put(user, "late-key", "here-at-last")
     wait_until(lambda: env(user, "late", "LATE_KEY") == "here-at-last")
 
