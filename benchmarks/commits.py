@@ -44,7 +44,7 @@ INTERVAL_MS = 3_600_000  # between looks that nobody asks for
 
 
 class Taken(NamedTuple):
-    """What so many deployments of one repository took; memory is all of the agent's."""
+    """The cost of so many deployments of one repository; memory is all of the agent's."""
 
     size: int
     sources: int

@@ -1,4 +1,4 @@
-"""A schedule as people write it → the moments at which it is due. What a line of cron means is the library's.
+"""A schedule as people write it → the moments at which it is due. The meaning of a line of cron is the library's.
 
 Local times are those of a time zone: a time that a change of clocks skips comes right after, one that it repeats comes
 once, as with Debian's cron; a line that names no hour goes on through both.

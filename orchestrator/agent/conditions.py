@@ -1,7 +1,7 @@
 """A deployment and its source → its conditions: does it serve, is it on its way, does it wait for a person?
 
-Each condition has one reason, the most urgent. What is durable says since when itself (a hold, a rollout, a source that
-cannot be read); of everything else `condition_times.py` remembers when it was seen first. Pure: it reads values.
+Each condition has one reason, the most urgent. Durable facts say since when themselves (a hold, a rollout, a source
+that cannot be read); of everything else `condition_times.py` remembers when it was seen first. Pure: it reads values.
 """
 
 from collections.abc import Callable, Iterator

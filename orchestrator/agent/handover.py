@@ -1,7 +1,7 @@
 """A listening socket from one process to the next, and news to whoever manages services, as systemd has both.
 
 An agent may be handed its listener as descriptor 3: by systemd, which listens before any agent runs, or by itself, when
-it replaces its process by a newer airs. Whoever connects meanwhile waits, and is not refused.
+it replaces its process by a newer airs. Callers wait meanwhile, and are not refused.
 """
 
 import contextlib

@@ -57,7 +57,11 @@ class Sight(NamedTuple):
 @filter_options
 @click.option("--source", "source", metavar="SOURCE", type=WORD, help="All deployments of a source, and it is read.")
 @click.option(
-    "--for", "until", type=click.Choice([each.value for each in Awaited]), default="ready", help="What to wait for."
+    "--for",
+    "until",
+    type=click.Choice([each.value for each in Awaited]),
+    default="ready",
+    help="The state to wait for.",
 )
 @click.option("--commit", metavar="ID", help="Only once this commit of their git source has been read.")
 @click.option("--timeout", type=DURATION, default="5m", help="How long to wait.")

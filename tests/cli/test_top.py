@@ -3,14 +3,20 @@
 import pytest
 from msgspec.structs import replace
 
+from orchestrator.agent.conditions import Conditions
 from orchestrator.agent.describe_sources import SourceSeen
 from orchestrator.agent.views import deployment_view
 from orchestrator.cli.top import ORDERS, Look, Top, TopRow, compared, ordered, page, short_number
 from orchestrator.contract.documents import DeploymentView
+from orchestrator.model.ids import DeploymentKey
 from orchestrator.model.observed import ObservedDeployment, Spent, Traffic
 from tests.plan.build import deployment, record, running
 
 NONE = Traffic()
+
+
+def undated(_key: DeploymentKey, conditions: Conditions) -> Conditions:
+    return conditions
 
 
 def view(name: str = "hello", *spent: Spent, traffic: Traffic = NONE) -> DeploymentView:
@@ -19,7 +25,7 @@ def view(name: str = "hello", *spent: Spent, traffic: Traffic = NONE) -> Deploym
         replace(one, spent=each, memory_bytes=10) for one, each in zip(running(made), spent, strict=False)
     )
     seen = ObservedDeployment(record=record(made), instances=instances, traffic=traffic)
-    return deployment_view(seen, SourceSeen(seen.record.source), lambda _artifact: None, lambda _revision: ())
+    return deployment_view(seen, SourceSeen(seen.record.source), lambda _artifact: None, lambda _revision: (), undated)
 
 
 def between(before: list[DeploymentView], now: list[DeploymentView]) -> Top:
