@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.manifest import Resolver, resolve, schema_text
-from orchestrator.manifest.overlay.names import EACH, REFERENCES
+from orchestrator.manifest.overlay.names import EACH, FORMER, REFERENCES
 from orchestrator.model.snapshot import Content, Unreadable
 from tests.manifest.samples import TOML, TOML_PATH, WASM, deployment, overlay, repository, said, snapshot
 
@@ -89,13 +89,21 @@ def test_every_field_of_a_deployment_that_names_another_follows_its_new_name():
         if "items" in raw:
             yield from naming(raw["items"], (*path, EACH))
 
-    assert sorted(naming(schema, ())) == sorted(REFERENCES), "decide whether the field follows, and say so in the docs"
+    assert sorted(naming(schema, ())) == sorted((*REFERENCES, FORMER)), (
+        "decide whether the field follows, and say so in the docs"
+    )
     base = {
         "base/a.yaml": deployment("a"),
         "base/b.yaml": deployment("b", "  uses: [{deployment: a}, {deployment: x/a}]\n"),
     }
     used = made("bases: [../base]\nnamePrefix: p-", base)["default/p-b"].uses
     assert sorted(str(one.deployment) for one in used) == ["default/p-a", "x/a"]
+    renamed = {"base/a.yaml": deployment("a").replace("{name: a}", "{name: a, formerly: [old, shop/old]}")}
+    former = made("bases: [../base]\nnamePrefix: p-", renamed)["default/p-a"].names_before
+    assert sorted(map(str, former)) == ["default/p-old", "shop/p-old"]
+    renamed = {"base/a.yaml": deployment("a").replace("{name: a}", "{name: a, formerly: old}")}
+    (only,) = made("bases: [../base]\nnamePrefix: p-", renamed)["default/p-a"].names_before
+    assert str(only) == "default/p-old"
 
 
 def test_a_namespace_prefix_keeps_namespaces_apart():

@@ -12,6 +12,7 @@ from orchestrator.manifest.check import check
 from orchestrator.manifest.documents import read_documents
 from orchestrator.manifest.units import duration_ms
 from orchestrator.model.ids import DEFAULT_NAMESPACE, NAME_MAX_LENGTH, NAME_PATTERN
+from orchestrator.model.job import Schedule
 from orchestrator.model.spec import (
     Analysis,
     Backoff,
@@ -72,6 +73,9 @@ DEFAULTS = {
     ("rollout", "analysis", "failureLimit"): Analysis().failure_limit,
     ("rollout", "analysis", "inconclusiveLimit"): Analysis().inconclusive_limit,
     ("rollout", "analysis", "metrics", "errorRate", "max"): Analysis().error_rate_max,
+    ("job", "timeZone"): Schedule(cron="@daily").time_zone,
+    ("job", "concurrency"): Schedule(cron="@daily").concurrency.value,
+    ("job", "missed"): Schedule(cron="@daily").missed.value,
     ("replicas",): 1,
     ("suspend",): False,
 }

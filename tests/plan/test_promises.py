@@ -147,7 +147,8 @@ def test_each_deployment_has_one_action_beside_what_is_stopped_and_each_a_reason
     assert all(a.kind in (ActionKind.UPDATE, ActionKind.HELD) for a in plan.actions if a.key in both)
     assert all(action.reasons and action.sigil == action.kind.sigil for action in plan.actions)
     assert plan.summary == summarize(plan.actions)
-    assert sum(msgspec.structs.astuple(plan.summary)) == len(plan.actions)
+    counts = msgspec.structs.astuple(plan.summary)
+    assert sum(count for count in counts if count is not msgspec.UNSET) == len(plan.actions)
 
 
 @given(desired_states(), observed_states())

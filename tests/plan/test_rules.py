@@ -171,6 +171,7 @@ def test_every_field_of_a_deployment_is_compared_or_known_not_to_matter() -> Non
         "uses",
         "health",
         "rollout",
+        "schedule",
         "suspend",
     }
     assert set(Deployment.__struct_fields__) - compared == {

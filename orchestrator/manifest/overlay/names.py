@@ -18,6 +18,7 @@ REFERENCES = (  # to deployments, all that a manifest has
     ("spec", "grants", "messaging.send", EACH),
     ("spec", "uses", EACH, "deployment"),
 )
+FORMER = ("metadata", "formerly", EACH)  # names of its own: they follow whether or not a base still has them
 Knows = Callable[[DeploymentKey | str], bool]
 
 
@@ -69,6 +70,8 @@ class Renamed:
             root = with_value(root, ("metadata", "namespace"), Node(now.namespace, *place))
         for path in REFERENCES:
             root = _changed(root, path, lambda text: self._text(text, key.namespace, knows or self.knows))
+        for former in (FORMER, FORMER[:-1]):  # a list of names, or one
+            root = _changed(root, former, lambda text: _former(text, key.namespace, naming))
         return _changed(root, GROUP, lambda name: naming.name_prefix + name)
 
     def _text(self, written: str, namespace: str, knows: Knows) -> str:
@@ -84,6 +87,11 @@ class Renamed:
             return written
         now = self._naming.of(key)
         return str(now) if slash else now.name
+
+
+def _former(written: str, namespace: str, naming: Naming) -> str:
+    now = naming.of(DeploymentKey.parse(written, namespace))
+    return str(now) if "/" in written else now.name
 
 
 def _changed(node: Node, path: tuple[str, ...], change: Callable[[str], str]) -> Node:
