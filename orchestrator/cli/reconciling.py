@@ -41,7 +41,7 @@ def _seen_through(settings: Settings, client: AgentClient, asked: SourcesAsked, 
     for each in asked.names:
         view, owned = settled_source(client, each, asked.at, timeout_ms)
         at = f" at {view.commit.named}" if view.commit is not None else ""
-        settings.err().print(Text(printable(f"{each} was looked at{at}")))
+        settings.err().print(Text(printable(f"{each} was read{at}")))
         try:
             codes.append(tell_settled(settings, view, owned))
         except Failure as failure:

@@ -67,7 +67,7 @@ def test_a_declared_source_is_followed_reconciled_suspended_and_forgotten(airs: 
     running.says("Watching shop")
     running.says("and it stays watched after this")
     assert running.end() == 0
-    assert "shop was looked at" in airs.quick("reconcile", "--now").stderr
+    assert "shop was read at" in airs.quick("reconcile", "--now").stderr
     assert version(airs) == "1.1.0"
     assert airs.quick("reconcile", check=False).returncode == 64
 
