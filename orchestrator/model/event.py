@@ -80,6 +80,7 @@ class EventReason(StrEnum):
     SIGNATURE_FAULTY = "signature-faulty"  # of a signed component that starts all the same
     SECRET_DIFFERS = "secret-differs"  # noqa: S105 — a reason
     JOB_RAN = "job-ran"
+    JOB_SKIPPED = "job-skipped"
     # of a rollout: its phases, and what it does in them
     ROLLOUT_STARTED = "rollout-started"
     WEIGHT = "weight"

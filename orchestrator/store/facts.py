@@ -6,7 +6,7 @@ from orchestrator.model.facts import DeploymentFacts, StoredData
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.store import keys
 from orchestrator.store.data import Usage
-from orchestrator.store.database import Database
+from orchestrator.store.database import DamagedRow, Database
 from orchestrator.store.decisions import read_history
 from orchestrator.store.engine import Rows
 from orchestrator.store.needed import read_needed
@@ -16,11 +16,20 @@ SWITCHES_MAX = 5  # that are told
 
 
 def read_facts(database: Rows, key: DeploymentKey) -> DeploymentFacts:
-    """Read the facts about one deployment.
+    """Read the facts about one deployment; where a row of them is damaged, nobody can tell any.
+
+    A plan goes on without them: it is not what is damaged that it would change.
 
     Raises:
-        DatabaseFault: they cannot be read.
+        DatabaseFault: the database cannot be read.
     """
+    try:
+        return _read(database, key)
+    except DamagedRow:
+        return DeploymentFacts(key=key)
+
+
+def _read(database: Rows, key: DeploymentKey) -> DeploymentFacts:
     row = database.get(keys.of_deployment(keys.USAGE, key))
     usage = Usage() if row is None else keys.unpack(row, Usage)
     switches = [entry.switch for entry in read_history(database, key) if entry.switch is not None]

@@ -121,7 +121,9 @@ def lines_of(text: str) -> list[str]:
 def test_the_worst_comes_first():
     kinds = {kind.value: action(kind.value, kind) for kind in ActionKind}
     order = lines_of(render_markdown(planned(kinds.values())))
-    assert order == ["blocked", "held", "remove", "roll-out", "update", "restart", "adopt", "create"]
+    assert order == [
+        "blocked", "held", "remove", "roll-out", "update", "restart", "rename", "adopt", "create",
+    ]  # fmt: skip
     assert order == lines_of(render_markdown(planned(reversed(kinds.values()))))
 
 
