@@ -160,6 +160,8 @@ GUESTS = (
     Guest("examples/12-environments/components/hello-1.0.0/hello.wasm", "examples/01-hello/src/hello.c", versioned(0)),
     Guest("examples/12-environments/components/hello-1.1.0/hello.wasm", "examples/01-hello/src/hello.c", versioned(1)),
     Guest("examples/12-environments/components/clerk-1.0.0/clerk.wasm", "examples/06-request-reply/src/clerk.c"),
+    Guest("examples/13-gitops/components/hello-1.0.0/hello.wasm", "examples/01-hello/src/hello.c", versioned(0)),
+    Guest("examples/13-gitops/components/hello-1.1.0/hello.wasm", "examples/01-hello/src/hello.c", versioned(1)),
     probe("probe", "job", "command"),
     probe("probe-calls", "callable", "reactor", "CALLABLE"),
     faulty("faulty"),
