@@ -210,5 +210,6 @@ def _row(number: int, deployment: Deployment, cause: RunCause, run: Run, by: By)
 
 
 def _makes_up(schedule: Schedule | None, attended: Attended | None) -> bool:
-    is_same = schedule is not None and attended is not None and schedule.cron == attended.cron
-    return is_same and schedule is not None and schedule.missed is WhenMissed.ONCE
+    if schedule is None or attended is None:
+        return False
+    return attended.is_of(schedule) and schedule.missed is WhenMissed.ONCE

@@ -75,6 +75,10 @@ class Attended(Value, frozen=True):
     time_zone: str
     at_ms: int
 
+    def is_of(self, schedule: Schedule) -> bool:
+        """Whether it is about the same moments: of a schedule that was changed, nothing was attended to."""
+        return (self.cron, self.time_zone) == (schedule.cron, schedule.time_zone)
+
 
 class RunCause(Enum):
     """The cause of a run."""

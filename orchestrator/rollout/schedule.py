@@ -35,8 +35,7 @@ WAIT = ScheduleStep(Next.WAIT)
 
 def attended_from(schedule: Schedule, attended: Attended | None, now_ms: int) -> Attended:
     """Say how far a schedule was attended to: up to now where it is new, was changed, or the clock was far ahead."""
-    is_same = attended is not None and (attended.cron, attended.time_zone) == (schedule.cron, schedule.time_zone)
-    if attended is not None and is_same and attended.at_ms <= now_ms + AHEAD_MS:
+    if attended is not None and attended.is_of(schedule) and attended.at_ms <= now_ms + AHEAD_MS:
         return attended
     return Attended(cron=schedule.cron, time_zone=schedule.time_zone, at_ms=now_ms)
 

@@ -2,9 +2,6 @@
 
 import threading
 from concurrent.futures import Future
-from pathlib import Path
-
-import pytest
 
 from orchestrator.agent import notifying
 from orchestrator.agent.notifying import NewsFacts, Notifying, PassView
@@ -14,7 +11,6 @@ from orchestrator.model.desired import DesiredState
 from orchestrator.model.snapshot import RefusedCommit, SourceFailure
 from orchestrator.model.source import Follow, GitSpec, SourceNote, SourceRecord, SourceStatus
 from orchestrator.notify.transitions import Notice, Transition
-from orchestrator.store.state_dir import StateDir
 from orchestrator.store.store import Store
 from orchestrator.supervise.timers import SystemClock
 from tests.e2e.conftest import wait_until
@@ -36,20 +32,6 @@ class Heard:
 
     def send(self, notices):
         self.notices += [(each.subject, each.word) for each in notices]
-
-
-@pytest.fixture
-def clock():
-    made = SystemClock()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def store(tmp_path: Path):
-    made = Store.open(StateDir(tmp_path / "state"))
-    yield made
-    made.close()
 
 
 def looked_at(store: Store, clock: SystemClock, status: SourceStatus, times: int) -> tuple[Heard, Heard]:

@@ -1,14 +1,9 @@
 """The queue of one receiver: bounded, by subject, and silent about what it was not asked to tell."""
 
-from pathlib import Path
-
-import pytest
-
 from orchestrator.agent.receivers import QUEUE_MAX, Interest, Receiver
 from orchestrator.agent.senders import SendFailed
 from orchestrator.model.ids import DeploymentKey
 from orchestrator.notify.transitions import Notice, RestingState, Transition, deployment_notice
-from orchestrator.store.state_dir import StateDir
 from orchestrator.store.store import Store
 from orchestrator.supervise.timers import SystemClock
 
@@ -23,20 +18,6 @@ class Down:
 
     def send(self, notices):
         raise SendFailed("down")
-
-
-@pytest.fixture
-def clock():
-    made = SystemClock()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def store(tmp_path: Path):
-    made = Store.open(StateDir(tmp_path / "state"))
-    yield made
-    made.close()
 
 
 def receiver(store: Store, clock: SystemClock, interest: Interest) -> Receiver:
